@@ -45,9 +45,16 @@ fmt: bootstrap
 	git ls-files -z '*.html' | xargs -0 -r .venv/bin/djade --target-version 6.0
 
 # Numbers for docs/reference/performance.md; on a quiet machine only. ARGS=--quick is the short form, and
-# ARGS=decision|gateway|tokens|revoke|lists|renewals selects. An anchor that cannot be installed is said to be missing.
+# `make bench lists` (decision, gateway, tokens, revoke, renewals ...) selects. An anchor that cannot be installed is said to be missing.
 bench: bootstrap .venv-bench/installed
-	@$(PYTHON) -m tests.benchmarks $(ARGS)
+	@$(PYTHON) -m tests.benchmarks $(BENCHES) $(ARGS)
+
+# The words behind `bench` are its benches, and no targets of their own.
+ifeq (bench,$(firstword $(MAKECMDGOALS)))
+BENCHES := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
+.PHONY: $(BENCHES)
+$(BENCHES): ;@:
+endif
 
 .venv-bench/installed: requirements/bench.txt
 	-@$(PYTHON) -m venv .venv-bench && .venv-bench/bin/python -m pip install --quiet --require-hashes --no-deps \

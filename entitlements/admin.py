@@ -1,4 +1,4 @@
-"""The back office: everything to look at, nothing to change. Changes go through actions, in the console and the API.
+"""The back office of this floor: rows to look at. Those that are acted on are in `governance/back_office/`.
 
 What it shows is a fixed list of columns: no secret, no sealed key, no digest is among them. Events, whose key has two
 columns, have no page in the stock admin; the console and the API show them.
@@ -22,9 +22,17 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has n
     show_full_result_count = False  # counting a million rows for a footer
     actions = None
 
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:  # noqa: ANN401, ARG002 - its signature
+    def columns(self) -> list[Any]:
+        """Return the columns of the list, people by their name and never by their login."""
+        return [_by_name(self.model, name) for name in self.list_display]
+
+    def get_list_display(self, request: HttpRequest) -> Any:  # noqa: ANN401, ARG002 - Django's signature
+        """Show the columns."""
+        return self.columns()
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:  # noqa: ANN401, ARG002 - as above
         """Show the columns of the list, and what `more` names."""
-        return [str(name) for name in (*self.list_display, *getattr(self, "more", ()))]
+        return [*self.columns(), *getattr(self, "more", ())]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:  # noqa: ANN401 - as above
         """Let nothing be written."""
@@ -43,36 +51,19 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has n
         return False
 
 
-@admin.register(models.Agent)
-class AgentAdmin(ReadOnlyAdmin):
-    """Agents."""
+def _by_name(model: type[Model], column: Any) -> Any:  # noqa: ANN401 - a name, or what shows it
+    """Return what shows a person's name where a column is a person, else the column."""
+    field = {field.name: field for field in model._meta.fields}.get(column)
+    if field is None or field.related_model is not models.Person:
+        return column
 
-    list_display = ("slug", "name", "kind", "sponsor", "owner", "status", "created_at")
-    list_filter = ("kind", "status")
-    search_fields = ("slug", "name")
-    list_select_related = ("sponsor", "owner")
-    more = ("purpose", "business_critical", "status_reason", "tokens_valid_after")
+    @admin.display(description=field.verbose_name, ordering=f"{column}__name")
+    def name(row: Model) -> str | None:
+        person = getattr(row, column)
+        return str(person.name) if person else None
 
-
-@admin.register(models.System)
-class SystemAdmin(ReadOnlyAdmin):
-    """Systems."""
-
-    list_display = ("slug", "name", "kind", "owner", "upstream_url", "status", "discovered_at")
-    list_filter = ("kind", "status")
-    search_fields = ("slug", "name")
-    list_select_related = ("owner",)
-    more = ("denial_shape", "token_seconds")
-
-
-@admin.register(models.Tool)
-class ToolAdmin(ReadOnlyAdmin):
-    """Tools and their state."""
-
-    list_display = ("name", "system", "state", "action", "risk", "sentence", "approved", "seen")
-    list_filter = ("state", "risk", "action")
-    search_fields = ("name", "system__slug")
-    list_select_related = ("system", "approved", "seen")
+    name.__name__ = column
+    return name
 
 
 @admin.register(models.Entitlement)
@@ -94,17 +85,6 @@ class PersonAdmin(ReadOnlyAdmin):
     list_filter = ("is_active",)
     search_fields = ("login", "name")
     list_select_related = ("manager",)
-
-
-@admin.register(models.Grant)
-class GrantAdmin(ReadOnlyAdmin):
-    """Grants."""
-
-    list_display = ("id", "agent", "entitlement", "state", "starts_at", "expires_at", "ended_at")
-    list_filter = ("state",)
-    search_fields = ("id", "agent__slug", "entitlement__scope")
-    list_select_related = ("agent", "entitlement")
-    more = ("end_reason", "request_id")
 
 
 @admin.register(models.Session)
@@ -153,16 +133,6 @@ class GatewayNodeAdmin(ReadOnlyAdmin):
     """Gateway nodes and how far they follow the feed."""
 
     list_display = ("id", "started_at", "polled_at", "position", "stopped_at")
-
-
-class ClientAdmin(ReadOnlyAdmin):
-    """OAuth clients; django-oauth-toolkit registers it in place of its own page, which writes (settings)."""
-
-    list_display = ("client_id", "name", "agent", "auth", "status")
-    list_filter = ("auth", "status")
-    search_fields = ("client_id", "name")
-    list_select_related = ("agent",)
-    more = ("jwks", "redirect_uris", "api_scopes")
 
 
 class ToolkitAdmin(ReadOnlyAdmin):

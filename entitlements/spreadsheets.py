@@ -14,6 +14,9 @@ _UNSEEN: Final = " \xa0\u200b\ufeff"
 _LIVE_WITHIN: Final = re.compile(rf"([;|\t\r\n])([{_UNSEEN}\"]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 """The same behind what some program takes for the end of a cell."""
 
+_SUSPECT: Final = re.compile(rf"\A[{_UNSEEN}]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[;|\t\r\n\x00]")
+"""What nearly no cell has: without it there is nothing to change."""
+
 
 def cell(value: object) -> str:
     """Write a value for a table that a spreadsheet will open: nothing in it becomes a formula.
@@ -22,6 +25,8 @@ def cell(value: object) -> str:
     lines: so nothing that follows one of these becomes a formula either.
     """
     text = "" if value is None else str(value)
+    if not _SUSPECT.search(text):
+        return text
     text = _LIVE_WITHIN.sub(r"\1'\2", text.replace("\x00", "\ufffd"))
     return f"'{text}" if text.lstrip(_UNSEEN).startswith(_LIVE_FORMULA) else text
 

@@ -1,23 +1,28 @@
-"""The back office of floor 3: requests and their answers to look at. Answering them is for the console and the API."""
+"""The back office: rows that are acted on, with the acts of console and API, and rows of floor 3 to look at."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 
 from entitlements.admin import ReadOnlyAdmin
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System, Tool
+from entitlements.grants.models import Grant
 
 from . import models
+from .back_office.access_requests import AccessRequestAdmin
+from .back_office.agents import AgentAdmin
+from .back_office.campaigns import CampaignAdmin
+from .back_office.grants import GrantAdmin
+from .back_office.systems import SystemAdmin
+from .back_office.tools import ToolAdmin
 
-
-@admin.register(models.AccessRequest)
-class AccessRequestAdmin(ReadOnlyAdmin):
-    """Requests."""
-
-    list_display = ("id", "agent", "entitlement", "requested_as", "risk", "state", "asked_at", "decided_at")
-    list_filter = ("state", "risk")
-    search_fields = ("id", "agent__slug", "entitlement__scope")
-    list_select_related = ("agent", "entitlement")
-    more = ("reason", "asked_lasts", "lasts", "answer_by", "grant_id", "trace")
+admin.site.register(models.AccessRequest, AccessRequestAdmin)
+admin.site.register(Grant, GrantAdmin)
+admin.site.register(Agent, AgentAdmin)
+admin.site.register(System, SystemAdmin)
+admin.site.register(Tool, ToolAdmin)
+admin.site.register(models.Campaign, CampaignAdmin)
 
 
 @admin.register(models.Approval)
@@ -37,17 +42,6 @@ class ApprovalPolicyAdmin(ReadOnlyAdmin):
 
     list_display = ("entitlement", "number", "stages", "answer_within", "created_at", "created_by")
     list_select_related = ("entitlement",)
-
-
-@admin.register(models.Campaign)
-class CampaignAdmin(ReadOnlyAdmin):
-    """Access reviews."""
-
-    list_display = ("slug", "name", "state", "owner", "due_at", "snapshot_at", "population_rows", "closed_at")
-    list_filter = ("state",)
-    search_fields = ("slug", "name")
-    list_select_related = ("owner",)
-    more = ("kind", "scope", "scope_sha256", "population_sha256", "state_reason")
 
 
 @admin.register(models.ReviewDecision)

@@ -23,4 +23,4 @@ class OfficeConfig(admin.AdminConfig):
     """Django's admin, behind our own door."""
 
     default = False  # of this module; the settings name it
-    default_site = "governance.office.Office"
+    default_site = "governance.back_office.site.Office"

@@ -305,11 +305,11 @@ SPECTACULAR_SETTINGS = {
     "SERVERS": [{"url": "/"}],  # wherever the document was fetched
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "OAS_VERSION": "3.1.0",
-    "POSTPROCESSING_HOOKS": ["entitlements.api.schema.add_problems"],
+    "POSTPROCESSING_HOOKS": ["entitlements.api.schema.add_problems", "governance.api.document.complete"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "docExpansion": "none", "filter": True, "persistAuthorization": False},
 }
 
 # ---------------------------------------------------------------------------------------------------------- OAuth
@@ -357,7 +357,7 @@ OAUTH2_PROVIDER: dict[str, Any] = {
     "OIDC_ISS_ENDPOINT": f"{CONSOLE_URL}/idp",
     "OAUTH2_VALIDATOR_CLASS": "entitlements.oauth.toolkit.Validator",
     # Its own pages of the back office write rows and show tokens.
-    "APPLICATION_ADMIN_CLASS": "entitlements.admin.ClientAdmin",
+    "APPLICATION_ADMIN_CLASS": "governance.back_office.clients.ClientAdmin",
     "ACCESS_TOKEN_ADMIN_CLASS": "entitlements.admin.ToolkitAdmin",
     "REFRESH_TOKEN_ADMIN_CLASS": "entitlements.admin.ToolkitAdmin",
     "ID_TOKEN_ADMIN_CLASS": "entitlements.admin.ToolkitAdmin",

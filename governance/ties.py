@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Q
 
-from entitlements.access import visibility
+from entitlements.access import role_reach, visibility
 from entitlements.agents import agents
 from entitlements.catalog.actions import BEFORE_CLASSING
 from entitlements.clients import clients
@@ -15,8 +15,15 @@ from entitlements.people.models import Person
 from entitlements.trusted_issuers import trust
 from entitlements.workload_identity import workload_rules
 from governance.approvals.models import Approval
+from governance.break_glass import queries as break_glass_queries
+from governance.break_glass.models import BreakGlassGrant
+from governance.ownership.models import OwnershipProposal
 from governance.requests.models import AccessRequest
+from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import holds
+from governance.reviews.items import visibility as item_visibility
+from governance.reviews.items.models import ReviewItem
+from governance.reviews.remediation.models import Remediation
 from governance.reviews.reviewers import assignment
 from governance.reviews.spot_checks import replacement, spot_checks
 from governance.sod.api import reclassification as reclassification_api
@@ -43,6 +50,12 @@ def register() -> None:
     requests.WHEN_SUBMITTED.register("rules", auto_approval.consider)
     people.WHEN_DISABLED.register("reviews", find_reviewers)
     requester.ANSWER.register("requests", access_answer.run)
+    role_reach.declare(AccessRequest, requests.of_limit)
+    role_reach.declare(BreakGlassGrant, break_glass_queries.of_limit)
+    role_reach.declare(Campaign, item_visibility.of_limit)
+    role_reach.declare(Remediation, item_visibility.of_limit_by_item)
+    role_reach.declare(ReviewItem, role_reach.by(system="system", agent="agent_id", person="holder_id"))
+    role_reach.declare(OwnershipProposal, role_reach.by(agent="agent_id"))
 
 
 def answered(person: Person) -> Q:

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import yaml
 
+from governance.cli import operations
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 DOCUMENT: Final = ROOT / "docs" / "reference" / "openapi.yaml"
 INDEX: Final = ROOT / "governance" / "cli" / "operations.json"
@@ -27,10 +29,20 @@ _COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "agents": ("slug", "status", "kind", "sponsor", "owner"),
     "systems": ("slug", "status", "kind", "owner", "upstream_url"),
     "audit-events": ("at", "actor", "action", "outcome", "code", "reason"),
+    "campaigns": ("slug", "name", "state", "due_at", "owner"),
+    "review-items": ("id", "campaign", "agent", "system", "risk", "state", "reviewer"),
+    "people": ("login", "name", "manager", "is_active", "roles"),
+    "sessions": ("id", "agent", "person", "client", "started_at", "ended_at"),
 }
 """The columns of lists whose first columns are not the ones that people want."""
-_OWN_VERBS: Final = {("POST", "requests"): "submit", ("POST", "notices/read"): "read-all"}
+_OWN_VERBS: Final = {
+    ("POST", "requests"): "submit",
+    ("POST", "notices/read"): "read-all",
+    ("POST", "campaigns/{key}/activate"): "launch",
+    ("POST", "campaigns/{key}/submissions"): "submit",
+}
 """The verbs that do not follow from method and address."""
+_NAMES: Final = {name: short for short, names in operations.ALIASES.items() for name in names}
 _VERBS: Final = {"GET": "show", "POST": "create", "PATCH": "edit", "PUT": "set"}
 
 
@@ -64,7 +76,7 @@ class _Reading:
         self.schemas = document["components"]["schemas"]
         self.path, self.method, self.operation = path, method, operation
         words = [re.sub(r"^{\w+}\.?", "", part) for part in path.removeprefix("bulk/").split("/")]
-        self.resource, *rest = words
+        self.resource, *rest = _NAMES.get(words[0], words[0]), *words[1:]
         self.verb = _OWN_VERBS.get((method, path)) or "-".join(filter(None, rest))
         self.parameters = operation.get("parameters", [])
 
@@ -78,7 +90,12 @@ class _Reading:
         verb = self.verb or ("list" if answer.get("columns") and self.method == "GET" else _VERBS[self.method])
         if self.verb and self.method == "POST" and is_read_too and "/" in self.path:
             verb = f"add-{verb}"
-        names = {"resource": self.resource, "verb": verb, "help": self.operation["description"].split("\n")[0]}
+        names = {
+            "resource": self.resource,
+            "verb": verb,
+            "help": f"{self.operation['summary']}.",
+            "group": self.operation["tags"][0],
+        }
         options = {name: self._kind(field) for name, field in fields.items() if name not in _PAGING}
         if rows:
             items = sorted(rows["properties"], key=lambda name: (name not in rows["required"], name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -29,13 +30,25 @@ _SEEN: Final = (
     "groups",
 )
 _PROOF: Final = {"": "", ALWAYS: "always", WEIGHTY: "high risk"}
+_BACK_OFFICE: Final = {
+    "back office": "admin/…",
+    **{
+        f"{page} {name}": f"admin/{page.removeprefix('admin:').removesuffix('_act').replace('_', '/')}/acts/… ({name})"
+        for (page, _method), declared in matrix.OFFICE_ACTS.items()
+        for name, _post in declared.asks
+    },
+}
+_BACK_OFFICE_NOTE: Final = """It asks for a proof of who comes in that is at most five minutes old. Where it acts on
+rows it asks the row of the API as well: whoever may come in and holds neither its role nor its relation is refused.
+"""
 _INTRO: Final = """# Who may do what
 
 One row for each address and method of the API, of the console, and for the back office; an address without a row is
 closed to everybody. A column is ticked where the role alone suffices. *By relation* names what a person may be to the
 object instead (its sponsor, its owner, the owner of its system, the person it is about). *Everybody* is each signed-in
-person; *What one sees* says what each finds there. *Scope* is what the token of a script or an agent must
-carry; without one neither gets in, and an agent only reaches what is its own. Strangers reach nothing but the rows
+person; *What one sees* says what each finds there. A role that is limited to systems or departments counts
+where *within a limit* is ticked, for what is within it (decision 91). *Scope* is what the token of a script or an agent
+must carry; without one neither gets in, and an agent only reaches what is its own. Strangers reach nothing but the rows
 marked *strangers*. *Proof* asks for a fresh one of who calls, always or where what is approved or kept is of high risk
 (`docs/operate/scripts.md`).
 
@@ -56,11 +69,21 @@ def text() -> str:
         "## API\n\n" + _table({**CATALOGUE, **PROCESSES}, routes),
         "## Console\n\n" + _table(pages, routes, scopes=False),
         "## Back office\n\n"
-        + _table({("back office", "GET"): matrix.OFFICE.row}, {"back office": "admin/…"}, scopes=False),
-        "It shows and changes nothing, and asks for a proof of who comes in that is at most five minutes old.\n",
+        + _table({("back office", "GET"): matrix.OFFICE.row, **_acts()}, _BACK_OFFICE, scopes=False),
+        _BACK_OFFICE_NOTE,
         _sight(),
     ]
     return "\n".join(parts)
+
+
+def _acts() -> dict[tuple[str, str], Row]:
+    """Return a row for each act of the back office: the API's, for those who may come in."""
+    return {
+        (f"{page} {name}", method): replace(row, roles=row.roles & matrix.OFFICE.row.roles)
+        for (page, _), declared in matrix.OFFICE_ACTS.items()
+        for name, method in declared.asks
+        for row in [matrix.API[name, method]]
+    }
 
 
 def _table(rows: Mapping[tuple[str, str], Row], routes: Mapping[str, str], *, scopes: bool = True) -> str:
@@ -70,6 +93,7 @@ def _table(rows: Mapping[tuple[str, str], Row], routes: Mapping[str, str], *, sc
         *(str(role.label) for role in Role),
         "everybody",
         "by relation",
+        "within a limit",
         *(["scope", "proof"] if scopes else []),
     ]
     lines = [_line(head), _line(["---"] * len(head))]
@@ -78,6 +102,7 @@ def _table(rows: Mapping[tuple[str, str], Row], routes: Mapping[str, str], *, sc
         who = "strangers" if row.public else "yes" if row.anybody else ""
         cells = [f"`/{routes.get(name, name)}`", method, *("x" if role in row.roles else "" for role in Role)]
         cells += [who, ", ".join(sorted(word.replace("_", " ") for word in row.related))]
+        cells.append("x" if row.limitable else "")
         scope = " or ".join(
             f"`{name_of_scope}`" for name_of_scope in dict.fromkeys((row.scope, row.finer)) if name_of_scope
         )
@@ -97,7 +122,8 @@ def _sight() -> str:
     lines = "\n".join(f"- {(seen.__doc__ or '').strip().splitlines()[0]}" for seen in kinds.values())
     return (
         "## What one sees\n\nWhat a caller may not see is not found (404), on every page and at every endpoint, "
-        f"as if it were not there. {all_of_it} and scripts see all of the following, everybody else\n\n{lines}\n"
+        f"as if it were not there. {all_of_it}, each within its limit, and scripts see all of the following, "
+        f"everybody else\n\n{lines}\n"
     )
 
 

@@ -33,6 +33,7 @@
     const boxes = all("tbody .tick input", list);
     const words = list.querySelector("[data-ticked]");
     if (!every || !words || every.dataset.ready) return;
+    const everywhere = list.querySelector("[data-all]");
     const usual = words.textContent;
     every.dataset.ready = "yes";
     every.hidden = false;
@@ -41,7 +42,9 @@
       every.checked = ticked > 0 && ticked === boxes.length;
       every.indeterminate = ticked > 0 && ticked < boxes.length;
       words.textContent = ticked ? words.dataset.ticked.replace("{n}", ticked) : usual;
+      if (everywhere && ticked < boxes.length) everywhere.checked = false;
     };
+    if (everywhere) everywhere.addEventListener("change", () => { for (const box of boxes) box.checked = everywhere.checked; count(); });
     every.addEventListener("change", () => { for (const box of boxes) box.checked = every.checked; count(); });
     for (const box of boxes) box.addEventListener("change", count);
     count();

@@ -49,7 +49,7 @@ class SignInAgain(DomainError):
 
 
 class ProofNeeded(DomainError):
-    """The action needs a fresh proof of who you are. Send one as Mandate-Proof, or use the page."""
+    """The action needs re-authentication. Send a code as Mandate-Proof, or use the page."""
 
     code, status = "reauthentication_required", HTTPStatus.FORBIDDEN
 

@@ -1,11 +1,14 @@
-"""What a caller may see: one queryset for each kind of row. What is not in it does not exist for the caller (404)."""
+"""What a caller may see: one queryset for each kind of row. What is not in it does not exist for the caller (404).
+
+Who holds an admin role with a limit sees what is within it (`role_reach`), beside what they see as anybody.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any, Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from audit.models import Event
 from entitlements import addresses
@@ -17,19 +20,32 @@ from entitlements.clients.models import Client, ClientCredential
 from entitlements.connections.models import Connection
 from entitlements.grants.models import Grant, GrantSubject
 from entitlements.hooks import Hook
-from entitlements.people.models import Group, Person
+from entitlements.people.models import Group, Person, Role
+from entitlements.people.role_limits import EVERYTHING
+from entitlements.revocation.models import Revocation
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers.models import IssuerProposal
 from entitlements.workload_identity.models import WorkloadRule
 
+from . import role_reach
 from .caller import Caller
 
 TIES: Final[Hook[[Person], Q]] = Hook("see grants", "answered")
 """Which other grants a person sees; without an answer, none."""
 HIDDEN: Final[Hook[[Person], Collection[str]]] = Hook("see events", "spot checks")
 """Links under which a person would read in the audit log what they must not know yet."""
+
+
+READERS: Final = (Role.ANALYST, Role.SECURITY, Role.AUDITOR)
+"""The roles that read the audit log; with a limit, what is about something within it."""
+
+
+def log_events(caller: Caller, rows: QuerySet[Event]) -> QuerySet[Event]:
+    """The events that the caller reads by a role, whatever they are about."""
+    limit = EVERYTHING if caller.is_script else caller.reach(*READERS)
+    return events(caller, rows if limit.everything else rows.filter(role_reach.within(limit, Event)))
 
 
 def events(caller: Caller, rows: QuerySet[Event]) -> QuerySet[Event]:
@@ -43,7 +59,7 @@ def events(caller: Caller, rows: QuerySet[Event]) -> QuerySet[Event]:
 def agents(caller: Caller) -> QuerySet[Agent]:
     """Agents: your own, as sponsor, owner or backup owner; an agent sees itself."""
     rows = Agent.objects.select_related("sponsor", "owner", "backup")
-    return rows if caller.sees_everything else rows.filter(_mine(caller, ""))
+    return _seen(caller, rows, _mine(caller, ""))
 
 
 def grants(caller: Caller) -> QuerySet[Grant]:
@@ -57,6 +73,7 @@ def grants(caller: Caller) -> QuerySet[Grant]:
         return rows.filter(_mine(caller, "agent__"))
     ties = [Grant.objects.filter(tie).order_by().values("pk") for tie in TIES.ask(person)]
     mine = Q(pk__in=Grant.objects.filter(_mine(caller, "agent__")).values("pk").union(_naming(person), *ties))
+    mine |= role_reach.within(caller.seen_reach, Grant)
     # A system owner sees too many to list beforehand; all others see the grants that name them.
     return rows.filter(mine | Q(entitlement__system__owner=person) if person.owned_systems.exists() else mine)
 
@@ -75,45 +92,39 @@ def _naming(person: Person) -> QuerySet[GrantSubject, Any]:
 def sessions(caller: Caller) -> QuerySet[Session]:
     """Sessions of your agents, and those in which an agent acts for you."""
     rows = Session.objects.select_related("agent", "person", "client")
-    if caller.sees_everything:
-        return rows
-    return rows.filter(_mine(caller, "agent__") | _acted_for(caller))
+    return _seen(caller, rows, _mine(caller, "agent__") | _acted_for(caller))
 
 
 def tokens(caller: Caller) -> QuerySet[IssuedToken]:
     """Tokens of your agents, at your systems, and those that name you."""
     rows = IssuedToken.objects.select_related("agent", "person", "client", "system", "session")
-    if caller.sees_everything:
-        return rows
     at_mine = Q(system__owner=caller.human) if caller.human else Q(pk=None)
-    return rows.filter(_mine(caller, "agent__") | _acted_for(caller) | at_mine)
+    return _seen(caller, rows, _mine(caller, "agent__") | _acted_for(caller) | at_mine)
 
 
 def token_families(caller: Caller) -> QuerySet[TokenFamily]:
     """Sign-ins at clients of your agents, at your systems, and your own."""
     rows = TokenFamily.objects.select_related("agent", "person", "client", "system")
-    if caller.sees_everything:
-        return rows
     at_mine = Q(system__owner=caller.human) if caller.human else Q(pk=None)
-    return rows.filter(_mine(caller, "agent__") | _acted_for(caller) | at_mine)
+    return _seen(caller, rows, _mine(caller, "agent__") | _acted_for(caller) | at_mine)
 
 
 def connections(caller: Caller) -> QuerySet[Connection]:
     """Connections of your agents, and your own."""
     rows = Connection.objects.select_related("agent", "person", "client")
-    return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__") | _acted_for(caller))
+    return _seen(caller, rows, _mine(caller, "agent__") | _acted_for(caller))
 
 
 def clients(caller: Caller) -> QuerySet[Client]:
     """Clients of your agents."""
     rows = Client.objects.select_related("agent")
-    return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__"))
+    return _seen(caller, rows, _mine(caller, "agent__"))
 
 
 def client_credentials(caller: Caller) -> QuerySet[ClientCredential]:
     """Credentials that were requested or accepted for clients of your agents."""
     rows = ClientCredential.objects.select_related("agent__sponsor", "agent__owner", "agent__backup")
-    return rows if caller.sees_everything else rows.filter(_mine(caller, "agent__"))
+    return _seen(caller, rows, _mine(caller, "agent__"))
 
 
 def workload_rules(caller: Caller) -> QuerySet[WorkloadRule]:
@@ -121,7 +132,7 @@ def workload_rules(caller: Caller) -> QuerySet[WorkloadRule]:
     rows = WorkloadRule.objects.select_related(
         "client__agent__sponsor", "client__agent__owner", "client__agent__backup", "issuer", "credential__acceptor"
     )
-    return rows if caller.sees_everything else rows.filter(_mine(caller, "client__agent__"))
+    return _seen(caller, rows, _mine(caller, "client__agent__"))
 
 
 def client_hosts(caller: Caller) -> QuerySet[ClientHost]:
@@ -144,14 +155,19 @@ def issuer_proposals(caller: Caller) -> QuerySet[IssuerProposal]:
     return rows if caller.sees_everything else rows.none()
 
 
+def revocations(caller: Caller) -> QuerySet[Revocation]:
+    """Revocations: your own."""
+    return _seen(caller, Revocation.objects.all(), Q(by=str(caller.principal)))
+
+
 def systems(caller: Caller) -> QuerySet[System]:
     """Systems: all for a person responsible for an agent, who must choose what to request; else your own."""
     rows = System.objects.select_related("owner", "secret", "vendor").exclude(
         slug=addresses.ALL
     )  # it stands for the others
-    if caller.sees_everything or _answers_for_an_agent(caller):
+    if not caller.sees_everything and _answers_for_an_agent(caller):
         return rows
-    return rows.filter(owner=caller.human) if caller.human else rows.none()
+    return _seen(caller, rows, Q(owner=caller.human) if caller.human else role_reach.NONE)
 
 
 def imports(caller: Caller) -> QuerySet[CatalogImport]:
@@ -175,9 +191,7 @@ def entitlements(caller: Caller) -> QuerySet[Entitlement]:
 def people(caller: Caller) -> QuerySet[Person]:
     """People: yourself."""
     rows = Person.objects.select_related("manager").prefetch_related("roles")
-    if caller.sees_everything:
-        return rows
-    return rows.filter(pk=caller.human.pk) if caller.human else rows.none()
+    return _seen(caller, rows, Q(pk=caller.human.pk) if caller.human else role_reach.NONE)
 
 
 def groups(caller: Caller) -> QuerySet[Group]:
@@ -186,6 +200,11 @@ def groups(caller: Caller) -> QuerySet[Group]:
     if caller.sees_everything:
         return rows
     return rows.filter(pk__in=Group.objects.filter(people=caller.human).values("pk")) if caller.human else rows.none()
+
+
+def _seen[M: Model](caller: Caller, rows: QuerySet[M], mine: Q) -> QuerySet[M]:
+    """Return the rows that are the caller's own, and those that their roles reach."""
+    return rows if caller.sees_everything else rows.filter(mine | role_reach.within(caller.seen_reach, rows.model))
 
 
 def _mine(caller: Caller, path: str) -> Q:

@@ -68,10 +68,12 @@ EDIT = Action("agent", AGENT, agents.edit, input=AgentChangesInputSerializer, me
 RATE = Action(
     "agent-criticality", AGENT, agents.set_criticality, input=CriticalityInputSerializer, method="PUT", done=_rated
 )
-ACTIVATE = Action("agent-activate", AGENT, agents.activate, done=_("%(name)s is in use, and you answer for it."))
+ACTIVATE = Action("agent-activate", AGENT, agents.activate, done=_("%(name)s is active, and you are its owner."))
 SUSPEND = Action("agent-suspend", AGENT, agents.suspend)
-RESTORE = Action("agent-restore", AGENT, agents.restore, done=_("%(name)s works again. Its old tokens stay dead."))
-RETIRE = Action("agent-retire", AGENT, agents.retire, done=_("%(name)s is retired: no token any more, and no call."))
+RESTORE = Action("agent-restore", AGENT, agents.restore, done=_("%(name)s is restored. Its old tokens stay revoked."))
+RETIRE = Action(
+    "agent-retire", AGENT, agents.retire, done=_("%(name)s is retired. It gets no token and no call passes.")
+)
 REPORT_VERSION = Action("agent-versions", AGENT, versions.report, input=None)
 SET_TYPE_RULE = Action(
     "kind-of-agents",
@@ -79,5 +81,5 @@ SET_TYPE_RULE = Action(
     lifecycle.set_kind_rule,
     input=AgentTypeInputSerializer,
     method="PUT",
-    done=_("That holds for agents registered from now on."),
+    done=_("Saved. It applies to agents registered from now on."),
 )

@@ -59,7 +59,12 @@ class _Agents(Resource):
 
 
 class Agents(_Agents, Listing, CreateEndpoint):
-    """List agents, or register one with its sponsor."""
+    """List agents, and register one.
+
+    get: List the agents that you can see.
+    post: Register an agent with its sponsor. With `staged` it stays pending until its sponsor activates it. It holds
+        no access before a request for it is approved.
+    """
 
     action = actions.REGISTER
     filterset_class = AgentFilter
@@ -73,37 +78,47 @@ class Agents(_Agents, Listing, CreateEndpoint):
 
 
 class One(_Agents, Detail, EditEndpoint):
-    """Show an agent, or edit its name and purpose."""
+    """Show an agent, and edit it.
+
+    get: Show an agent.
+    patch: Edit an agent's name or purpose.
+    """
 
     action = actions.EDIT
 
 
 class Criticality(_Agents, ActionEndpoint):
-    """Set whether the business depends on an agent: then no deadline of a review takes its access by itself."""
+    """Set whether an agent is business critical.
+
+    No deadline of an access review takes access from a business-critical agent by itself: a person decides.
+    """
 
     action = actions.RATE
 
 
 class Activate(_Agents, ActionEndpoint):
-    """Activate a staged agent: its sponsor accepts the responsibility."""
+    """Activate a pending agent.
+
+    Its sponsor accepts the responsibility for it. Before that it can hold nothing and do nothing.
+    """
 
     action = actions.ACTIVATE
 
 
 class Suspend(_Agents, ActionEndpoint):
-    """Suspend an agent at once: no token, no call."""
+    """Suspend an agent at once. It gets no token, and each of its calls is refused, until it is restored."""
 
     action = actions.SUSPEND
 
 
 class Restore(_Agents, ActionEndpoint):
-    """Restore a suspended agent. The person who suspended it cannot."""
+    """Restore a suspended agent. The person who suspended it cannot restore it."""
 
     action = actions.RESTORE
 
 
 class Retire(_Agents, ActionEndpoint):
-    """End an agent for good, and with it what it holds and its clients."""
+    """Retire an agent for good. What it holds is revoked and its clients are disabled. This cannot be undone."""
 
     action = actions.RETIRE
 
@@ -141,7 +156,11 @@ class VersionFilter(filters.FilterSet):
 
 
 class Versions(Listing, ActionEndpoint):
-    """List what an agent ran, the latest first, or report what it runs now; the same again changes nothing."""
+    """List the versions of an agent, and report one.
+
+    get: List the versions an agent ran, the newest first.
+    post: Report the version that an agent runs now. Reporting the same version again changes nothing.
+    """
 
     action = actions.REPORT_VERSION
     is_versioned = False
@@ -177,7 +196,7 @@ class Versions(Listing, ActionEndpoint):
 
 
 class AgentTypeSerializer(OutputSerializer):
-    """A kind of agent, whether such agents may be registered, and who decided this when and why."""
+    """An agent type, whether such agents may be registered, and who decided this when and why."""
 
     kind = serializers.ChoiceField(choices=Agent.Kind.choices)
     allowed = serializers.BooleanField()
@@ -187,7 +206,7 @@ class AgentTypeSerializer(OutputSerializer):
 
 
 class AgentTypesSerializer(OutputSerializer):
-    """Every kind of agent; there is no next page."""
+    """Every agent type; there is no next page."""
 
     results = AgentTypeSerializer(many=True)
     next = serializers.CharField(allow_null=True)
@@ -201,7 +220,7 @@ def rule_of_kind(kind: str) -> AgentTypeRule:
 
 
 class Kinds(Resource):
-    """List the kinds of agents, and which of them may be registered."""
+    """List the agent types and whether each may be registered."""
 
     shown = AgentTypesSerializer
 
@@ -212,7 +231,7 @@ class Kinds(Resource):
 
 
 class Kind(ActionEndpoint):
-    """Allow a kind of agent, or no longer; those that exist go on."""
+    """Allow an agent type, or forbid it. Agents of this type that exist stay as they are."""
 
     action = actions.SET_TYPE_RULE
     shown = AgentTypeSerializer

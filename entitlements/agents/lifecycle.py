@@ -26,7 +26,7 @@ from . import agents
 
 
 class UnknownKind(DomainError):
-    """There is no such kind of agent."""
+    """There is no such agent type."""
 
     code, status = "agent_kind_unknown", HTTPStatus.UNPROCESSABLE_ENTITY
 

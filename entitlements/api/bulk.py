@@ -130,9 +130,11 @@ class _Tools(Bulk):
 
 
 class ApproveTools(_Tools):
-    """Approve tools: pin the definitions that were read, and serve them. Each on its own, with its result.
+    """Approve several tools.
 
-    A tool with a flow label that is neither yes nor no is refused (`tool_flows_undecided`): say all three, or approve
+    Each definition that was read is pinned and served. Each tool is approved on its own, with its own result.
+
+    A tool with a flow label that is neither yes nor no is refused (`tool_flows_undecided`): set all three, or approve
     it alone.
     """
 
@@ -145,7 +147,7 @@ class ApproveTools(_Tools):
 
 
 class DisableTools(_Tools):
-    """Disable tools until they are enabled: each on its own, with its result."""
+    """Disable several tools. Each is disabled on its own, with its own result, until it is enabled again."""
 
     action = catalog.DISABLE_TOOL
     asked = ToolsStopInputSerializer
@@ -177,7 +179,7 @@ class GrantResultsSerializer(OutputSerializer):
 
 
 class RevokeGrants(Bulk):
-    """Revoke grants at once: each on its own, with its result."""
+    """Revoke several grants at once. Each is revoked on its own, with its own result."""
 
     action = grants.REVOKE
     asked, shown, names = GrantsStopInputSerializer, GrantResultsSerializer, ("id",)
@@ -216,12 +218,12 @@ class _Agents(Bulk):
 
 
 class SuspendAgents(_Agents):
-    """Suspend agents at once: each on its own, with its result."""
+    """Suspend several agents at once. Each is suspended on its own, with its own result."""
 
     action = agents.SUSPEND
 
 
 class RetireAgents(_Agents):
-    """Retire agents for good, with all that they hold: each on its own, with its result."""
+    """Retire several agents for good. Each is retired with all that it holds, on its own, with its own result."""
 
     action = agents.RETIRE

@@ -92,7 +92,7 @@ def duration(value: timedelta) -> str:
 
 
 class ReasonInputSerializer(InputSerializer):
-    """Why something is done; the record keeps it."""
+    """Why something is done; the audit log keeps it."""
 
     reason = Text(max_length=500)
 

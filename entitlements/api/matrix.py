@@ -7,7 +7,7 @@ see is not decided here: it is never found (`visibility`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
@@ -31,6 +31,8 @@ class Row:
     public: bool = False
     shut_to_agents: bool = False
     """Whether an agent may not even do it to what is its own."""
+    limitable: bool = False
+    """Whether a role that is limited to systems or departments opens it too, for what is within the limit."""
     proven: str = ""
     """Whether it needs a fresh proof (`reauthentication`): ALWAYS, or WEIGHTY: where what is done is of high risk."""
 
@@ -72,6 +74,19 @@ _KINDS: Final = {
     "me": "me",
 }
 """Which kind of thing an address is about, by the first words of its name; the longest that fits counts."""
+
+
+def with_limits(matrix: Matrix, names: Iterable[str], reads: Iterable[str] = ()) -> Matrix:
+    """Let limited roles open the changes at some addresses, each about one object, and the reads that filter by it.
+
+    All else that a role opens is company-wide, and needs the role without a limit. Raises KeyError for an address that
+    no role opens.
+    """
+    changes = {(name, method) for name in names for method in ("POST", "PATCH", "PUT") if (name, method) in matrix}
+    opened = {*changes, *((name, "GET") for name in reads)}
+    if missing := {*names} - {name for name, _method in changes}:
+        raise KeyError(*sorted(missing))
+    return {**matrix, **{key: replace(matrix[key], limitable=True) for key in opened}}
 
 
 DECLARED: Final[dict[tuple[str, str], Row]] = {}
@@ -242,4 +257,17 @@ _ROWS: Final[Matrix] = {
     ("key-rotate", "POST"): row(Role.ADMIN, proven=ALWAYS),
     ("key-withdraw", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS),
 }
-MATRIX: Final[Matrix] = declared(with_finer(_ROWS))
+_LIMITABLE: Final = (
+    *("agent", "agent-criticality", "agent-versions", "agent-delegates", "delegation-withdraw"),
+    *("agent-suspend", "agents-suspend", "agent-restore", "agent-retire", "agents-retire"),
+    *("person", "person-disable", "person-enable"),
+    *("system", "system-discover", "system-disable", "system-enable", "system-test", "system-declare-tools"),
+    *("system-vendor", "system-client-id", "system-subject", "system-test-client", "system-test-trust"),
+    "system-secret",
+    *("tools-approve", "tools-disable", "tool-approve", "tool-disable", "tool-enable", "tool-quarantine"),
+    *("entitlements", "entitlement", "grant-revoke", "grants-revoke", "grant-suspend", "grant-restore"),
+    *("session-end", "token-revoke", "token-family-revoke", "connection-end"),
+    *("clients", "client-disable", "client-enable", "client-secret", "client-keys", "client-rotation-revoke"),
+    *("client-credential-refuse", "workload-rules", "workload-rule-end"),
+)
+MATRIX: Final[Matrix] = declared(with_finer(with_limits(_ROWS, _LIMITABLE, reads=["revocations"])))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from entitlements.access import relations
+from entitlements.access import relations, role_reach
 from entitlements.access.caller import Caller
 from entitlements.errors import Forbidden
 
@@ -45,7 +45,8 @@ def lets_in(row: Row, caller: Caller) -> bool:
         opened = bool(row.scope) and not caller.scopes.isdisjoint({row.scope, row.finer or row.scope})
         own = caller.agent is not None and not row.shut_to_agents and (row.anybody or bool(row.related))
         return opened and (caller.is_script or own)
-    return row.anybody or bool(row.related) or bool(row.roles & caller.roles)
+    limited = row.limitable and any(role in row.roles for role, _limit in caller.limited)
+    return row.anybody or bool(row.related) or bool(row.roles & caller.roles) or limited
 
 
 def holds(caller: Caller, matrix: Matrix, scope: str) -> bool:
@@ -59,10 +60,12 @@ def holds(caller: Caller, matrix: Matrix, scope: str) -> bool:
 def permit(caller: Caller, row: Row, thing: object) -> None:
     """Check the row against one object. Raises Forbidden.
 
-    A script may do what its scope says. A person needs one of the roles or of the relations; an agent acts on what is
-    its own.
+    A script may do what its scope says. A person needs one of the roles or of the relations; a role with a limit counts
+    where the row is limitable and the object within the limit. An agent acts on what is its own.
     """
     if caller.is_script or row.roles & caller.roles:
+        return
+    if row.limitable and caller.limited and role_reach.covers(caller.reach(*row.roles), thing):
         return
     held = relations.of(caller, thing)
     wanted = {"itself"} if caller.agent is not None else row.related

@@ -24,16 +24,15 @@ from audit.actions import Action
 from audit.export import jsonl, timeline
 from audit.models import Checkpoint, Event, Leaf
 from audit.seals import proofs
-from entitlements.access import relations, visibility
+from entitlements.access import role_reach, visibility
 from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
-from entitlements.people.models import Role
+from entitlements.people.role_limits import EVERYTHING, NOTHING
 from entitlements.revocation.api import KINDS
 
 from . import paging
 from .endpoints import Endpoint
 from .fields import OutputSerializer
 
-READERS: Final = (Role.ANALYST, Role.SECURITY, Role.AUDITOR)
 _PLACE: Final = 3
 
 
@@ -122,7 +121,11 @@ def _shown(event: Event, index: int | None) -> dict[str, Any]:
 
 
 class Events(Endpoint):
-    """List the events about one thing, oldest first; without `about`, all of them, newest first."""
+    """List audit events.
+
+    With `about` (`grant:ID`, `agent:SLUG`, `trace:ID`, `token:JTI`): the timeline of that thing, oldest first.
+    Without it: all events that you can see, newest first.
+    """
 
     parameters = frozenset({"about", "action", "order", paging.CURSOR, paging.LIMIT})
 
@@ -141,7 +144,6 @@ class Events(Endpoint):
     def get(self, request: Request) -> Response:
         """Answer one page."""
         about = request.query_params.get("about")
-        self._may_read(about)
         order = request.query_params.get("order", "newest" if about is None else "oldest")
         if order not in ("oldest", "newest"):
             raise Malformed("`order` is oldest or newest.")
@@ -153,7 +155,7 @@ class Events(Endpoint):
         return Response({"results": shown(page[:limit]), "next": following})
 
     def _events(self, about: str | None) -> QuerySet[Event]:
-        events = Event.objects.all() if about is None else visibility.events(self.caller, timeline.about(about))
+        events = self._readable(about)
         action = self.request.query_params.get("action")
         return events.filter(action=action) if action else events
 
@@ -166,18 +168,24 @@ class Events(Endpoint):
             raise paging.BadCursor
         return timeline.EventPlace(datetime.fromisoformat(place[0]), UUID(place[1]), int(place[2]))
 
-    def _may_read(self, about: str | None) -> None:
-        """Let readers of the record read all; everybody else, what is about a thing that they see."""
-        if self.caller.is_script or self.caller.has(*READERS):
-            return
+    def _readable(self, about: str | None) -> QuerySet[Event]:
+        """Return what readers of the audit log read within their limits; for others, what is about a thing they see.
+
+        Raises Forbidden, BadLink, NotFound.
+        """
+        reads = EVERYTHING if self.caller.is_script else self.caller.reach(*visibility.READERS)
         if about is None:
-            raise Forbidden
+            if reads == NOTHING:
+                raise Forbidden
+            return visibility.log_events(self.caller, Event.objects.all())
         kind, _, key = about.partition(":")
-        if not key:
+        if not key and not reads.everything:
             raise BadLink
-        if about == str(self.principal) or self._sees(kind, key):
-            return
-        raise NotFound
+        if reads.everything or about == str(self.principal) or self._sees(kind, key):
+            return visibility.events(self.caller, timeline.about(about))
+        if reads == NOTHING or kind in KINDS:
+            raise NotFound
+        return visibility.log_events(self.caller, timeline.about(about))
 
     def _sees(self, kind: str, key: str) -> bool:
         known = KINDS.get(kind)
@@ -191,14 +199,11 @@ class Events(Endpoint):
             where = dict(zip(("system__slug", "name"), key.split("/", 1), strict=False))
         thing = known.rows(self.caller).filter(**where).first()
         # A system is in everybody's catalogue who answers for an agent; what happened at it is its owner's to read.
-        return thing is not None and (kind not in ("system", "tool") or self._is_mine(thing))
-
-    def _is_mine(self, thing: object) -> bool:
-        return bool(relations.of(self.caller, thing))
+        return thing is not None and (kind not in ("system", "tool") or role_reach.reaches(self.caller, thing))
 
 
 class LatestCheckpoint(Endpoint):
-    """The latest signed checkpoint, as text (a C2SP note)."""
+    """Show the latest signed checkpoint. It is text: a C2SP signed note."""
 
     @extend_schema(responses={(200, "text/plain"): OpenApiTypes.STR})
     def get(self, request: Request) -> HttpResponseBase:  # noqa: ARG002 - the framework's signature
@@ -210,7 +215,10 @@ class LatestCheckpoint(Endpoint):
 
 
 class Export(Endpoint):
-    """The sealed events of a range, one JSON line each, as the offline verifier reads them."""
+    """Export the sealed events of a range.
+
+    One JSON object a line, as the offline verifier reads them. That you took a copy is itself an event.
+    """
 
     parameters = frozenset({"from", "to"})
 
@@ -256,7 +264,10 @@ class ProofSerializer(OutputSerializer):
 
 
 class Proof(Endpoint):
-    """Prove that the event with an index is in the newest checkpoint."""
+    """Prove that an event is in the newest checkpoint.
+
+    The answer is the inclusion proof (RFC 9162), its hashes in hexadecimal.
+    """
 
     @extend_schema(responses=ProofSerializer)
     def get(self, request: Request, index: int) -> Response:  # noqa: ARG002 - as above

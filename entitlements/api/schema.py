@@ -16,8 +16,8 @@ from rest_framework.serializers import Serializer
 from entitlements.access import reauthentication
 from entitlements.idempotency import idempotency
 
-from . import permissions
-from .matrix import ALWAYS, WEIGHTY
+from . import descriptions, permissions
+from .matrix import ALWAYS, WEIGHTY, Row
 
 PROBLEM: Final = {
     "type": "object",
@@ -43,7 +43,8 @@ PROBLEM: Final = {
 }
 _PROOFS: Final = {
     ALWAYS: "With a personal token: the code of your authenticator app, or your password if you have no second factor.",
-    WEIGHTY: "As for others that ask for a proof, where what is done is of high risk.",
+    WEIGHTY: "Needed where the risk level is high. With a personal token: the code of your authenticator app, or your "
+    "password if you have no second factor.",
 }
 _ANSWER: Final = {
     "description": "Refused or failed; the code says why.",
@@ -56,7 +57,7 @@ class Schema(AutoSchema):
 
     def get_override_parameters(self) -> list[OpenApiParameter | Serializer[Any] | type[Serializer[Any]]]:
         """Return the headers of the operation."""
-        row = permissions.row_of(getattr(self.view, "matrix", {}), _names().get(self.path, ""), self.method)
+        row = self._row()
         headers: list[OpenApiParameter | Serializer[Any] | type[Serializer[Any]]] = []
         if row and row.proven:
             headers.append(_header(reauthentication.HEADER, _PROOFS[row.proven]))
@@ -84,9 +85,17 @@ class Schema(AutoSchema):
         also = {int(status): other for status, other in getattr(self.view, "answers_also", {}).items()}
         return {int(getattr(self.view, "answers", 200)): serializer, **also}
 
+    def get_summary(self) -> str:
+        """Return the first sentence that the view says of the method."""
+        return descriptions.parts(get_doc(type(self.view)), self.method)[0]
+
     def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular narrowed it first
-        """Return what the view says of itself."""
-        return get_doc(type(self.view))
+        """Return the rest of it, and who may call it."""
+        _, text = descriptions.parts(get_doc(type(self.view)), self.method)
+        return "\n\n".join(filter(None, (text, descriptions.callers(self._row() or Row()))))
+
+    def _row(self) -> Row | None:
+        return permissions.row_of(getattr(self.view, "matrix", {}), _names().get(self.path, ""), self.method)
 
     def get_operation_id(self) -> str:
         """Name an operation by its address, which is unique, and its method."""

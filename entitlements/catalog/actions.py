@@ -76,11 +76,11 @@ ENTITLEMENT = Subject(
     ("scope",),
 )
 
-REGISTER = Action("systems", NEW, _register, input=None, done=_("Registered. Next, ask it for its tools."))
+REGISTER = Action("systems", NEW, _register, input=None, done=_("Registered. Next, list its tools."))
 EDIT = Action("system", SYSTEM, systems.edit_system, input=None, method="PATCH", done=_("Saved."))
 DISCOVER = Action("system-discover", SYSTEM, _discover, input=None)
 DISABLE = Action("system-disable", SYSTEM, systems.disable_system)
-ENABLE = Action("system-enable", SYSTEM, systems.enable_system, done=_("%(name)s can be reached again."))
+ENABLE = Action("system-enable", SYSTEM, systems.enable_system, done=_("%(name)s is restored."))
 SET_SECRET = Action(
     "system-secret", SYSTEM, vault.set_secret, input=None, method="PUT", done=_("Stored. It is never shown again.")
 )
@@ -88,16 +88,14 @@ SET_SECRET = Action(
 APPROVE_TOOL = Action(
     "tool-approve", TOOL, approve, input=None, by=caller, done=_("%(name)s is approved, exactly as you read it.")
 )
-QUARANTINE_TOOL = Action(
-    "tool-quarantine", TOOL, tools.quarantine, done=_("%(name)s is stopped until a person reviews it.")
-)
-DISABLE_TOOL = Action("tool-disable", TOOL, tools.disable_tool, done=_("%(name)s stays stopped."))
+QUARANTINE_TOOL = Action("tool-quarantine", TOOL, tools.quarantine, done=_("%(name)s is held for review."))
+DISABLE_TOOL = Action("tool-disable", TOOL, tools.disable_tool, done=_("%(name)s is suspended."))
 ENABLE_TOOL = Action(
-    "tool-enable", TOOL, tools.enable_tool, done=_("The tool can be called again, unless it changed meanwhile.")
+    "tool-enable", TOOL, tools.enable_tool, done=_("The tool is restored. If it changed, it is held for review.")
 )
 
 MAKE_ENTITLEMENT = Action(
-    "entitlements", NEW, entitlements.make_entitlement, input=None, done=_("Made. It can be asked for now.")
+    "entitlements", NEW, entitlements.make_entitlement, input=None, done=_("Created. People can request it now.")
 )
 EDIT_ENTITLEMENT = Action(
     "entitlement", ENTITLEMENT, entitlements.edit_entitlement, input=None, method="PATCH", done=_("Saved.")

@@ -43,5 +43,5 @@ CONFIRM = Action(
     IMPORT_SUBJECT,
     begin,
     input=EmptyInputSerializer,
-    done=_("The import has begun. Nothing is approved by it."),
+    done=_("The import has started. It approves no tool."),
 )

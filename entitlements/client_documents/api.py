@@ -94,7 +94,11 @@ class _Hosts(Resource):
 
 
 class Hosts(_Hosts, Listing, CreateEndpoint):
-    """List hosts whose clients need the person's consent alone, or propose one."""
+    """List client hosts, and propose one.
+
+    get: List client hosts. Clients of these hosts need the person's consent alone.
+    post: Propose a client host. It counts once another person has confirmed it.
+    """
 
     action = actions.PROPOSE
     filterset_class = ClientHostFilter
@@ -106,27 +110,27 @@ class Hosts(_Hosts, Listing, CreateEndpoint):
 
 
 class HostDetail(_Hosts, Detail):
-    """Show a host."""
+    """Show a client host."""
 
 
 class ConfirmHost(_Hosts, ActionEndpoint):
-    """Put a host in force that another person proposed.
+    """Confirm a proposed client host.
 
-    For a shared agent a person who is responsible for it does; for personal agents, a platform admin or security
-    approver.
+    Somebody else than the person who proposed it confirms it: for a shared agent, a person responsible for that
+    agent; for personal agents, a platform admin or security approver.
     """
 
     action = actions.CONFIRM
 
 
 class WithdrawHost(_Hosts, ActionEndpoint):
-    """Drop what was proposed."""
+    """Withdraw a proposed client host."""
 
     action = actions.WITHDRAW
 
 
 class EndHost(_Hosts, ActionEndpoint):
-    """Allow a host no longer; the sign-ins at its clients end."""
+    """End the permission of a client host. The sign-ins at its clients end at once."""
 
     action = actions.END
 
@@ -137,7 +141,11 @@ class _Documents(Resource):
 
 
 class Documents(_Documents, Listing, CreateEndpoint):
-    """List the metadata documents that were read, or store one by hand."""
+    """List client metadata documents, and store one.
+
+    get: List client metadata documents.
+    post: Store a client metadata document by hand.
+    """
 
     action = actions.STORE
     filterset_class = ClientDocumentFilter
@@ -145,11 +153,14 @@ class Documents(_Documents, Listing, CreateEndpoint):
 
 
 class DocumentDetail(_Documents, Detail):
-    """Show a metadata document."""
+    """Show a client metadata document."""
 
 
 class ApproveDocument(_Documents, ActionEndpoint):
-    """Let people sign in to a client that waits, by a shared agent or by a personal agent of each."""
+    """Approve a client that waits for approval.
+
+    People can then sign in to it, through a shared agent or through a personal agent of each.
+    """
 
     action = actions.APPROVE
 
@@ -159,7 +170,7 @@ class ApproveDocument(_Documents, ActionEndpoint):
 
 
 class RefuseDocument(_Documents, ActionEndpoint):
-    """Refuse a client that waits."""
+    """Refuse a client that waits for approval."""
 
     action = actions.REFUSE
 

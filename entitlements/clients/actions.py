@@ -72,10 +72,10 @@ REVOKE_ROTATION = Action(
     "client-rotation-revoke",
     CLIENT,
     rotations.revoke_rotation,
-    done=_("Revoked. The credential before it works again, and all tokens of the client have ended."),
+    done=_("Revoked. The old credential works again, and all tokens of the client are revoked."),
 )
 DISABLE = Action("client-disable", CLIENT, clients.disable)
-ENABLE = Action("client-enable", CLIENT, clients.enable, done=_("The client works again, with new tokens only."))
+ENABLE = Action("client-enable", CLIENT, clients.enable, done=_("The client is restored. Its old tokens stay revoked."))
 ACCEPT = Action(
     "client-credential-accept",
     CREDENTIAL,
@@ -87,6 +87,6 @@ REFUSE = Action(
     "client-credential-refuse",
     CREDENTIAL,
     acceptance.refuse,
-    done=lambda performed: _("Refused. %(client)s gets no access to %(agent)s by it.") % _names(performed.row),
+    done=lambda performed: _("Refused. %(client)s cannot use it for %(agent)s.") % _names(performed.row),
     by=principal,
 )

@@ -14,6 +14,4 @@ CONNECTION = Subject(
     by_key=True,
 )
 
-END = Action(
-    "connection-end", CONNECTION, connections.end, done=_("The connection has ended, and with it every sign-in of it.")
-)
+END = Action("connection-end", CONNECTION, connections.end, done=_("The connection and its sign-ins have ended."))

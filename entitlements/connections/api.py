@@ -45,17 +45,20 @@ class _Connections(Resource):
 
 
 class Connections(_Connections, Listing):
-    """List connections of people with clients by agent, person, client and whether they are open, newest first."""
+    """List connections of people with clients, the newest first.
+
+    Filters: agent, person, client, and whether it is open.
+    """
 
     filterset_class = ConnectionFilter
     ordering = ("-began_at", "-id")
 
 
 class ConnectionDetail(_Connections, Detail):
-    """Show a connection of a person with a client."""
+    """Show a connection."""
 
 
 class End(_Connections, ActionEndpoint):
-    """End a connection of a person with a client: every sign-in, session and token of it, at once."""
+    """End a connection. Every sign-in, session and token of it ends at once."""
 
     action = actions.END

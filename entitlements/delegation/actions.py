@@ -47,5 +47,5 @@ PERMIT = Action(
     ),
 )
 WITHDRAW = Action(
-    "delegation-withdraw", PERMISSION, permissions.withdraw, done=_("It may not act for it any more, as of now.")
+    "delegation-withdraw", PERMISSION, permissions.withdraw, done=_("The permission to act for it has ended.")
 )

@@ -42,7 +42,11 @@ class DelegationFilter(filters.FilterSet):
 
 
 class Delegates(Listing, ActionEndpoint):
-    """List the agents that may act for an agent, or permit another one to; the same again changes nothing."""
+    """List the delegations of an agent, and permit one.
+
+    get: List the agents that may act for an agent.
+    post: Permit another agent to act for an agent. Permitting the same agent again changes nothing.
+    """
 
     action = actions.PERMIT
     is_versioned = False
@@ -66,7 +70,7 @@ class Delegates(Listing, ActionEndpoint):
 
 
 class Withdraw(ActionEndpoint):
-    """Let an agent act for another no more: each call and each token that needs it is refused at once."""
+    """Withdraw the delegation of one agent to another. Each call and each token that needs it is refused at once."""
 
     action = actions.WITHDRAW
     subject = actions.PERMISSION

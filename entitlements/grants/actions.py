@@ -12,6 +12,6 @@ GRANT = Subject(visibility.grants, grants.about, by_key=True)
 
 REVOKE = Action("grant-revoke", GRANT, grants.revoke)
 SUSPEND = Action(
-    "grant-suspend", GRANT, grants.suspend, done=_("The access is paused. It can be resumed until it ends.")
+    "grant-suspend", GRANT, grants.suspend, done=_("The access is suspended. You can restore it until it ends.")
 )
-RESTORE = Action("grant-restore", GRANT, grants.restore, done=_("The access works again."))
+RESTORE = Action("grant-restore", GRANT, grants.restore, done=_("The access is restored."))

@@ -65,29 +65,29 @@ class _Grants(Resource):
 
 
 class Grants(_Grants, Listing):
-    """List grants by agent, person, system, entitlement and state, newest first."""
+    """List grants, the newest first. Filters: agent, person, system, entitlement and state."""
 
     filterset_class = GrantFilter
     ordering = ("-created_at", "-id")
 
 
 class One(_Grants, Detail):
-    """Show one grant."""
+    """Show a grant."""
 
 
 class Revoke(_Grants, ActionEndpoint):
-    """Revoke a grant at once."""
+    """Revoke a grant at once. This is for good. To get a signed receipt as well, use `POST /revocations`."""
 
     action = actions.REVOKE
 
 
 class Suspend(_Grants, ActionEndpoint):
-    """Suspend a grant."""
+    """Suspend a grant at once. It can be restored."""
 
     action = actions.SUSPEND
 
 
 class Restore(_Grants, ActionEndpoint):
-    """Restore a suspended grant. The person who suspended it cannot."""
+    """Restore a suspended grant. The person who suspended it cannot restore it."""
 
     action = actions.RESTORE

@@ -80,14 +80,17 @@ class _Keys(Resource):
 
 
 class Keys(_Keys, Listing):
-    """List signing keys by issuer and state."""
+    """List signing keys. Filters: issuer and state. Private keys are never shown."""
 
     filterset_class = KeyFilter
     ordering = ("-created_at", "-kid")
 
 
 class Rotate(_Keys):
-    """Publish an issuer's next key, or put it in use once it has been published long enough."""
+    """Rotate a signing key by one step.
+
+    The next key is published, or put in use once it has been published long enough.
+    """
 
     asked = RotateInputSerializer
 
@@ -119,7 +122,10 @@ class WithdrawInputSerializer(ReasonInputSerializer):
 
 
 class Withdraw(_Keys):
-    """Deny a key at once: its tokens no longer count, and what it signed from `compromised_since` on is in doubt."""
+    """Withdraw a signing key at once.
+
+    Its tokens are refused, and what it signed from `compromised_since` on is in doubt.
+    """
 
     asked = WithdrawInputSerializer
 

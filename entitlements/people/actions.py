@@ -25,7 +25,7 @@ GIVE_ROLE = Action(
     roles.give,
     input=None,
     by=person,
-    done=_("The role is given. It holds from the next click on."),
+    done=_("The admin role is given."),
 )
 TAKE_ROLE = Action(
     "person-role-take",
@@ -33,12 +33,12 @@ TAKE_ROLE = Action(
     roles.take,
     input=None,
     by=person,
-    done=_("The role is taken. It is gone from the next click on."),
+    done=_("The admin role is removed."),
 )
 DISABLE = Action("person-disable", PERSON, people.disable)
 ENABLE = Action("person-enable", PERSON, people.enable, done=_("%(name)s can sign in again."))
 
-MAKE_GROUP = Action("groups", NEW, people.make_group, input=None, done=_("Made. Next, put people into it."))
+MAKE_GROUP = Action("groups", NEW, people.make_group, input=None, done=_("Created. Next, add people to it."))
 JOIN = Action(
     "group-join",
     GROUP,

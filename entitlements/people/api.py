@@ -16,7 +16,7 @@ from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.errors import DomainError
-from entitlements.people import actions
+from entitlements.people import actions, limit_names, roles
 from entitlements.people.models import Group, Person, Role, RoleAssignment
 
 
@@ -50,7 +50,10 @@ class PersonFilter(filters.FilterSet):
 
 
 class PersonSerializer(OutputSerializer):
-    """A person and their admin roles; `role_ends` gives the end of each role that has one."""
+    """A person and their admin roles; `role_ends` gives the end of each role that has one, `role_limits` the limit.
+
+    A role without a limit reaches everything.
+    """
 
     login = serializers.CharField()
     name = serializers.CharField()
@@ -59,6 +62,7 @@ class PersonSerializer(OutputSerializer):
     is_active = serializers.BooleanField()
     roles = serializers.SerializerMethodField()
     role_ends = serializers.SerializerMethodField()
+    role_limits = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField()
 
     def get_roles(self, person: Person) -> list[str]:
@@ -68,6 +72,10 @@ class PersonSerializer(OutputSerializer):
     def get_role_ends(self, person: Person) -> dict[str, datetime]:
         """Say when which roles end."""
         return {assignment.role: assignment.expires_at for assignment in person.current_roles if assignment.expires_at}
+
+    def get_role_limits(self, person: Person) -> dict[str, dict[str, list[str]]]:
+        """Say which systems and departments which roles are limited to."""
+        return limit_names.by_role((assignment.role, assignment.limit) for assignment in person.current_roles)
 
 
 class PersonInputSerializer(InputSerializer):
@@ -95,9 +103,14 @@ class RoleInputSerializer(InputSerializer):
 
 
 class RoleAssignmentInputSerializer(RoleInputSerializer):
-    """A role to give, until when (an auditor's: 30 days by default, at most 400), and why."""
+    """A role to give, until when (an auditor's: 30 days by default, at most 400), and why.
+
+    With `systems` (slugs) or `departments` it counts for what belongs to any of them, without both for everything.
+    """
 
     expires_at = serializers.DateTimeField(allow_null=True, default=None)
+    systems = serializers.ListField(child=Text(max_length=64), max_length=200, allow_null=True, default=None)
+    departments = serializers.ListField(child=Text(max_length=300), max_length=200, allow_null=True, default=None)
 
 
 class _People(Resource):
@@ -106,7 +119,11 @@ class _People(Resource):
 
 
 class People(_People, Listing, CreateEndpoint):
-    """List people, or register one."""
+    """List people, and register one.
+
+    get: List people.
+    post: Register a person.
+    """
 
     action = actions.REGISTER
     asked = PersonInputSerializer
@@ -120,7 +137,11 @@ class People(_People, Listing, CreateEndpoint):
 
 
 class PersonDetail(_People, Detail, ActionEndpoint):
-    """Show a person, or edit their name, e-mail and manager."""
+    """Show a person, and edit them.
+
+    get: Show a person.
+    patch: Edit a person's name, e-mail or manager.
+    """
 
     action = actions.EDIT
     asked = PersonChangesInputSerializer
@@ -132,21 +153,27 @@ class PersonDetail(_People, Detail, ActionEndpoint):
 
 
 class GiveRole(_People, ActionEndpoint):
-    """Give another person a role that you hold, or any role as a platform admin."""
+    """Assign an admin role to another person: one that you hold, within its limit; a platform admin assigns any."""
 
     action = actions.GIVE_ROLE
     asked = RoleAssignmentInputSerializer
 
+    def read(self) -> dict[str, Any]:
+        """Read the role and its limit. Raises EmptyRoleLimit, UnknownRoleLimit."""
+        values = super().read()
+        limit = roles.limit_to(values.pop("systems"), values.pop("departments"))
+        return {**values, "limit": limit}
+
 
 class TakeRole(_People, ActionEndpoint):
-    """Take a role from a person, by the rules by which it is given."""
+    """Remove an admin role from a person. By the rules by which it is assigned."""
 
     action = actions.TAKE_ROLE
     asked = RoleInputSerializer
 
 
 class Disable(_People, ActionEndpoint):
-    """Disable a person at once, with everything that acts for them."""
+    """Disable a person at once. Everything that acts for them is refused as well."""
 
     action = actions.DISABLE
 
@@ -200,7 +227,11 @@ class _Groups(Resource):
 
 
 class Groups(_Groups, Listing, CreateEndpoint):
-    """List groups, or make one."""
+    """List groups, and make one.
+
+    get: List groups.
+    post: Create a group.
+    """
 
     action = actions.MAKE_GROUP
     asked = GroupInputSerializer
@@ -225,31 +256,37 @@ class _Membership(_Groups, ActionEndpoint):
 
 
 class Join(_Membership):
-    """Put a person into a group, and so into every grant that names it."""
+    """Add a person to a group. They gain each grant that names the group."""
 
     action = actions.JOIN
     asked = MemberInputSerializer
 
 
 class Leave(_Membership):
-    """Take a person out of a group, and so out of every grant that names it."""
+    """Remove a person from a group. They lose each grant that names the group."""
 
     action = actions.LEAVE
     asked = MemberInputSerializer
 
 
 class MeSerializer(OutputSerializer):
-    """The caller. `roles` are a person's, `scopes` those of a script's or an agent's token."""
+    """The caller. `roles` are a person's, `role_limits` those of them that are limited to systems or departments.
+
+    `scopes` are those of a script's or an agent's token.
+    """
 
     principal = serializers.CharField()
     roles = serializers.ListField(child=serializers.CharField())
+    role_limits = serializers.DictField(
+        child=serializers.DictField(child=serializers.ListField(child=serializers.CharField()))
+    )
     agent = serializers.CharField(allow_null=True)
     client = serializers.CharField(allow_null=True)
     scopes = serializers.ListField(child=serializers.CharField())
 
 
 class Me(Endpoint):
-    """Say as whom the caller is known."""
+    """Show as whom you are signed in. With your admin roles, and the scopes of your token."""
 
     shown = MeSerializer
 
@@ -258,7 +295,8 @@ class Me(Endpoint):
         caller = self.caller
         values = {
             "principal": str(caller),
-            "roles": sorted(caller.roles),
+            "roles": sorted({*caller.roles, *(role for role, _limit in caller.limited)}),
+            "role_limits": limit_names.by_role(caller.limited),
             "agent": caller.agent.slug if caller.agent else None,
             "client": caller.client.client_id if caller.client else None,
             "scopes": sorted(caller.scopes or ()),

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import ClassVar, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Now, Upper
@@ -14,6 +15,8 @@ from django.utils.crypto import salted_hmac
 
 from audit import clock
 from audit.context import Principal
+
+from .role_limits import EVERYTHING, NOTHING, RoleLimit
 
 
 class Role(models.TextChoices):
@@ -27,8 +30,8 @@ class Role(models.TextChoices):
     ADMIN = "admin", "Platform admin"
 
 
-OFFICE: Final = (Role.ADMIN, Role.ANALYST)
-"""Who may open the back office, which is read-only."""
+OFFICE: Final = (Role.ADMIN, Role.ANALYST, Role.SECURITY)
+"""Who may open the back office; what each does there, the permission matrix says."""
 
 
 class PersonManager(BaseUserManager["Person"]):
@@ -38,9 +41,10 @@ class PersonManager(BaseUserManager["Person"]):
         """Find a person by login."""
         return self.get(login=username)
 
-    def holding(self, *roles: str) -> models.QuerySet[Person]:
-        """Return the active people who hold any of the roles at this moment."""
+    def holding(self, *roles: str, or_limited: bool = False) -> models.QuerySet[Person]:
+        """Return the active people who hold any of the roles at this moment, without a limit unless `or_limited`."""
         held = RoleAssignment.objects.current().filter(role__in=roles)
+        held = held if or_limited else held.filter(is_limited=False)
         return self.filter(is_active=True, pk__in=held.values("person"))
 
 
@@ -97,8 +101,15 @@ class Person(AbstractBaseUser):
         return salted_hmac("entitlements.models.Person", value, secret=secret, algorithm="sha256").hexdigest()
 
     def has_role(self, *roles: str) -> bool:
-        """Whether the person is active and holds any of the roles."""
-        return self.is_active and self.roles.current().filter(role__in=roles).exists()
+        """Whether the person is active and holds any of the roles without a limit."""
+        return self.is_active and self.roles.current().filter(role__in=roles, is_limited=False).exists()
+
+    def reach(self, *roles: str) -> RoleLimit:
+        """Return how far any of the roles reaches that the person, if active, holds now; read by one query."""
+        reach = NOTHING
+        for assignment in self.roles.current().filter(role__in=roles) if self.is_active else ():
+            reach |= assignment.limit
+        return reach
 
     @property
     def current_roles(self) -> list[RoleAssignment]:
@@ -118,7 +129,7 @@ class Person(AbstractBaseUser):
         return self.is_staff
 
     def has_perm(self, perm: str, obj: object = None) -> bool:  # noqa: ARG002 - Django's signature
-        """Views only: the back office changes nothing."""
+        """Views only: what the back office changes, it changes by actions that the permission matrix admits."""
         return self.is_staff and ".view_" in perm
 
 
@@ -135,7 +146,11 @@ class RoleQuerySet(models.QuerySet["RoleAssignment"]):
 
 
 class RoleAssignment(models.Model):
-    """A role that a person holds in Mandate itself, without an end or until one; an auditor's always ends."""
+    """A role that a person holds in Mandate itself, without an end or until one; an auditor's always ends.
+
+    Where it `is_limited`, it counts for what belongs to the systems (by key) and departments that are named, and where
+    none is, for nothing.
+    """
 
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="roles")
     role = models.CharField(max_length=16, choices=Role.choices)
@@ -144,6 +159,9 @@ class RoleAssignment(models.Model):
     mapped_by = models.ForeignKey(
         "entitlements.GroupMapping", null=True, blank=True, on_delete=models.PROTECT, related_name="given"
     )
+    is_limited = models.BooleanField(default=False, db_default=False)
+    limit_systems = ArrayField(models.BigIntegerField(), default=list, blank=True, db_default=[])
+    limit_departments = ArrayField(models.CharField(max_length=300), default=list, blank=True, db_default=[])
 
     objects: ClassVar[models.Manager[RoleAssignment]] = RoleQuerySet.as_manager()
 
@@ -156,10 +174,21 @@ class RoleAssignment(models.Model):
                 | Q(expires_at__isnull=False, expires_at__lte=F("created_at") + LONGEST_AUDIT),
             ),
             models.CheckConstraint(name="role_is_known", condition=Q(role__in=Role.values)),
+            models.CheckConstraint(
+                name="a_role_without_a_limit_names_none",
+                condition=Q(is_limited=True) | Q(limit_systems=[], limit_departments=[]),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.person_id}:{self.role}"
+
+    @property
+    def limit(self) -> RoleLimit:
+        """How far the role reaches."""
+        if not self.is_limited:
+            return EVERYTHING
+        return RoleLimit(systems=frozenset(self.limit_systems), departments=frozenset(self.limit_departments))
 
     @property
     def is_current(self) -> bool:

@@ -30,11 +30,14 @@ from entitlements.people.models import (
     Role,
     RoleAssignment,
 )
+from entitlements.people.role_limits import EVERYTHING, RoleLimit
 from entitlements.people_sources.models import SourcedGroup, SourcedPerson
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.token_families import families
 from entitlements.trusted_issuers.models import TrustedIssuer
+
+from . import limit_names
 
 DEFAULT_AUDIT: Final = timedelta(days=30)
 """How long a person is an auditor when no end is given."""
@@ -97,12 +100,8 @@ def register(
             person.save(force_insert=True)
     except IntegrityError as error:
         raise LoginTaken(login=login) from error
-    log.record(
-        Action.PERSON_REGISTERED,
-        about=[f"person:{login}"],
-        by=by,
-        personal={f"person:{login}": {"name": name, "email": email}},
-    )
+    personal = {f"person:{login}": {"name": name, "email": email}}
+    log.record(Action.PERSON_REGISTERED, about=[*personal], by=by, personal=personal)
     return person
 
 
@@ -219,10 +218,8 @@ def _end_api_tokens(person: Person, *, by: Principal, reason: str) -> None:
     living = ApiToken.objects.select_for_update().filter(person=person, revoked_at=None).order_by("pk")
     ended = list(living.values_list("pk", "label"))
     ApiToken.objects.filter(pk__in=[pk for pk, _ in ended]).update(revoked_at=clock.now())
-    events = [
-        log.Row(about=(f"person:{person.login}",), reason=reason, detail={"label": label, "number": pk})
-        for pk, label in ended
-    ]
+    about = (f"person:{person.login}",)
+    events = [log.Row(about=about, reason=reason, detail={"label": label, "number": pk}) for pk, label in ended]
     log.record_many(Action.API_TOKEN_REVOKED, events, by=by)
 
 
@@ -235,11 +232,19 @@ def _locked(person: Person) -> Person:
 
 
 @transaction.atomic
-def assign_role(person: Person, role: str, *, expires_at: datetime | None = None, by: Principal, reason: str) -> None:
-    """Give a person an admin role, until an end where one is given; given again with another end, that end counts.
+def assign_role(
+    person: Person,
+    role: str,
+    *,
+    expires_at: datetime | None = None,
+    limit: RoleLimit = EVERYTHING,
+    by: Principal,
+    reason: str,
+) -> None:
+    """Give a person an admin role, until an end where one is given; given again, the new limit and end count.
 
-    An auditor's role ends after 30 days by default. The caller checks that no person changes their own roles. Raises
-    UnknownRole, RoleEndRefused.
+    Given again without an end it keeps the one it has. An auditor's role ends after 30 days by default. The caller
+    checks that no person changes their own roles. Raises UnknownRole, RoleEndRefused.
     """
     if role not in Role.values:
         raise UnknownRole(role=role)
@@ -248,14 +253,17 @@ def assign_role(person: Person, role: str, *, expires_at: datetime | None = None
     if held is not None and held.expires_at is not None and held.expires_at <= now:
         end_roles([held.pk])
         held = None
-    if held is not None and held.mapped_by_id is None and expires_at in (None, held.expires_at):
+    by_hand = held if held is not None and held.mapped_by_id is None else None
+    if by_hand is not None and expires_at in (None, by_hand.expires_at) and by_hand.limit == limit:
         return
-    ends = expires_at or (now + DEFAULT_AUDIT if auditor else None)
+    ends = expires_at or (by_hand.expires_at if by_hand else None) or (now + DEFAULT_AUDIT if auditor else None)
     if ends is not None and (ends <= now or (auditor and ends > now + LONGEST_AUDIT)):
         raise RoleEndRefused(role=role)
-    values = {"created_at": now, "expires_at": ends, "mapped_by": None}  # by hand, until a mapping changes it
+    values = {"created_at": now, "expires_at": ends, "mapped_by": None, **limit.columns}  # until a mapping changes it
     RoleAssignment.objects.update_or_create(person=person, role=role, defaults=values)
-    detail = {"role": role, **({"expires_at": ends.isoformat()} if ends else {})}
+    detail: dict[str, object] = {"role": role, **({"expires_at": ends.isoformat()} if ends else {})}
+    if not limit.everything:
+        detail["limit"] = limit_names.named(limit)
     log.record(Action.PERSON_ROLE_ASSIGNED, about=[f"person:{person.login}"], by=by, reason=reason, detail=detail)
 
 
@@ -281,12 +289,9 @@ def link_identity(person: Person, issuer: TrustedIssuer, subject: str, *, by: Pr
         raise IdentityTaken from error
     locks.exclusive((Lock.IDENTITY_LINK, identity.pk))
     changes.note(subjects.identity_link(identity.pk), subjects.person(person.pk))
-    log.record(
-        Action.PERSON_IDENTITY_LINKED,
-        about=[f"person:{person.login}", f"issuer:{issuer.issuer}"],
-        by=by,
-        personal={f"person:{person.login}": {"subject": subject}},
-    )
+    link = f"person:{person.login}"
+    about, personal = [link, f"issuer:{issuer.issuer}"], {link: {"subject": subject}}
+    log.record(Action.PERSON_IDENTITY_LINKED, about=about, by=by, personal=personal)
     return identity
 
 
@@ -369,15 +374,10 @@ def remove_member(group: Group, person: Person, *, by: Principal, reason: str) -
 def make_api_token(person: Person, label: str, *, lasts: timedelta = timedelta(days=90), by: Principal) -> str:
     """Make a personal token for scripts and return it; it is shown this once, and only its digest is kept."""
     token = f"mdt_{secrets.token_urlsafe(32)}"
-    row = ApiToken.objects.create(
-        person=person, label=label, digest=api_token_digest(token), expires_at=clock.now() + lasts
-    )
-    log.record(
-        Action.API_TOKEN_MADE,
-        about=[f"person:{person.login}"],
-        by=by,
-        detail={"label": label, "number": row.pk, "expires_at": row.expires_at.isoformat()},
-    )
+    ends = clock.now() + lasts
+    row = ApiToken.objects.create(person=person, label=label, digest=api_token_digest(token), expires_at=ends)
+    detail = {"label": label, "number": row.pk, "expires_at": ends.isoformat()}
+    log.record(Action.API_TOKEN_MADE, about=[f"person:{person.login}"], by=by, detail=detail)
     return token
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower, Now
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Left, Lower, Now
 
 from audit import clock
 from audit.context import Principal
+
+_ENTERPRISE: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 
 class PeopleSource(models.Model):
@@ -47,6 +50,7 @@ class PeopleSource(models.Model):
 class SourcedPerson(models.Model):
     """One person as a source describes them. `said` is the source's document; `manager_said` names the manager there.
 
+    `department` is the one in `said` (RFC 7643 section 4.3); it stays when the source removes the person.
     `left_at` says when the source shut the person out, so that it may let them in again: what a person stopped, no
     source starts.
     """
@@ -58,6 +62,11 @@ class SourcedPerson(models.Model):
     external_id = models.CharField(max_length=255, blank=True)
     manager_said = models.CharField(max_length=255, blank=True)
     said = models.JSONField(default=dict)
+    department = models.GeneratedField(
+        expression=Left(KeyTextTransform("department", KeyTransform(_ENTERPRISE, "said")), 300),
+        output_field=models.CharField(max_length=300, null=True),
+        db_persist=True,
+    )
     active = models.BooleanField(default=True)
     left_at = models.DateTimeField(null=True, blank=True)
     version = models.PositiveIntegerField(default=1)
@@ -86,7 +95,10 @@ class SourcedPerson(models.Model):
                 condition=Q(held_at=None) | Q(active=True), name="only_who_is_still_active_there_is_held"
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["source", "manager_said"], name="sourced_person_manager")]
+        indexes: ClassVar = [
+            models.Index(fields=["source", "manager_said"], name="sourced_person_manager"),
+            models.Index(fields=["department", "person"], name="sourced_person_of_department"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.user_name}@{self.source_id}"

@@ -11,5 +11,5 @@ RESTORE_EVERYTHING = Action(
     "revocations-everything-restore",
     NEW,
     guardrails.restart_everything,
-    done=_("Agents work again, within what their access allows."),
+    done=_("All access is restored. Agents work again within their grants."),
 )

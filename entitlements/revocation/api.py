@@ -137,15 +137,20 @@ class _Revocations(Resource):
     shown = RevocationSerializer
 
     def rows(self) -> QuerySet[Revocation]:
-        rows = Revocation.objects.all()
-        return rows if self.caller.sees_everything else rows.filter(by=str(self.principal))
+        return visibility.revocations(self.caller)
 
     def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
         return [f"revocation:{row.pk}"]
 
 
 class Revocations(_Revocations, Listing):
-    """List revocations, or stop something now."""
+    """List revocations, and revoke access.
+
+    get: List revocations, the newest first.
+    post: Revoke access at once. The target is a grant, session, token, token family, tool, system, client, agent or
+        person, or `everything` (the kill switch). With `wait` the answer comes once every gateway node has obeyed,
+        and carries the signed revocation receipt and the residual access.
+    """
 
     filterset_class = RevocationFilter
     ordering = ("-committed_at", "-id")
@@ -183,7 +188,7 @@ class KillSwitchSerializer(OutputSerializer):
 
 
 class RestoreEverything(CreateEndpoint):
-    """Let agents work again after everything was stopped. The person who stopped everything cannot."""
+    """Restore all agents after the kill switch. The person who used it cannot restore them."""
 
     action = actions.RESTORE_EVERYTHING
     shows_result = True
@@ -204,7 +209,10 @@ class RestoreEverything(CreateEndpoint):
 
 
 class One(_Revocations, Detail):
-    """Show a revocation with its receipt, once the nodes have answered."""
+    """Show a revocation with its receipt.
+
+    The receipt is there once every gateway node has acknowledged, or its lease has lapsed.
+    """
 
 
 def permitted(caller: Caller, target: revocation.Target) -> Any:  # noqa: ANN401 - any row that can be stopped

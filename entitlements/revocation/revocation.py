@@ -60,7 +60,7 @@ class UnknownTarget(DomainError):
 
 
 class EverythingNotNamed(DomainError):
-    """To stop everything, write the word "everything" as the target's id."""
+    """To use the kill switch, write the word "everything" as the target's id."""
 
     code, status = "everything_not_named", HTTPStatus.BAD_REQUEST
 

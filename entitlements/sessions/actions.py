@@ -18,5 +18,5 @@ TOKEN = Subject(
     by_key=True,
 )
 
-END = Action("session-end", SESSION, sessions.end, done=_("The session has ended, and with it its tokens."))
+END = Action("session-end", SESSION, sessions.end, done=_("The session and its tokens have ended."))
 REVOKE_TOKEN = Action("token-revoke", TOKEN, tokens.revoke)

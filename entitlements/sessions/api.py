@@ -49,7 +49,7 @@ class _Sessions(Resource):
 
 
 class Sessions(_Sessions, Listing):
-    """List sessions by agent, person, client and whether they are open, newest first."""
+    """List sessions, the newest first. Filters: agent, person, client, and whether it is open."""
 
     filterset_class = SessionFilter
     ordering = ("-started_at", "-id")
@@ -60,7 +60,7 @@ class SessionDetail(_Sessions, Detail):
 
 
 class End(_Sessions, ActionEndpoint):
-    """End a session, and with it every token that names it."""
+    """End a session. Every token that names it is refused at once."""
 
     action = actions.END
 
@@ -108,17 +108,17 @@ class _Tokens(Resource):
 
 
 class Tokens(_Tokens, Listing):
-    """List issued tokens, newest first."""
+    """List issued tokens, the newest first."""
 
     filterset_class = TokenFilter
     ordering = ("-issued_at", "-jti")
 
 
 class TokenDetail(_Tokens, Detail):
-    """Show one issued token."""
+    """Show an issued token. The token itself is never shown."""
 
 
 class Revoke(_Tokens, ActionEndpoint):
-    """Revoke a token now, with all that was issued for it."""
+    """Revoke a token at once. With all that was issued for it."""
 
     action = actions.REVOKE_TOKEN

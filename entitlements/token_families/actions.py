@@ -14,6 +14,4 @@ TOKEN_FAMILY = Subject(
     by_key=True,
 )
 
-REVOKE = Action(
-    "token-family-revoke", TOKEN_FAMILY, families.revoke, done=_("The sign-in has ended, and with it its tokens.")
-)
+REVOKE = Action("token-family-revoke", TOKEN_FAMILY, families.revoke, done=_("The sign-in and its tokens have ended."))

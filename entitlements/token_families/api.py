@@ -65,17 +65,23 @@ class _TokenFamilies(Resource):
 
 
 class TokenFamilies(_TokenFamilies, Listing):
-    """List sign-ins of people at clients by agent, person, client, system and whether they are open, newest first."""
+    """List sign-ins of people at clients, the newest first.
+
+    Filters: agent, person, client, system, and whether it is open.
+    """
 
     filterset_class = TokenFamilyFilter
     ordering = ("-started_at", "-id")
 
 
 class TokenFamilyDetail(_TokenFamilies, Detail):
-    """Show a sign-in of a person at a client."""
+    """Show a person's sign-in at a client."""
 
 
 class Revoke(_TokenFamilies, ActionEndpoint):
-    """End a sign-in of a person at a client: its refresh token, and every token that came of it."""
+    """Revoke a person's sign-in at a client.
+
+    Its refresh token, and every token that came of it, are refused at once.
+    """
 
     action = actions.REVOKE

@@ -60,9 +60,7 @@ CONFIRM = Action(
     ISSUER,
     proposals.confirm,
     input=None,
-    done=_("Confirmed. What %(issuer)s signs is accepted on these terms."),
+    done=_("Confirmed. Tokens of %(issuer)s are accepted on these terms."),
 )
 WITHDRAW = Action("trusted-issuer-withdraw", ISSUER, proposals.withdraw, done=_("Withdrawn."))
-END = Action(
-    "trusted-issuer-end", ISSUER, proposals.end, done=_("Ended. Nothing that %(issuer)s signs is accepted any more.")
-)
+END = Action("trusted-issuer-end", ISSUER, proposals.end, done=_("Ended. Tokens of %(issuer)s are no longer accepted."))

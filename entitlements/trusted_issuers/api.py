@@ -94,7 +94,11 @@ class _Issuers(Resource):
 
 
 class Issuers(_Issuers, Listing, CreateEndpoint):
-    """List issuers whose signed assertions are accepted or were proposed, or propose one, or other terms for one."""
+    """List trusted issuers, and propose one.
+
+    get: List trusted and proposed issuers.
+    post: Propose a trusted issuer, or other terms for one. It counts once another person has confirmed it.
+    """
 
     action = actions.PROPOSE
     filterset_class = TrustedIssuerFilter
@@ -102,23 +106,26 @@ class Issuers(_Issuers, Listing, CreateEndpoint):
 
 
 class IssuerDetail(_Issuers, Detail):
-    """Show an issuer with its terms."""
+    """Show a trusted issuer."""
 
 
 class ConfirmIssuer(_Issuers, ActionEndpoint):
-    """Put terms in force that another person proposed; a platform admin or security approver does."""
+    """Confirm the proposed terms of a trusted issuer.
+
+    Somebody else than the person who proposed them confirms: a platform admin or security approver.
+    """
 
     action = actions.CONFIRM
 
 
 class WithdrawIssuer(_Issuers, ActionEndpoint):
-    """Drop what was proposed."""
+    """Withdraw the proposed terms of an issuer."""
 
     action = actions.WITHDRAW
 
 
 class EndIssuer(_Issuers, ActionEndpoint):
-    """Trust an issuer no longer; its tokens are refused at once."""
+    """End the trust in an issuer. Its tokens are refused at once."""
 
     action = actions.END
 

@@ -39,5 +39,8 @@ RULE = Subject(visibility.workload_rules, workload_rules.about, permitted_on=_cl
 
 PROPOSE = Action("workload-rules", NEW, workload_rules.propose, input=WorkloadRuleInputSerializer, done=_proposed)
 END = Action(
-    "workload-rule-end", RULE, workload_rules.end, done=_("Ended. The workload's tokens are dead, and it gets no more.")
+    "workload-rule-end",
+    RULE,
+    workload_rules.end,
+    done=_("Ended. The tokens of the workload are revoked, and it gets no new ones."),
 )

@@ -70,9 +70,11 @@ class _Rules(Resource):
 
 
 class Rules(_Rules, Listing, CreateEndpoint):
-    """List workload rules, or ask for one.
+    """List workload rules, and add one.
 
-    By others than the sponsor and owners of the client's agent, it waits for acceptance (202).
+    get: List workload rules.
+    post: Add a workload rule. Unless the sponsor or an owner of the client's agent adds it, it waits for acceptance
+        (202).
     """
 
     filterset_class = WorkloadRuleFilter
@@ -100,7 +102,7 @@ class One(_Rules, Detail):
 
 
 class End(_Rules, ActionEndpoint):
-    """End a workload rule for good. All that its client was issued until now is dead."""
+    """End a workload rule for good. All that its client was issued until now is refused."""
 
     action = actions.END
 

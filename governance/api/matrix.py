@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from entitlements.api.matrix import ALWAYS, READ, READABLE, WEIGHTY, Matrix, Row, declared, row, with_finer
+from entitlements.api.matrix import ALWAYS, READ, READABLE, WEIGHTY, Matrix, Row, declared, row, with_finer, with_limits
+from entitlements.api.matrix import MATRIX as CATALOGUE
 from entitlements.people.models import Role
 
 REQUEST: Final = "mandate:request"
@@ -124,6 +125,7 @@ _ROWS: Final[Matrix] = {
     ("event-triggered-review-postpone", "POST"): _ANSWER,
     ("grant-use", "GET"): READABLE,
     ("right-sizing", "GET"): READABLE,
+    ("grant-narrow", "POST"): CATALOGUE["grant-revoke", "POST"],  # who may revoke all of it may take away a part
     ("grant-right-size", "POST"): row(Role.ANALYST, Role.SECURITY, related="sponsor owner system_owner"),
     ("simulate-reduction", "POST"): READABLE,
     ("review-item", "GET"): READABLE,
@@ -274,4 +276,8 @@ _ROWS: Final[Matrix] = {
     ("request-approve", "POST"): _WEIGHTY_ANSWER,
     ("request-deny", "POST"): _ANSWER,
 }
-MATRIX: Final[Matrix] = declared(with_finer(_ROWS, _KINDS))
+_LIMITABLE: Final = (
+    *("review-item-claim", "review-item-restore", "review-item-reopen", "review-cut-retry", "review-cut-except"),
+    *("grant-right-size", "agent-keep", "system-paths"),
+)
+MATRIX: Final[Matrix] = declared(with_finer(with_limits(_ROWS, _LIMITABLE), _KINDS))

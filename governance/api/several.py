@@ -55,7 +55,7 @@ def _made(request: AccessRequest) -> dict[str, Any]:
 
 
 class SubmitRequests(RequestResource, Bulk):
-    """Submit several requests for access: each by itself, with the request that was made or the refusal."""
+    """Submit several access requests. Each on its own: the result is the new access request, or the refusal."""
 
     action = SUBMIT
     asked, shown, names = RequestsInputSerializer, AccessRequestResultsSerializer, ("agent", "entitlement")
@@ -93,7 +93,7 @@ class RenewalResultsSerializer(OutputSerializer):
 
 
 class RenewGrants(RequestResource, Bulk):
-    """Request the renewal of grants that end soon: each by itself, with the request that was made or the refusal."""
+    """Request the renewal of several grants. Each on its own: the result is the new access request, or the refusal."""
 
     action = RENEW
     asked, shown, names = RenewalsInputSerializer, RenewalResultsSerializer, ("id",)
@@ -107,7 +107,7 @@ class RenewGrants(RequestResource, Bulk):
 
 
 class CancelRequests(RequestResource, Bulk):
-    """Withdraw one's requests as they were read: each by itself, with its result."""
+    """Cancel several of your access requests. Each as it was read, on its own, with its own result."""
 
     action = CANCEL
     asked, shown, names = AnswersInputSerializer, RequestResultsSerializer, ("id",)
@@ -148,7 +148,7 @@ class OwnershipResultsSerializer(OutputSerializer):
 
 
 class ProposeOffices(Bulk):
-    """Propose owners of agents: each by itself. Nothing changes before they have accepted."""
+    """Propose owners of several agents. Each on its own. Nothing changes before they have accepted."""
 
     matrix: ClassVar[Matrix] = MATRIX
     action = PROPOSE[OwnershipProposal.Office.SPONSOR]
@@ -189,7 +189,7 @@ class AcceptanceResultsSerializer(OutputSerializer):
 
 
 class AcceptOffices(Bulk):
-    """Accept proposals of ownership: each by itself, with its result."""
+    """Accept several proposals of ownership. Each is accepted on its own, with its own result."""
 
     matrix: ClassVar[Matrix] = MATRIX
     action = ACCEPT

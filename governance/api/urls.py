@@ -13,6 +13,7 @@ from governance.break_glass import api as break_glass_api
 from governance.coverage_map.api import coverage_map as coverage_map_api
 from governance.coverage_map.api import reconciliation as reconciliation_api
 from governance.credential_policy import api as credential_policy_api
+from governance.grants import api as grant_api
 from governance.notices import api as notice_api
 from governance.onboarding import api as onboarding_api
 from governance.out_of_office import api as out_of_office_api
@@ -23,6 +24,7 @@ from governance.request_changes import api as request_change_api
 from governance.request_suggestions import api as request_suggestion_api
 from governance.requests.api import requests
 from governance.reviews.campaigns.api import campaigns
+from governance.reviews.campaigns.api import items as campaign_items
 from governance.reviews.campaigns.api import lifecycle as lifecycle_api
 from governance.reviews.decisions import api as decision_api
 from governance.reviews.discussion.api import discussion as discussion_api
@@ -132,11 +134,12 @@ urlpatterns: list[URLPattern] = [
     path(_CAMPAIGN + "/questions", audit_api.Questions.as_view(), name="campaign-questions"),
     path(PREFIX + "audit-questions/<uuid:key>/answer", audit_api.Answer.as_view(), name="audit-question-answer"),
     path(PREFIX + "right-sizing", right_sizing_api.RightSizing.as_view(), name="right-sizing"),
+    path(PREFIX + "grants/<uuid:key>/narrow", grant_api.Narrow.as_view(), name="grant-narrow"),
     path(PREFIX + "grants/<uuid:key>/use", right_sizing_api.GrantUse.as_view(), name="grant-use"),
     path(PREFIX + "grants/<uuid:key>/right-size", right_sizing_api.RightSize.as_view(), name="grant-right-size"),
     path(PREFIX + "simulate/reduction", Reduction.as_view(), name="simulate-reduction"),
-    path(PREFIX + "review-items", campaigns.Items.as_view(), name="review-items"),
-    path(_ITEM, campaigns.ItemDetail.as_view(), name="review-item"),
+    path(PREFIX + "review-items", campaign_items.Items.as_view(), name="review-items"),
+    path(_ITEM, campaign_items.ItemDetail.as_view(), name="review-item"),
     path(_ITEM + "/claim", decision_api.Claim.as_view(), name="review-item-claim"),
     path(_ITEM + "/comment", discussion_api.Comment.as_view(), name="review-item-comment"),
     path(_ITEM + "/ask", discussion_api.Ask.as_view(), name="review-item-ask"),
@@ -148,7 +151,7 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "review-questions", discussion_api.Questions.as_view(), name="review-questions"),
     path(PREFIX + "review-questions/<uuid:key>", discussion_api.QuestionDetail.as_view(), name="review-question"),
     path(PREFIX + "review-questions/<uuid:key>/answer", discussion_api.Answer.as_view(), name="review-question-answer"),
-    path(_ITEM + "/draft", campaigns.ItemDraft.as_view(), name="review-item-draft"),
+    path(_ITEM + "/draft", campaign_items.ItemDraft.as_view(), name="review-item-draft"),
     path(_ITEM + "/hand-on", decision_api.HandOn.as_view(), name="review-item-hand-on"),
     path(_ITEM + "/recall", decision_api.Recall.as_view(), name="review-item-recall"),
     path(_ITEM + "/reopen", decision_api.Reopen.as_view(), name="review-item-reopen"),
@@ -158,7 +161,7 @@ urlpatterns: list[URLPattern] = [
     path(_CAMPAIGN + "/bulk", decision_api.Bulk.as_view(), name="campaign-bulk"),
     path(_CUT + "/retry", decision_api.Retry.as_view(), name="review-cut-retry"),
     path(_CUT + "/except", decision_api.Except.as_view(), name="review-cut-except"),
-    path(_ITEM + "/reassign", campaigns.Reassign.as_view(), name="review-item-reassign"),
+    path(_ITEM + "/reassign", campaign_items.Reassign.as_view(), name="review-item-reassign"),
     path(PREFIX + "agents/<slug:key>/sponsor", ownership_api.Sponsor.as_view(), name="agent-sponsor"),
     path(PREFIX + "agents/<slug:key>/owner", ownership_api.Owner.as_view(), name="agent-owner"),
     path(PREFIX + "agents/<slug:key>/backup", ownership_api.Backup.as_view(), name="agent-backup"),

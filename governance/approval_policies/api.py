@@ -96,7 +96,7 @@ class AutoApprovalRuleSerializer(OutputSerializer):
 
 
 class AutoApprovalRuleInputSerializer(InputSerializer):
-    """What a rule shall approve: which entitlement, how long at most, for which kinds of agents, whom they act for."""
+    """What a rule shall approve: which entitlement, how long at most, for which agent types, whom they act for."""
 
     entitlement = Text(max_length=128)
     longest = Lasts()
@@ -182,14 +182,14 @@ class _Policies(Resource):
 
 
 class Policies(_Policies, Listing):
-    """List who must approve: every version, the newest first."""
+    """List the versions of the approval policies, the newest first."""
 
     filterset_class = PolicyFilter
     ordering = ("-created_at", "-id")
 
 
 class PolicyDetail(_Policies, Detail):
-    """Show one version."""
+    """Show a version of an approval policy."""
 
 
 class _Proposals(Resource):
@@ -199,7 +199,11 @@ class _Proposals(Resource):
 
 
 class PolicyProposals(_Proposals, Listing, CreateEndpoint):
-    """List what was proposed, or propose the next version of a policy."""
+    """List proposed approval policies, and propose one.
+
+    get: List proposed approval policies.
+    post: Propose the next version of an approval policy. It counts once another person has confirmed it.
+    """
 
     action = actions.PROPOSE
     asked = PolicyProposalInputSerializer
@@ -218,17 +222,17 @@ class PolicyProposals(_Proposals, Listing, CreateEndpoint):
 
 
 class PolicyProposalDetail(_Proposals, Detail):
-    """Show what was proposed."""
+    """Show a proposed approval policy."""
 
 
 class ConfirmPolicy(_Proposals, ActionEndpoint):
-    """Put it in force, as another person than who proposed it."""
+    """Confirm a proposed approval policy. The person who proposed it cannot confirm it."""
 
     action = actions.CONFIRM
 
 
 class WithdrawPolicy(_Proposals, ActionEndpoint):
-    """Drop it."""
+    """Withdraw a proposed approval policy."""
 
     action = actions.WITHDRAW
 
@@ -240,7 +244,11 @@ class _AutoApprovalRules(Resource):
 
 
 class AutoApprovalRules(_AutoApprovalRules, Listing, CreateEndpoint):
-    """List the rules that approve without a person, or propose one."""
+    """List auto-approval rules, and propose one.
+
+    get: List auto-approval rules.
+    post: Propose an auto-approval rule. It approves nothing before another person has confirmed it.
+    """
 
     action = actions.PROPOSE_RULE
     asked = AutoApprovalRuleInputSerializer
@@ -258,23 +266,23 @@ class AutoApprovalRules(_AutoApprovalRules, Listing, CreateEndpoint):
 
 
 class AutoApprovalRuleDetail(_AutoApprovalRules, Detail):
-    """Show one rule."""
+    """Show an auto-approval rule."""
 
 
 class ConfirmAutoApprovalRule(_AutoApprovalRules, ActionEndpoint):
-    """Put a rule in force, as another person than who proposed it."""
+    """Confirm a proposed auto-approval rule. The person who proposed it cannot confirm it."""
 
     action = actions.CONFIRM_RULE
 
 
 class WithdrawAutoApprovalRule(_AutoApprovalRules, ActionEndpoint):
-    """Drop a proposed rule."""
+    """Withdraw a proposed auto-approval rule."""
 
     action = actions.WITHDRAW_RULE
 
 
 class EndAutoApprovalRule(_AutoApprovalRules, ActionEndpoint):
-    """Let a rule approve nothing more."""
+    """End an auto-approval rule. It approves nothing more; what it approved stays."""
 
     action = actions.END_RULE
 
@@ -286,17 +294,17 @@ class _AutoApprovals(Resource):
 
 
 class AutoApprovals(_AutoApprovals, Listing):
-    """List what rules approved."""
+    """List what auto-approval rules approved."""
 
     filterset_class = AutoApprovalFilter
     ordering = ("-approved_at", "-id")
 
 
 class AutoApprovalDetail(_AutoApprovals, Detail):
-    """Show what a rule approved."""
+    """Show an auto-approval."""
 
 
 class ReviewAutoApproval(_AutoApprovals, ActionEndpoint):
-    """Say what one found who looked at it."""
+    """Decide whether auto-approved access stays. `revoke` ends it in the same step."""
 
     action = actions.REVIEW

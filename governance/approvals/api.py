@@ -53,7 +53,7 @@ class _Answers(RequestResource, Bulk):
 
 
 class ApproveRequests(_Answers):
-    """Approve requests as they were read: each for itself, with what became of it."""
+    """Approve several access requests. Each as it was read, on its own, with its own result."""
 
     action = actions.APPROVE
 
@@ -67,7 +67,7 @@ class ApproveRequests(_Answers):
 
 
 class DenyRequests(_Answers):
-    """Deny requests as they were read, with a reason: each for itself, with what became of it."""
+    """Deny several access requests with a reason. Each as it was read, on its own, with its own result."""
 
     action = actions.DENY
     asked = DenialsInputSerializer

@@ -43,7 +43,10 @@ class RequestPreviewSerializer(OutputSerializer):
 
 
 class Outlook(Endpoint):
-    """GET /requests/{id}/preview."""
+    """Show what the approval of a request would mean.
+
+    The agent's blast radius before and after, who else holds the entitlement, and earlier requests like it.
+    """
 
     matrix: ClassVar[Matrix] = MATRIX
     parameters: ClassVar[frozenset[str]] = frozenset({"tools"})

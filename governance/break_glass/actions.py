@@ -14,7 +14,7 @@ from governance.break_glass.models import BreakGlassGrant
 
 
 class VerdictInputSerializer(InputSerializer):
-    """Whether an emergency was justified, and why one thinks so."""
+    """Whether break-glass access was justified, and why."""
 
     verdict = serializers.ChoiceField(choices=BreakGlassGrant.Verdict.choices)
     reason = Text(max_length=500)

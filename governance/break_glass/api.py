@@ -82,7 +82,12 @@ class _BreakGlassGrants(Resource):
 
 
 class BreakGlassGrants(_BreakGlassGrants, Listing, CreateEndpoint):
-    """List emergencies, or declare one."""
+    """List break-glass grants, and take break-glass access.
+
+    get: List break-glass grants.
+    post: Take break-glass access. It begins at once, within an entitlement and without an approval, and is reviewed
+        when it is over. It needs a second factor.
+    """
 
     action = actions.GIVE
     asked = BreakGlassGrantInputSerializer
@@ -108,11 +113,14 @@ class BreakGlassGrants(_BreakGlassGrants, Listing, CreateEndpoint):
 
 
 class BreakGlassGrantDetail(_BreakGlassGrants, Detail):
-    """Show one emergency."""
+    """Show a break-glass grant."""
 
 
 class ReviewBreakGlass(_BreakGlassGrants, ActionEndpoint):
-    """Say whether break-glass access that is over was justified, as a person of security who has no part in it."""
+    """Review break-glass access that is over.
+
+    A security approver who has no part in it says whether it was justified.
+    """
 
     action = actions.REVIEW
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from django.db.models import Q, QuerySet
 
+from entitlements.access import role_reach
 from entitlements.access.caller import SEE_EVERYTHING
 from entitlements.conflicts import independence
+from entitlements.grants.models import Grant
 from entitlements.people.models import Person
+from entitlements.people.role_limits import RoleLimit
 from governance.break_glass.models import BreakGlassGrant
 
 from .break_glass import AROUND, REVIEWERS
@@ -15,16 +18,26 @@ from .break_glass import AROUND, REVIEWERS
 def visible_to(person: Person) -> QuerySet[BreakGlassGrant]:
     """Return the emergencies a person may see: their own, of their agents and systems, for them; some roles see all."""
     rows = all_of_them()
-    if person.has_role(*SEE_EVERYTHING):
+    sight = person.reach(*SEE_EVERYTHING)
+    if sight.everything:
         return rows
     offices = Q(grant__agent__sponsor=person) | Q(grant__agent__owner=person) | Q(grant__agent__backup=person)
     mine = Q(given_by=person) | offices | Q(grant__entitlement__system__owner=person)
     served = Q(grant__subjects__person=person) | Q(grant__subjects__group__people=person)
     return (
-        rows.filter(pk__in=BreakGlassGrant.objects.filter(mine | served).values("pk"))
+        rows.filter(
+            pk__in=BreakGlassGrant.objects.filter(mine | served | role_reach.within(sight, BreakGlassGrant)).values(
+                "pk"
+            )
+        )
         if person.is_active
         else rows.none()
     )
+
+
+def of_limit(limit: RoleLimit) -> Q:
+    """Select the break-glass access whose grant is within a limit."""
+    return Q(grant__in=Grant.objects.filter(role_reach.within(limit, Grant)).order_by().values("pk"))
 
 
 def all_of_them() -> QuerySet[BreakGlassGrant]:

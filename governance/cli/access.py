@@ -18,6 +18,8 @@ from joserfc.errors import JoseError
 from .exits import Ended, Exit
 
 ISSUER: Final = "/as/mandate"
+VARIABLES: Final = ("MANDATE_URL", "MANDATE_CLIENT", "MANDATE_KEY_FILE", "MANDATE_TOKEN_FILE", "MANDATE_TOKEN")
+"""The variables by which an address and credentials are configured."""
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _LASTS: Final = 60
 _OTHERS: Final = 0o077
@@ -67,9 +69,30 @@ class SigningClient:
 type Credentials = PersonalToken | SigningClient
 
 
+def is_configured(arguments: Namespace) -> bool:
+    """Return whether an option or the environment names an address or credentials."""
+    options = (arguments.url, arguments.client, arguments.key_file, arguments.token_file)
+    return any((*options, *map(os.environ.get, VARIABLES)))
+
+
 def url(arguments: Namespace) -> str:
     """Return the console's address. Raises Ended where it is missing, or would carry credentials in the clear."""
-    address = str(arguments.url or os.environ.get("MANDATE_URL", "")).rstrip("/")
+    return checked(str(arguments.url or os.environ.get("MANDATE_URL", "")))
+
+
+def demo_folder(checkout: Path) -> Path:
+    """Return where a demo of a checkout keeps its files, as `make demo` reads it."""
+    return Path(os.environ.get("DEMO_FOLDER") or checkout / "var")
+
+
+def is_of_this_machine(address: str) -> bool:
+    """Return whether an address is on this machine."""
+    return urlsplit(address).hostname in _THIS_MACHINE
+
+
+def checked(address: str) -> str:
+    """Return an address without its last slash. Raises Ended as `url`."""
+    address = address.rstrip("/")
     try:
         parts = urlsplit(address)
         is_right = bool(parts.hostname) and not (parts.query or parts.fragment or parts.username)

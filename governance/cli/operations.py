@@ -8,9 +8,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from typing import Final
 from urllib.parse import quote
 
 _KEY = re.compile(r"{\w+}")
+ALIASES: Final = {"reviews": ["campaigns"], "items": ["review-items"], "audit": ["audit-events"]}
+"""Resources that have a short name here, and by which the API calls them."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Operation:
     """What a verb does at `path`, and at `bulk` to several things at once; one of the two may be missing.
 
     `options` are the query of a GET, else the fields of the body, with their kinds. `items` are the fields of each of
-    several things. `media` is what comes back where it is not JSON.
+    several things. `media` is what comes back where it is not JSON, `group` the capability that it belongs to.
     """
 
     resource: str
@@ -35,6 +38,7 @@ class Operation:
     bulk: str = ""
     bulk_options: Mapping[str, str] = field(default_factory=dict)
     items: Sequence[str] = ()
+    group: str = ""
 
     @property
     def keys(self) -> list[str]:

@@ -48,6 +48,12 @@ def card(row: Mapping[str, Any], *, as_json: bool = False) -> None:
     return None
 
 
+def text(lines_of_text: str) -> None:
+    """Print text for people, line by line, so that it does nothing to a terminal."""
+    for line in lines_of_text.split("\n"):
+        print(plain(line) if line else "")  # noqa: T201 - as above
+
+
 def plain(value: object) -> str:
     """Write a value as text that does nothing to a terminal."""
     match value:

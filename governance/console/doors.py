@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Concatenate, Final
+from uuid import UUID
 
 from django.contrib import messages
 from django.db.models import Model, QuerySet
@@ -165,6 +166,14 @@ def reason(request: HttpRequest) -> str:
 def number(text: str, digits: int = 18) -> int:
     """Return a whole number from a form; -1 where the text is none, or too long for a column."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= digits else -1
+
+
+def uuid_of(text: str) -> UUID | None:
+    """Read an identifier; None where it is none."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
 
 
 def find_subject(request: HttpRequest, subject: Subject, *key: object) -> Any:  # noqa: ANN401 - a row

@@ -17,6 +17,7 @@ from entitlements.errors import DomainError, Malformed
 from entitlements.people.models import Person
 
 from . import doors
+from .kit import combobox
 
 _MOST_OFFERED: Final = 500
 PEOPLE: Final = "people-to-pick"
@@ -29,22 +30,16 @@ class PersonUnknown(DomainError):
     code, status = "person_unknown", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-class PersonField(forms.CharField):
-    """An active person, named by login."""
+class PersonField(combobox.ReferenceField):
+    """An active person, by display name or login."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the framework's options
-        attributes = {"list": PEOPLE, "autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}
-        super().__init__(max_length=64, widget=forms.TextInput(attrs=attributes), **options)
+        super().__init__("person", **options)
 
-    def clean(self, value: Any) -> Any:  # noqa: ANN401 - a text in, a person or None out
+    def clean(self, value: Any) -> Person | None:  # noqa: ANN401 - a text in
         """Return the person. Raises the framework's ValidationError."""
-        login = super().clean(value)
-        if not login:
-            return None
-        person = Person.objects.filter(login=login).first()
-        if person is None:
-            raise forms.ValidationError(_("No person has the login %(login)s."), "unknown_person", {"login": login})
-        if not person.is_active:
+        person: Person | None = super().clean(value)
+        if person is not None and not person.is_active:
             raise forms.ValidationError(_("%(name)s has left."), "person_disabled", {"name": person.name})
         return person
 
@@ -63,6 +58,7 @@ def submit[T](
 
     `fields` names the field that a refusal is about, by code; all others are about the whole form.
     """
+    combobox.bind(form, doors.caller(request))
     if not form.is_valid():
         doors.record(request, Malformed())
         return None

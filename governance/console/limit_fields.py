@@ -56,11 +56,12 @@ class Field:
     key: str = "one_of"
     typed: bool = False
     must: bool = False
+    prefix: str = ""
 
     @property
     def name(self) -> str:
-        """Return the name of its input: unlike any other on the page."""
-        return f"limit:{self.tool}:{self.argument}" + (":count" if self.kind == Kind.COUNT else "")
+        """Return the name of its input: unlike any other on the page; of several forms each has its prefix."""
+        return f"{self.prefix}limit:{self.tool}:{self.argument}" + (":count" if self.kind == Kind.COUNT else "")
 
     @property
     def lines(self) -> str:
@@ -182,11 +183,9 @@ def read(fields_shown: Sequence[Field], current: Mapping[str, Any], values: Form
         if rule is None:
             continue
         held = current.get(field.argument)
-        before = dict(held) if isinstance(held, Mapping) else {}
+        before = dict(held) if isinstance(held, Mapping) else {} if field.must else {"optional": True}
         for replaced in ("equals",) if "one_of" in rule else ("min", "max") if field.kind == Kind.NUMBER else ():
             before.pop(replaced, None)
-        if not before and not field.must:
-            before = {"optional": True}
         changed[field.argument] = {**changed.get(field.argument, before), **rule}
     return changed
 

@@ -22,6 +22,7 @@ from entitlements.people.models import OFFICE as OFFICE_ROLES
 from entitlements.people.models import Role
 from entitlements.revocation.api import EVERYTHING, KINDS
 from governance.api.matrix import MATRIX as PROCESSES
+from governance.back_office.asks import ACTS as BACK_OFFICE
 
 API: Final[Matrix] = {**CATALOGUE, **PROCESSES}
 """Every row of the API."""
@@ -51,6 +52,7 @@ def like(*names: str, also: tuple[str, ...] = ()) -> Page:
         frozenset().union(*(api_row.roles for api_row in rows)),
         frozenset().union(*(api_row.related for api_row in rows)),
         anybody=any(api_row.anybody for api_row in rows),
+        limitable=any(api_row.limitable for api_row in rows),
         proven=ALWAYS if all(api_row.proven == ALWAYS for api_row in rows) else "",
     )
     return Page(union, frozenset([*keys, *map(_key, also)]))
@@ -66,7 +68,15 @@ STRANGERS: Final = Page(Row(public=True))
 ONES_OWN: Final = Page(Row(anybody=True))
 """Every signed-in person, about themselves or about what they may see."""
 OFFICE: Final = Page(Row(frozenset(OFFICE_ROLES)))
-"""Each page of the back office at /admin/; all are read-only."""
+"""Each page of the back office at /admin/ that shows rows."""
+OFFICE_ACTS: Final = {
+    (f"admin:{model}_act", method): Page(
+        replace(OFFICE.row, proven=ALWAYS), frozenset((name, "POST") for name in names)
+    )
+    for model, names in BACK_OFFICE.items()
+    for method in ("GET", "POST")
+}
+"""Each page of the back office that acts on rows, after step-up authentication; it asks the rows of its acts."""
 _SEERS: Final = Page(Row(frozenset(SEE_EVERYTHING)))
 _SETUP: Final = Page(row(Role.ADMIN))
 _STEP_UP_SETUP: Final = Page(row(Role.ADMIN, proven=ALWAYS))
@@ -108,6 +118,7 @@ PAGES: Final[Pages] = {
     ("theme", "POST"): ONES_OWN,
     **_both(ONES_OWN, "keys"),
     ("search", "GET"): ONES_OWN,
+    ("search-options", "GET"): ONES_OWN,
     ("audit", "GET"): like("audit-events GET"),
     ("settings", "GET"): ONES_OWN,
     ("setup", "GET"): ONES_OWN,
@@ -338,7 +349,7 @@ PAGES: Final[Pages] = {
     ("review-sample", "POST"): like("audit-sample-marks"),
     **{(f"review-{name}", "GET"): like("audit-sample-table GET") for name in ("workpaper", "workpaper-json")},
     # People
-    ("people-list", "GET"): _SEERS,
+    ("people-list", "GET"): Page(replace(_SEERS.row, limitable=True)),
     **_both(like("people"), "person-add"),
     ("person-page", "GET"): like("person GET"),
     ("person-start", "POST"): like("person-enable"),
@@ -361,7 +372,7 @@ PAGES: Final[Pages] = {
 def find(name: str, method: str) -> Page:
     """Return the row of a page; HEAD is a GET without its body. Raises NotDeclared, with what to write."""
     key = (name, "GET" if method in ("HEAD", "OPTIONS") else method)
-    if (page := PAGES.get(key) or SIGN_IN.get(key)) is None:
+    if (page := PAGES.get(key) or SIGN_IN.get(key) or OFFICE_ACTS.get(key)) is None:
         message = f"This page is closed: add a row for {key} to PAGES in governance/console/matrix.py."
         raise NotDeclared(message)
     return page

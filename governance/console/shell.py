@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from entitlements.decisions import guardrails
 from entitlements.gateway.models import Guardrail
-from entitlements.people.models import Role
+from entitlements.people.models import OFFICE, Role
+from governance.back_office.site import Office
 from governance.home_page.queries import waiting
 from governance.notices.models import Notice
 from governance.reviews.items import visibility
@@ -34,6 +36,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "inbox_count": SimpleLazyObject(lambda: _unread(request) if signed_in else 0),
         "review_count": SimpleLazyObject(lambda: _reviewing(request) if signed_in else 0),
         "setup_missing": SimpleLazyObject(lambda: _missing(request) if signed_in else []),
+        "office_address": SimpleLazyObject(lambda: _in_the_office(request) if signed_in else ""),
         "everything_stopped": SimpleLazyObject(lambda: _stopped() if signed_in else None),
     }
 
@@ -59,3 +62,11 @@ def _missing(request: HttpRequest) -> list[readiness.State]:
 
 def _stopped() -> Guardrail | None:
     return Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).first()
+
+
+def _in_the_office(request: HttpRequest) -> str:
+    """Return where the back office shows the row of this page, for those who may open it; else nothing."""
+    match = request.resolver_match
+    if match is None or not doors.caller(request).has(*OFFICE) or not isinstance(admin.site, Office):
+        return ""
+    return admin.site.address_of(match)

@@ -86,6 +86,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *SIGN_IN,
     path("", home_page_pages.home, name="home"),
     path("search/", audit_log_pages.search, name="search"),
+    path("search/options/", audit_log_pages.options, name="search-options"),
     path("audit/", audit_log_pages.explorer, name="audit"),
     path("reviews/", campaigns_pages.listing, name="review-list"),
     path("reviews/new/", staging_pages.new, name="review-new"),

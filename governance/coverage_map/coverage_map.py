@@ -18,7 +18,7 @@ from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Q, Que
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements.access import visibility
+from entitlements.access import role_reach, visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import System
@@ -103,7 +103,10 @@ _PATH: Final = Case(
 def rows(caller: Caller) -> QuerySet[Workflow]:
     """Return the workflows that the caller sees, each with its path: granted now, or seen elsewhere."""
     everything = _rows()
-    return everything if caller.sees_everything else everything.filter(agent__in=visibility.agents(caller).values("pk"))
+    if caller.sees_everything:
+        return everything
+    own = Q(agent__in=visibility.agents(caller).order_by().values("pk"))
+    return everything.filter(own | role_reach.within(caller.seen_reach, Workflow))
 
 
 def _rows() -> QuerySet[Workflow]:

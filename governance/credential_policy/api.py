@@ -89,7 +89,7 @@ class _Policies(Resource):
 
 
 class CredentialPolicies(_Policies, Listing):
-    """List the versions of the credential policy, the one in force first."""
+    """List the versions of the credential policy. The one in force comes first."""
 
     filterset_class = PolicyFilter
     ordering = ("-number",)
@@ -102,7 +102,11 @@ class _Proposals(Resource):
 
 
 class CredentialPolicyProposals(_Proposals, Listing, CreateEndpoint):
-    """List what was proposed, or propose the next version."""
+    """List proposed credential policies, and propose one.
+
+    get: List proposed credential policies.
+    post: Propose the next version of the credential policy. It counts once another person has confirmed it.
+    """
 
     action = actions.PROPOSE
     filterset_class = ProposalFilter
@@ -110,16 +114,16 @@ class CredentialPolicyProposals(_Proposals, Listing, CreateEndpoint):
 
 
 class CredentialPolicyProposalDetail(_Proposals, Detail):
-    """Show what was proposed."""
+    """Show a proposed credential policy."""
 
 
 class ConfirmCredentialPolicy(_Proposals, ActionEndpoint):
-    """Put it in force, as another person than who proposed it."""
+    """Confirm a proposed credential policy. The person who proposed it cannot confirm it."""
 
     action = actions.CONFIRM
 
 
 class WithdrawCredentialPolicy(_Proposals, ActionEndpoint):
-    """Drop it."""
+    """Withdraw a proposed credential policy."""
 
     action = actions.WITHDRAW

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from audit import clock
 from audit.models import Event
+from entitlements.access import role_reach
 from entitlements.agents import agents
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System, Tool
@@ -132,8 +133,8 @@ def check_requester(agent: Agent, ask: RequestTerms, *, by: Requester, on_behalf
 
 
 def may_request_for_others(person: Person, agent: Agent) -> bool:
-    """Whether a person may ask on behalf of others for this agent: its sponsor, its owner, an analyst."""
-    return person.pk in {agent.sponsor_id, agent.owner_id} or person.has_role(Role.ANALYST)
+    """Whether a person may ask on behalf of others for this agent: its sponsor, its owner, an analyst of it."""
+    return person.pk in {agent.sponsor_id, agent.owner_id} or role_reach.covers(person.reach(Role.ANALYST), agent)
 
 
 def check_people(agent: Agent, people: Iterable[Person], groups: Iterable[Group]) -> None:

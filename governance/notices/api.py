@@ -120,7 +120,7 @@ class _NoticeResource(_OnesOwn, Resource):
 
 
 class Notices(_NoticeResource, Listing):
-    """GET /notices."""
+    """List your notices, the newest first."""
 
     filterset_class = NoticeFilter
     ordering = ("-made_at", "-id")
@@ -128,14 +128,14 @@ class Notices(_NoticeResource, Listing):
 
 @extend_schema(request=None)
 class ReadOne(_NoticeResource, ActionEndpoint):
-    """POST /notices/{id}/read."""
+    """Mark a notice as read."""
 
     action = actions.READ
 
 
 @extend_schema(request=None, responses=Read)
 class ReadAll(_OnesOwn, CreateEndpoint):
-    """POST /notices/read."""
+    """Mark all your notices as read."""
 
     action = actions.READ_ALL
 
@@ -145,7 +145,11 @@ class ReadAll(_OnesOwn, CreateEndpoint):
 
 
 class Settings(_OnesOwn):
-    """GET and PUT /notice-settings."""
+    """Show your mail preferences, and change them.
+
+    get: Show your mail preferences.
+    put: Change your mail preferences. Mail about safety cannot be switched off.
+    """
 
     @extend_schema(responses=SettingsSerializer)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - as above
@@ -161,7 +165,7 @@ class Settings(_OnesOwn):
 
 
 class Deliveries(Listing):
-    """GET /deliveries."""
+    """List deliveries of notices, the newest first."""
 
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = DeliverySerializer
@@ -174,7 +178,7 @@ class Deliveries(Listing):
 
 
 class Replay(ActionEndpoint):
-    """POST /deliveries/{id}/replay."""
+    """Send a failed delivery again."""
 
     action = actions.REPLAY
     matrix: ClassVar[Matrix] = MATRIX
@@ -182,7 +186,10 @@ class Replay(ActionEndpoint):
 
 
 class Bounced(ActionEndpoint):
-    """POST /people/{login}/bounced."""
+    """Report that mail to a person bounced.
+
+    Nothing is mailed to their current address any more; a new address is mailed again.
+    """
 
     action = actions.BOUNCED
     matrix: ClassVar[Matrix] = MATRIX

@@ -112,7 +112,7 @@ class Answer(InputSerializer):
 
 
 class OutcomeSerializer(OutputSerializer):
-    """What was adopted, and by agent the rules that refused a grant."""
+    """What was onboarded, and by agent the rules that refused a grant."""
 
     agents = serializers.IntegerField()
     grants = serializers.IntegerField()
@@ -207,7 +207,12 @@ class _Batches(Resource):
 
 
 class OnboardingBatches(_Batches, Listing, CreateEndpoint):
-    """List files of access, newest first; or send one: it is read and matched, and nothing of it is in force."""
+    """List onboarding files, and send one.
+
+    get: List onboarding files, the newest first.
+    post: Send an onboarding file. It is read and matched with what Mandate knows. No access comes of it before
+        sponsors have accepted and an analyst has confirmed.
+    """
 
     parser_classes = (imports.JSON, imports.Form)  # type: ignore[assignment]  # wider than the base's
     filterset_class = BatchFilter
@@ -223,11 +228,11 @@ class OnboardingBatches(_Batches, Listing, CreateEndpoint):
 
 
 class OnboardingBatchDetail(_Batches, Detail):
-    """Show one file of access."""
+    """Show an onboarding file."""
 
 
 class OnboardingAgents(Listing):
-    """List the agents of a file, with what would be made of their lines."""
+    """List the agents of an onboarding file. With what would become of their lines."""
 
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = OnboardedAgentSerializer
@@ -250,7 +255,7 @@ class OnboardingAgents(Listing):
 
 
 class RequestSponsors(_Batches, ActionEndpoint):
-    """Ask sponsors to accept the agents of a file. Nothing is active before they do."""
+    """Ask sponsors to accept the agents of a file. No agent of it is active before its sponsor has accepted."""
 
     action = actions.ASK_SPONSORS
     asked = SponsorsInputSerializer
@@ -264,7 +269,7 @@ class RequestSponsors(_Batches, ActionEndpoint):
 
 
 class AnswerOnboarding(_Batches, ActionEndpoint):
-    """Accept or decline to sponsor one's agents of a file."""
+    """Accept or decline the sponsorship of agents in a file."""
 
     action = actions.ANSWER
     asked = Answer
@@ -276,7 +281,7 @@ class AnswerOnboarding(_Batches, ActionEndpoint):
 
 
 class ConfirmOnboarding(_Batches, ActionEndpoint):
-    """Confirm what sponsors accepted: the listed lines become adopted grants."""
+    """Confirm what sponsors accepted. The listed lines become grants."""
 
     action = actions.CONFIRM
     shows_result = True
@@ -289,7 +294,7 @@ class _Agents(ActionEndpoint):
 
 
 class CutOver(_Agents):
-    """Say that an agent goes by the governed path now, where its access was adopted."""
+    """Record that an agent uses the governed path now. For an agent whose access was onboarded."""
 
     action = actions.CUT_OVER
     asked = CutOverInputSerializer
@@ -302,7 +307,10 @@ class CutOver(_Agents):
 
 
 class RollBack(_Agents):
-    """Undo an adoption: its grants end, and the paths are known and not governed again."""
+    """Undo the onboarding of an agent.
+
+    Its onboarded grants end and its paths are ungoverned again. An agent that the onboarding made is suspended.
+    """
 
     action = actions.UNDO
 
@@ -315,14 +323,14 @@ class _Seen(Resource):
 
 
 class UnmanagedAgents(_Seen, Listing):
-    """List agents that were seen somewhere, last seen first."""
+    """List unmanaged agents, the last seen first."""
 
     filterset_class = SeenFilter
     ordering = ("-last_seen_at", "-id")
 
 
 class SeenMatch(_Seen, ActionEndpoint):
-    """Say that what was seen is an agent of ours."""
+    """Match an unmanaged agent with a registered agent."""
 
     action = actions.MATCH
     asked = MatchInputSerializer
@@ -334,12 +342,12 @@ class SeenMatch(_Seen, ActionEndpoint):
 
 
 class SeenBlock(_Seen, ActionEndpoint):
-    """Block a name: it stays listed, and no client can register under it."""
+    """Block an unmanaged agent. It stays listed, and no client can register under its name."""
 
     action = actions.BLOCK
 
 
 class SeenUnblock(_Seen, ActionEndpoint):
-    """Unblock a name. The person who blocked it cannot do this."""
+    """Unblock an unmanaged agent. The person who blocked it cannot unblock it."""
 
     action = actions.UNBLOCK

@@ -46,7 +46,12 @@ class _OutOfOfficeDelegateResource(Resource):
 
 
 class Delegations(_OutOfOfficeDelegateResource, Listing, CreateEndpoint):
-    """GET and POST /delegations."""
+    """List out-of-office delegates, and name one.
+
+    get: List out-of-office delegates.
+    post: Name an out-of-office delegate. The delegate decides your requests and reviews for a while, by the rules
+        that hold for you.
+    """
 
     action = actions.MAKE
     filterset_class = DelegationFilter
@@ -54,10 +59,10 @@ class Delegations(_OutOfOfficeDelegateResource, Listing, CreateEndpoint):
 
 
 class OutOfOfficeDelegateDetail(_OutOfOfficeDelegateResource, Detail):
-    """GET /delegations/{id}."""
+    """Show an out-of-office delegate."""
 
 
 class EndDelegation(_OutOfOfficeDelegateResource, ActionEndpoint):
-    """POST /delegations/{id}/end."""
+    """End an out-of-office delegation. You, or your delegate, can end it. Decisions made under it stay."""
 
     action = actions.END

@@ -138,7 +138,7 @@ def with_delegates(people: QuerySet[Person]) -> QuerySet[Person]:
 
 def _decide_nothing() -> QuerySet[Person]:
     """Return those whose role now keeps them from deciding."""
-    return Person.objects.holding(*roles.ALONE)
+    return Person.objects.holding(*roles.ALONE, or_limited=True)
 
 
 def delegators_of(person: Person) -> QuerySet[Person]:

@@ -63,25 +63,28 @@ class _Propose(_Agents, ActionEndpoint):
 
 
 class Sponsor(_Propose):
-    """Propose another sponsor of an agent."""
+    """Propose another sponsor of an agent. Nothing changes before they have accepted."""
 
     action = actions.PROPOSE[OwnershipProposal.Office.SPONSOR]
 
 
 class Owner(_Propose):
-    """Ask a person to become its technical owner, who then never approves for this agent."""
+    """Propose a technical owner of an agent.
+
+    Nothing changes before they have accepted. The technical owner never approves for this agent.
+    """
 
     action = actions.PROPOSE[OwnershipProposal.Office.OWNER]
 
 
 class Backup(_Propose):
-    """Ask a person to become its backup owner."""
+    """Propose a backup owner of an agent. Nothing changes before they have accepted."""
 
     action = actions.PROPOSE[OwnershipProposal.Office.BACKUP]
 
 
 class Keep(_Agents, ActionEndpoint):
-    """Say that an unused agent is still needed."""
+    """Attest that an unused agent is still needed."""
 
     action = actions.KEEP
     shown = AgentSerializer
@@ -94,7 +97,7 @@ class _Proposals(Resource):
 
 
 class Proposals(_Proposals, Listing):
-    """List proposals of ownership, newest first."""
+    """List proposals of ownership, the newest first."""
 
     filterset_class = ProposalFilter
     ordering = ("-proposed_at", "-id")
@@ -105,12 +108,12 @@ class OwnershipProposalDetail(_Proposals, Detail):
 
 
 class Accept(_Proposals, ActionEndpoint):
-    """Accept a proposal. Open requests are routed to the new approvers in the same step."""
+    """Accept a proposal of ownership. Open requests are routed to the new approvers in the same step."""
 
     action = actions.ACCEPT
 
 
 class Decline(_Proposals, ActionEndpoint):
-    """Decline a proposal, with a reason."""
+    """Decline a proposal of ownership, with a reason."""
 
     action = actions.DECLINE

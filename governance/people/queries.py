@@ -1,15 +1,19 @@
-"""The people sources, and when each of them last sent data."""
+"""The people sources and when each of them last sent data; departments, and the limits of admin roles in words."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from audit import clock
+from entitlements.catalog.models import System
+from entitlements.people.models import RoleAssignment
 from entitlements.people_sources import sources
-from entitlements.people_sources.models import PeopleSource
+from entitlements.people_sources.models import PeopleSource, SourcedPerson
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,25 @@ class SourceSync:
     people: int
     is_silent: bool
     is_paused: bool
+
+
+def departments() -> QuerySet[SourcedPerson, str]:
+    """Return the departments that people are of, by name."""
+    named = SourcedPerson.objects.filter(department__gt="").order_by("department")
+    return named.values_list("department", flat=True).distinct()
+
+
+def limits_in_words(held: Iterable[RoleAssignment]) -> dict[str, str]:
+    """Return what limited roles are limited to, by role: the names of systems and departments."""
+    limits = {assignment.role: assignment.limit for assignment in held if not assignment.limit.everything}
+    keys = {key for limit in limits.values() for key in limit.systems}
+    systems = dict(System.objects.filter(pk__in=keys).values_list("pk", "name")) if keys else {}
+    words = {}
+    for role, limit in limits.items():
+        names = sorted(systems[key] for key in limit.systems if key in systems)
+        names += [_("department %(name)s") % {"name": name} for name in sorted(limit.departments)]
+        words[role] = _("only %(names)s") % {"names": ", ".join(names) or _("nothing")}
+    return words
 
 
 def last() -> list[SourceSync]:

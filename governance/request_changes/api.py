@@ -47,7 +47,12 @@ class ReassignmentInputSerializer(InputSerializer):
 
 @extend_schema(methods=["PATCH"], parameters=[IF_MATCH])
 class One(requests.One, RequestAction):
-    """GET and PATCH /requests/{id}. A change says by If-Match what it changes."""
+    """Show an access request, and edit it.
+
+    get: Show an access request. With its approval routing, and whom it waits for.
+    patch: Edit an access request that waits for approval. `If-Match` names the version that you read. Approvals given
+        so far are asked for again.
+    """
 
     action = actions.EDIT
     asked = ChangeInputSerializer
@@ -66,7 +71,7 @@ class One(requests.One, RequestAction):
 
 
 class Questions(RequestAction):
-    """POST /requests/{id}/questions."""
+    """Ask a question about an access request."""
 
     action = approval_actions.ASK
     asked = QuestionTextInputSerializer
@@ -74,7 +79,7 @@ class Questions(RequestAction):
 
 
 class Answer(RequestAction):
-    """POST /requests/{id}/questions/{question}/answer."""
+    """Answer a question about an access request."""
 
     action = approval_actions.ANSWER
     asked = QuestionTextInputSerializer
@@ -86,7 +91,7 @@ class Answer(RequestAction):
 
 @extend_schema(parameters=[IF_MATCH])
 class Reassign(RequestAction):
-    """POST /requests/{id}/reassign."""
+    """Reassign your step of an access request to another approver."""
 
     action = approval_actions.REASSIGN
     asked = ReassignmentInputSerializer
@@ -97,7 +102,10 @@ class Reassign(RequestAction):
 
 
 class Appeal(RequestAction):
-    """POST /requests/{id}/appeal."""
+    """Appeal a denied or narrowed access request.
+
+    Other people decide, security among them. The grant stays until the appeal is approved.
+    """
 
     action = actions.APPEAL
     asked = RequestReasonInputSerializer
@@ -105,7 +113,7 @@ class Appeal(RequestAction):
 
 
 class GiveBack(RequestAction):
-    """POST /requests/{id}/give-back."""
+    """Give back the access that came of an access request. The grant is revoked."""
 
     action = actions.GIVE_BACK
     asked = RequestReasonInputSerializer

@@ -80,7 +80,10 @@ class EntitlementNeeded(Malformed):
 
 
 class Narrowest(RequestResource):
-    """GET /requests/narrowest."""
+    """Suggest the narrowest access to request.
+
+    The fewest tools and the shortest time; past calls count where you are an owner of the agent.
+    """
 
     parameters: ClassVar[frozenset[str]] = frozenset({"agent", "entitlement", "tool", "denied_call"})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from entitlements.access import role_reach
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import System
 from entitlements.people.models import Group, Membership, Person, Role
@@ -28,7 +29,8 @@ def people(
     sponsor = agent.sponsor
     served = [*acted_for, *Person.objects.filter(memberships__group__in=groups)]
     named = [person for person in (sponsor, agent.owner, sponsor.manager, system.owner) if person]
-    security, by_stage = list(Person.objects.holding(Role.SECURITY)), members(stages)
+    security = list(role_reach.holders(Role.SECURITY, system=system, people=[sponsor, *acted_for]))
+    by_stage = members(stages)
     grouped = [person for members_of_one in by_stage.values() for person in members_of_one]
     return People(
         sponsor=sponsor.login,

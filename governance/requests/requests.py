@@ -16,6 +16,7 @@ from audit import clock, context, log
 from audit.actions import Action
 from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
+from entitlements.access import role_reach
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, Tool
 from entitlements.errors import DomainError, NotFound, NotRecordable, Stale
@@ -23,6 +24,7 @@ from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.hooks import Hook
 from entitlements.people.models import Person, Role
+from entitlements.people.role_limits import RoleLimit
 from entitlements.words import Risk
 from governance.approval_policies import policies
 from governance.approval_policies import rules as policy_rules
@@ -351,7 +353,7 @@ def stages_for(person: Person) -> QuerySet[Approval]:
 
 
 def visible_to(who: Requester) -> QuerySet[AccessRequest]:
-    """Return the requests that a person or agent may see; analysts, auditors and security see all.
+    """Return the requests that a person or agent may see; analysts, auditors and security all within their limits.
 
     A person sees their own requests, those that wait for them or that they answered, and those about their agents,
     their systems or themselves.
@@ -359,7 +361,8 @@ def visible_to(who: Requester) -> QuerySet[AccessRequest]:
     everything = AccessRequest.objects.all()
     if isinstance(who, Agent):
         return everything.filter(agent=who)
-    if who.has_role(*SEE_EVERYTHING):
+    sight = who.reach(*SEE_EVERYTHING)
+    if sight.everything:
         return everything
     if not who.is_active:
         return everything.none()
@@ -373,4 +376,11 @@ def visible_to(who: Requester) -> QuerySet[AccessRequest]:
         | Q(pk__in=AccessRequest.people.through.objects.filter(person=who).values("accessrequest"))
         | Q(pk__in=AccessRequest.groups.through.objects.filter(group__people=who).values("accessrequest"))
     )
-    return everything.filter(mine)
+    return everything.filter(mine | role_reach.within(sight, AccessRequest))
+
+
+def of_limit(limit: RoleLimit) -> Q:
+    """Select the requests at the systems, for the agents, and by or for the people that a limit names."""
+    found = role_reach.by(entitlement="entitlement_id", agent="agent_id", person="requested_by_id")(limit)
+    named = AccessRequest.people.through.objects.filter(person__in=role_reach.people_of(limit.departments))
+    return found | role_reach.one_of("pk", named.values("accessrequest")) if limit.departments else found

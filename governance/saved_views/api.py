@@ -44,7 +44,11 @@ class _SavedViewResource(Resource):
 
 
 class SavedViews(_SavedViewResource, Listing, CreateEndpoint):
-    """GET and POST /saved-views."""
+    """List and create saved views.
+
+    get: List the saved views that you can open.
+    post: Save a view of a list. It keeps the query of the address; other people can open it where it is shared.
+    """
 
     action = actions.CREATE
     filterset_class = SavedViewFilter
@@ -52,7 +56,7 @@ class SavedViews(_SavedViewResource, Listing, CreateEndpoint):
 
 
 class DeleteSavedView(_SavedViewResource, ActionEndpoint):
-    """POST /saved-views/{id}/delete."""
+    """Delete one of your saved views."""
 
     action = actions.DELETE
     shows_result = True

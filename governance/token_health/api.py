@@ -49,7 +49,10 @@ class TokenHealthSerializer(OutputSerializer):
 
 
 class TokenHealth(Endpoint):
-    """Return what to fix: tokens wider than used or longer than allowed, old sign-ins, secrets, unused clients."""
+    """Show what to fix about tokens.
+
+    Tokens wider than used or longer than allowed, old sign-ins, secrets, and unused clients.
+    """
 
     matrix: ClassVar[Matrix] = MATRIX
 
@@ -120,7 +123,10 @@ class TokenHealthRowSerializer(OutputSerializer):
 
 
 class HealthOfTokens(Listing):
-    """List tokens that live or were issued in the last seven days, newest first, with their width, age and binding."""
+    """List tokens with their width, age and binding.
+
+    Tokens that are valid, or were issued in the last seven days, the newest first.
+    """
 
     matrix: ClassVar[Matrix] = MATRIX
     shown = TokenHealthRowSerializer

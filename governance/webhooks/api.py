@@ -86,7 +86,11 @@ class _WebhookResource(Resource):
 
 
 class Webhooks(_WebhookResource, Listing, CreateEndpoint):
-    """List the webhooks, or add one."""
+    """List webhooks, and add one.
+
+    get: List webhooks.
+    post: Add a webhook. Its secret is shown in this answer alone.
+    """
 
     action = actions.ADD
     filterset_class = WebhookFilter
@@ -104,7 +108,7 @@ class WebhookDetail(_WebhookResource, Detail):
 
 
 class RotateWebhook(_WebhookResource, ActionEndpoint):
-    """Give a webhook a new secret, shown only in the answer."""
+    """Rotate the secret of a webhook. The new secret is shown in this answer alone."""
 
     action = actions.ROTATE
     shown_once = frozenset({"secret"})
@@ -115,7 +119,7 @@ class RotateWebhook(_WebhookResource, ActionEndpoint):
 
 
 class TestWebhook(_WebhookResource, ActionEndpoint):
-    """Send a webhook a test message."""
+    """Send a test message to a webhook."""
 
     action = actions.TEST
     shows_result = True
@@ -123,7 +127,7 @@ class TestWebhook(_WebhookResource, ActionEndpoint):
 
 
 class StopWebhook(_WebhookResource, ActionEndpoint):
-    """Stop a webhook: nothing is sent to it any more."""
+    """Stop a webhook. Nothing is sent to it any more."""
 
     action = actions.STOP
 
@@ -141,13 +145,13 @@ class _MessageResource(Resource):
 
 
 class Messages(_MessageResource, Listing):
-    """List the messages to webhooks, newest first."""
+    """List webhook messages, the newest first."""
 
     filterset_class = MessageFilter
     ordering = ("-made_at", "-id")
 
 
 class ReplayMessage(_MessageResource, ActionEndpoint):
-    """Try again a message that was given up."""
+    """Send a webhook message again that was given up."""
 
     action = actions.REPLAY

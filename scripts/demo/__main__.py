@@ -181,6 +181,7 @@ def play(supervisor: Supervisor, layout: places.Layout, resources: dict[str, Any
         return 0
     world.write(world.read(RUN / "world.json"), OUT)
     print(f"\nThe console is at {layout.console}: sign in there by card, and follow the strip. Ctrl-C ends the demo.")
+    print("On the command line: .venv/bin/mandate (or scripts/mandate) finds this demo; it acts as ana.")
     print(f"What else there is to know of this world, passwords and tokens too, is in {OUT}.")
     sys.stdout.flush()
     while True:

@@ -17,7 +17,10 @@ ARCHITECTURE: Final = tree.ROOT / "docs" / "architecture.md"
 PAGES: Final = sorted(
     [
         *(tree.ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
-        *(tree.ROOT / "docs" / name for name in ("architecture.md", "glossary.md", "threat-model.md")),
+        *(
+            tree.ROOT / "docs" / name
+            for name in ("architecture.md", "coming-from.md", "glossary.md", "threat-model.md")
+        ),
         *DECISIONS.glob("*.md"),
     ]
 )

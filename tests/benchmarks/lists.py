@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import psycopg
 
-from tests.benchmarks import load, measure, processes
+from tests.benchmarks import list_goals, load, measure, processes
 from tests.benchmarks.measure import Times
 from tests.benchmarks.processes import Server
 from tests.benchmarks.stage import Stage
@@ -130,9 +130,9 @@ LISTS: Final = (
 )
 
 PLAIN: Final = {
-    "/agents/": "SELECT * FROM entitlements_agent ORDER BY slug LIMIT 51",
+    "/agents/": "SELECT * FROM entitlements_agent ORDER BY name, id LIMIT 51",
     "/agents/?q=nothing-of-that-name": "SELECT * FROM entitlements_agent WHERE name ILIKE '%nothing-of-that-name%'"
-    " OR slug ILIKE '%nothing-of-that-name%' OR purpose ILIKE '%nothing-of-that-name%' ORDER BY slug LIMIT 51",
+    " OR slug ILIKE '%nothing-of-that-name%' OR purpose ILIKE '%nothing-of-that-name%' ORDER BY name, id LIMIT 51",
     "/grants/?state=any": "SELECT * FROM entitlements_grant ORDER BY created_at DESC, id DESC LIMIT 51",
     "/grants/?state=revoked": "SELECT * FROM entitlements_grant WHERE state = 'revoked'"
     " ORDER BY created_at DESC, id DESC LIMIT 51",
@@ -190,6 +190,7 @@ def run(stage: Stage, agents: int, *, rounds: int, every: int = 1) -> None:
         }
         for turn in turns.values():
             turn()  # type: ignore[no-untyped-call]  # what is read for the first time
+        list_goals.run(web, made["sees_all"], rounds)
         found = measure.interleaved(turns, rounds)
         under = {
             address: measure.loop(lambda sql=sql: plain.execute(sql).fetchall(), rounds)  # type: ignore[misc]

@@ -35,6 +35,8 @@ def test_each_bench_still_runs_and_prints_its_table() -> None:
         "Introspection",
         "Revoke to deny",
         "16 clients",
+        "The list component",
+        "Files of lists against",
         "Lists, slowest first",
         "Expiry and sealing",
         "with one worker and with two",

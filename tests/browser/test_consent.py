@@ -161,7 +161,7 @@ def test_a_client_that_asks_for_several_factors_gets_them_and_stays_signed_in(
 
     wrong = look_at(visitor, "step-up", path)
     assert not wrong, "\n".join(wrong)
-    assert visitor.page.get_by_role("heading", level=1).inner_text() == "Show that it is you"
+    assert visitor.page.get_by_role("heading", level=1).inner_text() == "Confirm it's you"
     visitor.page.locator("input[name=code]").fill(second_factor.code(secret))
     visitor.page.get_by_role("button", name="Confirm").click()
     visitor.page.wait_for_url("**/idp/authorize?**")

@@ -142,7 +142,7 @@ def _break_the_glass(hands: Mouse, address: str, record: Record) -> None:
     page.goto(f"{address}/break-glass/declare/")
     hands.write(page.get_by_label("Agent (short name)"), "dunning")
     hands.pick(page.locator("main").get_by_label("What for", exact=True), "Knowledge base: Search what we know")
-    hands.press(page.get_by_role("button", name="Go on"))
+    hands.press(page.get_by_role("button", name="Continue"))
     hands.tick(page.locator("input[value=search]"))
     hands.write(page.get_by_label(re.compile("^For whom")), "bob")
     hands.pick(page.get_by_label("For how long"), "15 minutes")

@@ -45,21 +45,121 @@ def shoot(visitor: Visitor, name: str) -> None:
         visitor.page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
 
 
-def test_look(visitor: Visitor, company: companies.Company) -> None:
-    visitor.sign_in("ana")
+def asked(visitor: Visitor) -> str:
+    """Return the query of the address as it stands."""
+    return str(visitor.page.evaluate("location.search"))
+
+
+def press(visitor: Visitor, selector: str, key: str = "Enter") -> None:
+    visitor.tab_to(selector)
+    visitor.page.keyboard.press(key)
+
+
+@pytest.mark.usefixtures("company")
+def test_a_list_is_used_by_keyboard_alone(visitor: Visitor) -> None:
     page = visitor.page
+    visitor.sign_in("ana")
     visitor.go("/agents/")
+    rows = page.locator("tbody tr")
+    assert rows.count() == 50
     shoot(visitor, "agents-1440")
-    page.locator("#agents-facet-state").click()
-    shoot(visitor, "agents-facet")
-    page.locator("#agents-columns").click()
-    shoot(visitor, "agents-columns")
-    visitor.go("/agents/?state=suspended&q=reader&kind=service")
-    page.locator("tbody input[type=checkbox]").first.check()
-    shoot(visitor, "agents-chosen")
-    visitor.go("/agents/?state=none")
-    shoot(visitor, "agents-unknown")
-    page.set_viewport_size({"width": 390, "height": 844})
+
+    press(visitor, "#agents-sort-agent")
+    visitor.until("document.querySelector('th[aria-sort=descending]') !== null")
+    assert "sort=-agent" in asked(visitor)
+    visitor.until("document.activeElement.id === 'agents-sort-agent'")
+
     visitor.go("/agents/")
-    shoot(visitor, "agents-390")
-    print(complaints(page))
+    page.evaluate("window.same = true")  # gone if the page were loaded anew
+    press(visitor, "#agents-facet-state")
+    shoot(visitor, "agents-facet")
+    press(visitor, "#agents-state-3")
+    visitor.until("location.search === '?state=suspended'")
+    visitor.until("document.activeElement.id === 'agents-facet-state'")
+    assert rows.count() == 11
+    assert page.locator(".chips").inner_text().startswith("State: Suspended")
+
+    page.locator("#agents-q").focus()
+    page.keyboard.type("reader")
+    visitor.until("location.search.includes('q=reader')")
+    visitor.until("document.querySelectorAll('tbody tr').length < 11")
+    found = rows.count()
+    assert page.evaluate("document.activeElement.value") == "reader"
+    shoot(visitor, "agents-chosen")
+
+    press(visitor, "#agents-columns")
+    page.get_by_label("Short name").check()
+    page.get_by_label("Kind", exact=True).uncheck()
+    page.get_by_role("button", name="Show these columns").press("Enter")
+    visitor.until("location.search.includes('columns=')")
+    visitor.until("document.querySelector('thead').innerText.includes('Short name')")
+    assert "Kind" not in page.locator("thead").inner_text()
+    assert page.evaluate("window.same"), "the list was swapped in place"
+
+    with page.expect_event("load"):
+        page.go_back()
+    visitor.until("!location.search.includes('columns=')")
+    page.wait_for_load_state()
+    press(visitor, "#agents-save")
+    page.get_by_label("Name of the view").fill("Stopped readers")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**view=*")
+    assert page.locator(".tabs [aria-current=page]").inner_text().strip() == "Stopped readers"
+    assert rows.count() == found
+    assert not visitor.violations()
+
+
+@pytest.mark.usefixtures("company")
+def test_rows_are_selected_and_files_and_references_chosen_by_keyboard(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.sign_in("ana")
+    visitor.go("/agents/")
+    press(visitor, "[data-tick-all]", "Space")
+    assert "selected" in page.locator("[data-ticked]").inner_text()
+    page.locator("[data-all]").focus()
+    page.keyboard.press("Space")
+    assert page.locator("tbody input:checked").count() == page.locator("tbody input[type=checkbox]").count()
+    shoot(visitor, "agents-selected")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/stop/several/agent/")
+    assert page.locator("input[name=key]").count() > 50
+
+    visitor.go("/agents/")
+    press(visitor, "#agents-facet-sponsor")
+    visitor.tab_to("#agents-sponsor")
+    page.keyboard.type("sam")
+    visitor.until("document.querySelectorAll('[role=option]').length === 1")
+    box, option = page.locator("#agents-sponsor"), page.locator("[role=option]")
+    assert box.get_attribute("aria-expanded") == "true"
+    shoot(visitor, "agents-combobox")
+    page.keyboard.press("ArrowDown")
+    assert box.get_attribute("aria-activedescendant") == option.get_attribute("id")
+    page.keyboard.press("Enter")
+    visitor.until("location.search === '?sponsor=sam'")
+    visitor.until("document.querySelector('.chips').innerText.includes('Sponsor: Sam')")
+
+    press(visitor, "#agents-export")
+    visitor.tab_to("a[href*='export=csv']")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert not visitor.wrong, visitor.wrong
+    lines = download.value.path().read_text().splitlines()
+    assert len(lines) == 1 + Agent.objects.filter(sponsor__login="sam").count()
+    assert not visitor.violations()
+
+
+@pytest.mark.usefixtures("company")
+def test_a_list_stands_axe_at_every_width(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.sign_in("ana")
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        for name, query in (("full", ""), ("chosen", "?state=suspended&q=reader"), ("unknown", "?state=none")):
+            visitor.go(f"/agents/{query}")
+            page.locator("#agents-facet-kind").click()
+            shoot(visitor, f"agents-{name}-{width}")
+            wrong = complaints(page)
+            assert not wrong, (width, query, wrong)
+            across = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert across <= 0, (width, query)

@@ -60,14 +60,14 @@ def _register(hands: Mouse, address: str, clock: servers.Upstream) -> None:
     hands.write(field("Name", exact=True), "Clock")
     _choose(hands, "sign_in", "bearer")
     hands.write(page.locator("#id_secret"), clock.secret)
-    hands.press(page.get_by_role("button", name="Add this system"))
-    expect(page.get_by_text("Registered. Next, ask it for its tools.")).to_be_visible()
+    hands.press(page.get_by_role("button", name="Add system"))
+    expect(page.get_by_text("Registered. Next, list its tools.")).to_be_visible()
 
     hands.press(page.get_by_role("button", name="Test and list tools"))
-    expect(page.get_by_role("alert")).to_contain_text("Nothing listens at the address.")
+    expect(page.get_by_role("alert")).to_contain_text("No server answers at the address.")
     hands.press(page.get_by_role("link", name="Change address or secret"))
     hands.write(field("Address", exact=True), clock.url)
-    hands.write(field("Why"), "A typing error.")
+    hands.write(field("Reason"), "A typing error.")
     hands.press(page.get_by_role("button", name="Save"))
     expect(page.get_by_role("button", name="Test and list tools")).to_be_visible()
 
@@ -76,10 +76,10 @@ def _secret_anew(hands: Mouse, clock: servers.Upstream) -> None:
     """Another place has to be given its secret again: without it, it does not let us in."""
     page = hands.page
     hands.press(page.get_by_role("button", name="Test and list tools"))
-    expect(page.get_by_role("alert")).to_contain_text("It does not let us in (401 or 403).")
+    expect(page.get_by_role("alert")).to_contain_text("The server refused the sign-in (401 or 403).")
     hands.press(page.get_by_role("link", name="Change address or secret"))
     hands.write(page.locator("main").get_by_label("New secret"), clock.secret)
-    hands.press(page.get_by_role("button", name="Store this secret"))
+    hands.press(page.get_by_role("button", name="Store secret"))
     hands.press(page.get_by_role("button", name="Test and list tools"))
     expect(page.get_by_text("2 new, 0 changed, 0 no longer offered.")).to_be_visible()
 
@@ -88,13 +88,13 @@ def _approve_and_bundle(hands: Mouse, address: str) -> None:
     page = hands.page
     hands.press(page.get_by_role("button", name="Approve 2 reading tools"))
     expect(page.get_by_text("2 tools approved.")).to_be_visible()
-    hands.press(page.get_by_role("link", name="Make it"))
+    hands.press(page.get_by_role("link", name="Add entitlement"))
     hands.write(page.locator("main").get_by_label("Name", exact=True), "Tell the time")
     hands.tick(page.locator("input[value=get_current_time]"))
     hands.press(page.get_by_role("button", name="Save with 1 of 2 tools"))
-    expect(page.get_by_text("Made. It can be asked for now.")).to_be_visible()
+    expect(page.get_by_text("Created. People can request it now.")).to_be_visible()
     page.goto(f"{address}/systems/clock/")
-    expect(page.get_by_role("heading", name="Setting it up")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Set-up")).to_have_count(0)
 
 
 def _agent_and_client(hands: Mouse, address: str) -> str:

@@ -75,7 +75,7 @@ def _ask(hands: Mouse) -> None:
     hands.press(page.get_by_role("link", name="Request access").first)
     hands.pick(page.locator("main").get_by_label("Agent", exact=True), "Payment reminders (shared)")
     hands.pick(page.locator("main").get_by_label("What for", exact=True), "Knowledge base: Search what we know")
-    hands.press(page.get_by_role("button", name="Go on"))
+    hands.press(page.get_by_role("button", name="Continue"))
     hands.write(page.locator("main").get_by_label("For whom"), "alice")
     hands.write(page.locator("main").get_by_label("What is it needed for?"), WHY)
     hands.press(page.get_by_role("button", name="Ask for"))

@@ -57,6 +57,7 @@ def test_an_analyst_reads_a_page_of_tokens_and_follows_a_finding(visitor: Visito
     visitor.page.keyboard.press("Enter")
     visitor.page.wait_for_url("**binding=bearer**")
     assert visitor.page.locator("tbody tr").count() == 66
+    visitor.until("document.querySelector('.chips') !== null")
     visitor.page.get_by_role("link", name="Lives", exact=True).click()
     visitor.page.wait_for_url("**sort=-life**")
     assert visitor.page.locator("th[aria-sort=descending]").inner_text().startswith("Lives")

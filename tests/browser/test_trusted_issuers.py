@@ -53,8 +53,8 @@ def test_an_issuer_is_proposed_by_one_and_confirmed_by_another(visitor: Visitor,
     visitor.page.get_by_label("ID-JAGs", exact=True).check()
     visitor.page.get_by_label("Pinned keys").fill(json.dumps({"keys": [make.PUBLIC_KEY]}))
     visitor.page.get_by_label("Its clients, and ours").fill("0oa1b2c3 = expense-client")
-    visitor.page.get_by_label("Why?").fill("Our partner's agents.")
-    visitor.page.get_by_role("button", name="Propose it").click()
+    visitor.page.get_by_label("Reason").fill("Our partner's agents.")
+    visitor.page.get_by_role("button", name="Propose").click()
     visitor.page.wait_for_url(f"**{PAGE}")
 
     _trusted()

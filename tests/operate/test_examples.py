@@ -25,7 +25,7 @@ TYPED: Final = re.compile(
 RUN_BY: Final = {
     "README.md": "tests/journeys/test_demo.py",
     "docs/operate/scripts.md": "tests/journeys/test_demo.py",
-    "docs/operate/emergency.md": "tests/operate/test_examples.py",
+    "docs/operate/break-glass.md": "tests/operate/test_examples.py",
     **{
         f"docs/operate/{name}.md": "tests/operate/test_pages.py"
         for name in ("install", "keys", "monitoring", "scaling", "upgrade")
@@ -95,7 +95,7 @@ def called(page: str) -> tuple[str, str, dict[str, Any], dict[str, str]]:
 
 @pytest.mark.django_db
 def test_an_emergency_is_declared_as_the_page_types_it() -> None:
-    login, path, body, headers = called("docs/operate/emergency.md")
+    login, path, body, headers = called("docs/operate/break-glass.md")
     assert headers == {"Mandate-Proof": "123456"}
     resa, system = make.security(login), make.system("time")
     for person in body["people"]:

@@ -106,12 +106,12 @@ class Visitor:
             self.go("/settings/setup/")
         return self.page.locator(f"li#{key}")
 
-    def try_line(self, key: str, word: str = "Green") -> None:
+    def try_line(self, key: str, word: str = "Passed") -> None:
         """Press a line's test and see its state."""
         self.line(key).get_by_role("button", name="Test").click()
         self.expect(key, word)
 
-    def expect(self, key: str, word: str = "Green") -> None:
+    def expect(self, key: str, word: str = "Passed") -> None:
         """See how far a line of the set-up page is."""
         line = self.line(key)
         expect(line.locator(".how-far"), line.inner_text()).to_have_text(word)
@@ -203,9 +203,9 @@ def walk(installation: Installation, browser: Browser) -> None:
     assert made.returncode == 0, made.stderr
     ada.come_in(made.stdout.strip())
     ada.go("/")
-    expect(ada.page.get_by_text("The set-up is not complete, so high-risk access is refused.")).to_be_visible()
-    ada.press("Go on setting up")
-    expect(ada.page.get_by_text("0 of 10 lines are green.").or_(ada.page.get_by_text("1 of 10 lines"))).to_be_visible()
+    expect(ada.page.get_by_text("Set-up is not complete, so high-risk access is refused.")).to_be_visible()
+    ada.press("Continue set-up")
+    expect(ada.page.get_by_text("0 of 10 checks pass.").or_(ada.page.get_by_text("1 of 10 lines"))).to_be_visible()
 
     anchor_and_mail(ada, installation)
     company_sign_in(ada)
@@ -219,7 +219,7 @@ def walk(installation: Installation, browser: Browser) -> None:
 
     for key in ("system", "agent", "client", "call", "stop"):
         ada.try_line(key)
-    expect(ada.page.get_by_text("10 of 10 lines are green.")).to_be_visible()
+    expect(ada.page.get_by_text("10 of 10 checks pass.")).to_be_visible()
     ada.go("/")
     expect(ada.page.get_by_text("The set-up is not complete")).to_have_count(0)
     assert time.monotonic() - began < MINUTES * 60
@@ -234,8 +234,8 @@ def anchor_and_mail(ada: Visitor, installation: Installation) -> None:
 def company_sign_in(ada: Visitor) -> None:
     ada.try_line("sign_in", "Not yet")
     ada.press("Trust", within="li#sign_in")
-    ada.press("Sign in there, as me", within="li#sign_in")
-    ada.press("Go on to the company's sign-in", within="li#sign_in")
+    ada.press("Test my company sign-in", within="li#sign_in")
+    ada.press("Continue to the company sign-in", within="li#sign_in")
     ada.page.fill("input[name=sub]", "00u-ada")
     ada.page.get_by_role("button", name="Go").click()
     ada.page.wait_for_url(re.compile("/settings/sign-in/authenticate/"))
@@ -253,9 +253,9 @@ def second_administrator(ada: Visitor, bea: Visitor, installation: Installation)
 
 
 def backup(ada: Visitor) -> None:
-    ada.line("backup").get_by_text("Say that a backup was made").click()
+    ada.line("backup").get_by_text("Confirm that a backup was made").click()
     ada.page.fill("#where", "s3://backups; the key is in the safe")
-    ada.press("I say so")
+    ada.press("Confirm the backup")
     ada.expect("backup")
 
 
@@ -313,7 +313,7 @@ def first_agent(olga: Visitor, bea: Visitor, installation: Installation) -> None
 def first_access(olga: Visitor, bea: Visitor) -> None:
     olga.press("Request access", within="li#client")
     olga.page.select_option("select[name=entitlement]", "clock:read-the-clock")
-    olga.press("Go on")
+    olga.press("Continue")
     olga.page.fill("[name=reason]", "It rings at noon.")
     olga.send()
     olga.page.wait_for_url(re.compile("/requests/[0-9a-f-]{36}/"))

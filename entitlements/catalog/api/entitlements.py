@@ -91,7 +91,11 @@ class _Entitlements(Resource):
 
 
 class Entitlements(_Entitlements, Listing, CreateEndpoint):
-    """List entitlements, or make one."""
+    """List entitlements, and make one.
+
+    get: List the entitlement catalog.
+    post: Add an entitlement to the catalog. An entitlement is a requestable bundle of one system's tools.
+    """
 
     action = actions.MAKE_ENTITLEMENT
     asked = EntitlementInputSerializer
@@ -108,7 +112,11 @@ class Entitlements(_Entitlements, Listing, CreateEndpoint):
 
 
 class One(_Entitlements, Detail, EditEndpoint):
-    """Show an entitlement, or edit it."""
+    """Show an entitlement, and edit it.
+
+    get: Show an entitlement.
+    patch: Edit an entitlement. Active grants of it keep the tools that they name.
+    """
 
     action = actions.EDIT_ENTITLEMENT
     asked = EntitlementChangesInputSerializer

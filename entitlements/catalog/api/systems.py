@@ -168,7 +168,11 @@ class _Systems(Resource):
 
 
 class Systems(_Systems, Listing, CreateEndpoint):
-    """List systems, or register one."""
+    """List systems, and register one.
+
+    get: List the systems that you can see.
+    post: Register a system.
+    """
 
     action = actions.REGISTER
     asked = SystemInputSerializer
@@ -183,7 +187,11 @@ class Systems(_Systems, Listing, CreateEndpoint):
 
 
 class One(_Systems, Detail, EditEndpoint):
-    """Show a system, or edit it."""
+    """Show a system, and edit it.
+
+    get: Show a system.
+    patch: Edit a system.
+    """
 
     action = actions.EDIT
     asked = SystemChangesInputSerializer
@@ -195,7 +203,11 @@ class One(_Systems, Detail, EditEndpoint):
 
 
 class Discover(_Systems, ActionEndpoint):
-    """Ask the system for its tools now, and compare them with the pins."""
+    """Read the tools of a system now.
+
+    They are compared with the pinned definitions: a tool that changed is quarantined, and a new one waits for
+    approval.
+    """
 
     action = actions.DISCOVER
     shown = DiscoverySerializer
@@ -207,7 +219,10 @@ class Discover(_Systems, ActionEndpoint):
 
 
 class Test(_Systems):
-    """Try whether a system answers with its tools, and say at which stage it failed. Nothing is stored or recorded."""
+    """Test whether a system answers with its tools.
+
+    The answer names the stage that failed. Nothing is stored or recorded.
+    """
 
     shown = TestSerializer
     durable = True
@@ -227,21 +242,23 @@ class Test(_Systems):
 
 
 class Disable(_Systems, ActionEndpoint):
-    """Stop a system at once: no token for it, no call to it."""
+    """Disable a system at once. No token is issued for it, and no call reaches it."""
 
     action = actions.DISABLE
 
 
 class Enable(_Systems, ActionEndpoint):
-    """Enable a disabled system. The person who disabled it cannot."""
+    """Enable a disabled system. The person who disabled it cannot enable it."""
 
     action = actions.ENABLE
 
 
 class Credential(_Systems, ActionEndpoint):
-    """Store the credential that the gateway sends upstream. It is never shown again.
+    """Store the credential that the gateway sends to a system.
 
-    With `keep_previous` the one before is sent, until the overlap ends, where the system refuses the new one.
+    It is never shown again.
+
+    With `keep_previous` the one before is sent where the system refuses the new one, until the overlap ends.
     """
 
     action = actions.SET_SECRET

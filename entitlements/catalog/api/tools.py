@@ -150,20 +150,20 @@ class _Tools(Resource):
 
 
 class Tools(_Tools, Listing):
-    """List tools by system, state, action and risk."""
+    """List tools. Filters: system, state, action and risk level."""
 
     filterset_class = ToolFilter
     ordering = ("system__slug", "name")
 
 
 class One(_Tools, Detail):
-    """Show a tool with its definitions and what changed between them."""
+    """Show a tool. With its definitions, and what changed between them."""
 
     shown = ToolDetailSerializer
 
 
 class Approve(_Tools, ActionEndpoint):
-    """Pin the definition that was read, and let it be served."""
+    """Approve a tool. The definition that was read is pinned, and the gateway serves the tool."""
 
     action = actions.APPROVE_TOOL
     asked = ApprovalInputSerializer
@@ -174,18 +174,18 @@ class Approve(_Tools, ActionEndpoint):
 
 
 class Quarantine(_Tools, ActionEndpoint):
-    """Stop a tool until a person has reviewed it again."""
+    """Quarantine a tool. No call of it is allowed until a person has approved its definition again."""
 
     action = actions.QUARANTINE_TOOL
 
 
 class Disable(_Tools, ActionEndpoint):
-    """Stop a tool until it is enabled."""
+    """Disable a tool. No call of it is allowed until it is enabled."""
 
     action = actions.DISABLE_TOOL
 
 
 class Enable(_Tools, ActionEndpoint):
-    """Enable a disabled tool. The person who disabled it cannot."""
+    """Enable a disabled tool. The person who disabled it cannot enable it."""
 
     action = actions.ENABLE_TOOL

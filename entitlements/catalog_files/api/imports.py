@@ -140,10 +140,12 @@ class _Imports(Resource):
 
 
 class Imports(_Imports, CreateEndpoint):
-    """Import a catalogue: a form with a `file`, or JSON with the `catalogue` itself. Nothing is approved by it.
+    """Import a catalogue of systems and tools.
 
-    Without `confirm` it is only looked at: the answer says what it would change. A small one is done when the answer
-    comes; a large one is taken in meanwhile, and can be followed.
+    Send a form with a `file`, or JSON with the `catalogue` itself. An import approves nothing.
+
+    Without `confirm` it is a preview: the answer lists what it would change. A small import is done when the answer
+    comes; a large one runs on, and its address shows the progress.
     """
 
     parser_classes = (JSON, Form)  # type: ignore[assignment]  # wider than the base's
@@ -162,7 +164,7 @@ class Imports(_Imports, CreateEndpoint):
 
 
 class One(_Imports, Detail):
-    """Show an import and how far it has come."""
+    """Show an import and its progress."""
 
 
 class Confirm(_Imports, ActionEndpoint):

@@ -163,7 +163,11 @@ class _Plans(Endpoint):
 
 
 class PlanCatalog(_Plans):
-    """Plan what a catalogue that is kept elsewhere would change here, and who would lose what. Changes nothing."""
+    """Plan a change of the catalogue.
+
+    Send the catalogue as you keep it elsewhere; the answer lists what would change here, and who would lose what.
+    Nothing is changed.
+    """
 
     asked = CatalogFileInputSerializer
 
@@ -173,7 +177,9 @@ class PlanCatalog(_Plans):
 
 
 class ApplyCatalog(_Plans):
-    """Apply a plan that you have read: all of it or nothing, each step by the rules and rights of the single act.
+    """Apply a catalogue plan that you have read.
+
+    All of it or nothing. Each step follows the rules of the single action.
 
     If the catalogue changed since, nothing is applied (`plan_stale`). If nothing is left to change, nothing happens.
     """

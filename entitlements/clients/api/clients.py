@@ -108,7 +108,11 @@ class _Clients(Resource):
 
 
 class Clients(_Clients, Listing, CreateEndpoint):
-    """List clients, or register one."""
+    """List clients, and register one.
+
+    get: List the clients that you can see.
+    post: Register a client. Its secret, if it has one, is shown in this answer alone.
+    """
 
     filterset_class = ClientFilter
     ordering = ("client_id",)
@@ -137,13 +141,15 @@ class One(_Clients, Detail):
 
 
 class Disable(_Clients, ActionEndpoint):
-    """Stop a client at once; its tokens die."""
+    """Disable a client at once. Its tokens are refused from now on."""
 
     action = actions.DISABLE
 
 
 class Rotate(_Clients, ActionEndpoint):
-    """Give a client another secret, shown in this answer alone; the one before opens nothing once this one works.
+    """Rotate the secret of a client.
+
+    The new secret is shown in this answer alone; the one before is refused once the new one is used.
 
     With `keep_previous` the one before works until the overlap of the credential policy ends. A secret of an agent's
     client waits for acceptance (202), unless a person responsible for the agent asks for it.
@@ -163,9 +169,11 @@ class Rotate(_Clients, ActionEndpoint):
 
 
 class Keys(Rotate):
-    """Give a client other public keys; the ones before open nothing once these work, or after the overlap.
+    """Replace the public keys of a client.
 
-    Keys of an agent's client wait for acceptance (202), unless a person responsible for the agent asks for them.
+    The keys before are refused once the new ones are used, or after the overlap.
+
+    Keys of an agent's client wait for acceptance (202), unless a person responsible for the agent sends them.
     """
 
     action = actions.REPLACE_KEYS
@@ -173,13 +181,16 @@ class Keys(Rotate):
 
 
 class RevokeRotation(_Clients, ActionEndpoint):
-    """End the newest credential of a client at once, with all its tokens; the one before is the only one again."""
+    """Revoke the newest credential of a client.
+
+    All its tokens are revoked, and the credential before it is the only one again.
+    """
 
     action = actions.REVOKE_ROTATION
 
 
 class Enable(_Clients, ActionEndpoint):
-    """Enable a client that is disabled or was closed for lack of use. It needs new tokens."""
+    """Enable a disabled client. Also one that was closed because nobody used it. It needs new tokens."""
 
     action = actions.ENABLE
 

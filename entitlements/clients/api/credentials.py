@@ -75,23 +75,23 @@ class _Credentials(Resource):
 
 
 class Credentials(_Credentials, Listing):
-    """List credentials of agents' clients, newest first."""
+    """List the credentials of agents' clients, the newest first."""
 
     filterset_class = CredentialFilter
     ordering = ("-asked_at", "-id")
 
 
 class One(_Credentials, Detail):
-    """Show a credential."""
+    """Show a client credential."""
 
 
 class Accept(_Credentials, ActionEndpoint):
-    """Accept a credential that waits; it works from then on. The secret or key before it opens nothing any longer."""
+    """Accept a credential that waits for acceptance. It works from now on; the secret or key before it is refused."""
 
     action = actions.ACCEPT
 
 
 class Refuse(_Credentials, ActionEndpoint):
-    """Refuse a credential that waits, for good."""
+    """Refuse a credential that waits for acceptance."""
 
     action = actions.REFUSE

@@ -18,7 +18,10 @@ from . import serializers
 
 
 class Terms(EditEndpoint):
-    """Edit what is agreed with a vendor: issuer, resources, how it joins, whether anything is issued, subjects."""
+    """Edit the terms of a vendor.
+
+    Issuer, resources, how the vendor's server joins, whether anything is issued, and subjects.
+    """
 
     action = actions.EDIT
     asked = serializers.TermsInputSerializer
@@ -26,7 +29,7 @@ class Terms(EditEndpoint):
 
 
 class ClientName(ActionEndpoint):
-    """Enter under which identifier the vendor's server knows a client."""
+    """Set the identifier of a client at a vendor."""
 
     action = actions.NAME_CLIENT
     asked = serializers.ClientNameInputSerializer
@@ -34,7 +37,7 @@ class ClientName(ActionEndpoint):
 
 
 class PersonName(ActionEndpoint):
-    """Store by which name the vendor knows a person, or forget it."""
+    """Set or delete the name by which a vendor knows a person."""
 
     action = actions.NAME_PERSON
     asked = serializers.PersonNameInputSerializer
@@ -47,7 +50,10 @@ class PersonName(ActionEndpoint):
 
 
 class TestClient(ActionEndpoint):
-    """Store a client that is registered at the vendor for tests of trust. Its secret is never shown again."""
+    """Store a test client that is registered at a vendor.
+
+    It is used for tests of trust. Its secret is never shown again.
+    """
 
     action = actions.SET_TEST_CLIENT
     asked = serializers.TestClientInputSerializer
@@ -55,7 +61,10 @@ class TestClient(ActionEndpoint):
 
 
 class TestTrust(ActionEndpoint):
-    """Redeem an ID-JAG at the vendor's server, step by step, and name what could not be tried."""
+    """Test the trust of a vendor.
+
+    An ID-JAG is redeemed at the vendor's server, step by step; the answer names what could not be tested.
+    """
 
     action = actions.TEST_TRUST
     shown: ClassVar[type[OutputSerializer]] = SystemSerializer
@@ -64,7 +73,7 @@ class TestTrust(ActionEndpoint):
 
 
 class DeclareTools(ActionEndpoint):
-    """Write down the vendor's tools, where its server lists none to us; each waits for its review."""
+    """Declare the tools of a vendor. For a vendor whose server lists none to Mandate. Each tool waits for approval."""
 
     action = actions.DECLARE_TOOLS
     asked = serializers.ToolsInputSerializer

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 from entitlements.agents.models import Agent
 from governance.agents.queries import agents as read
 from governance.console import doors
-from governance.console.kit.lists import cells, lists
+from governance.console.kit.lists import cells, lists, selection
 from governance.console.kit.lists.layout import Bulk, Choice, Column, Facet, Layout, View
 from governance.revocations.pages import stop_several
 
@@ -60,7 +60,7 @@ LAYOUT: Final[Layout[Agent, Agent]] = Layout(
         Column("owner", gettext_lazy("Technical owner"), "owner__name", sorts="owner__name", usual=False),
         Column("access", gettext_lazy("Access"), "live_grants", number=True),
         Column("used", gettext_lazy("Last used"), "last_used", cell=cells.moment("last_used", gettext_lazy("never"))),
-        Column("added", gettext_lazy("Added"), "created_at", sorts="created_at", usual=False),
+        Column("added", gettext_lazy("Added"), "created_at", sorts="created_at", greatest_first=True, usual=False),
         Column("state", gettext_lazy("State"), "status", sorts="status", cell=cells.status("status")),
     ),
     order="agent",
@@ -88,6 +88,9 @@ LAYOUT: Final[Layout[Agent, Agent]] = Layout(
     key="slug",
     empty="console/agents/no_agents.html",
 )
+
+
+selection.offer(LAYOUT, lambda request: read.listed(doors.caller(request)))
 
 
 @require_safe

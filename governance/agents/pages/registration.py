@@ -79,12 +79,12 @@ class AddForm(_Described):
     )
     sponsor = form_fields.PersonField(
         label=gettext_lazy("Sponsor"),
-        help_text=gettext_lazy("The login of the person who answers for it, and says whether it is still needed."),
+        help_text=gettext_lazy("The person who answers for it, and says whether it is still needed."),
     )
     owner = form_fields.PersonField(
         label=gettext_lazy("Technical owner"),
         required=False,
-        help_text=gettext_lazy("The login of the person who runs it. They never approve access for it."),
+        help_text=gettext_lazy("The person who runs it. They never approve access for it."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's
@@ -143,7 +143,6 @@ def add(request: HttpRequest) -> HttpResponse:
         "lead": _("An agent may do nothing until access is requested, and the people responsible approve."),
         "away": "/agents/",
         "act": _("Add this agent"),
-        "people": form_fields.people(),
     }
     return form_fields.show(request, "console/kit/form.html", form, context)
 
@@ -210,7 +209,6 @@ def _show(request: HttpRequest, agent: Agent, form: EditForm, appointing: People
         "described": form,
         "appointing": appointing,
         "may_appoint": doors.may(doors.caller(request), "agent-sponsor", agent),
-        "people": form_fields.people(),
     }
     return form_fields.show(request, "console/agents/agent_edit.html", wrong, context)
 

@@ -36,7 +36,7 @@ def listed(caller: Caller) -> QuerySet[Agent]:
     return (
         visibility.agents(caller)
         .select_related("sponsor__sourced", "owner__sourced")
-        .annotate(live_grants=Coalesce(Subquery(live.annotate(n=Count("pk")).values("n")), 0), last_used=last_used())
+        .annotate(live_grants=Coalesce(Subquery(live.annotate(n=Count("*")).values("n")), 0), last_used=last_used())
     )
 
 

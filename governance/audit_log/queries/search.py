@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from audit.models import Event
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.api.record import READERS
-from entitlements.revocation.models import Revocation
+from entitlements.people.role_limits import NOTHING
 from governance.requests import requests
 from governance.reviews.items import visibility as visibility_actions
 
@@ -48,6 +47,15 @@ _SYNONYMS: Final = {
     "/connections/": (_("Connected apps"), _("Connected clients"), _("Sign-ins"), _("Signed in"), _("Sessions")),
 }
 """What else people call a place."""
+
+
+_KINDS: Final[Mapping[str, tuple[Callable[[Caller], QuerySet[Any]], str]]] = {
+    "agent": (visibility.agents, "slug"),
+    "group": (visibility.groups, "slug"),
+    "person": (visibility.people, "login"),
+    "system": (visibility.systems, "slug"),
+}
+"""What has a name and a short name: the rows that a caller sees, and the field of the short name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +99,23 @@ def _by_id(caller: Caller, key: UUID) -> Iterator[SearchHit]:
         yield SearchHit(_("Sign-in"), family.client.name, at, f"/audit/?about=token_family:{key}")
     if token := visibility.tokens(caller).filter(pk=key).first():
         yield SearchHit(_("Token"), token.system.name, short, f"/audit/?about=token:{key}")
-    if caller.sees_everything and Revocation.objects.filter(pk=key).exists():
+    if visibility.revocations(caller).filter(pk=key).exists():
         yield SearchHit(_("Receipt of a stop"), short, "", f"/stop/receipts/{key}/")
-    if caller.has(*READERS):
-        if event := Event.objects.filter(uuid=key).first():
+    if caller.reach(*visibility.READERS) != NOTHING:
+        if event := visibility.log_events(caller, Event.objects.filter(uuid=key)).first():
             yield SearchHit(_("Event"), event.action, event.actor, f"/audit/?about=event:{key}")
-        if Event.objects.filter(trace=key.hex).exists():
+        if visibility.log_events(caller, Event.objects.filter(trace=key.hex)).exists():
             yield SearchHit(_("Trace"), key.hex, "", f"/audit/?about=trace:{key.hex}")
+
+
+def named(caller: Caller, kind: str, text: str) -> QuerySet[Any]:
+    """Return what a caller sees of a kind whose name or short name has a text; the kinds are those of a combobox."""
+    rows, key = _KINDS[kind]
+    return rows(caller).filter(_named(key, text))
+
+
+def _named(key: str, text: str) -> Q:
+    return Q(**{f"{key}__icontains": text}) | Q(name__icontains=text)
 
 
 def _places(text: str) -> Iterator[SearchHit]:
@@ -109,21 +127,19 @@ def _places(text: str) -> Iterator[SearchHit]:
 
 def _by_name(caller: Caller, text: str) -> Iterator[SearchHit]:
     yield from _places(text)
-    named = Q(slug__icontains=text) | Q(name__icontains=text)
-    for agent in visibility.agents(caller).filter(named).order_by("slug")[:_EACH]:
+    for agent in named(caller, "agent", text).order_by("slug")[:_EACH]:
         yield SearchHit(_("Agent"), agent.name, agent.slug, f"/agents/{agent.slug}/")
-    for system in visibility.systems(caller).filter(named).order_by("slug")[:_EACH]:
+    for system in named(caller, "system", text).order_by("slug")[:_EACH]:
         yield SearchHit(_("System"), system.name, system.slug, f"/systems/{system.slug}/")
     for tool in visibility.tools(caller).filter(Q(name__icontains=text) | Q(sentence__icontains=text))[:_EACH]:
         yield SearchHit(
             _("Tool"), tool.sentence or tool.name, tool.name, f"/systems/{tool.system.slug}/tools/{tool.name}/"
         )
-    for person in visibility.people(caller).filter(Q(login__icontains=text) | Q(name__icontains=text))[:_EACH]:
+    for person in named(caller, "person", text)[:_EACH]:
         yield SearchHit(_("Person"), person.name, person.login, f"/people/{person.login}/")
     if caller.human:
-        for review in (
-            visibility_actions.campaigns_visible_to(caller.human).filter(named).order_by("-created_at")[:_EACH]
-        ):
+        reviews = visibility_actions.campaigns_visible_to(caller.human).filter(_named("slug", text))
+        for review in reviews.order_by("-created_at")[:_EACH]:
             yield SearchHit(_("Review"), review.name, review.slug, f"/reviews/{review.slug}/")
     entitlements = visibility.entitlements(caller).filter(Q(scope__icontains=text) | Q(name__icontains=text))
     for entitlement in entitlements.order_by("scope")[:_EACH]:

@@ -34,16 +34,16 @@ class _Bundle(forms.Form):
     name = forms.CharField(
         label=gettext_lazy("Name"),
         max_length=200,
-        help_text=gettext_lazy("The name that people pick from a list, like “Book invoices”."),
+        help_text=gettext_lazy("Shown in the entitlement catalog, for example “Book invoices”."),
     )
     sentence = forms.CharField(
-        label=gettext_lazy("What it lets an agent do, in one plain sentence"),
+        label=gettext_lazy("What an agent can do with it, in one plain sentence"),
         max_length=500,
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
     )
     longest = forms.TypedChoiceField(
-        label=gettext_lazy("For how long at most"),
+        label=gettext_lazy("Longest access"),
         coerce=lambda seconds: timedelta(seconds=int(seconds)),
         widget=forms.Select(attrs={"class": "short"}),
     )
@@ -67,7 +67,7 @@ class AddForm(_Bundle):
         label=gettext_lazy("Scope name"),
         required=False,
         max_length=64,
-        help_text=gettext_lazy("How clients name it, after the system's own name. It never changes."),
+        help_text=gettext_lazy("The OAuth scope, after the system's short name. It cannot change."),
     )
 
     def clean(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class AddForm(_Bundle):
 class EditForm(_Bundle):
     """What can be changed of an entitlement."""
 
-    enabled = forms.BooleanField(label=gettext_lazy("It is requestable, and its grants work"), required=False)
+    enabled = forms.BooleanField(label=gettext_lazy("Requestable, and its grants are in force"), required=False)
     version = form_fields.VersionField()
 
 
@@ -90,19 +90,19 @@ class _RuleFields(forms.Form):
     """Which tools follow: what they do, how risky they may be, and the limits that each starts from."""
 
     actions = forms.MultipleChoiceField(
-        label=gettext_lazy("Every approved tool that does one of these"),
+        label=gettext_lazy("Kind of action"),
         choices=lambda: [(value, does(value)) for value in Tool.Does.values],
         widget=forms.CheckboxSelectMultiple,
         initial=[Tool.Does.READ],
     )
     risk_at_most = forms.ChoiceField(
-        label=gettext_lazy("Of this risk at most"),
+        label=gettext_lazy("Highest risk level"),
         choices=Tool.Risk.choices,
         widget=forms.Select(attrs={"class": "short"}),
         initial=Tool.Risk.LOW,
     )
     limits = forms.CharField(
-        label=gettext_lazy("Limits that each starts from, one argument a line"),
+        label=gettext_lazy("Limits of each tool, one argument a line"),
         required=False,
         max_length=4000,
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono"}),

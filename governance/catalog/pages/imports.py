@@ -25,12 +25,12 @@ class ImportForm(forms.Form):
 
     file = forms.FileField(
         label=gettext_lazy("File"),
-        help_text=gettext_lazy("JSON, of at most 8 MB: a list of systems, or the configuration of an MCP client."),
+        help_text=gettext_lazy("JSON of at most 8 MB: a list of systems, or the configuration of an MCP client."),
         error_messages={"required": form_fields.NEEDED},
         max_length=200,
     )
     owner = form_fields.PersonField(
-        label=gettext_lazy("Owner of the systems that are new"), error_messages={"required": form_fields.NEEDED}
+        label=gettext_lazy("Owner of new systems"), error_messages={"required": form_fields.NEEDED}
     )
 
 
@@ -66,13 +66,13 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
 def _show(request: HttpRequest, catalogue_import: CatalogImport) -> HttpResponse:
     counts = catalogue_import.counts
     rows = [
-        (_("Systems that are new"), counts.get("systems_new", 0)),
-        (_("Systems that are known, and keep their name, owner and address"), counts.get("systems_known", 0)),
-        (_("Tools that are new, and wait for a review"), counts.get("tools_new", 0)),
-        (_("Tools that changed, and go through the rule of changed definitions"), counts.get("tools_changed", 0)),
-        (_("Tools that are the same"), counts.get("tools_same", 0)),
-        (_("Systems that are left alone"), counts.get("left_alone", 0)),
-        (_("Rows that are refused"), counts.get("refused", 0)),
+        (_("New systems"), counts.get("systems_new", 0)),
+        (_("Known systems (name, owner and address stay)"), counts.get("systems_known", 0)),
+        (_("New tools, to review"), counts.get("tools_new", 0)),
+        (_("Changed tools, held for review"), counts.get("tools_changed", 0)),
+        (_("Unchanged tools"), counts.get("tools_same", 0)),
+        (_("Skipped systems"), counts.get("left_alone", 0)),
+        (_("Refused rows"), counts.get("refused", 0)),
     ]
     context = {
         "imported": catalogue_import,

@@ -56,12 +56,12 @@ class _Address(forms.Form):
         label=gettext_lazy("Address"),
         max_length=500,
         widget=forms.URLInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
-        help_text=gettext_lazy("Where its MCP endpoint listens, over https. Redirects are not followed."),
+        help_text=gettext_lazy("The https address of its MCP endpoint. Redirects are not followed."),
     )
     name = forms.CharField(label=gettext_lazy("Name"), max_length=200)
     owner = form_fields.PersonField(
         label=gettext_lazy("Owner"),
-        help_text=gettext_lazy("The login of the person who answers for it and approves access to it."),
+        help_text=gettext_lazy("The person who approves access to it."),
     )
 
 
@@ -73,7 +73,7 @@ def _secret(label: Any, *, required: bool) -> forms.CharField:  # noqa: ANN401 -
         strip=False,
         max_length=8192,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text=gettext_lazy("Goes into the vault. It is never shown again."),
+        help_text=gettext_lazy("Stored encrypted, and never shown again."),
     )
 
 
@@ -85,7 +85,7 @@ class AddForm(_Address):
         label=gettext_lazy("Short name"),
         max_length=63,
         required=False,
-        help_text=gettext_lazy("Part of its address here, so it never changes. Left empty, it is made of the name."),
+        help_text=gettext_lazy("Part of its address, so it cannot change. Leave it empty to make it from the name."),
     )
     kind = forms.ChoiceField(
         choices=[(value, label) for value, label in System.Kind.choices if value in System.SERVED],
@@ -93,8 +93,8 @@ class AddForm(_Address):
         error_messages={"required": form_fields.NEEDED},
     )
     sign_in = forms.ChoiceField(
-        label=gettext_lazy("How we sign in there"),
-        choices=[("none", gettext_lazy("Not at all")), ("bearer", gettext_lazy("With a bearer secret"))],
+        label=gettext_lazy("Sign-in"),
+        choices=[("none", gettext_lazy("None")), ("bearer", gettext_lazy("Bearer secret"))],
         initial="none",
         widget=forms.RadioSelect,
     )
@@ -107,7 +107,7 @@ class AddForm(_Address):
         if not {"slug", "name"} & self.errors.keys() and (not slug or slug in _RESERVED):
             self.add_error("slug", forms.ValidationError(_("Choose another short name."), "system_malformed"))
         if bool(data.get("secret")) != (data.get("sign_in") == "bearer"):
-            self.add_error("secret", forms.ValidationError(_("A secret goes with the sign-in by one."), "required"))
+            self.add_error("secret", forms.ValidationError(_("Choose the bearer secret sign-in first."), "required"))
         return {**data, "slug": slug}
 
 
@@ -115,7 +115,7 @@ class EditForm(_Address):
     """What can be changed of a system."""
 
     signing_algorithm = forms.ChoiceField(
-        label=gettext_lazy("Tokens are signed with"),
+        label=gettext_lazy("Signing algorithm of tokens"),
         choices=System.SigningAlgorithm.choices,
         required=False,
         help_text=gettext_lazy(
@@ -124,7 +124,7 @@ class EditForm(_Address):
         ),
     )
     reason = forms.CharField(
-        label=gettext_lazy("Why"),
+        label=gettext_lazy("Reason"),
         max_length=500,
         required=False,
         help_text=gettext_lazy(
@@ -147,7 +147,7 @@ class SecretForm(forms.Form):
 
     secret = _secret(gettext_lazy("New secret"), required=True)
     keep_previous = forms.BooleanField(
-        label=gettext_lazy("Send the one before, until the overlap ends, where the system refuses the new one"),
+        label=gettext_lazy("Send the old secret where the system refuses the new one, until the overlap ends"),
         required=False,
     )
 

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements.access import visibility
+from entitlements.access import role_reach, visibility
 from entitlements.api.actions import Action
 from entitlements.catalog import actions
 from entitlements.catalog import tools as tools_actions
@@ -22,34 +26,74 @@ from entitlements.upstream import reach
 from governance.audit_log.queries import events as events_queries
 from governance.catalog.queries import systems as read
 from governance.catalog.queries import triage
-from governance.console import doors, paging
+from governance.console import doors
+from governance.console.kit.lists import cells, lists
+from governance.console.kit.lists.layout import Choice, Column, Facet, Layout, View
 from governance.request_suggestions import queries as request_suggestion_queries
 
 from . import vendors
 
 DATA_CLASSES = ("public", "internal", "confidential", "restricted")
+LAYOUT: Final[Layout[System, System]] = Layout(
+    name="systems",
+    label=gettext_lazy("Systems"),
+    columns=(
+        Column(
+            "system",
+            gettext_lazy("System"),
+            "name",
+            sorts="name",
+            cell=cells.link("name", "system-page", "slug", sub="slug"),
+            main=True,
+        ),
+        Column("kind", gettext_lazy("Kind"), lambda row: row.get_kind_display(), sorts="kind"),
+        Column("owner", gettext_lazy("Owner"), "owner__name", sorts="owner__name", cell=cells.person("owner")),
+        Column("approved", gettext_lazy("Approved tools"), "tools_approved", sorts="tools_approved", number=True),
+        Column(
+            "waiting",
+            gettext_lazy("Tools to review"),
+            "tools_waiting",
+            sorts="tools_waiting",
+            cell="console/catalog/cells_tools.html",
+            number=True,
+        ),
+        Column("listed", gettext_lazy("Tools listed"), "discovered_at", sorts="discovered_at"),
+        Column("state", gettext_lazy("State"), "status", sorts="status", cell=cells.status("status")),
+    ),
+    order="system",
+    facets=(
+        Facet("kind", gettext_lazy("Kind"), "kind", choices=System.Kind.choices),
+        Facet("state", gettext_lazy("State"), "status", choices=System.Status.choices),
+        Facet(
+            "tools",
+            gettext_lazy("Tools"),
+            choices=(Choice("waiting", gettext_lazy("Some to review"), Q(tools_waiting__gt=0)),),
+        ),
+        Facet("owner", gettext_lazy("Owner"), "owner__login", reference="person"),
+    ),
+    search=("slug", "name"),
+    search_label=gettext_lazy("Name"),
+    views=(View("waiting", gettext_lazy("Tools to review"), "tools=waiting&sort=-waiting"),),
+    empty="console/catalog/no_systems.html",
+)
 STOPPABLE = (Tool.State.APPROVED, Tool.State.PENDING, Tool.State.QUARANTINED)
 
 
 @require_safe
 @doors.page
-def listing(request: HttpRequest) -> HttpResponse:
+def listing(request: HttpRequest) -> HttpResponseBase:
     """List systems; the filters stand in the address."""
     caller = doors.caller(request)
-    context = {
-        "page": paging.page(request, read.listed(caller, request.GET.dict()), ("slug",)),
-        "filters": request.GET,
-        "kinds": System.Kind.choices,
-        "may_add": doors.may(caller, "systems", None),
-        "filtered": any(request.GET.get(name) for name in ("q", "kind", "tools")),
-    }
-    return render(request, "console/catalog/systems.html", context)
+    context = {"may_add": doors.may(caller, "systems", None)}
+    return lists.show(
+        request, LAYOUT, read.counted(visibility.systems(caller)), "console/catalog/systems.html", context
+    )
 
 
 @require_safe
 @doors.page
 def detail(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show a system with its tools, what can be asked for, and its timeline for its owner and for auditors."""
+    """Show a system with its tools, its entitlements, and its timeline for its owner and for auditors."""
     return show(request, doors.find(visibility.systems(doors.caller(request)), slug=slug))
 
 
@@ -58,11 +102,13 @@ def show(
 ) -> HttpResponse:
     """Show a system's page, with what was refused and the form as it was filled in."""
     caller = doors.caller(request)
-    may_read = caller.sees_everything or system.owner_id == doors.person(request).pk
+    may_read = role_reach.reaches(caller, system)
     tab = request.GET.get("tab", "tools")
     context: dict[str, Any] = {
         "system": system,
-        "tab": tab,
+        "on_tools": tab not in ("entitlements", "timeline") or (tab == "timeline" and not may_read),
+        "on_entitlements": tab == "entitlements",
+        "on_timeline": tab == "timeline" and may_read,
         "filters": request.GET,
         "may_read": may_read,
         "may_stop": system.status == System.Status.ACTIVE and doors.may(caller, "system-disable", system),
@@ -125,8 +171,8 @@ def discover(request: HttpRequest, slug: str) -> HttpResponse:
         return show(request, system, refusal, reach.stage(refusal))
     seen_tools = discovered.found
     if not discovered.offered:
-        messages.warning(request, _("The server offers no tools to us. Check what the secret is allowed to see."))
-        return redirect(f"/systems/{slug}/")
+        messages.warning(request, _("The server offers no tools. Check what its secret is allowed to see."))
+        return redirect("system-page", slug)
     summary = _("%(added)d new, %(changed)d changed, %(removed)d no longer offered.") % {
         "added": len(seen_tools.added),
         "changed": len(seen_tools.changed),
@@ -134,15 +180,15 @@ def discover(request: HttpRequest, slug: str) -> HttpResponse:
     }
     messages.success(request, summary)
     if seen_tools.malformed:
-        warning = _("%(n)d could not be read and were left out: %(names)s") % {
+        warning = _("%(n)d tools could not be read and were left out: %(names)s") % {
             "n": len(seen_tools.malformed),
             "names": impressions.visible(", ".join(sorted(seen_tools.malformed)[:10])),
         }
         messages.warning(request, warning)
-    return redirect(f"/systems/{slug}/")
+    return redirect("system-page", slug)
 
 
-start = doors.post(actions.ENABLE, lambda system: f"/systems/{system.slug}/")
+start = doors.post(actions.ENABLE, lambda system: reverse("system-page", args=[system.slug]))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -161,7 +207,7 @@ def tool(request: HttpRequest, slug: str, name: str) -> HttpResponse:
             tool = doors.find(visibility.tools(caller), system__slug=slug, name=name)
             context["problem"], status = refusal, refusal.status
         else:
-            return redirect(f"/systems/{slug}/tools/{name}/")
+            return redirect("tool-page", slug, name)
     context |= {
         "tool": tool,
         "system": tool.system,

@@ -8,6 +8,7 @@ from typing import Final
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST
@@ -45,7 +46,7 @@ def approve_easy(request: HttpRequest, slug: str) -> HttpResponse:
         messages.error(request, f"{tool.name}: {refusal.message} ({refusal.code})")
     done = tools.approve_tools(approvals, by=caller.principal, reason=_("Reads only, of low risk."))
     messages.success(request, _("%(n)d tools approved.") % {"n": len(done)})
-    return redirect(f"/systems/{slug}/")
+    return redirect("system-page", slug)
 
 
 @require_POST
@@ -57,7 +58,7 @@ def approve_unchanged(request: HttpRequest, slug: str) -> HttpResponse:
     reason = _("Offered at the new address exactly as it was approved.")
     done = move.approve_unchanged(system, by=doors.person(request).principal, reason=reason)
     messages.success(request, ngettext("%(n)d tool approved.", "%(n)d tools approved.", len(done)) % {"n": len(done)})
-    return redirect(f"/systems/{slug}/")
+    return redirect("system-page", slug)
 
 
 @require_POST
@@ -71,7 +72,7 @@ def decide(request: HttpRequest, slug: str) -> HttpResponse:
     except DomainError as refusal:
         doors.record(request, refusal)
         return systems.show(request, system, refusal)
-    return redirect(f"/systems/{slug}/#h-waiting")
+    return redirect(f"{reverse('system-page', args=[slug])}#h-waiting")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -87,7 +88,7 @@ def changes(request: HttpRequest) -> HttpResponse:
             doors.record(request, refusal)
             problem = refusal
         else:
-            return redirect("/tool-changes/")
+            return redirect("tool-changes")
     rows = visibility.tools(caller).filter(discovery.changed(), seen__isnull=False)
     if (state := request.GET.get("state")) in (Tool.State.QUARANTINED, Tool.State.APPROVED):
         rows = rows.filter(state=state)
@@ -112,7 +113,7 @@ _BUTTONS: Final = {
     "quarantine": actions.QUARANTINE_TOOL,
 }
 _REASONS: Final = {
-    "keep": gettext_lazy("Looked at, and kept stopped."),
+    "keep": gettext_lazy("Reviewed, and kept suspended."),
     "quarantine": gettext_lazy("It changed since it was approved."),
 }
 """What is recorded where the form gives no reason."""
@@ -133,7 +134,7 @@ def stop(request: HttpRequest, slug: str) -> HttpResponse:
         if not reason:
             raise ReasonRequired
         if not names:
-            raise Malformed(_("Tick at least one tool."))
+            raise Malformed(_("Select at least one tool."))
     except DomainError as refusal:
         doors.record(request, refusal)
         return systems.show(request, system, refusal)
@@ -146,8 +147,10 @@ def stop(request: HttpRequest, slug: str) -> HttpResponse:
             messages.error(request, f"{tool.name}: {refusal.message} ({refusal.code})")
         else:
             stopped += 1
-    messages.success(request, ngettext("%(n)d tool is stopped.", "%(n)d tools are stopped.", stopped) % {"n": stopped})
-    return redirect(f"/systems/{slug}/")
+    messages.success(
+        request, ngettext("%(n)d tool is suspended.", "%(n)d tools are suspended.", stopped) % {"n": stopped}
+    )
+    return redirect("system-page", slug)
 
 
 def _system(request: HttpRequest, slug: str) -> System:

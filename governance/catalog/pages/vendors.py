@@ -36,18 +36,18 @@ JOINS: Final = (
     ),
     (
         vendor_actions.GATEWAY,
-        gettext_lazy("It takes no such assertions, only ordinary OAuth. Agents reach it through the gateway."),
+        gettext_lazy("It supports only ordinary OAuth. Agents reach it through the gateway."),
     ),
 )
 SUBJECTS: Final = (
     (rules.Subjects.PAIRWISE.value, gettext_lazy("A pairwise identifier, made for this vendor alone")),
     (rules.Subjects.LOGIN.value, gettext_lazy("Their login")),
     (rules.Subjects.EMAIL.value, gettext_lazy("Their mail address")),
-    (rules.Subjects.STORED.value, gettext_lazy("A name that is stored for each person")),
+    (rules.Subjects.STORED.value, gettext_lazy("A name stored for each person")),
 )
 SCOPE_NAMES: Final = (
-    (rules.ScopeNames.WHOLE.value, gettext_lazy("As here, with the system's name: maps:read")),
-    (rules.ScopeNames.BARE.value, gettext_lazy("Without it: read")),
+    (rules.ScopeNames.WHOLE.value, gettext_lazy("With the system's name: maps:read")),
+    (rules.ScopeNames.BARE.value, gettext_lazy("Without the system's name: read")),
 )
 EXTRA: Final = (
     (rules.EMAIL, gettext_lazy("The mail address, as email")),
@@ -68,7 +68,7 @@ class _Terms(forms.Form):
     """What is agreed with a vendor."""
 
     joins = forms.ChoiceField(
-        label=gettext_lazy("How does the vendor join?"),
+        label=gettext_lazy("Kind"),
         choices=JOINS,
         initial=rules.WayToJoin.OUR_ISSUER.value,
         widget=forms.RadioSelect,
@@ -77,7 +77,7 @@ class _Terms(forms.Form):
         label=gettext_lazy("Issuer of its authorization server"),
         max_length=500,
         widget=forms.URLInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
-        help_text=gettext_lazy("Exactly as its metadata has it. A slash at the end makes it another."),
+        help_text=gettext_lazy("Exactly as in its metadata. A trailing slash matters."),
     )
     resources = forms.CharField(
         label=gettext_lazy("Resources"),
@@ -86,23 +86,23 @@ class _Terms(forms.Form):
         help_text=gettext_lazy("The addresses of its MCP servers, one a line."),
     )
     subjects = forms.ChoiceField(
-        label=gettext_lazy("What does the vendor learn of a person?"),
+        label=gettext_lazy("Subject identifier"),
         choices=SUBJECTS,
         initial=rules.Subjects.PAIRWISE.value,
         widget=forms.RadioSelect,
     )
     scope_names = forms.ChoiceField(
-        label=gettext_lazy("How are scopes called there?"),
+        label=gettext_lazy("Scope names"),
         choices=SCOPE_NAMES,
         initial=rules.ScopeNames.WHOLE.value,
         widget=forms.RadioSelect,
     )
     extra_claims = forms.MultipleChoiceField(
-        label=gettext_lazy("And beside it"),
+        label=gettext_lazy("Additional claims"),
         choices=EXTRA,
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=gettext_lazy("Only where the vendor needs it."),
+        help_text=gettext_lazy("Only if the vendor needs them."),
     )
 
     def clean_resources(self) -> list[str]:
@@ -119,11 +119,11 @@ class AddForm(_Terms):
         label=gettext_lazy("Short name"),
         max_length=63,
         required=False,
-        help_text=gettext_lazy("It never changes. Left empty, it is made of the name."),
+        help_text=gettext_lazy("It cannot change. Leave it empty to make it from the name."),
     )
     owner = form_fields.PersonField(
         label=gettext_lazy("Owner"),
-        help_text=gettext_lazy("The login of the person who answers for it and approves access to it."),
+        help_text=gettext_lazy("The person who approves access to it."),
     )
 
     field_order = ("joins", "name", "slug", "issuer", "resources", "owner", "subjects", "extra_claims", "scope_names")
@@ -142,10 +142,10 @@ class EditForm(_Terms):
 
     issues = forms.BooleanField(label=gettext_lazy("Issue assertions for this vendor"), required=False)
     reason = forms.CharField(
-        label=gettext_lazy("Why"),
+        label=gettext_lazy("Reason"),
         max_length=500,
         required=False,
-        help_text=gettext_lazy("Needed for another issuer, resource or way to join."),
+        help_text=gettext_lazy("Required to change the issuer, a resource or the kind."),
     )
     version = form_fields.VersionField()
 
@@ -159,7 +159,7 @@ class ClientForm(forms.Form):
     """A client's identifier there."""
 
     client_id = forms.CharField(label=gettext_lazy("Client"), max_length=1000)
-    foreign_id = forms.CharField(label=gettext_lazy("Its identifier there"), max_length=300)
+    foreign_id = forms.CharField(label=gettext_lazy("Client id at the vendor"), max_length=300)
 
 
 class PersonForm(forms.Form):
@@ -167,23 +167,23 @@ class PersonForm(forms.Form):
 
     person = form_fields.PersonField(label=gettext_lazy("Person"))
     subject = forms.CharField(
-        label=gettext_lazy("Their name there"),
+        label=gettext_lazy("Name at the vendor"),
         max_length=255,
         required=False,
-        help_text=gettext_lazy("Left empty, the stored one is forgotten."),
+        help_text=gettext_lazy("Leave it empty to delete the stored name."),
     )
 
 
 class TestClientForm(forms.Form):
     """A client that is registered at the vendor for tests."""
 
-    client_id = forms.CharField(label=gettext_lazy("Its identifier there"), max_length=300)
+    client_id = forms.CharField(label=gettext_lazy("Client id at the vendor"), max_length=300)
     value = forms.CharField(
-        label=gettext_lazy("Its secret there"),
+        label=gettext_lazy("Client secret at the vendor"),
         strip=False,
         max_length=8192,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text=gettext_lazy("Goes into the vault. It is never shown again."),
+        help_text=gettext_lazy("Stored encrypted, and never shown again."),
     )
 
 

@@ -28,19 +28,12 @@ def to_look_at(prefix: str = "") -> Q:
     return waits | (served & ~Q(**{f"{prefix}seen": F(f"{prefix}approved")}))
 
 
-def listed(caller: Caller, wanted: Mapping[str, str]) -> QuerySet[System]:
-    """Return the systems that the filters leave, each with its tools counted."""
-    rows = visibility.systems(caller).annotate(
+def counted(rows: QuerySet[System]) -> QuerySet[System]:
+    """Count the approved tools of each system, and those that need a review."""
+    return rows.select_related("owner__sourced").annotate(
         tools_approved=Count("tools", filter=Q(tools__state=Tool.State.APPROVED)),
         tools_waiting=Count("tools", filter=to_look_at("tools__")),
     )
-    if text := wanted.get("q", "").strip():
-        rows = rows.filter(Q(slug__icontains=text) | Q(name__icontains=text))
-    if kind := wanted.get("kind"):
-        rows = rows.filter(kind=kind)
-    if wanted.get("tools") == "waiting":
-        rows = rows.filter(tools_waiting__gt=0)
-    return rows
 
 
 def tools_of(caller: Caller, system: System, wanted: Mapping[str, str]) -> list[Tool]:

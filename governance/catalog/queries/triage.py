@@ -25,39 +25,39 @@ MOST: Final = 25
 
 FIXES: Final = {
     Stage.ADDRESS: (
-        _("The address is not one that we connect to."),
-        _("It begins with https:// and holds neither a user name nor a fragment."),
+        _("Mandate does not connect to this address."),
+        _("Use https:// without a user name or a fragment."),
     ),
     Stage.NAME: (
-        _("The name in the address is not found."),
-        _("Check how it is spelt, and that it is known outside of your own network."),
+        _("The host name was not found."),
+        _("Check its spelling, and that public DNS knows it."),
     ),
     Stage.PRIVATE: (
-        _("The address leads into a private network, and is refused."),
-        _("Use a public name, or have an operator name this network in PRIVATE_NETWORKS."),
+        _("The address is in a private network."),
+        _("Use a public name, or ask an operator to add the network to PRIVATE_NETWORKS."),
     ),
     Stage.CONNECTING: (
-        _("Nothing listens at the address."),
-        _("Check the port, that the server runs, and that a firewall lets us through."),
+        _("No server answers at the address."),
+        _("Check the port, that the server runs, and the firewall."),
     ),
     Stage.TLS: (
-        _("No secure connection came about (TLS)."),
-        _("Check that it speaks https, and that its certificate is valid for this name."),
+        _("The TLS connection failed."),
+        _("Check that the server supports https and that its certificate is valid for this name."),
     ),
     Stage.TIMEOUT: (
-        _("It did not answer in time."),
+        _("The server did not answer in time."),
         _("Check that the server is not overloaded, then try again."),
     ),
     Stage.SIGN_IN: (
-        _("It does not let us in (401 or 403)."),
+        _("The server refused the sign-in (401 or 403)."),
         _("Store a secret that it accepts, or check what the secret is allowed to see."),
     ),
     Stage.TOO_LARGE: (
-        _("Its answer is too large."),
-        _("It lists more than we take in; split it into several systems."),
+        _("The answer is too large."),
+        _("It lists more tools than Mandate reads. Split it into several systems."),
     ),
     Stage.NOT_MCP: (
-        _("What answers there does not speak MCP."),
+        _("The server does not speak MCP."),
         _("Give the address of the MCP endpoint itself, often ending in /mcp; redirects are not followed."),
     ),
 }
@@ -86,17 +86,17 @@ def steps(caller: Caller, system: System, tools: Sequence[Tool]) -> list[Step]:
     approved = any(tool.state == Tool.State.APPROVED for tool in tools)
     waiting = any(tool.state in systems.WAITING for tool in tools)
     return [
-        Step(_("Registered: its address and its owner"), f"{base}edit/", _("Change"), done=True),
+        Step(_("Registered with its address and owner"), f"{base}edit/", _("Change"), done=True),
         Step(
-            _("Tools listed by the server itself"),
+            _("Tools listed by the server"),
             f"{base}discover/",
             _("Test and list tools"),
             is_discovered,
             posts=True,
         ),
-        Step(_("Tools approved"), "#h-waiting" if waiting else "", _("Look at what waits"), approved),
+        Step(_("Tools approved"), "#h-waiting" if waiting else "", _("Review tools"), approved),
         Step(
-            _("Something that can be asked for"), f"{base}entitlements/add/" if approved else "", _("Make it"), bundled
+            _("Entitlement to request"), f"{base}entitlements/add/" if approved else "", _("Add entitlement"), bundled
         ),
     ]
 

@@ -162,7 +162,10 @@ def as_csv(rows: Iterable[Workflow]) -> str:
 
 
 class CoverageRows(Listing):
-    """List the workflows that the caller sees, each with its path and its terms."""
+    """List the coverage map.
+
+    Each workflow that you can see, with the path that it takes to a system and the terms of that path.
+    """
 
     matrix: ClassVar[Matrix] = MATRIX
     shown: ClassVar[type[OutputSerializer]] = CoverageRowSerializer
@@ -179,7 +182,10 @@ class CoverageRows(Listing):
 
 
 class Summary(Endpoint):
-    """GET /coverage/summary."""
+    """Summarise the coverage map.
+
+    How much of what you can see is visible call by call, and what does not fit together.
+    """
 
     matrix: ClassVar[Matrix] = MATRIX
 
@@ -193,7 +199,7 @@ class Summary(Endpoint):
 
 
 class SystemPath(ActionEndpoint):
-    """Describe the terms of one path to a system."""
+    """Describe the terms of a path to a system."""
 
     action = actions.DESCRIBE
     shows_result = True

@@ -41,7 +41,7 @@ class ComparisonSerializer(OutputSerializer):
 
 
 class AgentsCompared(Endpoint):
-    """GET /unmanaged-agents/compared."""
+    """Compare agents with the files of other sources. Which agents are in both, and which are in one alone."""
 
     matrix: ClassVar[Matrix] = MATRIX
 

@@ -60,7 +60,12 @@ class _GroupMappingResource(Resource):
 
 
 class Mappings(_GroupMappingResource, Listing, CreateEndpoint):
-    """GET and POST /group-mappings."""
+    """List group mappings, and propose one.
+
+    get: List group mappings.
+    post: Propose a group mapping. It assigns an admin role to everybody whose sign-in carries the claim, once another
+        person has confirmed it.
+    """
 
     action = actions.PROPOSE
     asked = GroupMappingInputSerializer
@@ -75,12 +80,15 @@ class Mappings(_GroupMappingResource, Listing, CreateEndpoint):
 
 
 class ConfirmMapping(_GroupMappingResource, ActionEndpoint):
-    """Put a row in force, as a second person; each sign-in from now on is asked."""
+    """Confirm a proposed group mapping.
+
+    The person who proposed it cannot confirm it. Each sign-in from then on assigns the admin role.
+    """
 
     action = actions.CONFIRM
 
 
 class EndMapping(_GroupMappingResource, ActionEndpoint):
-    """End a row; every role that it gave is taken away at once."""
+    """End a group mapping. Every admin role that it assigned is removed at once."""
 
     action = actions.END_MAPPING

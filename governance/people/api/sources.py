@@ -109,7 +109,11 @@ class _PeopleSourceResource(Resource):
 
 
 class Sources(_PeopleSourceResource, Listing, CreateEndpoint):
-    """GET and POST /people-sources."""
+    """List people sources, and add one.
+
+    get: List people sources.
+    post: Add a people source. Its SCIM token is shown in this answer alone.
+    """
 
     action = actions.CONNECT
     asked = PeopleSourceInputSerializer
@@ -131,11 +135,11 @@ class Sources(_PeopleSourceResource, Listing, CreateEndpoint):
 
 
 class PeopleSourceDetail(_PeopleSourceResource, Detail):
-    """GET /people-sources/{slug}."""
+    """Show a people source."""
 
 
 class RotateSource(_PeopleSourceResource, ActionEndpoint):
-    """POST /people-sources/{slug}/rotate."""
+    """Rotate the token of a people source. The new token is shown in this answer alone."""
 
     action = actions.ROTATE
     shown_once = frozenset({"token"})
@@ -146,7 +150,7 @@ class RotateSource(_PeopleSourceResource, ActionEndpoint):
 
 
 class TestSource(_PeopleSourceResource, ActionEndpoint):
-    """POST /people-sources/{slug}/test."""
+    """Test a people source."""
 
     action = actions.TEST
     shown = SourceTestResult
@@ -161,26 +165,32 @@ class TestSource(_PeopleSourceResource, ActionEndpoint):
 
 
 class EndSource(_PeopleSourceResource, ActionEndpoint):
-    """POST /people-sources/{slug}/disable."""
+    """Disable a people source. Its token is refused at once; its people stay."""
 
     action = actions.END
 
 
 class LetThrough(_PeopleSourceResource, ActionEndpoint):
-    """POST /people-sources/{slug}/let-through."""
+    """Apply the held removals of a people source.
+
+    A source that would disable many people at once is paused until a platform admin decides.
+    """
 
     action = actions.LET_THROUGH
     durable = True
 
 
 class Refuse(_PeopleSourceResource, ActionEndpoint):
-    """POST /people-sources/{slug}/keep."""
+    """Refuse the held removals of a people source. The people stay active."""
 
     action = actions.KEEP
 
 
 class TakeFile(_PeopleSourceResource, ActionEndpoint):
-    """POST /people-sources/{slug}/file."""
+    """Send people as a file.
+
+    A first call shows what the file would change; a second one, with what was shown, applies it.
+    """
 
     action = actions.TAKE_FILE
     asked = FileInputSerializer

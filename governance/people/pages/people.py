@@ -15,10 +15,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from entitlements.access import visibility
 from entitlements.errors import DomainError, Forbidden
-from entitlements.people import actions, people
+from entitlements.people import actions, people, roles
 from entitlements.people.models import Person, Role
+from entitlements.people.role_limits import EVERYTHING, RoleLimit
 from governance.console import doors, form_fields
+from governance.people import queries as people_queries
 
+_MOST: Final = 500
+"""How many systems and departments a list to choose from holds."""
 _RESERVED: Final = frozenset({"add"})
 _FIELDS: Final = {"manager_loop": "manager", "self_appointment": "manager"}
 MEANINGS: Final = {
@@ -96,21 +100,20 @@ def detail(request: HttpRequest, login: str) -> HttpResponse:
 
 def _show(request: HttpRequest, person: Person, problem: DomainError | None = None) -> HttpResponse:
     caller = doors.caller(request)
-    ends = dict(person.roles.current().values_list("role", "expires_at"))
+    held = {assignment.role: assignment for assignment in person.roles.current()}
+    limits = people_queries.limits_in_words(held.values())
     givable = _givable_roles(request, person)
     context: dict[str, Any] = {
         "person": person,
         "problem": problem,
         "held": [
-            (value, label, MEANINGS[Role(value)], value in givable, ends[value])
+            (value, label, MEANINGS[Role(value)], value in givable, held[value].expires_at, limits.get(value, ""))
             for value, label in Role.choices
-            if value in ends
+            if value in held
         ],
-        "offered": [
-            (value, label, MEANINGS[Role(value)])
-            for value, label in Role.choices
-            if value in givable and ends.get(value, True)  # one with an end is given again to move it
-        ],
+        "offered": [(value, label, MEANINGS[Role(value)]) for value, label in Role.choices if value in givable],
+        "limit_systems": visibility.systems(caller).order_by("name")[:_MOST] if givable else (),
+        "limit_departments": people_queries.departments()[:_MOST] if givable else (),
         "groups": visibility.groups(caller).filter(people=person).order_by("slug"),
         "sponsors": visibility.agents(caller).filter(sponsor=person).order_by("slug"),
         "owns": visibility.agents(caller).filter(owner=person).order_by("slug"),
@@ -127,7 +130,8 @@ def _givable_roles(request: HttpRequest, person: Person) -> set[str]:
     caller = doors.caller(request)
     if person.pk == doors.person(request).pk or not doors.may(caller, "person-role-give", person):
         return set()
-    return set(Role.values) if caller.has(Role.ADMIN) else set(caller.roles)
+    own = {*caller.roles, *(role for role, _limit in caller.limited)}
+    return set(Role.values) if caller.has(Role.ADMIN) else own
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -163,6 +167,7 @@ def change_role(request: HttpRequest, login: str) -> HttpResponse:
         values: dict[str, Any] = {"role": request.POST.get("role", ""), "reason": doors.reason(request)}
         if action is actions.GIVE_ROLE:
             values["expires_at"] = _end(request.POST.get("until", ""))
+            values["limit"] = _limit(request)
         doors.perform(request, action, person, values)
     except Forbidden:
         raise
@@ -170,6 +175,16 @@ def change_role(request: HttpRequest, login: str) -> HttpResponse:
         doors.record(request, refusal)
         return _show(request, person, refusal)
     return redirect(f"/people/{login}/")
+
+
+def _limit(request: HttpRequest) -> RoleLimit:
+    """Read how far a role reaches: everything, unless it is limited or a system or department is named.
+
+    Raises EmptyRoleLimit, UnknownRoleLimit.
+    """
+    systems, departments = request.POST.getlist("system"), request.POST.getlist("department")
+    is_limited = request.POST.get("reach") == "limited" or systems or departments
+    return roles.limit_to(systems, departments) if is_limited else EVERYTHING
 
 
 def _end(day: str) -> datetime | None:

@@ -12,6 +12,7 @@ from entitlements.access.caller import Caller
 from entitlements.api import preconditions
 from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Text
 from governance.approvals.models import Approval, RequestQuestion
+from governance.eligibility.narrowing import Narrowing
 from governance.requests.models import AccessRequest, RequestLine
 
 _NAME, _MOST, _LARGEST = 128, 200, 2**53
@@ -70,6 +71,12 @@ class NarrowingBody(InputSerializer):
     limits = Limits(required=False, default=dict)
     lasts = Lasts(required=False, allow_null=True, default=None)
     reason = Text(max_length=2000, required=False, allow_blank=True, default="")
+
+
+def narrowing(body: dict[str, Any]) -> Narrowing:
+    """Return what a body of `NarrowingBody` keeps."""
+    tools = None if body["tools"] is None else frozenset(body["tools"])
+    return Narrowing(tools, body["limits"], body["lasts"])
 
 
 class RenewalInputSerializer(NarrowingBody):

@@ -38,6 +38,7 @@ from .bodies import (
     RepeatInputSerializer,
     RequestInputSerializer,
     RequestSerializer,
+    narrowing,
 )
 
 IF_MATCH: Final = OpenApiParameter(
@@ -154,7 +155,12 @@ class RequestFilter(filters.FilterSet):
 
 
 class Requests(RequestResource, Listing, CreateEndpoint):
-    """GET and POST /requests."""
+    """List access requests, and submit one.
+
+    get: List access requests, the newest first. Filters: agent, entitlement, system, state, and whom they wait for.
+    post: Submit an access request. For an agent: an entitlement, all or some of its tools, the people whom it acts
+        for, limits, a duration and a business justification. The answer names the approvers.
+    """
 
     action = actions.SUBMIT
     asked = RequestInputSerializer
@@ -211,7 +217,10 @@ class RequestAction(RequestResource, ActionEndpoint):
 
 @extend_schema(parameters=[IF_MATCH])
 class Approve(RequestAction):
-    """POST /requests/{id}/approve. If-Match is needed: what is approved is what was read."""
+    """Approve an access request.
+
+    `If-Match` is needed: you approve what you read. You may narrow tools, limits and duration; nothing can be added.
+    """
 
     action = approval_actions.APPROVE
     asked = NarrowingBody
@@ -220,7 +229,7 @@ class Approve(RequestAction):
         """Read what is taken away first."""
         body = super().read()
         version = self.version() if "If-Match" in self.request.headers else _NO_VERSION
-        return {"narrow": _narrowing(body), "reason": body["reason"], "expected_version": version}
+        return {"narrow": narrowing(body), "reason": body["reason"], "expected_version": version}
 
     def perform(self, row: AccessRequest, values: dict[str, Any] | None = None) -> Performed:
         """Approve. Raises PreconditionRequired where nothing else is wrong."""
@@ -239,7 +248,7 @@ class Approve(RequestAction):
 
 @extend_schema(parameters=[IF_MATCH])
 class Deny(RequestAction):
-    """POST /requests/{id}/deny."""
+    """Deny an access request, with a reason."""
 
     action = approval_actions.DENY
     asked = DenialBody
@@ -251,7 +260,7 @@ class Deny(RequestAction):
 
 @extend_schema(parameters=[IF_MATCH])
 class Narrow(RequestAction):
-    """POST /requests/{id}/narrow."""
+    """Narrow an access request that waits for approval. To fewer tools, stricter limits or a shorter time."""
 
     action = actions.NARROW
     asked = NarrowingBody
@@ -259,12 +268,12 @@ class Narrow(RequestAction):
     def read(self) -> dict[str, Any]:
         """Read what is taken away, by the requester or by an approver that it waits for."""
         body = super().read()
-        return {"what": _narrowing(body), "reason": body["reason"], "expected_version": self.version()}
+        return {"what": narrowing(body), "reason": body["reason"], "expected_version": self.version()}
 
 
 @extend_schema(parameters=[IF_MATCH])
 class Cancel(RequestAction):
-    """POST /requests/{id}/cancel."""
+    """Cancel an access request."""
 
     action = actions.CANCEL
     asked = OptionalReason
@@ -275,7 +284,7 @@ class Cancel(RequestAction):
 
 
 class Renew(RequestResource, ActionEndpoint):
-    """POST /grants/{id}/renew."""
+    """Request the renewal of a grant. The result is an access request, which is approved as any other."""
 
     action = change_actions.RENEW
     asked = RenewalInputSerializer
@@ -292,7 +301,7 @@ class Renew(RequestResource, ActionEndpoint):
 
 
 class Again(RequestAction):
-    """POST /requests/{id}/again."""
+    """Submit an access request once more."""
 
     action = change_actions.ASK_AGAIN
     asked = RepeatInputSerializer
@@ -303,11 +312,6 @@ def renewal_of(body: dict[str, Any]) -> dict[str, Any]:
     """Return what the body of a renewal asks for."""
     what = Narrowing(None if body["tools"] is None else frozenset(body["tools"]), body["limits"])
     return {"lasts": body["lasts"], "reason": body["reason"], "what": what}
-
-
-def _narrowing(body: dict[str, Any]) -> Narrowing:
-    tools = None if body["tools"] is None else frozenset(body["tools"])
-    return Narrowing(tools, body["limits"], body["lasts"])
 
 
 def named[M: Model](rows: QuerySet[M], field: str, key: str, names: list[str]) -> list[M]:

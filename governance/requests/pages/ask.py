@@ -22,7 +22,7 @@ from governance.eligibility import eligibility
 from governance.request_suggestions import narrowest, precedents
 from governance.requests import actions
 from governance.requests import queries as read
-from governance.requests.pages.requests import lasts, uuid_of
+from governance.requests.pages.requests import lasts
 
 
 class UnknownLogin(DomainError):
@@ -59,7 +59,7 @@ def ask(request: HttpRequest) -> HttpResponse:
 def _denied(request: HttpRequest) -> precedents.DeniedCall | None:
     """Return the denied call that the address or the form names, where the person may see it and it is recent."""
     named = request.POST if request.method == "POST" else request.GET
-    return precedents.denied_call(uuid_of(named.get("denied_call", "")), by=doors.person(request))
+    return precedents.denied_call(doors.uuid_of(named.get("denied_call", "")), by=doors.person(request))
 
 
 def _named(request: HttpRequest) -> Mapping[str, str]:
@@ -142,7 +142,7 @@ def _ask(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> eligib
         groups=named_groups(data.get("groups", "")) if _answers(request, agent) else (),
         tools=frozenset(data.getlist("tool")),
         limits=limits_of(request, entitlement),
-        denied_call=uuid_of(data.get("denied_call", "")),
+        denied_call=doors.uuid_of(data.get("denied_call", "")),
     )
 
 

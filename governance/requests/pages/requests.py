@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from entitlements.access import reauthentication, visibility
@@ -23,7 +22,7 @@ from governance.approvals import reassign
 from governance.approvals.models import Approval, RequestQuestion
 from governance.audit_log.queries import events as events_queries
 from governance.blast_radius import preview
-from governance.console import doors, limit_fields, paging
+from governance.console import doors, limit_fields, narrowing_fields, paging
 from governance.eligibility.narrowing import Narrowing
 from governance.request_changes import actions as change_actions
 from governance.request_changes import appeal, renewal
@@ -175,7 +174,7 @@ def _text(request: HttpRequest, _request: AccessRequest) -> dict[str, Any]:
 
 
 def _answer_back(request: HttpRequest, access_request: AccessRequest) -> dict[str, Any]:
-    asked = uuid_of(request.POST.get("question", ""))
+    asked = doors.uuid_of(request.POST.get("question", ""))
     question = doors.find(RequestQuestion.objects.filter(request=access_request), pk=asked)
     return {**_text(request, access_request), "question_id": question.pk}
 
@@ -202,32 +201,12 @@ def version(data: QueryDict) -> int:
     return doors.number(str(data.get("version", "")))
 
 
-def uuid_of(text: str) -> UUID | None:
-    """Read an identifier; None where it is none."""
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None
-
-
 def narrowing(request: HttpRequest, access_request: AccessRequest) -> Narrowing:
     """Read what the form takes away: the tools that are not ticked, tighter limits, a shorter time."""
-    data = request.POST
-    kept = frozenset(data.getlist("tool"))
-    limits = {}
-    for line in read.lines(access_request):
-        if line.row.kept and line.tool.name in kept:
-            tighter = limit_fields.read(line.fields, line.row.limits, data.getlist)
-            if tighter:
-                limits[line.tool.name] = tighter
-    return Narrowing(kept, limits, lasts(request))
+    lines = [(line.tool.name, line.row.limits, line.fields) for line in read.lines(access_request) if line.row.kept]
+    return narrowing_fields.read(lines, request.POST.getlist)
 
 
 def lasts(request: HttpRequest) -> timedelta | None:
     """Read a length of time in seconds. Raises Malformed."""
-    seconds = request.POST.get("lasts", "")
-    if not seconds:
-        return None
-    if not (seconds.isascii() and seconds.isdecimal()) or len(seconds) > 9:  # noqa: PLR2004 - thirty years of seconds
-        raise Malformed(_("The length of time is not one of those offered."))
-    return timedelta(seconds=int(seconds))
+    return narrowing_fields.lasts(request.POST.getlist)

@@ -31,7 +31,7 @@ _REASONS = sorted({*review_rules.KEEP, *review_rules.DROP})
 
 
 class RemediationExceptionInputSerializer(Why):
-    """Until when a cut that failed stands open, why, and what keeps the risk down meanwhile."""
+    """Until when a failed remediation is excepted, why, and the mitigating control until then."""
 
     control = Text(max_length=500)
     expires_at = serializers.DateTimeField()
@@ -63,7 +63,7 @@ class BulkSerializer(OutputSerializer):
 
 
 class BulkConfirmationInputSerializer(InputSerializer):
-    """The token of what was looked at; a cut says again how many items it is."""
+    """The token of the preview; to reduce or revoke, the number of items as well."""
 
     token = serializers.CharField(max_length=40000)
     count = serializers.IntegerField(min_value=1, max_value=200, required=False, allow_null=True, default=None)
@@ -83,14 +83,14 @@ class BulkDoneSerializer(OutputSerializer):
 
 
 class Claim(ItemAction):
-    """POST /review-items/{id}/claim."""
+    """Claim an unassigned review item."""
 
     action = actions.CLAIM
 
 
 @extend_schema(responses={204: None})
 class HandOn(ItemAction):
-    """POST /review-items/{id}/hand-on."""
+    """Hand a review item to another person of its chain, with a reason."""
 
     action = actions.HAND_ON
     asked = ItemReassignment
@@ -106,25 +106,32 @@ class HandOn(ItemAction):
 
 
 class Recall(ItemAction):
-    """POST /review-items/{id}/recall."""
+    """Recall your decision of a review item. It is a draft again, and what it reduced or revoked works again."""
 
     action = actions.RECALL
 
 
 class Reopen(ItemAction):
-    """POST /review-items/{id}/reopen."""
+    """Reopen a decided review item. Its stages are decided again. What was revoked for good stays revoked."""
 
     action = actions.REOPEN
 
 
 class Restore(ItemAction):
-    """POST /review-items/{id}/restore."""
+    """Restore what the deadline suspended of a review item.
+
+    A person who was not its reviewer and has no conflict of interest does. What something else suspended as well
+    stays suspended.
+    """
 
     action = actions.RESTORE
 
 
 class Release(CampaignAction):
-    """POST /campaigns/{slug}/release."""
+    """Release a deadline that is held.
+
+    The next sweep applies it: undecided access is suspended within a quarter of an hour.
+    """
 
     action = campaign_actions.RELEASE
 
@@ -146,13 +153,13 @@ class _Cut(ItemAction):
 
 @extend_schema(request=None)
 class Retry(_Cut):
-    """POST /remediations/{decision}/retry."""
+    """Verify a remediation again."""
 
     action = actions.RETRY
 
 
 class Except(_Cut):
-    """POST /remediations/{decision}/except."""
+    """Make an exception for a failed remediation. Until a day, with the mitigating control until then."""
 
     action = actions.EXCEPT
     asked = RemediationExceptionInputSerializer
@@ -160,7 +167,7 @@ class Except(_Cut):
 
 
 class BulkPreview(ReviewResource):
-    """POST /campaigns/{slug}/bulk-preview."""
+    """Preview a bulk decision. Which of the items one decision fits, and why the others need one of their own."""
 
     @extend_schema(request=BulkInputSerializer, responses=BulkSerializer)
     def post(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
@@ -174,7 +181,10 @@ class BulkPreview(ReviewResource):
 
 
 class Bulk(CampaignAction):
-    """POST /campaigns/{slug}/bulk."""
+    """Save the drafts of a bulk decision.
+
+    As they were previewed. Each item is saved on its own. To reduce or revoke, repeat the number of items (`count`).
+    """
 
     action = actions.DRAFT_MANY
     is_versioned = False

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from audit import clock, log
 from audit.actions import Action
+from entitlements.access import role_reach
 from entitlements.errors import DomainError, Forbidden, NotFound
 from entitlements.people.models import Person, Role
 from governance.approvals import question_rules
@@ -65,7 +66,7 @@ def may_comment(item: ReviewItem, person: Person) -> bool:
 
     An auditor only reads.
     """
-    if person.has_role(*_RUN) or item.campaign.owner_id == person.pk:
+    if item.campaign.owner_id == person.pk or role_reach.covers(person.reach(*_RUN), item):
         return person.is_active
     assignments = Assignment.objects.filter(answerable_by(person), item=item).exclude(state=Assignment.State.REASSIGNED)
     return person.is_active and assignments.exists()

@@ -125,7 +125,7 @@ class EventTriggeredReviewResource(ReviewResource):
 
 
 class EventTriggeredReviews(EventTriggeredReviewResource, Listing):
-    """GET /event-triggered-reviews."""
+    """List event-triggered reviews, the newest first."""
 
     serializer_class = EventTriggeredReviewSerializer
     filterset_class = EventTriggeredFilter
@@ -143,7 +143,7 @@ class EventTriggeredReviews(EventTriggeredReviewResource, Listing):
 
 
 class EventTriggeredReviewDetail(EventTriggeredReviewResource):
-    """GET /event-triggered-reviews/{slug}."""
+    """Show an event-triggered review with its items."""
 
     @extend_schema(responses=EventTriggeredReviewDetailSerializer)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
@@ -152,7 +152,7 @@ class EventTriggeredReviewDetail(EventTriggeredReviewResource):
 
 
 class EventTriggeredAnswer(EventTriggeredReviewResource, ActionEndpoint):
-    """POST /event-triggered-reviews/{slug}/answer."""
+    """Decide an event-triggered review."""
 
     action = actions.ANSWER
     asked = EventTriggeredAnswerInputSerializer
@@ -185,7 +185,7 @@ class EventTriggeredAnswer(EventTriggeredReviewResource, ActionEndpoint):
 
 
 class EventTriggeredPostpone(EventTriggeredReviewResource, ActionEndpoint):
-    """POST /event-triggered-reviews/{slug}/postpone."""
+    """Postpone an event-triggered review by fourteen days."""
 
     action = actions.POSTPONE
     shown = EventTriggeredReviewDetailSerializer

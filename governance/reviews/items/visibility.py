@@ -1,16 +1,19 @@
 """Who sees which campaigns and items.
 
-Analysts, auditors and security see all; a reviewer sees their own; an external auditor sees what is shared with them.
+Analysts, auditors and security see all, or the items within their limits and the campaigns of these; a reviewer sees
+their own; an external auditor sees what is shared with them.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from audit import clock
+from entitlements.access import role_reach
 from entitlements.people.models import Person
+from entitlements.people.role_limits import EVERYTHING, NOTHING, RoleLimit
 from governance.out_of_office import delegations
 from governance.requests import requests
 from governance.reviews.campaigns.models import Campaign
@@ -30,11 +33,14 @@ def answerable_by(person: Person) -> Q:
 def campaigns_visible_to(person: Person | None) -> QuerySet[Campaign]:
     """Return the campaigns that a person may see; None is a script whose scope lets it read."""
     rows = Campaign.objects.select_related("owner", "fallback_group")
-    if person is None or person.has_role(*requests.SEE_EVERYTHING):
+    sight = _sight(person)
+    if person is None or sight.everything:
         return rows
     assigned = _assigned_to(person).values("item__campaign")
     return (
-        rows.filter(Q(owner=person) | Q(pk__in=assigned) | Q(pk__in=_shared(person)))
+        rows.filter(
+            Q(owner=person) | Q(pk__in=assigned) | Q(pk__in=_shared(person)) | role_reach.within(sight, Campaign)
+        )
         if person.is_active
         else rows.none()
     )
@@ -45,15 +51,32 @@ def items_visible_to(person: Person | None) -> QuerySet[ReviewItem]:
     rows = ReviewItem.objects.select_related(
         "agent__sponsor", "system", "holder", "campaign", "current_decision__decided_by"
     )
-    if person is None or person.has_role(*requests.SEE_EVERYTHING):
+    sight = _sight(person)
+    if person is None or sight.everything:
         return rows
     if not person.is_active:
         return rows.none()
     mine = _assigned_to(person).exclude(state=Assignment.State.REASSIGNED).values("item")
+    if sight != NOTHING:
+        mine = mine.union(ReviewItem.objects.filter(role_reach.within(sight, ReviewItem)).values("pk"))
     whole = Campaign.objects.filter(Q(owner=person) | Q(pk__in=_shared(person)))
     if not whole.exists():
         return rows.filter(pk__in=mine)  # with an OR, PostgreSQL would read every item
     return rows.filter(Q(campaign__in=whole) | Q(pk__in=mine))
+
+
+def of_limit(limit: RoleLimit) -> Q:
+    """Select the campaigns that have an item within a limit."""
+    return Q(Exists(ReviewItem.objects.filter(role_reach.within(limit, ReviewItem), campaign=OuterRef("pk"))))
+
+
+def of_limit_by_item(limit: RoleLimit) -> Q:
+    """Select the remediations of items within a limit."""
+    return Q(decision__item__in=ReviewItem.objects.filter(role_reach.within(limit, ReviewItem)).order_by().values("pk"))
+
+
+def _sight(person: Person | None) -> RoleLimit:
+    return EVERYTHING if person is None else person.reach(*requests.SEE_EVERYTHING)
 
 
 def shared_with(person: Person, campaign: Campaign) -> bool:

@@ -33,7 +33,7 @@ def _cut(item: ReviewItem, cut: Cut) -> dict[str, Any]:
 def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 - all kinds have one signature
     """Check whether the person still holds the role, and which group mappings give it back at their next sign-in."""
     login, _, role = item.subject_key.rpartition(":")
-    holds = Person.objects.get(login=login).has_role(role)
+    holds = Person.objects.holding(role, or_limited=True).filter(login=login).exists()
     answers = [{"ask": "role", "person": login, "role": role, "allowed": holds, "holds": not holds}]
     payload = item.population.values_list("payload", flat=True).first() or ""
     mappings = [row for row in GroupMapping.objects.in_force().filter(role=role) if str(row.pk) in payload]

@@ -57,7 +57,10 @@ class MeasuresSerializer(OutputSerializer):
 
 
 class Measured(ReviewResource):
-    """GET /campaigns/{slug}/measures."""
+    """Show the measures of a campaign.
+
+    Items decided in time, reassigned, verified and after how many seconds, granted again, suspended, used.
+    """
 
     @extend_schema(responses=MeasuresSerializer)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
@@ -71,7 +74,10 @@ class Measured(ReviewResource):
 
 
 class Comparison(ReviewResource):
-    """GET /campaigns/{slug}/comparison."""
+    """Compare a campaign with an earlier one.
+
+    Items added and removed, decisions that differ, and the coverage of both.
+    """
 
     parameters = frozenset({"with"})
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import transaction
 
 from audit.actions import Action
+from entitlements.access import role_reach
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, Forbidden, NotFound
 from entitlements.people.models import Person, Role
@@ -20,6 +21,7 @@ from governance.conflicts_of_interest.routing import ItemPeople
 from governance.conflicts_of_interest.rules import Reason
 from governance.reviews.items import review_rules, visibility
 from governance.reviews.items.errors import ConflictOfInterest
+from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers.models import Assignment
 
 from . import assignment, facts
@@ -40,9 +42,10 @@ def claim(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
 
     Raises NotFound, Forbidden, NotUnderWay, ItemTaken, ConflictOfInterest.
     """
-    if not visibility.items_visible_to(by).filter(pk=item_id).exists():
+    item = visibility.items_visible_to(by).filter(pk=item_id).first()
+    if item is None:
         raise NotFound
-    if not by.has_role(*MAY):
+    if not role_reach.covers(by.reach(*MAY), item):
         raise Forbidden
     try:
         old = assignment.locked(item_id)
@@ -60,9 +63,14 @@ def claim(item_id: UUID, *, by: Person, reason: str = "") -> Assignment:
 
 def may_claim(waiting: Iterable[Assignment], person: Person) -> set[UUID]:
     """Return which unassigned items a person may claim."""
-    if not person.is_active or not person.has_role(*MAY):
-        return set()
+    limit = person.reach(*MAY)
     unassigned = [each for each in waiting if each.reviewer_id is None and each.state == Assignment.State.ASSIGNED]
+    if not limit.everything:
+        rows = ReviewItem.objects.filter(
+            role_reach.within(limit, ReviewItem), pk__in=[each.item_id for each in unassigned]
+        )
+        reached = set(rows.values_list("pk", flat=True))
+        unassigned = [each for each in unassigned if each.item_id in reached]
     people_at, accounts = (
         facts.people_at((each.item_id, each.stage) for each in unassigned),
         independence.accounts_of(person),

@@ -138,7 +138,12 @@ class FollowUpInputSerializer(InputSerializer):
 
 
 class CampaignSpotChecks(CampaignAction):
-    """GET and POST /campaigns/{slug}/spot-checks."""
+    """Show and switch on spot checks.
+
+    get: Show the spot checks of a campaign.
+    post: Switch on spot checks of a campaign. Another person checks some decisions once it ends; until then only the
+        digest of the seed is shown.
+    """
 
     action = actions.SWITCH_ON
     is_versioned = False
@@ -191,7 +196,7 @@ class SpotCheckResource(ReviewResource):
 
 
 class SpotChecks(SpotCheckResource, Listing):
-    """GET /spot-checks."""
+    """List your spot checks, the oldest first. Without the reviewers' decisions."""
 
     serializer_class = SpotCheckSerializer
     filterset_class = SpotCheckFilter
@@ -209,7 +214,7 @@ class SpotChecks(SpotCheckResource, Listing):
 
 
 class SpotCheckDetail(SpotCheckResource):
-    """GET /spot-checks/{id}."""
+    """Show one of your spot checks."""
 
     @extend_schema(responses=SpotCheckSerializer)
     def get(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
@@ -218,7 +223,7 @@ class SpotCheckDetail(SpotCheckResource):
 
 
 class AnswerSpotCheck(SpotCheckResource, ActionEndpoint):
-    """POST /spot-checks/{id}/answer."""
+    """Answer a spot check. Without knowing the reviewer's decision. It changes no access."""
 
     action = actions.ANSWER
     asked = SpotCheckAnswerInputSerializer
@@ -230,7 +235,7 @@ class AnswerSpotCheck(SpotCheckResource, ActionEndpoint):
 
 
 class FollowUpSpotCheck(ReviewResource, ActionEndpoint):
-    """POST /spot-checks/{id}/follow-up."""
+    """Follow up a spot check that disagrees. As the owner of its campaign: `asked_again` or `left`."""
 
     action = actions.FOLLOW_UP
     asked = FollowUpInputSerializer

@@ -114,7 +114,11 @@ class TemplateFilter(filters.FilterSet):
 
 
 class Templates(ReviewResource, Listing, CreateEndpoint):
-    """GET and POST /campaign-templates."""
+    """List and save templates.
+
+    get: List campaign templates.
+    post: Save a campaign template.
+    """
 
     action = actions.SAVE
     shows_result = True
@@ -141,7 +145,11 @@ class Templates(ReviewResource, Listing, CreateEndpoint):
 
 
 class TemplateDetail(ReviewResource, EditEndpoint):
-    """GET and PATCH /campaign-templates/{slug}."""
+    """Show and edit a template.
+
+    get: Show a campaign template.
+    patch: Edit a campaign template.
+    """
 
     action = actions.EDIT
     asked = TemplateChangesInputSerializer
@@ -183,7 +191,7 @@ class _TemplateAction(ReviewResource, ActionEndpoint):
 
 
 class StartTemplate(_TemplateAction):
-    """POST /campaign-templates/{slug}/start."""
+    """Start a campaign template. It drafts a campaign at each turn of its cadence."""
 
     action = actions.START
     shown = CampaignSerializer
@@ -195,7 +203,7 @@ class StartTemplate(_TemplateAction):
 
 
 class StopTemplate(_TemplateAction):
-    """POST /campaign-templates/{slug}/stop."""
+    """Stop a campaign template. It drafts no more campaigns."""
 
     action = actions.STOP
     shows_result = True
@@ -203,7 +211,7 @@ class StopTemplate(_TemplateAction):
 
 
 class Duplicate(CampaignAction):
-    """POST /campaigns/{slug}/duplicate."""
+    """Draft a campaign like another. With its scope and options."""
 
     action = actions.DUPLICATE
     asked = DuplicateInputSerializer

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api import permissions
 from entitlements.decisions import guardrails
@@ -20,7 +21,6 @@ from entitlements.gateway.models import Guardrail
 from entitlements.revocation import revocation
 from entitlements.revocation.actions import RESTORE_EVERYTHING
 from entitlements.revocation.api import EVERYTHING, permitted
-from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
 from entitlements.token_families.person_sign_ins import PersonClient
 from governance.audit_log.queries import events as events_queries
@@ -57,7 +57,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     """List the latest revocations with their receipts."""
     caller = doors.caller(request)
     context = {
-        "stops": list(_visible(caller)[:50]),
+        "stops": list(visibility.revocations(caller)[:50]),
         "may_stop_everything": bool(EVERYTHING.roles & caller.roles),
         "is_stopped": Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists(),
     }
@@ -128,7 +128,7 @@ def name_of(kind: str, thing: Any, key: str) -> str:  # noqa: ANN401 - as above
 @doors.page
 def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show which node obeyed after how long, the residual access, and with `prove` the calls decided again."""
-    revoked = doors.find(_visible(doors.caller(request)), pk=pk)
+    revoked = doors.find(visibility.revocations(doors.caller(request)), pk=pk)
     context: dict[str, Any] = {"stop": revoked, "what": NAMES.get(revoked.target_type, revoked.target_type)}
     context["standing"] = revocation.receipt_standing(revoked)
     if "prove" in request.GET:
@@ -137,11 +137,6 @@ def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
         if request.headers.get("HX-Request"):
             return render(request, "console/revocations/receipt.html#proof", context)
     return render(request, "console/revocations/receipt.html", context)
-
-
-def _visible(caller: Caller) -> Any:  # noqa: ANN401 - a queryset of Revocation
-    rows = Revocation.objects.all()
-    return rows if caller.sees_everything else rows.filter(by=str(caller.principal))
 
 
 @require_POST

@@ -22,7 +22,8 @@ from entitlements.api.actions import Action, Subject
 from entitlements.errors import DomainError, Malformed, ReasonRequired
 from entitlements.grants import actions as grants
 from entitlements.grants.models import Grant
-from governance.console import doors, paging
+from governance.console import doors
+from governance.console.kit.lists import selection
 from governance.revocations.queries import effects
 
 from .stop import name_of
@@ -43,6 +44,7 @@ class Kind:
     """A kind of rows in a list: how they are read, and the actions on them."""
 
     subject: Subject
+    model: type[Grant | Agent]
     key: str
     acts: dict[str, StopAction]
     page: str
@@ -52,6 +54,7 @@ class Kind:
 KINDS: Final = {
     "grant": Kind(
         grants.GRANT,
+        Grant,
         "pk",
         {
             "pause": StopAction(grants.SUSPEND, gettext_lazy("Pause them")),
@@ -62,6 +65,7 @@ KINDS: Final = {
     ),
     "agent": Kind(
         agents.AGENT,
+        Agent,
         "slug",
         {"stop": StopAction(agents.SUSPEND, gettext_lazy("Stop these agents"))},
         "/agents/",
@@ -88,7 +92,7 @@ def several(request: HttpRequest, kind: str) -> HttpResponse:
     known = KINDS.get(kind)
     if known is None:
         raise Malformed
-    ticked, problem = _ticked(request, known), None
+    ticked, problem = _ticked(request, kind, known), None
     act = known.acts.get(request.POST.get("act", ""))
     if act is not None and ticked:
         reason = doors.reason(request)
@@ -113,11 +117,15 @@ def several(request: HttpRequest, kind: str) -> HttpResponse:
     return render(request, "console/revocations/stop_several.html", context, status=status)
 
 
-def _ticked(request: HttpRequest, known: Kind) -> list[Any]:
-    """Find what was ticked among what the person sees; one page of a list at most. Raises Malformed."""
+def _ticked(request: HttpRequest, kind: str, known: Kind) -> list[Any]:
+    """Find what was ticked among what the person sees, or all that their list matches. Raises Malformed."""
+    if selection.is_all(request):
+        found = selection.matching(request, known.model)
+        allowed = stoppable(doors.caller(request), kind, found)
+        return [thing for thing in found if getattr(thing, known.key) in allowed]
     keys = list(dict.fromkeys(request.POST.getlist("key")))
-    if len(keys) > paging.SIZE:
-        raise Malformed(_("One page of a list at a time."))
+    if len(keys) > selection.MOST:
+        raise Malformed(_("At most %(most)d rows at a time.") % {"most": selection.MOST})
     if known.key == "pk":
         try:
             keys = [str(UUID(key)) for key in keys]

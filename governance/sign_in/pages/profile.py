@@ -17,8 +17,10 @@ from audit import clock
 from entitlements.access import visibility
 from entitlements.errors import Forbidden, Malformed
 from entitlements.people import actions, people
-from entitlements.people.models import ApiToken, Role, RoleAssignment
+from entitlements.people.models import ApiToken, Person, Role, RoleAssignment
+from entitlements.people.role_limits import NOTHING
 from governance.console import doors, paging
+from governance.people import queries as people_queries
 
 _LASTS: Final = {"7": timedelta(days=7), "30": timedelta(days=30), "90": timedelta(days=90)}
 _PLACES: Final = (
@@ -43,13 +45,21 @@ def _profile(request: HttpRequest, fresh: str = "") -> HttpResponse:
     factors = Authenticator.objects.filter(user_id=person.pk)
     context = {
         "person": person,
-        "roles": [role.get_role_display() for role in person.current_roles],
+        "roles": _roles(person),
         "factors": [factor.get_type_display() for factor in factors],
         "tokens": ApiToken.objects.filter(person=person, revoked_at=None, expires_at__gt=clock.now()).order_by("-pk"),
         "fresh": fresh,
         "places": _PLACES,
     }
     return render(request, "console/sign_in/settings.html", context)
+
+
+def _roles(person: Person) -> list[str]:
+    """Return the person's admin roles in words, each with its limit."""
+    held = person.current_roles
+    limits = people_queries.limits_in_words(held)
+    names = [(str(each.get_role_display()), limits.get(each.role, "")) for each in held]
+    return [f"{name} ({limit})" if limit else name for name, limit in names]
 
 
 @require_POST
@@ -77,9 +87,9 @@ def revoke_token(request: HttpRequest, number: int) -> HttpResponse:
 @require_safe
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
-    """List people, for those who see them all."""
+    """List people, for those who see them by a role."""
     caller = doors.caller(request)
-    if not caller.sees_everything:
+    if caller.seen_reach == NOTHING:
         raise Forbidden
     rows = visibility.people(caller).select_related("sourced")
     if text := request.GET.get("q", "").strip():

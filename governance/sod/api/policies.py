@@ -194,7 +194,11 @@ class _Rules(Resource):
 
 
 class Rules(_Rules, Listing, CreateEndpoint):
-    """List the versions of rules, or propose one."""
+    """List and propose SoD policies.
+
+    get: List the versions of SoD policies.
+    post: Propose a version of an SoD policy. It counts once another person has published it.
+    """
 
     action = actions.PROPOSE
     asked = SodPolicyInputSerializer
@@ -209,23 +213,26 @@ class Rules(_Rules, Listing, CreateEndpoint):
 
 
 class SodPolicyDetail(_Rules, Detail):
-    """Show one version of a rule."""
+    """Show a version of an SoD policy."""
 
 
 class PublishRule(_Rules, ActionEndpoint):
-    """Put a proposed version in force. The person who proposed it cannot do this."""
+    """Publish a proposed SoD policy.
+
+    The person who proposed it cannot publish it. Violations that exist show as findings.
+    """
 
     action = actions.PUBLISH
 
 
 class WithdrawRule(_Rules, ActionEndpoint):
-    """Drop a proposed version."""
+    """Withdraw a proposed SoD policy."""
 
     action = actions.WITHDRAW
 
 
 class RuleHolders(_Rules, Detail):
-    """Show the current violations of a version of a rule, proposed or in force."""
+    """List the violations of an SoD policy. Of a version that is proposed or in force."""
 
     shown = HoldersSerializer
 
@@ -238,7 +245,7 @@ class RuleHolders(_Rules, Detail):
 
 
 class AgentSodViolations(Detail):
-    """Show the violations of an agent, by its own grants and by agents that it may call."""
+    """Show the SoD violations of an agent. By its own grants, and by those of agents that it may call."""
 
     matrix: ClassVar[Matrix] = MATRIX
     shown = SodViolationsSerializer
@@ -261,7 +268,11 @@ class _Exceptions(Resource):
 
 
 class Exceptions(_Exceptions, Listing, CreateEndpoint):
-    """List the exceptions from rules, or give one."""
+    """List and give SoD exceptions.
+
+    get: List SoD exceptions.
+    post: Give an SoD exception. Until a day, with a mitigating control.
+    """
 
     action = actions.GIVE_EXCEPTION
     asked = SodExceptionInputSerializer
@@ -278,11 +289,11 @@ class Exceptions(_Exceptions, Listing, CreateEndpoint):
 
 
 class SodExceptionDetail(_Exceptions, Detail):
-    """Show one exception."""
+    """Show an SoD exception."""
 
 
 class EndException(_Exceptions, ActionEndpoint):
-    """End an exception; within a minute what it covered is suspended."""
+    """End an SoD exception. What it covered is suspended within a minute."""
 
     action = actions.END_EXCEPTION
 
@@ -294,7 +305,12 @@ class _Calls(Resource):
 
 
 class Calls(_Calls, Listing, CreateEndpoint):
-    """List which agent may hand work to which, or allow it."""
+    """List and give permissions of agents to call agents.
+
+    get: List which agents may call which.
+    post: Permit one agent to call another. Refused where the caller would then violate an SoD policy without an
+        exception.
+    """
 
     action = actions.ALLOW_CALL
     asked = AgentCallInputSerializer
@@ -310,10 +326,10 @@ class Calls(_Calls, Listing, CreateEndpoint):
 
 
 class AgentCallDetail(_Calls, Detail):
-    """Show that one agent may hand work to another."""
+    """Show a permission of one agent to call another."""
 
 
 class EndCall(_Calls, ActionEndpoint):
-    """Let one agent no longer hand work to another."""
+    """End the permission of one agent to call another."""
 
     action = actions.END_CALL

@@ -104,12 +104,14 @@ LAYOUT: Final[Layout[IssuedToken, TokenHealth]] = Layout(
         ),
         Column("system", gettext_lazy("System"), "token__system__slug", cell=_system),
         Column("kind", gettext_lazy("Kind"), "token__kind", cell=lambda row: row.token.get_kind_display(), usual=False),
-        Column("issued", gettext_lazy("Issued"), "token__issued_at", sorts="issued_at", usual=False),
-        Column("expires", gettext_lazy("Expires"), "token__expires_at", sorts="expires_at", usual=False),
         Column(
-            "life", gettext_lazy("Lives"), "lifetime", sorts="life", cell=cells.text("lifetime", "token__issued_at")
+            "issued",
+            gettext_lazy("Issued"),
+            "token__issued_at",
+            sorts="issued_at",
+            greatest_first=True,
+            usual=False,
         ),
-        Column("scope", gettext_lazy("Scopes"), "token__scope", cell=cells.code("token__scope"), usual=False),
         Column("opened", gettext_lazy("Opens"), "width__opened", cell=_opened),
         Column("held", gettext_lazy("Tools held"), "width__held", number=True, usual=False),
         Column("used", gettext_lazy("Called"), "width__used", cell=_used),

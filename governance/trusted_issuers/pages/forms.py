@@ -139,7 +139,7 @@ class IssuerForm(forms.Form):
         label=gettext_lazy("Its acr, and ours"),
         help_text=gettext_lazy("One a line, name there = name here. Empty: it is passed on as it is."),
     )
-    reason = forms.CharField(label=gettext_lazy("Why?"), max_length=500)
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=500)
 
     def clean(self) -> dict[str, Any]:
         """Hold pinned keys or an address, not both: two sets would be two truths."""

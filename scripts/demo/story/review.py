@@ -60,7 +60,7 @@ def _population(stage: Stage) -> dict[str, dict[str, Any]]:
     """Begin the review over what is left of the story, and what was forgotten; return its items by agent."""
     agents = [AGENT, CUT, DROPPED]
     reason = "Access is looked at four times a year."
-    begun = begin(stage.api("ana"), CAMPAIGN, "Is it still needed?", agents, reason)
+    begun = begin(stage.api("ana"), CAMPAIGN, "Access at the end of the quarter", agents, reason)
     check(begun["state"] == "active" and begun["population_rows"] == len(agents), f"another population: {begun}")
     by = {REVIEWER: {CUT, DROPPED}, OWNER: {AGENT}}
     items = {item["agent"]: item for who in by for item in stage.api(who).every(f"review-items?campaign={CAMPAIGN}")}

@@ -170,7 +170,7 @@ def test_the_api_and_the_page_say_what_a_receipt_is_worth(at: Clock) -> None:
     stopped, where = stop(), "/api/v1/revocations"
     page = f"/stop/receipts/{stopped.pk}/"
     assert client.of(ana).get(f"{where}/{stopped.pk}").json()["receipt_standing"] == "valid"
-    assert "Key denied later" not in visits.text(visits.as_(ana).get(page))
+    assert "Key revoked later" not in visits.text(visits.as_(ana).get(page))
 
     address, early = f"/api/v1/keys/{kid_of(stopped)}/withdraw", (now - timedelta(days=9)).isoformat()
     late = (clock.now() + timedelta(hours=1)).isoformat()
@@ -180,9 +180,9 @@ def test_the_api_and_the_page_say_what_a_receipt_is_worth(at: Clock) -> None:
     assert (denied["state"], denied["compromised_since"][:10]) == ("withdrawn", early[:10])
 
     assert [row["receipt_standing"] for row in client.of(ana).get(where).json()["results"]] == ["doubtful"]
-    assert "In doubt" in visits.text(visits.as_(ana).get(page))
+    assert "Unknown" in visits.text(visits.as_(ana).get(page))
     SigningKey.objects.filter(state="withdrawn").update(compromised_since=clock.now() + timedelta(hours=1))
-    assert "Key denied later" in visits.text(visits.as_(ana).get(page))
+    assert "Key revoked later" in visits.text(visits.as_(ana).get(page))
 
 
 def test_another_token_or_an_unknown_key_is_no_receipt() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from audit.actions import Action
+from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements.agents.models import Agent
 from entitlements.clients import clients
@@ -40,12 +41,41 @@ def test_an_agent_is_registered_with_the_people_who_answer_for_it(company: compa
     assert "Register its client" in visits.text(browser.get("/agents/travel-desk/?tab=tokens"))
 
 
-def test_people_are_picked_from_a_list_that_needs_no_script(company: companies.Company) -> None:
+def test_people_are_chosen_by_name_with_script_and_without(company: companies.Company) -> None:
     people.disable(company.bob, by=company.ana.principal, reason="left")
-    page = visits.text(visits.as_(company.ana).get("/agents/add/"))
-    assert '<option value="sofia">Sofia</option>' in page
-    assert '<option value="bob">' not in page
-    assert page.count('list="people-to-pick"') == 2
+    browser = visits.as_(company.ana)
+    page = visits.text(browser.get("/agents/add/"))
+    assert page.count('data-combobox="/search/options/?kind=person"') == 2
+    offered = browser.get("/search/options/", {"kind": "person", "q": "SOF"}).json()["options"]
+    assert offered == [{"value": "sofia", "label": "Sofia", "detail": ""}]
+    assert browser.get("/search/options/", {"kind": "person", "q": "bob"}).json()["options"] == []
+    assert browser.post("/agents/add/", {**BOT, "sponsor": "Sofia", "owner": "otto"}).status_code == 302
+    assert Agent.objects.get(slug="travel-desk").sponsor == company.sofia
+
+
+def test_a_name_that_two_people_share_asks_which_and_loses_nothing(company: companies.Company) -> None:
+    people.register("sofia-2", name="Sofia", email="s2@example.org", manager=None, password=None, by=SYSTEM)
+    browser = visits.as_(company.ana)
+    response = browser.post("/agents/add/", {**BOT, "sponsor": "Sofia"})
+    page = visits.text(response)
+    assert response.status_code == 422
+    assert "<code>ambiguous_person</code>" in page
+    assert "sofia, sofia-2" in page
+    assert 'value="Sofia"' in page
+    options = browser.get("/search/options/", {"kind": "person", "q": "sofia"}).json()["options"]
+    assert [option["detail"] for option in options] == ["sofia", "sofia-2"]
+    chosen = {**BOT, "sponsor": "Sofia", "sponsor__key": "sofia-2"}
+    assert browser.post("/agents/add/", chosen).status_code == 302
+    assert Agent.objects.get(slug="travel-desk").sponsor.login == "sofia-2"
+
+
+def test_a_combobox_offers_only_what_the_person_sees(company: companies.Company) -> None:
+    mallory = visits.as_(company.mallory)
+    for kind in ("agent", "group", "system"):
+        assert mallory.get("/search/options/", {"kind": kind, "q": ""}).json()["options"] == []
+    (herself,) = mallory.get("/search/options/", {"kind": "person"}).json()["options"]
+    assert herself["value"] == "mallory"
+    assert mallory.get("/search/options/", {"kind": "secret"}).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_a_large_file_is_followed_by_looking_again(
 
     assert "50 of 60 systems" in shown
     assert 'value="50"' in shown
-    assert "Look again" in shown
+    assert "Refresh" in shown
 
 
 def test_hostile_names_are_shown_as_text(send: Callable[..., Any]) -> None:
@@ -149,4 +149,4 @@ def test_how_the_last_asking_went_is_shown(ana: Person) -> None:
     system = make.system("mail")
     discovery_schedule.record_failure(system, "timeout")
 
-    assert "the last time it failed (timeout)" in visits.text(visits.as_(ana).get("/systems/mail/"))
+    assert "the last listing failed (timeout)" in visits.text(visits.as_(ana).get("/systems/mail/"))

@@ -52,7 +52,7 @@ def test_a_system_is_registered_and_its_page_says_what_is_next(company: companie
     assert (made.owner, made.kind, made.upstream_url) == (company.sam, "mcp_gateway", WIKI["upstream_url"])
     page = visits.text(browser.get("/systems/knowledge-base/"))
     assert "Test and list tools" in page
-    assert "It was not asked for its tools yet" in page
+    assert "Its tools are not listed yet" in page
 
 
 def test_only_kinds_that_are_served_can_be_chosen(company: companies.Company) -> None:
@@ -144,7 +144,7 @@ def test_a_discovery_that_fails_names_the_stage_and_the_fix_and_offers_to_try_ag
     response = visits.as_(company.ana).post("/systems/clock/discover/")
     page = visits.text(response)
     assert response.status_code == 502
-    assert "Nothing listens at the address." in page
+    assert "No server answers at the address." in page
     assert "Retry" in page
 
 
@@ -154,7 +154,7 @@ def test_a_list_that_breaks_off_is_kept_that_far(company: companies.Company, mon
 
     monkeypatch.setattr(upstream, "discover", broken)
     page = visits.text(visits.as_(company.ana).post("/systems/clock/discover/"))
-    assert "It broke off after 1 tools; those are kept below." in page
+    assert "The list ended after 1 tools, which are kept." in page
     assert Tool.objects.get(name="search").state == "pending"
     assert Tool.objects.get(name="now").state == "approved"
 
@@ -188,7 +188,7 @@ def test_the_button_leaves_out_what_is_undecided_or_grave_by_the_rules_of_today(
     page = visits.text(browser.get("/systems/clock/"))
 
     assert "Approve 2 reading tools" in page
-    assert "2 more reading tools are left out: it is not decided yet whether they read private data" in page
+    assert "2 more reading tools need their information flow: private data" in page
     shown = [f"{tool.name} {tool.seen.sha256}" for tool in Tool.objects.filter(state="pending") if tool.seen]
     answer = browser.post("/systems/clock/approve/", {"tool": shown}, follow=True)
 
@@ -223,8 +223,8 @@ def test_what_changed_is_told_where_it_waits_and_is_kept_stopped(company: compan
     discovery.record_discovery(company.system, [*held, other], by=company.ana.principal)
     browser = visits.as_(company.ana)
     page = visits.text(browser.get("/systems/clock/"))
-    assert "What changed since it was approved:" in page
-    assert "Approve the new definition" in page
+    assert "Changes since the approval:" in page
+    assert "Approve new definition" in page
     browser.post("/systems/clock/triage/", {"tool": "wipe", "verb": "keep"})
     wipe = Tool.objects.get(name="wipe")
     assert (wipe.state, timeline.about("tool:clock/wipe").last().action) == ("disabled", Action.TOOL_DISABLED)  # type: ignore[union-attr]
@@ -325,7 +325,7 @@ def test_a_bundle_by_rule_keeps_its_rule_when_its_words_are_edited(company: comp
     given = {"name": "All reading", "longest": lasts, "enabled": "on", "version": made.version, "tool": []}
     given |= {"actions": ["read"], "risk_at_most": "critical"}
     path = "/systems/clock/entitlements/clock:reads/"
-    assert "4 tools fit" in visits.text(visits.as_(company.sam).get(path))
+    assert "4 tools match" in visits.text(visits.as_(company.sam).get(path))
     assert _bundle(company, path, **given).status_code == 302
     made.refresh_from_db()
     assert (made.name, made.rule is not None, made.lines.count()) == ("All reading", True, 4)
@@ -335,10 +335,10 @@ def test_a_bundle_by_rule_is_looked_at_before_it_is_made_and_changed(company: co
     schema = {"type": "object", "properties": {"region": {"type": "string"}}}
     make.tool(company.system, "list", definition={"name": "list", "inputSchema": schema})
     path, sam = "/systems/clock/entitlements/add/?by=rule", visits.as_(company.sam)
-    assert "2 tools fit" in visits.text(sam.get(path))
+    assert "2 tools match" in visits.text(sam.get(path))
     given = {"name": "Reads", "actions": ["read"], "risk_at_most": "low", "limits": "region: north", "longest": "86400"}
     shown = visits.text(sam.post(path, {**given, "preview": "yes"}))
-    assert "2 tools fit" in shown
+    assert "2 tools match" in shown
     assert not Entitlement.objects.filter(scope="clock:reads").exists()
     wrong = sam.post(path, {**given, "limits": "region north"})
     assert (wrong.status_code, "each name once" in visits.text(wrong)) == (422, True)
@@ -349,7 +349,7 @@ def test_a_bundle_by_rule_is_looked_at_before_it_is_made_and_changed(company: co
     page, change = "/systems/clock/entitlements/clock:reads/", {**given, "enabled": "on", "version": made.version}
     assert "region: north" in visits.text(sam.get(page))
     wider = {**change, "risk_at_most": "medium", "limits": "region: north, south"}
-    assert "3 tools fit, 1 of them new" in visits.text(sam.post(page, {**wider, "preview": "yes"}))
+    assert "3 tools match, 1 of them new" in visits.text(sam.post(page, {**wider, "preview": "yes"}))
     assert sam.post(page, wider).status_code == 302
     limits = {line.tool.name: line.limits for line in made.lines.select_related("tool")}
     assert limits["list"] == {"region": {"one_of": ["north", "south"], "optional": True}}

@@ -45,7 +45,7 @@ def test_a_vendor_is_added_and_its_page_shows_what_is_agreed(ana: Person) -> Non
     vendor = Vendor.objects.get()
     assert (vendor.issuer, len(vendor.resources), vendor.joins) == (FORM["issuer"], 2, "our_issuer")
     shown = visits.as_(ana).get("/systems/maps/").content.decode()
-    for words in (FORM["issuer"], "https://mcp.maps.example/two/mcp", "Assertions are issued", "was not tested yet"):
+    for words in (FORM["issuer"], "https://mcp.maps.example/two/mcp", "Assertions are issued", "Not tested yet"):
         assert words in shown
 
 
@@ -72,7 +72,7 @@ def test_the_switch_and_the_way_to_join_are_edited_and_shown(ana: Person) -> Non
     assert b"Not governed at issue" in visits.as_(ana).get("/systems/maps/").content
     assert edited(ana, joins="our_issuer", reason="Back.", issues="").status_code == 302
     assert Vendor.objects.get().issues is False
-    assert b"Switched off: nothing is issued for it" in visits.as_(ana).get("/systems/maps/").content
+    assert b"Switched off: no assertion is issued" in visits.as_(ana).get("/systems/maps/").content
     stale = edited(ana, version=1)
     assert stale.status_code == 412
 

@@ -4,38 +4,26 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_django.fixtures import Settings
-from pytest_django.live_server_helper import LiveServer
 
 from audit import clock
-from audit.context import SYSTEM
 from entitlements.agents.models import Agent
 from entitlements.catalog import systems
 from entitlements.feed.models import GatewayNode
 from entitlements.grants.models import Grant
-from entitlements.people import people
 from entitlements.people.models import Person
 from governance.cli import main, operations
 from tests import make
 from tests.entitlements.gateway import world
-from tests.governance import companies
+from tests.governance.cli.conftest import Run
 from tests.governance.companies import Company
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.loopback]
-
-type Run = Callable[..., tuple[int, list[dict[str, Any]], str]]
-
-
-@pytest.fixture
-def company(live_server: LiveServer, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Company:
-    settings.CONSOLE_URL = live_server.url
-    monkeypatch.setenv("MANDATE_URL", live_server.url)
-    return companies.found()
 
 
 @pytest.fixture
@@ -44,22 +32,6 @@ def edge(company: Company, settings: Settings) -> Iterator[None]:  # noqa: ARG00
     with world.gateway("node-cli", CONSOLE_URL=settings.CONSOLE_URL) as node:
         settings.RELAY_URL = node.base
         yield
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command as a person; return its exit code, the lines it printed, and what it said on the error stream."""
-
-    def once(by: Person | None, *words: str, stdin: str = "") -> tuple[int, list[dict[str, Any]], str]:
-        if by is not None:
-            monkeypatch.setenv("MANDATE_TOKEN", people.make_api_token(by, "cli", by=SYSTEM))
-        monkeypatch.setattr("sys.stdin", stdin.splitlines())
-        capsys.readouterr()
-        ended = main.main([*words, "--json"])
-        told = capsys.readouterr()
-        return ended, [json.loads(line) for line in told.out.splitlines()], told.err
-
-    return once
 
 
 def ask(run: Run, company: Company, person: str = "alice") -> dict[str, Any]:

@@ -62,7 +62,7 @@ def test_a_policy_is_proposed_and_confirmed_in_the_console(company: Company) -> 
     assert resa.post(one, {"verb": "confirm", **WHY}).status_code == 403
     rob.post(one, {"verb": "confirm", **WHY})
     assert policy.current().limits[Kind.CLIENT_SECRET].days == 90
-    assert "What worked when this came into force works until" in visits.text(ana.get(HERE))
+    assert "Credentials that worked when this came into force work until" in visits.text(ana.get(HERE))
 
 
 def post(person: Person, path: str, **body: Any) -> Any:  # noqa: ANN401 - Django's test response

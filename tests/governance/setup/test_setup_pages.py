@@ -87,7 +87,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, **documents: object) -> None:
 def test_an_administrator_sees_every_line_with_its_state_and_a_test(browser: Client) -> None:
     said = visits.text(browser.get("/settings/setup/"))
     assert said.count("<h3>") == len(SetupCheck.Line) - 1
-    assert "0 of 10 lines are green" in said
+    assert "0 of 10 checks pass" in said
     assert said.count("/test/") == len(setup.TESTABLE)
 
 
@@ -124,20 +124,20 @@ def test_what_has_no_test_is_not_there(browser: Client, line: str) -> None:
 def test_the_banner_is_on_every_page_of_those_who_can_do_something_about_it(browser: Client) -> None:
     for path in ("/", "/agents/", "/audit/"):
         said = visits.text(browser.get(path))
-        assert "The set-up is not complete, so high-risk access is refused." in said
+        assert "Set-up is not complete, so high-risk access is refused." in said
         assert "0 of 2 administrators" not in said
         assert "1 of 2 administrators have a second factor." in said
     analyst = visits.as_(make.analyst())
-    assert "Go on setting up" in visits.text(analyst.get("/"))
-    assert "Go on setting up" not in visits.text(visits.as_(make.person("mallory")).get("/"))
-    assert "Go on setting up" not in visits.text(browser.get("/settings/setup/"))
+    assert "Continue set-up" in visits.text(analyst.get("/"))
+    assert "Continue set-up" not in visits.text(visits.as_(make.person("mallory")).get("/"))
+    assert "Continue set-up" not in visits.text(browser.get("/settings/setup/"))
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_banner_goes_with_the_last_line_and_comes_back_when_the_anchor_is_lost(settings: Settings) -> None:
     ada, _bea = setups.complete(settings)
     browser = visits.as_(ada)
-    assert "Go on setting up" not in visits.text(browser.get("/"))
+    assert "Continue set-up" not in visits.text(browser.get("/"))
     setups.anchored("")
     assert "No checkpoint has reached the anchor yet." in visits.text(browser.get("/"))
 
@@ -221,7 +221,7 @@ def test_a_second_administrator_comes_in_by_a_link_shown_once(browser: Client) -
     assert list(person.roles.values_list("role", flat=True)) == ["admin"]
     assert bea.get("/")["Location"] == "/settings/sign-in/totp/activate/"
     Authenticator.objects.create(user=person, type=Authenticator.Type.TOTP, data={})
-    assert "Green" in visits.text(browser.get("/settings/setup/")).split('id="second_admin"')[1].split("</li>")[0]
+    assert "Passed" in visits.text(browser.get("/settings/setup/")).split('id="second_admin"')[1].split("</li>")[0]
 
 
 def test_a_colleague_may_come_in_with_several_roles(browser: Client) -> None:

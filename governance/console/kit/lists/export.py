@@ -66,7 +66,9 @@ def _parts[M: Model, R](
 def _table(rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerows([spreadsheets.cell(written(value)) for value in row] for row in rows)
+    writer.writerows(
+        [spreadsheets.cell(value if isinstance(value, str) else written(value)) for value in row] for row in rows
+    )
     return text.getvalue()
 
 

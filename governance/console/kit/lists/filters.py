@@ -20,18 +20,6 @@ def choices[M: Model](request: HttpRequest, facet: Facet[M]) -> list[Choice]:
     return [each if isinstance(each, Choice) else Choice(*each) for each in listed]
 
 
-def unknown[M: Model, R](request: HttpRequest, asked: Asked[M, R]) -> list[tuple[Facet[M], str]]:
-    """Return the chosen values that their facet does not have."""
-    return [
-        (facet, value)
-        for facet in asked.layout.facets
-        if facet.choices
-        for known in [{each.value for each in choices(request, facet)}]
-        for value in asked.chosen.get(facet.name, ())
-        if value not in known
-    ]
-
-
 def narrowed[M: Model, R](request: HttpRequest, asked: Asked[M, R], rows: QuerySet[M], *, but: str = "") -> QuerySet[M]:
     """Return the rows that text and facets leave, `but` for one facet. A value that its facet lacks leaves none."""
     if asked.text:

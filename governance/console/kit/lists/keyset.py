@@ -18,7 +18,6 @@ from django.http import HttpRequest
 
 from entitlements.api import paging
 from entitlements.api.paging import BadCursor
-from governance.console.kit.lists.layout import value_of
 
 SIZE: Final = 50
 _AFTER, _BEFORE = "after", "before"
@@ -48,31 +47,34 @@ class Page[M: Model]:
 
 
 def page[M: Model](request: HttpRequest, rows: QuerySet[M], order: Order, size: int = SIZE) -> Page[M]:
-    """Return the page that the address names. Raises BadCursor."""
+    """Return the page that the address names. Raises BadCursor.
+
+    The order is found over keys alone, and the rows are read by key: what is beside a row is read for a page only.
+    """
     salt = f"{request.path}?{'-' if order.is_down else ''}{order.field}"
     place, is_back = _place(request.GET.get(paging.CURSOR), salt, len(order.names))
-    parts = _parts(rows, order, place, is_back=is_back)
-    fetched = list[M]()
+    found = list[tuple[Any, ...]]()
     try:
-        for part in parts:
-            fetched += part[: size + 1 - len(fetched)]
-            if len(fetched) > size:
+        for part in _parts(rows, order, place, is_back=is_back):
+            found += part.values_list("pk", *order.names)[: size + 1 - len(found)]
+            if len(found) > size:
                 break
     except (ValidationError, ValueError, TypeError, DataError) as error:
         raise BadCursor from error
-    more, fetched = len(fetched) > size, fetched[:size]
+    more, found = len(found) > size, found[:size]
     if is_back:
-        fetched.reverse()
+        found.reverse()
     before = more if is_back else place is not None
     after = is_back or more
 
-    def seal(row: M, direction: str) -> str:
-        return paging.seal(salt, [direction, *(_plain(value_of(row, name)) for name in order.names)])
+    def seal(row: tuple[Any, ...], direction: str) -> str:
+        return paging.seal(salt, [direction, *map(_plain, row[1:])])
 
+    by_key = {row.pk: row for row in rows.filter(pk__in=[row[0] for row in found]).order_by()} if found else {}
     return Page(
-        fetched,
-        seal(fetched[-1], _AFTER) if after and fetched else None,
-        seal(fetched[0], _BEFORE) if before and fetched else None,
+        [by_key[row[0]] for row in found if row[0] in by_key],
+        seal(found[-1], _AFTER) if after and found else None,
+        seal(found[0], _BEFORE) if before and found else None,
     )
 
 

@@ -25,7 +25,8 @@ class Column[R]:
 
     `value` is a path of fields (`sponsor__name`), or a function of the row where no path leads there; files of paths
     alone are written fastest. `sorts` is the field or annotation that it is sorted by. `cell` draws it: a function of
-    the row (see `cells`), or a template that gets `row`. `main` names the row; one that is not `usual` is chosen.
+    the row (see `cells`), or a template that gets `row`. `main` names the row; one that is not `usual` is chosen. Its
+    head sorts a number, and what is `greatest_first`, first from the greatest down.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Column[R]:
     number: bool = False
     usual: bool = True
     main: bool = False
+    greatest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from governance.console import doors
-from governance.console.kit.lists import address, counts, export, filters, keyset, shown
+from governance.console.kit.lists import address, counts, export, filters, keyset, references, selection, shown
 from governance.console.kit.lists.address import Asked
 from governance.console.kit.lists.keyset import Order, Page
 from governance.console.kit.lists.layout import Bulk, Layout
@@ -38,6 +38,16 @@ class List:
     columns: Sequence[tuple[Any, bool]]
     addresses: dict[str, str]
     kept: dict[str, list[tuple[str, str]]]
+
+    @property
+    def may_select_all(self) -> bool:
+        """Whether the acts may take in the rows of other pages too."""
+        return selection.is_offered(self.layout.name) and self.counts.total.rows > len(self.rows)
+
+    @property
+    def most(self) -> int:
+        """How many rows one act takes in."""
+        return selection.MOST
 
     @property
     def empty_template(self) -> str:
@@ -65,6 +75,7 @@ def show[M: Model, R](
     caller = doors.caller(request)
     saved = saved_views.of_list(caller.human, layout.name) if caller.human else []
     asked = address.read(request, layout, {str(view.pk): view.query for view in saved})
+    asked = references.resolved(caller, asked)
     wanted = filters.narrowed(request, asked, rows)
     order = Order(layout.column(asked.sort).sorts, layout.unique, asked.is_down)
     if asked.export:

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from governance.console import doors
-from governance.console.kit.lists import address, cells, filters
+from governance.console.kit.lists import address, cells, filters, references
 from governance.console.kit.lists.address import Asked
 from governance.console.kit.lists.counts import Count, Counts
 from governance.console.kit.lists.layout import Column, Facet, value_of
@@ -30,12 +30,12 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """A chosen value, and the address without it. `is_unknown` where its facet has no such value."""
+    """A chosen value, whether its facet has it, and the address without it."""
 
     facet: Facet[Any]
     label: Any
+    is_known: bool
     address: str
-    is_unknown: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +126,9 @@ def heads[M: Model, R](request: HttpRequest, asked: Asked[M, R]) -> list[Head]:
 def _head[M: Model, R](request: HttpRequest, asked: Asked[M, R], column: Column[R]) -> Head:
     if not column.sorts:
         return Head(column, "", "")
+    is_down = column.number or column.greatest_first
     if column.name != asked.sort:
-        return Head(column, address.changed(request, sort=f"-{column.name}" if column.number else column.name), "")
+        return Head(column, address.changed(request, sort=f"-{column.name}" if is_down else column.name), "")
     turned = column.name if asked.is_down else f"-{column.name}"
     return Head(column, address.changed(request, sort=turned), "descending" if asked.is_down else "ascending")
 
@@ -160,16 +161,21 @@ def _options[M: Model, R](request: HttpRequest, asked: Asked[M, R], facet: Facet
 
 def chips[M: Model, R](request: HttpRequest, asked: Asked[M, R]) -> list[Chip]:
     """Return the chosen values, each with the address that leaves it out."""
-    unknown = {(facet.name, value) for facet, value in filters.unknown(request, asked)}
-    made = []
-    for facet in asked.layout.facets:
-        chosen = asked.chosen.get(facet.name, ())
-        labels = {each.value: each.label for each in filters.choices(request, facet)} if chosen else {}
-        for value in chosen:
-            rest = [each for each in chosen if each != value]
-            where = address.changed(request, **{facet.name: rest})
-            made.append(Chip(facet, labels.get(value, value), where, (facet.name, value) in unknown))
-    return made
+    return [
+        Chip(facet, *_label(request, facet, value), address.changed(request, **{facet.name: rest}))
+        for facet in asked.layout.facets
+        for chosen in [asked.chosen.get(facet.name, ())]
+        for value in chosen
+        for rest in [[each for each in chosen if each != value]]
+    ]
+
+
+def _label[M: Model](request: HttpRequest, facet: Facet[M], value: str) -> tuple[Any, bool]:
+    """Return what a chosen value is called, and whether its facet has it."""
+    if facet.reference:
+        return references.label(doors.caller(request), facet.reference, value)
+    known = {each.value: each.label for each in filters.choices(request, facet)}
+    return known.get(value, value), value in known or not facet.choices
 
 
 def rows[M: Model, R](asked: Asked[M, R], fetched: Sequence[M], shown: Sequence[R], may_tick: set[Any]) -> list[Row]:

@@ -80,6 +80,14 @@ class DraftInputSerializer(InputSerializer):
         return {int(line): caps for line, caps in value.items()}
 
 
+class SubmissionInputSerializer(InputSerializer):
+    """Which of the reviewer's drafts to submit, by their items; all of them without it."""
+
+    only = serializers.ListField(
+        child=serializers.UUIDField(), min_length=1, max_length=1000, required=False, allow_null=True, default=None
+    )
+
+
 class ItemReassignment(InputSerializer):
     """The new reviewer, and why."""
 

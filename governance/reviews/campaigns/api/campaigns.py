@@ -16,11 +16,8 @@ from rest_framework.serializers import BaseSerializer
 
 from entitlements.api.actions import Performed
 from entitlements.api.endpoints import Endpoint
-from entitlements.api.fields import EmptyInputSerializer
 from entitlements.api.matrix import Matrix
-from entitlements.api.preconditions import PreconditionRequired
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, tagged
-from entitlements.errors import Stale
 from entitlements.people.models import Person
 from entitlements.words import Risk
 from governance.api.matrix import MATRIX
@@ -32,7 +29,6 @@ from governance.reviews.decisions import actions as decision_actions
 from governance.reviews.decisions import submission
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.evidence import audit, record
-from governance.reviews.items import answer as answer_actions
 from governance.reviews.items import item_links
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.remediation import remediation
@@ -42,12 +38,10 @@ from .bodies import (
     CampaignClosing,
     CampaignInputSerializer,
     CampaignSerializer,
-    DraftInputSerializer,
-    DraftSerializer,
     EvidenceSerializer,
-    ItemReassignment,
     ItemSerializer,
     RemediationSerializer,
+    SubmissionInputSerializer,
     SubmissionSerializer,
 )
 from .options import options_of
@@ -173,7 +167,11 @@ class CampaignFilter(filters.FilterSet):
 
 
 class Campaigns(ReviewResource, Listing, CreateEndpoint):
-    """GET and POST /campaigns."""
+    """List campaigns, and draft one.
+
+    get: List campaigns, the newest first.
+    post: Draft a campaign. Over all access in force, or over a scope. Nobody is asked before it is launched.
+    """
 
     action = actions.MAKE
     asked = CampaignInputSerializer
@@ -204,7 +202,7 @@ class Campaigns(ReviewResource, Listing, CreateEndpoint):
 
 
 class CampaignDetail(ReviewResource):
-    """GET /campaigns/{slug}."""
+    """Show a campaign. With its progress, due date and options."""
 
     @extend_schema(responses=CampaignSerializer)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - the framework's signature
@@ -213,7 +211,11 @@ class CampaignDetail(ReviewResource):
 
 
 class Activate(CampaignAction):
-    """POST /campaigns/{slug}/activate."""
+    """Launch a campaign.
+
+    Its reviewers are asked from now on. A small draft is staged on the way. Items without a reviewer stay unassigned;
+    `acknowledged` confirms that you have seen them.
+    """
 
     action = actions.ACTIVATE
     asked = CampaignActivation
@@ -225,33 +227,44 @@ class Activate(CampaignAction):
 
 
 class Close(CampaignAction):
-    """POST /campaigns/{slug}/close."""
+    """Close a campaign.
+
+    Decisions can no longer be recalled, and it is closed once every remediation is verified. With `without_answer`
+    open items stay undecided: low-risk access is kept and flagged, everything above is suspended, as at the deadline.
+    """
 
     action = actions.CLOSE
     asked = CampaignClosing
 
 
-@extend_schema(request=None, parameters=[IF_MATCH])
+@extend_schema(parameters=[IF_MATCH])
 class Submissions(CampaignAction):
-    """POST /campaigns/{slug}/submissions. If-Match may name the drafts as they were read (`drafts_etag`)."""
+    """Submit your drafts as decisions.
+
+    All of them, or those of the items in `only`. What they reduce or revoke is carried out at once. `If-Match` may
+    name the drafts as you read them (`drafts_etag`).
+    """
 
     action = decision_actions.SUBMIT
+    asked = SubmissionInputSerializer
     shown = SubmissionSerializer
     answers = HTTPStatus.CREATED
     durable = True
 
     def check_preconditions(self, row: Campaign) -> None:
-        """Ask for a proof where an item of critical risk is among the drafts."""
+        """Ask for re-authentication where an item of critical risk is among the drafts."""
         drafts = submission.drafts_of(row, self.reviewer())
+        self.only = self.body(SubmissionInputSerializer)["only"]
+        if self.only is not None:
+            drafts = drafts.filter(assignment__item__in=self.only)
         self.weighs = drafts.filter(assignment__item__risk=Risk.CRITICAL).exists()
         self.weigh(weighs=self.weighs)
 
     def read(self) -> dict[str, Any]:
-        """Read which drafts were seen; the body is empty."""
-        self.body(EmptyInputSerializer)
+        """Read which drafts were seen."""
         if_match = self.request.headers.get("If-Match", "*").strip()
         tag = None if if_match == "*" else if_match.strip('"')
-        return {"via": ReviewDecision.Via.API, "tag": tag, "proven": self.weighs}
+        return {"via": ReviewDecision.Via.API, "tag": tag, "proven": self.weighs, "only": self.only}
 
     def answer(self, performed: Performed) -> Response:
         """Verify what was removed, and answer with it: all was decided and removed in one transaction."""
@@ -273,7 +286,10 @@ class Submissions(CampaignAction):
 
 
 class Evidence(EvidenceFile):
-    """GET /campaigns/{slug}/evidence."""
+    """Show the evidence of a campaign.
+
+    Each item with its decisions and outcome, and the frozen population with its hashes.
+    """
 
     @extend_schema(responses=EvidenceSerializer)
     def get(self, request: Request, key: str) -> StreamingHttpResponse:  # noqa: ARG002 - as above
@@ -283,7 +299,7 @@ class Evidence(EvidenceFile):
 
 
 class EvidenceTable(EvidenceFile):
-    """GET /campaigns/{slug}/evidence.csv."""
+    """Download the evidence of a campaign as CSV. No cell is read as a formula."""
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
     def get(self, request: Request, key: str) -> StreamingHttpResponse:  # noqa: ARG002 - as above
@@ -295,7 +311,7 @@ class EvidenceTable(EvidenceFile):
 
 
 class DueDate(ReviewResource):
-    """GET /campaigns/{slug}/due.ics."""
+    """Download the due date of a campaign. As a calendar file (RFC 5545)."""
 
     @extend_schema(responses={(200, "text/calendar"): OpenApiTypes.STR})
     def get(self, request: Request, key: str) -> HttpResponse:  # noqa: ARG002 - as above
@@ -303,87 +319,3 @@ class DueDate(ReviewResource):
         campaign = self.campaign(key)
         named = {"Content-Disposition": f'attachment; filename="due-{campaign.slug}.ics"'}
         return HttpResponse(calendar.due(campaign), content_type=calendar.TYPE, headers=named)
-
-
-class ItemFilter(filters.FilterSet):
-    """Filters of items."""
-
-    campaign = filters.CharFilter(method="of_campaign")
-    state = filters.ChoiceFilter(choices=ReviewItem.State.choices)
-    agent = filters.CharFilter(field_name="agent__slug")
-    system = filters.CharFilter(field_name="system__slug")
-    reviewer = filters.CharFilter(method="of_reviewer")
-
-    class Meta:
-        model = ReviewItem
-        fields: ClassVar[list[str]] = []
-
-    def of_campaign(self, rows: QuerySet[ReviewItem], _name: str, slug: str) -> QuerySet[ReviewItem]:
-        """Keep the items of one campaign, selected by its key so that its index is used."""
-        return rows.filter(campaign=Campaign.objects.filter(slug=slug).values_list("pk", flat=True).first())
-
-    def of_reviewer(self, rows: QuerySet[ReviewItem], _name: str, login: str) -> QuerySet[ReviewItem]:
-        """Keep the items that this person reviews."""
-        return rows.filter(assignments__reviewer__login=login, assignments__replaced_by=None)
-
-
-class Items(ReviewResource, Listing):
-    """GET /review-items."""
-
-    serializer_class = ItemSerializer
-    filterset_class = ItemFilter
-    ordering = ("campaign_id", "number")
-
-    def rows(self) -> QuerySet[ReviewItem]:
-        """Return the visible items."""
-        return self.items()
-
-    @extend_schema(responses=ItemSerializer(many=True))
-    def get(self, request: Request) -> Response:  # noqa: ARG002 - as above
-        """List items, the highest risk of each campaign first."""
-        page = self.paginate_queryset(self.filter_queryset(self.rows()))
-        return self.get_paginated_response(ItemSerializer(page, many=True, context={"person": self.caller.human}).data)
-
-
-class ItemDetail(ReviewResource):
-    """GET /review-items/{id}."""
-
-    @extend_schema(responses=ItemSerializer)
-    def get(self, request: Request, key: object) -> Response:  # noqa: ARG002 - as above
-        """Show one item."""
-        return self.item_response(self.item(key))
-
-
-class ItemDraft(ItemAction):
-    """PUT /review-items/{id}/draft. If-Match names the revision that was read, `"0"` where there is none yet."""
-
-    action = decision_actions.SAVE_DRAFT
-    asked = DraftInputSerializer
-    shown = DraftSerializer
-
-    def read(self) -> dict[str, Any]:
-        """Read a draft answer; it is no decision before it is submitted."""
-        body = super().read()
-        if_match = self.request.headers.get("If-Match")
-        if if_match is None:
-            raise PreconditionRequired
-        digits = if_match.strip().removeprefix('"').removesuffix('"')
-        if not (digits.isascii() and digits.isdigit() and len(digits) < 10):  # noqa: PLR2004 - a revision
-            raise Stale
-        return {"answer": answer_actions.Answer(**{**body, "kept": tuple(body["kept"])}), "rev": int(digits)}
-
-    def answer(self, performed: Performed) -> Response:
-        """Answer with the draft, and its revision."""
-        return tagged(DraftSerializer(performed.result).data, performed.result.rev)
-
-
-class Reassign(ItemAction):
-    """POST /review-items/{id}/reassign."""
-
-    action = actions.REASSIGN
-    asked = ItemReassignment
-
-    def read(self) -> dict[str, Any]:
-        """Read to whom, by login."""
-        body = super().read()
-        return {**body, "to": person_named("to", body["to"])}

@@ -19,20 +19,23 @@ from .campaigns import CampaignAction, person_named
 
 
 class Stage(CampaignAction):
-    """POST /campaigns/{slug}/stage."""
+    """Stage a campaign.
+
+    Its items are made and its reviewers assigned, to look at before the launch. A worker does it.
+    """
 
     action = actions.STAGE
     answers = HTTPStatus.ACCEPTED
 
 
 class Pause(CampaignAction):
-    """POST /campaigns/{slug}/pause."""
+    """Pause a campaign. Reviewers cannot decide, and no deadline applies. Remediation is verified all the same."""
 
     action = actions.PAUSE
 
 
 class Remind(CampaignAction):
-    """POST /campaigns/{slug}/remind."""
+    """Remind the reviewers with open items. Each gets at most one notice a day."""
 
     action = actions.REMIND
 
@@ -78,7 +81,7 @@ class ReassignmentSerializer(OutputSerializer):
 
 
 class ReassignAll(CampaignAction):
-    """POST /campaigns/{slug}/reassign."""
+    """Reassign the open items of one reviewer to another. Without `count` the answer is a preview."""
 
     action = actions.HAND_OVER
     is_versioned = False
@@ -100,12 +103,12 @@ class ReassignAll(CampaignAction):
 
 
 class Resume(CampaignAction):
-    """POST /campaigns/{slug}/resume."""
+    """Resume a paused campaign. Its due date moves by as long as it was paused."""
 
     action = actions.RESUME
 
 
 class Cancel(CampaignAction):
-    """POST /campaigns/{slug}/cancel."""
+    """Cancel a campaign. It stays listed, and its decisions stay in effect."""
 
     action = actions.CANCEL

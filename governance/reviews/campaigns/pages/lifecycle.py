@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from entitlements.api.actions import Performed
 from entitlements.errors import Malformed
 from governance.console import doors
 from governance.reviews.campaigns import actions
@@ -39,20 +40,26 @@ def activate(request: HttpRequest, slug: str) -> HttpResponse:
     """Begin a campaign; a small draft is staged on the way."""
     campaign = find_campaign(request, slug)
     permit(request, "campaign-activate")
-    person = doors.person(request)
-    with transaction.atomic():
-        seen_all = "acknowledged" in request.POST
-        if campaign.state == Campaign.State.DRAFT and preview.grants_of(campaign) <= launch_actions.AT_ONCE:
-            launch_actions.stage_now(campaign.pk, by=person)
-            seen_all = True  # the page of a draft names the unassigned items
-        run = CampaignStaging.objects.filter(campaign=campaign).exclude(summary={}).first()
-        typed = request.POST.get("typed", "").strip()
-        if run and launch.must_type(preview.Preview.from_json(run.summary)) and typed != campaign.name:
-            raise Malformed(
-                _("Type the name of the review to launch it. It is large, or its deadline suspends access.")
-            )
-        doors.perform(request, actions.ACTIVATE, campaign, {"acknowledged": seen_all})
+    begin(request, campaign, acknowledged="acknowledged" in request.POST, typed=request.POST.get("typed", ""))
     return redirect("review-page", slug)
+
+
+def begin(
+    request: HttpRequest, campaign: Campaign, *, acknowledged: bool, typed: str, reason: str = "", say: bool = True
+) -> Performed:
+    """Begin a campaign as a person who saw its page: of a large one they typed the name. A small draft is staged first.
+
+    Raises Malformed without that name, and as `doors.perform`.
+    """
+    with transaction.atomic():
+        if campaign.state == Campaign.State.DRAFT and preview.grants_of(campaign) <= launch_actions.AT_ONCE:
+            launch_actions.stage_now(campaign.pk, by=doors.person(request))
+            acknowledged = True  # the page of a draft names the unassigned items
+        run = CampaignStaging.objects.filter(campaign=campaign).exclude(summary={}).first()
+        if run and launch.must_type(preview.Preview.from_json(run.summary)) and typed.strip() != campaign.name:
+            raise Malformed(_("Type the name of the review to launch it. It is large, or may suspend access."))
+        values = {"acknowledged": acknowledged, "reason": reason}
+        return doors.perform(request, actions.ACTIVATE, campaign, values, say=say)
 
 
 @require_safe

@@ -29,7 +29,7 @@ class ItemQuestionInputSerializer(DiscussionText):
 
 
 class Comment(ItemAction):
-    """POST /review-items/{id}/comment."""
+    """Comment on a review item."""
 
     action = actions.COMMENT
     shows_result = True
@@ -38,7 +38,7 @@ class Comment(ItemAction):
 
 
 class Ask(ItemAction):
-    """POST /review-items/{id}/ask."""
+    """Ask a person about a review item. The item waits for your decision as before."""
 
     action = actions.ASK
     shows_result = True
@@ -72,7 +72,7 @@ class QuestionResource(ReviewResource):
 
 
 class Questions(QuestionResource, Listing):
-    """GET /review-questions."""
+    """List questions about review items, the newest first."""
 
     serializer_class = ItemQuestionSerializer
     filterset_class = QuestionFilter
@@ -90,7 +90,7 @@ class Questions(QuestionResource, Listing):
 
 
 class QuestionDetail(QuestionResource):
-    """GET /review-questions/{id}."""
+    """Show a question about a review item."""
 
     @extend_schema(responses=ItemQuestionSerializer)
     def get(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
@@ -99,7 +99,7 @@ class QuestionDetail(QuestionResource):
 
 
 class Answer(ItemAction):
-    """POST /review-questions/{id}/answer."""
+    """Answer a question about a review item. Once, as the person asked or their delegate."""
 
     action = actions.ANSWER
     shows_result = True

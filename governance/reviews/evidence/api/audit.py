@@ -142,7 +142,11 @@ class _CampaignsAction(_CampaignsResource, CampaignAction):
 
 
 class Shares(_CampaignsAction):
-    """GET and POST /campaigns/{slug}/shares."""
+    """List shares of evidence, and share it.
+
+    get: List the shares of a campaign's evidence.
+    post: Share the evidence of a closed campaign with an auditor. To read and test it until a day.
+    """
 
     action = actions.SHARE
     asked = ShareInputSerializer
@@ -162,7 +166,7 @@ class Shares(_CampaignsAction):
 
 
 class EndShare(ReviewResource, ActionEndpoint):
-    """POST /evidence-shares/{id}/end."""
+    """End a share of evidence early."""
 
     action = actions.END_SHARE
     shows_result = True
@@ -170,7 +174,11 @@ class EndShare(ReviewResource, ActionEndpoint):
 
 
 class Samples(_CampaignsAction):
-    """GET and POST /campaigns/{slug}/samples."""
+    """List and draw audit samples.
+
+    get: List the audit samples of a campaign.
+    post: Draw a random sample of a closed campaign's items. Without a seed a new one is made and stored.
+    """
 
     action = actions.DRAW
     asked = SampleInputSerializer
@@ -200,7 +208,7 @@ class _OfSamples(ReviewResource):
 
 
 class SampleDetail(_OfSamples):
-    """GET /audit-samples/{id}."""
+    """Show an audit sample. How it was drawn, each item with its marks, and the questions."""
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, key: UUID) -> Response:  # noqa: ARG002 - as above
@@ -209,7 +217,7 @@ class SampleDetail(_OfSamples):
 
 
 class SampleTable(_OfSamples):
-    """GET /audit-samples/{id}.csv."""
+    """Download an audit sample as CSV. No cell is read as a formula."""
 
     @extend_schema(operation_id="audit_samples_one_table_get", responses={(200, "text/csv"): OpenApiTypes.STR})
     def get(self, request: Request, key: UUID) -> HttpResponse:  # noqa: ARG002 - as above
@@ -221,7 +229,10 @@ class SampleTable(_OfSamples):
 
 
 class Marks(_OfSamples, ActionEndpoint):
-    """POST /audit-samples/{id}/marks."""
+    """Mark the finding about an item of an audit sample.
+
+    The latest mark counts, and all are kept. A finding other than `pass` needs a note.
+    """
 
     action = actions.MARK
     shows_result = True
@@ -246,7 +257,12 @@ class Marks(_OfSamples, ActionEndpoint):
 
 
 class Questions(_CampaignsAction):
-    """GET and POST /campaigns/{slug}/questions."""
+    """List and ask auditors' questions.
+
+    get: List the auditors' questions about a campaign.
+    post: Ask the owner of a campaign. As an auditor, about the campaign or one of its items. An answer is due in one
+        working day.
+    """
 
     action = actions.ASK
     asked = QuestionInputSerializer
@@ -266,7 +282,7 @@ class Questions(_CampaignsAction):
 
 
 class Answer(ReviewResource, ActionEndpoint):
-    """POST /audit-questions/{id}/answer."""
+    """Answer an auditor's question."""
 
     action = actions.ANSWER
     shows_result = True

@@ -72,7 +72,7 @@ class SealingSerializer(OutputSerializer):
 
 
 class Seal(CampaignAction):
-    """POST /campaigns/{slug}/seal."""
+    """Sign off a closed campaign. A worker seals its evidence."""
 
     action = actions.SEAL
     is_versioned = False
@@ -83,7 +83,7 @@ class Seal(CampaignAction):
 
 
 class Sealing(ReviewResource):
-    """GET /campaigns/{slug}/sealing."""
+    """Show the progress of the sealing. And the evidence pack when it is done."""
 
     @extend_schema(responses=SealingSerializer)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - as above
@@ -93,7 +93,7 @@ class Sealing(ReviewResource):
 
 
 class PackFile(EvidenceFile):
-    """GET /campaigns/{slug}/evidence.zip."""
+    """Download the sealed evidence of a campaign. A ZIP file, byte for byte as it was sealed."""
 
     @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
     def get(self, request: Request, key: str) -> StreamingHttpResponse:  # noqa: ARG002 - as above

@@ -24,11 +24,13 @@ def context(campaign: Campaign, *, count: bool) -> dict[str, Any]:
         return {"run": run, "percent": staging.progress(run)}
     if campaign.state != Campaign.State.STAGED or run is None:
         grants = preview.grants_of(campaign)
+        draft = preview.of_draft(campaign) if campaign.state == Campaign.State.DRAFT else None
         return {
             "run": run,
+            "seen": draft,
             "is_overdue": launch.is_overdue(campaign, clock.now()),
             "small": grants <= launch.AT_ONCE,
-            "must_type": grants > TYPED_FROM,
+            "must_type": grants > TYPED_FROM or (draft is not None and must_type(draft)),
             "planned_reminders": reminders.planned_reminders(campaign, clock.now()),
         }
     seen = preview.Preview.from_json(run.summary)

@@ -115,7 +115,7 @@ class UseSerializer(OutputSerializer):
 
 
 class GrantUse(Endpoint):
-    """GET /grants/{id}/use."""
+    """Show the use of a grant. How often each tool was called in ninety days, in total and by day."""
 
     matrix: ClassVar[Matrix] = MATRIX
 
@@ -148,7 +148,10 @@ class LargerFilter(filters.FilterSet):
 
 
 class RightSizing(Listing):
-    """GET /right-sizing."""
+    """List suggestions for right-sizing.
+
+    What could be removed or limited without denying any call of the last ninety days.
+    """
 
     matrix: ClassVar[Matrix] = MATRIX
     serializer_class = RightSizingSerializer
@@ -167,7 +170,11 @@ class RightSizing(Listing):
 
 
 class RightSize(ActionEndpoint):
-    """POST /grants/{id}/right-size."""
+    """Right-size a grant.
+
+    Remove tools that are still unused, and lower limits that are still far above their use. Removing all tools
+    revokes the grant.
+    """
 
     action = actions.RIGHT_SIZE
     matrix: ClassVar[Matrix] = MATRIX

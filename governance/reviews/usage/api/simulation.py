@@ -48,7 +48,10 @@ class ReductionSerializer(OutputSerializer):
 
 
 class Reduction(Endpoint):
-    """POST /simulate/reduction."""
+    """Simulate a reduction of access.
+
+    How many calls of the last ninety days it would have denied. Nothing is changed.
+    """
 
     matrix: ClassVar[Matrix] = MATRIX
 
@@ -98,7 +101,7 @@ class PreviewSerializer(OutputSerializer):
 
 
 class CampaignPreview(Endpoint):
-    """POST /campaigns/preview."""
+    """Preview a campaign. The items and reviewers that it would have if it began now. Nothing is stored."""
 
     matrix: ClassVar[Matrix] = MATRIX
 

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from entitlements.people.models import Person
 from governance.agents.pages.agent_list import LAYOUT
 from governance.agents.queries import agents as read
 from governance.console import doors
-from governance.console.kit.lists import counts, lists
+from governance.console.kit.lists import counts, lists, selection
 from governance.console.kit.lists.address import changed, others
 from governance.console.kit.lists.layout import Facet, Layout, ListMalformed
 from governance.console.kit.lists.lists import List
@@ -80,7 +81,7 @@ def shown(person: Person, query: str, layout: Layout[Any, Any] = LAYOUT, rows: Q
     asked: dict[str, Any] = {}
     listed = read.listed(doors.caller(request)) if rows is None else rows
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lists, "render", lambda _request, _template, context: asked.update(context) or {})
+        patch.setattr(lists, "render", lambda _request, _template, context: asked.update(context))
         patch.setattr(lists, "patch_vary_headers", lambda *_: None)
         lists.show(request, layout, listed, "unused.html")
     found: List = asked["list"]
@@ -252,6 +253,36 @@ def test_nobody_has_no_agents(company: Company) -> None:
     assert shown(person, "").rows == []
     assert "No agents yet" in visits.text(visits.as_(person).get(PAGE))
     assert "No agents yet" not in visits.text(visits.as_(company.ana).get(PAGE, {"q": "nothing like it"}))
+
+
+def test_all_that_match_are_named_before_an_act_up_to_the_bound(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "MOST", 12)
+    ana = visits.as_(company.ana)
+    page = visits.text(ana.get(PAGE, {"kind": "service"}))
+    assert "that match" not in page, "one page shows them all"
+    page = visits.text(ana.get(PAGE))
+    assert "Select all 61 that match, the first 12 at a time" in page
+    form = {"all": "yes", "list": "agents", "query": "state=active&kind=service&sort=-agent"}
+    looked = ana.post("/stop/several/agent/", form)
+    expected = Agent.objects.filter(status="active", kind="service").order_by("-name", "-pk")[:12]
+    keys = re.findall(r'name="key" value="([^"]+)"', visits.text(looked))
+    assert keys == [agent.slug for agent in expected]
+    for wrong in ({"list": "none"}, {"query": "sort=none"}):
+        assert ana.post("/stop/several/agent/", {**form, **wrong}).status_code == 400
+    assert ana.post("/stop/several/grant/", form).status_code == 400
+    mallory = visits.as_(company.mallory)
+    assert mallory.post("/stop/several/agent/", form).status_code == 422
+
+
+def test_a_facet_takes_a_display_name_and_shows_it(company: Company) -> None:
+    by_name = shown(company.ana, "sponsor=sofia")
+    assert names(shown(company.ana, "sponsor=SOFIA")) == names(by_name)
+    assert {row.row.sponsor for row in by_name.rows} == {company.sofia}
+    assert [(chip.label, chip.is_known) for chip in by_name.chips] == [("Sofia", True)]
+    (chip,) = shown(company.ana, "sponsor=nobody+at+all").chips
+    assert (chip.label, chip.is_known) == ("nobody at all", False)
 
 
 def _body(answer: Any) -> str:  # noqa: ANN401 - an answer of Django's test client

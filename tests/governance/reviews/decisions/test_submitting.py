@@ -194,3 +194,19 @@ def test_what_is_drafted_after_it_was_weighed_is_not_submitted_without_a_proof(m
     again = client.of(company.sofia).post("/api/v1/campaigns/q4/submissions")
     assert (again.status_code, again.json()["code"]) == (403, "reauthentication_required")
     assert client.proven(company.sofia).post("/api/v1/campaigns/q4/submissions").status_code == 201
+
+
+def test_a_script_submits_the_drafts_of_the_items_that_it_names_alone(
+    review: tuple[Company, Campaign, list[ReviewItem]],
+) -> None:
+    company, _, (early, late) = review
+    sofia = client.of(company.sofia)
+
+    answer = sofia.post("/api/v1/campaigns/q4/submissions", {"only": [str(early.pk)]}, format="json")
+
+    assert (answer.status_code, [each["item"] for each in answer.json()["decided"]]) == (201, [str(early.pk)])
+    assert [decision.item_id for decision in ReviewDecision.objects.all()] == [early.pk]
+    again = sofia.post("/api/v1/campaigns/q4/submissions", {"only": [str(early.pk)]}, format="json")
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_to_submit")
+    rest = sofia.post("/api/v1/campaigns/q4/submissions")
+    assert [each["item"] for each in rest.json()["decided"]] == [str(late.pk)]

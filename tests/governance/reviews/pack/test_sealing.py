@@ -183,9 +183,9 @@ def test_it_is_sealed_and_fetched_by_page_and_by_api(closed: tuple[Company, Camp
     assert (run["step"], run["percent"], run["pack"]["sha256"]) == ("done", 100, kept.sha256)
     assert hashlib.sha256(fetched).hexdigest() == kept.sha256
     assert b"".join(visits.as_(company.ana).get(f"/reviews/{campaign.slug}/evidence.zip")) == fetched
-    assert "In doubt" not in shown
+    assert "Unknown" not in shown
     signing.withdraw(kept.key_id, by=company.ana.principal, reason="seen in a paste")
-    assert "In doubt" in visits.text(visits.as_(company.ana).get(f"/reviews/{campaign.slug}/evidence/"))
+    assert "Unknown" in visits.text(visits.as_(company.ana).get(f"/reviews/{campaign.slug}/evidence/"))
     again = api.proven(company.ana).post(f"{address}/seal", {"statement": SIGNED})
     assert (again.status_code, again.json()["code"]) == (409, "evidence_sealed")
 

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib.admin import AdminSite
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import ResolverMatch
 
 from entitlements.access import reauthentication
-from entitlements.errors import DomainError
+from entitlements.errors import DomainError, Forbidden
 from governance.console import doors
+
+if TYPE_CHECKING:
+    from .act_admin import ActAdmin  # which registers, and that needs this site
 
 
 class Office(AdminSite):
     """Django's admin behind the console's sign-in, which asks for the second factor and limits how often one tries.
 
-    Who may open it is `entitlements.people.models.OFFICE`; what it shows are pages that write nothing.
+    Who may open it is `entitlements.people.models.OFFICE`; what is done there, the permission matrix admits (`acts`).
     """
 
     site_header = site_title = "Mandate"
 
     @login_not_required
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Lead a stranger to the console's sign-in. Raises PermissionDenied for a person who may not come in."""
+        """Lead a stranger to the console's sign-in; refuse a person who may not come in."""
         del extra_context
         if request.user.is_authenticated:
-            raise PermissionDenied
+            return _refused(request, Forbidden())
         return redirect_to_login(request.GET.get("next", "/admin/"))
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - not a template
@@ -52,7 +55,19 @@ class Office(AdminSite):
             try:
                 reauthentication.demand(request)
             except DomainError as refusal:
-                return doors.refused(request, refusal)
+                return _refused(request, refusal)
             return view(request, *args, **kwargs)
 
         return super().admin_view(functools.update_wrapper(stepped_up, view), cacheable)
+
+    def address_of(self, match: ResolverMatch) -> str:
+        """Return the address of the row that a page of the console shows; empty where it shows none that is here."""
+        for kind in self._registry.values():
+            if getattr(kind, "console_page", "") == match.view_name:
+                return cast("ActAdmin", kind).address_of(match.kwargs.values())
+        return ""
+
+
+def _refused(request: HttpRequest, refusal: DomainError) -> HttpResponse:
+    doors.record(request, refusal)
+    return doors.refused(request, refusal)

@@ -1,0 +1,155 @@
+"""What people read says the terms of the trade, and none of the words that they replaced (`vocabulary.py`)."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from typing import Final
+
+import pytest
+
+from scripts import commandindex
+from tests.architecture import tree, vocabulary
+
+PAGES: Final = sorted(
+    [
+        *(tree.ROOT / name for name in ("README.md", "docs/glossary.md", "docs/coming-from.md")),
+        *(tree.ROOT / "docs" / "operate").glob("*.md"),
+    ]
+)
+TO_DO_PAGES: Final[frozenset[str]] = frozenset()
+"""The pages that still have old words. A page that has none any more leaves the list."""
+TO_DO_LABELS: Final = frozenset(
+    {
+        "* - A person answers in another's place",
+        "* - Access was given in an emergency",
+        "* - Adopted",
+        "* - Adopted, not moved yet",
+        "* - Approved by a rule a week ago",
+        "* - The record is sealed up to the end of the review",
+    }
+)
+"""Labels of choices in the API document that migrations hold, so that a migration renames them."""
+TO_DO: Final[frozenset[str]] = frozenset(
+    {
+        "governance/agents",
+        "governance/audit_log",
+        "governance/break_glass",
+        "governance/console",
+        "governance/home_page",
+        "governance/notices",
+        "governance/onboarding",
+        "governance/out_of_office",
+        "governance/people",
+        "governance/requests",
+        "governance/reviews/decisions",
+        "governance/reviews/items",
+        "governance/reviews/population",
+        "governance/revocations",
+        "governance/setup",
+        "templates/console",
+        "templates/console/agents",
+        "templates/console/audit_log",
+        "templates/console/break_glass",
+        "templates/console/catalog",
+        "templates/console/clients",
+        "templates/console/coverage_map",
+        "templates/console/errors",
+        "templates/console/grants",
+        "templates/console/home_page",
+        "templates/console/kit",
+        "templates/console/onboarding",
+        "templates/console/out_of_office",
+        "templates/console/people",
+        "templates/console/request_changes",
+        "templates/console/requests",
+        "templates/console/reviews",
+        "templates/console/reviews/campaigns",
+        "templates/console/reviews/decisions",
+        "templates/console/reviews/event_triggered",
+        "templates/console/reviews/evidence",
+        "templates/console/reviews/items",
+        "templates/console/reviews/spot_checks",
+        "templates/console/reviews/templates",
+        "templates/console/revocations",
+    }
+)
+"""The folders of the console that still have old words. A folder that has none any more leaves the list."""
+
+
+def test_the_api_document_says_the_terms() -> None:
+    found, labels = {}, set()
+    for place, text in vocabulary.document(commandindex.document()):
+        stored = [line for line in text.splitlines() if vocabulary.is_label(line)]
+        labels |= {" ".join(line.split()) for line in stored if vocabulary.wrong(line)}
+        if wrong := vocabulary.wrong("\n".join(line for line in text.splitlines() if line not in stored)):
+            found[place] = wrong
+    assert found == {}
+    assert labels == TO_DO_LABELS
+
+
+def test_the_pages_say_the_terms() -> None:
+    texts = {str(page.relative_to(tree.ROOT)): vocabulary.prose(page.read_text(encoding="utf-8")) for page in PAGES}
+    found = {name: wrong for name, text in texts.items() if (wrong := vocabulary.wrong(text))}
+    assert {name: wrong for name, wrong in found.items() if name not in TO_DO_PAGES} == {}
+    assert TO_DO_PAGES - found.keys() == set(), "these have no old word any more: take them off the list"
+
+
+def test_the_console_says_the_terms_but_where_it_is_still_to_do() -> None:
+    found: dict[str, list[str]] = defaultdict(list)
+    for folder, text in vocabulary.console():
+        found[folder] += vocabulary.wrong(text)
+    wrong = {folder: words for folder, words in found.items() if words}
+    assert {folder: words for folder, words in wrong.items() if folder not in TO_DO} == {}
+    assert TO_DO - wrong.keys() == set(), "these have no old word any more: take them off the list"
+
+
+def test_every_term_stands_in_the_glossary() -> None:
+    glossary = (tree.ROOT / "docs/glossary.md").read_text(encoding="utf-8").lower().replace("*", "")
+    wanted = {word.strip() for term in vocabulary.TERMS for word in term.split(",")}
+    assert {word for word in wanted if word.lower() not in glossary} == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Small review: is this still needed?",
+        "An emergency is declared for the combination.",
+        "Stop this agent; the record keeps it.",
+        "Each cut is proven.",
+        "Bob answers in your place while you are away.",
+        "Adopted from a file",
+        "It is asked for a proof of who you are.",
+        "State: Stopped",
+        "An office that nobody holds",
+    ],
+)
+def test_an_old_word_is_found(text: str) -> None:
+    assert vocabulary.wrong(text) != []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "You are out of office; the back office is read-only.",
+        "The audit log records it, and a record of the call stays.",
+        "An inclusion proof, and proof of possession (DPoP).",
+        "A shortcut cuts the way short. The sealer stopped.",
+        "A held call waits for approval; the reader holds a token.",
+    ],
+)
+def test_what_only_looks_like_one_is_not(text: str) -> None:
+    assert vocabulary.wrong(text) == []
+
+
+def test_what_people_read_is_read_and_code_is_not() -> None:
+    template = (
+        '<a title="{% translate "An emergency" %}">{% blocktranslate %}The {{ x }} heir{% endblocktranslate %}</a>'
+    )
+    assert len(set(vocabulary.wrong(vocabulary.visible(template)))) == 2
+    assert vocabulary.wrong(vocabulary.visible('{% url "emergency" %}<i class="adopted"></i>{# the record #}')) == []
+    assert vocabulary.wrong(vocabulary.prose("`emergency`, [see](emergency.md)\n```\nadopted\n```")) == []
+    module = ast.parse(
+        'x = _("The heir")\ny = "the heir"\nclass Late(DomainError):\n  """Stop the agent."""\n  code = "late"'
+    )
+    assert len(vocabulary.wrong(vocabulary.translated(module))) == 2
