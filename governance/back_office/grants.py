@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from entitlements.grants import actions
 from entitlements.grants.models import Grant
 from governance.grants import actions as grant_actions
-from governance.grants import pages
+from governance.grants.pages import grants as pages
 
 from .act_admin import ActAdmin
 from .acts import Act

@@ -78,7 +78,7 @@ KINDS: Final = {
         Session,
         "pk",
         {"end": StopAction(sessions.END, gettext_lazy("End these sessions"), is_last=True)},
-        "/sessions/",
+        "session-list",
         gettext_lazy("End these sessions?"),
     ),
 }

@@ -57,8 +57,7 @@ def begin(
             acknowledged = True  # the page of a draft names the unassigned items
         run = CampaignStaging.objects.filter(campaign=campaign).exclude(summary={}).first()
         if run and launch.must_type(preview.Preview.from_json(run.summary)) and typed.strip() != campaign.name:
-            message = _("Type the name of the review to launch it. It is large, or its deadline suspends access.")
-            raise Malformed(message)
+            raise Malformed(_("Type the name of the review to launch it. It is large, or may suspend access."))
         values = {"acknowledged": acknowledged, "reason": reason}
         return doors.perform(request, actions.ACTIVATE, campaign, values, say=say)
 

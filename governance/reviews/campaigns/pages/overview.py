@@ -20,7 +20,6 @@ from governance.reviews.reports.queries import owner
 from governance.reviews.reports.queries import plots as plots_queries
 from governance.reviews.reports.queries import results as results_queries
 from governance.reviews.spot_checks import spot_checks
-from governance.reviews.staging import preview
 from governance.reviews.staging.pages import preview_context
 
 from . import header
@@ -40,10 +39,8 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
     head: ReviewHeader = context["head"]
     if campaign.state in Campaign.BEFORE:
         context |= head.launch
-        is_draft = campaign.state == Campaign.State.DRAFT
-        seen = head.launch.get("seen") or (preview.of_draft(campaign) if is_draft else None)
         context |= {"covers": scope_words.describe(campaign)}
-        context |= preview_context(seen) if head.sees_all else {}
+        context |= preview_context(head.launch.get("seen")) if head.sees_all else {}
     elif campaign.state in Campaign.BEGAN:
         context |= _results(request, campaign, head)
     context |= _spot_checks(campaign, request, head)
