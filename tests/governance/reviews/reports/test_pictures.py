@@ -16,6 +16,7 @@ from entitlements.catalog.models import Tool, ToolVersion
 from entitlements.clients.models import Client
 from entitlements.tokens.models import IssuedToken
 from governance.charts import plots
+from governance.charts.plot import Plot
 from governance.reviews.deadlines import reminders
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.models import ReviewLine
@@ -33,7 +34,7 @@ from tests.governance.reviews import worlds
 pytestmark = pytest.mark.django_db
 
 
-def _columns(plot: plots.Plot, series: int) -> dict[str, int]:
+def _columns(plot: Plot, series: int) -> dict[str, int]:
     """Read back what the columns of one series are worth, by the mark below each; those of nothing are not drawn."""
     step = plots.WIDTH / len(plot.marks)
     found = re.findall(rf'<rect class="s-{series}"[^>]* x="([\d.]+)"[^>]* height="([\d.]+)"', plot.svg)
