@@ -18,7 +18,7 @@ from governance.grants import queries as read
 from governance.request_changes import renewal
 from governance.requests import queries as request_queries
 from governance.reviews.usage import queries as usage_queries
-from governance.revocations.pages import stoppable as stoppable_pages
+from governance.revocations.pages import stop_several as stop_several_pages
 from governance.revocations.queries import verification as verification_queries
 
 
@@ -30,7 +30,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     page = paging.page(request, read.listed(caller, request.GET.dict()), ("-created_at", "-id"))
     context = {
         "page": page,
-        "stoppable": stoppable_pages.stoppable(caller, "grant", page.rows),
+        "stoppable": stop_several_pages.stoppable(caller, "grant", page.rows),
         "filters": request.GET,
         "states": Grant.State.choices,
         "systems": visibility.systems(caller).order_by("slug"),

@@ -18,9 +18,9 @@ from django.views.decorators.http import require_safe
 from entitlements.agents.models import Agent
 from governance.agents.queries import agents as read
 from governance.console import doors
-from governance.console.kit.lists import cells, lists
+from governance.console.kit.lists import cells, lists, selection
 from governance.console.kit.lists.layout import Bulk, Choice, Column, Facet, Layout, View
-from governance.revocations.pages import stoppable
+from governance.revocations.pages import stop_several
 
 _STATES: Final = (
     (Agent.Status.ACTIVE, gettext_lazy("Active")),
@@ -81,14 +81,16 @@ LAYOUT: Final[Layout[Agent, Agent]] = Layout(
         Bulk(
             gettext_lazy("Suspend selected agents"),
             lambda: reverse("stop-several", args=["agent"]),
-            lambda caller, rows: stoppable.stoppable(caller, "agent", rows),
+            lambda caller, rows: stop_several.stoppable(caller, "agent", rows),
             is_danger=True,
         ),
     ),
     key="slug",
     empty="console/agents/no_agents.html",
-    select_all=True,
 )
+
+
+selection.offer(LAYOUT, lambda request: read.listed(doors.caller(request)))
 
 
 @require_safe

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
@@ -10,20 +12,77 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from entitlements.access.caller import Caller
+from entitlements.agents import actions as agents
+from entitlements.agents.models import Agent
+from entitlements.api.actions import Action, Subject
 from entitlements.errors import DomainError, Malformed, ReasonRequired
-from governance.agents.pages import agent_list
-from governance.agents.queries import agents as read
+from entitlements.grants import actions as grants
+from entitlements.grants.models import Grant
 from governance.console import doors
 from governance.console.kit.lists import selection
 from governance.revocations.queries import effects
 
 from .stop import name_of
-from .stoppable import KINDS, Kind, StopAction, stoppable
 
-_LISTS: Final = {"agent": (agent_list.LAYOUT, read.listed)}
-"""The lists whose acts may take in all rows that match, and their rows."""
+
+@dataclass(frozen=True, slots=True)
+class StopAction:
+    """One action on a row, and the label of its button."""
+
+    action: Action
+    label: Any
+    is_last: bool = False
+    """Whether it cannot be undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of rows in a list: how they are read, and the actions on them."""
+
+    subject: Subject
+    model: type[Grant | Agent]
+    key: str
+    acts: dict[str, StopAction]
+    page: str
+    title: Any
+
+
+KINDS: Final = {
+    "grant": Kind(
+        grants.GRANT,
+        Grant,
+        "pk",
+        {
+            "pause": StopAction(grants.SUSPEND, gettext_lazy("Pause them")),
+            "remove": StopAction(grants.REVOKE, gettext_lazy("Remove them for good"), is_last=True),
+        },
+        "/grants/",
+        gettext_lazy("Stop this access?"),
+    ),
+    "agent": Kind(
+        agents.AGENT,
+        Agent,
+        "slug",
+        {"stop": StopAction(agents.SUSPEND, gettext_lazy("Stop these agents"))},
+        "/agents/",
+        gettext_lazy("Stop these agents?"),
+    ),
+}
+
+
+def stoppable(caller: Caller, kind: str, rows: Sequence[Any]) -> set[Any]:
+    """Return the keys of the rows of a list that the caller may suspend or revoke, and that are active."""
+    listed = KINDS[kind]
+    first = next(iter(listed.acts.values())).action.address
+    return {getattr(thing, listed.key) for thing in rows if _is_live(thing) and doors.may(caller, first, thing)}
+
+
+def _is_live(thing: Grant | Agent) -> bool:
+    return thing.ended_at is None if isinstance(thing, Grant) else thing.status == Agent.Status.ACTIVE
 
 
 @require_POST
@@ -61,10 +120,7 @@ def several(request: HttpRequest, kind: str) -> HttpResponse:
 def _ticked(request: HttpRequest, kind: str, known: Kind) -> list[Any]:
     """Find what was ticked among what the person sees, or all that their list matches. Raises Malformed."""
     if selection.is_all(request):
-        if kind not in _LISTS:
-            raise Malformed
-        layout, rows = _LISTS[kind]
-        found = selection.matching(request, layout, rows(doors.caller(request)))
+        found = selection.matching(request, known.model)
         allowed = stoppable(doors.caller(request), kind, found)
         return [thing for thing in found if getattr(thing, known.key) in allowed]
     keys = list(dict.fromkeys(request.POST.getlist("key")))

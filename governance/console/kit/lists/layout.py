@@ -86,7 +86,7 @@ class View:
 class Bulk[M: Model]:
     """An act on several rows: the label of its button, and the page that it leads to.
 
-    `address` is the path of a page that gets `key` of each ticked row by POST, or what `selection.matching` reads.
+    `address` is the path of a page that gets `key` of each ticked row by POST, or what `selection.of` reads.
     `allowed` returns the keys of the rows of a page that the person may do it to. `act` goes along as a field.
     """
 
@@ -104,8 +104,7 @@ class Layout[M: Model, R]:
     `order` is a column that sorts, with a minus for descending; `unique` is the field that ends each order, not null.
     `search` are the fields in which a text is found, or a function of rows and text. `describe` makes what is shown of
     the rows of a page or a part of a file; without it rows are shown as they are. `key` names a row in a bulk act.
-    `empty` is said where there is nothing at all: words, or a template. `select_all` lets an act take in all rows that
-    match, where its page reads them by `selection.matching`.
+    `empty` is said where there is nothing at all: words, or a template.
     """
 
     name: str
@@ -122,7 +121,6 @@ class Layout[M: Model, R]:
     key: str = "pk"
     size: int = 50
     empty: Any = ""
-    select_all: bool = False
 
     def column(self, name: str) -> Column[R]:
         """Return a column. Raises ListMalformed."""

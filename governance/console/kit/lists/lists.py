@@ -42,7 +42,7 @@ class List:
     @property
     def may_select_all(self) -> bool:
         """Whether the acts may take in the rows of other pages too."""
-        return self.layout.select_all and self.counts.total.rows > len(self.rows)
+        return selection.is_offered(self.layout.name) and self.counts.total.rows > len(self.rows)
 
     @property
     def most(self) -> int:

@@ -6,7 +6,8 @@ The page that the act leads to reads them (`matching`), says how many there are,
 from __future__ import annotations
 
 import copy
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, QueryDict
@@ -21,6 +22,18 @@ MOST: Final = 200
 """Rows that one act takes in at most, so that a person can read what it would reach."""
 ALL, LIST, QUERY = "all", "list", "query"
 """Fields of the form of the acts: whether all that match are meant, of which list, and under which query."""
+_LISTS: Final[dict[str, tuple[Layout[Any, Any], Callable[[HttpRequest], QuerySet[Any]]]]] = {}
+
+
+def offer[M: Model, R](layout: Layout[M, R], rows: Callable[[HttpRequest], QuerySet[M]]) -> Layout[M, R]:
+    """Let the acts of a list take in all its rows; `rows` are all that the person sees. Returns the layout."""
+    _LISTS[layout.name] = (layout, rows)
+    return layout
+
+
+def is_offered(name: str) -> bool:
+    """Whether the acts of a list may take in all its rows."""
+    return name in _LISTS
 
 
 def is_all(request: HttpRequest) -> bool:
@@ -28,18 +41,21 @@ def is_all(request: HttpRequest) -> bool:
     return request.POST.get(ALL) == "yes"
 
 
-def matching[M: Model, R](request: HttpRequest, layout: Layout[M, R], rows: QuerySet[M]) -> list[M]:
+def matching[M: Model](request: HttpRequest, model: type[M]) -> list[M]:
     """Return the rows that the query of a form finds, the first `MOST` in the list's order.
 
-    `rows` are all that the person sees. Raises ListMalformed, also for a form of another list.
+    Raises ListMalformed, also for a list of other rows than those of the act.
     """
-    if request.POST.get(LIST, "") != layout.name:
+    if request.POST.get(LIST, "") not in _LISTS:
+        raise ListMalformed
+    layout, rows = _LISTS[request.POST[LIST]]
+    if rows(request).model is not model:
         raise ListMalformed
     listing = copy.copy(request)
     listing.GET = QueryDict(request.POST.get(QUERY, ""))
     caller = doors.caller(request)
     saved = saved_views.of_list(caller.human, layout.name) if caller.human else []
     asked = references.resolved(caller, address.read(listing, layout, {str(view.pk): view.query for view in saved}))
-    found = filters.narrowed(listing, asked, rows)
+    found = filters.narrowed(listing, asked, rows(request))
     order = Order(layout.column(asked.sort).sorts, layout.unique, asked.is_down)
     return list(keyset.ordered(found, order)[:MOST])
