@@ -83,7 +83,6 @@ def test_a_list_is_used_by_keyboard_alone(visitor: Visitor) -> None:
     page.keyboard.type("reader")
     visitor.until("location.search.includes('q=reader')")
     visitor.until("document.querySelectorAll('tbody tr').length < 11")
-    found = rows.count()
     assert page.evaluate("document.activeElement.value") == "reader"
     shoot(visitor, "agents-chosen")
 
@@ -95,7 +94,18 @@ def test_a_list_is_used_by_keyboard_alone(visitor: Visitor) -> None:
     visitor.until("document.querySelector('thead').innerText.includes('Short name')")
     assert "Kind" not in page.locator("thead").inner_text()
     assert page.evaluate("window.same"), "the list was swapped in place"
+    assert not visitor.violations()
 
+
+@pytest.mark.usefixtures("company")
+def test_a_view_is_saved_by_keyboard_after_going_back(visitor: Visitor) -> None:
+    page, rows = visitor.page, visitor.page.locator("tbody tr")
+    visitor.sign_in("ana")
+    visitor.go("/agents/?state=suspended")
+    press(visitor, "#agents-columns")
+    page.get_by_label("Short name").check()
+    page.get_by_role("button", name="Show these columns").press("Enter")
+    visitor.until("location.search.includes('columns=')")
     with page.expect_event("load"):
         page.go_back()
     visitor.until("!location.search.includes('columns=')")
@@ -105,7 +115,7 @@ def test_a_list_is_used_by_keyboard_alone(visitor: Visitor) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url("**view=*")
     assert page.locator(".tabs [aria-current=page]").inner_text().strip() == "Stopped readers"
-    assert rows.count() == found
+    assert rows.count() == 11
     assert not visitor.violations()
 
 

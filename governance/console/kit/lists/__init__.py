@@ -41,6 +41,9 @@ The template extends `console/base.html` and says `{% include "console/kit/list.
 - `describe=(request, rows) -> shown rows` adds what is read for a page at once; `value` and `cell` then get those.
 - `bulk=(Bulk(label, address, allowed, is_danger=True),)` offers an act on ticked rows: `address` is a page that gets
   `key` of each by POST, `allowed(caller, rows)` the keys that the person may do it to.
+- `selection.offer(LAYOUT, rows)` lets the acts take in all that match; their page reads `selection.matching`.
+- A facet with a `reference` is a combobox (`kit/combobox.py`); it takes a display name, and its rows hold short names.
+- A column that is `greatest_first`, or a number, is first sorted from the greatest down.
 - `cells` has the usual cells: `link`, `person`, `status`, `risk`, `moment`, `code`, `text`. Without a cell the value is
   drawn by its type. A `cell` may also be a template, which gets `row`.
 
