@@ -33,11 +33,39 @@
 
   // ------------------------------------------------------------------------------------------ command bar
 
+  // Where the reader was lately, kept in this browser until they sign out.
+  const KEPT = `recent-${document.body.dataset.reader}`;
+  const recents = () => { try { return JSON.parse(localStorage.getItem(KEPT)) || []; } catch { return []; } };
+  const remember = () => {
+    for (const form of all(".foot form:not([data-theme-form])")) form.addEventListener("submit", () => localStorage.removeItem(KEPT));
+    const heading = document.querySelector("main h1");
+    const known = all("nav a[href]").some((link) => link.pathname === location.pathname);
+    if (!document.body.dataset.reader || !heading || known || location.pathname.split("/").length < 4) return;
+    const here = { at: location.pathname, name: document.title.replace(/ · Mandate$/, "") };
+    localStorage.setItem(KEPT, JSON.stringify([here, ...recents().filter((each) => each.at !== here.at)].slice(0, 6)));
+  };
+
   const commandBar = () => {
     const bar = document.getElementById("command");
     if (!bar || !bar.showModal) return;
     const input = bar.querySelector("input");
-    const open = () => { if (!bar.open) { bar.showModal(); input.select(); } };
+    const lately = bar.querySelector(".recents");
+    const fill = () => {
+      const rows = input.value.trim() ? [] : recents().filter((each) => each.at !== location.pathname);
+      lately.hidden = !rows.length;
+      lately.firstElementChild.replaceChildren(...rows.map((each) => {
+        const [row, link, kind] = ["li", "a", "span"].map((name) => document.createElement(name));
+        link.href = each.at;
+        link.textContent = each.name;
+        kind.className = "kind";
+        kind.textContent = lately.dataset.kind;
+        link.append(kind);
+        row.append(link);
+        return row;
+      }));
+    };
+    const open = () => { if (!bar.open) { fill(); bar.showModal(); input.select(); } };
+    input.addEventListener("input", fill);
     for (const opener of all("[data-command]")) {
       opener.addEventListener("click", (event) => { event.preventDefault(); open(); });
     }
@@ -139,12 +167,55 @@
     });
   };
 
+  // ---------------------------------------------------------------------- charts: values by hover and by arrow keys
+
+  const reading = (plotted) => {
+    const xs = plotted.dataset.xs.split(" ").map(Number);
+    const rows = all("tbody tr", plotted.closest(".chart"));
+    const heads = all("thead th", plotted.closest(".chart")).map((head) => head.textContent);
+    const drawn = plotted.querySelector(".drawn"), svg = drawn.querySelector("svg");
+    const said = document.createElement("output");
+    const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
+    if (!svg || rows.length !== xs.length) return;
+    let at = -1;
+    const show = (to) => {
+      at = Math.max(0, Math.min(rows.length - 1, to));
+      const [, , wide, high] = svg.getAttribute("viewBox").split(" ").map(Number);
+      for (const [name, value] of [["x1", wide * xs[at] / 1000], ["x2", wide * xs[at] / 1000], ["y1", 0], ["y2", high]]) line.setAttribute(name, value);
+      const cells = [...rows[at].cells].map((cell) => cell.textContent);
+      said.textContent = `${cells[0]} · ${cells.slice(1).map((cell, n) => `${heads[n + 1]}: ${cell}`).join(" · ")}`;
+    };
+    const hide = () => { said.textContent = ""; line.setAttribute("x1", -9); line.setAttribute("x2", -9); };
+    const nearest = (event) => {
+      const box = drawn.getBoundingClientRect(), x = 1000 * (event.clientX - box.left) / box.width;
+      show(xs.reduce((best, each, n) => (Math.abs(each - x) < Math.abs(xs[best] - x) ? n : best), 0));
+    };
+    line.setAttribute("class", "reader");
+    line.setAttribute("vector-effect", "non-scaling-stroke");
+    svg.append(line);
+    hide();
+    said.className = "reading small";
+    drawn.tabIndex = 0;
+    drawn.setAttribute("role", "group");
+    drawn.setAttribute("aria-label", plotted.dataset.label);
+    drawn.after(said);
+    drawn.addEventListener("pointermove", nearest);
+    drawn.addEventListener("pointerleave", hide);
+    drawn.addEventListener("focus", () => show(rows.length - 1));
+    drawn.addEventListener("blur", hide);
+    drawn.addEventListener("keydown", (event) => {
+      const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: rows.length - 1 }[event.key];
+      if (to !== undefined) { event.preventDefault(); show(to); }
+    });
+  };
+
   const prepare = (root) => {
     localise(root);
     dialogs(root);
     all("form[data-theme-form]", root).forEach(themed);
     all("form[data-approval]", root).forEach(rewriting);
     all("button[data-copies]", root).forEach(copying);
+    all(".plotted[data-xs]", root).forEach(reading);
   };
 
   // ------------------------------------------------------------------- on a small screen the menu opens on demand
@@ -159,6 +230,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     all("details.menu").forEach(folding);
     prepare(document);
+    remember();
     commandBar();
     leading();
     closing();

@@ -50,6 +50,40 @@
     count();
   };
 
+  // A long file says how far it is; a short one, and one without script, the browser fetches by itself.
+  const LONG = 5000;
+  const exporting = async (link, menu) => {
+    const said = menu.querySelector("[role=status]");
+    const rows = Number(menu.dataset.export);
+    const number = new Intl.NumberFormat(document.documentElement.lang);
+    const parts = [];
+    let count = 0;
+    try {
+      const answer = await fetch(link.href, { credentials: "same-origin" });
+      if (!answer.ok) throw new Error(answer.status);
+      const reader = answer.body.getReader();
+      for (let part = await reader.read(); !part.done; part = await reader.read()) {
+        parts.push(part.value);
+        for (const byte of part.value) if (byte === 10) count += 1;
+        said.textContent = menu.dataset.words.replace("{n}", number.format(count)).replace("{all}", number.format(Math.max(rows, count)));
+      }
+      const file = document.createElement("a");
+      file.href = URL.createObjectURL(new Blob(parts, { type: answer.headers.get("Content-Type") }));
+      file.download = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition"))[1];
+      file.click();
+      setTimeout(() => URL.revokeObjectURL(file.href), 60000);
+    } catch {
+      said.textContent = said.dataset.failed;
+    }
+  };
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-export] a");
+    const menu = link && link.closest("[data-export]");
+    if (!menu || Number(menu.dataset.export) < LONG || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    exporting(link, menu);
+  });
+
   const prepare = () => all(".list").forEach(ticking);
   document.addEventListener("htmx:after:swap", () => {
     const summary = kept && kept.menu && document.getElementById(kept.menu);

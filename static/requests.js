@@ -2,22 +2,21 @@
 "use strict";
 
 (() => {
-  const list = document.querySelector("table[data-queue]");
-  if (!list) return;
-  const links = [...list.querySelectorAll("a.main")];
-  const choice = document.querySelector("label[data-keys]");
-  window.singleKeys.choice(choice);
+  const queue = document.querySelector("[data-queue]");
+  if (!queue) return;
+  window.singleKeys.choice(document.querySelector("label[data-keys]"));
 
-  const step = (link, by) => { const next = links[links.indexOf(link) + by]; if (next) next.focus(); };
+  const links = () => [...queue.querySelectorAll("a.main")];
+  const step = (link, by) => { const all = links(), next = all[all.indexOf(link) + by]; if (next) next.focus(); };
   const KEYS = {
     j: (link) => step(link, 1),
     k: (link) => step(link, -1),
     a: (link) => location.assign(`${link.href}#approve`),
     d: (link) => location.assign(`${link.href}#deny`),
   };
-  list.addEventListener("keydown", (event) => {
+  queue.addEventListener("keydown", (event) => {
     const act = KEYS[event.key];
-    if (!act || !window.singleKeys.on() || event.ctrlKey || event.metaKey || event.altKey || !links.includes(event.target)) return;
+    if (!act || !window.singleKeys.on() || event.ctrlKey || event.metaKey || event.altKey || !event.target.matches("a.main")) return;
     event.preventDefault();
     act(event.target);
   });

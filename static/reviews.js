@@ -24,6 +24,8 @@
     verb: chosen(row), reason: part(row, "reason").value, comment: part(row, "comment").value,
     until: part(row, "until").value, kept: ticks(row).filter((box) => box.checked).map((box) => box.value).join(),
   });
+  const FAMILIES = { certify: "keep", reduce: "drop", revoke: "drop", abstain: "abstain" }; // a reason of a script, beyond the five, stays
+  const fitting = (row) => [...part(row, "reason").querySelectorAll("option[data-for]")].filter((option) => !option.hidden);
   const isWritten = (text) => (text.match(/[\p{L}\p{N}]/gu) || []).length >= 10; // as the server counts it
   const same = (one, other) => Object.keys(one).every((name) => one[name] === other[name]);
 
@@ -31,12 +33,13 @@
     const verb = chosen(row);
     if (verb) row.dataset.verb = verb; else delete row.dataset.verb;
     const select = part(row, "reason");
-    for (const group of select.querySelectorAll("optgroup")) {
-      group.disabled = Boolean(verb) && !group.dataset.for.split(" ").includes(verb);
-      group.hidden = group.disabled;
+    const picked = select.value;
+    for (const option of select.querySelectorAll("option[data-for]")) {
+      const kept = verb && option.value === picked && FAMILIES[verb] === FAMILIES[option.dataset.for.split(" ")[0]];
+      option.hidden = option.disabled = Boolean(verb) && !kept && !option.dataset.for.split(" ").includes(verb);
     }
-    const picked = select.selectedOptions[0];
-    if (picked && picked.parentElement.disabled) select.value = "";
+    for (const group of select.querySelectorAll("optgroup")) group.hidden = [...group.children].every((option) => option.hidden);
+    if (select.selectedOptions[0] && select.selectedOptions[0].disabled) select.value = "";
     const until = part(row, "until");
     until.disabled = verb === "abstain";
     until.max = verb === "revoke" ? until.dataset.latest || "" : ""; // a removal comes within a fortnight
@@ -103,6 +106,8 @@
     if (isKept) {
       row.querySelector("[data-said]").textContent = state.verb ? words.kept : "";
       if (state.verb) drafted.add(row); else drafted.delete(row);
+      const progress = document.querySelector("[data-progress]");
+      if (progress && told.progress) progress.innerHTML = told.progress;
       words.drafted = Math.max(told.drafted, drafted.size); // answers overtake each other, and each counts for itself
       if (!conflicts.has(row)) row.querySelector("[data-conflict]").hidden = true;
       if (waiting.has(row)) send(row);
@@ -193,7 +198,7 @@
     row.scrollIntoView({ block: "nearest" });
   };
   const shown = () => rows.filter((row) => !row.hidden);
-  const step = (row, by) => { const some = shown(); focus(some[some.indexOf(row) + by]); };
+  const step = (row, by) => { const some = shown(), to = some[some.indexOf(row) + by]; focus(to); return Boolean(to); };
   const groups = [...grid.querySelectorAll("tbody")];
   const jump = (row, by) => {
     const some = groups.filter((group) => [...group.querySelectorAll("tr[data-item]")].some((each) => !("away" in each.dataset)));
@@ -245,7 +250,7 @@
   };
   const squeeze = (on) => {
     aside.parentElement.classList.toggle("with-beside", on);
-    for (const heading of grid.querySelectorAll(".group th")) heading.colSpan = on ? (roomy.matches ? 3 : 2) : 4; // columns give way
+    for (const heading of grid.querySelectorAll(".group th")) heading.colSpan = on && !roomy.matches ? 3 : 4; // a column gives way
   };
   const open = async (row, part) => {
     if (!wide.matches) { await settle(); location.assign(row.dataset.at + (part ? `#b-${part}` : "")); return; }
@@ -267,6 +272,7 @@
     aside.scrollTop = 0;
     document.dispatchEvent(new Event("htmx:after:swap")); // its times in the reader's own zone
     beside.replaying(aside, words.would);
+    mirror(row);
     stop = beside.watch(aside, row.dataset.at, () => { if ("unseen" in row.dataset) opened(row); });
   };
   const close = () => {
@@ -279,7 +285,17 @@
   };
   const details = (row) => { if (showing === row) aside.focus(); else open(row); };
   aside.addEventListener("click", (event) => { if (event.target.closest("[data-close]")) close(); });
-  aside.addEventListener("keydown", (event) => { if (event.key === "Escape") { event.preventDefault(); focus(current); } });
+  aside.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { event.preventDefault(); focus(current); }
+    if (event.key === "Enter" && event.target.matches("[data-calls]") && showing) { event.preventDefault(); reduced(showing); }
+  });
+  // While the details are open, the tools are ticked there; the hidden ticks of the row follow.
+  aside.addEventListener("change", (event) => {
+    if (!showing || !event.target.matches("[data-calls]")) return;
+    const box = ticks(showing).find((each) => each.value === event.target.value);
+    if (box) box.checked = event.target.checked;
+    if (chosen(showing) === "reduce") changed(showing);
+  });
   aside.addEventListener("submit", async (event) => {
     if (aside.dataset.settled) return;
     event.preventDefault();
@@ -340,14 +356,27 @@
     write(row, state);
     if (conflicts.has(row)) confirm(row);
     changed(row);
+    advance(row);
+  };
+  // What the decision still lacks gets the focus, else the next item.
+  const advance = (row) => {
+    const verb = chosen(row);
+    if (!verb) { focus(row); return; }
     if (lacks(row, "wanting")) {
-      say(words.why, row);
-      part(row, "reason").focus();
+      say(words.why, row, { reasons: fitting(row).map((option, place) => `${place + 1} ${option.text}`).join(" · ") });
+      field(row, "reason");
       return;
     }
     if (lacks(row, "wordless")) { say(words.words, row); field(row, "comment"); return; }
-    say(words[{ revoke: "removing", reduce: "reduced", abstain: "abstaining" }[verb] || "keeping"], row);
-    step(row, 1);
+    const said = words[{ revoke: "removing", reduce: "reduced", abstain: "abstaining" }[verb] || "keeping"];
+    if (step(row, 1)) say(said, row); else { say(`${said} ${words.last}`, row); focus(row); }
+  };
+  const because = (row, place) => {
+    const option = fitting(row)[place];
+    if (!option) return;
+    part(row, "reason").value = option.value;
+    changed(row);
+    advance(row);
   };
 
   // Keeping some: the tools that are suggested stay ticked; Space changes one, Enter goes on.
@@ -355,11 +384,12 @@
     if (picked().length > 1) { answerMany("reduce"); return; }
     const boxes = ticks(row);
     if (boxes.length < 2) return;
-    row.querySelector("details").open = true;
     if (chosen(row) !== "reduce") for (const each of boxes) each.checked = "suggested" in each.dataset;
     mirror(row);
     say(words.reducing, row);
-    boxes[0].focus();
+    const there = showing === row ? aside.querySelector("[data-calls]") : null;
+    if (!there) row.querySelector("details").open = true;
+    (there || boxes[0]).focus();
   };
   // The details beside the list show the same ticks, and what they would have denied.
   const mirror = (row) => {
@@ -392,7 +422,7 @@
   };
 
   // A person who dictates, or whose hand slips, may switch the single keys off or put them elsewhere.
-  const help = document.querySelector("details.keys");
+  const help = document.getElementById("keys");
   const choice = document.querySelector("label[data-keys]"), single = window.singleKeys;
   if (choice) single.choice(choice);
 
@@ -403,7 +433,7 @@
     g: (row) => within(row, "to"), o: (row) => { if (showing === row) close(); else open(row); }, Enter: details,
     "[": (row) => jump(row, -1), "]": (row) => jump(row, 1), "/": () => { if (find) find.focus(); },
     n: (row) => focus([...rows.slice(rows.indexOf(row) + 1), ...rows].find((each) => !chosen(each) && !("away" in each.dataset))),
-    "?": () => { help.open = !help.open; }, Escape: () => { help.open = false; },
+    "?": () => help.showModal(),
   };
   const ANSWERS = [
     (row) => decide(row, "certify"), reduce, (row) => decide(row, "revoke"), (row) => field(row, "until"),
@@ -419,12 +449,24 @@
     }
     if (!row || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape" && event.target !== row) { event.preventDefault(); focus(row); return; }
-    if (event.key === "Enter" && event.target.matches("input[name^='comment'], input[name^='until']")) { event.preventDefault(); focus(row); return; }
+    if (event.key === "Enter" && event.target.matches("select, input[name^='comment'], input[name^='until']")) { event.preventDefault(); advance(row); return; }
+    if (event.target.matches("select") && /^[1-5]$/.test(event.key)) { event.preventDefault(); because(row, Number(event.key) - 1); return; }
     if (event.key === "Enter" && event.target.matches("input[name^='keep:']")) { event.preventDefault(); reduced(row); return; }
     if (event.target !== row) return;
     const act = event.key.length > 1 || single.on() ? KEYS[event.key] : null; // the arrows and Enter always work
     if (act) { event.preventDefault(); if (!event.repeat || !ANSWERS.includes(act)) act(row); } // a key held down answers once
   });
+  // From anywhere else on the page: to the items, to the search, to the keys.
+  const TYPED = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], dialog";
+  document.addEventListener("keydown", (event) => {
+    const { target, key } = event;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !single.on() || target.closest(TYPED)) return;
+    if (!"jkn/?".includes(key)) return;
+    event.preventDefault();
+    const within = target.closest("tr[data-item], [data-beside]");
+    if ("jk".includes(key) && !within) focus(current); else KEYS[key](current);
+  });
+  help.addEventListener("keydown", (event) => { if (event.key === "?") { event.preventDefault(); help.close(); } });
   grid.addEventListener("focusin", (event) => {
     const row = event.target.closest("tr[data-item]");
     if (!row) return;
@@ -438,7 +480,7 @@
     if (event.target.name === "pick") { count(); return; }
     if (event.target.value === "reduce" && event.target.checked) {
       const boxes = ticks(row);
-      row.querySelector("details").open = true;
+      if (showing !== row) row.querySelector("details").open = true;
       if (boxes.every((each) => each.checked)) { show(row); say(words.reducing, row); return; } // nothing to keep yet before one is unticked
     }
     if (event.target.matches("input[name^='keep:']")) {
@@ -468,6 +510,8 @@
     if (rev === revision(row).value) changed(row); else refused(row, 412, { rev: revision(row).value, saved_at: revision(row).dataset.savedAt });
   }
   count();
-  const named = rows.find((row) => `#${row.id}` === location.hash);
-  if (named) focus(named);
+  const named = rows.find((row) => `#${row.id}` === location.hash), practice = document.querySelector("[data-practice]");
+  const begin = () => { if (current && matchMedia("(any-pointer: fine)").matches) current.focus({ preventScroll: true }); };
+  if (named) focus(named); else if (!practice) begin();
+  document.addEventListener("practised", (event) => { begin(); if (event.detail) say(event.detail); });
 })();

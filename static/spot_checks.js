@@ -7,16 +7,16 @@
   const why = form.querySelector("select[name=why]"), boxes = [...form.querySelectorAll("input[name=verb]")];
   const show = () => {
     const verb = boxes.filter((box) => box.checked).map((box) => box.value).join();
-    for (const group of why.querySelectorAll("optgroup")) {
-      group.disabled = Boolean(verb) && !group.dataset.for.split(" ").includes(verb);
-      group.hidden = group.disabled;
+    for (const option of why.querySelectorAll("option[data-for]")) {
+      option.hidden = option.disabled = Boolean(verb) && !option.dataset.for.split(" ").includes(verb);
     }
-    if (why.selectedOptions[0] && why.selectedOptions[0].parentElement.disabled) why.value = "";
+    for (const group of why.querySelectorAll("optgroup")) group.hidden = [...group.children].every((option) => option.hidden);
+    if (why.selectedOptions[0] && why.selectedOptions[0].disabled) why.value = "";
     why.required = Boolean(verb) && verb !== "certify";
   };
   form.addEventListener("change", show);
   show();
-  const chosen = (letter) => { const [keep, some, remove, , cannot] = window.singleKeys.letters(); return [keep, some, remove, cannot].indexOf(letter); };
+  const chosen = (letter) => { const [keep, some, revoke, , unknown] = window.singleKeys.letters(); return [keep, some, revoke, unknown].indexOf(letter); };
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("select, textarea, input:not([type=radio]), dialog");
     if (typing || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || !window.singleKeys.on()) return;

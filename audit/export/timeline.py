@@ -40,13 +40,25 @@ def page(
     events: QuerySet[Event], *, after: EventPlace | None = None, limit: int = 50, newest_first: bool = False
 ) -> list[Event]:
     """Up to `limit` events beyond a place, by key and not by offset: the millionth costs what the first does."""
+    return list(_ordered(events, after, newest_first=newest_first)[:limit])
+
+
+def place_after(
+    events: QuerySet[Event], *, after: EventPlace | None, count: int, newest_first: bool = False
+) -> EventPlace | None:
+    """Where a window of `count` events beyond a place ends; None where there are fewer."""
+    rows = _ordered(events, after, newest_first=newest_first).values_list(*ORDER)[count - 1 : count]
+    return next((EventPlace(*row) for row in rows), None)
+
+
+def _ordered(events: QuerySet[Event], after: EventPlace | None, *, newest_first: bool) -> QuerySet[Event]:
     order = [f"-{name}" for name in ORDER] if newest_first else list(ORDER)
     if after is not None:
         edge = {"at__lte": after.at} if newest_first else {"at__gte": after.at}  # prunes partitions, uses the index
         compare = TupleLessThan if newest_first else TupleGreaterThan
         beyond = compare((F("at"), F("producer"), F("sequence")), tuple(Value(part) for part in after))
         events = events.filter(beyond, **edge)
-    return list(events.order_by(*order)[:limit])
+    return events.order_by(*order)
 
 
 _OF_ACTIONS = """
@@ -54,6 +66,7 @@ SELECT newest.at, newest.uuid FROM unnest(%(actions)s::text[]) AS wanted (action
     SELECT at, uuid, producer, sequence FROM events
      WHERE action = wanted.action AND (%(at)s::timestamptz IS NULL OR
            at {edge} %(at)s AND (at, producer, sequence) {beyond} (%(at)s, %(producer)s::uuid, %(sequence)s::bigint))
+       AND (%(since)s::timestamptz IS NULL OR at >= %(since)s) AND (%(until)s::timestamptz IS NULL OR at < %(until)s)
      ORDER BY at {way}, producer {way}, sequence {way} LIMIT %(limit)s
 ) AS newest ORDER BY newest.at {way}, newest.producer {way}, newest.sequence {way} LIMIT %(limit)s
 """
@@ -62,11 +75,21 @@ _UP = _OF_ACTIONS.format(edge=">=", beyond=">", way="ASC")
 
 
 def page_of_actions(
-    actions: Iterable[str], *, after: EventPlace | None = None, limit: int = 50, newest_first: bool = False
+    actions: Iterable[str],
+    *,
+    after: EventPlace | None = None,
+    limit: int = 50,
+    newest_first: bool = False,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> list[Event]:
-    """As `page` over the whole record, of these actions alone: the first of each by its index, however rare it is."""
+    """As `page` over the whole record, of these actions alone: the first of each by its index, however rare it is.
+
+    `since` is included, `until` is not.
+    """
     at, producer, sequence = after or (None, None, None)
     parameters = {"actions": list(actions), "at": at, "producer": producer, "sequence": sequence, "limit": limit}
+    parameters |= {"since": since, "until": until}
     with connection.cursor() as cursor:
         cursor.execute(_DOWN if newest_first else _UP, parameters)
         places = cursor.fetchall()

@@ -37,9 +37,12 @@ def inclusion(producer: UUID, sequence: int, size: int | None = None) -> Inclusi
     return Inclusion(leaf.index, bytes(leaf.hash), path, head.note)
 
 
-def inclusions(places: Iterable[tuple[UUID, int]]) -> Iterator[Inclusion]:
-    """Prove many events' places in the newest checkpoint; what their ways share is read once. Raises NoSuchProof."""
-    head = _checkpoint(None)
+def inclusions(places: Iterable[tuple[UUID, int]], size: int | None = None) -> Iterator[Inclusion]:
+    """Prove many events' places in the newest checkpoint, or in that of `size` events; shared reads are made once.
+
+    Raises NoSuchProof.
+    """
+    head = _checkpoint(size)
     tree = _Tree(head.size)
     for batch in batched(places, 1000):
         leaves = {
@@ -62,6 +65,11 @@ def consistency(old: int, size: int | None = None) -> list[bytes]:
     if not 0 < old <= head.size:
         raise NoSuchProof
     return chain.consistency_proof(old, head.size, _Tree(head.size).root)
+
+
+def root(size: int) -> bytes:
+    """Return the root over the first `size` leaves, from the stored tree."""
+    return _Tree(size).root(0, size)
 
 
 def _checkpoint(size: int | None) -> Checkpoint:

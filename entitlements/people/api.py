@@ -153,7 +153,7 @@ class PersonDetail(_People, Detail, ActionEndpoint):
 
 
 class GiveRole(_People, ActionEndpoint):
-    """Assign an admin role to another person: one that you hold, within its limit; a platform admin assigns any."""
+    """Assign an admin role to another person. One that you hold, within its limit; a platform admin assigns any."""
 
     action = actions.GIVE_ROLE
     asked = RoleAssignmentInputSerializer

@@ -25,7 +25,7 @@ def _reassign(request_id: UUID, *, by: Person, to: str, reason: str, expected_ve
 def _approved(performed: Performed) -> Sentence:
     if performed.result.grant_id:
         return _("Approved. The access is in force until it ends.")
-    return _("Approved. Others must still answer before it is in force.")
+    return _("Approved. Other approvers must decide before the access is in force.")
 
 
 APPROVE = Action(
@@ -46,9 +46,9 @@ ASK = Action(
     questions.ask,
     input=None,
     by=approver,
-    done=_("Asked. You get a notice when it is answered; the time to answer the request goes on."),
+    done=_("Question sent. You get a notice when it is answered; the request is still due at the same time."),
 )
 ANSWER = Action("request-question-answer", REQUEST, questions.answer, input=None, done=_("Answered."))
 REASSIGN = Action(
-    "request-reassign", REQUEST, _reassign, input=None, by=approver, done=_("Passed on. It waits for you no longer.")
+    "request-reassign", REQUEST, _reassign, input=None, by=approver, done=_("Reassigned. It no longer waits for you.")
 )

@@ -1,69 +1,132 @@
-"""The audit explorer, from any identifier; and the search behind the command bar."""
+"""The audit explorer: facets, timelines, traces, exports, and the check of the newest checkpoint."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.http import urlencode
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from audit import log
+from audit.actions import Action
 from audit.export import timeline
 from audit.models import Checkpoint, Event
+from audit.seals import seal_check
+from entitlements import spreadsheets
 from entitlements.access import role_reach, visibility
 from entitlements.access.caller import Caller
 from entitlements.access.visibility import READERS
-from entitlements.errors import NotFound
+from entitlements.api.record import shown
+from entitlements.errors import Malformed, NotFound
 from entitlements.people.role_limits import NOTHING
 from entitlements.revocation.api import KINDS
 from governance.audit_log.queries import events as events_queries
-from governance.audit_log.queries import search as search_queries
+from governance.audit_log.queries import explorer as explorer_queries
+from governance.audit_log.queries import filters, names, sentences, trace
 from governance.console import doors
-from governance.console.kit import combobox
 from governance.requests import requests
+from governance.search.queries import search as search_queries
+
+_FORMS: Final = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
+_COLUMNS: Final = (
+    *("at", "action", "outcome", "code", "actor", "on_behalf_of", "reason"),
+    *("links", "trace", "request_id", "uuid", "index"),
+)
 
 
 @require_safe
 @doors.page
-def explorer(request: HttpRequest) -> HttpResponse:
-    """Show the timeline of one thing; readers of the audit log also see all of it."""
-    caller = doors.caller(request)
-    link = request.GET.get("about", "").strip()[:300]
-    reads_all, reads_some = caller.has(*READERS), caller.reach(*READERS) != NOTHING
-    context: dict[str, Any] = {"about": link, "may_read_all": reads_some, "timeline": None}
-    context["checkpoint"] = Checkpoint.objects.order_by("-size").first() if reads_all else None
+def explorer(request: HttpRequest) -> HttpResponseBase:
+    """Show the events that the facets leave; who does not read the whole audit log names something of theirs."""
+    caller, asked = doors.caller(request), filters.read(request)
+    link, reads_all, reads_some = asked.about, caller.has(*READERS), caller.reach(*READERS) != NOTHING
     if link and ":" not in link:
-        return redirect(f"/search/?{urlencode({'q': link})}") if not _is_uuid(link) else _named_by_id(caller, link)
+        if names.is_uuid(link):
+            return _named_by_id(caller, link)
+        return redirect(f"{reverse('search')}?{urlencode({'q': link})}")
     if link:
-        about = events_queries.link_to(link).address
-        context["timeline"] = events_queries.page(_readable(caller, link), request, subject_url=about)
-    elif reads_some:
-        events = None if reads_all else visibility.log_events(caller, Event.objects.all())
-        context["timeline"] = events_queries.page(events, request)
-    return render(request, "console/audit_log/audit.html", context)
+        events = _readable(caller, link)
+    else:
+        events = Event.objects.all() if reads_all else visibility.log_events(caller, Event.objects.all())
+    context: dict[str, Any] = {"filters": asked, "may_read_all": reads_some, "outcomes": filters.OUTCOMES}
+    if reads_all and "verify" in request.GET:
+        context["checked"] = seal_check.check()
+    if request.headers.get("HX-Request") and "verify" in request.GET:
+        return render(request, "console/audit_log/checked.html", context)
+    if not link and not reads_some:
+        return render(request, "console/audit_log/explorer.html", context)
+    if form := request.GET.get("export"):
+        return _export(caller, asked, events, form)
+    found = explorer_queries.find(asked, events, events_queries.after(request), is_whole=reads_all and not link)
+    context |= {
+        "timeline": events_queries.page(found, asked, request),
+        "facets": explorer_queries.facet_counts(asked, found.counted, _names(found.counted, caller)),
+        "counted": len(found.counted),
+        "more": found.more or found.cut,
+        "checkpoint": Checkpoint.objects.order_by("-size").first() if reads_all else None,
+        "subject": events_queries.link_to(link, names.of([link], caller)) if link else None,
+        "actions": [(action.value, sentences.sentence_of(action.value)) for action in Action],
+    }
+    return render(request, "console/audit_log/explorer.html", context | _story(asked, found, events, caller))
+
+
+def _names(events: Sequence[Event], caller: Caller) -> dict[str, str]:
+    kinds = ("person:", "agent:", "system:", "client:")
+    mentioned = {link for event in events for link in (*event.links, event.actor) if link.startswith(kinds)}
+    return names.of(mentioned, caller)
+
+
+def _story(
+    asked: filters.Filters, found: explorer_queries.Found, events: QuerySet[Event], caller: Caller
+) -> dict[str, Any]:
+    """Return a trace as a waterfall; of one event, what led to it and what followed."""
+    kind = asked.about.partition(":")[0]
+    if kind == "trace" and not asked.narrow:
+        first = explorer_queries.find(replace(asked, newest_first=False), events, None)
+        return {"steps": trace.steps(events_queries.entries(first.counted[: trace.MOST], caller))}
+    if kind == "event" and found.events:
+        before, after = explorer_queries.before_and_after(found.events[0], caller)
+        return {"before": events_queries.entries(before, caller), "after": events_queries.entries(after, caller)}
+    return {}
+
+
+def _export(caller: Caller, asked: filters.Filters, events: QuerySet[Event], form: str) -> StreamingHttpResponse:
+    """Record that the caller takes a copy of what the filters leave, then stream it. Raises Malformed."""
+    if form not in _FORMS:
+        raise Malformed
+    with transaction.atomic():
+        log.record(Action.AUDIT_LOG_EXPORTED, by=caller.principal, detail={"filters": asked.described(), "form": form})
+    answer = StreamingHttpResponse(_lines(asked, events, form), content_type=_FORMS[form])
+    answer["Content-Disposition"] = f'attachment; filename="audit-log.{form}"'
+    return answer
+
+
+def _lines(asked: filters.Filters, events: QuerySet[Event], form: str) -> Iterator[str]:
+    if form == "csv":
+        yield spreadsheets.line(_COLUMNS)
+    for part in explorer_queries.everything(asked, events):
+        for row in shown(part):
+            yield _csv(row) if form == "csv" else json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _csv(row: dict[str, Any]) -> str:
+    values = (row.get(name) for name in _COLUMNS)
+    return spreadsheets.line(" ".join(value) if isinstance(value, list) else value for value in values)
 
 
 def _named_by_id(caller: Caller, text: str) -> HttpResponse:
     hits = search_queries.find(caller, text)
-    return redirect(hits[0].address if hits else f"/audit/?about=trace:{UUID(text).hex}")
-
-
-def _event(link: str) -> QuerySet[Event]:
-    uuid = link.partition(":")[2]
-    return Event.objects.filter(uuid=uuid) if _is_uuid(uuid) else Event.objects.none()
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
+    return redirect(hits[0].address if hits else f"{reverse('audit')}?about=trace:{UUID(text).hex}")
 
 
 def _readable(caller: Caller, link: str) -> QuerySet[Event]:
@@ -72,7 +135,7 @@ def _readable(caller: Caller, link: str) -> QuerySet[Event]:
     Raises NotFound.
     """
     kind, _colon, key = link.partition(":")
-    events = _event(link) if kind == "event" else timeline.about(link)
+    events = explorer_queries.event(link) if kind == "event" else timeline.about(link)
     if caller.has(*READERS) or link == str(caller.principal):
         return events
     if kind not in KINDS and kind != "request" and caller.reach(*READERS) != NOTHING:
@@ -83,12 +146,12 @@ def _readable(caller: Caller, link: str) -> QuerySet[Event]:
 
 def _check_seen(caller: Caller, kind: str, key: str) -> None:
     """Check that the caller sees what a timeline is about. Raises NotFound."""
-    if kind == "request" and _is_uuid(key) and caller.human:
+    if kind == "request" and names.is_uuid(key) and caller.human:
         if requests.visible_to(caller.human).filter(pk=key).exists():
             return
         raise NotFound
     known = KINDS.get(kind)
-    if known is None or (known.is_uuid and not _is_uuid(key)):
+    if known is None or (known.is_uuid and not names.is_uuid(key)):
         raise NotFound
     where: dict[str, object] = {known.lookup: key}
     if kind == "tool":
@@ -97,26 +160,3 @@ def _check_seen(caller: Caller, kind: str, key: str) -> None:
     thing = doors.find(known.rows(caller), **where)
     if kind in ("system", "tool") and not role_reach.reaches(caller, thing):
         raise NotFound
-
-
-@require_safe
-@doors.page
-def search(request: HttpRequest) -> HttpResponse:
-    """Find by name or identifier: a page of its own, and the list of the command bar."""
-    text = request.GET.get("q", "")
-    hits = search_queries.find(doors.caller(request), text)
-    context = {"q": text, "hits": hits, "title": _("Search")}
-    if request.headers.get("HX-Request"):
-        return render(request, "console/audit_log/search.html#hits", context)
-    return render(request, "console/audit_log/search.html", context)
-
-
-@require_safe
-@doors.page
-def options(request: HttpRequest) -> HttpResponse:
-    """Return what a combobox offers for a text: of one kind, and of what the person sees."""
-    kind = request.GET.get("kind", "")
-    if kind not in combobox.REFERENCES:
-        raise NotFound
-    offered = combobox.options(doors.caller(request), kind, request.GET.get("q", ""))
-    return JsonResponse({"options": [asdict(each) for each in offered]})

@@ -16,13 +16,14 @@ from entitlements.errors import Malformed
 from governance.approvals import actions as approval_actions
 from governance.approvals.models import Approval
 from governance.console import doors
+from governance.console.narrowing_fields import Given
 from governance.requests import actions, queries, requests
 from governance.requests.models import AccessRequest
 from governance.sod import check
 
 from .act_admin import ActAdmin
 from .acts import Act
-from .narrowing import Given, NarrowingForm
+from .narrowing import NarrowingForm
 
 
 class WaitsForMe(admin.SimpleListFilter):

@@ -11,20 +11,15 @@ from django.utils.translation import gettext_lazy
 from entitlements.grants import actions
 from entitlements.grants.models import Grant
 from governance.grants import actions as grant_actions
-from governance.grants import narrow
+from governance.grants.pages import grants as pages
 
 from .act_admin import ActAdmin
 from .acts import Act
-from .narrowing import Given, NarrowingForm
+from .narrowing import NarrowingForm
 
 
 def _is_open(grant: Grant) -> bool:
     return grant.ended_at is None
-
-
-def _given(grant: Grant) -> Given:
-    lines = sorted(grant.lines.select_related("tool__approved"), key=lambda line: line.tool.name)
-    return Given([(line.tool, line.limits) for line in lines], narrow.time_left(grant))
 
 
 NARROW = Act(
@@ -34,7 +29,7 @@ NARROW = Act(
     gettext_lazy("What is taken away stops at once. The rest goes on; the time counts from now."),
     gettext_lazy("Narrowed"),
     _is_open,
-    form=NarrowingForm(_given, "version"),
+    form=NarrowingForm(pages.given, "version"),
 )
 SUSPEND = Act(
     "suspend",

@@ -34,12 +34,12 @@ GIVE = Action(
     break_glass.give,
     input=None,
     by=person,
-    done=_("Given. Security and everybody whom it concerns are told now."),
+    done=_("Break-glass access given. Security and everyone concerned get a notice now."),
 )
 REVIEW = Action(
     "emergency-review",
     EMERGENCY,
     break_glass.review,
     input=VerdictInputSerializer,
-    done=_("Kept. Whoever gave it is told what you found."),
+    done=_("Saved. The person who gave the access is told of your finding."),
 )

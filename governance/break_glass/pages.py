@@ -36,14 +36,9 @@ def listing(request: HttpRequest) -> HttpResponse:
     person = doors.person(request)
     context = {
         "page": paging.page(request, queries.visible_to(person), ("-given_at", "-id")),
-        "may_declare": _may_declare(request),
+        "may_declare": queries.may_declare(doors.caller(request)),
     }
     return render(request, "console/break_glass/emergencies.html", context)
-
-
-def _may_declare(request: HttpRequest) -> bool:
-    person = doors.person(request)
-    return person.has_role(*break_glass.MAY) or person.owned_systems.exists()
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

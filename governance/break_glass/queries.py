@@ -5,14 +5,14 @@ from __future__ import annotations
 from django.db.models import Q, QuerySet
 
 from entitlements.access import role_reach
-from entitlements.access.caller import SEE_EVERYTHING
+from entitlements.access.caller import SEE_EVERYTHING, Caller
 from entitlements.conflicts import independence
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.people.role_limits import RoleLimit
 from governance.break_glass.models import BreakGlassGrant
 
-from .break_glass import AROUND, REVIEWERS
+from .break_glass import AROUND, MAY, REVIEWERS
 
 
 def visible_to(person: Person) -> QuerySet[BreakGlassGrant]:
@@ -43,6 +43,11 @@ def of_limit(limit: RoleLimit) -> Q:
 def all_of_them() -> QuerySet[BreakGlassGrant]:
     """Return every emergency, for those who may see everything."""
     return BreakGlassGrant.objects.select_related(*AROUND)
+
+
+def may_declare(caller: Caller) -> bool:
+    """Whether a person may give break-glass access: by an admin role, or at the systems that they own."""
+    return caller.has(*MAY) or (caller.human is not None and caller.human.owned_systems.exists())
 
 
 def to_review(person: Person) -> QuerySet[BreakGlassGrant]:

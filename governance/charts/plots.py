@@ -14,6 +14,7 @@ from html import escape
 from typing import Final
 
 from . import geometry
+from .plot import SHARES, Plot, newest, spread, steps_to
 
 WIDTH, HEIGHT = geometry.WIDTH, geometry.HEIGHT
 _SVG: Final = "http://www.w3.org/2000/svg"
@@ -42,23 +43,6 @@ _INK: Final = {
     "round": 'fill="none" stroke="#2457c5" stroke-linecap="round"',
     "square": 'fill="none" stroke="#7d4b00" stroke-linecap="square"',
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """A drawing; what stands at its ends, at its top and below each part; and the same numbers as a table.
-
-    `keys` are the series, each as a drawing of its look and its name.
-    """
-
-    svg: str
-    heads: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    left: str = ""
-    right: str = ""
-    top: str = ""
-    marks: tuple[str, ...] = ()
-    keys: tuple[tuple[str, str], ...] = ()
 
 
 def _svg(name: str, inside: Sequence[str], high: float = HEIGHT, wide: float = WIDTH) -> str:
@@ -100,7 +84,16 @@ def burn_down(burn: geometry.BurnDown, heads: tuple[str, ...], reminded: str = "
         all_days = ((day, "" if left is None else str(left)) for day, left in (*burn.days, *ahead))
         rows = tuple((day.isoformat(), left, reminded if day in burn.reminders else "") for day, left in all_days)
     ends = (burn.days[0][0].isoformat(), burn.end.isoformat())
-    return Plot(_svg("burn", inside), heads, rows, *ends, str(burn.total))
+    first, span = burn.days[0][0], max((burn.end - burn.days[0][0]).days, 1)
+    xs = tuple(round(1000 * (date.fromisoformat(row[0]) - first).days / span) for row in rows)
+    latest = f"{burn.days[-1][0].isoformat()}: {burn.days[-1][1]}"
+    return Plot(
+        *(_svg("burn", inside), heads, rows, *ends, str(burn.total)),
+        axis=steps_to(burn.total),
+        xs=xs,
+        points=len(burn.days),
+        latest=latest,
+    )
 
 
 def small_burn(burn: geometry.BurnDown) -> str:
@@ -155,7 +148,7 @@ def within(spans: Sequence[float], limit: float, heads: tuple[str, str], steps: 
         _upright("due", WIDTH),
         _polyline("line", line),
     ]
-    return Plot(_svg("within", inside), heads, rows, top="100 %")
+    return Plot(_svg("within", inside), heads, rows, top="100 %", axis=SHARES)
 
 
 def trend(points: Sequence[tuple[date, int | None]], goal: int, heads: tuple[str, str]) -> Plot:
@@ -171,7 +164,14 @@ def trend(points: Sequence[tuple[date, int | None]], goal: int, heads: tuple[str
     inside.append(_polyline("line", line))
     rows = tuple((day.strftime("%Y-%m"), "-" if share is None else f"{share} %") for day, share in points)
     ends = (points[0][0].strftime("%Y-%m"), points[-1][0].strftime("%Y-%m")) if points else ("", "")
-    return Plot(_svg("trend", inside), heads, rows, *ends, "100 %")
+    known = [row for row, (_day, share) in zip(rows, points, strict=True) if share is not None]
+    return Plot(
+        *(_svg("trend", inside), heads, rows, *ends, "100 %"),
+        axis=SHARES,
+        xs=spread(len(rows)),
+        points=len(known),
+        latest=": ".join(known[-1]) if known else "",
+    )
 
 
 # Drawings of several series: each differs by pattern as well as by colour.
@@ -225,7 +225,9 @@ def columns(
     heads = (head, *(word for word, _values in series))
     rows = tuple((mark, *(str(values[at]) for _word, values in series)) for at, mark in enumerate(marks))
     keys = tuple((_key(number), word) for number, (word, _values) in enumerate(series)) if len(series) > 1 else ()
-    return Plot(_svg("columns", inside), heads, rows, top=str(highest), marks=tuple(marks), keys=keys)
+    xs = tuple(round(1000 * (place + 0.5) / len(marks)) for place in range(len(marks)))
+    drawn = _svg("columns", inside)
+    return Plot(drawn, heads, rows, top=str(highest), marks=tuple(marks), keys=keys, axis=steps_to(highest), xs=xs)
 
 
 def lines(months: Sequence[date], series: Sequence[tuple[str, Sequence[int | None]]], goal: int, head: str) -> Plot:
@@ -241,13 +243,17 @@ def lines(months: Sequence[date], series: Sequence[tuple[str, Sequence[int | Non
         ["-" if shares[at] is None else f"{shares[at]} %" for _word, shares in series] for at in range(len(months))
     ]
     keys = tuple(
-        (_svg("keyed", [_polyline(f"l-{item}", f"0,8 {WIDTH:g},8")], 16), word)
-        for item, (word, _s) in enumerate(series)
+        (_svg("keyed", [_polyline(f"l-{item}", f"0,8 {WIDTH:g},8")], 16), newest(word, shares))
+        for item, (word, shares) in enumerate(series)
     )
     rows = tuple((word, *item) for word, item in zip(words, cells, strict=True))
     heads = (head, *(word for word, _shares in series))
+    ends = (words[0], words[-1]) if words else ("", "")
     return Plot(
-        _svg("lines", inside), heads, rows, words[0] if words else "", words[-1] if words else "", "100 %", (), keys
+        *(_svg("lines", inside), heads, rows, *ends, "100 %", (), keys),
+        axis=SHARES,
+        xs=spread(len(rows)),
+        points=max((sum(share is not None for share in shares) for _word, shares in series), default=0),
     )
 
 

@@ -27,13 +27,15 @@ from entitlements.api import permissions, problems
 from entitlements.api.actions import Action, Performed, Subject
 from entitlements.api.matrix import Row
 from entitlements.errors import DomainError, Forbidden, Malformed, NotFound, ReasonRequired
-from entitlements.people.models import Person
+from entitlements.people.models import Person, Role
 
 from . import matrix
 
 type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 """A view; `page` makes doors of them."""
 
+MOST_NAMED: Final = 5
+"""How many platform administrators a page names."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -109,10 +111,28 @@ def refused(request: HttpRequest, refusal: DomainError) -> HttpResponse:
     known = {HTTPStatus.NOT_FOUND: "404", HTTPStatus.FORBIDDEN: "403"}
     template = f"console/errors/{known.get(refusal.status, 'refused')}.html"
     context = {"problem": refusal, "code": refusal.code, "back": back(request)}
+    if isinstance(refusal, Forbidden):
+        context |= _missing(request)
     response = render(request, template, context, status=refusal.status)
     if isinstance(refusal, ratelimits.TooMany):
         response["Retry-After"] = str(refusal.wait)
     return response
+
+
+def _missing(request: HttpRequest) -> dict[str, Any]:
+    """Return the admin roles of the page where the person has none of them, and who assigns roles."""
+    try:
+        page = matrix.find(*_named(request))
+    except matrix.NotDeclared:
+        return {}
+    roles = page.row.roles.union(*(matrix.API[key].roles for key in page.asks))
+    if not roles or roles & caller(request).roles:
+        return {}
+    return {
+        "missing_roles": [role.label for role in Role if role in roles],
+        "owners_may": bool(page.row.related or page.row.anybody),
+        "administrators": list(Person.objects.holding(Role.ADMIN).order_by("name")[:MOST_NAMED]),
+    }
 
 
 def back(request: HttpRequest, otherwise: str = "/") -> str:

@@ -24,6 +24,12 @@ PEOPLE: Final = "people-to-pick"
 """The list of logins that the browser offers; every login can be typed, listed or not."""
 
 
+class PersonUnknown(DomainError):
+    """No person, or more than one, has this name. Choose one of the list."""
+
+    code, status = "person_unknown", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 class PersonField(combobox.ReferenceField):
     """An active person, by display name or login."""
 
@@ -88,6 +94,17 @@ def show(request: HttpRequest, template: str, form: forms.Form, context: Mapping
 def people() -> list[tuple[str, str]]:
     """Return logins and names of active people to pick from, the first 500 by name."""
     return list(Person.objects.filter(is_active=True).order_by("name").values_list("login", "name")[:_MOST_OFFERED])
+
+
+def person_named(text: str) -> Person:
+    """Return the person of a login, or the one active person of a display name. Raises PersonUnknown."""
+    person = Person.objects.filter(login=text).first()
+    if person is not None:
+        return person
+    named = list(Person.objects.filter(name__iexact=text, is_active=True)[:2]) if text else []
+    if len(named) != 1:
+        raise PersonUnknown
+    return named[0]
 
 
 NEEDED: Final = gettext_lazy("Fill this in.")

@@ -16,10 +16,10 @@ from governance.console import doors, keys
 _ACTS: Final = (
     gettext_lazy("Keep"),
     gettext_lazy("Keep some"),
-    gettext_lazy("Remove"),
-    gettext_lazy("Let it end earlier"),
-    gettext_lazy("I can't judge"),
-    gettext_lazy("Undo the last answer"),
+    gettext_lazy("Revoke"),
+    gettext_lazy("Set an earlier end"),
+    gettext_lazy("Don't know"),
+    gettext_lazy("Undo the last decision"),
 )
 
 
@@ -33,12 +33,12 @@ def page(request: HttpRequest) -> HttpResponse:
         if "usual" in request.POST:
             letters = list(keys.USUAL)
         if keys.are_usable(letters):
-            answer = redirect("/settings/keys/")
+            answer = redirect("keys")
             kept = keys.Keys("on" in request.POST, "".join(letters)).written
             answer.set_cookie(keys.COOKIE, kept, max_age=365 * 24 * 3600, samesite="Lax", secure=request.is_secure())
-            messages.success(request, _("Your keys are kept in this browser."))
+            messages.success(request, _("Your keys are saved in this browser."))
             return answer
-        problem = _("Each act needs one letter or digit of its own; j, k, x, c, g, o and n are taken.")
+        problem = _("Each act needs its own letter or digit. The keys j, k, x, c, g, o and n are taken.")
         chosen = keys.Keys("on" in request.POST, "".join(f"{letter:.1}" for letter in letters)[: len(keys.USUAL)])
     context = {"chosen": chosen, "problem": problem, "acts": list(zip(_ACTS, chosen.letters.ljust(6), strict=True))}
     return render(request, "console/keys.html", context, status=422 if problem else 200)

@@ -11,7 +11,7 @@ from typing import Final
 
 COOKIE: Final = "keys"
 USUAL: Final = "aertuz"
-"""The keys of the six acts that answer, in their order: keep, keep some, remove, end earlier, cannot judge, undo."""
+"""The keys of the six acts, in their order: keep, keep some, revoke, earlier end, don't know, undo."""
 _TAKEN: Final = frozenset("jkxcgon")
 """What the other keys of the workbench do stays where it is."""
 

@@ -44,7 +44,7 @@ GROUPS: Final = (
         (
             Entry("home", _("Home"), "house", ("",)),
             Entry("inbox", _("Inbox"), "inbox", ("inbox",), "inbox_count"),
-            Entry("request-list", _("Requests"), "file-check", ("requests", "entitlements"), "waiting_count"),
+            Entry("request-list", _("Requests"), "file-check", ("requests",), "waiting_count"),
             Entry(
                 "review-list",
                 _("Access reviews"),
@@ -55,6 +55,7 @@ GROUPS: Final = (
             Entry("spot-checks", _("Spot checks"), "eye", ("spot-checks",)),
             Entry("right-sizing-page", _("Right-sizing"), "target", ("right-sizing",)),
             Entry("emergency-list", _("Break-glass access"), "siren", ("break-glass",)),
+            Entry("delegations", _("Out of office"), "plane", ("settings/delegations",)),
         ),
     ),
     Group(
@@ -66,6 +67,7 @@ GROUPS: Final = (
             Entry("session-list", _("Sessions"), "monitor", ("sessions",)),
             Entry("blast-radius", _("Blast radius"), "shield-alert", ("blast-radius",)),
             Entry("system-list", _("Systems and tools"), "server", ("systems", "tool-changes")),
+            Entry("catalogue", _("Entitlement catalog"), "library", ("entitlements",)),
             Entry("people-list", _("People"), "users", ("people",)),
             Entry("group-list", _("Groups"), "building-2", ("groups",)),
             Entry("token-health", _("Token health"), "ticket", ("token-health",)),

@@ -15,6 +15,7 @@ from governance.back_office.site import Office
 from governance.home_page.queries import waiting
 from governance.notices.models import Notice
 from governance.reviews.items import visibility
+from governance.search.queries import places
 from governance.setup import readiness
 
 from . import doors, keys, navigation
@@ -32,6 +33,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "keys": keys.read(request.COOKIES.get(keys.COOKIE, "")),
         "navigation": SimpleLazyObject(lambda: navigation.shown(doors.caller(request), section) if signed_in else []),
         "section": section,
+        "command_actions": SimpleLazyObject(lambda: places.actions(doors.caller(request)) if signed_in else []),
         "waiting_count": SimpleLazyObject(lambda: _waiting(request) if signed_in else 0),
         "inbox_count": SimpleLazyObject(lambda: _unread(request) if signed_in else 0),
         "review_count": SimpleLazyObject(lambda: _reviewing(request) if signed_in else 0),

@@ -91,50 +91,50 @@ _ACTIONS: Final[Mapping[str, Any]] = {
 }
 REASONS: Final[Mapping[str, Any]] = {
     "business_need": gettext_lazy("The business needs it"),
-    "seasonal": gettext_lazy("It is needed at times"),
-    "break_glass": gettext_lazy("It is for emergencies"),
-    "mandated": gettext_lazy("A rule or contract demands it"),
+    "seasonal": gettext_lazy("It is needed from time to time"),
+    "break_glass": gettext_lazy("It is break-glass access"),
+    "mandated": gettext_lazy("A law or a contract requires it"),
     "unused": gettext_lazy("It is not used"),
     "wrong_scope": gettext_lazy("It allows too much"),
     "not_appropriate": gettext_lazy("It was never appropriate"),
-    "owner_gone": gettext_lazy("It has no owner"),
+    "owner_gone": gettext_lazy("The agent is orphaned"),
     "project_ended": gettext_lazy("The project has ended"),
-    "duplicate": gettext_lazy("Something else covers it"),
-    "risk": gettext_lazy("The risk is too high"),
-    "drifted": gettext_lazy("It has changed since it was given"),
-    "not_mine": gettext_lazy("It is not mine to answer"),
+    "duplicate": gettext_lazy("Other access covers it"),
+    "risk": gettext_lazy("Its risk level is too high"),
+    "drifted": gettext_lazy("It changed after the approval"),
+    "not_mine": gettext_lazy("I am not the right reviewer"),
     "dont_understand": gettext_lazy("I do not understand it"),
     "conflict": gettext_lazy("I have a conflict of interest"),
-    "need_info": gettext_lazy("I need to know more"),
+    "need_info": gettext_lazy("I need more information"),
 }
-"""Why a reviewer keeps or removes access."""
+"""The reasons of a reviewer's decision."""
 _TURNING: Final = frozenset({"R", "AL", "AN", "RLE", "RLO", "RLI"})
 """Bidirectional classes that reorder neighbouring characters."""
 _RULES: Final[Mapping[str, Any]] = {
-    "sponsor": gettext_lazy("answers for the agent"),
-    "system_owner": gettext_lazy("owns the system"),
-    "manager": gettext_lazy("manages the sponsor"),
-    "security": gettext_lazy("answers for security"),
-    "holder": gettext_lazy("is asked about what is theirs"),
-    "admin": gettext_lazy("administers Mandate"),
-    "reassigned": gettext_lazy("named by hand"),
-    "claimed": gettext_lazy("claimed it, as it was unassigned"),
-    "campaign_owner": gettext_lazy("runs the review, and no other reviewer was left"),
+    "sponsor": gettext_lazy("sponsor of the agent"),
+    "system_owner": gettext_lazy("owner of the system"),
+    "manager": gettext_lazy("manager of the sponsor"),
+    "security": gettext_lazy("security approver"),
+    "holder": gettext_lazy("holder of the access"),
+    "admin": gettext_lazy("administrator of Mandate"),
+    "reassigned": gettext_lazy("reassigned by a person"),
+    "claimed": gettext_lazy("claimed the unassigned item"),
+    "campaign_owner": gettext_lazy("owner of the review, as fallback reviewer"),
 }
 _WHY: Final[Mapping[str, Any]] = {
-    "requested_it": gettext_lazy("asked for it"),
-    "benefits": gettext_lazy("the agent acts for them"),
-    "owns_the_agent": gettext_lazy("owns the agent technically"),
-    "inactive": gettext_lazy("has left"),
-    "approved_it_lately": gettext_lazy("approved it lately"),
-    "answered_another_stage": gettext_lazy("gave the other answer"),
-    "could_not_judge": gettext_lazy("could not judge"),
-    "has_enough_to_review": gettext_lazy("has enough to review"),
-    "their_own": gettext_lazy("it is their own"),
-    "mail_came_back": gettext_lazy("mail to them comes back"),
-    "gave_it_at_their_system": gettext_lazy("gave it at their own system, and would answer alone"),
-    "sees_the_answer": gettext_lazy("sees what was answered"),
-    "fewer_than_two_people": gettext_lazy("has fewer than two people who are here"),
+    "requested_it": gettext_lazy("self-certification: requested it"),
+    "benefits": gettext_lazy("self-certification: the agent acts for them"),
+    "owns_the_agent": gettext_lazy("conflict of interest: technical owner of the agent"),
+    "inactive": gettext_lazy("left or disabled"),
+    "approved_it_lately": gettext_lazy("self-certification: approved it recently"),
+    "answered_another_stage": gettext_lazy("decided the other stage"),
+    "could_not_judge": gettext_lazy("chose Don't know"),
+    "has_enough_to_review": gettext_lazy("has too many items already"),
+    "their_own": gettext_lazy("self-certification: it is their own"),
+    "mail_came_back": gettext_lazy("mail to them is returned"),
+    "gave_it_at_their_system": gettext_lazy("self-certification: assigned it at their own system"),
+    "sees_the_answer": gettext_lazy("has seen the decision"),
+    "fewer_than_two_people": gettext_lazy("has fewer than two active members"),
 }
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
@@ -200,10 +200,10 @@ def reason_label(code: str) -> str:
 
 @register.filter
 def reviewer_rule(rule: str) -> str:
-    """Say why somebody is the reviewer."""
+    """Say by which rule of the reviewer assignment a person is the reviewer."""
     group = rule.removeprefix(GROUP)
     if group != rule:
-        return _("is in the group %(group)s, and no other reviewer was left") % {"group": group}
+        return _("member of the group %(group)s, as fallback reviewer") % {"group": group}
     return str(_RULES.get(rule, rule))
 
 
@@ -319,6 +319,12 @@ def this_page(context: Mapping[str, Any], **changes: object) -> str:
         else:
             query[name] = str(value)
     return f"{request.path}?{query.urlencode()}" if query else request.path
+
+
+@register.simple_tag(takes_context=True)
+def facet_page(context: Mapping[str, Any], name: str, choice: Any) -> str:  # noqa: ANN401 - a value with `current`
+    """Return this page's address with a facet set to a value, or without it where the value is chosen already."""
+    return this_page(context, verify="", **{name: "" if choice.current else choice.value})
 
 
 @register.filter

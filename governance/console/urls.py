@@ -34,9 +34,13 @@ from governance.people.pages import role_maps as role_maps_pages
 from governance.request_changes.pages import edit as edit_pages
 from governance.request_changes.pages import renewal as renewal_pages
 from governance.requests.pages import ask as ask_pages
-from governance.requests.pages import requests
+from governance.requests.pages import request_list, requests
 from governance.reviews.campaigns.pages import campaigns as campaigns_pages
+from governance.reviews.campaigns.pages import items as review_items
 from governance.reviews.campaigns.pages import lifecycle as lifecycle_pages
+from governance.reviews.campaigns.pages import overview as overview_pages
+from governance.reviews.campaigns.pages import reviewers as reviewer_pages
+from governance.reviews.campaigns.pages import settings as review_settings
 from governance.reviews.decisions.pages import attention as attention_pages
 from governance.reviews.decisions.pages import bulk as bulk_pages
 from governance.reviews.decisions.pages import submission as submission_pages
@@ -48,11 +52,13 @@ from governance.reviews.evidence.pages import evidence
 from governance.reviews.items import pages as item_pages
 from governance.reviews.reports import pages as report_pages
 from governance.reviews.spot_checks import pages as spot_check_pages
+from governance.reviews.staging import pages as staging_pages
 from governance.reviews.templates import pages as template_pages
 from governance.reviews.usage import pages as usage_pages
 from governance.revocations.pages import stop as stop_pages
 from governance.revocations.pages import stop_several as stop_several_pages
 from governance.saved_views import pages as saved_view_pages
+from governance.search import pages as search_pages
 from governance.setup import pages as setup_pages
 from governance.sign_in import company_sign_in
 from governance.sign_in.pages import company_proof as company_proof_pages
@@ -83,27 +89,31 @@ SIGN_IN: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     *SIGN_IN,
     path("", home_page_pages.home, name="home"),
-    path("search/", audit_log_pages.search, name="search"),
-    path("search/options/", audit_log_pages.options, name="search-options"),
+    path("search/", search_pages.search, name="search"),
+    path("search/options/", search_pages.options, name="search-options"),
     path("audit/", audit_log_pages.explorer, name="audit"),
     path("reviews/", campaigns_pages.listing, name="review-list"),
-    path("reviews/new/", campaigns_pages.new, name="review-new"),
+    path("reviews/new/", staging_pages.new, name="review-new"),
     path("reviews/templates/", template_pages.listing, name="review-templates"),
     path("reviews/templates/<slug:slug>/edit/", template_pages.edit, name="review-template-edit"),
     path("reviews/templates/<slug:slug>/start/", template_pages.start, name="review-template-start"),
     path("reviews/templates/<slug:slug>/stop/", template_pages.stop, name="review-template-stop"),
     path("reviews/<slug:slug>/duplicate/", template_pages.duplicate, name="review-duplicate"),
-    path("reviews/<slug:slug>/", campaigns_pages.detail, name="review-page"),
+    path("reviews/<slug:slug>/", overview_pages.overview, name="review-page"),
+    path("reviews/<slug:slug>/items/", review_items.items, name="review-items"),
+    path("reviews/<slug:slug>/reviewers/", reviewer_pages.listing, name="review-reviewers"),
+    path("reviews/<slug:slug>/settings/", review_settings.settings, name="review-settings"),
     path("reviews/<slug:slug>/stage/", lifecycle_pages.stage, name="review-stage"),
     path("reviews/<slug:slug>/activate/", lifecycle_pages.activate, name="review-activate"),
     path("reviews/<slug:slug>/pause/", lifecycle_pages.pause, name="review-pause"),
     path("reviews/<slug:slug>/remind/", lifecycle_pages.remind, name="review-remind"),
-    path("reviews/<slug:slug>/give/", lifecycle_pages.give, name="review-give"),
+    path("reviews/<slug:slug>/give/", reviewer_pages.give, name="review-give"),
     path("reviews/<slug:slug>/resume/", lifecycle_pages.resume, name="review-resume"),
     path("reviews/<slug:slug>/cancel/", lifecycle_pages.cancel, name="review-cancel"),
-    path("reviews/<slug:slug>/close/", campaigns_pages.close, name="review-close"),
+    path("reviews/<slug:slug>/close/", lifecycle_pages.close, name="review-close"),
     path("right-sizing/", usage_pages.listing, name="right-sizing-page"),
     path("grants/<uuid:pk>/right-size/", usage_pages.apply, name="grant-right-size-page"),
+    path("event-triggered-reviews/", campaigns_pages.event_triggered, name="event-triggered-list"),
     path("event-triggered-reviews/<slug:slug>/", event_triggered_pages.detail, name="review-one"),
     path("reviews/<slug:slug>/work/", workbench.work, name="review-work"),
     path("reviews/<slug:slug>/submit/", submission_pages.submit, name="review-submit"),
@@ -128,7 +138,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reviews/<slug:slug>/items/<uuid:item>/act/", item_pages.act, name="review-item-act"),
     path("reviews/<slug:slug>/items/<uuid:item>/recall/", workbench.recall, name="review-recall"),
     path("reviews/<slug:slug>/items/<uuid:item>/claim/", item_pages.claim, name="review-claim"),
-    path("reviews/<slug:slug>/items/<uuid:item>/reassign/", campaigns_pages.reassign, name="review-reassign"),
+    path("reviews/<slug:slug>/items/<uuid:item>/reassign/", reviewer_pages.reassign, name="review-reassign"),
     path("reviews/<slug:slug>/due.ics", lifecycle_pages.due, name="review-calendar"),
     path("reviews/<slug:slug>/compare/", report_pages.compare, name="review-compare"),
     path("reviews/<slug:slug>/evidence/", evidence.evidence, name="review-evidence"),
@@ -141,7 +151,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("audit/samples/<uuid:sample>.json", audit_pages.workpaper, {"form": "json"}, name="review-workpaper-json"),
     path("reviews/<slug:slug>/evidence.zip", evidence.pack, name="review-pack"),
     path("entitlements/", catalogue.catalogue, name="catalogue"),
-    path("requests/", requests.listing, name="request-list"),
+    path("requests/", request_list.listing, name="request-list"),
     path("requests/new/", ask_pages.ask, name="ask"),
     path("requests/<uuid:pk>/", requests.detail, name="request-page"),
     path("requests/<uuid:pk>/edit/", edit_pages.edit, name="request-edit"),
@@ -187,6 +197,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sessions/<uuid:session>/end/", agents.end_session, name="end-session"),
     path("grants/", grant_list.listing, name="grant-list"),
     path("grants/<uuid:pk>/", grant_pages.detail, name="grant-page"),
+    path("grants/<uuid:pk>/narrow/", grant_pages.narrow, name="grant-narrow-page"),
     path("grants/<uuid:pk>/renew/", renewal_pages.renew, name="grant-renew"),
     path("requests/<uuid:pk>/again/", renewal_pages.again, name="request-again"),
     path("grants/<uuid:pk>/pause/", grant_pages.suspend, name="grant-pause"),

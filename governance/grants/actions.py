@@ -1,4 +1,4 @@
-"""What people do with a grant beside what is declared with its rows: declared once, for API and back office."""
+"""What people do with a grant beside what is declared with its rows: declared once, for every door."""
 
 from __future__ import annotations
 

@@ -20,7 +20,10 @@ class GrantNarrowingInputSerializer(NarrowingBody):
 
 
 class Narrow(EditEndpoint):
-    """Narrow a grant: fewer tools, tighter limits or less time, from the version that If-Match names."""
+    """Narrow a grant.
+
+    To fewer tools, tighter limits or less time, from the version that If-Match names.
+    """
 
     matrix: ClassVar[Matrix] = MATRIX
     action = actions.NARROW

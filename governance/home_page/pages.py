@@ -1,21 +1,20 @@
-"""Home: what needs you, as sentences; and for owners of agents or systems, their state."""
+"""Home: the figures, one queue of what waits for a decision, and the agents and systems that a person owns."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from entitlements.people.models import Person, Role
 from governance.api.matrix import MATRIX
-from governance.break_glass import queries
 from governance.console import doors, shell
-from governance.home_page.queries import overview, waiting
+from governance.home_page.queries import overview, queue, waiting
 
-_MOST = 8
-"""How many rows of one kind the home page shows; a link leads to the rest."""
+_OWN: Final = 8
+"""How many agents and systems of their own a person sees here; a link leads to the rest."""
 
 
 @require_safe
@@ -23,54 +22,25 @@ _MOST = 8
 def home(request: HttpRequest) -> HttpResponse:
     """Show what waits for the person, then their own agents and systems."""
     caller, person = doors.caller(request), doors.person(request)
-    lists = {
-        "requests": waiting.requests_for(person),
-        "reviews": waiting.reviews_for(person),
-        "questions": waiting.questions_for(person),
-        "checks": waiting.checks_for(person),
-        "disagreements": waiting.disagreements_for(person),
-        "emergencies": queries.to_review(person),
-        "proposals": waiting.proposals_for(person),
-        "credentials": waiting.credentials_for(person),
-        "unneeded": waiting.unneeded(person),
-        "by_rule": waiting.by_rule(caller),
-        "tools": waiting.tools_for(caller),
-        "orphans": waiting.orphans(caller),
-        "ending": waiting.ending(caller),
-        "stopped_agents": waiting.stopped_agents(caller),
-        "stopped_systems": waiting.stopped_systems(caller),
-        "my_agents": waiting.agents_of(person),
-        "my_systems": waiting.systems_of(person),
+    rows = queue.of(caller, person)
+    agents, systems = waiting.agents_of(person), waiting.systems_of(person)
+    context: dict[str, Any] = {
+        "queue": rows[: queue.MOST],
+        "more": len(rows) > queue.MOST,
+        "first": next((row for row in rows if not row.may_wait), None),
+        "my_agents": agents[: _OWN + 1],
+        "my_systems": systems[: _OWN + 1],
+        "most": _OWN,
     }
-    rows_by_kind = {name: list(rows[: _MOST + 1]) for name, rows in lists.items()}
-    context: dict[str, Any] = {**rows_by_kind, "most": _MOST}
     if MATRIX["campaign-evidence", "GET"].roles & caller.roles:
-        context |= {"needs": overview.needs(), "numbers": overview.numbers(), "campaigns": overview.campaigns()}
+        context |= {"numbers": overview.numbers(), "campaigns": overview.campaigns()}
         context["may_run"] = bool(MATRIX["campaign-pause", "POST"].roles & caller.roles)
-    context["calm"] = not (any(_urgent(rows_by_kind)) or context.get("needs"))
+    else:
+        counted = (agents.count(), systems.count(), waiting.ending_of(person).count())
+        context["own"] = dict(zip(("agents", "systems", "ending"), counted, strict=True))
+    if not caller.roles:
+        context["administrators"] = Person.objects.holding(Role.ADMIN).order_by("name")[: doors.MOST_NAMED]
     return render(request, "console/home_page/home.html", context)
-
-
-def _urgent(rows_by_kind: Mapping[str, Sequence[object]]) -> list[bool]:
-    kinds = (
-        *(
-            "requests",
-            "reviews",
-            "questions",
-            "checks",
-            "disagreements",
-            "emergencies",
-            "proposals",
-            "credentials",
-            "unneeded",
-            "by_rule",
-            "tools",
-            "orphans",
-            "ending",
-        ),
-        *("stopped_agents", "stopped_systems"),
-    )
-    return [bool(rows_by_kind[kind]) for kind in kinds]
 
 
 @require_POST

@@ -35,4 +35,4 @@ def key(event: Event, kind: str) -> str:
 
 def review_begins(name: str) -> str:
     """Return the sentence that tells a reviewer that a review waits for them."""
-    return _("A review waits for you: %(name)s.") % {"name": name}
+    return _("Access review for you: %(name)s.") % {"name": name}

@@ -47,7 +47,7 @@ def _not_proven(event: Event) -> Iterator[Message]:
         Kind.REVIEW_WAITING,
         [item.campaign.owner, *Person.objects.holding(Role.SECURITY)],
         _about(item.campaign),
-        _("A removal could not be verified, so the access may still work: %(name)s.") % {"name": item.name},
+        _("The remediation of %(name)s failed its verification. The access may still work.") % {"name": item.name},
         f"/reviews/{item.campaign.slug}/items/{item.pk}/",
         urgent=True,
         dedupe=f"decision {key(event, 'decision')} not proven",
@@ -58,7 +58,7 @@ def reviewer_missing(event: Event) -> Iterator[Message]:
     """Tell the owner of a review, once a day, that a reviewer left and no other was found."""
     if event.detail.get("to") is not None or (campaign := _campaign(event)) is None:
         return
-    sentence = _("Some items of %(review)s have no reviewer. Name one.") % {"review": campaign.name}
+    sentence = _("%(review)s has unassigned items. Assign a reviewer.") % {"review": campaign.name}
     dedupe = f"campaign {campaign.slug} left to nobody {event.at:%Y-%m-%d}"
     yield Message(Kind.REVIEW_WAITING, [campaign.owner], _about(campaign), sentence, _page(campaign), dedupe=dedupe)
 
@@ -76,7 +76,7 @@ def _spot_checks(event: Event) -> Iterator[Message]:
     if (campaign := _campaign(event)) is None:
         return
     checkers = Person.objects.filter(spot_checks__plan=campaign.pk, spot_checks__answered_at=None).distinct()
-    text = _("You are asked to check some answers of a review, without seeing them: %(review)s.")
+    text = _("Spot checks of %(review)s are assigned to you.")
     yield Message(Kind.REVIEW_WAITING, checkers, _about(campaign), text % {"review": campaign.name}, "/spot-checks/")
 
 
@@ -87,12 +87,14 @@ def _spot_check_passed_on(event: Event) -> Iterator[Message]:
     to, day = event.detail.get("to"), f"{event.at:%Y-%m-%d}"
     if to is not None:
         checkers = Person.objects.filter(login=to)
-        text = _("You are asked to check some answers of a review, without seeing them: %(review)s.")
+        text = _("Spot checks of %(review)s are assigned to you.")
         dedupe = f"spot checks of {campaign.slug} passed on {day}"
         sentence = text % {"review": campaign.name}
         yield Message(Kind.REVIEW_WAITING, checkers, _about(campaign), sentence, "/spot-checks/", dedupe=dedupe)
         return
-    text = _("Some spot checks of %(review)s have no checker: the checker left or is no longer independent.")
+    text = _(
+        "Some spot checks of %(review)s are unassigned, because their reviewer left or has a conflict of interest now."
+    )
     dedupe = f"spot checks of {campaign.slug} left to nobody {day}"
     sentence = text % {"review": campaign.name}
     page = f"{_page(campaign)}#spot-checks"
@@ -104,7 +106,9 @@ def _spot_checked(event: Event) -> Iterator[Message]:
     campaign = _campaign(event)
     if campaign is None or not SpotCheck.to_follow_up().filter(plan=campaign.pk).exists():
         return
-    text = _("A spot check would take more away than was answered in %(review)s: see whether to ask again.")
+    text = _(
+        "A spot check of %(review)s disagrees with a decision. Start an event-triggered review, or leave the decision."
+    )
     dedupe = f"spot checks of {campaign.slug} disagree"
     sentence = text % {"review": campaign.name}
     yield Message(Kind.REVIEW_WAITING, [campaign.owner], _about(campaign), sentence, _page(campaign), dedupe=dedupe)

@@ -23,10 +23,15 @@ from .audience import Message, Notifier, key, review_begins
 
 
 def _review(event: Event) -> Iterator[Message]:
-    """Tell the reviewers of a campaign, each once per campaign, and at most once a day when they are reminded."""
+    """Tell the reviewers of a campaign, each once per campaign, and at most once a day when they are reminded.
+
+    A reminder of one reviewer names the login in its detail.
+    """
     slug, again = key(event, "campaign"), event.action == Action.CAMPAIGN_REMINDED
     waiting = Assignment.objects.filter(item__campaign__slug=slug, state=Assignment.State.ASSIGNED)
     waiting = waiting.filter(item__state=ReviewItem.State.IN_REVIEW) if again else waiting
+    if one := event.detail.get("reviewer"):
+        waiting = waiting.filter(reviewer__login=one)
     yield from _reviewers_wait(waiting, f"reminded {event.at:%Y-%m-%d}" if again else "")
 
 
@@ -47,7 +52,7 @@ def _reviewers_wait(waiting: QuerySet[Assignment], reminded: str = "") -> Iterat
         Kind.REVIEW_WAITING,
         delegations.with_delegates(Person.objects.filter(pk__in=waiting.values("reviewer"))),
         f"campaign:{campaign.slug}",
-        _("You are reminded of a review: %(name)s.") % {"name": campaign.name}
+        _("Reminder: decide your items of %(name)s.") % {"name": campaign.name}
         if reminded
         else review_begins(campaign.name),
         f"/event-triggered-reviews/{campaign.slug}/" if is_micro else f"/reviews/{campaign.slug}/work/",

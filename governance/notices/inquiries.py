@@ -27,11 +27,11 @@ def _asked_about(event: Event) -> Iterator[Message]:
         return
     item, about = question.item, f"question:{question.pk}"
     if event.action == Action.REVIEW_QUESTION_ASKED:
-        sentence = _("%(who)s asks you about %(what)s before answering a review.")
+        sentence = _("%(who)s has a question for you about %(what)s, for an access review.")
         names = {"who": question.asked_by.name, "what": item.name}
         url = f"/review-questions/{question.pk}/"
         yield Message(Kind.REVIEW_WAITING, [question.asked_of], about, sentence % names, url)
-        sentence = _("%(who)s asks %(of)s, in whose place you answer, about %(what)s.")
+        sentence = _("%(who)s has a question for %(of)s, whose out-of-office delegate you are, about %(what)s.")
         others = delegations.with_delegates(Person.objects.filter(pk=question.asked_of_id)).exclude(
             pk__in=[question.asked_of_id, *(account.pk for account in independence.accounts_of(question.asked_by))]
         )
@@ -50,7 +50,10 @@ def _audited(event: Event) -> Iterator[Message]:
         return
     about, url = f"campaign:{campaign.slug}", f"/reviews/{campaign.slug}/audit/"
     sentence, login = {
-        Action.AUDIT_QUESTION_ASKED: (_("An auditor asks about %(review)s; answer within a working day."), None),
+        Action.AUDIT_QUESTION_ASKED: (
+            _("An auditor has a question about %(review)s. Answer within a working day."),
+            None,
+        ),
         Action.AUDIT_QUESTION_ANSWERED: (
             _("Your question about %(review)s was answered."),
             event.detail.get("asked_by"),

@@ -22,6 +22,17 @@ _FIELDS: Final = {
     "bad_hours": "quiet_from",
     "cannot_be_switched_off": "not_mailed",
 }
+_LABELS: Final = {
+    Kind.REQUEST_DECIDED: gettext_lazy("A request of mine was decided or narrowed"),
+    Kind.GRANT_REVOKED: gettext_lazy("Access was revoked"),
+    Kind.AGENT_STOPPED: gettext_lazy("An agent of mine was suspended"),
+    Kind.TOOL_QUARANTINED: gettext_lazy("A tool changed and was quarantined"),
+    Kind.OFFICE_PROPOSED: gettext_lazy("Ownership of an agent is proposed to me"),
+    Kind.DELEGATED: gettext_lazy("Out-of-office delegates"),
+    Kind.EMERGENCY: gettext_lazy("Break-glass access was given"),
+    Kind.REVIEW_WAITING: gettext_lazy("An access review waits for me"),
+}
+"""The words of the console for kinds whose stored label is older than the vocabulary."""
 _HOURS: Final = [(hour, f"{hour:02}:00") for hour in range(24)]
 
 
@@ -50,11 +61,11 @@ class SettingsForm(forms.Form):
         required=False,
     )
     not_mailed = forms.MultipleChoiceField(
-        label=gettext_lazy("Do not mail me that"),
-        choices=[(kind.value, kind.label) for kind in Kind if kind not in preferences.SAFETY],
+        label=gettext_lazy("Do not mail me these notices"),
+        choices=[(kind.value, _LABELS.get(kind, kind.label)) for kind in Kind if kind not in preferences.SAFETY],
         widget=forms.CheckboxSelectMultiple,
         required=False,
-        help_text=gettext_lazy("All of it is in your inbox in any case. What is about safety is always mailed."),
+        help_text=gettext_lazy("All notices are in your inbox. Safety notices are always mailed."),
     )
 
 
@@ -93,7 +104,7 @@ def settings(request: HttpRequest) -> HttpResponse:
             request, form, lambda values: preferences.change(person, **values, by=person.principal), _FIELDS
         )
         if changed is not None:
-            messages.success(request, _("Kept."))
+            messages.success(request, _("Saved."))
             return redirect("/settings/notices/")
     context = {
         "person": person,

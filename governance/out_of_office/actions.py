@@ -51,12 +51,14 @@ MAKE = Action(
     _make,
     input=OutOfOfficeDelegateInputSerializer,
     by=person,
-    done=lambda performed: _("%(name)s answers in your place then.") % {"name": performed.result.delegate.name},
+    done=lambda performed: (
+        _("%(name)s is your out-of-office delegate for that time.") % {"name": performed.result.delegate.name}
+    ),
 )
 END = Action(
     "delegation-end",
     DELEGATION,
     delegations.end,
     input=EndInputSerializer,
-    done=_("It is over. Answers that were given stay."),
+    done=_("Ended. Decisions that were made stay."),
 )

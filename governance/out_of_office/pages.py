@@ -23,7 +23,7 @@ class DelegationForm(forms.Form):
     """Who, from when, until when, why. Times are in UTC."""
 
     delegate = forms.CharField(
-        label=gettext_lazy("Who answers in your place?"),
+        label=gettext_lazy("Delegate"),
         help_text=gettext_lazy("The login of a colleague."),
         max_length=64,
         widget=forms.TextInput(attrs={"list": form_fields.PEOPLE, "autocapitalize": "none", "spellcheck": "false"}),
@@ -37,7 +37,7 @@ class DelegationForm(forms.Form):
         help_text=gettext_lazy("At most 90 days later."),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
-    reason = forms.CharField(label=gettext_lazy("Why?"), max_length=500)
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=500)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

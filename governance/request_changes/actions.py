@@ -10,7 +10,7 @@ from governance.request_changes import appeal, edit, renewal
 from governance.requests.actions import REQUEST, in_session, may_request
 
 EDIT = Action(
-    "request", REQUEST, edit.edit, input=None, method="PATCH", done=_("Changed. All approvers must answer again.")
+    "request", REQUEST, edit.edit, input=None, method="PATCH", done=_("Changed. All approvers must decide again.")
 )
 APPEAL = Action(
     "request-appeal",
@@ -18,7 +18,7 @@ APPEAL = Action(
     in_session(appeal.appeal),
     input=None,
     by=may_request,
-    done=_("Appealed. Others look at it now, security among them."),
+    done=_("Appealed. Other approvers decide now, security among them."),
 )
 GIVE_BACK = Action(
     "request-give-back", REQUEST, appeal.give_back, input=None, done=_("Given back. The access has ended.")
@@ -29,7 +29,7 @@ RENEW = Action(
     in_session(renewal.renew),
     input=None,
     by=may_request,
-    done=_("Asked. The access goes on without a gap once all approvers have agreed."),
+    done=_("Requested. The access continues without a gap once all approvers have approved."),
 )
 ASK_AGAIN = Action(
     "request-again",
@@ -37,5 +37,5 @@ ASK_AGAIN = Action(
     in_session(renewal.ask_again),
     input=None,
     by=may_request,
-    done=_("Asked again, as it was asked then. You see here whom it waits for."),
+    done=_("Requested again with the same terms. This page shows who must approve."),
 )

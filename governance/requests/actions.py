@@ -63,7 +63,7 @@ SUBMIT = Action(
     in_session(requests.submit),
     input=None,
     by=may_request,
-    done=_("Asked. You see here whom it waits for."),
+    done=_("Requested. This page shows who must approve."),
 )
 NARROW = Action("request-narrow", REQUEST, requests.narrow, input=None)
 CANCEL = Action("request-cancel", REQUEST, requests.cancel, input=None, done=_("Withdrawn."))

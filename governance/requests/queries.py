@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
@@ -17,6 +18,9 @@ from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, Tool
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
+from entitlements.words import Risk
+from governance.approval_policies.rules import highest
+from governance.approvals.models import Approval
 from governance.conflicts_of_interest.routing import GROUP
 from governance.conflicts_of_interest.rules import Reason
 from governance.console import limit_fields
@@ -30,41 +34,36 @@ LENGTHS: Final = tuple(
 MOST_TO_CHOOSE: Final = 200
 """How many agents a list to choose from holds."""
 WHY: Final = {
-    Reason.INACTIVE.value: _("has left"),
-    Reason.REQUESTED_IT.value: _("asked for it"),
-    Reason.BENEFITS.value: _("would be acted for"),
-    Reason.OWNS_THE_AGENT.value: _("is the technical owner of the agent"),
-    Reason.CAME_LATER.value: _("came to the office after it was asked"),
-    Reason.ANSWERED_APPEALED.value: _("answered what is appealed"),
-    Reason.ANSWERED_ALREADY.value: _("answered another part"),
-    Reason.NEEDED_ELSEWHERE.value: _("is needed for another part"),
+    Reason.INACTIVE.value: _("%(who)s cannot approve it: the person has left"),
+    Reason.REQUESTED_IT.value: _("%(who)s cannot approve it: the person made the request (self-approval)"),
+    Reason.BENEFITS.value: _("%(who)s cannot approve it: the agent would act for the person"),
+    Reason.OWNS_THE_AGENT.value: _("%(who)s cannot approve it: the person is the technical owner of the agent"),
+    Reason.CAME_LATER.value: _("%(who)s cannot approve it: the person became responsible after the request was made"),
+    Reason.ANSWERED_APPEALED.value: _("%(who)s cannot approve it: the person decided the request that is appealed"),
+    Reason.ANSWERED_ALREADY.value: _("%(who)s cannot approve it: the person decided another stage"),
+    Reason.NEEDED_ELSEWHERE.value: _("%(who)s does not approve this stage: the person is needed for another"),
+}
+_YOURS: Final = {
+    Reason.REQUESTED_IT.value: _("You cannot approve this request because you made it."),
+    Reason.BENEFITS.value: _("You cannot approve this request because the agent would act for you."),
+    Reason.OWNS_THE_AGENT.value: _("You cannot approve this request because you are the technical owner of the agent."),
+    Reason.CAME_LATER.value: _("You cannot approve this request because you became responsible after it was made."),
+    Reason.ANSWERED_APPEALED.value: _("You cannot approve this appeal because you decided the request before."),
+    Reason.ANSWERED_ALREADY.value: _("You cannot approve this stage because you decided another."),
 }
 STAGES: Final = {
-    "sponsor": _("The sponsor: is it still needed?"),
-    "manager": _("The manager: is it still needed?"),
-    "system_owner": _("The system's owner: is it safe?"),
-    "security": _("Security: is the risk bearable?"),
-    "rule": _("A rule that two people made: it approved"),
+    "sponsor": _("Sponsor: is it needed?"),
+    "manager": _("Manager: is it needed?"),
+    "system_owner": _("System owner: is it safe?"),
+    "security": _("Security: is the risk acceptable?"),
+    "rule": _("Auto-approval rule"),
 }
 
 
-def listed(person: Person, wanted: Mapping[str, str]) -> QuerySet[AccessRequest]:
-    """Return the requests that the filters leave, of those the person may see."""
-    rows = (
-        requests.visible_to(person)
-        .select_related("agent", "entitlement__system", "requested_by")
-        .prefetch_related("approvals__waiting_for")
-    )
-    if wanted.get("asked") == "me":
-        rows = rows.filter(requested_by=person)
-    if wanted.get("waiting") == "me":
-        rows = rows.filter(pk__in=requests.stages_for(person).values("request"))
-    for name, column in {
-        "state": "state", "agent": "agent__slug", "system": "entitlement__system__slug", "risk": "risk",
-    }.items():  # fmt: skip
-        if value := wanted.get(name):
-            rows = rows.filter(**{column: value})
-    return rows
+def listed(person: Person) -> QuerySet[AccessRequest]:
+    """Return the requests that the person may see, with what a list shows."""
+    rows = requests.visible_to(person).select_related("agent", "entitlement__system", "requested_by")
+    return rows.prefetch_related("approvals__waiting_for")
 
 
 def visible(person: Person) -> QuerySet[AccessRequest]:
@@ -151,6 +150,8 @@ def stages(request: AccessRequest) -> list[dict[str, Any]]:
     A stage that needs several answers says which of how many each is.
     """
     rows = sorted(request.approvals.all(), key=lambda stage: stage.position)
+    skips = [skip for stage in rows for skip in stage.resolution.get("skipped", [])]
+    named = dict(Person.objects.filter(login__in={skip["who"] for skip in skips}).values_list("login", "name"))
     alike = {name: [row.position for row in rows if row.stage == name] for name in {row.stage for row in rows}}
     return [
         {
@@ -159,7 +160,7 @@ def stages(request: AccessRequest) -> list[dict[str, Any]]:
             "place": alike[stage.stage].index(stage.position) + 1,
             "places": len(alike[stage.stage]),
             "skipped": [
-                {"who": skip["who"], "why": WHY.get(skip["why"], skip["why"])}
+                {"sentence": str(WHY.get(skip["why"], "%(who)s")) % {"who": named.get(skip["who"], skip["who"])}}
                 for skip in stage.resolution.get("skipped", [])
             ],
         }
@@ -167,10 +168,32 @@ def stages(request: AccessRequest) -> list[dict[str, Any]]:
     ]
 
 
+def conflict(request: AccessRequest, person: Person) -> str:
+    """Say which conflict of interest keeps a person from approving; empty without one."""
+    skips = (skip for stage in request.approvals.all() for skip in stage.resolution.get("skipped", []))
+    why = next((skip["why"] for skip in skips if skip["who"] == person.login), "")
+    if requests.is_requester(request, person):
+        why = Reason.REQUESTED_IT.value
+    return str(_YOURS.get(why, "")) if request.state == AccessRequest.State.IN_APPROVAL else ""
+
+
+def after_approval(request: AccessRequest, kept: Sequence[str], person: Person) -> tuple[Risk, list[Any]]:
+    """Return the risk level of these tools, and the stages that must still approve them after this person has."""
+    level = highest(Risk(line.tool.risk) for line in request.lines.all() if line.tool.name in kept)
+    rows = sorted(request.approvals.all(), key=lambda stage: stage.position)
+    waiting = [stage for stage in rows if stage.answer == Approval.Answer.WAITING]
+    mine = requests.stages_for(person).filter(request=request).order_by("position").first()
+    narrowed = copy(request)
+    narrowed.risk = level
+    needed = set(requests.stages_needed(narrowed))
+    further = [stage for stage in waiting if (mine is None or stage.pk != mine.pk) and stage.stage in needed]
+    return level, [question(stage.stage) for stage in further]
+
+
 def question(stage: str) -> Any:  # noqa: ANN401 - a lazy translation
     """Return what a stage is asked; a named group by its name."""
     if stage.startswith(GROUP):
-        return gettext("The group %(group)s: does it agree?") % {"group": stage.removeprefix(GROUP)}
+        return gettext("Group %(group)s: do you agree?") % {"group": stage.removeprefix(GROUP)}
     return STAGES.get(stage, stage)
 
 

@@ -23,6 +23,7 @@ from entitlements.token_families import person_sign_ins
 from entitlements.tokens.models import IssuedToken
 from entitlements.unmanaged_agents.models import PathTerms
 from governance.charts import plots
+from governance.charts.plot import Plot
 from governance.coverage_map import coverage_map
 from governance.reviews.suggestions import suggestions
 
@@ -79,7 +80,7 @@ class Finding:
 KINDS: Final = ("old_secret", "life_unknown", "outlives_a_stop", "unused")
 
 
-def lifetimes(caller: Caller) -> plots.Plot | None:
+def lifetimes(caller: Caller) -> Plot | None:
     """Draw how long the tokens of the last week were to live, in whole seconds, by kind; nothing without any."""
     since = clock.now() - ISSUED_WITHIN
     rows = visibility.tokens(caller).select_related(None).filter(issued_at__gte=since)
@@ -93,7 +94,7 @@ def lifetimes(caller: Caller) -> plots.Plot | None:
     return _drawn(series, _LIVES, LONGEST, _("Lives at most"))
 
 
-def ages(caller: Caller) -> plots.Plot | None:
+def ages(caller: Caller) -> Plot | None:
     """Draw how old the credentials in force are, by kind; nothing without any.
 
     Personal tokens are those of all people for callers who see everything, else one's own.
@@ -113,7 +114,7 @@ def ages(caller: Caller) -> plots.Plot | None:
     return _drawn(series, _AGES, suggestions.OLD_SECRET, _("Not older than"))
 
 
-def sign_ins(caller: Caller) -> plots.Plot | None:
+def sign_ins(caller: Caller) -> Plot | None:
     """Draw how long ago the people signed in for whom agents act at this moment; nothing where there are none."""
     now = clock.now()
     steps = [now - step for step, _word in _SIGN_INS]
@@ -140,7 +141,7 @@ def _counted(rows: QuerySet[Any], bins: Case, many: int) -> list[int]:
 
 def _drawn(
     series: Sequence[tuple[str, list[int]]], steps: Sequence[tuple[timedelta, str]], limit: timedelta | None, head: str
-) -> plots.Plot | None:
+) -> Plot | None:
     if not any(sum(values) for _word, values in series):
         return None
     after = next((number for number, (step, _word) in enumerate(steps, start=1) if step == limit), None)

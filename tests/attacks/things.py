@@ -77,6 +77,7 @@ def real(world: addresses.World) -> dict[str, object]:
         "systems/key": company.system.slug,
         "tools/system": company.system.slug,
         "tools/name": "now",
+        "saved-views/key": samples["views/pk"],
         "webhooks/key": samples["settings/webhook"],
         "webhook-messages/key": WebhookMessage.objects.latest("made_at").pk,
         **_more(world),

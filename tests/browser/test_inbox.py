@@ -50,7 +50,7 @@ def test_notices_are_read_and_marked_by_keyboard_and_quiet_hours_kept(visitor: V
     expect(visitor.page.locator("main .wrong")).to_contain_text("bad_hours")
     visitor.page.select_option("select[name=quiet_until]", "6")
     visitor.page.get_by_role("button", name="Save").click()
-    expect(visitor.page.locator("main")).to_contain_text("Kept.")
+    expect(visitor.page.locator("main")).to_contain_text("Saved.")
     assert [each for each in visitor.wrong if "status of 422" not in each] + visitor.violations() == []
 
 

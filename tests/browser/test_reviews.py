@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, expect
 from pytest_django.fixtures import Settings
 
 from tests.browser.conftest import PASSWORD, Visitor, complaints
@@ -54,11 +54,6 @@ def _look(visitor: Visitor, name: str, ways: Sequence[Way] = _WAYS) -> list[str]
     return found
 
 
-def _asks_words(page: Page) -> bool:
-    """Whether the item that is being answered asks for a reason in words."""
-    return bool(page.evaluate("'words' in document.activeElement.closest('tr[data-item]').dataset"))
-
-
 def _answer_sixty(visitor: Visitor) -> None:
     """Remove every tenth item and keep the others, by keys, from the one that has the focus."""
     keys, page = visitor.page.keyboard, visitor.page
@@ -71,35 +66,26 @@ def _answer_sixty(visitor: Visitor) -> None:
             page.locator("tr[data-item]:focus:not([data-unseen])").wait_for()
         keys.press("r" if number % 10 == 0 else "a")
         if page.evaluate("document.activeElement.tagName") == "SELECT":
-            keys.type("It is not used" if number % 10 == 0 else "The business")
-            if number % 10 and _asks_words(page):
-                keys.press("Escape")
-                keys.press("a")  # what is critical is kept in writing: the comment has the focus
-                keys.type("It closes the books.")
+            keys.press("1")
+            if page.evaluate("document.activeElement.name || ''").startswith("comment:"):
+                keys.type("It closes the books.")  # what is critical is kept in writing
                 keys.press("Enter")
-            else:
-                keys.press("Escape")
-            if number < 59:
-                keys.press("j")
 
 
 def _first_by_keys(visitor: Visitor) -> list[str]:
     """Look at the first item before it may be kept, remove it and undo that; returns what is wrong on the way."""
     keys = visitor.page.keyboard
-    keys.press("j")  # before an item has the focus no key does anything
-    assert visitor.page.evaluate("document.activeElement === document.body")
-    visitor.tab_to("tr[data-item]")
+    visitor.page.get_by_role("button", name="Skip the practice").click()
+    expect(visitor.page.locator("tr[data-item]").first).to_be_focused()
     keys.press("a")  # what is of high risk is looked at first
-    visitor.page.get_by_text("What a cut would have done").wait_for()
+    visitor.page.get_by_text("Usage replay").wait_for()
     assert visitor.page.locator("tr[data-verb]").count() == 0
     wrong = _look(visitor, "work-beside", _WAYS[:1])
     first = visitor.page.locator("tr[data-item]").first
     first.focus()
     keys.press("r")
     if visitor.page.evaluate("document.activeElement.tagName") == "SELECT":
-        keys.type("It is not used")
-        keys.press("Escape")
-        keys.press("j")
+        keys.press("1")
     keys.press("z")
     assert first.get_attribute("data-verb") is None
     first.focus()
@@ -127,10 +113,10 @@ def test_sixty_items_are_decided_by_keys_alone_and_submitted(
     keys.press("Control+Enter")
     visitor.page.wait_for_url("**/submit/")
     wrong += _look(visitor, "submit", _WAYS[:1])
-    visitor.page.get_by_role("button", name="Keep 54, remove 6").focus()
+    visitor.page.get_by_role("button", name="Keep 54, revoke 6").focus()
     keys.press("Enter")
     visitor.page.wait_for_url("**/reviews/q4/")
-    assert visitor.page.get_by_text("6 of 6 removals are proven").is_visible()
+    assert visitor.page.get_by_text("6 of 6 remediations are verified").is_visible()
     said = ReviewDecision.objects.filter(verb="certify", item__risk__in=["high", "critical"])
     assert set(said.values_list("evidence_opened", flat=True)) == {True}
     assert (ReviewDecision.objects.count(), said.filter(dwell_ms__lt=1000).exists()) == (60, False)
@@ -139,13 +125,52 @@ def test_sixty_items_are_decided_by_keys_alone_and_submitted(
     assert wrong == []
 
 
-def test_an_analyst_sees_progress_and_names_a_reviewer(visitor: Visitor, small_review: None) -> None:  # noqa: ARG001
+def test_an_analyst_sees_what_waits_and_names_a_reviewer(visitor: Visitor, small_review: None) -> None:  # noqa: ARG001
     visitor.sign_in("ana")
     visitor.go("/reviews/q4/")
-    visitor.page.get_by_label("Person (login)").first.fill("mona")
-    visitor.page.get_by_label("Reason").first.fill("She knows the agent.")
-    visitor.page.get_by_role("button", name="Assign").click()
-    assert visitor.page.get_by_text("answers it now").is_visible()
+    visitor.page.get_by_role("link", name="1 item is unassigned. Choose a reviewer.").click()
+    unassigned = visitor.page.locator("#unassigned")
+    unassigned.locator("summary", has_text="Assign").click()
+    unassigned.get_by_label("Reviewer").fill("Mona")
+    unassigned.get_by_label("Reason").fill("She knows the agent.")
+    unassigned.get_by_role("button", name="Assign").click()
+    assert visitor.page.get_by_text("reviews it now").is_visible()
+    assert visitor.wrong == []
+
+
+def test_a_review_of_unused_access_is_begun_and_three_items_go_to_another_by_keyboard(
+    visitor: Visitor,
+    small_review: None,  # noqa: ARG001
+) -> None:
+    from governance.reviews.reviewers.models import Assignment  # noqa: PLC0415
+
+    visitor.sign_in("ana")
+    page, keys = visitor.page, visitor.page.keyboard
+    visitor.go("/reviews/new/")
+    visitor.tab_to(".needs a[href*='unused=yes']")
+    keys.press("Enter")
+    page.get_by_role("button", name="Continue").focus()
+    assert page.get_by_text("All access in force, not called in 90 days.").is_visible()
+    keys.press("Enter")
+    page.get_by_role("button", name="Create draft").focus()
+    keys.press("Enter")
+    page.locator("details.act > summary", has_text="Launch").focus()
+    keys.press("Enter")
+    page.locator("details.act[open]").get_by_role("button", name="Launch").focus()
+    keys.press("Enter")
+    page.get_by_role("link", name="Items", exact=False).first.click()
+    boxes = page.locator("input[name=key]")
+    for place in range(3):
+        boxes.nth(place).focus()
+        keys.press("Space")
+    page.get_by_role("button", name="Reassign").focus()
+    keys.press("Enter")
+    page.get_by_label("New reviewer").fill("Mona")
+    page.get_by_label("Reason").fill("Sofia is away.")
+    keys.press("Enter")
+    assert page.get_by_text("Mona reviews 3 items now.").is_visible()
+    held = Assignment.objects.filter(reviewer__login="mona", state="assigned").exclude(item__campaign__slug="q4")
+    assert held.count() == 3
     assert visitor.wrong == []
 
 
@@ -162,9 +187,9 @@ def test_sixty_items_by_touch_on_a_phone(browser: Browser, live_server, review: 
     page.get_by_role("button", name="Sign in").tap()
     page.wait_for_url(f"**{WORK}")
     first = page.locator("tr[data-item]").first
-    first.get_by_role("link", name="Look at the details").tap()
+    first.get_by_role("link", name="Open the details").tap()
     page.locator("[data-opened]").wait_for(state="attached")  # its evidence was on the screen for a second
-    page.get_by_role("link", name="Back to your answers").tap()
+    page.get_by_role("link", name="Back to the workbench").tap()
     page.wait_for_url(f"**{WORK}*")
     boxes = page.eval_on_selector_all(
         ".work .choice span, .work select, .work summary, .work .pick input, .work [data-open]",
@@ -174,18 +199,18 @@ def test_sixty_items_by_touch_on_a_phone(browser: Browser, live_server, review: 
     for number in range(60):
         card = page.locator("tr[data-item]").nth(number)
         keeps = card.get_attribute("data-unseen") is None
-        card.get_by_role("radio", name="Keep" if keeps else "Remove", exact=True).tap()
+        card.get_by_role("radio", name="Keep" if keeps else "Revoke", exact=True).tap()
         if not keeps or card.get_attribute("data-weighty") is not None:
             card.locator("select").select_option("business_need" if keeps else "unused")
         if keeps and card.get_attribute("data-words") is not None:
-            card.get_by_text("say why in your own words").wait_for()
+            card.get_by_text("write why in your own words").wait_for()
             card.get_by_label("Comment on").fill("It closes the books.")
-            assert not card.get_by_text("say why in your own words").is_visible()
+            assert not card.get_by_text("write why in your own words").is_visible()
     page.locator("form[data-drafted='60']").wait_for()
     page.get_by_role("button", name="Submit").tap()
     page.wait_for_url("**/submit/**")
-    page.get_by_role("button", name="Keep 49, remove 11").tap()
-    page.get_by_text("60 answers count now.").wait_for()
+    page.get_by_role("button", name="Keep 49, revoke 11").tap()
+    page.get_by_text("60 decisions are submitted.").wait_for()
     assert ReviewDecision.objects.count() == 60
     phone.close()
 
@@ -193,8 +218,8 @@ def test_sixty_items_by_touch_on_a_phone(browser: Browser, live_server, review: 
 def test_the_single_keys_can_be_switched_off_and_stay_off(visitor: Visitor, small_review: None) -> None:  # noqa: ARG001
     visitor.sign_in("sofia")
     visitor.go(WORK)
-    visitor.page.get_by_text("Keys", exact=True).click()
-    visitor.page.get_by_label("Use these keys").uncheck()
+    visitor.page.get_by_role("button", name="Keys").click()
+    visitor.page.get_by_label("Use single keys").uncheck()
     visitor.go(WORK)
     row = visitor.page.locator("tr[data-item]").first
     row.focus()
@@ -218,6 +243,6 @@ def test_what_was_answered_without_a_connection_is_kept_and_sent_later(visitor: 
     visitor.page.locator("[data-banner]").wait_for()
     assert not Draft.objects.exists()
     visitor.page.context.set_offline(False)
-    visitor.page.get_by_text("Everything is kept.").wait_for()
+    visitor.page.get_by_text("All drafts are saved.").wait_for()
     visitor.page.locator("form[data-drafted='1']").wait_for()
     assert Draft.objects.get().verb == "certify"

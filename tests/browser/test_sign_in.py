@@ -72,7 +72,7 @@ def test_an_answer_to_another_question_or_about_nobody_we_know_opens_nothing(
 ) -> None:
     provider.lie = lie  # with sofia's own address in the mail claim, each time
     _at_the_company(visitor)
-    expect(visitor.page.get_by_role("heading", name="We do not know you yet")).to_be_visible()
+    expect(visitor.page.get_by_role("heading", name="Unknown identity")).to_be_visible()
     visitor.go("/settings/")
     visitor.page.wait_for_url("**/login/**")
 
@@ -97,7 +97,7 @@ def test_whoever_is_disabled_here_does_not_come_in_from_there(visitor: Visitor) 
 
     people.disable(Person.objects.get(login="sofia"), by=make.analyst().principal, reason="Left.")
     _at_the_company(visitor)
-    expect(visitor.page.get_by_role("heading", name="We do not know you yet")).to_be_visible()
+    expect(visitor.page.get_by_role("heading", name="Unknown identity")).to_be_visible()
 
 
 def _make_token(visitor: Visitor, label: str) -> None:
@@ -119,7 +119,7 @@ def test_what_weighs_much_goes_back_to_the_company_and_then_on_with_what_was_fil
     visitor.page.get_by_label("Who?").fill("00u-sofia")
     provider.lie = {"auth_time": int(time.time()) - 3600}
     visitor.page.get_by_role("button", name="Go").click()
-    expect(visitor.page.get_by_role("heading", name="We do not know you yet")).to_be_visible()
+    expect(visitor.page.get_by_role("heading", name="Unknown identity")).to_be_visible()
     assert not ApiToken.objects.exists()
 
     provider.lie = {}

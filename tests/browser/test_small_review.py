@@ -27,15 +27,15 @@ def _way(answer: str, page: Visitor) -> list[Callable[[], Locator]]:
             return [lambda: ticked, lambda: find.get_by_role("button", name="Keep some", exact=False)]
         case "Keep":  # it is suggested to keep less, so it asks why
             return [lambda: find.get_by_role("radio"), lambda: find.get_by_role("button", name="Keep", exact=True)]
-        case "I can't judge":
+        case "Don't know":
             return [
-                lambda: find.get_by_text("I can't judge"),
+                lambda: find.get_by_text("Don't know"),
                 lambda: find.locator("button[value='abstain:dont_understand']"),
             ]
     return [lambda: find.get_by_role("button", name=answer, exact=True)]
 
 
-@pytest.mark.parametrize("answer", ["Keep", "Keep some", "Remove", "I can't judge"])
+@pytest.mark.parametrize("answer", ["Keep", "Keep some", "Revoke", "Don't know"])
 def test_from_the_home_page_each_answer_takes_three_clicks_at_most(
     transactional_db: None,  # noqa: ARG001 - the server reads what is committed
     visitor: Visitor,
@@ -50,7 +50,7 @@ def test_from_the_home_page_each_answer_takes_three_clicks_at_most(
     small.fill(PASSWORD)
     visitor.sign_in("sofia")
     visitor.go("/")
-    asked = "A tool it uses changed: Letter writer"
+    asked = "A tool changed: Letter writer"
     clicks = [lambda: visitor.page.get_by_role("link", name=asked), *_way(answer, visitor)]
     for number, click in enumerate(clicks):
         click().first.click()
@@ -61,8 +61,8 @@ def test_from_the_home_page_each_answer_takes_three_clicks_at_most(
             _shoot(visitor, "small")
     visitor.page.wait_for_load_state()
     assert len(clicks) <= MOST
-    verbs = {"Keep": "certify", "Keep some": "reduce", "Remove": "revoke", "I can't judge": "abstain"}
-    visitor.page.get_by_text("answer counts now").first.wait_for()
+    verbs = {"Keep": "certify", "Keep some": "reduce", "Revoke": "revoke", "Don't know": "abstain"}
+    visitor.page.get_by_text("decision is submitted").first.wait_for()
     said = ReviewDecision.objects.get()
     assert (said.verb, said.evidence_opened, bool(said.dwell_ms)) == (verbs[answer], True, True)
     assert not visitor.wrong + visitor.violations()

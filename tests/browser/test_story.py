@@ -53,7 +53,7 @@ def _jump(hands: Mouse, text: str, name: str, *, scripted: bool) -> None:
     else:
         page.locator("main input[name=q]").fill(text)
         page.keyboard.press("Enter")
-        page.locator("main").get_by_role("link", name=name).click()
+        page.locator("main").get_by_role("link", name=name).first.click()
         return
     if isinstance(hands, Keys):
         page.keyboard.press("Enter")
@@ -65,8 +65,8 @@ def _section(hands: Mouse, name: str) -> None:
     """Go to one of the sections; on a phone the menu opens first."""
     hands.page.wait_for_load_state()  # only then has the script folded the menu
     menu = hands.page.locator("details.menu")
-    if menu.locator("summary").is_visible() and menu.get_attribute("open") is None:
-        hands.press(menu.locator("summary"))
+    if menu.locator("> summary").is_visible() and menu.get_attribute("open") is None:
+        hands.press(menu.locator("> summary"))
     hands.press(menu.get_by_role("link", name=re.compile(f"^{name}")))
 
 
@@ -74,17 +74,17 @@ def _ask(hands: Mouse) -> None:
     page = hands.page
     hands.press(page.get_by_role("link", name="Request access").first)
     hands.pick(page.locator("main").get_by_label("Agent", exact=True), "Payment reminders (shared)")
-    hands.pick(page.locator("main").get_by_label("What for", exact=True), "Knowledge base: Search what we know")
+    hands.pick(page.locator("main").get_by_label("Entitlement", exact=True), "Knowledge base: Search what we know")
     hands.press(page.get_by_role("button", name="Continue"))
-    hands.write(page.locator("main").get_by_label("For whom"), "alice")
-    hands.write(page.locator("main").get_by_label("What is it needed for?"), WHY)
-    hands.press(page.get_by_role("button", name="Ask for"))
-    expect(page.get_by_text("Asked. You see here whom it waits for.")).to_be_visible()
+    hands.write(page.locator("main").get_by_label("Acts for"), "alice")
+    hands.write(page.locator("main").get_by_label("Business justification"), WHY)
+    hands.press(page.get_by_role("button", name=re.compile("^Request [0-9]|^Request access$")))
+    expect(page.get_by_text("Requested. This page shows who must approve.")).to_be_visible()
 
 
 def _narrow_and_approve(hands: Mouse) -> Grant:
     page = hands.page
-    hands.press(page.get_by_role("link", name="Payment reminders asks for “Search what we know”"))
+    hands.press(page.get_by_role("link", name="Payment reminders requests “Search what we know”"))
     hands.tick(page.locator("input[value=convert_time]"))
     hands.pick(page.locator("main").get_by_label("For how long", exact=True), "1 hour")
     hands.press(page.locator("button[value=approve]"))
@@ -101,22 +101,22 @@ def _stop_and_prove(hands: Mouse, *, scripted: bool) -> None:
     hands.press(page.locator("main").get_by_role("link", name="Search what we know").first)
     hands.press(page.get_by_role("link", name="Revoke"))
     hands.write(page.locator("main").get_by_label("Reason", exact=True), "Alice has her answer.")
-    hands.press(page.get_by_role("button", name="Stop this access"))
+    hands.press(page.get_by_role("button", name="Revoke this access"))
     page.wait_for_url(re.compile("/stop/receipts/"))
-    hands.press(page.get_by_role("link", name="Prove it"))
-    expect(page.get_by_role("heading", name="It holds: every call is refused")).to_be_visible()
+    hands.press(page.get_by_role("link", name="Verify now"))
+    expect(page.get_by_role("heading", name="Verified: every call is refused")).to_be_visible()
     assert page.locator("#proof tbody tr").count() == 2
     hands.press(page.get_by_role("link", name="Timeline"))
     expect(page.locator(".timeline")).to_contain_text("Alice has her answer.")
-    hands.write(page.locator("main").get_by_label("Identifier, or kind and name", exact=True), "agent:dunning")
+    hands.write(page.locator("main").get_by_label("About", exact=True), "agent:dunning")
     hands.press(page.get_by_role("button", name="Show"))
-    for told in ("request submitted", "grant issued", "grant revoked"):
+    for told in ("requested access", "granted access", "revoked access"):
         expect(page.locator(".timeline")).to_contain_text(told)
 
 
 def _begin_a_review(hands: Mouse) -> None:
     page = hands.page
-    _section(hands, "Reviews")
+    _section(hands, "Access reviews")
     hands.press(page.get_by_role("link", name="New review"))
     hands.write(page.locator("main").get_by_label("Name", exact=True), "What we know")
     hands.tick(page.locator("main").get_by_label("Knowledge base", exact=True))
@@ -127,15 +127,15 @@ def _begin_a_review(hands: Mouse) -> None:
 
 def _review(hands: Mouse, *, scripted: bool) -> None:
     page = hands.page
-    _section(hands, "Reviews")
+    _section(hands, "Access reviews")
     hands.press(page.get_by_role("link", name="Answer 2 items"))
     for number in range(2):
         hands.keep(page.locator("tr[data-item]").nth(number))
     if scripted:
         page.locator("form[data-drafted='2']").wait_for()
     hands.press(page.get_by_role("button", name="Submit…"))
-    hands.press(page.get_by_role("button", name="Keep 2 accesses"))
-    expect(page.get_by_text("2 answers count now.")).to_be_visible()
+    hands.press(page.get_by_role("button", name="Keep 2 items"))
+    expect(page.get_by_text("2 decisions are submitted.")).to_be_visible()
 
 
 WAYS: dict[str, tuple[type[Mouse], dict[str, Any]]] = {
@@ -237,6 +237,6 @@ def test_weighty_approvals_ask_who_you_are_and_then_go_on(visitor: Visitor, sett
     _type(visitor, PASSWORD)
     _press(visitor, "Enter")
 
-    expect(visitor.page.get_by_text("Others must still answer")).to_be_visible()
+    expect(visitor.page.get_by_text("Other approvers must decide")).to_be_visible()
     kept = AccessRequest.objects.get(pk=asked.pk).lines.filter(kept=True)
     assert "delete_invoice" not in {line.tool.name for line in kept}

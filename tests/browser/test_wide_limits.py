@@ -91,7 +91,7 @@ def test_a_wide_limit_is_lowered_on_its_page_by_keys_alone(visitor: Visitor, rev
     wrong = _wrong(visitor, "wide-limits")
     visitor.tab_to("button[value=tighten]")
     page.keyboard.press("Enter")
-    page.get_by_text("Nothing it did in ninety days went beyond.").wait_for()
+    page.get_by_text("No call of the last 90 days exceeded it.").wait_for()
     lowered = [line.limits for line in GrantLine.objects.filter(limits__amount__max=1_000)]
     assert lowered == [{"amount": {"max": 1_000}, LONG: {"max": 1_000}}]
     assert (wrong, visitor.wrong) == ([], [])
@@ -103,7 +103,7 @@ def test_beside_an_item_a_limit_is_lowered_by_keys_alone(visitor: Visitor, revie
     page, keys = visitor.page, visitor.page.keyboard
     visitor.sign_in("sofia")
     visitor.go("/reviews/q4/work/?view=agent")
-    visitor.tab_to("tr[data-item]")
+    keys.press("j")
     name = page.evaluate("document.activeElement.id")
     keys.press("o")
     page.locator("aside").get_by_text("Lower the limit of").first.wait_for()
@@ -123,7 +123,7 @@ def test_beside_an_item_a_limit_is_lowered_by_keys_alone(visitor: Visitor, revie
     assert limits == {"amount": {"max": 1_000}, LONG: {"max": 2_500_000}}
     page.locator(f"#{name}").focus()
     keys.press("o")
-    page.locator("aside").get_by_text("As you drafted it: 0 of 61 calls would have been denied.").wait_for()
+    page.locator("aside").get_by_text("Your draft: 0 of 61 calls would have been denied.").wait_for()
     expect(page.locator("aside input[name$=':amount']")).to_have_count(0)
     assert (wrong, visitor.wrong) == ([], [])
     keys.press("Escape")

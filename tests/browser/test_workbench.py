@@ -37,13 +37,19 @@ def _complaints(visitor: Visitor) -> list[str]:
     return found + visitor.violations()
 
 
-def test_several_are_selected_and_removed_together_by_keys_alone(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+def _first(visitor: Visitor) -> None:
+    """Come to the first item by `j`, which works from anywhere on the page."""
+    visitor.page.keyboard.press("j")
+    expect(visitor.page.locator("tr[data-item]:focus")).to_have_count(1)
+
+
+def test_several_are_selected_and_revoked_together_by_keys_alone(visitor: Visitor, review: None) -> None:  # noqa: ARG001
     from governance.reviews.decisions.models import Draft  # noqa: PLC0415
 
     page, keys = visitor.page, visitor.page.keyboard
     visitor.sign_in("sofia")
     visitor.go(WORK)
-    visitor.tab_to("tr[data-item]")
+    _first(visitor)
     keys.press("x")
     keys.press("Shift+J")
     keys.press("]")
@@ -52,7 +58,7 @@ def test_several_are_selected_and_removed_together_by_keys_alone(visitor: Visito
     keys.press("r")
     page.wait_for_url("**/bulk/")
     wrong = _complaints(visitor)
-    page.get_by_label("Why").focus()
+    page.get_by_label("Reason").focus()
     keys.type("The project")
     keys.press("Tab")
     keys.press("Enter")
@@ -61,7 +67,7 @@ def test_several_are_selected_and_removed_together_by_keys_alone(visitor: Visito
     page.get_by_label("Type 3 to confirm").focus()
     keys.type("3")
     keys.press("Enter")
-    page.get_by_text("3 answers are drafted.").wait_for()
+    page.get_by_text("3 decisions are drafted.").wait_for()
     assert {each.bulk_op for each in Draft.objects.filter(verb="revoke")} == set(
         Draft.objects.values_list("bulk_op", flat=True)
     )
@@ -81,7 +87,7 @@ def test_an_item_that_changed_in_another_window_keeps_both_until_one_is_confirme
     mine, theirs = (page.locator("tr[data-item]").nth(3) for page in (visitor.page, other))
     theirs.focus()
     other.keyboard.press("r")
-    theirs.locator("select").select_option("duplicate")
+    theirs.locator("select").select_option("project_ended")
     other.locator("form[data-drafted='1']").wait_for()
     mine.focus()
     visitor.page.keyboard.press("u")
@@ -93,7 +99,7 @@ def test_an_item_that_changed_in_another_window_keeps_both_until_one_is_confirme
     assert _complaints(visitor) == []
     mine.get_by_role("button", name="Keep mine").click()
     mine.locator("[data-conflict]").wait_for(state="hidden")
-    mine.get_by_text("Kept as a draft").wait_for()
+    mine.get_by_text("Draft saved").wait_for()
     kept = Draft.objects.get()
     assert (kept.verb, kept.reason_code, kept.rev) == ("abstain", "need_info", said.rev + 1)
 
@@ -121,7 +127,7 @@ def test_the_details_follow_the_focus_and_escape_leads_back(visitor: Visitor, re
     page, keys = visitor.page, visitor.page.keyboard
     visitor.sign_in("sofia")
     visitor.go(WORK)
-    visitor.tab_to("tr[data-item]")
+    _first(visitor)
     keys.press("o")
     first = page.locator("aside h2").inner_text()
     keys.press("j")
@@ -148,28 +154,29 @@ def test_the_details_follow_the_focus_and_escape_leads_back(visitor: Visitor, re
     assert visitor.wrong == []
 
 
-def test_the_keys_are_shown_beside_the_list_and_what_is_unticked_is_replayed_at_once(
+def test_the_keys_are_shown_and_what_is_unticked_is_replayed_at_once(
     visitor: Visitor,
     review: None,  # noqa: ARG001
 ) -> None:
     page, keys = visitor.page, visitor.page.keyboard
     visitor.sign_in("sofia")
     visitor.go(WORK)
-    visitor.tab_to("tr[data-item]")
-    row, help_ = page.locator("tr[data-item]:focus"), page.locator(".keys .sheet")
+    _first(visitor)
+    row, help_ = page.locator("tr[data-item]:focus"), page.locator("dialog#keys")
     keys.press("?")
     expect(help_).to_be_in_viewport()
-    expect(row).to_be_in_viewport()  # it is not pushed off the screen, wherever in the list it stands
     keys.press("Escape")
     expect(help_).not_to_be_visible()
+    expect(row).to_be_focused()
     keys.press("o")
     beside = page.locator("aside [data-narrow] input[name=keep]")
     expect(beside.first).to_be_checked()
     keys.press("e")
-    here = page.locator("input[name^='keep:']:focus")
-    was = here.is_checked()
+    here = page.locator("tr[data-item]:has(details[open]) input[name^='keep:'], aside input:focus")
+    was = beside.first.is_checked()
     keys.press("Space")
     expect(beside.first).to_be_checked(checked=not was)
+    expect(here).to_have_count(1)  # it is ticked once: beside the list while the details are open
     expect(page.locator("aside [data-would]")).to_contain_text("would have been denied")
     assert (visitor.wrong, visitor.violations()) == ([], [])
 
@@ -180,7 +187,7 @@ def test_a_comment_is_made_by_keys_alone_and_leads_back_to_its_item(visitor: Vis
     page, keys = visitor.page, visitor.page.keyboard
     visitor.sign_in("sofia")
     visitor.go(WORK)
-    visitor.tab_to("tr[data-item]")
+    _first(visitor)
     keys.press("j")
     name = page.evaluate("document.activeElement.id")
     keys.press("c")
@@ -213,7 +220,7 @@ def test_what_changes_while_the_last_change_is_being_kept_is_kept_after_it(visit
     with page.expect_response("**/draft/") as second:
         row.locator("select").select_option("dont_understand")
     assert second.value.status == 200
-    row.get_by_text("Kept as a draft").wait_for()
+    row.get_by_text("Draft saved").wait_for()
     assert (Draft.objects.get().rev, Draft.objects.get().reason_code) == (2, "dont_understand")
     assert visitor.wrong == []
 
@@ -299,7 +306,7 @@ def test_what_was_not_sent_takes_the_place_of_nothing_that_was_said_elsewhere_si
     theirs = other.locator("tr[data-item]").nth(2)
     theirs.focus()
     other.keyboard.press("r")
-    theirs.locator("select").select_option("duplicate")
+    theirs.locator("select").select_option("project_ended")
     other.locator("form[data-drafted='1']").wait_for()
     page.on("dialog", lambda dialog: dialog.accept())
     page.unroute("**/draft/")
@@ -310,7 +317,7 @@ def test_what_was_not_sent_takes_the_place_of_nothing_that_was_said_elsewhere_si
     page.wait_for_timeout(600)
     assert Draft.objects.get().verb == "revoke"
     mine.get_by_role("button", name="Keep mine").click()
-    mine.get_by_text("Kept as a draft").wait_for()
+    mine.get_by_text("Draft saved").wait_for()
     assert Draft.objects.get().verb == "abstain"
 
 

@@ -244,7 +244,7 @@ def test_changing_person_keeps_the_page_and_the_strip_is_one_line(guest: Visitor
     expect(visit.strip(guest).get_by_role("button", name="Reset story")).to_be_hidden()
     assert (guest.wrong, guest.violations()) == ([], [])
     guest.go("/agents/nobody/")
-    expect(guest.page.get_by_role("heading", name="Not here")).to_be_visible()
+    expect(guest.page.get_by_role("heading", name="Page not found")).to_be_visible()
     expect(visit.current(guest)).to_have_text("Mallory")
 
 

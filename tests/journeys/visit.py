@@ -105,11 +105,11 @@ def stop_and_read_the_receipt(guest: Visitor) -> None:
 
 def answer_the_review(guest: Visitor) -> None:
     press_next(guest, "The review, as Sofia")
-    for agent, verb, why in (("Build watcher", "Keep", "business_need"), ("Research desk", "Remove", "unused")):
+    for agent, verb, why in (("Build watcher", "Keep", "business_need"), ("Research desk", "Revoke", "unused")):
         row = guest.page.locator(f"tr[data-item][data-name='{agent}']")
         row.get_by_role("radio", name=verb, exact=True).check()
         row.locator("select").select_option(why)
     guest.page.locator("form[data-drafted='2']").wait_for()
     guest.page.get_by_role("button", name="Submit").click()
-    guest.page.get_by_role("button", name="Keep 1, remove 1").click()
+    guest.page.get_by_role("button", name="Keep 1, revoke 1").click()
     expect(ticked(guest)).to_have_count(5)

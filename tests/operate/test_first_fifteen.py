@@ -318,7 +318,7 @@ def first_access(olga: Visitor, bea: Visitor) -> None:
     olga.send()
     olga.page.wait_for_url(re.compile("/requests/[0-9a-f-]{36}/"))
     bea.go("/")
-    bea.press("Answer next")
+    bea.press("Decide next")
     bea.page.locator('button[value="approve"]').click()
     expect(bea.page.get_by_text("The access is in force until it ends.")).to_be_visible()
 

@@ -157,7 +157,7 @@ def trouble(operation: Operation, before: Any, after: Any, app: str) -> str:  # 
         if (app, operation.model_name.lower()) in new_models():
             return ""
         field: models.Field[Any, Any] = operation.field
-        fits = field.null or field.many_to_many or field.has_db_default()
+        fits = field.null or field.many_to_many or field.has_db_default() or field.generated  # the database writes it
         return "" if fits else f"adds {operation.name}, which the release before does not write: null or db_default"
     if isinstance(operation, migrations.AlterField):
         return what_altering_breaks(operation, before, after, app)

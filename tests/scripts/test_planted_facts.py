@@ -66,7 +66,7 @@ def _words(page: str) -> str:
 def _row(page: str, agent: str, system: str = "") -> str:
     """Return what a workbench says of one agent, up to the next one's choice."""
     begins = page.index(f"{agent} at {system}")
-    return page[begins : page.index("I can't judge", begins)]
+    return page[begins : page.index("Don't know", begins)]
 
 
 def _beside(see: See, login: str, agent: str, system: str) -> str:
@@ -113,7 +113,7 @@ def test_what_somebody_who_checked_would_have_kept_less_of_waits_for_whoever_run
     assert (found.agreement.n, found.agreement.same) == (7, 6)
     assert "1 of 10 checks would keep less" in see("ana", "/")
     page = see("ana", f"/reviews/{company.FIRST_CAMPAIGN}/")
-    assert "Tara Quist: Remove" in page
+    assert "Tara Quist: Revoke" in page
     assert "It reads what its task does not need." in page
     assert "6 of 7" in page
 
@@ -125,8 +125,8 @@ def test_an_orphan_whose_owner_left_is_on_home_and_on_its_own_page(see: See) -> 
 
 def test_an_orphan_whose_sponsor_left_is_suggested_for_removal_and_an_heir_is_asked(see: See) -> None:
     assert "Filing helper Piet Hol, its sponsor, has left." in see("ana", "/")
-    assert re.search("calls go past our gateway.* Suggested Remove", _row(see("sam", WORK), "Filing helper"))
-    assert "The agent's sponsor has left." in _beside(see, "sam", "filing-bot", "suite")
+    assert re.search("bypasses gateway.* Suggested: Revoke", _row(see("sam", WORK), "Filing helper"))
+    assert "The sponsor of the agent left." in _beside(see, "sam", "filing-bot", "suite")
     assert "Tara Quist was asked to be its sponsor" in see("ana", "/agents/filing-bot/")
 
 
@@ -135,11 +135,11 @@ def test_an_agent_that_nobody_uses_is_asked_about_and_suggested_for_removal(see:
     for agent in ("Last year's pilot", "Chat pilot"):
         assert f"{agent} Nobody has used it for a long time." not in home, "a small review asks about it"
         said = "Your answer also says whether the agent is still needed"
-        assert re.search(rf"Nobody uses it: {agent} \d items? waits? for your answer {said}", home)
+        assert re.search(rf"Dormant agent: {agent} \d items? waits? for your answer {said}", home)
     assert "Leo's assistant Nobody has used it" not in home
     assert "Still needed?" in see("sofia", "/agents/stale-bot/")
-    assert "Unused Low risk Suggested Remove" in _row(see("sofia", WORK), "Chat pilot")
-    assert "Nothing of it was called in 90 days." in _beside(see, "sofia", "pilot-bot", "desk")
+    assert "Unused Low risk Suggested: Revoke" in _row(see("sofia", WORK), "Chat pilot")
+    assert "None of its tools was used in 90 days." in _beside(see, "sofia", "pilot-bot", "desk")
 
 
 def test_a_limit_far_above_what_is_used_is_proposed_to_be_lowered(see: See) -> None:
@@ -151,8 +151,8 @@ def test_a_trifecta_stands_on_the_agents_page_and_beside_its_items(see: See) -> 
     assert "Reads private data, takes in untrusted text and can send data out" in page
     assert "desk/answer_ticket" in page
     for system, name in (("crm", "Customer records"), ("desk", "Help desk")):
-        assert "Suggested Look closer" in _row(see("sofia", WORK), "Support triage", name)
-        assert "what a rule forbids together: lethal-trifecta" in _beside(see, "sofia", "support-bot", system)
+        assert "Suggested: Look closer" in _row(see("sofia", WORK), "Support triage", name)
+        assert "SoD violation: lethal-trifecta" in _beside(see, "sofia", "support-bot", system)
 
 
 def test_a_conflict_of_duties_stands_on_the_agents_page_and_beside_its_item(see: See) -> None:
@@ -160,7 +160,7 @@ def test_a_conflict_of_duties_stands_on_the_agents_page_and_beside_its_item(see:
     assert "Creates vendors and pays them." in page
     assert "erp/create_vendor" in page
     assert "No agent may hold these together" in page
-    assert "what a rule forbids together: vendor-and-payment" in _beside(see, "ines", "buyer-bot", "erp")
+    assert "SoD violation: vendor-and-payment" in _beside(see, "ines", "buyer-bot", "erp")
     excepted = see("ana", "/agents/release-bot/")
     assert "Writes code and puts it into operation." in excepted
     assert "An exception covers this until" in excepted
@@ -196,8 +196,8 @@ def test_a_reviewer_who_left_has_a_successor_within_five_minutes_with_the_trace(
         assert (new.assigned_at - old.reviewer.disabled_at).total_seconds() <= 300
     assert "Dunning letters at Mailbox" in see("sam", WORK)
     shown = _beside(see, "ana", "dunning-bot", "mail")
-    assert "waits for Sam Okafor" in shown
-    assert "passed over: nora" in shown
+    assert "Reviewer: Sam Okafor" in shown
+    assert "Not eligible: Nora Feld" in shown
     assert "The reviewer has left." in see("ana", f"/audit/?about=item:{_item('dunning-bot', 'mail').pk}")
 
 
@@ -236,7 +236,7 @@ def test_an_item_that_nobody_may_answer_waits_for_a_name_with_who_was_passed_ove
     page = see("ana", f"/reviews/{company.CAMPAIGN}/")
     assert "1 item has no reviewer" in page
     assert f"1 item has no reviewer {company.CAMPAIGN_NAME}" in see("ana", "/")
-    assert "Sam's inbox at Mailbox Medium risk Passed over: sam (the agent acts for them)" in page
+    assert "Sam's inbox at Mailbox Medium risk Passed over: sam (self-certification: the agent acts for them)" in page
 
 
 def test_what_is_new_since_the_last_review_is_told_and_so_is_what_was_kept_then(see: See) -> None:
@@ -259,12 +259,12 @@ def test_what_was_left_out_says_why_in_the_evidence(see: See) -> None:
 def test_what_happened_to_an_agent_is_asked_about_on_a_page_of_its_own(see: See) -> None:
     home = see("sofia", "/")
     for said in (
-        "A tool it uses changed: Support triage",
-        "Holds what nobody may hold together: Support triage",
-        "Nobody uses it: Chat pilot",
+        "A tool changed: Support triage",
+        "SoD violation: Support triage",
+        "Dormant agent: Chat pilot",
     ):
         assert said in home
-    assert "Approved by a rule a week ago: Stock list" in see("ana", "/")
+    assert "Auto-approved a week ago: Stock list" in see("ana", "/")
     begun = ReviewTrigger.objects.exclude(campaign=None).values_list("kind", "agent__slug")
     left = {agent for kind, agent in begun if kind == "leaver"}
     assert left == {"filing-bot", "budget-bot", "audit-bot", "dunning-bot"}

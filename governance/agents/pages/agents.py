@@ -146,7 +146,7 @@ def needed(request: HttpRequest, slug: str) -> HttpResponse:
     """Keep an unused agent, or end it for good; both with a reason."""
     agent = doors.find_subject(request, actions.AGENT, slug)
     doors.perform(request, actions.RETIRE if "retire" in request.POST else ownership_actions.KEEP, agent)
-    return redirect(_address(agent))
+    return redirect(doors.back(request, _address(agent)))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

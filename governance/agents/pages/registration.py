@@ -195,7 +195,7 @@ def answer(request: HttpRequest, pk: UUID) -> HttpResponse:
     proposal = doors.find_subject(request, ownership_actions.PROPOSAL, pk)
     if request.method == "POST" and "accept" in request.POST:
         doors.perform(request, ownership_actions.ACCEPT, proposal)
-        return redirect("agent-page", proposal.agent.slug)
+        return redirect(doors.back(request, reverse("agent-page", args=[proposal.agent.slug])))
     if request.method == "POST":
         doors.perform(request, ownership_actions.DECLINE, proposal)
         return redirect("home")

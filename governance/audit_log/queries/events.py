@@ -1,63 +1,39 @@
-"""The audit log as pages show it: a timeline with lanes, each event in words, sealed or not yet."""
+"""The audit log as pages show it: a timeline with lanes, each event in a sentence with names, sealed or not yet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import quote
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest
-from django.utils.translation import gettext_lazy as _
+from django.urls import NoReverseMatch, reverse
 
-from audit.actions import Action
 from audit.export import timeline
 from audit.models import Event, Leaf
 from entitlements.access import visibility
+from entitlements.access.caller import Caller
 from entitlements.api import paging
 from governance.console import doors
 
-SIZE: Final = 50
+from . import explorer, filters, names, sentences
+from .filters import LANES, lane_of
+
 _PLACE: Final = 3
 _UUID: Final = 36
-
-LANES: Final = {
-    "sign-in": _("Sign-in"),
-    "request": _("Request"),
-    "approval": _("Approval"),
-    "token": _("Token"),
-    "policy": _("Policy"),
-    "call": _("Tool call"),
-    "review": _("Review"),
-    "admin": _("Admin"),
-}
-_LANE: Final = {
-    "session": "sign-in",
-    "authentication": "sign-in",
-    "request": "request",
-    "approval": "approval",
-    "token": "token",
-    "api_token": "token",
-    "key": "token",
-    "evaluation": "policy",
-    "attempt": "policy",
-    "grant": "policy",
-    "revocation": "policy",
-    "everything": "policy",
-    "call": "call",
-    "campaign": "review",
-    "review": "review",
-    "spot_check": "review",
-}
 _PAGES: Final = {
-    "agent": "/agents/{}/",
-    "system": "/systems/{}/",
-    "grant": "/grants/{}/",
-    "request": "/requests/{}/",
-    "revocation": "/stop/receipts/{}/",
-    "campaign": "/reviews/{}/",
+    "agent": "agent-page",
+    "system": "system-page",
+    "grant": "grant-page",
+    "request": "request-page",
+    "revocation": "receipt",
+    "campaign": "review-page",
+    "emergency": "emergency-page",
+    "proposal": "proposal-page",
 }
 
 
@@ -72,12 +48,14 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One event in words. `index` is its place in the sealed log, None until it is sealed."""
+    """One event in a sentence. `index` is its place in the sealed log, None until it is sealed."""
 
     event: Event
     lane: str
     lane_name: Any
-    verb: str
+    actor: Link
+    behalf: Link | None
+    verb: Any
     index: int | None
     links: list[Link]
     detail: list[tuple[str, Any]]
@@ -94,37 +72,27 @@ class TimelinePage:
     subject_url: str
     """The address of what the page is about, which its events need not name again."""
     lanes: dict[str, Any] = field(default_factory=lambda: LANES)
+    cut: bool = False
+    """Whether the search ended at its window, so that older events may match as well."""
 
 
 def about(link: str, request: HttpRequest) -> TimelinePage:
     """Return a page of everything about one thing, narrowed by what the address says."""
-    return page(timeline.about(link), request, subject_url=link_to(link).address)
+    asked = replace(filters.read(request), about=link)
+    events = visibility.events(doors.caller(request), timeline.about(link))
+    return page(explorer.find(asked, events, after(request)), asked, request)
 
 
-def page(events: QuerySet[Event] | None, request: HttpRequest, *, subject_url: str = "") -> TimelinePage:
-    """Return a page of events (None: of all), in the order and the lanes that the address asks for, or newest first."""
-    wanted = request.GET
-    actions = _actions(wanted.getlist("lane"), wanted.get("action"))
-    newest_first, after = wanted.get("order") != "oldest", _after(request)
-    if events is None and actions is not None:
-        rows = timeline.page_of_actions(actions, after=after, limit=SIZE + 1, newest_first=newest_first)
-    else:
-        events = Event.objects.all() if events is None else visibility.events(doors.caller(request), events)
-        events = events if actions is None else events.filter(action__in=actions)
-        rows = timeline.page(events, after=after, limit=SIZE + 1, newest_first=newest_first)
-    following = paging.seal(request.path, timeline.place(rows[SIZE - 1])) if rows[SIZE:] else None
-    return TimelinePage(collapsed(entries(rows[:SIZE])), following, newest_first, subject_url)
+def page(found: explorer.Found, asked: filters.Filters, request: HttpRequest) -> TimelinePage:
+    """Lay out a page of events that were found."""
+    following = paging.seal(request.path, found.next) if found.next else None
+    subject = link_to(asked.about).address if asked.about else ""
+    rows = collapsed(entries(found.events, doors.caller(request)))
+    return TimelinePage(rows, following, asked.newest_first, subject, cut=found.cut)
 
 
-def _actions(wanted: Iterable[str], named: str | None) -> list[str] | None:
-    """Return the actions in these lanes, or the one of them that is named; None where nothing is left out."""
-    lanes = LANES.keys() & set(wanted)
-    if not lanes:
-        return [named] if named else None
-    return [action.value for action in Action if lane_of(action) in lanes and named in (None, "", action.value)]
-
-
-def _after(request: HttpRequest) -> timeline.EventPlace | None:
+def after(request: HttpRequest) -> timeline.EventPlace | None:
+    """Return where the page begins that an address asks for. Raises BadCursor."""
     cursor = request.GET.get(paging.CURSOR)
     if cursor is None:
         return None
@@ -134,17 +102,21 @@ def _after(request: HttpRequest) -> timeline.EventPlace | None:
     return timeline.EventPlace(datetime.fromisoformat(place[0]), UUID(place[1]), int(place[2]))
 
 
-def entries(events: Sequence[Event]) -> list[TimelineEntry]:
-    """Return events in words, with their places in the log, read in one query."""
+def entries(events: Sequence[Event], caller: Caller) -> list[TimelineEntry]:
+    """Return events in sentences, with their places in the log, read in one query, and the names of their things."""
     places = _places(events)
+    mentioned = {link for event in events for link in (*event.about, event.actor, event.on_behalf_of) if link}
+    known = names.of(mentioned, caller)
     return [
         TimelineEntry(
             event,
             lane := lane_of(event.action),
             LANES[lane],
-            event.action.replace(".", " ").replace("_", " "),
+            link_to(event.actor, known),
+            link_to(event.on_behalf_of, known) if event.on_behalf_of else None,
+            sentences.sentence_of(event.action),
             places.get((event.producer, event.sequence)),
-            [link_to(link) for link in _further_links(event)],
+            [link_to(link, known) for link in _further_links(event)],
             list(event.detail.items()),  # a template would read the name `items` of a detail as this method
         )
         for event in events
@@ -168,19 +140,19 @@ def _places(events: Sequence[Event]) -> dict[tuple[UUID, int], int]:
     return {(leaf.producer, leaf.sequence): leaf.index for leaf in Leaf.objects.filter(sealed)}
 
 
-def lane_of(action: str) -> str:
-    """Return the lane of an event."""
-    return "sign-in" if action == "person.signed_in" else _LANE.get(action.partition(".")[0], "admin")
-
-
-def link_to(link: str) -> Link:
-    """Return the page of a link "kind:id"."""
+def link_to(link: str, known: Mapping[str, str] | None = None) -> Link:
+    """Return the page of a link "kind:id", by the name that is known of it."""
     kind, _colon, name = link.partition(":")
     short, whole = (f"{kind}:{name[:8]}…", link) if len(name) == _UUID else (link, "")
+    text = (known or {}).get(link)
     if kind == "tool" and "/" in name:
         system, tool = name.split("/", 1)
-        return Link(link, f"/systems/{system}/tools/{tool}/")
-    return Link(short, _PAGES[kind].format(name) if kind in _PAGES else f"/audit/?about={link}", whole)
+        return Link(tool, reverse("tool-page", args=[system, tool]), link)
+    try:
+        address = reverse(_PAGES[kind], args=[name]) if kind in _PAGES else ""
+    except NoReverseMatch:  # an id of an old or foreign form
+        address = ""
+    return Link(text or short, address or f"{reverse('audit')}?about={quote(link)}", link if text else whole)
 
 
 def collapsed(rows: Sequence[TimelineEntry]) -> list[TimelineEntry]:
@@ -202,4 +174,4 @@ def _same_run(first: TimelineEntry, second: TimelineEntry) -> bool:
 
 
 def _without_tools(entry: TimelineEntry) -> list[Link]:
-    return [link for link in entry.links if not link.text.startswith("tool:")]
+    return [link for link in entry.links if not link.whole.startswith("tool:")]

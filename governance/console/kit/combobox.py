@@ -22,7 +22,7 @@ from entitlements.access.caller import Caller
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import System
 from entitlements.people.models import Group, Person
-from governance.audit_log.queries import search
+from governance.search.queries import search
 
 MOST: Final = 8
 """Options that are offered at once."""

@@ -1,4 +1,4 @@
-"""The analyst's home: what needs attention now, as sentences; numbers for auditors; each campaign."""
+"""What an analyst finds at home: what waits in the reviews, the company in figures, each campaign."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any, Final
 
-from django.db.models import Count, F
+from django.db.models import Count, F, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -28,31 +28,27 @@ from governance.reviews.reports.queries import plots as plots_queries
 from governance.reviews.usage import coverage
 from governance.sod.models import SodException
 
+from .queue_row import QueueRow, page
+
 _SOON: Final = timedelta(days=14)
 _DEADLINE: Final = timedelta(hours=72)
 _FEW: Final = 5000
 """Up to how many open items the effect of a deadline is counted with every look."""
 _CAMPAIGNS: Final = 8
 _MOST_PASSED_ON, _SOME = 30, 3
-"""The percentage of "can't judge" answers above which a campaign is listed, and their least count."""
+"""The percentage of "don't know" decisions above which a campaign is listed, and their least count."""
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
-    """One sentence that leads to where something can be done about it."""
-
-    sentence: str
-    href: str
-    when: datetime | None = None
-    detail: str = ""
-
-
-def needs() -> list[Need]:
-    """Return what needs an analyst, the most urgent first."""
+def needs() -> list[QueueRow]:
+    """Return what waits for an analyst in the access reviews and the register of exceptions."""
     return [*_deadlines(), *_overdue(), *_failed(), *_unresolved(), *_passed_on(), *_sponsors(), *_exceptions()]
 
 
-def _deadlines() -> Iterator[Need]:
+def _campaign_row(campaign: Campaign, title: str, due: datetime | None, detail: str) -> QueueRow:
+    return QueueRow(_("Campaign"), title, page("review-page", campaign.slug), _("Open the review"), due, detail)
+
+
+def _deadlines() -> Iterator[QueueRow]:
     """Yield the campaigns whose deadline suspends access within three days."""
     now = clock.now()
     rows = Campaign.objects.filter(state=Campaign.State.ACTIVE, due_at__lte=now + _DEADLINE).select_related("owner")
@@ -62,113 +58,117 @@ def _deadlines() -> Iterator[Need]:
         if not open_items or at > now + _DEADLINE:
             continue
         if campaign.deadline_held and not campaign.deadline_released_at:
-            yield Need(*_held(campaign))
+            yield _held(campaign)
             continue
         if campaign.is_rehearsal:
-            detail = _("a rehearsal: nothing stops")
-        elif open_items > _FEW:  # counting what stops takes longer than this page may
-            detail = _("%(n)s items are open, and unanswered ones stop by their risk level") % {"n": f"{open_items:,}"}
+            detail = _("A rehearsal: nothing is suspended")
+        elif open_items > _FEW:  # counting what is suspended takes longer than this page may
+            words = _("%(n)s items are open; without a decision their access is suspended by risk level")
+            detail = words % {"n": f"{open_items:,}"}
         else:
-            stops = effects.effect(campaign).grants
+            grants = effects.effect(campaign).grants
             detail = ngettext(
-                "%(n)d access stops unless it is answered", "%(n)d accesses stop unless they are answered", stops
+                "%(n)d access is suspended without a decision",
+                "%(n)d accesses are suspended without a decision",
+                grants,
             )
-            detail %= {"n": stops}
-        yield Need(_("The deadline of %(name)s") % {"name": campaign.name}, f"/reviews/{campaign.slug}/", at, detail)
+            detail %= {"n": grants}
+        yield _campaign_row(campaign, _("The deadline of %(name)s") % {"name": campaign.name}, at, detail)
 
 
-def _held(campaign: Campaign) -> tuple[str, str, None, str]:
-    """Return that a campaign's deadline waits until its owner has confirmed how much access it suspends."""
-    stops = (campaign.deadline_held or {}).get("grants", 0)
+def _held(campaign: Campaign) -> QueueRow:
+    """Return that a deadline waits until the campaign's owner has confirmed how much access it suspends."""
+    grants = (campaign.deadline_held or {}).get("grants", 0)
     detail = ngettext(
-        "%(n)d access would stop; nothing does until then", "%(n)d accesses would stop; nothing does until then", stops
+        "%(n)d access would be suspended; none is before the confirmation",
+        "%(n)d accesses would be suspended; none is before the confirmation",
+        grants,
     )
-    words = _("The deadline of %(name)s waits for the word of %(owner)s")
-    return (
-        words % {"name": campaign.name, "owner": campaign.owner.name},
-        f"/reviews/{campaign.slug}/",
-        None,
-        detail % {"n": stops},
-    )
+    words = _("The deadline of %(name)s waits for the confirmation of %(owner)s")
+    title = words % {"name": campaign.name, "owner": campaign.owner.name}
+    return _campaign_row(campaign, title, None, detail % {"n": grants})
 
 
-def _overdue() -> Iterator[Need]:
+def _overdue() -> Iterator[QueueRow]:
     rows = Campaign.objects.filter(state=Campaign.State.ACTIVE, due_at__lt=clock.now()).order_by("due_at")
     late = list(rows[:_CAMPAIGNS])
     still_open = tallies.still_open(late)
     for campaign in late:
         left = still_open.get(campaign.pk, 0)
         detail = ngettext("%(n)d item is open", "%(n)d items are open", left) % {"n": left}
-        yield Need(
-            _("%(name)s is overdue") % {"name": campaign.name}, f"/reviews/{campaign.slug}/", campaign.due_at, detail
-        )
+        yield _campaign_row(campaign, _("%(name)s is overdue") % {"name": campaign.name}, campaign.due_at, detail)
 
 
-def _failed() -> Iterator[Need]:
+def _failed() -> Iterator[QueueRow]:
     failed = Remediation.objects.filter(state=Remediation.State.FAILED)
     rows = failed.select_related("decision__item__campaign", "decision__item__agent", "decision__item__system")
     for remediation in rows.order_by("due_at")[:_CAMPAIGNS]:
-        item = remediation.decision.item
-        address = f"/reviews/{item.campaign.slug}/items/{item.pk}/"
-        yield Need(_("A removal could not be proven: %(name)s") % {"name": item.name}, address, remediation.due_at)
+        title = _("The remediation of %(name)s failed its verification") % {"name": remediation.decision.item.name}
+        yield _item_row(_("Remediation"), title, remediation, remediation.due_at)
 
 
-def _unresolved() -> Iterator[Need]:
+def _item_row(kind: str, title: str, remediation: Remediation, due: datetime) -> QueueRow:
+    item = remediation.decision.item
+    address = page("review-item-page", item.campaign.slug, item.pk)
+    return QueueRow(kind, title, address, _("Open the item"), due, item.campaign.name)
+
+
+def _unresolved() -> Iterator[QueueRow]:
     for campaign, count in tallies.unresolved():
-        sentence = ngettext("%(n)d item has no reviewer", "%(n)d items have no reviewer", count) % {"n": count}
-        yield Need(sentence, f"/reviews/{campaign.slug}/#h-unassigned", None, campaign.name)
+        title = ngettext("%(n)d unassigned item", "%(n)d unassigned items", count) % {"n": count}
+        address = page("review-page", campaign.slug, query="#h-unassigned")
+        yield QueueRow(_("Campaign"), title, address, _("Assign reviewers"), campaign.due_at, campaign.name)
 
 
-def _passed_on() -> Iterator[Need]:
-    """Yield the campaigns where more than three of ten answers are "can't judge" (design 5, 3.4)."""
+def _passed_on() -> Iterator[QueueRow]:
+    """Yield the campaigns where more than three of ten decisions are "don't know" (design 5, 3.4)."""
     under_way = ReviewDecision.objects.filter(item__campaign__state=Campaign.State.ACTIVE).order_by()
     passed = under_way.filter(verb=Verb.ABSTAIN).values(slug=F("item__campaign__slug"), name=F("item__campaign__name"))
     for row in passed.annotate(n=Count("pk")).filter(n__gte=_SOME).order_by("-n"):
         percent = 100 * row["n"] // under_way.filter(item__campaign__slug=row["slug"]).count()
         if percent > _MOST_PASSED_ON:
-            sentence = _("%(n)d of 100 answers are “I can't judge”") % {"n": percent}
-            yield Need(sentence, f"/reviews/{row['slug']}/", None, row["name"])
+            title = _("%(n)d of 100 decisions are “Don't know”") % {"n": percent}
+            address = page("review-page", row["slug"])
+            yield QueueRow(_("Campaign"), title, address, _("Open the review"), detail=row["name"])
 
 
-def _sponsors() -> Iterator[Need]:
+def _sponsors() -> Iterator[QueueRow]:
     waiting = OwnershipProposal.objects.filter(office="sponsor", state=OwnershipProposal.State.WAITING)
     rows = waiting.exclude(agent__status=Agent.Status.RETIRED).select_related("agent", "person")
     for proposal in rows.order_by("answer_by")[:_CAMPAIGNS]:
-        sentence = _("%(person)s has not answered yet whether to own %(agent)s")
-        sentence %= {"person": proposal.person.name, "agent": proposal.agent.name}
-        yield Need(sentence, f"/agents/{proposal.agent.slug}/", proposal.answer_by)
+        title = _("%(person)s has not yet accepted ownership of %(agent)s")
+        title %= {"person": proposal.person.name, "agent": proposal.agent.name}
+        address = page("agent-page", proposal.agent.slug)
+        yield QueueRow(_("Ownership"), title, address, _("Open the agent"), proposal.answer_by)
 
 
-def _exceptions() -> Iterator[Need]:
+def _exceptions() -> Iterator[QueueRow]:
     now = clock.now()
     soon = {"ended_at": None, "expires_at__gt": now, "expires_at__lte": now + _SOON}
     cuts = RemediationException.objects.filter(**soon).select_related("remediation__decision__item__campaign")
     for cut in cuts.order_by("expires_at")[:_CAMPAIGNS]:
-        item = cut.remediation.decision.item
-        address = f"/reviews/{item.campaign.slug}/items/{item.pk}/"
-        yield Need(_("An exception from a removal ends: %(name)s") % {"name": item.name}, address, cut.expires_at)
-    for exception in (
-        SodException.objects.filter(**soon).select_related("rule", "agent").order_by("expires_at")[:_CAMPAIGNS]
-    ):
-        sentence = _("An exception from “%(rule)s” ends for %(agent)s") % {
-            "rule": exception.rule.name,
-            "agent": exception.agent.name,
-        }
-        yield Need(sentence, f"/sod-policies/{exception.rule_id}/", exception.expires_at)
+        title = _("A remediation exception ends: %(name)s") % {"name": cut.remediation.decision.item.name}
+        yield _item_row(_("Exception"), title, cut.remediation, cut.expires_at)
+    exceptions = SodException.objects.filter(**soon).select_related("rule", "agent").order_by("expires_at")
+    for exception in exceptions[:_CAMPAIGNS]:
+        title = _("The exception from “%(rule)s” ends for %(agent)s")
+        title %= {"rule": exception.rule.name, "agent": exception.agent.name}
+        yield QueueRow(_("Exception"), title, page("rule-page", exception.rule_id), _("Open"), exception.expires_at)
 
 
 def numbers() -> dict[str, Any]:
-    """Return the headline and what stands beside it."""
+    """Return the figures of the whole company; a value is None where there is nothing to count."""
     agents = Agent.objects.exclude(status=Agent.Status.RETIRED)
-    owned = agents.filter(sponsor__is_active=True, owner__is_active=True).count()
-    values: dict[str, Any] = {"agents": agents.count(), "owned": owned, "stop_ms": _stopping()}
-    values["owned_percent"] = 100 * owned // values["agents"] if values["agents"] else None
+    gone = Q(sponsor__is_active=False) | Q(owner__is_active=False) | Q(owner=None)
+    open_reviews = Campaign.objects.filter(state__in=(Campaign.State.ACTIVE, Campaign.State.PAUSED))
+    values: dict[str, Any] = {"agents": agents.count(), "orphaned": agents.filter(gone).count()}
+    values |= {"revoke_ms": _time_to_revoke(), "open_reviews": open_reviews.exclude(kind=Campaign.Kind.MICRO).count()}
     if access := coverage.access():
-        values |= {"access": access, "trend": plots_queries.coverage(access)}
+        values |= {"access": access, "unused": access.granted - access.used, "trend": plots_queries.coverage(access)}
     return values
 
 
-def _stopping() -> int | None:
+def _time_to_revoke() -> int | None:
     """Return the median of milliseconds until the slowest node obeyed, over the last revocations; None without any."""
     acknowledged = (
         Revocation.objects.exclude(acknowledged=[]).order_by("-committed_at").values_list("acknowledged", flat=True)

@@ -11,6 +11,7 @@ from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.models import Agent
+from entitlements.api.matrix import MATRIX as API
 from entitlements.catalog.models import System, Tool
 from entitlements.clients.models import ClientCredential
 from entitlements.grants.models import Grant
@@ -132,14 +133,24 @@ def ending(caller: Caller, now: datetime | None = None) -> QuerySet[Grant]:
     )
 
 
-def stopped_agents(caller: Caller) -> QuerySet[Agent]:
-    """Return the suspended agents."""
-    return visibility.agents(caller).filter(status=Agent.Status.SUSPENDED).order_by("slug")
+def ending_of(person: Person) -> QuerySet[Grant]:
+    """Return the live grants of this person's agents, and those that name them, that end within a week."""
+    now = clock.now()
+    theirs = Q(agent__sponsor=person) | Q(agent__owner=person) | Q(subjects__person=person)
+    rows = Grant.objects.filter(theirs, ended_at=None, expires_at__gt=now, expires_at__lte=now + SOON)
+    return rows.distinct().order_by("expires_at")
 
 
-def stopped_systems(caller: Caller) -> QuerySet[System]:
-    """Return the disabled systems."""
-    return visibility.systems(caller).filter(status=System.Status.DISABLED).order_by("slug")
+def suspended_agents(caller: Caller) -> QuerySet[Agent]:
+    """Return the suspended agents, for people who may restore them."""
+    rows = visibility.agents(caller).filter(status=Agent.Status.SUSPENDED).order_by("slug")
+    return rows if API["agent-restore", "POST"].roles & caller.roles else rows.none()
+
+
+def disabled_systems(caller: Caller) -> QuerySet[System]:
+    """Return the disabled systems, for people who may enable them."""
+    rows = visibility.systems(caller).filter(status=System.Status.DISABLED).order_by("slug")
+    return rows if API["system-enable", "POST"].roles & caller.roles else rows.none()
 
 
 def agents_of(person: Person) -> QuerySet[Agent]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -204,10 +204,19 @@ def named_groups(text: str) -> tuple[Group, ...]:
 
 
 def named_people(text: str) -> tuple[Person, ...]:
-    """Find the people that a text names by login. Raises UnknownLogin."""
-    logins = [word for word in text.replace(",", " ").split() if word]
+    """Find the people that a text names: by display name between commas, or by login. Raises UnknownLogin."""
+    found: dict[int, Person] = {}
+    for part in filter(None, map(str.strip, text.replace("\n", ",").split(","))):
+        by_name = list(Person.objects.filter(name__iexact=part, is_active=True)[:2])
+        for person in by_name if len(by_name) == 1 else _by_login(part.split()):
+            found[person.pk] = person
+    return tuple(found.values())
+
+
+def _by_login(logins: Sequence[str]) -> list[Person]:
     by_login = {person.login: person for person in Person.objects.filter(login__in=logins)}
     for login in logins:
         if login not in by_login:
-            raise UnknownLogin(_("No person has the login %(login)s.") % {"login": login[:64]})
-    return tuple(by_login[login] for login in dict.fromkeys(logins))
+            words = _("No one active person has the name or login %(login)s. Where two share a name, use the login.")
+            raise UnknownLogin(words % {"login": login[:64]})
+    return [by_login[login] for login in logins]

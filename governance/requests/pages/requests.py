@@ -1,4 +1,4 @@
-"""Requests: the list, the page on which one is narrowed and answered, withdrawing."""
+"""The page of a request, on which it is narrowed and decided, changed or withdrawn."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
 
-from entitlements.access import reauthentication, visibility
+from entitlements.access import reauthentication
 from entitlements.api.actions import Action
-from entitlements.catalog.models import Tool
 from entitlements.errors import DomainError, Malformed
 from entitlements.people.models import Person
 from governance.approvals import actions as approval_actions
@@ -22,7 +23,7 @@ from governance.approvals import reassign
 from governance.approvals.models import Approval, RequestQuestion
 from governance.audit_log.queries import events as events_queries
 from governance.blast_radius import preview
-from governance.console import doors, limit_fields, narrowing_fields, paging
+from governance.console import doors, limit_fields, narrowing_fields
 from governance.eligibility.narrowing import Narrowing
 from governance.request_changes import actions as change_actions
 from governance.request_changes import appeal, renewal
@@ -39,27 +40,11 @@ _CAME_OF_IT: Final = (AccessRequest.State.IN_APPROVAL, AccessRequest.State.APPRO
 """The states in which the requester sees what was narrowed: while it waits for others, and once granted."""
 
 
-@require_safe
-@doors.page
-def listing(request: HttpRequest) -> HttpResponse:
-    """List requests; the filters stand in the address."""
-    person = doors.person(request)
-    context = {
-        "page": paging.page(request, read.listed(person, request.GET.dict()), ("-asked_at", "-id")),
-        "filters": request.GET,
-        "states": AccessRequest.State.choices,
-        "risks": Tool.Risk.choices,
-        "systems": visibility.systems(doors.caller(request)).order_by("slug"),
-        "filtered": any(request.GET.get(name) for name in ("state", "agent", "system", "risk", "waiting", "asked")),
-    }
-    return render(request, "console/requests/requests.html", context)
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show a request on one page; narrow and approve it there, deny it, or withdraw it; `look` only counts again."""
-    person = doors.person(request)
+    person, here = doors.person(request), reverse("request-page", args=[pk])
     access_request = doors.find(read.visible(person), pk=pk)
     problem: DomainError | None = None
     if request.method == "POST" and request.POST.get("verb") != "look":
@@ -68,9 +53,12 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
             _answer(request, access_request)
         except DomainError as refusal:
             doors.record(request, refusal)
+            if request.headers.get("HX-Request"):  # decided in the row of a list, which shows no form to correct
+                messages.error(request, refusal.message)
+                return redirect(doors.back(request, here))
             problem, access_request = refusal, doors.find(read.visible(person), pk=pk)
         else:
-            return redirect(f"/requests/{pk}/")
+            return redirect(doors.back(request, here))
     return _show(request, access_request, person, problem)
 
 
@@ -82,6 +70,10 @@ def _show(
     ticked = request.POST.getlist("tool") if request.POST.get("verb") in _FILLED else kept
     is_open = access_request.state == AccessRequest.State.IN_APPROVAL
     may_answer = read.waits_for(access_request, person)
+    if may_answer and request.headers.get("HX-Request") and request.POST.get("verb") == "look":
+        part = {"access_request": access_request, "kept": kept, "ticked": ticked}
+        part |= {"chosen": _chosen(request, access_request), **_outlook(request, access_request, ticked)}
+        return render(request, "console/requests/request_outlook.html", part)
     choice, lines = read.suggested(access_request, lines) if may_answer else (None, lines)
     context: dict[str, Any] = {
         "access_request": access_request,
@@ -91,7 +83,11 @@ def _show(
         "lengths": read.lengths(access_request.lasts, access_request.lasts),
         "may_answer": may_answer,
         "suggested": choice,
-        "outlook": preview.outlook_of(access_request, ticked, doors.caller(request)) if may_answer else None,
+        **(
+            _outlook(request, access_request, ticked)
+            if may_answer
+            else {"conflict": read.conflict(access_request, person)}
+        ),
         "combinations": check.violations_of_request(access_request) if is_open else [],
         "may_ask_again": renewal.may_ask_again(access_request, person),
         "may_withdraw": is_open and requests.is_requester(access_request, person),
@@ -104,6 +100,13 @@ def _show(
         "denied": precedents.resumed(access_request),
     }
     return render(request, "console/requests/request.html", context, status=problem.status if problem else 200)
+
+
+def _outlook(request: HttpRequest, access_request: AccessRequest, ticked: list[str]) -> dict[str, Any]:
+    """Return what approving these tools would mean: risk level, blast radius, and who must still approve."""
+    risk, further = read.after_approval(access_request, ticked, doors.person(request))
+    outlook = preview.outlook_of(access_request, ticked, doors.caller(request))
+    return {"outlook": outlook, "outlook_risk": risk, "further": further}
 
 
 def _afterwards(access_request: AccessRequest, person: Person) -> dict[str, Any]:

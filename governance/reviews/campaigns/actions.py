@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -39,9 +40,15 @@ class MaybeWhy(InputSerializer):
     reason = Text(max_length=500, required=False, allow_blank=True, default="")
 
 
+class Reminder(MaybeWhy):
+    """Whom to remind: one reviewer by login, or everyone with items left."""
+
+    reviewer = Text(max_length=64, required=False, allow_blank=True, default="")
+
+
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """Which open items of one reviewer another may answer, and how many were given."""
+    """Which open items another reviewer may decide, and how many were given."""
 
     seen: handover.Look
     given: int
@@ -70,13 +77,20 @@ def _stage(campaign_id: UUID, *, by: Person, reason: str = "") -> Campaign:
 
 
 def _hand_over(
-    campaign: Campaign, *, of: Person | None, to: Person, count: int | None, by: Person, reason: str
+    campaign: Campaign,
+    *,
+    of: Person | None,
+    to: Person,
+    count: int | None,
+    by: Person,
+    reason: str,
+    items: Collection[UUID] | None = None,
 ) -> Handover:
-    """Give the open items of one reviewer to another; without a `count` only look which."""
-    seen = handover.look(campaign, of=of, to=to)
+    """Give the open items of one reviewer, or some `items`, to another; without a `count` only look which."""
+    seen = handover.look(campaign, of=of, to=to, items=items)
     if count is None:
         return Handover(seen, 0)
-    return Handover(seen, handover.give(campaign, of=of, to=to, count=count, by=by, reason=reason))
+    return Handover(seen, handover.give(campaign, of=of, to=to, count=count, by=by, reason=reason, items=items))
 
 
 def _reminded(performed: Performed) -> str:
@@ -87,7 +101,7 @@ def _reminded(performed: Performed) -> str:
 
 def _handed_over(performed: Performed) -> str:
     n = performed.result.given
-    message = ngettext("%(name)s answers %(n)d item now.", "%(name)s answers %(n)d items now.", n)
+    message = ngettext("%(name)s reviews %(n)d item now.", "%(name)s reviews %(n)d items now.", n)
     return message % {"n": n, "name": performed.values["to"].name}
 
 
@@ -102,7 +116,7 @@ ACTIVATE = Action(
     launch.activate,
     input=None,
     done=lambda performed: (
-        _("The review has begun with %(n)d accesses.") % {"n": performed.result.population_rows or 0}
+        _("The review is launched, with %(n)d grants.") % {"n": performed.result.population_rows or 0}
     ),
 )
 PAUSE = Action(
@@ -110,10 +124,10 @@ PAUSE = Action(
     CAMPAIGN,
     pause.pause,
     input=Why,
-    done=_("The review is paused. Reviewers cannot answer until it is resumed."),
+    done=_("The review is paused. Reviewers cannot decide until you resume it."),
 )
-REMIND = Action("campaign-remind", CAMPAIGN, nudge.remind, input=MaybeWhy, done=_reminded)
-RESUME = Action("campaign-resume", CAMPAIGN, pause.resume, input=MaybeWhy, done=_("The review goes on."))
+REMIND = Action("campaign-remind", CAMPAIGN, nudge.remind, input=Reminder, done=_reminded)
+RESUME = Action("campaign-resume", CAMPAIGN, pause.resume, input=MaybeWhy, done=_("The review is resumed."))
 CANCEL = Action(
     "campaign-cancel", CAMPAIGN, pause.cancel, input=Why, done=_("The review is cancelled. It stays listed.")
 )
@@ -123,7 +137,7 @@ RELEASE = Action(
     CAMPAIGN,
     deadlines.release,
     input=Why,
-    done=_("Unanswered access is suspended within a quarter of an hour."),
+    done=_("Access without a decision is suspended within a quarter of an hour."),
 )
 HAND_OVER = Action("campaign-reassign", CAMPAIGN, _hand_over, input=None, done=_handed_over, by_key=False)
 REASSIGN = Action(
@@ -131,5 +145,5 @@ REASSIGN = Action(
     ITEM,
     assignment.reassign,
     input=None,
-    done=lambda performed: _("%(name)s answers it now.") % {"name": performed.values["to"].name},
+    done=lambda performed: _("%(name)s reviews it now.") % {"name": performed.values["to"].name},
 )

@@ -1,4 +1,4 @@
-"""Reminding by hand: each reviewer with open items in a campaign gets a notice, at most once a day."""
+"""Reminding by hand: the reviewers with open items in a campaign, or one of them, get a notice, at most one a day."""
 
 from __future__ import annotations
 
@@ -26,16 +26,20 @@ def still_to_answer(campaign: Campaign) -> QuerySet[Person]:
 
 
 @transaction.atomic
-def remind(campaign_id: UUID, *, by: Person, reason: str = "") -> int:
-    """Remind the reviewers with open items; returns how many. The event sends each at most one notice a day.
+def remind(campaign_id: UUID, *, by: Person, reason: str = "", reviewer: str = "") -> int:
+    """Remind the reviewers with open items, or the one with this login; returns how many.
+
+    The event sends each at most one notice a day.
 
     Raises NotFound, NotUnderWay, NoReviewerToRemind.
     """
     campaign = campaigns.locked(campaign_id)
     if campaign.state != Campaign.State.ACTIVE:
         raise NotUnderWay
-    if not (count := still_to_answer(campaign).count()):
+    waiting = still_to_answer(campaign)
+    waiting = waiting.filter(login=reviewer) if reviewer else waiting
+    if not (count := waiting.count()):
         raise NoReviewerToRemind
-    detail = {"reviewers": count}
+    detail = {"reviewers": count, **({"reviewer": reviewer} if reviewer else {})}
     log.record(Action.CAMPAIGN_REMINDED, about=campaigns.about(campaign), by=by.principal, reason=reason, detail=detail)
     return count

@@ -29,13 +29,13 @@ def _verify(decision_id: UUID, *, by: Person) -> Remediation:  # noqa: ARG001 - 
 
 def _restored(performed: Performed) -> Sentence:
     if performed.result:
-        return _("This review restored it. It stays suspended: another person or review suspended it too.")
-    return _("The access works again.")
+        return _("This review no longer suspends the access. Another suspension is still in force.")
+    return _("The access is restored.")
 
 
 def _verified(performed: Performed) -> Sentence:
     is_verified = performed.result.state == Remediation.State.VERIFIED
-    return _("The cut is proven.") if is_verified else _("The cut is still not proven.")
+    return _("The remediation is verified.") if is_verified else _("The verification failed again.")
 
 
 CUT = Subject(_cuts, lambda cut: [f"decision:{cut.pk}"], by=reviewer, by_key=True)
@@ -43,22 +43,24 @@ CUT = Subject(_cuts, lambda cut: [f"decision:{cut.pk}"], by=reviewer, by_key=Tru
 SAVE_DRAFT = Action("review-item-draft", ITEM, submission.save_draft, input=None, method="PUT")
 SUBMIT = Action("campaign-submissions", CAMPAIGN, submission.submit, input=None)
 DRAFT_MANY = Action("campaign-bulk", CAMPAIGN, bulk.commit, input=None, by_key=False)
-CLAIM = Action("review-item-claim", ITEM, claim.claim, input=MaybeWhy, done=_("The item is yours to answer."))
+CLAIM = Action("review-item-claim", ITEM, claim.claim, input=MaybeWhy, done=_("The item is assigned to you."))
 HAND_ON = Action(
     "review-item-hand-on",
     ITEM,
     assignment.hand_on,
     input=None,
-    done=lambda performed: _("%(name)s answers it now.") % {"name": performed.values["to"].name},
+    done=lambda performed: _("%(name)s is the reviewer now.") % {"name": performed.values["to"].name},
 )
 RECALL = Action(
     "review-item-recall",
     ITEM,
     recall.recall,
     input=MaybeWhy,
-    done=_("The answer is taken back: it is a draft again, and what it cut works."),
+    done=_("The decision is recalled: it is a draft again, and the access it changed is restored."),
 )
 REOPEN = Action("review-item-reopen", ITEM, recall.reopen, input=Why, done=_("The item is open again."))
 RESTORE = Action("review-item-restore", ITEM, restore.restore, input=Why, done=_restored)
 RETRY = Action("review-cut-retry", CUT, _verify, input=EmptyInputSerializer, done=_verified)
-EXCEPT = Action("review-cut-except", CUT, exceptions.make, input=None, done=_("The cut is excepted until that day."))
+EXCEPT = Action(
+    "review-cut-except", CUT, exceptions.make, input=None, done=_("The exception is in force until that day.")
+)

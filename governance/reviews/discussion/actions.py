@@ -31,7 +31,7 @@ QUESTION = Subject(
 )
 
 COMMENT = Action(
-    "review-item-comment", ITEM, comments.comment, input=DiscussionText, done=_("Your comment is kept with the item.")
+    "review-item-comment", ITEM, comments.comment, input=DiscussionText, done=_("Your comment is saved with the item.")
 )
 ASK = Action(
     "review-item-ask",
@@ -39,7 +39,7 @@ ASK = Action(
     questions.ask,
     input=None,
     done=lambda performed: (
-        _("%(name)s is asked. The item waits for your answer as before.") % {"name": performed.values["to"].name}
+        _("%(name)s has your question. The item stays assigned to you.") % {"name": performed.values["to"].name}
     ),
 )
 ANSWER = Action(
@@ -47,5 +47,5 @@ ANSWER = Action(
     QUESTION,
     questions.answer,
     input=DiscussionText,
-    done=_("Your answer is with the reviewer."),
+    done=_("The reviewer has your answer."),
 )

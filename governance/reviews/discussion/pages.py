@@ -7,14 +7,17 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from entitlements.people.models import Person
 from governance.console import doors
 from governance.reviews.discussion import actions, comments, questions
-from governance.reviews.items import visibility
+from governance.reviews.discussion.models import ReviewQuestion
+from governance.reviews.items import subject_words, visibility
 from governance.reviews.items.models import ReviewLine
-from governance.reviews.items.pages import item_of
+from governance.reviews.items.pages import crumbs, item_of
 
 _LINES: Final = 50
 
@@ -25,7 +28,7 @@ def comment(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Comment on an item, then go back to the page before."""
     row = item_of(request, slug, item)
     doors.perform(request, actions.COMMENT, row, {"text": request.POST.get("text", "")})
-    return redirect(doors.back(request, f"/reviews/{slug}/items/{item}/"))
+    return redirect(doors.back(request, reverse("review-item-page", args=[slug, item])))
 
 
 @require_POST
@@ -37,7 +40,7 @@ def ask(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     if to is None:
         raise questions.NotToBeAsked(who=login)
     doors.perform(request, actions.ASK, row, {"to": to, "text": request.POST.get("text", "")})
-    return redirect(doors.back(request, f"/reviews/{slug}/items/{item}/"))
+    return redirect(doors.back(request, reverse("review-item-page", args=[slug, item])))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -48,15 +51,26 @@ def question(request: HttpRequest, question: UUID) -> HttpResponse:
     row = doors.find_subject(request, actions.QUESTION, question)
     if request.method == "POST":
         doors.perform(request, actions.ANSWER, row, {"text": request.POST.get("text", "")})
-        return redirect(f"/review-questions/{question}/")
+        return redirect("review-question", question)
+    names = subject_words.display_names([row.item])
+    may_see = visibility.items_visible_to(person).filter(pk=row.item_id).exists()
     context = {
         "question": row,
         "item": row.item,
         "lines": ReviewLine.objects.filter(item=row.item).select_related("tool").order_by("tool__name")[:_LINES],
-        "people": [name.partition(":")[2] for name in row.item.subjects],
+        "title": _title(row, is_mine=row.asked_of == person),
+        "crumbs": crumbs(row.item.campaign) if may_see else (),
+        "people": [names.get(subject) or subject.partition(":")[2] for subject in row.item.subjects],
         "mine": row.asked_of == person,
         "may_answer": questions.may_answer(row, person),
-        "may_see": visibility.items_visible_to(person).filter(pk=row.item_id).exists(),
+        "may_see": may_see,
         "is_open": comments.is_open(row.item.campaign),
     }
     return render(request, "console/reviews/discussion/question.html", context)
+
+
+def _title(question: ReviewQuestion, *, is_mine: bool) -> str:
+    names = {"who": question.asked_by.name, "of": question.asked_of.name, "item": question.item.name}
+    if is_mine:
+        return _("%(who)s asks you about %(item)s") % names
+    return _("%(who)s asked %(of)s about %(item)s") % names

@@ -37,5 +37,5 @@ POSTPONE = Action(
     REVIEW,
     lambda trigger, **values: answer.postpone(campaign_of(trigger), **values),
     input=Why,
-    done=_("You are asked again: it is due fourteen days later."),
+    done=_("The review is postponed: it is due 14 days later."),
 )

@@ -1,4 +1,4 @@
-"""The page of an event-triggered review: what happened, which access it concerns, and one answer for all of it."""
+"""The page of an event-triggered review: what happened, which access it concerns, and one decision for all of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from audit.actions import Action
@@ -15,6 +17,7 @@ from audit.models import Event
 from entitlements.errors import DomainError, Malformed, NotFound
 from entitlements.people.models import Person
 from governance.console import doors
+from governance.console.kit.components import Crumb
 from governance.console.tags import REASONS
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
@@ -39,7 +42,7 @@ _PARTS: Final = ("why_keep", "why_drop", "abstain", "comment")
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def detail(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show an event-triggered review, and take the answer of its reviewer."""
+    """Show an event-triggered review, and take the decision of its reviewer."""
     campaign, person = find_campaign(request, slug), doors.person(request)
     trigger = ReviewTrigger.objects.select_related("agent").filter(campaign=campaign).first()
     if trigger is None:
@@ -57,6 +60,11 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
     context: dict[str, Any] = {
         "campaign": campaign,
         "trigger": trigger,
+        "title": f"{event_triggered_words.TITLES[trigger.kind]}: {trigger.agent.name}",
+        "crumbs": [
+            Crumb(f"{reverse('review-list')}?kind=micro", _("Event-triggered reviews")),
+            Crumb(reverse("agent-page", args=[trigger.agent.slug]), trigger.agent.name),
+        ],
         "happened": event_triggered_words.happened(trigger),
         "rows": rows,
         "answered": answered,
@@ -85,7 +93,7 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     by, trigger = doors.person(request), doors.find_subject(request, actions.REVIEW, campaign.slug)
     if "postpone" in request.POST:
         doors.perform(request, actions.POSTPONE, trigger, {"reason": doors.reason(request)})
-        return redirect(f"/event-triggered-reviews/{campaign.slug}/")
+        return redirect("review-one", slug=campaign.slug)
     review_answer = _read_answer(request)
     for item in review_answer.items:
         ms = doors.number(request.POST.get(f"ms:{item}", ""), _DIGITS)
@@ -95,9 +103,9 @@ def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     doors.require_reauthentication(request, actions.ANSWER.address, weighs=weighs)
     values = {"via": ReviewDecision.Via.UI, "amr": proofs(request), "proven": weighs}
     submission = doors.perform(request, actions.ANSWER, trigger, {"review_answer": review_answer, **values}).result
-    proven = [remediation.verify(cut) for cut in submission.removals]
-    messages.success(request, message_of(submission, sum(each.state == "verified" for each in proven)))
-    return redirect(f"/event-triggered-reviews/{campaign.slug}/")
+    verified = [remediation.verify(cut) for cut in submission.removals]
+    messages.success(request, message_of(submission, sum(each.state == "verified" for each in verified)))
+    return redirect("review-one", slug=campaign.slug)
 
 
 def _read_answer(request: HttpRequest) -> answer.ReviewAnswer:

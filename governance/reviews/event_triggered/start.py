@@ -23,6 +23,7 @@ from entitlements.people.models import Person, Role
 from entitlements.words import Risk
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.event_triggered.models import ReviewTrigger
+from governance.reviews.event_triggered.words import TITLES
 from governance.reviews.items import best_effort
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.population import campaigns, snapshot
@@ -117,7 +118,7 @@ def _begin(trigger: ReviewTrigger, owner: Person) -> Campaign:
     now, scope = clock.now(), _scope(trigger)
     campaign = Campaign.objects.create(
         slug=f"micro-{uuid4().hex[:12]}",
-        name=f"{trigger.get_kind_display()}: {trigger.agent.name}"[:200],
+        name=f"{TITLES[trigger.kind]}: {trigger.agent.name}"[:200],
         kind=Campaign.Kind.MICRO,
         owner=owner,
         scope=scope,
@@ -148,7 +149,7 @@ def _begin(trigger: ReviewTrigger, owner: Person) -> Campaign:
         Action.CAMPAIGN_ACTIVATED,
         about=[*campaigns.about(campaign), f"agent:{trigger.agent.slug}"],
         by=SYSTEM,
-        reason=str(trigger.get_kind_display()),
+        reason=str(TITLES[trigger.kind]),
         detail={
             "kind": campaign.kind,
             "cause": trigger.kind,

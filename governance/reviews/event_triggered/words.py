@@ -15,26 +15,41 @@ from governance.reviews.event_triggered.models import ReviewTrigger
 
 from .causes import Kind
 
+TITLES: Final[Mapping[str, Any]] = {
+    Kind.COMBINATION: gettext_lazy("SoD violation"),
+    Kind.TOOL_CHANGED: gettext_lazy("A tool changed"),
+    Kind.IRREVERSIBLE_USE: gettext_lazy("First use of an irreversible tool"),
+    Kind.LEAVER: gettext_lazy("An owner left"),
+    Kind.DELEGATE_LEFT: gettext_lazy("A person it acts for left"),
+    Kind.DORMANT: gettext_lazy("Dormant agent"),
+    Kind.BY_RULE: gettext_lazy("Auto-approved a week ago"),
+    Kind.AGENT_CHANGED: gettext_lazy("The agent changed"),
+    Kind.REACH_GREW: gettext_lazy("The blast radius grew"),
+    Kind.DENIALS: gettext_lazy("Many denied calls"),
+    Kind.NEW_OFFICE: gettext_lazy("Ownership changed"),
+    Kind.MOVED: gettext_lazy("An owner has a new manager"),
+    Kind.ENDS_SOON: gettext_lazy("Access ends soon"),
+    Kind.SPOT_CHECK: gettext_lazy("A spot check disagrees"),
+}
+"""The causes, as the titles of their reviews."""
+
 _SENTENCES: Final[Mapping[str, Any]] = {
-    Kind.COMBINATION: gettext_lazy("It holds tools that no agent may hold together by the rule “%(rule)s”."),
-    Kind.TOOL_CHANGED: gettext_lazy("%(tool)s is no longer the tool that was approved."),
+    Kind.COMBINATION: gettext_lazy("The agent violates the SoD policy “%(rule)s”."),
+    Kind.TOOL_CHANGED: gettext_lazy("%(tool)s changed after its approval."),
     Kind.IRREVERSIBLE_USE: gettext_lazy(
-        "It used %(tool)s for the first time on %(day)s: %(calls)s calls. What that does cannot be undone."
+        "The agent used %(tool)s for the first time on %(day)s: %(calls)s calls. The tool cannot be undone."
     ),
-    Kind.DELEGATE_LEFT: gettext_lazy("%(name)s, for whom it acts, has left."),
-    Kind.DORMANT: gettext_lazy("It has not been used for a long time."),
-    Kind.BY_RULE: gettext_lazy("A rule approved %(what)s a week ago, and no person has looked at it."),
-    Kind.REACH_GREW: gettext_lazy("What it could do at its worst rose from %(before)s to %(after)s of 100."),
-    Kind.DENIALS: gettext_lazy("%(denied)s of its calls were denied on %(day)s; usual are %(usual)s a day."),
-    Kind.ENDS_SOON: gettext_lazy(
-        "%(what)s ends by itself on %(day)s; this asks whether it is still needed until then."
-    ),
-    Kind.SPOT_CHECK: gettext_lazy("It was kept in “%(review)s”, and a spot check would keep less of it."),
+    Kind.DELEGATE_LEFT: gettext_lazy("%(name)s left. The agent acts for this person."),
+    Kind.DORMANT: gettext_lazy("The agent is dormant: it has no recent use."),
+    Kind.BY_RULE: gettext_lazy("An auto-approval rule approved %(what)s a week ago. No person has reviewed it."),
+    Kind.REACH_GREW: gettext_lazy("The blast radius rose from %(before)s to %(after)s of 100."),
+    Kind.DENIALS: gettext_lazy("%(denied)s calls were denied on %(day)s. Usual are %(usual)s a day."),
+    Kind.ENDS_SOON: gettext_lazy("%(what)s expires on %(day)s. Is it needed until then?"),
+    Kind.SPOT_CHECK: gettext_lazy("It was kept in “%(review)s”. A spot check would keep less."),
 }
 
 _GREW_BY_SEVERAL: Final = gettext_lazy(
-    "What it could do at its worst rose from %(before)s to %(after)s of 100, by %(grants)s accesses that it was given "
-    "since a person last looked at all of it."
+    "The blast radius rose from %(before)s to %(after)s of 100, through %(grants)s accesses since its last review."
 )
 
 
@@ -64,17 +79,17 @@ def happened(trigger: ReviewTrigger) -> list[Happened]:
 def _sentence(kind: str, fact: Mapping[str, Any]) -> str:
     match kind:
         case Kind.LEAVER:
-            sentence = _("%(name)s, who sponsors it, has left.") if fact.get("office") == "sponsor" else ""
-            return (sentence or _("%(name)s, its technical owner, has left.")) % {"name": fact.get("name", "")}
+            sentence = _("The sponsor %(name)s left.") if fact.get("office") == "sponsor" else ""
+            return (sentence or _("The technical owner %(name)s left.")) % {"name": fact.get("name", "")}
         case Kind.MOVED:
-            sentence = _("%(name)s, who sponsors it, has another manager: %(to)s, and before %(from)s.")
+            sentence = _("The sponsor %(name)s has a new manager: %(to)s, before %(from)s.")
             if fact.get("office") != "sponsor":
-                sentence = _("%(name)s, its technical owner, has another manager: %(to)s, and before %(from)s.")
+                sentence = _("The technical owner %(name)s has a new manager: %(to)s, before %(from)s.")
             return sentence % _Known(fact)
         case Kind.NEW_OFFICE if fact.get("from"):
-            return _("%(to)s answers for it now, in the place of %(from)s.") % dict(fact)
+            return _("Ownership moved from %(from)s to %(to)s.") % dict(fact)
         case Kind.NEW_OFFICE:
-            return _("%(to)s answers for it now.") % {"to": fact.get("to", "")}
+            return _("Ownership moved to %(to)s.") % {"to": fact.get("to", "")}
         case Kind.AGENT_CHANGED:
             return _changed(fact)
     together = kind == Kind.REACH_GREW and fact.get("grants", 1) > 1
@@ -91,10 +106,10 @@ class _Known(dict[str, Any]):
 def _changed(fact: Mapping[str, Any]) -> str:
     changed = fact.get("changed", [])
     if "model" in changed:
-        return _("It runs %(now)s now, and ran %(before)s before.") % {"now": fact["now"], "before": fact["before"]}
+        return _("The model changed from %(before)s to %(now)s.") % {"now": fact["now"], "before": fact["before"]}
     if "prompt_sha256" in changed:
-        return _("Its prompt changed.")
-    return _("The metadata of its client changed.")
+        return _("The prompt changed.")
+    return _("The metadata of the client changed.")
 
 
 def _notes(fact: Mapping[str, Any]) -> list[Any]:

@@ -45,20 +45,28 @@ SAMPLED = Subject(
     by_key=True,
 )
 
-SHARE = Action("campaign-shares", CAMPAIGN, audit.share, input=None, done=_("Shared until that day."))
+SHARE = Action("campaign-shares", CAMPAIGN, audit.share, input=None, done=_("The evidence is shared until that day."))
 END_SHARE = Action(
-    "evidence-share-end", SHARED, audit.end_share, input=ReasonInputSerializer, done=_("No longer shared.")
+    "evidence-share-end",
+    SHARED,
+    audit.end_share,
+    input=ReasonInputSerializer,
+    done=_("The evidence is no longer shared."),
 )
 DRAW = Action(
     "campaign-samples",
     CAMPAIGN,
     audit.draw,
     input=None,
-    done=lambda performed: _("Drawn with the seed %(seed)s.") % {"seed": performed.result.seed},
+    done=lambda performed: _("The sample is drawn with the seed %(seed)s.") % {"seed": performed.result.seed},
 )
-MARK = Action("audit-sample-marks", SAMPLED, audit.mark, input=None, done=_("Kept."))
+MARK = Action("audit-sample-marks", SAMPLED, audit.mark, input=None, done=_("The finding is saved."))
 ASK = Action(
-    "campaign-questions", CAMPAIGN, audit.ask, input=None, done=_("Asked. An answer is due in one working day.")
+    "campaign-questions",
+    CAMPAIGN,
+    audit.ask,
+    input=None,
+    done=_("The question is sent. An answer is due in one working day."),
 )
-ANSWER = Action("audit-question-answer", QUESTION, audit.answer, input=None, done=_("Answered."))
+ANSWER = Action("audit-question-answer", QUESTION, audit.answer, input=None, done=_("The answer is sent."))
 SEAL = Action("campaign-seal", CAMPAIGN, _seal, input=None)

@@ -1,14 +1,17 @@
-"""The page of a review item: its answers and remediations, and the actions on it."""
+"""The page of a review item: its decisions and remediations, and the actions on it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.dateparse import parse_date
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from audit import clock
@@ -17,6 +20,7 @@ from entitlements.errors import Forbidden, Malformed
 from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
 from governance.console import doors
+from governance.console.kit.components import Crumb
 from governance.console.tags import REASONS
 from governance.reviews.campaigns import actions as campaign_actions
 from governance.reviews.campaigns.models import Campaign
@@ -25,7 +29,7 @@ from governance.reviews.decisions import actions as decision_actions
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.discussion import comments, questions
 from governance.reviews.evidence import audit
-from governance.reviews.items import review_rules, violation_queries, visibility
+from governance.reviews.items import review_rules, subject_words, violation_queries, visibility
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.remediation.models import NoAnswer, Remediation
@@ -54,6 +58,17 @@ def item_of(request: HttpRequest, slug: str, pk: UUID) -> ReviewItem:
     return doors.find(visibility.items_visible_to(doors.person(request)), pk=pk, campaign=campaign)
 
 
+def crumbs(campaign: Campaign, *, within_workbench: bool = False) -> list[Crumb]:
+    """Return the list of reviews, the review, and the workbench for the pages that belong to it."""
+    above = [
+        Crumb(reverse("review-list"), _("Access reviews")),
+        Crumb(reverse("review-page", args=[campaign.slug]), campaign.name),
+    ]
+    if within_workbench:
+        above.append(Crumb(reverse("review-work", args=[campaign.slug]), _("Workbench")))
+    return above
+
+
 @require_safe
 @doors.page
 def detail(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
@@ -69,14 +84,18 @@ def detail(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         "decided_by", "assignment__reviewer", "taken_back__by", "remediation"
     )
     failed = Remediation.objects.filter(decision__item=row, state=Remediation.State.FAILED).first()
+    waiting = _named(
+        Assignment.objects.filter(item=row, state="assigned").select_related("reviewer").order_by("pk")[:1]
+    )
+    assignment_now = waiting[0] if waiting else None
     is_owners = row.state == ReviewItem.State.DECIDED and row.campaign.owner_id == person.pk
     context: dict[str, Any] = {
         "campaign": row.campaign,
         "item": row,
+        "title": subject_words.title(row),
+        "crumbs": crumbs(row.campaign),
         "answers": decisions.order_by("decided_at", "stage"),
-        "asked": (
-            assignment_now := Assignment.objects.filter(item=row, state="assigned").select_related("reviewer").first()
-        ),
+        "asked": assignment_now,
         "deadline": (deadline := NoAnswer.objects.filter(item=row).select_related("restored_by").first()),
         "failed": failed if _may(request, "retry") else None,
         "may_except": _may(request, "except"),
@@ -113,7 +132,7 @@ def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
         context |= {
             "narrowing": form,
             "lowered": item_queries.lowered(form),
-            "drop": [(code, REASONS[code]) for code in review_rules.DROP],
+            "drop": [(code, REASONS[code]) for code in review_rules.FITTING[review_rules.Verb.REDUCE]],
             "knows": questions.people_to_ask(row, by=person),
             "successors": assignment.successors(row.pk, by=person),
         }
@@ -126,9 +145,22 @@ def _story(row: ReviewItem, person: Person) -> dict[str, Any] | None:
         return None
     return {
         "taken": PopulationRow.objects.filter(item=row).order_by("seq")[:_MOST_SHOWN],
-        "asked": Assignment.objects.filter(item=row).select_related("reviewer").order_by("assigned_at")[:_MOST_SHOWN],
+        "asked": _named(
+            Assignment.objects.filter(item=row).select_related("reviewer").order_by("assigned_at")[:_MOST_SHOWN]
+        ),
         "events": timeline.of("item", row.pk)[:_MOST_SHOWN],
     }
+
+
+def _named(assignments: Iterable[Assignment]) -> list[Assignment]:
+    """Return assignments whose skipped people are named by display name; groups keep their short name."""
+    rows = list(assignments)
+    skipped = [skip for each in rows for skip in each.resolution.get("skipped", ())]
+    people = Person.objects.filter(login__in=[skip["who"] for skip in skipped])
+    names = dict(people.values_list("login", "name")) if skipped else {}
+    for skip in skipped:
+        skip["who"] = names.get(skip["who"], skip["who"])
+    return rows
 
 
 def _is_stopped(deadline: NoAnswer) -> bool:
@@ -139,10 +171,10 @@ def _is_stopped(deadline: NoAnswer) -> bool:
 @require_POST
 @doors.page
 def claim(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
-    """Claim an unassigned item, and go to answer it."""
+    """Claim an unassigned item, and go to the workbench."""
     row = item_of(request, slug, item)
     doors.perform(request, decision_actions.CLAIM, row)
-    return redirect(f"/reviews/{slug}/work/#item-{item}")
+    return redirect(f"{reverse('review-work', args=[slug])}#item-{item}")
 
 
 @require_POST
@@ -156,7 +188,7 @@ def act(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         _cut(request, row, name)
     else:
         doors.perform(request, doors.pressed(request, BUTTONS, "do"), row)
-    return redirect(f"/reviews/{slug}/items/{item}/")
+    return redirect("review-item-page", slug=slug, item=item)
 
 
 def _cut(request: HttpRequest, row: ReviewItem, name: str) -> None:
@@ -178,4 +210,4 @@ def _cut(request: HttpRequest, row: ReviewItem, name: str) -> None:
     doors.perform(request, decision_actions.EXCEPT, failed, values)
 
 
-release = doors.post(campaign_actions.RELEASE, lambda campaign: f"/reviews/{campaign.slug}/")
+release = doors.post(campaign_actions.RELEASE, lambda campaign: reverse("review-page", args=[campaign.slug]))

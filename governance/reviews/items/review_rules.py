@@ -20,7 +20,7 @@ CLAIMED: Final = "claimed"
 
 
 class Verb(StrEnum):
-    """What a reviewer answers about one item. The buttons say Keep, Keep some, Remove, I can't judge."""
+    """What a reviewer answers about one item. The buttons say Keep, Keep some, Revoke, Don't know."""
 
     CERTIFY = "certify"
     REDUCE = "reduce"
@@ -42,6 +42,13 @@ DROP: Final = (
 NOT_MINE: Final = "not_mine"
 ABSTAIN: Final = (NOT_MINE, "dont_understand", "conflict", "need_info")
 REASONS: Final = {Verb.CERTIFY: KEEP, Verb.REDUCE: DROP, Verb.REVOKE: DROP, Verb.ABSTAIN: ABSTAIN}
+FITTING: Final = {
+    Verb.CERTIFY: KEEP,
+    Verb.REDUCE: ("unused", "wrong_scope", "duplicate", "risk", "drifted"),
+    Verb.REVOKE: ("unused", "project_ended", "owner_gone", "not_appropriate", "risk"),
+    Verb.ABSTAIN: ABSTAIN,
+}
+"""The reasons that the console offers for a decision: at most five. A script may name each of REASONS."""
 STRICTNESS: Final = (Verb.CERTIFY, Verb.REDUCE, Verb.REVOKE)
 SECOND: Final = 2
 """The last stage there is."""

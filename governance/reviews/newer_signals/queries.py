@@ -17,7 +17,7 @@ from governance.reviews.newer_signals.models import NewerSignal
 from governance.reviews.suggestions.models import Suggestion
 
 _VERDICTS: Final[Mapping[str, tuple[str, str, Any]]] = {
-    "revoke": ("bad", "cross", gettext_lazy("Remove")),
+    "revoke": ("bad", "cross", gettext_lazy("Revoke")),
     "reduce": ("warn", "half", gettext_lazy("Keep some")),
     "look": ("warn", "triangle", gettext_lazy("Look closer")),
     "keep": ("good", "check", gettext_lazy("Keep")),
@@ -47,14 +47,14 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
         ngettext("%(n)d tool was not called in 90 days.", "%(n)d tools were not called in 90 days.", reason["n"])
         % reason
     ),
-    "U2": lambda _reason: _("Nothing of it was called in 90 days."),
-    "U3": lambda reason: _("%(times)d calls were refused that no access covers.") % reason,
-    "D1": lambda _reason: _("No token was asked for in 45 days."),
-    "O1": lambda _reason: _("The agent's sponsor has left."),
+    "U2": lambda _reason: _("None of its tools was used in 90 days."),
+    "U3": lambda reason: _("%(times)d calls were denied because no access covers them.") % reason,
+    "D1": lambda _reason: _("No token was requested in 45 days."),
+    "O1": lambda _reason: _("The sponsor of the agent left."),
     "F1": lambda reason: _("Changed since it was approved: %(names)s.") % {"names": _names(reason)},
-    "F1+": lambda reason: _("Takes in more than was approved: %(names)s.") % {"names": _names(reason)},
-    "F2": lambda _reason: _("The agent runs another model, prompt or client since a person last looked."),
-    "C1": lambda reason: _("The agent holds what a rule forbids together: %(names)s.") % {"names": _names(reason)},
+    "F1+": lambda reason: _("Accepts more than was approved: %(names)s.") % {"names": _names(reason)},
+    "F2": lambda _reason: _("The model, prompt or client of the agent changed since the last review."),
+    "C1": lambda reason: _("SoD violation: %(names)s.") % {"names": _names(reason)},
     "R1": lambda _reason: _("It can delete things or run commands."),
     "P1-": lambda reason: (
         _("All %(count)d other agents with this access hold all of it.") % reason
@@ -66,11 +66,11 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "N1": lambda _reason: _("It is new since the last review."),
     "A1": lambda _reason: _("No person ever approved it."),
     "B1": lambda reason: (
-        _("The agent reaches far: %(now)d of 100.") % reason
+        _("The blast radius of the agent is %(now)d of 100.") % reason
         if reason["before"] is None
-        else _("The agent reaches far: %(now)d of 100, and %(before)d at the last review.") % reason
+        else _("The blast radius of the agent is %(now)d of 100; at the last review it was %(before)d.") % reason
     ),
-    "S1": lambda _reason: _("A reviewer kept it within a year because it is used in a season."),
+    "S1": lambda _reason: _("A reviewer kept it within a year as seasonal access."),
     "H1": lambda _reason: _("A person kept it with a reason within a year."),
 }
 

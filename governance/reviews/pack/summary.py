@@ -19,6 +19,7 @@ from typing import Any, Final, cast
 import typst
 
 from governance.charts import geometry, plots
+from governance.charts.plot import Plot
 from governance.reviews.pack_check import verify
 
 _TEMPLATE: Final = Path(__file__).with_name("summary.typ").read_bytes()
@@ -114,7 +115,7 @@ def _drawing(svg: str, words: str) -> Block:
     return {"svg": svg, "words": words}
 
 
-def _plot(plot: plots.Plot, caption: str, words: str) -> Block:
+def _plot(plot: Plot, caption: str, words: str) -> Block:
     ends = {"left": plot.left, "right": plot.right, "top": plot.top}
     return {"kind": "plot", "caption": caption, **_drawing(plot.svg, words), **ends}
 

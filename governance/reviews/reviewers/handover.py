@@ -1,7 +1,8 @@
-"""Handing over what waits for one reviewer to another, all at once: previewed first, and done as it was previewed."""
+"""Reassigning the items of one reviewer, or chosen items, all at once: previewed first, and done as previewed."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import batched
 from typing import Final
@@ -28,7 +29,7 @@ LOOKED_AT: Final = 4000
 
 @dataclass(slots=True)
 class Look:
-    """Which items of one reviewer another may answer, and why not the others, of the first `LOOKED_AT`.
+    """Which items another reviewer may decide, and why not the others, of the first `LOOKED_AT`.
 
     `waiting` counts all of them.
     """
@@ -43,13 +44,17 @@ class Look:
         return len(self.fits) + len(self.barred)
 
 
-def look(campaign: Campaign, *, of: Person | None, to: Person) -> Look:
-    """Return what would change hands to a person, from another or unassigned. Raises NotFound where nothing waits."""
+def look(campaign: Campaign, *, of: Person | None, to: Person, items: Collection[UUID] | None = None) -> Look:
+    """Return what would change hands to a person: from another, the unassigned ones, or of some `items`.
+
+    Raises NotFound where nothing waits.
+    """
     rows = Assignment.objects.filter(
-        item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED, reviewer=of
+        item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED
     )
+    rows = rows.filter(reviewer=of) if items is None else rows.filter(item__in=items).exclude(reviewer=to)
     waiting = list(rows.order_by("item__number").values_list("item", "stage")[:LOOKED_AT])
-    if not waiting or of == to:
+    if not waiting or (items is None and of == to):
         raise NotFound
     result, accounts = Look(rows.count()), independence.accounts_of(to)
     for batch in batched(waiting, MOST):
@@ -65,12 +70,21 @@ def look(campaign: Campaign, *, of: Person | None, to: Person) -> Look:
 
 
 @transaction.atomic
-def give(campaign: Campaign, *, of: Person | None, to: Person, count: int, by: Person, reason: str) -> int:
-    """Give a person the items that they may answer; `count` is how many that were in the preview.
+def give(
+    campaign: Campaign,
+    *,
+    of: Person | None,
+    to: Person,
+    count: int,
+    by: Person,
+    reason: str,
+    items: Collection[UUID] | None = None,
+) -> int:
+    """Give a person the items that they may decide, as in `look`; `count` is how many that were in the preview.
 
     Raises NotFound, BadBulk where it is another number by now, and what `reassign` raises.
     """
-    fits = look(campaign, of=of, to=to).fits
+    fits = look(campaign, of=of, to=to, items=items).fits
     if not fits or len(fits) != count:
         raise BadBulk
     assignment.hold(fits)

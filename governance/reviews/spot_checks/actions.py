@@ -24,7 +24,7 @@ def _of_campaigns(caller: Caller) -> QuerySet[SpotCheck]:
 
 def _followed(performed: Performed) -> Sentence:
     again = performed.values["how"] == SpotCheck.Followed.ASKED_AGAIN
-    return _("A reviewer is asked again within minutes.") if again else _("It stays as it is.")
+    return _("An event-triggered review starts within minutes.") if again else _("The decision stays.")
 
 
 CHECK = Subject(_own, lambda check: [f"spot_check:{check.pk}"], by=reviewer, by_key=True)
@@ -40,9 +40,13 @@ SWITCH_ON = Action(
     CAMPAIGN,
     plan.switch_on,
     input=None,
-    done=_("Another person checks some answers once the review ends."),
+    done=_("A second reviewer spot-checks some decisions once the review ends."),
 )
 ANSWER = Action(
-    "spot-check-answer", CHECK, spot_checks.answer, input=None, done=_("Your answer is kept. It changes no access.")
+    "spot-check-answer",
+    CHECK,
+    spot_checks.answer,
+    input=None,
+    done=_("Your spot check is saved. It changes no access."),
 )
 FOLLOW_UP = Action("spot-check-follow-up", FINISHED, follow_up.follow_up, input=None, done=_followed)

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from entitlements.errors import DomainError
 from governance.console import doors
-from governance.console.tags import REASONS
 from governance.reviews.campaigns.pages.campaigns import find_campaign
-from governance.reviews.items import review_rules
+from governance.reviews.decisions.pages import reasons
+from governance.reviews.items import subject_words
 from governance.reviews.spot_checks import actions, spot_checks
 from governance.reviews.spot_checks.models import SpotCheck
 from governance.reviews.workbench.queries import item as item_queries
@@ -48,13 +49,12 @@ def check(request: HttpRequest, check: UUID) -> HttpResponse:
     context: dict[str, Any] = {
         "check": spot_check,
         "item": spot_check.item,
+        "title": subject_words.title(spot_check.item),
         "detail": detail,
         "row": detail.row,
         "waits": spot_checks.waiting_for(person).filter(pk=spot_check.pk).exists(),
         "left": spot_checks.waiting_for(person).count(),
-        "keep": [(code, REASONS[code]) for code in review_rules.KEEP],
-        "drop": [(code, REASONS[code]) for code in review_rules.DROP],
-        "abstain": [(code, REASONS[code]) for code in review_rules.ABSTAIN],
+        "groups": reasons.groups(),
         "given": request.POST,
         "problem": problem,
     }
@@ -71,7 +71,7 @@ def _answer(request: HttpRequest, spot_check: SpotCheck) -> HttpResponse:
     }
     doors.perform(request, actions.ANSWER, spot_check, values)
     following = spot_checks.waiting_for(doors.person(request)).first()
-    return redirect(f"/spot-checks/{following.pk}/" if following else "/spot-checks/")
+    return redirect("spot-check", following.pk) if following else redirect("spot-checks")
 
 
 @require_POST
@@ -82,7 +82,7 @@ def switch_on(request: HttpRequest, slug: str) -> HttpResponse:
     share, days = (doors.number(request.POST.get(name, ""), 4) for name in ("share", "days"))
     values = {"share": share, "days": days, "reason": doors.reason(request)}
     doors.perform(request, actions.SWITCH_ON, campaign, values)
-    return redirect(f"/reviews/{slug}/#spot-checks")
+    return redirect(f"{reverse('review-page', args=[slug])}#spot-checks")
 
 
 @require_POST
@@ -93,4 +93,4 @@ def follow_up(request: HttpRequest, slug: str, check: UUID) -> HttpResponse:
     spot_check = doors.find(SpotCheck.objects.select_related("item__campaign"), pk=check, plan=campaign.pk)
     values = {"how": request.POST.get("how", ""), "reason": doors.reason(request)}
     doors.perform(request, actions.FOLLOW_UP, spot_check, values)
-    return redirect(f"/reviews/{slug}/#spot-checks")
+    return redirect(f"{reverse('review-page', args=[slug])}#spot-checks")

@@ -33,7 +33,13 @@ TEMPLATE = Subject(
 )
 
 SAVE = Action("campaign-templates", NEW, templates.save, input=None, by=reviewer)
-EDIT = Action("campaign-template", TEMPLATE, _edit, input=None, method="PATCH", done=_("The template is changed."))
+EDIT = Action("campaign-template", TEMPLATE, _edit, input=None, method="PATCH", done=_("The template is saved."))
 START = Action("campaign-template-start", TEMPLATE, _start, input=MaybeWhy)
-STOP = Action("campaign-template-stop", TEMPLATE, _stop, input=MaybeWhy, done=_("The template makes nothing any more."))
+STOP = Action(
+    "campaign-template-stop",
+    TEMPLATE,
+    _stop,
+    input=MaybeWhy,
+    done=_("The template is retired. It makes no more reviews."),
+)
 DUPLICATE = Action("campaign-duplicate", CAMPAIGN, templates.duplicate, input=None, by_key=False)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.dateparse import parse_date
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
@@ -49,7 +50,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
             doors.record(request, refusal)
             problem = refusal
         else:
-            return redirect("/reviews/templates/")
+            return redirect("review-templates")
     named = ("version", "name", "kind", "mode", "framework", "cadence", "days", "spot_share", "spot_days")
     own = {name: getattr(template, name) for name in named}
     next_on = template.next_on.isoformat() if template.next_on else ""
@@ -58,11 +59,15 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         "asks_owner": "yes" if template.asks_owner else "",
     }
     filled = {**(fields or {}), **own, "carry_days": template.carry_days or "", "next_on": next_on}
+    agents = visibility.agents(doors.caller(request)).order_by("name")
     context = {
         "template": template,
         "problem": problem,
         "given": request.POST or filled,
         "ticked": request.POST.getlist("system") if request.POST else filled.get("systems", []),
+        "agents": agents.filter(
+            slug__in=request.POST.getlist("agent") if request.POST else filled.get("agents", [])
+        ).values_list("slug", "name"),
         "keeps_scope": fields is None,
         "scope": json.dumps(template.scope, indent=1, ensure_ascii=False),
         "kinds": template_queries.KINDS,
@@ -103,10 +108,10 @@ def _change(request: HttpRequest, template: CampaignTemplate, *, keeps_scope: bo
 def start(request: HttpRequest, slug: str) -> HttpResponse:
     """Draft a review from a template."""
     made = doors.perform(request, actions.START, doors.find_subject(request, actions.TEMPLATE, slug))
-    return redirect(f"/reviews/{made.result.slug}/")
+    return redirect("review-page", made.result.slug)
 
 
-stop = doors.post(actions.STOP, lambda _template: "/reviews/templates/")
+stop = doors.post(actions.STOP, lambda _template: reverse("review-templates"))
 
 
 @require_POST
@@ -120,8 +125,8 @@ def duplicate(request: HttpRequest, slug: str) -> HttpResponse:
     except ValueError:
         day = None
     if not slugify(name) or day is None:
-        raise Malformed(_("Say how it is called and when it is due."))
+        raise Malformed(_("Enter a name and a due date."))
     due = datetime.combine(day, time.max, UTC)
     values = {"slug": slugify(name)[:64], "name": name, "due_at": due}
     copy = doors.perform(request, actions.DUPLICATE, campaign, values).result
-    return redirect(f"/reviews/{copy.slug}/")
+    return redirect("review-page", copy.slug)

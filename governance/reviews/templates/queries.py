@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from typing import Any, Final
@@ -28,49 +28,64 @@ from governance.reviews.templates.templates import MONTHS, Recurrence, following
 KINDS: Final[Mapping[str, tuple[Any, Any]]] = {
     "agent_owner": (
         gettext_lazy("Agents, by sponsor"),
-        gettext_lazy("Each agent's sponsor says what it still needs; else the owner of the system, then the manager."),
+        gettext_lazy("Each agent's sponsor decides; else the owner of the system, then the sponsor's manager."),
     ),
     "resource_owner": (
         gettext_lazy("Systems, by owner"),
-        gettext_lazy("The owner of each system says what agents may still do there; else the agent's sponsor."),
+        gettext_lazy("The owner of each system decides; else the agent's sponsor."),
     ),
     "privileged_tools": (
-        gettext_lazy("Tools of high risk"),
-        gettext_lazy("Only access with a tool of high or critical risk; the owner of the system answers first."),
+        gettext_lazy("Privileged access"),
+        gettext_lazy("Access with a tool of high or critical risk. The owner of the system decides first."),
     ),
     "findings": (
         gettext_lazy("Access with open findings"),
-        gettext_lazy("A tool that changed, an agent without an owner or without use, or an SoD violation."),
+        gettext_lazy("A changed tool, an orphaned or dormant agent, or an SoD violation."),
     ),
     "delegation": (
-        gettext_lazy("Whom agents act for"),
-        gettext_lazy("Each person is asked first about the agents that act for them, then the agent's sponsor."),
+        gettext_lazy("Delegations"),
+        gettext_lazy("Each person decides about the agents that act on their behalf, then the agent's sponsor."),
     ),
     "ownership": (
-        gettext_lazy("Agents themselves"),
-        gettext_lazy("Each sponsor is asked: still yours, purpose still true? Removing an agent retires it."),
+        gettext_lazy("Agents and their ownership"),
+        gettext_lazy("Each sponsor attests: still mine, purpose still true. Revoking an agent retires it."),
     ),
     "credential": (
         gettext_lazy("Secrets, keys and tokens"),
-        gettext_lazy("Who looks after a credential is asked first, then who answers for the agent, or the manager."),
+        gettext_lazy("The holder of a credential decides first, then the agent's sponsor, or the manager."),
     ),
     "entitlement_definition": (
-        gettext_lazy("What entitlements contain"),
-        gettext_lazy("The owner of each system unticks the tools that an entitlement should no longer contain."),
+        gettext_lazy("Entitlement definitions"),
+        gettext_lazy("The owner of each system removes the tools that an entitlement should no longer contain."),
     ),
     "console_access": (
-        gettext_lazy("Roles and tokens in Mandate itself"),
-        gettext_lazy("The manager is asked, else another platform admin or security. Leave the scope empty."),
+        gettext_lazy("Admin roles and tokens in Mandate"),
+        gettext_lazy("The manager decides, else another platform admin or security. Leave the scope empty."),
     ),
 }
-STRATEGIES: Final[Mapping[str, Any]] = {
-    review_rules.Strategy.FIRST_DECIDES: gettext_lazy("one person decides"),
-    review_rules.Strategy.ANY_DENY_DENIES: gettext_lazy(
-        "two people; either may remove it, else the stricter answer wins"
+STARTERS: Final[Sequence[tuple[Any, Any, Mapping[str, str]]]] = (
+    (
+        gettext_lazy("Unused access"),
+        gettext_lazy("Access that was not called in 90 days. The agent's sponsor decides."),
+        {"kind": "agent_owner", "unused": "yes"},
     ),
-    review_rules.Strategy.ALL_MUST_KEEP: gettext_lazy("two people; both must keep all of it, and silence stops it"),
+    *((title, words, {"kind": kind}) for kind, (title, words) in KINDS.items()),
+)
+"""What a review can start from besides saved templates: a title, a sentence, and the fields that it fills in."""
+STRATEGIES: Final[Mapping[str, Any]] = {
+    review_rules.Strategy.FIRST_DECIDES: gettext_lazy("One reviewer decides"),
+    review_rules.Strategy.ANY_DENY_DENIES: gettext_lazy(
+        "Two reviewers; either may revoke, otherwise the stricter decision counts"
+    ),
+    review_rules.Strategy.ALL_MUST_KEEP: gettext_lazy(
+        "Two reviewers; both must keep all of it, and no decision suspends it"
+    ),
 }
 """The strategies that a risk level can have, as phrases."""
+SCOPE_FIELDS: Final = (
+    *("kind", "system", "agent", "risk", "action", "older", "unused", "left_out", "left_out_reason"),
+)
+"""The fields of the scope; all others are about reviewers and dates."""
 _LONGEST: Final = 200
 
 
@@ -98,18 +113,13 @@ class Form:
         return datetime.combine(day, time.max, UTC)
 
 
-def read(sent: QueryDict) -> Form:
-    """Read the form. Raises Malformed for a bad number; the actions check names and fields."""
+def read(sent: QueryDict, scope: dict[str, Any] | None = None) -> Form:
+    """Read the form; `scope` replaces that of the form, where it has no words for it.
+
+    Raises Malformed for a bad number; the actions check names and fields.
+    """
     name = sent.get("name", "").strip()[:_LONGEST]
-    conditions = _conditions(sent)
-    scope: dict[str, Any] = {}
-    if systems := sent.getlist("system"):
-        scope["systems"] = systems
-    if conditions:
-        scope["where"] = conditions[0] if len(conditions) == 1 else {"and": conditions}
-    if left_out := sent.get("left_out", "").split():
-        why = sent.get("left_out_reason", "").strip()[:_LONGEST]
-        scope["exclude"] = [{"where": {"field": "agent.slug", "op": "in", "value": left_out}, "reason": why}]
+    scope = scope_of(sent) if scope is None else scope
     delta = sent.get("mode") == Campaign.Mode.DELTA
     options = CampaignOptions(
         kind=sent.get("kind", Campaign.Kind.AGENT_OWNER),
@@ -123,6 +133,22 @@ def read(sent: QueryDict) -> Form:
     return Form(
         name, slugify(name)[:64], sent.get("due", ""), scope, options, scope_words.sentence(scope, options.kind), sent
     )
+
+
+def scope_of(sent: QueryDict) -> dict[str, Any]:
+    """Return the scope that the form names. Raises Malformed for a bad number."""
+    conditions = _conditions(sent)
+    scope: dict[str, Any] = {part: sent.getlist(name) for part, name in _NAMED.items() if name in sent}
+    if conditions:
+        scope["where"] = conditions[0] if len(conditions) == 1 else {"and": conditions}
+    if left_out := sent.get("left_out", "").split():
+        why = sent.get("left_out_reason", "").strip()[:_LONGEST]
+        scope["exclude"] = [{"where": {"field": "agent.slug", "op": "in", "value": left_out}, "reason": why}]
+    return scope
+
+
+_NAMED: Final = {"systems": "system", "agents": "agent"}
+"""The parts of a scope that name things, and the field that has them."""
 
 
 def choices(chosen: Mapping[str, str]) -> list[tuple[Risk, str, list[tuple[str, Any]]]]:
@@ -146,13 +172,13 @@ def strategy_rows(campaign: Campaign) -> list[tuple[str, Any, Any]]:
 
 def _silence(campaign: Campaign, risk: Risk) -> str:
     if campaign.kind in _KEPT_KINDS or review_rules.is_kept_by_silence(risk, campaign.strategies):
-        return _("It is kept, and counts as not reviewed.")
+        return _("Kept, and counted as not reviewed.")
     if campaign.is_rehearsal or (
         campaign.state in Campaign.BEFORE and campaign.kind != Campaign.Kind.MICRO and launch.is_rehearsal()
     ):
-        return _("It would stop. This is a rehearsal: nothing does.")
+        return _("It would be suspended. This is a rehearsal, so nothing is.")
     days = deadlines.UNTIL_REVOKED.days
-    return _("It stops; %(n)d days later it ends, unless a second person restores it.") % {"n": days}
+    return _("Suspended, and revoked %(n)d days later unless a second person restores it.") % {"n": days}
 
 
 _KEPT_KINDS: Final = (Campaign.Kind.ENTITLEMENT_DEFINITION, Campaign.Kind.CONSOLE_ACCESS)
@@ -177,7 +203,9 @@ def form_values(template: CampaignTemplate) -> dict[str, Any] | None:
     for each in where.get("and", [where] if where else []):
         criterion = (each.get("field"), each.get("op"))
         fields[named.get(criterion, "unused")] = str(each.get("value")) if criterion in named else "yes"
-    fields.setlist("system", scope.get("systems", []))
+    for part, name in _NAMED.items():
+        if part in scope:
+            fields.setlist(name, scope[part])
     for exclusion in scope.get("exclude", []):
         value = exclusion["where"].get("value")
         fields["left_out"] = " ".join(value) if isinstance(value, list) else ""
@@ -186,7 +214,7 @@ def form_values(template: CampaignTemplate) -> dict[str, Any] | None:
         is_same = read(fields).scope == scope
     except Malformed:
         is_same = False
-    return {**fields.dict(), "systems": fields.getlist("system")} if is_same else None
+    return {**fields.dict(), **{part: fields.getlist(name) for part, name in _NAMED.items()}} if is_same else None
 
 
 def _conditions(sent: QueryDict) -> list[dict[str, Any]]:
@@ -208,5 +236,5 @@ def number(sent: QueryDict, name: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 7):  # noqa: PLR2004 - no number of days is longer
-        raise Malformed(_("Write days as a whole number."))
+        raise Malformed(_("Enter days as a whole number."))
     return int(text)

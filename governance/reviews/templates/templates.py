@@ -191,15 +191,31 @@ def stop(slug: str, *, by: Person, reason: str = "") -> CampaignTemplate:
     return template
 
 
+@dataclass(frozen=True, slots=True)
+class CampaignDraft:
+    """A campaign that a person drafts from a template: its name and due date, and the scope and options as changed."""
+
+    slug: str
+    name: str
+    due_at: datetime
+    scope: Mapping[str, Any]
+    options: CampaignOptions
+
+
 @transaction.atomic
-def start(slug: str, *, by: Person, reason: str = "") -> Campaign:
-    """Draft a campaign from a template, by hand. Raises NotFound, TemplateStopped and what `campaigns.make` raises."""
+def start(slug: str, *, by: Person, reason: str = "", draft: CampaignDraft | None = None) -> Campaign:
+    """Draft a campaign from a template, by hand; a `draft` changes what it has of the template.
+
+    Raises NotFound, TemplateStopped and what `campaigns.make` raises.
+    """
     template = _locked(slug)
     if template.refused:
         template.refused = ""
         template.save(update_fields=["refused"])
-    count = Campaign.objects.filter(template=template).count() + 1
-    return _make(template, f"{template.slug}-{count}-{clock.now():%Y%m%d}", template.name, by=by, reason=reason)
+    if draft is None:
+        count = Campaign.objects.filter(template=template).count() + 1
+        draft = _as_it_is(template, f"{template.slug}-{count}-{clock.now():%Y%m%d}", template.name)
+    return _make(template, draft, by=by, reason=reason)
 
 
 def launch_due() -> int:
@@ -238,9 +254,8 @@ def _begin(template: CampaignTemplate, now: str) -> None:
     if not template.owner.is_active:
         return
     reason = f"It recurs: {template.get_cadence_display().lower()}."
-    campaign = _make(
-        template, f"{template.slug}-{now}", f"{template.name} {now}", by=template.owner, reason=reason, now=now
-    )
+    draft = _as_it_is(template, f"{template.slug}-{now}", f"{template.name} {now}")
+    campaign = _make(template, draft, by=template.owner, reason=reason, now=now)
     launch.stage(campaign.pk, by=template.owner, reason=reason)
 
 
@@ -256,10 +271,20 @@ def _launch(campaign: Campaign) -> None:
     launch.activate(campaign.pk, by=campaign.owner, reason="It recurs.", acknowledged=True)
 
 
-def _make(template: CampaignTemplate, slug: str, name: str, *, by: Person, reason: str, now: str = "") -> Campaign:
+def _as_it_is(template: CampaignTemplate, slug: str, name: str) -> CampaignDraft:
     due = datetime.combine((clock.now() + timedelta(days=template.days)).date(), time.max, UTC)
+    return CampaignDraft(slug, name, due, template.scope, CampaignOptions.of(template))
+
+
+def _make(template: CampaignTemplate, draft: CampaignDraft, *, by: Person, reason: str, now: str = "") -> Campaign:
     campaign = campaigns.make(
-        slug, name=name, due_at=due, scope=template.scope, options=CampaignOptions.of(template), by=by, reason=reason
+        draft.slug,
+        name=draft.name,
+        due_at=draft.due_at,
+        scope=draft.scope,
+        options=draft.options,
+        by=by,
+        reason=reason,
     )
     Campaign.objects.filter(pk=campaign.pk).update(template=template, period=now)
     if template.spot_share:

@@ -12,9 +12,9 @@ from governance.reviews.usage import right_sizing
 
 def _right_sized(performed: Performed) -> str:
     if performed.values["drop"]:
-        text = _("Removed from %(name)s, at once. Nothing it did in ninety days needed it.")
+        text = _("Removed from %(name)s. No call of the last 90 days needed it.")
     else:
-        text = _("Lowered for %(name)s, at once. Nothing it did in ninety days went beyond.")
+        text = _("Lowered for %(name)s. No call of the last 90 days exceeded it.")
     return text % {"name": performed.row.agent.name}
 
 

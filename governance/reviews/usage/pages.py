@@ -32,7 +32,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     page = paging.page(request, right_sizing.oversized(rows), ("-created_at", "-id"), _SIZE)
     context: dict[str, Any] = {
         "page": page,
-        "agent": agent,
+        "title": _("Right-sizing of %(agent)s") % {"agent": agent} if agent else _("Right-sizing"),
         "most": _MOST,
         "proposals": [
             {"proposal": proposal, "may": doors.may(caller, "grant-right-size", proposal.grant)}
@@ -50,9 +50,7 @@ def apply(request: HttpRequest, pk: UUID) -> HttpResponse:
     do = request.POST.get("do", "")
     drop = request.POST.getlist("drop") if do != "tighten" else []
     tighten = _lowered(request) if do != "drop" else {}
-    reason = doors.reason(request) or (
-        _("Not called in ninety days.") if drop else _("Far above what was used in ninety days.")
-    )
+    reason = doors.reason(request) or (_("Not used in 90 days.") if drop else _("Far above the use of 90 days."))
     doors.perform(request, actions.RIGHT_SIZE, grant, {"drop": drop, "tighten": tighten, "reason": reason})
     return redirect(doors.back(request, "/right-sizing/"))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -21,26 +23,45 @@ from entitlements.gateway.models import Guardrail
 from entitlements.revocation import revocation
 from entitlements.revocation.actions import RESTORE_EVERYTHING
 from entitlements.revocation.api import EVERYTHING, permitted
+from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
 from entitlements.token_families.person_sign_ins import PersonClient
 from governance.audit_log.queries import events as events_queries
+from governance.audit_log.queries import names
 from governance.console import doors
 from governance.revocations.queries import effects
 from governance.revocations.queries import verification as verification_queries
 
-NAMES: Final = {
-    "grant": gettext_lazy("this access"),
-    "agent": gettext_lazy("this agent"),
-    "client": gettext_lazy("this client"),
-    "person": gettext_lazy("this person"),
-    "session": gettext_lazy("this session"),
-    "token_family": gettext_lazy("this sign-in"),
-    "sign_ins": gettext_lazy("these sign-ins"),
-    "token": gettext_lazy("this token"),
-    "system": gettext_lazy("this system"),
-    "tool": gettext_lazy("this tool"),
-    "everything": gettext_lazy("everything"),
+ACTS: Final = {
+    "grant": gettext_lazy("Revoke this access"),
+    "agent": gettext_lazy("Suspend this agent"),
+    "client": gettext_lazy("Disable this client"),
+    "person": gettext_lazy("Disable this person"),
+    "session": gettext_lazy("End this session"),
+    "token_family": gettext_lazy("Revoke this sign-in"),
+    "sign_ins": gettext_lazy("Revoke these sign-ins"),
+    "token": gettext_lazy("Revoke this token"),
+    "system": gettext_lazy("Disable this system"),
+    "tool": gettext_lazy("Disable this tool"),
+    "everything": gettext_lazy("Engage the kill switch"),
 }
+"""The act on each kind of thing. A grant, a token and a sign-in are revoked for good; the others can be restored."""
+LOST: Final = {
+    "grant": gettext_lazy("%(name)s: access revoked"),
+    "agent": gettext_lazy("%(name)s lost all access: agent suspended"),
+    "client": gettext_lazy("%(name)s lost all access: client disabled"),
+    "person": gettext_lazy("%(name)s lost all access: person disabled"),
+    "session": gettext_lazy("Session %(name)s ended"),
+    "token_family": gettext_lazy("Sign-in %(name)s revoked"),
+    "sign_ins": gettext_lazy("%(name)s: sign-ins revoked"),
+    "token": gettext_lazy("Token %(name)s revoked"),
+    "system": gettext_lazy("Nobody reaches %(name)s: system disabled"),
+    "tool": gettext_lazy("Nobody calls %(name)s: tool disabled"),
+    "everything": gettext_lazy("All access suspended: kill switch engaged"),
+}
+"""Who lost what, as the headline of a receipt says it."""
+FOR_GOOD: Final = frozenset({"grant", "session", "token_family", "sign_ins", "token"})
+"""Kinds of which the act cannot be undone."""
 TYPED: Final = frozenset({"everything", "system", "person"})
 """Revocations with a large effect: the name must be typed."""
 
@@ -56,8 +77,10 @@ class NotTyped(DomainError):
 def overview(request: HttpRequest) -> HttpResponse:
     """List the latest revocations with their receipts."""
     caller = doors.caller(request)
+    revocations = list(visibility.revocations(caller)[:50])
+    named = names.of([link for each in revocations for link in (_target(each), each.by)], caller)
     context = {
-        "stops": list(visibility.revocations(caller)[:50]),
+        "revocations": [(each, lost(each, named), named.get(each.by, each.by), delay(each)) for each in revocations],
         "may_stop_everything": bool(EVERYTHING.roles & caller.roles),
         "is_stopped": Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists(),
     }
@@ -73,7 +96,8 @@ def stop(request: HttpRequest, kind: str, key: str) -> HttpResponse:
     context: dict[str, Any] = {
         "kind": kind,
         "key": key,
-        "what": NAMES[kind],
+        "act": ACTS[kind],
+        "for_good": kind in FOR_GOOD,
         "thing": thing,
         "name": name_of(kind, thing, key),
         "back": doors.back(request, page_of(kind, key)),
@@ -91,7 +115,7 @@ def stop(request: HttpRequest, kind: str, key: str) -> HttpResponse:
     except DomainError as refusal:
         doors.record(request, refusal)
         return render(request, "console/revocations/stop.html", {**context, "problem": refusal}, status=refusal.status)
-    return redirect(f"/stop/receipts/{revoked.pk}/")
+    return redirect(reverse("receipt", args=[revoked.pk]))
 
 
 def _permitted(caller: Caller, kind: str, key: str) -> Any:  # noqa: ANN401 - any row that can be stopped
@@ -105,8 +129,8 @@ def _permitted(caller: Caller, kind: str, key: str) -> Any:  # noqa: ANN401 - an
 def page_of(kind: str, key: str) -> str:
     """Return where the thing is shown."""
     if kind == revocation.SIGN_INS:
-        return f"/people/{PersonClient.named(key).login}/connections/"
-    return "/stop/" if kind == "everything" else events_queries.link_to(f"{kind}:{key}").address
+        return reverse("person-connections", args=[PersonClient.named(key).login])
+    return reverse("stops") if kind == "everything" else events_queries.link_to(f"{kind}:{key}").address
 
 
 def name_of(kind: str, thing: Any, key: str) -> str:  # noqa: ANN401 - as above
@@ -127,9 +151,19 @@ def name_of(kind: str, thing: Any, key: str) -> str:  # noqa: ANN401 - as above
 @require_safe
 @doors.page
 def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show which node obeyed after how long, the residual access, and with `prove` the calls decided again."""
-    revoked = doors.find(visibility.revocations(doors.caller(request)), pk=pk)
-    context: dict[str, Any] = {"stop": revoked, "what": NAMES.get(revoked.target_type, revoked.target_type)}
+    """Show who lost what after how many milliseconds, each node, the residual access, and the signed receipt.
+
+    With `prove`, the calls are decided again; with `download`, the receipt is a file.
+    """
+    caller = doors.caller(request)
+    revoked = doors.find(visibility.revocations(caller), pk=pk)
+    if "download" in request.GET and revoked.receipt:
+        answer = HttpResponse(revoked.receipt, content_type="application/jose")
+        answer["Content-Disposition"] = f'attachment; filename="revocation-{revoked.pk}.jws"'
+        return answer
+    named = names.of([_target(revoked), revoked.by], caller)
+    context: dict[str, Any] = {"revocation": revoked, "lost": lost(revoked, named), "slowest": delay(revoked)}
+    context |= {"by": named.get(revoked.by, revoked.by), "for_good": revoked.target_type in FOR_GOOD}
     context["standing"] = revocation.receipt_standing(revoked)
     if "prove" in request.GET:
         context["probes"] = verification_queries.probe_revocation(revoked)
@@ -139,9 +173,25 @@ def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
     return render(request, "console/revocations/receipt.html", context)
 
 
+def _target(revoked: Revocation) -> str:
+    return f"{revoked.target_type}:{revoked.target_id}"
+
+
+def lost(revoked: Revocation, named: Mapping[str, str]) -> str:
+    """Say who lost what, by the names that the reader may see."""
+    template = LOST.get(revoked.target_type, "%(name)s")
+    return str(template) % {"name": named.get(_target(revoked), revoked.target_id[:64])}
+
+
+def delay(revoked: Revocation) -> int | None:
+    """Return after how many milliseconds the last node refused what was revoked; None before any node answered."""
+    times = [float(node["after_ms"]) for node in revoked.acknowledged]
+    return round(max(times)) if times else None
+
+
 @require_POST
 @doors.page
 def start_again(request: HttpRequest) -> HttpResponse:
     """Let what grants allow pass again: a second person, with a reason and step-up authentication."""
     doors.perform(request, RESTORE_EVERYTHING, None)
-    return redirect("/stop/")
+    return redirect(reverse("stops"))

@@ -61,10 +61,12 @@ GROUP BY s.jti
 """  # noqa: S608 - made of constants
 _LAST_CALLS: Final = """
 SELECT k.jti, c.at FROM unnest(%s::uuid[]) AS k (jti) CROSS JOIN LATERAL (
-    SELECT max(e.at) AS at FROM events e
-    WHERE e.links @> ARRAY['token:' || k.jti] AND e.action IN ('call.allowed', 'call.denied')) c
+    SELECT max(named.at) AS at FROM (
+        SELECT e.at, e.action FROM events e WHERE e.links @> ARRAY['token:' || k.jti] OFFSET 0
+    ) named WHERE named.action IN ('call.allowed', 'call.denied')) c
 WHERE c.at IS NOT NULL
 """
+"""The last call of each token. OFFSET keeps the planner from looking for the latest event of all, backwards in time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,8 +134,13 @@ def test_the_page_says_it_to_whoever_answers_and_counts_anew_without_answering(c
     again = browser.post(f"/requests/{asked.pk}/", form)
     assert (again.status_code, f"0 now, {blast_radius.score([1])} after" in visits.text(again)) == (200, True)
     assert "Approve 1 of 2 tools for 1 hour</button>" in visits.text(again)
+    part = visits.text(browser.post(f"/requests/{asked.pk}/", form, headers={"HX-Request": "true"}))
+    assert ("<html" in part, "Not yet." in part, "Low risk" in part) == (False, False, True)
+    assert "<strong>1 tool at once</strong>" in part
     asked.refresh_from_db()
     assert (asked.version, asked.state) == (1, "in_approval")
     assert "After approval" not in visits.text(visits.as_(company.otto).get(f"/requests/{asked.pk}/"))
+    own = visits.text(visits.as_(company.otto).get(f"/requests/{asked.pk}/"))
+    assert "You cannot approve this request because you made it." in own
     requests.cancel(asked.pk, company.otto)
     assert "After approval" not in visits.text(browser.get(f"/requests/{asked.pk}/"))

@@ -83,7 +83,7 @@ def test_it_says_when_nobody_could_answer(company: companies.Company) -> None:
     for who in (company.resa, company.rob, company.sam):
         Person.objects.filter(pk=who.pk).update(is_active=False, disabled_at=clock.now())
     page = visits.text(visits.as_(company.otto).get("/entitlements/", {"agent": "research-bot"}))
-    assert "Nobody could answer this request from you" in page
+    assert "Not eligible: you have a conflict of interest with every approver" in page
 
 
 def test_asking_goes_on_with_what_was_found(company: companies.Company) -> None:
@@ -91,7 +91,7 @@ def test_asking_goes_on_with_what_was_found(company: companies.Company) -> None:
     page = visits.text(browser.get("/entitlements/", {"q": "now"}))
     link = re.search(r'href="(/requests/new/[^"]+)"', page)
     assert link
-    assert "2. Ask for as little as will do" in visits.text(browser.get(link[1].replace("&amp;", "&")))
+    assert "2. Tools: request only what is needed" in visits.text(browser.get(link[1].replace("&amp;", "&")))
 
 
 def test_over_rest_the_same_words_find_the_same(company: companies.Company, payments: Entitlement) -> None:

@@ -47,6 +47,20 @@ def test_a_month_without_a_number_is_a_gap() -> None:
     assert 'points="300.0,160.0 600.0,0.0"' in plot.svg
 
 
+def test_a_chart_has_ticks_places_to_read_and_a_label_of_its_newest_value() -> None:
+    months = [(date(2026, month, 28), 10 * month if month > 1 else None) for month in range(1, 7)]
+    plot = plots.trend(months, 95, ("Month", "Share"))
+    assert (plot.axis[0], plot.axis[-1], plot.latest) == ("100 %", "0", "2026-06: 60 %")
+    assert (plot.xs, plot.points, plot.is_too_small) == ((0, 200, 400, 600, 800, 1000), 5, False)
+    assert plots.trend(months[:5], 95, ("Month", "Share")).is_too_small, "four values"
+    burn = plots.burn_down(_burn(), ("Day", "Open"))
+    assert (burn.axis, burn.xs, burn.latest) == (("10", "0"), (0, 100, 200), "2026-11-03: 0")
+    columns = plots.columns(["a", "b"], [("n", [4, 8])], "x")
+    assert (columns.axis, columns.xs, columns.is_too_small) == (("8", "6", "4", "2", "0"), (250, 750), False)
+    several = plots.lines([day for day, _share in months], [("A", [1, None, 3, None, None, None])], 95, "Month")
+    assert [word for _look, word in several.keys] == ["A: 3 %"]
+
+
 def test_a_bars_parts_are_told_apart_without_their_colours() -> None:
     names = ["certify", "reduce", "revoke", "superseded", "carried_forward", "excluded", "no_response", "in_review"]
     looks = [plots.hatch(name, 0, 12, 12, 4) for name in names]

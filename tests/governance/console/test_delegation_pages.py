@@ -37,14 +37,14 @@ def form(to: str) -> dict[str, str]:
 def test_somebody_on_leave_lets_a_colleague_answer_what_waits(company: Company) -> None:
     asked = company.ask()
     answer = visits.as_(company.sofia).post("/settings/delegations/", form("mallory"), follow=True)
-    assert "Mallory answers in your place" in visits.text(answer)
+    assert "Mallory is your out-of-office delegate" in visits.text(answer)
 
     colleague = visits.as_(company.mallory)
-    assert "You answer in the place of" in visits.text(colleague.get("/settings/delegations/"))
+    assert "You are the delegate of" in visits.text(colleague.get("/settings/delegations/"))
     assert f"/requests/{asked.pk}/" in visits.text(colleague.get("/"))
     done = {"verb": "approve", "version": "1", "tool": "now"}
     page = visits.text(colleague.post(f"/requests/{asked.pk}/", done, follow=True))
-    assert "in the place of Sofia" in page
+    assert "as the out-of-office delegate of Sofia" in page
     asked.refresh_from_db()
     assert asked.state == "approved"
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 
 def _sentences() -> list[str]:
-    return [f"{need.sentence} {need.detail}".strip() for need in overview.needs()]
+    return [f"{need.title} {need.detail}".strip() for need in overview.needs()]
 
 
 def _later(monkeypatch: pytest.MonkeyPatch, **passed: float) -> None:
@@ -38,19 +38,19 @@ def test_what_needs_an_analyst_is_said_and_leads_there(monkeypatch: pytest.Monke
     lonely = make.agent("lonely", kind="personal", sponsor=company.sam, owner=company.otto)
     make.grant(lonely, worlds.low(company), people=[company.sam])
     campaign = worlds.campaign(company)
-    assert _sentences() == ["1 item has no reviewer Fourth quarter"]
+    assert _sentences() == ["1 unassigned item Fourth quarter"]
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign, company.bot), worlds.REMOVE)])
     Remediation.objects.update(state=Remediation.State.FAILED)
-    assert "A removal could not be proven: research-bot" in _sentences()
+    assert "The remediation of research-bot failed its verification Fourth quarter" in _sentences()
 
     _later(monkeypatch, days=15)
 
     told = _sentences()
     assert "Fourth quarter is overdue 1 item is open" in told
-    assert "The deadline of Fourth quarter a rehearsal: nothing stops" in told
+    assert "The deadline of Fourth quarter A rehearsal: nothing is suspended" in told
     page = visits.text(visits.as_(company.ana).get("/", secure=True))
-    assert ("For the whole company" in page, "is overdue" in page) == (True, True)
-    assert "For the whole company" not in visits.text(visits.as_(company.sofia).get("/", secure=True))
+    assert "Fourth quarter is overdue" in page
+    assert "Fourth quarter is overdue" not in visits.text(visits.as_(company.sofia).get("/", secure=True))
     lists = [visits.text(visits.as_(who).get("/reviews/", secure=True)) for who in (company.ana, company.sofia)]
     assert ["too few answers to say" in each for each in lists] == [True, False]
 
@@ -64,9 +64,9 @@ def test_where_more_than_three_answers_of_ten_are_passed_on_somebody_looks_into_
     passed = Answer("abstain", "dont_understand")
     worlds.answer(campaign, company.sofia, [(item, passed) for item in items[:3]])
     worlds.answer(campaign, company.sofia, [(item, Answer("certify")) for item in items[3:]])
-    assert "33 of 100 answers are “I can't judge” Fourth quarter" in _sentences()
+    assert "33 of 100 decisions are “Don't know” Fourth quarter" in _sentences()
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign, company.bot), worlds.REMOVE)])
-    assert not any("judge" in told for told in _sentences()), "three of ten are not more than that"
+    assert not any("know" in told for told in _sentences()), "three of ten are not more than that"
 
 
 def test_what_stops_by_itself_within_three_days_is_said_with_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,14 +76,15 @@ def test_what_stops_by_itself_within_three_days_is_said_with_how_much(monkeypatc
     monkeypatch.setattr(clock, "now", lambda: ends - timedelta(hours=73))
     assert not any("deadline" in told for told in _sentences())
     monkeypatch.setattr(clock, "now", lambda: ends - timedelta(hours=71))
-    assert "The deadline of Fourth quarter 1 access stops unless it is answered" in _sentences()
+    assert "The deadline of Fourth quarter 1 access is suspended without a decision" in _sentences()
     Campaign.objects.filter(slug="q4").update(deadline_held={"grants": 1, "calls_a_day": 0, "critical": []})
-    held = "The deadline of Fourth quarter waits for the word of Ana 1 access would stop; nothing does until then"
+    held = "The deadline of Fourth quarter waits for the confirmation of Ana "
+    held += "1 access would be suspended; none is before the confirmation"
     assert held.lower() in [told.lower() for told in _sentences()]
     monkeypatch.setattr(overview, "_FEW", 0)  # a review of so many items that they are not looked at here
     assert held.lower() in [told.lower() for told in _sentences()]
     Campaign.objects.filter(slug="q4").update(deadline_held=None)
-    many = "The deadline of Fourth quarter 1 items are open, and unanswered ones stop by their risk level"
+    many = "The deadline of Fourth quarter 1 items are open; without a decision their access is suspended by risk level"
     assert many in _sentences()
 
 
@@ -110,7 +111,7 @@ def test_the_headline_is_what_was_reviewed_and_it_can_be_counted_for_the_past() 
     assert [seen.percent for _month, seen in coverage.by_month()][-1:] == [100]
     assert coverage.coverage().percent == 100
     numbers = overview.numbers()
-    assert (numbers["owned_percent"], numbers["access"].granted, numbers["access"].used) == (100, 4, 0)
+    assert (numbers["orphaned"], numbers["unused"], numbers["access"].granted) == (0, 4, 4)
     line = overview.campaign_line(campaign)
     assert line.care is not None
     assert (line.answered, line.is_late, line.care.answers) == (100, False, 2)

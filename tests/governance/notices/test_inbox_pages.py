@@ -38,7 +38,7 @@ def test_looking_marks_nothing_and_a_button_does(ana: Person) -> None:
     assert Notice.objects.filter(read_at=None).count() == 1
 
     browser.post(f"/inbox/{notice.pk}/read/")
-    assert "You have read everything." in visits.text(browser.get("/inbox/?show=unread"))
+    assert "No unread notices." in visits.text(browser.get("/inbox/?show=unread"))
     tell(ana, "y was stopped.")
     browser.post("/inbox/read/")
     assert not Notice.objects.filter(read_at=None).exists()

@@ -70,9 +70,9 @@ def test_a_removal_that_is_not_proven_is_told_once_to_who_runs_the_review_and_to
         remediation.verify(Remediation.objects.get().pk)
 
     for who in (company.ana, company.resa):
-        (told,) = _told(who.login, "could not be verified")
+        (told,) = _told(who.login, "failed its verification")
         assert (told.urgent, visits.as_(who).get(told.url).status_code) == (True, 200)
-    assert _told("sofia", "could not be verified") == []
+    assert _told("sofia", "failed its verification") == []
 
 
 def test_who_runs_a_review_is_told_that_nobody_is_left_once_however_many_items(company: Company, at: Move) -> None:
@@ -84,5 +84,5 @@ def test_who_runs_a_review_is_told_that_nobody_is_left_once_however_many_items(c
     people.disable(company.sofia, by=company.resa.principal, reason="She has left.")
     assignment.reassign_leavers()
 
-    (told,) = _told("ana", "have no reviewer")
+    (told,) = _told("ana", "has unassigned items")
     assert told.url == "/reviews/q4/"

@@ -106,7 +106,7 @@ def test_the_sponsor_is_asked_at_home_and_keeps_it_or_retires_it(company: Compan
     _days(at, 31)
     _days(at, 47)
     for who, sees in [(company.sofia, True), (company.otto, False)]:
-        assert ("Still needed?" in visits.text(visits.as_(who).get("/"))) is sees
+        assert ("still needed?" in visits.text(visits.as_(who).get("/"))) is sees
     page, path = "/agents/research-bot/", "/agents/research-bot/needed/"
     assert 'name="retire"' not in visits.text(visits.as_(company.otto).get(page))
     assert visits.as_(company.otto).post(path, {"retire": "yes", "reason": "old"}).status_code == 403

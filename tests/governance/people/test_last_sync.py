@@ -38,7 +38,7 @@ def test_reviewers_approvers_and_sponsors_see_it_where_they_answer() -> None:
         (sofia, f"/requests/{asked.pk}/"),
         (mona, adoption),
     ]
-    assert SAID in visits.text(ana.get("/reviews/new/", secure=True)), "and beside what a review would be"
+    assert SAID in visits.text(ana.get("/reviews/new/?step=scope", secure=True)), "and beside what a review would be"
     silent = [address for browser, address in pages if SAID not in visits.text(browser.get(address, secure=True))]
     assert not silent
     assert SAID not in visits.text(visits.as_(company.mallory).get("/requests/"))

@@ -146,7 +146,7 @@ def test_home_counts_the_items_of_reviews_that_wait(company: companies.Company) 
     assert f'href="/reviews/{campaign.slug}/work/"' in page
     assert "1 item waits for your answer" in page
     assert "items to review" in page
-    assert "Nothing waits" in visits.text(visits.as_(company.mallory).get("/"))
+    assert "Nothing waits for you" in visits.text(visits.as_(company.mallory).get("/"))
 
 
 def test_a_person_is_added_without_any_role(company: companies.Company) -> None:

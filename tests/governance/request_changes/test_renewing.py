@@ -150,13 +150,13 @@ def test_both_are_done_on_the_pages(company: Company) -> None:
     assert "Ask to renew this access" in visits.text(otto.get(f"/grants/{old.pk}/"))
     said = {"lasts": "3600", "reason": "still needed"}
     page = otto.post(f"/grants/{old.pk}/renew/", said, follow=True)
-    assert "It renews this access" in visits.text(page)
+    assert "Renews this access without a gap" in visits.text(page)
     asked = AccessRequest.objects.get(renews=old)
     approvals.deny(asked.pk, by=company.sofia, reason="no")
-    assert "Ask again" in visits.text(otto.get(f"/requests/{asked.pk}/"))
+    assert "Request again" in visits.text(otto.get(f"/requests/{asked.pk}/"))
     assert visits.as_(company.mallory).post(f"/requests/{asked.pk}/again/", said).status_code == 404
     shown = visits.text(visits.as_(company.rob).get(f"/requests/{asked.pk}/"))
-    assert ("Who answers" in shown, "Ask again" in shown) == (True, False)
+    assert ("Approvals" in shown, "Request again" in shown) == (True, False)
     otto.post(f"/requests/{asked.pk}/again/", said)
     again = AccessRequest.objects.get(state="in_approval", reason="still needed")
     assert again.renews == old

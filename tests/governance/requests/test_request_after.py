@@ -67,7 +67,7 @@ def test_whoever_asked_sees_what_is_missing_appeals_it_and_gives_it_back(company
     approvals.approve(asked.pk, by=company.sofia, narrow=Narrowing(frozenset({"now"})))
     otto, page = visits.as_(company.otto), f"/requests/{asked.pk}/"
     shown = visits.text(otto.get(page))
-    assert "Less than was asked" in shown
+    assert "Approved for less than was requested" in shown
     assert 'value="appeal"' not in visits.text(visits.as_(company.alice).get(page))
     assert otto.post(page, {"verb": "appeal", "reason": "Both are needed."}).status_code == 302
     appeal = AccessRequest.objects.get(appeals=asked)
@@ -92,6 +92,6 @@ def test_of_a_tightened_limit_whoever_asked_sees_what_holds_now_and_what_was_ask
     first = Narrowing(frozenset({"convert"}), limits={"convert": rome})
     approvals.approve(asked.pk, by=company.sofia, narrow=first)
     less = visits.text(visits.as_(company.otto).get(f"/requests/{asked.pk}/")).partition('id="h-less"')[2]
-    now, _asked, before = less.partition("Asked:")
+    now, _asked, before = less.partition("Requested:")
     assert ("Europe/Rome" in now, "Europe/Paris" in now) == (True, False)
     assert "Europe/Paris" in before.partition("</ul>")[0]

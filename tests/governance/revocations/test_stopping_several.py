@@ -29,12 +29,12 @@ def test_ticked_access_is_looked_at_then_paused_or_removed_each_for_itself(compa
     assert (looked.status_code, visits.text(looked).count('name="key"')) == (200, 2)
     assert ana.post("/stop/several/grant/", {**form, "act": "pause", "reason": " "}).status_code == 422
     assert not Grant.objects.exclude(state="active").exists()
-    assert "2 of 2 stopped" in visits.text(ana.post("/stop/several/grant/", {**form, "act": "pause", "reason": "Odd."}))
+    assert "2 of 2 done" in visits.text(ana.post("/stop/several/grant/", {**form, "act": "pause", "reason": "Odd."}))
     assert set(Grant.objects.values_list("state", flat=True)) == {"suspended"}
     form = {"key": [str(first.pk), str(second.pk)], "act": "remove", "reason": "Enough."}
     ana.post("/stop/several/grant/", {**form, "key": [str(first.pk)]})
     partly = visits.text(ana.post("/stop/several/grant/", form))
-    assert "1 of 2 stopped" in partly
+    assert "1 of 2 done" in partly
     assert "grant_already_ended" in partly
     assert timeline.about(f"grant:{second.pk}").last().reason == "Enough."  # type: ignore[union-attr]
 
@@ -46,11 +46,11 @@ def test_agents_are_stopped_by_whom_the_api_lets_and_nobody_else_finds_them(comp
     assert visits.text(sofia.get("/agents/")).count('form="bulk-agents"') == 1
     assert mallory.post("/stop/several/agent/", form).status_code == 422
     assert set(Agent.objects.values_list("status", flat=True)) == {"active"}
-    assert "1 of 1 stopped" in visits.text(sofia.post("/stop/several/agent/", form))
+    assert "1 of 1 done" in visits.text(sofia.post("/stop/several/agent/", form))
     assert dict(Agent.objects.values_list("slug", "status")) == {"research-bot": "suspended", "other": "active"}
     auditor = visits.as_(make.person(roles=["auditor"]))
     assert "bulk-agents" not in visits.text(auditor.get("/agents/"))
-    assert "0 of 2 stopped" in visits.text(auditor.post("/stop/several/agent/", form))
+    assert "0 of 2 done" in visits.text(auditor.post("/stop/several/agent/", form))
     assert sum(code == "forbidden" for _who, code in visits.refusals()) == 2
 
 

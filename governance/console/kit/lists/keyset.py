@@ -25,16 +25,17 @@ _AFTER, _BEFORE = "after", "before"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order by a field, then by a unique one, in one direction."""
+    """An order by a field, then by a unique one, in one direction; `between` are fields that are never null."""
 
     field: str
     unique: str
     is_down: bool
+    between: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
         """The fields that it runs over."""
-        return list(dict.fromkeys((self.field, self.unique)))
+        return list(dict.fromkeys((self.field, *self.between, self.unique)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +135,13 @@ def _parts[M: Model](
     in_empty = place is not None and place[0] is None
     if is_back:
         if in_empty and place is not None:
-            yield _beyond(empty, order.names[1:], place[1:], is_down=is_down).order_by(by_key[-1])
+            yield _beyond(empty, order.names[1:], place[1:], is_down=is_down).order_by(*by_key[1:])
         yield _beyond(valued, order.names, None if in_empty else place, is_down=is_down).order_by(*by_key)
         return
     if not in_empty:
         yield _beyond(valued, order.names, place, is_down=is_down).order_by(*by_key)
     tail = place[1:] if in_empty and place is not None else None
-    yield _beyond(empty, order.names[1:], tail, is_down=is_down).order_by(by_key[-1])
+    yield _beyond(empty, order.names[1:], tail, is_down=is_down).order_by(*by_key[1:])
 
 
 def _beyond[M: Model](

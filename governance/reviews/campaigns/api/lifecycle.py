@@ -41,12 +41,20 @@ class Remind(CampaignAction):
 
 
 class BulkReassignment(Why):
-    """Move the open items of reviewer `of` (empty: the unassigned ones) to reviewer `to`.
+    """Move the open items of reviewer `of` (empty: the unassigned ones), or these `items`, to reviewer `to`.
 
     Without `count` nothing moves: the answer says which items would. `count` is how many items that answer named.
     """
 
-    of = Text(max_length=64, allow_blank=True)
+    of = Text(max_length=64, allow_blank=True, required=False, default="")
+    items = serializers.ListField(
+        child=serializers.UUIDField(),
+        min_length=1,
+        max_length=handover.MOST,
+        required=False,
+        allow_null=True,
+        default=None,
+    )
     to = Text(max_length=64)
     count = serializers.IntegerField(
         min_value=1, max_value=handover.MOST, required=False, allow_null=True, default=None

@@ -1,22 +1,20 @@
-"""Actions on a campaign: stage, activate, pause, remind, resume, cancel, reassign."""
+"""Actions on a campaign: stage, activate, pause, remind, resume, cancel, close."""
 
 from __future__ import annotations
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from entitlements.api.actions import Performed
 from entitlements.errors import Malformed
-from entitlements.people.models import Person
 from governance.console import doors
 from governance.reviews.campaigns import actions
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import calendar
-from governance.reviews.items.models import ReviewItem
-from governance.reviews.reviewers import handover
 from governance.reviews.staging import launch as launch_actions
 from governance.reviews.staging import preview
 from governance.reviews.staging.models import CampaignStaging
@@ -26,7 +24,7 @@ from .campaigns import find_campaign, permit
 
 
 def _address(campaign: Campaign) -> str:
-    return f"/reviews/{campaign.slug}/"
+    return reverse("review-page", args=[campaign.slug])
 
 
 stage = doors.post(actions.STAGE, _address)
@@ -43,7 +41,7 @@ def activate(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = find_campaign(request, slug)
     permit(request, "campaign-activate")
     begin(request, campaign, acknowledged="acknowledged" in request.POST, typed=request.POST.get("typed", ""))
-    return redirect(f"/reviews/{slug}/")
+    return redirect("review-page", slug)
 
 
 def begin(
@@ -59,7 +57,8 @@ def begin(
             acknowledged = True  # the page of a draft names the unassigned items
         run = CampaignStaging.objects.filter(campaign=campaign).exclude(summary={}).first()
         if run and launch.must_type(preview.Preview.from_json(run.summary)) and typed.strip() != campaign.name:
-            raise Malformed(_("Type the name of the review to begin it: it is large, or access would stop."))
+            message = _("Type the name of the review to launch it. It is large, or its deadline suspends access.")
+            raise Malformed(message)
         values = {"acknowledged": acknowledged, "reason": reason}
         return doors.perform(request, actions.ACTIVATE, campaign, values, say=say)
 
@@ -74,20 +73,10 @@ def due(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_POST
 @doors.page
-def give(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show which open items of one reviewer another may answer, then reassign them."""
+def close(request: HttpRequest, slug: str) -> HttpResponse:
+    """Close a campaign."""
     campaign = find_campaign(request, slug)
-    permit(request, "campaign-reassign")
-    current_login, people, why = request.POST.get("of", "").strip(), Person.objects.all(), doors.reason(request)
-    current = doors.find(people, login=current_login) if current_login else None
-    to = doors.find(people, login=request.POST.get("to", "").strip())
-    count = request.POST.get("count", "")
-    if count.isascii() and count.isdigit() and len(count) <= len(str(handover.MOST)):
-        values = {"of": current, "to": to, "count": int(count), "reason": why}
-        doors.perform(request, actions.HAND_OVER, campaign, values)
-        return redirect(f"/reviews/{slug}/")
-    seen = handover.look(campaign, of=current, to=to)
-    rows = ReviewItem.objects.filter(pk__in=seen.barred).select_related("agent", "system").order_by("number")
-    barred = [(item, seen.barred[item.pk].value) for item in rows[: handover.MOST]]
-    context = {"campaign": campaign, "of": current, "to": to, "why": why, "seen": seen, "barred": barred}
-    return render(request, "console/reviews/campaigns/give.html", context)
+    permit(request, "campaign-close")
+    values = {"reason": doors.reason(request), "without_answer": "without_answer" in request.POST}
+    doors.perform(request, actions.CLOSE, campaign, values)
+    return redirect("review-page", slug)

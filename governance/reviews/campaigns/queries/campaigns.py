@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Count
+from django.db.models import Count, Max
 from django.utils.translation import gettext_lazy
 
 from audit import clock
 from entitlements.grants.models import Grant
+from entitlements.people.models import Person
 from governance.charts import geometry, plots
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import reminders
-from governance.reviews.decisions.models import Draft
+from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items import (
     tallies,
 )
@@ -24,13 +25,13 @@ from governance.reviews.reviewers.models import Assignment
 
 OUTCOMES: Final = (
     ("certify", gettext_lazy("Kept")),
-    ("reduce", gettext_lazy("Kept in part")),
-    ("revoke", gettext_lazy("Removed")),
+    ("reduce", gettext_lazy("Reduced")),
+    ("revoke", gettext_lazy("Revoked")),
     ("superseded", gettext_lazy("Ended meanwhile")),
-    ("carried_forward", gettext_lazy("Decided in another review")),
-    ("excluded", gettext_lazy("Left out")),
-    ("no_response", gettext_lazy("Not answered")),
-    ("in_review", gettext_lazy("Open")),
+    ("carried_forward", gettext_lazy("Carried forward")),
+    ("excluded", gettext_lazy("Excluded")),
+    ("no_response", gettext_lazy("No decision")),
+    ("in_review", gettext_lazy("To decide")),
 )
 MOST_REVIEWERS: Final = 200
 MOST_UNRESOLVED: Final = 100
@@ -106,6 +107,17 @@ def reviewers(campaign: Campaign) -> tuple[list[dict[str, Any]], int]:
     return [{**row, "drafted": counted.get(row["reviewer"], 0)} for row in first], len(counts) - len(first)
 
 
+def with_activity(campaign: Campaign, reviewers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return reviewers with when each last drafted or decided something in a campaign; None for never."""
+    pks = [row["reviewer"] for row in reviewers]
+    drafts = Draft.objects.filter(assignment__item__campaign=campaign, saved_by__in=pks).order_by()
+    last = dict(drafts.values_list("saved_by").annotate(at=Max("saved_at")))
+    decisions = ReviewDecision.objects.filter(item__campaign=campaign, decided_by__in=pks).order_by()
+    for pk, at in decisions.values_list("decided_by").annotate(at=Max("decided_at")):
+        last[pk] = max(at, last.get(pk) or at)
+    return [{**row, "last": last.get(row["reviewer"])} for row in reviewers]
+
+
 def ended_grants(campaign: Campaign) -> list[Grant]:
     """Return the latest hundred grants in scope that ended within the window before the population was taken."""
     rows = scopes.ended_grants(campaign)
@@ -119,4 +131,9 @@ def unresolved(campaign: Campaign) -> list[Assignment]:
     rows = Assignment.objects.filter(
         item__campaign=campaign, item__state=ReviewItem.State.IN_REVIEW, state=Assignment.State.ASSIGNED, reviewer=None
     )
-    return list(rows.select_related("item__agent", "item__system").order_by("item__number")[:MOST_UNRESOLVED])
+    found = list(rows.select_related("item__agent", "item__system").order_by("item__number")[:MOST_UNRESOLVED])
+    skips = [skip for each in found for skip in each.resolution.get("skipped", []) if isinstance(skip, dict)]
+    names = dict(Person.objects.filter(login__in={skip["who"] for skip in skips}).values_list("login", "name"))
+    for skip in skips:
+        skip["who"] = names.get(skip["who"]) or skip["who"]  # people are shown by name; nothing is saved
+    return found

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -37,7 +38,7 @@ def looked(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         raise Malformed
     seen = attention.looked(item, by=doors.person(request), ms=int(ms), evidence="evidence" in request.POST)
     if "back" in request.POST:
-        return redirect(f"/reviews/{slug}/work/#item-{item}")
+        return redirect(f"{reverse('review-work', args=[slug])}#item-{item}")
     return JsonResponse({"opened": seen.evidence_opened_at is not None})
 
 
@@ -64,8 +65,8 @@ def narrow(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         row.draft.valid_until if row.draft else None,
     )
     doors.perform(request, actions.SAVE_DRAFT, row.item, {"answer": answer, "rev": row.rev})
-    messages.success(request, _("Keeping some of %(name)s is drafted.") % {"name": row.name})
-    return redirect(f"/reviews/{slug}/work/#item-{item}")
+    messages.success(request, _("Keep some is drafted for %(name)s.") % {"name": row.name})
+    return redirect(f"{reverse('review-work', args=[slug])}#item-{item}")
 
 
 def _limits(request: HttpRequest, each: item_queries.Narrowing) -> dict[str, Any]:
@@ -94,4 +95,4 @@ def hand_on(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     row = item_of(request, slug, item)
     to = doors.find(Person.objects.all(), login=request.POST.get("to", "").strip())
     doors.perform(request, actions.HAND_ON, row, {"to": to, "reason": doors.reason(request)})
-    return redirect(f"/reviews/{slug}/work/")
+    return redirect("review-work", slug=slug)

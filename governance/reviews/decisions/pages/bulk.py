@@ -24,20 +24,27 @@ from governance.reviews.decisions.bulk import Bar
 from governance.reviews.items import review_rules
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.models import ReviewItem
+from governance.reviews.items.pages import crumbs
+from governance.reviews.workbench.queries import comments
 from governance.reviews.workbench.queries import rows as item_rows
 
 _WHY: Final = {
-    Bar.NOT_YOURS: gettext_lazy("Not yours to answer, or answered already"),
-    Bar.TOO_RISKY: gettext_lazy("Its risk is high: keep it by itself"),
-    Bar.UNSEEN: gettext_lazy("Its calls are not visible to us"),
-    Bar.OTHER_TOOLS: gettext_lazy("It has other tools than the first of these"),
+    Bar.NOT_YOURS: gettext_lazy("Not assigned to you, or decided already"),
+    Bar.TOO_RISKY: gettext_lazy("High risk level: keep it on its own"),
+    Bar.UNSEEN: gettext_lazy("Its calls bypass the gateway, so its usage is not known"),
+    Bar.OTHER_TOOLS: gettext_lazy("Its tools differ from those of the first item"),
     Bar.NOT_SUGGESTED: gettext_lazy("Keeping it is not suggested"),
-    Bar.VIOLATION: gettext_lazy("Its agent violates an SoD policy with it: answer it by itself"),
-    Bar.FOUND: gettext_lazy("Something was found about it since the review began: look at it by itself"),
-    Bar.CHANGED: gettext_lazy("It changed since it was last kept, or nobody kept it before"),
-    Bar.NOTHING_SUGGESTED: gettext_lazy("Nothing is suggested to be taken from it"),
+    Bar.VIOLATION: gettext_lazy("SoD violation: decide it on its own"),
+    Bar.FOUND: gettext_lazy("A newer signal since the review began: decide it on its own"),
+    Bar.CHANGED: gettext_lazy("Changed since it was last kept, or never reviewed"),
+    Bar.NOTHING_SUGGESTED: gettext_lazy("No tool is suggested for removal"),
 }
-_CODES: Final = {"certify": review_rules.KEEP, "reduce": review_rules.DROP, "revoke": review_rules.DROP}
+_TITLES: Final = {
+    "certify": gettext_lazy("Keep several items"),
+    "reduce": gettext_lazy("Keep some of several items, as suggested"),
+    "revoke": gettext_lazy("Revoke several items"),
+}
+_CODES: Final = {verb.value: review_rules.FITTING[verb] for verb in review_rules.STRICTNESS}
 
 
 @require_POST
@@ -56,8 +63,10 @@ def many(request: HttpRequest, slug: str) -> HttpResponse:
     picked = _picked(request)
     context: dict[str, Any] = {"campaign": campaign, "answer": answer, "picked": picked, "verbs": list(_CODES)}
     context["reasons"] = [(code, REASONS[code]) for code in _CODES.get(answer.verb, ())]
+    context["title"] = _TITLES.get(answer.verb, _("Several items"))
+    context["crumbs"] = crumbs(campaign, within_workbench=True)
     context["most"] = bulk.MOST.get(review_rules.Verb(answer.verb)) if answer.verb in _CODES else None
-    context["lately"] = item_rows.recent_comments(person)
+    context["lately"] = comments.recent_comments(person)
     if answer.verb in _CODES and picked:
         try:
             if answer.reason_code:
@@ -101,8 +110,8 @@ def _commit(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     values = {"token": request.POST["token"], "count": typed}
     done = doors.perform(request, actions.DRAFT_MANY, campaign, values).result
     drafted = len(done.drafted)
-    message = ngettext("%(n)d answer is drafted.", "%(n)d answers are drafted.", drafted) % {"n": drafted}
+    message = ngettext("%(n)d decision is drafted.", "%(n)d decisions are drafted.", drafted) % {"n": drafted}
     if done.refused:
-        message = f"{message} " + _("%(n)d changed meanwhile and were left as they are.") % {"n": len(done.refused)}
+        message = f"{message} " + _("%(n)d changed in the meantime and stay as they are.") % {"n": len(done.refused)}
     messages.success(request, message)
-    return redirect(f"/reviews/{campaign.slug}/work/")
+    return redirect("review-work", slug=campaign.slug)

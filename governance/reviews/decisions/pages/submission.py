@@ -24,6 +24,7 @@ from governance.reviews.decisions import actions, facts, submission
 from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items import review_rules
 from governance.reviews.items.answer import lacking
+from governance.reviews.items.pages import crumbs
 from governance.reviews.items.review_rules import Verb
 from governance.reviews.remediation import remediation
 from governance.reviews.usage import replay as replay_actions
@@ -48,9 +49,9 @@ def submit(request: HttpRequest, slug: str) -> HttpResponse:
             doors.record(request, refusal)
             problem = refusal
         else:
-            proven = [remediation.verify(decision) for decision in done.removals]
-            messages.success(request, message_of(done, sum(each.state == "verified" for each in proven)))
-            return redirect(f"/reviews/{slug}/")
+            verified = [remediation.verify(decision) for decision in done.removals]
+            messages.success(request, message_of(done, sum(each.state == "verified" for each in verified)))
+            return redirect("review-page", slug=slug)
     context = _summary(campaign, drafts, request, problem)
     return render(request, "console/reviews/decisions/submit.html", context, status=problem.status if problem else 200)
 
@@ -61,27 +62,27 @@ def proofs(request: HttpRequest) -> list[str]:
     return sorted({str(proof.get("method", ""))[:32] for proof in methods if proof.get("method")})
 
 
-def message_of(done: submission.Submission, proven: int) -> str:
+def message_of(done: submission.Submission, verified: int) -> str:
     """Return what became of a submission, and which items had ended before they were answered, as sentences."""
     decided, removals, ended = len(done.decided), len(done.removals), len(done.ended)
-    sentences = [ngettext("%(n)d answer counts now.", "%(n)d answers count now.", decided) % {"n": decided}]
+    sentences = [ngettext("%(n)d decision is submitted.", "%(n)d decisions are submitted.", decided) % {"n": decided}]
     if removals:
-        sentences.append(_("You can take them back for 15 minutes."))
+        sentences.append(_("You can recall them for 15 minutes."))
         sentences.append(
-            _("%(proven)d of %(removals)d removals are proven.") % {"proven": proven, "removals": removals}
+            _("%(verified)d of %(removals)d remediations are verified.") % {"verified": verified, "removals": removals}
         )
     if done.settled:
         same = ngettext(
-            "%(n)d item of another review asked about the same access, and is decided too.",
-            "%(n)d items of other reviews asked about the same access, and are decided too.",
+            "%(n)d item of another review is about the same access and is decided too.",
+            "%(n)d items of other reviews are about the same access and are decided too.",
             len(done.settled),
         )
         sentences.append(same % {"n": len(done.settled)})
     if ended:
         names = ", ".join(item.name for item in done.ended[:_NAMED])
         unanswered = ngettext(
-            "%(n)d item was not answered, since its access has ended meanwhile: %(names)s.",
-            "%(n)d items were not answered, since their access has ended meanwhile: %(names)s.",
+            "%(n)d item was not decided, because its access ended before: %(names)s.",
+            "%(n)d items were not decided, because their access ended before: %(names)s.",
             ended,
         )
         sentences.append(unanswered % {"n": ended, "names": names if ended <= _NAMED else f"{names}, ..."})
@@ -93,11 +94,11 @@ _NAMED: Final = 5
 
 
 _OUTDATED: Final = {
-    "valid_until": gettext_lazy("its earlier end is past or too near, or not earlier than its end any more"),
-    "effective_at": gettext_lazy("the day of its removal is past or too near"),
-    "kept": gettext_lazy("other tools are left of it"),
+    "valid_until": gettext_lazy("its earlier end has passed, is too near, or is no longer earlier than its end"),
+    "effective_at": gettext_lazy("the day of the revocation has passed or is too near"),
+    "kept": gettext_lazy("its tools changed"),
 }
-_OTHERWISE: Final = gettext_lazy("the answer does not go with it any more")
+_OTHERWISE: Final = gettext_lazy("the decision no longer fits the item")
 
 
 @dataclass(frozen=True)
@@ -178,9 +179,10 @@ def _summary(
     cut = [*by_verb["revoke"], *by_verb["reduce"]]
     return {
         "campaign": campaign,
+        "crumbs": crumbs(campaign, within_workbench=True),
         "problem": problem,
         "rows": rows,
-        "removed": [each for each in by_verb["revoke"] if each.draft.effective_at is None],
+        "revoked": [each for each in by_verb["revoke"] if each.draft.effective_at is None],
         "later": [each for each in by_verb["revoke"] if each.draft.effective_at],
         "reduced": by_verb["reduce"],
         "cut": cut,
@@ -201,14 +203,14 @@ def _summary(
 def _label(counts: dict[str, int]) -> str:
     """Return what the button does."""
     if counts["certify"] == sum(counts.values()):
-        return ngettext("Keep %(n)d access", "Keep %(n)d accesses", counts["certify"]) % {"n": counts["certify"]}
+        return ngettext("Keep %(n)d item", "Keep %(n)d items", counts["certify"]) % {"n": counts["certify"]}
     if not counts["reduce"] and not counts["abstain"]:
-        return _("Keep %(kept)d, remove %(removed)d") % {"kept": counts["certify"], "removed": counts["revoke"]}
+        return _("Keep %(kept)d, revoke %(revoked)d") % {"kept": counts["certify"], "revoked": counts["revoke"]}
     parts = (
         (_("keep %(n)d"), counts["certify"]),
-        (_("keep part of %(n)d"), counts["reduce"]),
-        (_("remove %(n)d"), counts["revoke"]),
-        (_("pass on %(n)d"), counts["abstain"]),
+        (_("keep some of %(n)d"), counts["reduce"]),
+        (_("revoke %(n)d"), counts["revoke"]),
+        (_("don't know %(n)d"), counts["abstain"]),
     )
     label = ", ".join(text % {"n": count} for text, count in parts if count)
     return label[:1].upper() + label[1:]

@@ -12,32 +12,43 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.dateparse import parse_date
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from audit import clock
 from entitlements import strict
 from entitlements.errors import DomainError, Malformed, NotFound
-from governance.console import doors, paging
-from governance.console.tags import REASONS
+from governance.console import doors, keys, paging
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.decisions import actions, attention, submission
 from governance.reviews.decisions.models import Draft
+from governance.reviews.decisions.pages import reasons
 from governance.reviews.items import answer as answer_actions
 from governance.reviews.items import review_rules, subject_words
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import ViolationOpen
 from governance.reviews.items.models import ReviewItem
-from governance.reviews.items.pages import item_of
+from governance.reviews.items.pages import crumbs, item_of
+from governance.reviews.workbench.queries import comments
 from governance.reviews.workbench.queries import groups as groups_queries
+from governance.reviews.workbench.queries import progress as progress_queries
 from governance.reviews.workbench.queries import rows as item_rows
 
 SIZE: Final = 60
 """How many items stand on one page."""
+_PROGRESS: Final = "console/reviews/decisions/progress.html"
+_PRACTICE: Final = (
+    (0, gettext_lazy("Keep")),
+    (1, gettext_lazy("Keep some")),
+    (2, gettext_lazy("Revoke")),
+    (4, gettext_lazy("Don't know")),
+)
+"""The decisions of the practice item, each by the place of its key."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -49,7 +60,7 @@ def work(request: HttpRequest, slug: str) -> HttpResponse:
     if not items.exists():
         raise NotFound
     if campaign.kind == Campaign.Kind.MICRO:
-        return redirect(f"/event-triggered-reviews/{slug}/")
+        return redirect("review-one", slug=slug)
     if request.method == "POST":
         return _save_page(request, campaign)
     view = request.GET.get("view", "")
@@ -57,40 +68,46 @@ def work(request: HttpRequest, slug: str) -> HttpResponse:
     words, left = request.GET.get("q", "").strip()[:100], waiting.count()
     context: dict[str, Any] = {
         "campaign": campaign,
-        "question": subject_words.QUESTIONS.get(campaign.kind),
+        "question": subject_words.QUESTIONS.get(campaign.kind, _("Is this access still needed?")),
+        "crumbs": crumbs(campaign),
         "view": view,
         "all": items.count(),
         "open": left,
         "answered": answered.count(),
         "is_open": campaign.state == Campaign.State.ACTIVE,
         "q": words,
+        "is_submitted": view == "answered",
+        "to_decide": view != "answered",
+        "submitted_url": f"{reverse('review-work', args=[slug])}?view=answered",
     }
     if view == "answered":
         page = paging.page(request, answered, ("number", "id"), SIZE)
         context |= {"page": page, "rows": item_rows.rows(page.rows, person)}
     else:
         groups = groups_queries.view(view, groups_queries.matching(waiting, words), left)
-        context |= _to_answer(request, groups, campaign)
+        context |= _to_answer(request, groups, campaign, left)
     return render(request, "console/reviews/decisions/work.html", context)
 
 
-def _to_answer(request: HttpRequest, seen: groups_queries.View, campaign: Campaign) -> dict[str, Any]:
+def _to_answer(request: HttpRequest, seen: groups_queries.View, campaign: Campaign, waiting: int) -> dict[str, Any]:
     """Return what the grid shows: its rows under their headings, and what its forms offer."""
     person = doors.person(request)
-    page, drafts = paging.page(request, seen.rows, seen.order, SIZE), submission.drafts_of(campaign, person)
+    page = paging.page(request, seen.rows, seen.order, SIZE)
     rows = item_rows.rows(page.rows, person)
+    letters = keys.read(request.COOKIES.get(keys.COOKIE, "")).letters
     return {
         "page": page,
         "rows": rows,
         "groups": seen.groups(rows),
         "view": seen.name,
         "views": groups_queries.VIEWS,
-        "drafted": drafts.count(),
-        "saved_at": drafts.order_by("-saved_at").values_list("saved_at", flat=True).first(),
+        "progress": progress_queries.progress(campaign, person, waiting),
+        "is_first": progress_queries.is_first_review(person),
+        "practice": [(act, letters[place]) for place, act in _PRACTICE],
         "reasons": _Reasons(),
         "soonest": (clock.now() + timedelta(days=1)).date().isoformat(),
         "latest": (clock.now() + answer_actions.LATEST - timedelta(days=1)).date().isoformat(),
-        "lately": item_rows.recent_comments(person),
+        "lately": comments.recent_comments(person),
     }
 
 
@@ -98,9 +115,8 @@ class _Reasons(dict[str, SafeString]):
     """The reasons to choose from, by the one that is chosen: drawn once for a page, however many rows it has."""
 
     def __missing__(self, chosen: str) -> SafeString:
-        known = {"keep": review_rules.KEEP, "drop": review_rules.DROP, "abstain": review_rules.ABSTAIN}
-        named = {verb: [(code, REASONS[code]) for code in codes] for verb, codes in known.items()}
-        self[chosen] = drawn = render_to_string("console/reviews/reasons.html", {**named, "chosen": chosen})
+        context = {"groups": reasons.groups(), "chosen": chosen}
+        self[chosen] = drawn = render_to_string("console/reviews/reasons.html", context)
         return drawn
 
 
@@ -127,13 +143,13 @@ def _save_page(request: HttpRequest, campaign: Campaign) -> HttpResponse:
                 stale += 1
     if stale:
         messages.success(
-            request, _("Some answers could not be kept: they changed elsewhere, or have the wrong reason or day.")
+            request, _("Some drafts were not saved: they changed elsewhere, or have the wrong reason or day.")
         )
     for message in dict.fromkeys(open_violations):
         messages.success(request, message)
     if "submit" in request.POST:
-        return redirect(f"/reviews/{campaign.slug}/submit/")
-    messages.success(request, ngettext("%(n)d answer is kept.", "%(n)d answers are kept.", saved) % {"n": saved})
+        return redirect("review-submit", slug=campaign.slug)
+    messages.success(request, ngettext("%(n)d draft is saved.", "%(n)d drafts are saved.", saved) % {"n": saved})
     return redirect(request.get_full_path())
 
 
@@ -204,8 +220,9 @@ def draft(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     ms = request.POST.get("ms", "")
     if ms.isascii() and ms.isdigit() and len(ms) < 10:  # noqa: PLR2004 - milliseconds
         attention.looked(item, by=person, ms=int(ms))
-    count = submission.drafts_of(campaign, person).count()
-    return JsonResponse({"rev": kept.rev, "saved_at": kept.saved_at.isoformat(), "drafted": count})
+    done = progress_queries.progress(campaign, person, item_rows.open_assignments(campaign, person).count())
+    told = {"rev": kept.rev, "saved_at": kept.saved_at.isoformat(), "drafted": done.drafted}
+    return JsonResponse(told | {"progress": render_to_string(_PROGRESS, {"progress": done})})
 
 
 def _elsewhere(held: Draft | None) -> dict[str, Any]:
@@ -220,4 +237,4 @@ def _elsewhere(held: Draft | None) -> dict[str, Any]:
 def recall(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Take the reviewer's own answer back; it is a draft again."""
     doors.perform(request, actions.RECALL, item_of(request, slug, item))
-    return redirect(f"/reviews/{slug}/work/#item-{item}")
+    return redirect(f"{reverse('review-work', args=[slug])}#item-{item}")

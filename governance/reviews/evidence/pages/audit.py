@@ -8,15 +8,16 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.dateparse import parse_date
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from audit import clock
+from entitlements.agents.models import Agent
 from entitlements.errors import Malformed
 from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
-from governance.console import doors
+from governance.console import doors, form_fields
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.evidence import actions, audit, workpapers
@@ -34,6 +35,28 @@ def readable(request: HttpRequest, slug: str, what: str) -> Campaign:
     return campaign
 
 
+def by_name(rows: list[dict[str, Any]], *fields: str) -> list[dict[str, Any]]:
+    """Return rows for a page: people by display name and agents by name, which files have by login and short name."""
+    people = {row[name] for row in rows for name in fields if row[name]}
+    people |= {skip.partition(": ")[0] for row in rows for skip in row.get("skipped", ())}
+    names = dict(Person.objects.filter(login__in=people).values_list("login", "name"))
+    agents = dict(Agent.objects.filter(slug__in={row["agent"] for row in rows}).values_list("slug", "name"))
+    return [
+        {
+            **row,
+            **{name: names.get(row[name]) or row[name] for name in fields},
+            "agent_name": agents.get(row["agent"]) or row.get("name") or row["agent"],
+            "skipped": [_renamed(skip, names) for skip in row.get("skipped", ())],
+        }
+        for row in rows
+    ]
+
+
+def _renamed(skip: str, names: dict[str, str]) -> str:
+    who, colon, why = skip.partition(": ")
+    return f"{names.get(who) or who}{colon}{why}"
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def workspace(request: HttpRequest, slug: str) -> HttpResponse:
@@ -41,13 +64,14 @@ def workspace(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST":
         campaign = find_campaign(request, slug)
         _act(request, campaign)
-        return redirect(f"/reviews/{slug}/audit/")
+        return redirect("review-audit", slug)
     campaign, person, now = readable(request, slug, "workspace"), doors.person(request), clock.now()
     samples = AuditSample.objects.filter(campaign=campaign).select_related("drawn_by").order_by("-drawn_at", "-id")
     questions = AuditQuestion.objects.filter(campaign=campaign).select_related("asked_by", "answered_by", "item__agent")
     shares = EvidenceShare.objects.filter(campaign=campaign, ended_at=None, expires_at__gt=now)
     context: dict[str, Any] = {
         "campaign": campaign,
+        "people": form_fields.people(),
         "now": now,
         "samples": [(sample, _progress(sample)) for sample in samples[:_MOST]],
         "questions": questions.order_by("-asked_at", "-id")[:_MOST],
@@ -106,9 +130,7 @@ def _share(request: HttpRequest) -> dict[str, Any]:
         raise Malformed from error
     if day is None:
         raise Malformed
-    auditor = Person.objects.filter(login=request.POST.get("auditor", "").strip()).first()
-    if auditor is None:
-        raise Malformed(_("No person has this login."))
+    auditor = form_fields.person_named(request.POST.get("auditor", "").strip())
     return {"auditor": auditor, "expires_at": datetime.combine(day, time(), UTC), "reason": doors.reason(request)}
 
 
@@ -151,12 +173,12 @@ def sample(request: HttpRequest, sample: UUID) -> HttpResponse:
         sampled = doors.find(rows, item__number=doors.number(request.POST.get("item", "")))
         values = {"finding": request.POST.get("finding", ""), "note": request.POST.get("note", "").strip()[:2000]}
         doors.perform(request, actions.MARK, sampled, values)
-        return redirect(f"/audit/samples/{sample}/#item-{sampled.item.number}")
+        return redirect(f"{reverse('review-sample', args=[sample])}#item-{sampled.item.number}")
     readable(request, campaign.slug, "sample")
     context = {
         "campaign": campaign,
         "sample": drawn,
-        "rows": workpapers.rows(drawn),
+        "rows": by_name(workpapers.rows(drawn), "decided_by", "marked_by"),
         "progress": _progress(drawn),
         "may_audit": audit.may_test(campaign, doors.person(request)),
     }

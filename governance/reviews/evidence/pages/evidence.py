@@ -14,6 +14,7 @@ from entitlements.keys import signing
 from entitlements.revocation import record_keys
 from governance.api.matrix import MATRIX
 from governance.console import doors, paging
+from governance.reviews.campaigns.pages import header
 from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.evidence import actions, record
 from governance.reviews.evidence.record import items_of, rows_of
@@ -23,7 +24,7 @@ from governance.reviews.pack.models import EvidencePack, EvidenceSealing
 from governance.reviews.population import scope_words
 from governance.reviews.spot_checks import spot_checks
 
-from .audit import readable
+from .audit import by_name, readable
 
 _FEW: Final = 5000
 """Up to so many rows the hashes of a population are computed at every view."""
@@ -39,7 +40,7 @@ def seal(request: HttpRequest, slug: str) -> HttpResponse:
     amr = sorted({str(proof.get("method", ""))[:32] for proof in proofs if proof.get("method")})
     statement = request.POST.get("statement", "").strip()[:2000]
     doors.perform(request, actions.SEAL, campaign, {"statement": statement, "amr": amr})
-    return redirect(f"/reviews/{slug}/evidence/")
+    return redirect("review-evidence", slug)
 
 
 @require_safe
@@ -49,8 +50,8 @@ def pack(request: HttpRequest, slug: str) -> HttpResponseBase:
     campaign = readable(request, slug, "evidence.zip")
     sealed = EvidencePack.objects.filter(campaign=campaign).first()
     if sealed is None:
-        messages.success(request, _("This review is not sealed yet, so there is no pack."))
-        return redirect(f"/reviews/{slug}/evidence/")
+        messages.success(request, _("This review is not sealed yet, so there is no evidence pack."))
+        return redirect("review-evidence", slug)
     answer = StreamingHttpResponse(sealed.archive(), content_type="application/zip")
     answer["Content-Disposition"] = f'attachment; filename="evidence-{slug}.zip"'
     return answer
@@ -67,12 +68,12 @@ def evidence(request: HttpRequest, slug: str) -> HttpResponse:
     run = EvidenceSealing.objects.select_related("asked_by").filter(campaign=campaign).first()
     sealed = EvidencePack.objects.select_related("signed_off_by").defer("content").filter(campaign=campaign).first()
     context = {
-        "campaign": campaign,
+        **header.context(request, campaign, "evidence"),
         "covers": scope_words.describe(campaign),
         "run": run,
         "percent": seal_actions.progress(run) if run else 0,
         "page": page,
-        "rows": rows_of(page.rows),
+        "rows": by_name(rows_of(page.rows), "decided_by", "reviewer"),
         "tie_out": tie_out(campaign) if is_small or "check" in request.GET else None,
         "pack": sealed,
         "standing": _standing(sealed) if sealed else None,

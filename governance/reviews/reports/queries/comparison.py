@@ -12,7 +12,7 @@ from governance.reviews.quality.comparison import MOST, Comparison
 
 _WORDS: Final = dict(OUTCOMES)
 _PARTS: Final = (
-    ("changed", gettext_lazy("Answered otherwise")),
+    ("changed", gettext_lazy("Decided differently")),
     ("added", gettext_lazy("New in this review")),
     ("removed", gettext_lazy("No longer there")),
 )
@@ -23,6 +23,9 @@ def context(comparison: Comparison) -> dict[str, Any]:
     most = max((max(then, now) for _name, then, now in comparison.outcomes), default=0)
     return {
         "counts": comparison.counts,
+        "added_figure": f"+{comparison.counts['added']}",
+        "removed_figure": f"\N{MINUS SIGN}{comparison.counts['removed']}",
+        "covered_figure": f"{comparison.coverage[1]} %",
         "then_covered": comparison.coverage[0],
         "now_covered": comparison.coverage[1],
         "outcomes": [(_WORDS[name], then, now, plots.pair(then, now, most)) for name, then, now in comparison.outcomes],

@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from governance.charts import geometry, plots
+from governance.charts.plot import Plot
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.items.models import ReviewItem, ReviewLine
@@ -21,10 +22,10 @@ MOST_ROWS, MOST_TOOLS = 30, 24
 """How many rows and tools a heat map shows; the page says how many are hidden."""
 
 
-def burn_down(campaign: Campaign) -> plots.Plot | None:
+def burn_down(campaign: Campaign) -> Plot | None:
     """Draw the open items of each day; None before the campaign began."""
     burn = read.burn_down(campaign)
-    return plots.burn_down(burn, (_("Day"), _("Open"), _("Reviewers")), _("reminded")) if burn else None
+    return plots.burn_down(burn, (_("Day"), _("To decide"), _("Reviewers")), _("reminded")) if burn else None
 
 
 def small_burn_down(campaign: Campaign) -> str:
@@ -33,7 +34,7 @@ def small_burn_down(campaign: Campaign) -> str:
     return plots.small_burn(burn) if burn else ""
 
 
-def remediation(campaign: Campaign) -> plots.Plot | None:
+def remediation(campaign: Campaign) -> Plot | None:
     """Draw within which time removals were verified; None without any."""
     proven = Remediation.objects.filter(decision__item__campaign=campaign, verified_at__isnull=False)
     due = Coalesce("decision__effective_at", "decision__decided_at")
@@ -43,11 +44,11 @@ def remediation(campaign: Campaign) -> plots.Plot | None:
         if verified
     ]
     return (
-        plots.within(spans, geometry.PROOF_LIMIT, (_("Within"), _("Proven")), geometry.PROOF_STEPS) if spans else None
+        plots.within(spans, geometry.PROOF_LIMIT, (_("Within"), _("Verified")), geometry.PROOF_STEPS) if spans else None
     )
 
 
-def coverage(access: coverage_actions.AccessCounts) -> plots.Plot | None:
+def coverage(access: coverage_actions.AccessCounts) -> Plot | None:
     """Draw how much access was reviewed in time at the end of each of the last months; None without access."""
     known = [share for _month, share in access.months if share is not None]
     return (

@@ -9,6 +9,7 @@ from typing import Final
 from django.utils.translation import gettext as _
 
 from governance.charts import plots
+from governance.charts.plot import Plot
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.quality import blast_radius as blast_radius_actions
 from governance.reviews.quality import care
@@ -46,7 +47,7 @@ def blast_radius(campaign: Campaign) -> BlastRadiusChanges | None:
     return BlastRadiusChanges(drawn, hidden) if drawn else None
 
 
-def care_of_reviewers(reviewers: Sequence[care.ReviewerResource], *, named: bool) -> plots.Plot | None:
+def care_of_reviewers(reviewers: Sequence[care.ReviewerResource], *, named: bool) -> Plot | None:
     """Draw seconds per item by share of removals, a dot for each reviewer; without names only for five or more.
 
     Reviewers with too few answers are left out, and those without counted time.
@@ -64,7 +65,7 @@ def care_of_reviewers(reviewers: Sequence[care.ReviewerResource], *, named: bool
         for reviewer in shown
     ]
     drawn = plots.scatter(points, (slow, cut), (care.LEAST_CUT, care.MOST_CUT))
-    heads = (_("Reviewer"), _("Seconds for an item"), _("Cut"), _("Answers"))
+    heads = (_("Reviewer"), _("Seconds an item"), _("Revoked or reduced"), _("Decisions"))
     rows = tuple(
         (
             reviewer.name if named else _("Reviewer %(n)d") % {"n": number},
@@ -74,7 +75,7 @@ def care_of_reviewers(reviewers: Sequence[care.ReviewerResource], *, named: bool
         )
         for number, reviewer in enumerate(shown, start=1)
     )
-    return replace(plots.Plot(drawn, heads, rows), left="0 s", right=f"{slow} s", top=f"{cut} %")
+    return replace(Plot(drawn, heads, rows), left="0 s", right=f"{slow} s", top=f"{cut} %")
 
 
 def _across(answers: int) -> int:

@@ -17,6 +17,7 @@ from entitlements.access.caller import Caller
 from entitlements.catalog.models import ToolVersion
 from entitlements.words import Risk
 from governance.charts import plots
+from governance.charts.plot import Plot
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import tallies
 from governance.reviews.quality import care
@@ -33,7 +34,7 @@ WEEKS: Final = 26
 """How far back the calendar of changes goes."""
 
 
-def coverage(access: coverage_actions.AccessCounts) -> plots.Plot | None:
+def coverage(access: coverage_actions.AccessCounts) -> Plot | None:
     """Draw how much was reviewed in time at the end of each of twelve months, by risk; None for fewer than two."""
     months = access.history
     if sum(seen.percent is not None for _month, seen in months) < 2:  # noqa: PLR2004 - a line has two ends
@@ -44,7 +45,7 @@ def coverage(access: coverage_actions.AccessCounts) -> plots.Plot | None:
     return plots.lines([month for month, _seen in months], [everything, *held], coverage_actions.ENOUGH, _("Month"))
 
 
-def cut_rates() -> plots.Plot | None:
+def cut_rates() -> Plot | None:
     """Draw the share of answers that removed or reduced access in each of the last reviews; None for fewer than two.
 
     Event-triggered reviews are left out: each of them has one answer.
@@ -62,7 +63,7 @@ def cut_rates() -> plots.Plot | None:
     }
     drawn = plots.columns(
         [campaign.snapshot_at.strftime("%Y-%m") if campaign.snapshot_at else "" for campaign, _row in counted],
-        [(_("Removed"), shares["revoke"]), (_("Kept in part"), shares["reduce"])],
+        [(_("Revoked"), shares["revoke"]), (_("Reduced"), shares["reduce"])],
         _("Month"),
         most=100,
         levels=(care.LEAST_CUT, care.MOST_CUT),
@@ -71,10 +72,10 @@ def cut_rates() -> plots.Plot | None:
         (campaign.name, str(n), f"{shares['revoke'][at]} %", f"{shares['reduce'][at]} %")
         for at, ((campaign, _row), n) in enumerate(zip(counted, all_of, strict=True))
     )
-    return replace(drawn, heads=(_("Review"), _("Answered"), _("Removed"), _("Kept in part")), rows=table, top="100 %")
+    return replace(drawn, heads=(_("Review"), _("Decisions"), _("Revoked"), _("Reduced")), rows=table, top="100 %")
 
 
-def changes(caller: Caller) -> plots.Plot | None:
+def changes(caller: Caller) -> Plot | None:
     """Draw on which days of half a year tools that a caller sees changed their definition; None without changes.
 
     The first definition of a tool is no change, nor is a return to one that was seen before.

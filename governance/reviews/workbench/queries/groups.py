@@ -17,10 +17,10 @@ from governance.reviews.suggestions import changes_since
 from .rows import Row
 
 VIEWS: Final = {
-    "risk": _("Riskiest first"),
+    "risk": _("Highest risk level first"),
     "system": _("By system"),
     "agent": _("By agent"),
-    "tool": _("By riskiest tool"),
+    "tool": _("By tool of the highest risk level"),
 }
 UNCHANGED: Final = "unchanged"
 _FEW: Final = 500

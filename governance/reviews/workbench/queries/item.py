@@ -34,12 +34,12 @@ from governance.reviews.workbench.queries import rows as item_rows
 _CALLS: Final = 10
 _BEFORE: Final = 5
 _FACTS: Final = {
-    "sponsor": gettext_lazy("Answers for the agent"),
+    "sponsor": gettext_lazy("Sponsor"),
     "owner": gettext_lazy("Technical owner"),
     "people": gettext_lazy("Acts for"),
-    "model": gettext_lazy("Model it runs"),
-    "prompt": gettext_lazy("Its prompt (hash)"),
-    "metadata": gettext_lazy("Its client's metadata (hash)"),
+    "model": gettext_lazy("Model"),
+    "prompt": gettext_lazy("Prompt (hash)"),
+    "metadata": gettext_lazy("Client metadata (hash)"),
 }
 
 
@@ -130,14 +130,14 @@ def _changes(since: changes_since.Changes) -> list[diff.Change]:
     changes += [_line("~", line) for line in since.changed]
     facts = tuple(diff.row(str(_FACTS[name]), before or None, now or None) for name, before, now in since.facts)
     if facts:
-        changes.append(diff.Change("~", _("The agent"), (), facts))
+        changes.append(diff.Change("~", _("Agent"), (), facts))
     return changes
 
 
 def _line(sign: str, line: changes_since.ToolChange) -> diff.Change:
     """Compare one tool side by side: its limits where they differ, and its definition where the server changed it."""
     sides = ["; ".join(limits(each)) for each in (line.limits_before, line.limits_now)]
-    about = _("May be called with")
+    about = _("Limits")
     if sign != "~":
         only = (None, sides[1]) if sign == "+" else (sides[0], None)
         return diff.Change(sign, line.tool, (), (diff.row(about, *only),))

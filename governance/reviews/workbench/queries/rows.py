@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 from django.utils.translation import gettext as _
@@ -89,6 +89,7 @@ class Row:
     sentences: Sequence[str] = ()
     level: Risk = Risk.LOW
     violations: Sequence[violation_queries.Violation] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_parts(self) -> bool:
@@ -164,8 +165,8 @@ class Row:
 
     @property
     def people(self) -> list[str]:
-        """Whom the agent acts for, without the kind."""
-        return [name.partition(":")[2] for name in self.item.subjects]
+        """Whom the agent acts for: people by display name, groups by their name."""
+        return [self.names.get(subject) or subject.partition(":")[2] for subject in self.item.subjects]
 
     @property
     def is_seen(self) -> bool:
@@ -199,6 +200,16 @@ class Row:
         return self.level.rank >= Risk.HIGH.rank
 
     @property
+    def must_be_opened(self) -> bool:
+        """Whether the reader has to open its evidence before they keep it."""
+        return self.is_weighty and not self.is_opened
+
+    @property
+    def may_keep_some(self) -> bool:
+        """Whether it has several tools of which some can stay."""
+        return self.has_parts and len(self.lines) > 1
+
+    @property
     def needs_reason(self) -> bool:
         """Whether keeping it needs a reason."""
         return review_rules.needs_reason(review_rules.Verb.CERTIFY, Risk(self.item.risk), self.verdict)
@@ -222,7 +233,7 @@ def rows(items: Sequence[ReviewItem], person: Person | None = None, *, whole: bo
     left = {} if whole else facts.lines_left(item.pk for item in items)
     held = {item.pk: {line.grant_id for line in item.lines.all() if line.grant_id} for item in items}
     weeks = usage.weekly({grant for grants in held.values() for grant in grants}, clock.now())
-    sentences = subject_words.sentences(items)
+    sentences, names = subject_words.sentences(items), subject_words.display_names(items)
     broken = {} if whole else violations.of_items(_waiting(items), left)
     accounts = {each.pk for each in independence.accounts_of(person)} if broken and person else set[int]()
     return [
@@ -236,6 +247,7 @@ def rows(items: Sequence[ReviewItem], person: Person | None = None, *, whole: bo
             sentences.get(item.pk, ()),
             violations.level(item, broken.get(item.pk, ())),
             [violation_queries.describe(item, each, accounts) for each in broken.get(item.pk, ())],
+            names,
         )
         for item in items
     ]
@@ -277,20 +289,6 @@ def _line(line: ReviewLine, item: ReviewItem) -> dict[str, Any]:
     full = {each["line"]: each["full"] for each in suggestion.inputs["lines"]} if suggestion and seen else {}
     young = not full.get(line.pk, line.grant is None or line.grant.starts_at <= taken - snapshot.WINDOW)
     return {"row": line, "seen": seen, "young": young, "unused": seen and not young and line.calls_window == 0}
-
-
-def recent_comments(person: Person) -> list[str]:
-    """Return a person's latest comments on their answers, the newest first, to be offered again."""
-    kept = ReviewDecision.objects.filter(decided_by=person).exclude(comment="")
-    drafts = Draft.objects.filter(assignment__reviewer=person).exclude(comment="")
-    comments = [
-        *drafts.order_by("-saved_at").values_list("comment", flat=True)[:_LATELY],
-        *kept.order_by("-decided_at").values_list("comment", flat=True)[:_LATELY],
-    ]
-    return [text for text in dict.fromkeys(comments) if "\n" not in text][:_LATELY]
-
-
-_LATELY: Final = 8
 
 
 def drafted(campaign: Campaign, person: Person) -> list[Draft]:

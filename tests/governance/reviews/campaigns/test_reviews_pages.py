@@ -33,21 +33,21 @@ made_world, company = shared.world(companies.found)
 def test_an_analyst_makes_begins_and_closes_a_review_on_its_pages(company: Company) -> None:
     worlds.granted(company)
     ana = visits.as_(company.ana)
-    assert "Begin the first one" in visits.text(ana.get("/reviews/", secure=True))
+    assert "Draft the first one" in visits.text(ana.get("/reviews/", secure=True))
     due = (clock.now() + timedelta(days=9)).date().isoformat()
     made = ana.post("/reviews/new/", {"name": "Fourth quarter", "due": due, "system": "clock"}, secure=True)
     assert made["Location"] == "/reviews/fourth-quarter/"
-    assert "Ready to begin" in visits.text(ana.get(made["Location"], secure=True))
+    assert "Launch checks" in visits.text(ana.get(made["Location"], secure=True))
     ana.post("/reviews/fourth-quarter/activate/", secure=True)
     campaign = Campaign.objects.get()
     assert (campaign.state, campaign.scope) == ("active", {"systems": ["clock"]})
     refused = ana.post("/reviews/fourth-quarter/close/", {"reason": "done"}, secure=True)
     assert (refused.status_code, "items_without_outcome" in visits.text(refused)) == (409, True)
-    box = "Leave them without an answer"
+    box = "Close them without a decision"
     other = visits.text(visits.as_(make.analyst("bea")).get("/reviews/fourth-quarter/", secure=True))
     assert box in visits.text(ana.get("/reviews/fourth-quarter/", secure=True))
     assert box not in other
-    assert "Only Ana, who runs this review" in other
+    assert "Only Ana, the owner of this review" in other
     ana.post("/reviews/fourth-quarter/close/", {"reason": "done", "without_answer": "yes"}, secure=True)
     campaign.refresh_from_db()
     assert campaign.state == "closed"
@@ -69,18 +69,18 @@ def test_a_reviewer_works_without_script(company: Company) -> None:
     item = worlds.item(campaign)
     sofia = visits.as_(company.sofia)
     page = visits.text(sofia.get("/reviews/q4/work/", secure=True))
-    assert ("Keep" in page, "Remove" in page, "research-bot" in page) == (True, True, True)
+    assert ("Keep" in page, "Revoke" in page, "research-bot" in page) == (True, True, True)
     form = {"item": str(item.pk), f"rev:{item.pk}": "0", f"verb:{item.pk}": "revoke", f"reason:{item.pk}": "unused"}
 
     assert sofia.post("/reviews/q4/work/", {**form, "submit": "yes"}, secure=True)["Location"] == "/reviews/q4/submit/"
 
     summary = sofia.get("/reviews/q4/submit/", secure=True)
-    assert "Keep 0, remove 1" in visits.text(summary)
+    assert "Keep 0, revoke 1" in visits.text(summary)
     sofia.post("/reviews/q4/submit/", {"tag": summary.context["tag"]}, secure=True)
     grant.refresh_from_db()
     decision = ReviewDecision.objects.get()
     assert (grant.state, decision.via, decision.amr) == ("suspended", "ui", ["password"])
-    assert "Nothing is left to answer" in visits.text(sofia.get("/reviews/q4/work/", secure=True))
+    assert "You have decided all items" in visits.text(sofia.get("/reviews/q4/work/", secure=True))
 
 
 def test_a_reviewer_keeps_some_without_script_and_takes_it_back(company: Company) -> None:
@@ -90,17 +90,17 @@ def test_a_reviewer_keeps_some_without_script_and_takes_it_back(company: Company
     lines = {line.tool.name: str(line.pk) for line in item.lines.select_related("tool")}
     sofia, pk = visits.as_(company.sofia), item.pk
     page = visits.text(sofia.get("/reviews/q4/work/", secure=True))
-    assert ("Keep some" in page, "I can't judge" in page, f'name="keep:{pk}"' in page) == (True, True, True)
+    assert ("Keep some" in page, "Don&#x27;t know" in page, f'name="keep:{pk}"' in page) == (True, True, True)
     form = {"item": str(pk), f"rev:{pk}": "0", f"verb:{pk}": "reduce", f"reason:{pk}": "unused"}
     sofia.post("/reviews/q4/work/", {**form, f"keep:{pk}": [lines["now"], lines["convert"]]}, secure=True)
     assert Draft.objects.get().kept_lines == sorted(int(lines[name]) for name in ("now", "convert"))
     summary = sofia.get("/reviews/q4/submit/", secure=True)
-    assert ("Keep part of 1" in visits.text(summary), "wipe" in visits.text(summary)) == (True, True)
+    assert ("Keep some of 1" in visits.text(summary), "wipe" in visits.text(summary)) == (True, True)
     sofia.post("/reviews/q4/submit/", {"tag": summary.context["tag"]}, secure=True)
     assert grant.lines.count() == 2
     second = visits.text(visits.as_(company.sam).get("/reviews/q4/work/", secure=True))
     assert (f'value="{lines["now"]}"' in second, f'value="{lines["wipe"]}"' in second) == (True, False)
-    assert "Take back" in visits.text(sofia.get("/reviews/q4/work/?view=answered", secure=True))
+    assert "Recall" in visits.text(sofia.get("/reviews/q4/work/?view=answered", secure=True))
 
     sofia.post(f"/reviews/q4/items/{pk}/recall/", secure=True)
 
@@ -116,8 +116,8 @@ def test_an_item_shows_its_answers_and_the_owner_opens_it_again(company: Company
     page, act = f"/reviews/q4/items/{item.pk}/", f"/reviews/q4/items/{item.pk}/act/"
     ana = visits.as_(company.ana)
     shown = visits.text(ana.get(page, secure=True))
-    assert ("No calls in ninety days." in shown, "Open it again" in shown) == (True, True)
-    assert "Open it again" not in visits.text(visits.as_(company.sofia).get(page, secure=True))
+    assert ("No calls in ninety days." in shown, "Reopen" in shown) == (True, True)
+    assert "Reopen" not in visits.text(visits.as_(company.sofia).get(page, secure=True))
     again = {"do": "reopen", "reason": "Look again."}
     assert visits.as_(company.sofia).post(act, again, secure=True).status_code == 403
 
@@ -126,7 +126,7 @@ def test_an_item_shows_its_answers_and_the_owner_opens_it_again(company: Company
     grant.refresh_from_db()
     item.refresh_from_db()
     assert (grant.state, item.state) == ("active", "in_review")
-    assert "taken back by" in visits.text(ana.get(page, secure=True))
+    assert "recalled by" in visits.text(ana.get(page, secure=True))
     assert ana.post(act, {"do": "retry"}, secure=True).status_code == 404
     assert ana.post("/reviews/q4/release/", {"reason": "x"}, secure=True).status_code == 409
 
@@ -198,7 +198,7 @@ def test_an_agent_shows_what_reviews_decided_about_it_to_whoever_may_see_that(co
     assert "waits for sofia" in visits.text(ana.get(where, secure=True)).lower()
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
     for page in (visits.text(ana.get(where, secure=True)), visits.text(sofia.get(where, secure=True))):
-        for text in ("Fourth quarter", "Remove", "It is not used", "No calls in ninety days."):
+        for text in ("Fourth quarter", "Revoke", "It is not used", "No calls in ninety days."):
             assert text in page, text
     assert "No review that you may see" in visits.text(visits.as_(company.otto).get(where, secure=True))
 
@@ -238,8 +238,8 @@ def test_all_items_without_a_reviewer_are_counted_and_people_are_offered_by_name
     )
     launch.activate(draft.pk, by=company.ana)
     monkeypatch.setattr("governance.reviews.campaigns.queries.campaigns.MOST_UNRESOLVED", 2)
-    page = visits.text(ana.get("/reviews/q4/", secure=True))
-    assert "3 items have no reviewer" in page
+    page = visits.text(ana.get("/reviews/q4/reviewers/", secure=True))
+    assert "3 items are unassigned" in page
     assert f'<option value="mona">{company.mona.name}</option>' in page
 
 
@@ -249,7 +249,7 @@ def test_an_unresolved_item_shows_who_was_passed_over_and_takes_a_name(company: 
     make.grant(alone, worlds.low(company), people=[company.sam])
     item = worlds.item(worlds.campaign(company), alone)
     ana = visits.as_(company.ana)
-    assert "the agent acts for them" in visits.text(ana.get("/reviews/q4/", secure=True))
+    assert "the agent acts for them" in visits.text(ana.get("/reviews/q4/reviewers/", secure=True))
     ana.post(f"/reviews/q4/items/{item.pk}/reassign/", {"to": "mona", "reason": "knows it"}, secure=True)
     assert Assignment.objects.get(item=item, state="assigned").reviewer == company.mona
 
@@ -263,7 +263,7 @@ def test_the_evidence_comes_as_a_page_a_table_and_json_with_hostile_text_inert(c
     sweeps.prove_due()
     ana = visits.as_(company.ana)
     page = visits.text(ana.get("/reviews/q4/evidence/", secure=True))
-    assert ("<script>alert(1)" in page, "&lt;script&gt;alert(1)" in page, "Proven" in page) == (False, True, True)
+    assert ("<script>alert(1)" in page, "&lt;script&gt;alert(1)" in page, "Verified" in page) == (False, True, True)
     table = ana.get("/reviews/q4/evidence.csv", secure=True)
     assert f'"\'{hostile}"' in visits.text(table)
     evidence = json.loads(visits.text(ana.get("/reviews/q4/evidence.json", secure=True)))
@@ -275,7 +275,7 @@ def test_the_evidence_says_what_stands_before_sealing(company: Company) -> None:
     worlds.granted(company)
     worlds.campaign(company)
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/evidence/", secure=True))
-    for text in ("Before it can be sealed", "It has to be closed", "1 item has no outcome"):
+    for text in ("Before the sign-off", "The review has to be closed", "1 item has no outcome"):
         assert text in page, text
 
 
@@ -289,10 +289,10 @@ def test_the_evidence_of_a_large_population_is_paged_and_added_up_when_asked(
     monkeypatch.setattr("governance.reviews.evidence.pages.evidence._ROWS", 1)
     ana = visits.as_(company.ana)
     first = visits.text(ana.get("/reviews/q4/evidence/", secure=True))
-    text = "Rows whose text does not fit their hash"
+    text = "Rows that do not match their hash"
     assert ("Next page" in first, text in first, 'href="?check=yes"' in first) == (True, False, True)
-    agents = [item.agent_slug for item in campaign.items.order_by("number")]
-    assert [f"/agents/{slug}/" in first for slug in agents] == [True, False]
+    items = [str(item.pk) for item in campaign.items.order_by("number")]
+    assert [f"/reviews/q4/items/{pk}/" in first for pk in items] == [True, False]
     assert text in visits.text(ana.get("/reviews/q4/evidence/?check=yes", secure=True))
 
 

@@ -99,8 +99,8 @@ def test_the_page_says_what_ended_meanwhile(review: tuple[Company, Campaign, lis
 
     page = visits.text(sofia.post(SUBMIT, {"tag": tag}, secure=True, follow=True))
 
-    assert "1 answer counts now." in page
-    assert "1 item was not answered, since its access has ended meanwhile: early-bot." in page
+    assert "1 decision is submitted." in page
+    assert "1 item was not decided, because its access ended before: early-bot." in page
 
 
 def test_over_rest_what_ended_is_listed_beside_what_was_decided(
@@ -163,7 +163,7 @@ def test_an_earlier_end_that_is_none_any_more_is_shown_before_anything_is_submit
     page = sofia.get(SUBMIT, secure=True)
 
     assert [each.row.item for each in page.context["outdated"]] == [early]
-    assert "1 answer does not fit any more; change it:" in visits.text(page)
+    assert "1 draft is outdated. Change it:" in visits.text(page)
     assert " disabled>" in visits.text(page)
     answer = client.of(company.sofia).post("/api/v1/campaigns/q4/submissions")
     assert (answer.status_code, answer.json()["code"]) == (409, "review_answer_outdated")

@@ -51,7 +51,7 @@ def test_what_is_of_high_risk_is_kept_only_after_a_look() -> None:
     sofia, keep = visits.as_(company.sofia), f'name="verb:{item.pk}" value="certify" disabled'
     assert keep in visits.text(sofia.get(WORK, secure=True))
     page = visits.text(sofia.get(f"/reviews/q4/items/{item.pk}/", secure=True))
-    assert "I have looked at this" in page
+    assert "I have read the details" in page
 
     back = sofia.post(f"/reviews/q4/items/{item.pk}/looked/", {"evidence": "yes", "back": "yes"}, secure=True)
 
@@ -72,8 +72,8 @@ def test_the_details_show_what_was_kept_before_who_asked_and_what_a_cut_would_ha
         visits.as_(company.sofia).get(f"/reviews/q4/items/{worlds.item(campaign).pk}/?beside", secure=True)
     )
     for said in (
-        "research-bot may:",
-        "No call was made under it in ninety days, so none would have been denied.",
+        "research-bot can:",
+        "No calls in 90 days, so no call would have been denied.",
         "Nothing changed",
         "Payroll needs it.",
     ):
@@ -119,7 +119,7 @@ def test_several_that_are_alike_are_kept_together_and_the_others_say_why_not() -
     form = {"pick": picked, "verb": "certify", "reason": "business_need"}
     shown = sofia.post("/reviews/late/bulk/", form, secure=True)
     assert "of 3" in visits.text(shown)
-    assert "Its risk is high: keep it by itself" in visits.text(shown)
+    assert "High risk level: keep it on its own" in visits.text(shown)
     assert (campaign.state, len(items)) == ("active", 2)
 
 
@@ -193,7 +193,7 @@ def test_whoever_keeps_against_the_suggestion_is_told_so_and_says_why() -> None:
     assert "data-weighty" in visits.text(sofia.get(WORK, secure=True))
     submission.save_draft(items[0].pk, Answer("certify"), by=company.sofia, rev=0)
     shown = sofia.get("/reviews/q4/submit/", secure=True)
-    assert "against what is suggested" in visits.text(shown)
+    assert "against the suggestion" in visits.text(shown)
     assert [each.draft.assignment.item for each in shown.context["missing"]] == items
     with pytest.raises(ReasonRequired):
         submission.submit(campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
@@ -210,7 +210,7 @@ def test_what_is_critical_asks_for_words_before_it_can_be_submitted() -> None:
     submission.save_draft(item.pk, Answer("certify", "mandated"), by=company.sofia, rev=0)
     shown = sofia.get("/reviews/q4/submit/", secure=True)
     assert [each.draft.assignment.item for each in shown.context["missing"]] == [item]
-    assert "in your own words" in visits.text(shown)
+    assert "write why in the comment" in visits.text(shown)
     tried = sofia.post("/reviews/q4/submit/", {"tag": shown.context["tag"]}, secure=True)
     assert "written_reason_required" in visits.text(tried)
     submission.save_draft(item.pk, worlds.KEEP, by=company.sofia, rev=1)
@@ -229,7 +229,7 @@ def test_the_day_beside_a_removal_is_when_it_comes_and_beside_what_is_kept_when_
     far = {f"verb:{cut.pk}": "revoke", f"rev:{cut.pk}": "1", f"until:{cut.pk}": (day + timedelta(days=10)).isoformat()}
     assert sofia.post(f"/reviews/q4/items/{cut.pk}/draft/", far, secure=True).status_code == 422
     page = visits.text(sofia.get("/reviews/q4/submit/", secure=True))
-    assert ("ends on it" in page, "stops working at once" in page) == (True, False)
+    assert ("works until then" in page, "Remediation starts at once" in page) == (True, False)
     sofia.post("/reviews/q4/submit/", {"tag": submission.drafts_tag(campaign, company.sofia)}, secure=True)
     assert set(Grant.objects.values_list("state", flat=True)) == {"active"}, "nothing is cut before its day"
 
@@ -243,7 +243,7 @@ def test_why_somebody_is_asked_or_passed_over_is_said_in_words() -> None:
     assert [reason for reason in OF_REVIEWS if reason.value in tags.passed_over(f"nora: {reason.value}")] == []
 
 
-def test_take_back_is_offered_for_fifteen_minutes(at: Move) -> None:
+def test_recall_is_offered_for_fifteen_minutes(at: Move) -> None:
     company, campaign, items = _easy(1)
     worlds.answer(campaign, company.sofia, [(items[0], worlds.REMOVE)])
     sofia, answered = visits.as_(company.sofia), f"{WORK}?view=answered"

@@ -165,7 +165,7 @@ def test_it_is_made_over_rest_and_stands_in_the_item_oldest_first(review: Review
 def test_it_is_made_beside_the_item_and_read_there_by_whoever_may_not_comment(review: Review) -> None:
     company, _campaign, item = review
     sofia, page = visits.as_(company.sofia), f"/reviews/q4/items/{item.pk}/"
-    assert "Nobody has said anything yet." in visits.text(sofia.get(page))
+    assert "No comments yet." in visits.text(sofia.get(page))
     back = f"/reviews/q4/work/#item-{item.pk}"
     done = sofia.post(f"{page}comment/", {"text": "<b>Hm</b>", "next": back})
     assert (done.status_code, done["Location"]) == (302, back)

@@ -200,4 +200,4 @@ def test_once_it_is_signed_off_nobody_answers_any_more(review: Review) -> None:
         questions.answer(asked.pk, by=company.otto, text="Late.")
     with pytest.raises(DatabaseError, match="stays as it is"), transaction.atomic():
         ReviewQuestion.objects.filter(pk=asked.pk).update(answer="x", answered_at=clock.now())
-    assert "nobody waits for an answer" in visits.text(visits.as_(company.otto).get(f"/review-questions/{asked.pk}/"))
+    assert "needs no answer" in visits.text(visits.as_(company.otto).get(f"/review-questions/{asked.pk}/"))

@@ -117,18 +117,18 @@ def test_it_is_told_found_and_answered_on_the_page_by_who_stands_in(review: Revi
     listener.notify(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ASKED))
     sentences = {told.person.login: told.sentence for told in Notice.objects.filter(url=page)}
     assert set(sentences) == {"otto", "mallory"}
-    assert "in whose place you answer" in sentences["mallory"]
+    assert "whose out-of-office delegate you are" in sentences["mallory"]
     mallory = visits.as_(company.mallory)
     assert "in whose place you answer" in visits.text(mallory.get("/"))
-    assert f"Your answer in place of {company.otto.name}" in visits.text(mallory.get(page))
+    assert f"Your answer as out-of-office delegate of {company.otto.name}" in visits.text(mallory.get(page))
     assert mallory.post(page, {"text": "Sales."})["Location"] == page
     assert page not in visits.text(mallory.get("/"))
-    assert f"in place of {company.otto.name}" in visits.text(visits.as_(company.otto).get(page))
+    assert f"as out-of-office delegate of {company.otto.name}" in visits.text(visits.as_(company.otto).get(page))
     listener.notify(timeline.of("item", item.pk).get(action=Action.REVIEW_QUESTION_ANSWERED))
     (heard,) = Notice.objects.filter(person=company.sofia, url=f"/reviews/q4/items/{item.pk}/")
     assert heard.sentence.startswith(company.mallory.name)
     beside = visits.text(visits.as_(company.sofia).get(f"/reviews/q4/items/{item.pk}/?beside"))
-    assert f"in place of {company.otto.name}" in beside
+    assert f"as out-of-office delegate of {company.otto.name}" in beside
     delegations.end(OutOfOfficeDelegate.objects.get().pk, by=company.otto, reason="I am back.")
     assert mallory.get(page).status_code == 200, "what she answered she still reads"
 

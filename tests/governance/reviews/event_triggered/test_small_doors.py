@@ -43,11 +43,11 @@ def test_the_page_says_what_happened_and_one_press_of_a_button_answers_it(asked:
     company, campaign = asked
     address, sofia = f"/event-triggered-reviews/{campaign.slug}/", visits.as_(company.sofia)
     page = visits.text(sofia.get(address))
-    for words in ("A tool it uses changed", "clock/peek is no longer the tool", "&lt;b&gt;now&lt;/b&gt;", "Keep some"):
+    for words in ("A tool changed", "clock/peek changed after its approval", "&lt;b&gt;now&lt;/b&gt;", "Keep some"):
         assert words in page
     assert sofia.get(f"/reviews/{campaign.slug}/work/")["Location"] == address
     assert visits.as_(company.mallory).get(address).status_code == 404
-    assert "You are not asked here" in visits.text(visits.as_(company.ana).get(address))
+    assert "You are not a reviewer here" in visits.text(visits.as_(company.ana).get(address))
     assert visits.as_(company.ana).post(address, {"verb": "certify"}).status_code >= 400
 
     assert f'name="item" value="{campaign.items.get().pk}"' in page
@@ -57,7 +57,7 @@ def test_the_page_says_what_happened_and_one_press_of_a_button_answers_it(asked:
 
     decision = ReviewDecision.objects.get()
     assert (decision.verb, decision.decided_by, decision.via) == ("certify", company.sofia, "ui")
-    assert "Take this answer back" in visits.text(sofia.get(address))
+    assert "Recall the decision" in visits.text(sofia.get(address))
 
 
 def test_the_page_shows_calls_of_what_its_reader_may_see_and_of_nothing_else() -> None:
@@ -120,7 +120,7 @@ def test_the_list_of_reviews_shows_small_ones_in_a_tab_of_their_own(asked: tuple
     ]
     remove = {"verb": "revoke", "why_drop": "drifted", **shown(campaign)}
     visits.as_(company.sofia).post(f"/event-triggered-reviews/{campaign.slug}/", remove)
-    assert "Remove" in visits.text(ana.get("/reviews/?kind=micro")), "what came of it"
+    assert "Revoke" in visits.text(ana.get("/reviews/?kind=micro")), "what came of it"
     api = client.of(company.ana)
     assert api.get("/api/v1/campaigns").json()["results"] == []
     assert [each["slug"] for each in api.get("/api/v1/campaigns?kind=micro").json()["results"]] == [campaign.slug]
@@ -135,7 +135,7 @@ def test_over_the_api_it_is_read_answered_and_put_off(asked: tuple[Company, Camp
     [listed] = sofia.get("/api/v1/event-triggered-reviews?cause=tool_changed").json()["results"]
     assert (listed["slug"], listed["agent"], listed["state"]) == (campaign.slug, "research-bot", "active")
     [happened] = listed["happened"]
-    assert happened["said"] == "clock/peek is no longer the tool that was approved."
+    assert happened["said"] == "clock/peek changed after its approval."
     assert happened["notes"] == ["The description says <b>now</b>."]
     assert client.of(company.mallory).get(address).status_code == 404
     assert sofia.post(f"{address}/postpone", {"reason": "later"}).json()["postponed"] == 1

@@ -280,12 +280,12 @@ def test_whom_a_small_review_asks_about_an_unused_agent_is_asked_nowhere_else(
 
     words = home(company.sofia)
     assert (unused in words, needed in words) == (False, True)
-    assert words.count("Nobody uses it") == 1
+    assert words.count("Dormant agent") == 1
     assert f"{other.name} Nobody has used it for a long time" in words, "about others she is asked as before"
     assert ("Keep it or retire it" in page(company.sofia), "Open the review" in page(company.sofia)) == (False, True)
     assert "Reason Retire" in page(company.sofia)
     assert "Open the review" not in page(company.otto), "nobody asks him"
-    assert "You are asked here alone" in _words(company.sofia, f"/event-triggered-reviews/{campaign.slug}/")
+    assert "You are the only reviewer" in _words(company.sofia, f"/event-triggered-reviews/{campaign.slug}/")
 
     answer.answer(
         campaign.pk,
@@ -308,7 +308,7 @@ def test_the_sponsor_is_asked_as_before_where_the_small_review_asks_somebody_els
     for item in campaign.items.all():
         assignment.reassign(item.pk, company.sam, by=company.ana, reason="She is away.")
     assert f"{company.bot.name} Nobody has used it for a long time" in _words(company.sofia, "/")
-    assert ("Nobody uses it" in _words(company.sam, "/"), _NEEDED in _words(company.sam, "/")) == (True, False)
+    assert ("Dormant agent" in _words(company.sam, "/"), _NEEDED in _words(company.sam, "/")) == (True, False)
 
 
 def test_the_answer_about_what_a_rule_approved_is_the_look_that_was_owed(at: Move) -> None:

@@ -100,7 +100,7 @@ def test_whoever_answers_for_an_agent_and_goes_to_another_manager_is_asked_wheth
     assert (fact["office"], fact["name"], fact["from"], fact["to"]) == ("sponsor", "Sofia", "Mona", "Resa")
     assert start.open_due() == 1
     trigger = ReviewTrigger.objects.get(kind="moved")
-    assert "Sofia, who sponsors it, has another manager: Resa, and before Mona." in {
+    assert "The sponsor Sofia has a new manager: Resa, before Mona." in {
         each.sentence for each in event_triggered_words.happened(trigger)
     }
 

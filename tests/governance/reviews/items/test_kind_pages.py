@@ -18,11 +18,11 @@ from tests.governance.reviews.kinds import subjects
 pytestmark = pytest.mark.django_db
 
 WORDS = {
-    "delegation": ("May this agent still act for this person?", "sofia answers for the agent"),
-    "ownership": ("Still yours? Is its purpose still true?", "Helps with tests."),
+    "delegation": ("May this agent still act for this person?", "sofia is the sponsor of the agent"),
+    "ownership": ("Attestation: is it still yours, and is its purpose still true?", "Helps with tests."),
     "credential": ("Is this credential still in use?", "Signs in with a shared secret."),
-    "entitlement_definition": ("Should it still contain all of this?", "1 access holds it."),
-    "console_access": ("Is this still their job in Mandate?", "Analyst in Mandate since"),
+    "entitlement_definition": ("Should this entitlement still contain all of its tools?", "1 access holds it."),
+    "console_access": ("Does this person still need this admin role?", "Analyst in Mandate since"),
     "findings": ("Is this access still needed?", "drifted-bot"),
 }
 KEYS = {
@@ -64,12 +64,12 @@ def test_each_kind_asks_in_plain_words_and_is_answered_by_the_form(kind: str) ->
     assert her.post(f"{base}/submit/", {"tag": tag}).status_code == 302
     item.refresh_from_db()
     assert item.state == ReviewItem.State.DECIDED
-    assert "Proven" in visits.text(visits.as_(company.ana).get(f"{base}/items/{item.pk}/"))
+    assert "Verified" in visits.text(visits.as_(company.ana).get(f"{base}/items/{item.pk}/"))
     assert her.get(f"{base}/work/?view=answered").status_code == 200
     assert visits.as_(company.ana).get(f"{base}/").status_code == 200
 
 
 def test_the_form_of_a_new_review_offers_every_kind_that_is_asked_for() -> None:
-    page = visits.text(visits.as_(companies.found().ana).get("/reviews/new/"))
+    page = visits.text(visits.as_(companies.found().ana).get("/reviews/new/?step=scope"))
     for kind in WORDS:
         assert f'value="{kind}"' in page

@@ -100,7 +100,7 @@ def test_a_sponsor_who_left_and_calls_that_came_are_newer_and_the_frozen_suggest
     beside = visits.text(sofia.get(f"/reviews/q4/items/{signal.item_id}/?beside", secure=True))
     assert "Newer signal" in page
     assert "Changed since it was approved: now." in page
-    assert "Today it would be: Keep 2 of 4" in beside
+    assert "Suggested today: Keep 2 of 4" in beside
     shown = client.of(company.sofia).get(f"/api/v1/review-items/{signal.item_id}").json()
     assert (shown["suggestion"]["verdict"], len(shown["suggestion"]["kept"])) == ("reduce", 1)
     assert (shown["newer_signal"]["verdict"], len(shown["newer_signal"]["kept"])) == ("reduce", 2)

@@ -345,7 +345,7 @@ def test_what_went_on_over_the_whole_period_is_in_it(
     told = [(row["agent"], row["end_reason"], row["ephemeral"], bool(row["recorded_at"])) for row in over]
     assert told == [("short-bot", "It was for a day.", True, True)]
     assert {row["ephemeral"] for row in verify.rows(files["03_population.jsonl"])} == {False}
-    assert "Ephemeral" in visits.text(visits.as_(company.ana).get(f"/reviews/{campaign.slug}/"))
+    assert "Ephemeral" in visits.text(visits.as_(company.ana).get(f"/reviews/{campaign.slug}/settings/"))
     changes = verify.rows(files["11_config_changes.jsonl"])
     assert "campaign.made" in {row["action"] for row in changes}, "before the population was taken"
     assert json.loads(files["02_scope_and_parameters.json"])["period"]["since"] == "", (

@@ -91,7 +91,7 @@ def test_where_there_is_no_room_for_it_the_sealing_is_refused_and_says_so(
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert EvidenceSealing.objects.get().refused == seal.NoRoom.code
     assert (seal.unfinished(), EvidencePack.objects.exists()) == ([], False)
-    assert "no room for putting the pack together" in visits.text(visits.as_(company.ana).get("/reviews/q4/evidence/"))
+    assert "no room to put the pack together" in visits.text(visits.as_(company.ana).get("/reviews/q4/evidence/"))
     failed = timeline.about("campaign:q4").get(action=Action.EVIDENCE_SEALING_FAILED)
     assert failed.code == seal.NoRoom.code
     seal.seal(campaign.pk, by=company.ana, statement=SIGNED)
@@ -110,7 +110,7 @@ def test_a_pack_that_its_own_program_finds_wrong_is_refused_and_signed_off_anew(
     run = EvidenceSealing.objects.get()
     assert (run.refused, seal.unfinished()) == ("evidence_does_not_tie_out", [])
     page = visits.text(visits.as_(company.ana).get(f"/reviews/{campaign.slug}/evidence/"))
-    assert "the evidence does not add up" in page
+    assert "the evidence does not tie out" in page
     assert "the signature on the manifest does not fit" in page
     told = timeline.about(f"campaign:{campaign.slug}").filter(action=Action.EVIDENCE_SEALING_FAILED)
     assert told.count() == 1
@@ -175,7 +175,7 @@ def test_it_is_sealed_and_fetched_by_page_and_by_api(closed: tuple[Company, Camp
     page = visits.as_(company.ana)
     shown = visits.text(page.get(f"/reviews/{campaign.slug}/evidence/"))
     (key,) = api.of(company.ana).get("/api/v1/keys?issuer=evidence").json()["results"]
-    assert ["Check it yourself" in shown, key["pem"] in shown, key["kid"] in shown] == [True, True, True]
+    assert ["Verify it yourself" in shown, key["pem"] in shown, key["kid"] in shown] == [True, True, True]
     assert key["kid"] in {each["kid"] for each in record_keys.published()["keys"]}
     fetched = b"".join(api.proven(audrey).get(f"{address}/evidence.zip"))
     kept = EvidencePack.objects.get()

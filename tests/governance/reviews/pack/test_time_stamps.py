@@ -99,7 +99,7 @@ def test_a_pack_is_sealed_with_its_stamp_and_not_without(archive: Archive, stamp
     assert EvidenceSealing.objects.get().refused == "time_stamp_unavailable"
     assert not EvidencePack.objects.exists()
     page = visits.text(visits.as_(company.ana).get(f"/reviews/{campaign.slug}/evidence/"))
-    assert "gave no stamp that is proven" in page
+    assert "gave no valid time stamp" in page
 
     stamps.instead = None
     pack = worlds.sealed(campaign, company.ana)

@@ -54,5 +54,5 @@ def test_the_pages_of_a_review_say_what_it_looks_at() -> None:
     sentences = ("All access in force, with a tool of high risk or above.", "They live for an hour.")
     draft = visits.text(ana.get("/reviews/q4/", secure=True))
     launch.activate(made.pk, by=company.ana)
-    pages = [draft, *(visits.text(ana.get(f"/reviews/q4/{page}", secure=True)) for page in ("", "evidence/"))]
+    pages = [draft, *(visits.text(ana.get(f"/reviews/q4/{page}", secure=True)) for page in ("settings/", "evidence/"))]
     assert [[each in page for each in sentences] for page in pages] == [[True, True]] * 3

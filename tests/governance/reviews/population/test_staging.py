@@ -322,10 +322,9 @@ def test_what_is_due_already_does_not_begin(at: Move, staged: bool) -> None:  # 
     with pytest.raises(DuePassed):
         launch.activate(campaign.pk, by=company.ana)
     page = visits.as_(company.ana).get("/reviews/q4/").content.decode()
-    assert "Its due date has passed" in page
+    assert "The due date has passed" in page
     assert '/reviews/q4/activate/"' not in page
-    assert 'formaction="/reviews/q4/stage/"' not in page
-    assert (">Launch the review<" in page, ">Begin the review<" in page) == (False, False)
+    assert '/reviews/q4/stage/"' not in page
     visits.as_(company.ana).post("/reviews/q4/activate/", {"reason": "", "acknowledged": "yes"})
     campaign.refresh_from_db()
     assert campaign.state == ("staged" if staged else "draft")

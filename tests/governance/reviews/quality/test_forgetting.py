@@ -226,7 +226,7 @@ def test_of_too_few_people_nothing_is_put_together_and_the_page_says_so(at: Move
     assert (Timing.objects.count(), care.seconds(campaign), care.measure(campaign).timed) == (0, {}, 0)
     assert care.measure(campaign).answers == 4
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
-    assert "Forgotten after thirteen months: too few people answered" in page
+    assert "Deleted after thirteen months: too few reviewers" in page
     (row,) = rows_of("09_quality", campaign)
     assert (row["answers"], row["timed"], row["fast"], row["median_ms"], row["timing"]) == (
         4, "", "", "", "forgotten after thirteen months",
@@ -247,7 +247,7 @@ def test_risks_of_too_few_people_are_put_together_with_another(at: Move) -> None
     assert (row.risk, row.people, row.timed, row.fast, row.median_ms) == ("", 6, 8, 3, 4_750)
     assert (care.measure(campaign), care.seconds(campaign)) == (before, {"": 5})
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
-    assert "all risks together <strong>5</strong>" in page
+    assert "all risk levels <strong>5</strong>" in " ".join(page.split())
 
 
 def test_pages_say_that_it_was_put_together(review: tuple[Company, Campaign]) -> None:
@@ -256,9 +256,9 @@ def test_pages_say_that_it_was_put_together(review: tuple[Company, Campaign]) ->
     assert "thirteen months" not in visits.text(ana.get("/reviews/q4/", secure=True))
     tasks.forget_timings()
     page = visits.text(ana.get("/reviews/q4/", secure=True))
-    assert "Put together after thirteen months: nobody's own is kept." in page
-    assert "There is no picture of time by reviewer" in page
-    assert "After thirteen months yours are forgotten." in visits.text(sofia.get("/reviews/q4/", secure=True))
+    assert "Aggregated after thirteen months; no reviewer's own times are kept." in page
+    assert "Times by reviewer are kept for thirteen months only." in page
+    assert "Deleted after thirteen months." in visits.text(sofia.get("/reviews/q4/", secure=True))
 
 
 def test_what_a_worker_counted_by_person_goes_with_it(
@@ -282,7 +282,7 @@ def test_what_a_worker_counted_by_person_goes_with_it(
     assert {counts["timed"] for _login, _name, counts, _seconds in found.value["reviewers"]} == {0}
     assert (found.value["care"]["timed"], found.value["seconds"]) == (5, {"low": 5})
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
-    assert "Put together after thirteen months" in page
+    assert "Aggregated after thirteen months" in page
 
 
 def _in_a_minute(now: datetime) -> Any:  # noqa: ANN401 - a clock

@@ -141,8 +141,8 @@ def test_what_reviews_took_away_is_drawn_as_it_was_answered() -> None:
     assert plot is not None
     assert plot.rows == (("Fourth quarter", "4", "0 %", "0 %"), ("Fourth quarter", "4", "25 %", "0 %"))
     assert re.findall(r'<rect class="s-0"[^>]* x="([\d.]+)"[^>]* height="([\d.]+)"', plot.svg) == [("337.50", "40.00")]
-    assert "What reviews took away" in visits.text(visits.as_(company.ana).get("/reviews/", secure=True))
-    assert "What reviews took away" not in visits.text(visits.as_(company.sofia).get("/reviews/", secure=True))
+    assert "What reviews revoked" in visits.text(visits.as_(company.ana).get("/reviews/", secure=True))
+    assert "What reviews revoked" not in visits.text(visits.as_(company.sofia).get("/reviews/", secure=True))
 
 
 def test_the_days_on_which_tools_changed_are_drawn_and_first_sights_are_not() -> None:
@@ -232,7 +232,7 @@ def test_reviewers_are_dots_without_names_and_only_among_several(monkeypatch: py
     )
     assert (plot.svg, {row[0] for row in named.rows}) == (named.svg, {person.name for person in sponsors})
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
-    assert ("Time and cuts, a dot for each reviewer" in page, "Reviewer 5" in page) == (True, True)
+    assert ("Time and revocations, one dot for each reviewer" in page, "Reviewer 5" in page) == (True, True)
     assert not {row[0] for row in plot.rows} & {row[0] for row in named.rows}
 
 

@@ -105,13 +105,13 @@ def test_who_could_not_judge_it_does_not_take_it_again(review: Review) -> None:
 def test_it_is_taken_over_rest_and_on_the_pages(review: Review) -> None:
     company, _campaign, item = review
     rita = make.person("rita", roles=["analyst"])
-    for page in ("/reviews/q4/", f"/reviews/q4/items/{item.pk}/"):
-        assert "Answer it yourself" in visits.text(visits.as_(rita).get(page))
+    claims = f"/reviews/q4/items/{item.pk}/claim/"
+    for page in ("/reviews/q4/reviewers/", f"/reviews/q4/items/{item.pk}/"):
+        assert claims in visits.text(visits.as_(rita).get(page))
     audrey = visits.as_(make.person("audrey", roles=["auditor"]))
-    assert "Answer it yourself" not in visits.text(audrey.get("/reviews/q4/"))
-    address = f"/reviews/q4/items/{item.pk}/claim/"
-    assert audrey.post(address).status_code == 403
-    done = visits.as_(rita).post(address)
+    assert claims not in visits.text(audrey.get("/reviews/q4/reviewers/"))
+    assert audrey.post(claims).status_code == 403
+    done = visits.as_(rita).post(claims)
     assert (done.status_code, done["Location"]) == (302, f"/reviews/q4/work/#item-{item.pk}")
     second = client.of(company.ana).post(f"/api/v1/review-items/{item.pk}/claim", {"reason": "Mine."})
     assert (second.status_code, second.json()["code"]) == (409, "item_taken")

@@ -55,15 +55,15 @@ def test_what_the_other_may_not_answer_hides_none_of_what_comes_after_it(
 ) -> None:
     company, campaign = review
     ana = visits.as_(company.ana)
-    assert "Give open items to somebody else" in visits.text(ana.get("/reviews/q4/", secure=True))
     monkeypatch.setattr(handover, "MOST", 1)
     bot = ReviewItem.objects.get(agent=company.bot)  # the riskiest is the first, and alice has it
     seen = handover.look(campaign, of=company.sofia, to=company.alice)
     assert (len(seen.fits), seen.barred, seen.waiting) == (1, {bot.pk: "benefits"}, 4)
     form = {"of": "sofia", "to": "alice", "reason": "She is away."}
     page = visits.text(ana.post("/reviews/q4/give/", form, secure=True))
-    assert "Alice may answer 1 of 2" in page
-    assert "These are the first 2 of 4 that wait. Give them, then look again for the others." in page
+    page = " ".join(page.split())
+    assert "Alice may decide 1 of 2 items" in page
+    assert "These are the first 2 of 4 items. Reassign them, then reassign the others." in page
 
 
 def test_it_goes_by_page_and_api_for_whoever_runs_reviews_alone(review: tuple[Company, Campaign]) -> None:
@@ -71,10 +71,10 @@ def test_it_goes_by_page_and_api_for_whoever_runs_reviews_alone(review: tuple[Co
     form = {"of": "sofia", "to": "mona", "reason": "She is away."}
     assert visits.as_(company.sofia).post("/reviews/q4/give/", form, secure=True).status_code == 403
     ana = visits.as_(company.ana)
-    assert "Give open items to somebody else" in visits.text(ana.get("/reviews/q4/", secure=True))
+    assert 'action="/reviews/q4/give/"' in visits.text(ana.get("/reviews/q4/reviewers/", secure=True))
     page = visits.text(ana.post("/reviews/q4/give/", form, secure=True))
-    assert ("Mona may answer 3 of 4" in page, "the agent acts for them" in page) == (True, True)
-    assert ana.post("/reviews/q4/give/", form | {"count": "3"}, secure=True)["Location"] == "/reviews/q4/"
+    assert ("Mona may decide 3 of 4 items" in page, "the agent acts for them" in page) == (True, True)
+    assert ana.post("/reviews/q4/give/", form | {"count": "3"}, secure=True)["Location"] == "/reviews/q4/reviewers/"
     script, address = client.of(company.ana), "/api/v1/campaigns/q4/reassign"
     back = {"of": "mona", "to": "sofia", "reason": "She is back."}
     assert client.of(company.sofia).post(address, back).status_code == 403

@@ -151,10 +151,10 @@ def test_what_was_chosen_stays_once_a_campaign_began_and_is_shown_wherever_it_is
     }
     assert review_rules.strategies(campaign.strategies) == all_of_them
     assert api.of(company.ana).get("/api/v1/campaigns/q4").json()["strategies"] == all_of_them
-    assert "both must keep all of it" in visits.text(visits.as_(company.ana).get("/reviews/q4/"))
+    assert "both must keep all of it" in visits.text(visits.as_(company.ana).get("/reviews/q4/settings/"))
     said = description.scope(campaign)
     assert said["strategies"] == all_of_them
-    assert "This is a rehearsal: nothing does." in visits.text(visits.as_(company.ana).get("/reviews/q4/"))
+    assert "This is a rehearsal, so nothing is." in visits.text(visits.as_(company.ana).get("/reviews/q4/settings/"))
     assert "medium: one person decides" in description.control(campaign, said).decode()
     made = timeline.about("campaign:q4").get(action=Action.CAMPAIGN_MADE)
     assert made.detail["strategies"] == all_of_them
@@ -165,18 +165,18 @@ def test_the_page_says_by_risk_what_silence_does(company: Company) -> None:
     close.close(first.pk, by=company.ana, reason="over", without_answer=True)
     campaign = worlds.campaign(company, slug="next")
     for sees in (campaign, worlds.campaign(company, slug="draft", start=False)):
-        page = visits.text(visits.as_(company.ana).get(f"/reviews/{sees.slug}/"))
+        page = visits.text(visits.as_(company.ana).get(f"/reviews/{sees.slug}/settings/"))
         rows = re.findall(r'<th scope="row">.*?(Critical|High|Medium|Low) risk.*?</tr>', page, re.DOTALL)
         assert rows == ["Critical", "High", "Medium", "Low"]
-        assert page.count("It stops; 14 days later it ends, unless a second person restores it.") == 3
-        assert page.count("It is kept, and counts as not reviewed.") == 1
+        assert page.count("Suspended, and revoked 14 days later unless a second person restores it.") == 3
+        assert page.count("Kept, and counted as not reviewed.") == 1
 
 
 def test_a_form_a_template_and_another_like_it_go_by_what_was_chosen(company: Company) -> None:
     due = (clock.now() + timedelta(days=14)).date().isoformat()
     filled = {"name": "Whole", "kind": "agent_owner", "due": due, "who_low": "all_must_keep", "cadence": "none"}
     page = visits.as_(company.ana)
-    assert page.post("/reviews/new/", {**filled, "template": "yes"}).status_code == 302
+    assert page.post("/reviews/new/", {**filled, "do": "save-template"}).status_code == 302
     started = templates.start("whole", by=company.ana)
     again = templates.duplicate(started, "again", name="Again", due_at=started.due_at, by=company.ana)
     for campaign in (started, again):

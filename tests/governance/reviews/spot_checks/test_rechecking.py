@@ -62,8 +62,8 @@ def test_who_leaves_is_replaced_at_once_in_what_she_has_not_answered_and_is_told
     assert (event.reason, event.detail["from"], event.detail["to"]) == ("The checker has left.", "sam", "mona")
     for each in (second, third):
         listener.notify(timeline.of("spot_check", each.pk)[0])
-    assert Notice.objects.get(person=company.mona, url="/spot-checks/").sentence.startswith("You are asked to check")
-    assert not Notice.objects.filter(person=company.ana, sentence__startswith="Nobody is left").exists()
+    assert Notice.objects.get(person=company.mona, url="/spot-checks/").sentence.startswith("Spot checks of")
+    assert not Notice.objects.filter(person=company.ana, sentence__startswith="Some spot checks").exists()
     spot_checks.answer(second.pk, by=company.mona, verb="certify")
     with pytest.raises(spot_checks.NotTheChecker):
         spot_checks.answer(third.pk, by=company.sam, verb="certify")
@@ -125,7 +125,9 @@ def test_where_nobody_is_left_it_says_so_and_whoever_runs_the_review_sees_it() -
         listener.notify(timeline.of("spot_check", check.pk)[0])
     notice = Notice.objects.get(person=checked.company.ana, sentence__startswith="Some spot checks")
     assert notice.url == "/reviews/q4/#spot-checks"
-    assert "nobody to check 3" in visits.text(visits.as_(checked.company.ana).get("/reviews/q4/", secure=True))
+    assert "3 without an independent checker" in visits.text(
+        visits.as_(checked.company.ana).get("/reviews/q4/", secure=True)
+    )
     told = api.of(checked.company.ana).get("/api/v1/campaigns/q4/spot-checks", secure=True).json()
     assert (told["nobody"], told["open"]) == (3, 0)
     seal.seal(checked.campaign.pk, by=checked.company.ana, statement=worlds.SIGNED)

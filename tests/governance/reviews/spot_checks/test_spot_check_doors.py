@@ -122,9 +122,9 @@ def test_the_same_by_page_and_rest(checked: Checked) -> None:
     differ = spot_checks.to_follow_up(checked.campaign)
     assert f"{len(differ)} of 10 checks would keep less" in visits.text(ana.get("/", secure=True))
     page = visits.text(ana.get("/reviews/q4/", secure=True))
-    assert "Ask again" in page
-    assert "Its spot checks have to be answered" in visits.text(ana.get("/reviews/q4/evidence/", secure=True))
-    assert "Ask again" not in visits.text(visits.as_(company.sofia).get("/reviews/q4/", secure=True))
+    assert "Review again" in page
+    assert "Spot checks have to be decided" in visits.text(ana.get("/reviews/q4/evidence/", secure=True))
+    assert "Review again" not in visits.text(visits.as_(company.sofia).get("/reviews/q4/", secure=True))
     last, *_ = differ
     follow = f"/api/v1/spot-checks/{last.pk}/follow-up"
     ana.post(f"/reviews/q4/spot-checks/{last.pk}/follow-up/", {"how": "asked_again", "reason": "Ask."}, secure=True)
@@ -147,6 +147,6 @@ def test_spot_checks_are_switched_on_by_page_and_rest_and_the_seed_stays_until_t
     assert (made.status_code, made.json()["share"], made.json()["seed"]) == (201, 10, "")
     seeds = SpotCheckPlan.objects.values_list("seed", flat=True)
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
-    assert "5 % of its answers" in page
+    assert "5 % spot-checked" in page
     assert not any(seed in page for seed in seeds)
-    assert "Nobody asks you" in visits.text(visits.as_(company.mona).get("/spot-checks/", secure=True))
+    assert "You have no open spot checks" in visits.text(visits.as_(company.mona).get("/spot-checks/", secure=True))

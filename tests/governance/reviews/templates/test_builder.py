@@ -73,14 +73,14 @@ def test_the_form_previews_what_it_says_and_drafts_exactly_that(company: Company
     worlds.granted(company)
     make.grant(make.agent("helper", sponsor=company.sofia), worlds.low(company), people=[company.bob])
     ana = visits.as_(company.ana)
-    assert "2 accesses, 2 items to answer" in visits.text(ana.get("/reviews/new/", secure=True))
+    assert "2 grants, 2 items to decide" in visits.text(ana.get("/reviews/new/?step=scope", secure=True))
     due = (clock.now() + timedelta(days=9)).date().isoformat()
     form = {"name": "Risky", "due": due, "kind": "resource_owner", "risk": "high", "left_out": "nobody"}
     form["left_out_reason"] = "Not there."
 
     seen = visits.text(ana.post("/reviews/new/", {**form, "preview": "yes"}, secure=True))
     assert "with a tool of high risk or above" in seen
-    assert ("1 access, 1 item to answer" in seen, Campaign.objects.exists()) == (True, False)
+    assert ("1 grant, 1 item to decide" in seen, Campaign.objects.exists()) == (True, False)
 
     made = ana.post("/reviews/new/", form, secure=True)
     campaign = Campaign.objects.get()
@@ -88,7 +88,7 @@ def test_the_form_previews_what_it_says_and_drafts_exactly_that(company: Company
     assert campaign.scope["where"] == {"field": "tool.risk", "op": "gte", "value": "high"}
     assert campaign.scope["exclude"][0]["reason"] == "Not there."
     ready = visits.text(ana.get("/reviews/risky/", secure=True))
-    assert ("Every item has a reviewer" in ready, "1 item to answer" in ready) == (True, True)
+    assert ("Every item has a reviewer" in ready, "1 item to decide" in ready) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_large_review_begins_once_its_name_is_typed(company: Company, monkeypa
     ana.post("/reviews/q4/activate/", {"typed": "Fourth quarter"}, secure=True)
     assert Campaign.objects.get().state == "active"
     shown = visits.text(ana.get("/reviews/q4/", secure=True))
-    assert ("Open items by day" in shown, 'class="ideal"' in shown) == (True, True)
+    assert ("Items to decide, by day" in shown, 'class="ideal"' in shown) == (True, True)
 
 
 def test_coverage_counts_what_a_person_kept_in_time_and_weighs_it_by_risk(
@@ -133,7 +133,7 @@ def test_coverage_counts_what_a_person_kept_in_time_and_weighs_it_by_risk(
     seen = coverage.coverage()
     assert (seen.percent, seen.risks) == (11, (("critical", 1, 0), ("low", 1, 1)))
     page = visits.text(visits.as_(company.ana).get("/reviews/", secure=True))
-    assert "11 % of the access in force was reviewed by a person in time" in page
+    assert "11 % of the access in force was reviewed in time" in page
     assert "access in force" not in visits.text(visits.as_(company.sofia).get("/reviews/", secure=True))
     at(timedelta(hours=9))
     assert coverage.coverage().percent == 100, "what has ended is not asked about"

@@ -172,7 +172,7 @@ def test_an_analyst_keeps_a_template_starts_it_and_makes_another_like_it(company
     worlds.granted(company)
     ana = visits.as_(company.ana)
     due = (clock.now() + timedelta(days=20)).date().isoformat()
-    form = {"name": "Quarterly", "due": due, "system": "clock", "cadence": "quarterly", "template": "yes"}
+    form = {"name": "Quarterly", "due": due, "system": "clock", "cadence": "quarterly", "do": "save-template"}
     assert ana.post("/reviews/new/", form, secure=True)["Location"] == "/reviews/templates/"
     held = CampaignTemplate.objects.get()
     assert (held.cadence, held.days, held.scope) == ("quarterly", 20, {"systems": ["clock"]})
@@ -184,7 +184,7 @@ def test_an_analyst_keeps_a_template_starts_it_and_makes_another_like_it(company
     second = Campaign.objects.get(slug="once-more")
     assert (again, second.scope, second.template) == ("/reviews/once-more/", first.scope, None)
     ana.post("/reviews/templates/quarterly/stop/", secure=True)
-    assert "Stopped" in visits.text(ana.get("/reviews/templates/", secure=True))
+    assert "Retired" in visits.text(ana.get("/reviews/templates/", secure=True))
     assert visits.as_(company.sofia).get("/reviews/templates/", secure=True).status_code == 403
     assert launch.activate(second.pk, by=company.ana).state == "active"
 
@@ -223,10 +223,10 @@ def test_a_template_says_which_spot_checks_its_reviews_have_by_page_and_rest(com
         )
     ana, machine = visits.as_(company.ana), api.of(company.ana)
     due = (clock.now() + timedelta(days=20)).date().isoformat()
-    form = {"name": "Paged", "due": due, "cadence": "none", "template": "yes", "spot_share": "25"}
+    form = {"name": "Paged", "due": due, "cadence": "none", "do": "save-template", "spot_share": "25"}
     assert ana.post("/reviews/new/", form, secure=True).status_code == 302
     assert CampaignTemplate.objects.values_list("spot_share", "spot_days").get() == (25, 7)
-    assert "25 % checked" in visits.text(ana.get("/reviews/templates/", secure=True))
+    assert "25 %" in visits.text(ana.get("/reviews/templates/", secure=True))
     edit = "/reviews/templates/paged/edit/"
     assert (
         'name="spot_share" type="number" min="0" max="100" required value="25"'
@@ -304,7 +304,7 @@ def test_a_template_is_changed_by_its_page_which_keeps_what_it_has_no_words_for(
     held = CampaignTemplate.objects.get(slug="plain")
     assert (held.name, held.days, held.strategies) == ("Plainer", 9, {"low": "any_deny_denies"})
     assert held.scope == {**plain, "where": {**where, "value": "critical"}}
-    assert "It stays as it is" in visits.text(page.get("/reviews/templates/odd/edit/"))
+    assert "keeps it as it is" in visits.text(page.get("/reviews/templates/odd/edit/"))
     assert page.post("/reviews/templates/odd/edit/", sent).status_code == 302
     assert CampaignTemplate.objects.get(slug="odd").scope == odd
     stale = page.post("/reviews/templates/odd/edit/", sent)

@@ -89,9 +89,9 @@ def test_a_tighter_bound_is_replayed_on_the_numbers_of_recorded_calls() -> None:
     tighter = Answer("reduce", "risk", kept=kept, limits=caps)
     submission.save_draft(item.pk, tighter, by=company.sofia, rev=0)
     sofia = visits.as_(company.sofia)
-    says = "3 of 5 calls would have been denied; of 1 more the record cannot tell"
+    says = "3 of 5 calls would have been denied; 1 more cannot be determined"
     assert says in visits.text(sofia.get("/reviews/q4/submit/", secure=True))
-    assert f"As you drafted it: {says}" in visits.text(sofia.get(f"/reviews/q4/items/{item.pk}/", secure=True))
+    assert f"Your draft: {says}" in visits.text(sofia.get(f"/reviews/q4/items/{item.pk}/", secure=True))
 
 
 def test_an_item_is_replayed_over_the_lines_it_would_keep() -> None:

@@ -142,4 +142,4 @@ def test_on_the_page_one_press_lets_it_go_for_those_who_may() -> None:
     sent = {"drop": ["convert", "remove", "wipe"]}
     assert auditor.post(f"/grants/{grant.pk}/right-size/", sent).status_code == 403
     assert sofia.post(f"/grants/{grant.pk}/right-size/", sent).status_code == 302
-    assert "Nothing you see is larger than its use" in visits.text(sofia.get("/right-sizing/"))
+    assert "No access is larger than its use" in visits.text(sofia.get("/right-sizing/"))

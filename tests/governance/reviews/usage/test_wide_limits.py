@@ -241,7 +241,7 @@ def test_on_the_page_limits_alone_tools_alone_or_both_are_one_press() -> None:
     both = paying(company)
     assert sofia.post(f"/grants/{both.pk}/right-size/", {**sent, "drop": UNUSED}).status_code == 302
     assert (limit(both), both.lines.count()) == (1_000, 1)
-    assert "Nothing you see is larger than its use" in visits.text(sofia.get("/right-sizing/"))
+    assert "No access is larger than its use" in visits.text(sofia.get("/right-sizing/"))
 
 
 def test_beside_an_item_a_lower_limit_is_offered_and_drafted_with_every_tool_kept() -> None:
@@ -253,7 +253,7 @@ def test_beside_an_item_a_lower_limit_is_offered_and_drafted_with_every_tool_kep
     page = visits.text(sofia.get(address, secure=True))
     assert "Largest used in 90 days: 420 in 3 calls; limit: 10,000; proposed: 1,000." in page
     assert f'name="lower:{line.pk}:amount" value="1000"' in page
-    assert "With the lower limits that are offered: 0 of 3 calls would have been denied." in page
+    assert "With the offered lower limits: 0 of 3 calls would have been denied." in page
     assert "lower:" not in visits.text(visits.as_(company.ana).get(address, secure=True)), "it is not hers to answer"
 
     kept = {"keep": [each.pk for each in item.lines.all()], "reason": "risk"}
@@ -264,7 +264,7 @@ def test_beside_an_item_a_lower_limit_is_offered_and_drafted_with_every_tool_kep
     assert Draft.objects.get().limits == {str(line.pk): {"amount": {"max": 1_000}, "to": {"equals": "x"}}}
     page = visits.text(sofia.get(address, secure=True))
     assert "lower:" not in page, "as drafted the limit is near its use"
-    assert "As you drafted it: 0 of 3 calls would have been denied." in page
+    assert "Your draft: 0 of 3 calls would have been denied." in page
     submission.submit(item.campaign.pk, by=company.sofia, via=ReviewDecision.Via.UI)
     assert (limit(grant), grant.lines.count()) == (1_000, 4)
 

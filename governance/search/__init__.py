@@ -1,0 +1,1 @@
+"""Search: what the command bar and its page find."""

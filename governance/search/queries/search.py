@@ -1,0 +1,168 @@
+"""What the command bar and the search page find: names and identifiers, of what the person may see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from audit.models import Event
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
+from entitlements.agents.models import Agent
+from entitlements.people.role_limits import NOTHING
+from governance.console import doors
+from governance.requests import requests
+from governance.reviews.items import visibility as visibility_actions
+
+from . import places
+
+_EACH: Final = 6
+_SHORTEST: Final = 2
+_LONGEST: Final = 200
+
+
+_KINDS: Final[Mapping[str, tuple[Callable[[Caller], QuerySet[Any]], str]]] = {
+    "agent": (visibility.agents, "slug"),
+    "group": (visibility.groups, "slug"),
+    "person": (visibility.people, "login"),
+    "system": (visibility.systems, "slug"),
+}
+"""What has a name and a short name: the rows that a caller sees, and the field of the short name."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """One thing found."""
+
+    kind: Any
+    name: str
+    more: str
+    address: str
+
+
+def find(caller: Caller, text: str) -> list[SearchHit]:
+    """Find what a text names; an identifier leads straight to the one thing it names. Without a text: the actions."""
+    text = text.strip()[:_LONGEST]
+    if not text:
+        return [SearchHit(_("Action"), str(place.label), "", place.address) for place in places.actions(caller)]
+    if len(text) < _SHORTEST:
+        return []
+    uuid = _uuid(text)
+    return list(_by_id(caller, uuid) if uuid else _by_name(caller, text))
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text.partition(":")[2] or text)
+    except ValueError:
+        return None
+
+
+def _by_id(caller: Caller, key: UUID) -> Iterator[SearchHit]:
+    short, audit = str(key)[:8], reverse("audit")
+    if grant := visibility.grants(caller).filter(pk=key).first():
+        yield SearchHit(
+            _("Access"), f"{grant.agent.name}: {grant.entitlement.name}", short, reverse("grant-page", args=[key])
+        )
+    if caller.human and (access_request := requests.visible_to(caller.human).filter(pk=key).first()):
+        yield SearchHit(
+            _("Request"),
+            f"{access_request.agent.name}: {access_request.entitlement.name}",
+            short,
+            reverse("request-page", args=[key]),
+        )
+    if session := visibility.sessions(caller).filter(pk=key).first():
+        yield SearchHit(_("Session"), str(session.agent.name), short, f"{audit}?about=session:{key}")
+    if family := visibility.token_families(caller).filter(pk=key).first():
+        at = family.system.name if family.system else ""
+        yield SearchHit(_("Sign-in"), family.client.name, at, f"{audit}?about=token_family:{key}")
+    if token := visibility.tokens(caller).filter(pk=key).first():
+        yield SearchHit(_("Token"), token.system.name, short, f"{audit}?about=token:{key}")
+    if visibility.revocations(caller).filter(pk=key).exists():
+        yield SearchHit(_("Revocation receipt"), short, "", reverse("receipt", args=[key]))
+    if caller.reach(*visibility.READERS) != NOTHING:
+        if event := visibility.log_events(caller, Event.objects.filter(uuid=key)).first():
+            yield SearchHit(_("Event"), event.action, event.actor, f"{audit}?about=event:{key}")
+        if visibility.log_events(caller, Event.objects.filter(trace=key.hex)).exists():
+            yield SearchHit(_("Trace"), key.hex, "", f"{audit}?about=trace:{key.hex}")
+
+
+def named(caller: Caller, kind: str, text: str) -> QuerySet[Any]:
+    """Return what a caller sees of a kind whose name or short name has a text; the kinds are those of a combobox."""
+    rows, key = _KINDS[kind]
+    return rows(caller).filter(_named(key, text))
+
+
+def _named(key: str, text: str) -> Q:
+    return Q(**{f"{key}__icontains": text}) | Q(name__icontains=text)
+
+
+def _places(caller: Caller, text: str) -> Iterator[SearchHit]:
+    seen = set()
+    for place in places.find(caller, text):
+        if place.address not in seen:
+            kind = _("Action") if place.is_action else _("Go to")
+            yield SearchHit(kind, str(place.label), "", place.address)
+        seen.add(place.address)
+
+
+def _acts(caller: Caller, text: str) -> Iterator[SearchHit]:
+    """Yield what a text that begins with a verb would do: "suspend payroll"."""
+    verb, _space, rest = text.partition(" ")
+    if len(rest := rest.strip()) < _SHORTEST:
+        return
+    agents = named(caller, "agent", rest)
+    if verb.casefold() == str(_("suspend")).casefold():
+        for agent in agents.filter(status=Agent.Status.ACTIVE).order_by("slug")[:_EACH]:
+            yield from _suspending(caller, agent)
+    if verb.casefold() == str(_("revoke")).casefold():
+        held = visibility.grants(caller).filter(ended_at=None, agent__in=agents.values("pk"))
+        for grant in held.order_by("agent__slug")[:_EACH]:
+            if doors.may(caller, "grant-revoke", grant):
+                name = _("Revoke %(agent)s: %(what)s") % {"agent": grant.agent.name, "what": grant.entitlement.name}
+                yield SearchHit(_("Action"), name, "", reverse("stop", args=["grant", grant.pk]))
+
+
+def _suspending(caller: Caller, agent: Agent) -> Iterator[SearchHit]:
+    if agent.status == Agent.Status.ACTIVE and doors.may(caller, "agent-suspend", agent):
+        name = _("Suspend %(agent)s") % {"agent": agent.name}
+        yield SearchHit(_("Action"), name, agent.slug, reverse("stop", args=["agent", agent.slug]))
+
+
+def _by_name(caller: Caller, text: str) -> Iterator[SearchHit]:
+    yield from _places(caller, text)
+    yield from _acts(caller, text)
+    agents = list(named(caller, "agent", text).order_by("slug")[:_EACH])
+    for agent in agents:
+        yield SearchHit(_("Agent"), agent.name, agent.slug, reverse("agent-page", args=[agent.slug]))
+    for system in named(caller, "system", text).order_by("slug")[:_EACH]:
+        yield SearchHit(_("System"), system.name, system.slug, reverse("system-page", args=[system.slug]))
+    for tool in visibility.tools(caller).filter(Q(name__icontains=text) | Q(sentence__icontains=text))[:_EACH]:
+        yield SearchHit(
+            _("Tool"),
+            tool.sentence or tool.name,
+            tool.name,
+            reverse("tool-page", args=[tool.system.slug, tool.name]),
+        )
+    for person in named(caller, "person", text)[:_EACH]:
+        yield SearchHit(_("Person"), person.name, person.login, reverse("person-page", args=[person.login]))
+    if caller.human:
+        reviews = visibility_actions.campaigns_visible_to(caller.human).filter(_named("slug", text))
+        for review in reviews.order_by("-created_at")[:_EACH]:
+            yield SearchHit(_("Access review"), review.name, review.slug, reverse("review-page", args=[review.slug]))
+    entitlements = visibility.entitlements(caller).filter(Q(scope__icontains=text) | Q(name__icontains=text))
+    for entitlement in entitlements.order_by("scope")[:_EACH]:
+        yield SearchHit(
+            _("Entitlement"),
+            entitlement.name,
+            entitlement.scope,
+            reverse("system-page", args=[entitlement.system.slug]) + "?tab=entitlements",
+        )
+    if len(agents) == 1:
+        yield from _suspending(caller, agents[0])
