@@ -55,7 +55,7 @@ _MORE: Final = (
     Place("review-list", _("Event-triggered reviews"), (_("Micro-certification"),), "?kind=micro"),
     Place("review-templates", _("Review templates"), (_("Certification template"),)),
     Place("grant-list", _("Access that ends within a week"), (_("Expiring access"),), "?ending=week"),
-    Place("agent-list", _("Orphaned agents"), (_("Ownerless service account"),), "?needs=heir"),
+    Place("agent-list", _("Orphaned agents"), (_("Ownerless service account"),), "?finding=orphaned"),
     Place("my-connections", _("My connections"), (_("Connected apps"), _("Connected clients"), _("Sign-ins"))),
     Place("mfa_index", _("How you sign in"), (_("MFA"), _("Second factor"), _("Passkey"))),
     Place("notice-settings-page", _("Notification settings"), (_("Email"), _("Quiet hours"))),
