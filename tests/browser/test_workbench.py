@@ -244,6 +244,7 @@ def test_who_is_signed_out_loses_no_answer_and_is_told(visitor: Visitor, review:
     expect(page.get_by_role("link", name="Sign in again")).to_be_focused()
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/login/\?next="))
+    visitor.until("document.activeElement.matches('input')")
     page.keyboard.type("sofia")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
