@@ -178,7 +178,7 @@ PAGES: Final[Pages] = {
     # Agents and what they hold
     ("agent-list", "GET"): like("agents GET"),
     ("blast-radius", "GET"): like("grants GET"),
-    ("review-of-selected", "POST"): like("campaigns"),
+    ("review-of-selected", "POST"): Page(like("campaigns").row),
     ("agent-page", "GET"): like("agent GET"),
     **_both(like("agents"), "agent-add"),
     **_both(like("agent PATCH"), "agent-edit"),

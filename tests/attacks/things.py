@@ -78,8 +78,6 @@ def real(world: addresses.World) -> dict[str, object]:
         "tools/system": company.system.slug,
         "tools/name": "now",
         "saved-views/key": samples["views/pk"],
-        "webhooks/key": samples["settings/webhook"],
-        "webhook-messages/key": WebhookMessage.objects.latest("made_at").pk,
         **_more(world),
     }
 
@@ -104,6 +102,8 @@ def _more(world: addresses.World) -> dict[str, object]:
     signing.sign("idp", {}, "sample")
     return {
         "credential-policy-proposals/key": world.samples["settings/credential-policy/proposal"],
+        "webhooks/key": world.samples["settings/webhook"],
+        "webhook-messages/key": WebhookMessage.objects.latest("made_at").pk,
         "delegations/key": world.samples["delegations/pk"],
         "workload-rules/key": world.samples["workload-rules/pk"],
         "agent-calls/key": agent_calls.allow(company.bot, helper, by=SYSTEM, reason="a sample").pk,
