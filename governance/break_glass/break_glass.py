@@ -49,7 +49,7 @@ ANSWER_WITHIN: Final = timedelta(days=2)
 SETUP: Final = "setup"
 _ASKED_LATELY: Final = timedelta(days=30)
 """A person who requested the same within this time does not declare the emergency: it would be for themselves."""
-_CONTROL: Final = "Given in an emergency for an hour at most, and reviewed afterwards."
+_CONTROL: Final = "Break-glass access for an hour at most, reviewed afterwards."
 
 type Verdict = BreakGlassGrant.Verdict
 
@@ -67,19 +67,19 @@ class SelfBreakGlass(DomainError):
 
 
 class BreakGlassTooLong(DomainError):
-    """Emergency access lasts an hour at most."""
+    """Break-glass access lasts an hour at most."""
 
     code, status = "break_glass_too_long", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class ReviewOwed(DomainError):
-    """Your last emergency is not reviewed yet; until it is, another person declares the next."""
+    """Your last break-glass access is not reviewed yet. Until it is, another person declares the next."""
 
     code, status = "break_glass_review_owed", HTTPStatus.CONFLICT
 
 
 class BreakGlassNotOver(DomainError):
-    """The emergency access is still in force: it is reviewed when it is over, or stopped now."""
+    """The break-glass access is still in force. Review it when it is over, or revoke it now."""
 
     code, status = "break_glass_not_over", HTTPStatus.CONFLICT
 

@@ -122,19 +122,19 @@ def _break_glass(event: Event) -> Iterator[Message]:
     grant, words = emergency.grant, {**names(emergency.grant), "name": emergency.given_by.name}
     about, url = f"emergency:{emergency.pk}", f"/break-glass/{emergency.pk}/"
     if event.action == Action.BREAK_GLASS_ENDED:
-        sentence = _("Look at it within two days: %(name)s gave %(agent)s %(what)s in an emergency.") % words
+        sentence = _("Review within two days: break-glass access of %(agent)s to %(what)s, given by %(name)s.") % words
         yield Message(Kind.EMERGENCY, security.exclude(pk=emergency.given_by_id), about, sentence, url, urgent=True)
         return
     offices = [grant.agent.sponsor, grant.agent.owner, grant.agent.backup, grant.entitlement.system.owner]
     served = Q(grant_subjects__grant=grant) | Q(memberships__group__grant_subjects__grant=grant)
     if event.action == Action.BREAK_GLASS_REVIEWED:
         justified = emergency.verdict == BreakGlassGrant.Verdict.JUSTIFIED
-        sentence = _("Justified: what %(name)s gave %(agent)s in an emergency, %(what)s.") % words
+        sentence = _("Justified: break-glass access of %(agent)s to %(what)s, given by %(name)s.") % words
         if not justified:
-            sentence = _("Not justified: what %(name)s gave %(agent)s in an emergency, %(what)s.") % words
+            sentence = _("Not justified: break-glass access of %(agent)s to %(what)s, given by %(name)s.") % words
         yield Message(Kind.EMERGENCY, [emergency.given_by, *offices], about, sentence, url, urgent=not justified)
         return
-    sentence = _("Emergency: %(name)s gave %(agent)s %(what)s without approval, for an hour at most.") % words
+    sentence = _("Break-glass access: %(name)s gave %(agent)s %(what)s without approval, for at most an hour.") % words
     people = [*offices, *security, *Person.objects.filter(served).distinct()]
     yield Message(Kind.EMERGENCY, people, about, sentence, url, urgent=True)
 
@@ -245,7 +245,7 @@ def _setup(event: Event) -> Iterator[Message]:
 
 _ANSWERS: Final[Mapping[Action, Any]] = {
     Action.APPROVAL_DENIED: gettext_lazy("Denied: %(what)s for %(agent)s. The request says why."),
-    Action.APPROVAL_GIVEN_BY_RULE: gettext_lazy("Approved by a rule: %(what)s for %(agent)s."),
+    Action.APPROVAL_GIVEN_BY_RULE: gettext_lazy("Auto-approved: %(what)s for %(agent)s."),
     Action.REQUEST_NARROWED: gettext_lazy("Less than you asked now waits for approval: %(what)s for %(agent)s."),
     Action.REQUEST_EXPIRED: gettext_lazy("No approver answered in time: %(what)s for %(agent)s. You can ask again."),
 }

@@ -52,7 +52,7 @@ def _suspended(event: Event) -> Iterator[Message]:
     values = {"agent": grant.agent.name, "what": grant.entitlement.name}
     sentence = _("Suspended until it is restored: %(what)s of %(agent)s.") % values
     if over:
-        sentence = _("An exception from a rule ended, so this is suspended: %(what)s of %(agent)s.") % values
+        sentence = _("An exception from an SoD policy ended, so access is suspended: %(what)s of %(agent)s.") % values
     served = Person.objects.filter(grant_subjects__grant=grant)
     people = [grant.agent.sponsor, grant.agent.owner, *served]
     yield Message(Kind.GRANT_REVOKED, people, f"grant:{grant.pk}", sentence, f"/grants/{grant.pk}/", urgent=over)

@@ -29,7 +29,7 @@ NAMES: Final = {
     _Line.SIGN_IN: gettext_lazy("Company sign-in"),
     _Line.SECOND_ADMIN: gettext_lazy("Second administrator"),
     _Line.MAIL: gettext_lazy("Mail"),
-    _Line.ANCHOR: gettext_lazy("Anchor of the record"),
+    _Line.ANCHOR: gettext_lazy("Anchor of the audit log"),
     _Line.BACKUP: gettext_lazy("Backup"),
     _Line.SYSTEM: gettext_lazy("First system"),
     _Line.AGENT: gettext_lazy("First agent"),
@@ -193,7 +193,7 @@ def _stop() -> tuple[list[NextAction], str]:
     if held is None or not milestones.call().is_green:
         return [], ""
     address = reverse("stop", args=["grant", str(held.pk)])
-    return [NextAction(f"{address}?next={reverse('setup')}", _("Stop its access"))], ""
+    return [NextAction(f"{address}?next={reverse('setup')}", _("Revoke its access"))], ""
 
 
 def _only(role: str, does: str) -> str:

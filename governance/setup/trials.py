@@ -139,7 +139,7 @@ def _try_call(_by: Person) -> str:
         raise Failed(_("No call was allowed yet."))
     leaf = Leaf.objects.filter(producer=event.producer, sequence=event.sequence).first()
     if leaf is None or bytes(leaf.hash) != chain.leaf_hash(event.body.encode()):
-        raise Failed(_("The first allowed call is not sealed in the record."))
+        raise Failed(_("The first allowed call is not sealed in the audit log."))
     return _("The first allowed call is event %(n)d of the sealed record.") % {"n": leaf.index}
 
 

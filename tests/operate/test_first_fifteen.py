@@ -363,7 +363,7 @@ def _bash(script: str, installation: Installation) -> str:
 
 
 def stop(olga: Visitor, call: str, installation: Installation) -> None:
-    olga.press("Stop its access", within="li#stop")
+    olga.press("Revoke its access", within="li#stop")
     olga.page.fill("textarea[name=reason]", "A test of stopping.")
     olga.page.locator("button.danger").click()
     olga.page.wait_for_url(re.compile("/stop/receipts/"))

@@ -107,11 +107,11 @@ def _break_glass(person: Person) -> Iterator[QueueRow]:
 def _ownership(person: Person) -> Iterator[QueueRow]:
     choices = Choice("accept", "yes", _("Accept"), reason=False, tone="primary"), Choice("decline", "yes", _("Decline"))
     for each in waiting.proposals_for(person)[:MOST]:
-        words = {"agent": each.agent.name, "office": each.get_office_display().lower()}
+        words = {"agent": each.agent.name, "part": each.get_office_display().lower()}
         address = page("proposal-page", each.pk)
         yield QueueRow(
             _("Ownership"),
-            _("You are proposed as %(office)s of %(agent)s") % words,
+            _("You are proposed as %(part)s of %(agent)s") % words,
             address,
             _("Decide"),
             each.answer_by,

@@ -23,7 +23,7 @@ _SUBJECTS: Final[Mapping[str, Any]] = {
 }
 _FIELDS: Final[Mapping[str, Any]] = {
     "agent.slug": gettext_lazy("agent"),
-    "agent.kind": gettext_lazy("kind of agent"),
+    "agent.kind": gettext_lazy("agent type"),
     "agent.status": gettext_lazy("state of the agent"),
     "agent.sponsor": gettext_lazy("sponsor"),
     "agent.owner": gettext_lazy("technical owner"),

@@ -59,7 +59,7 @@ def test_a_request_within_a_rule_becomes_a_grant_at_once_in_nobodys_name(company
     by_rule = about.get(action=Action.APPROVAL_GIVEN_BY_RULE)
     assert (by_rule.actor, by_rule.detail["rule"]) == (str(SYSTEM), str(rule.pk))
     listener.notify(by_rule)
-    assert "Approved by a rule" in Notice.objects.get(person=company.otto).sentence
+    assert "Auto-approved" in Notice.objects.get(person=company.otto).sentence
 
 
 def _combine(company: Company) -> None:
