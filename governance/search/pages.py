@@ -31,7 +31,7 @@ def search(request: HttpRequest) -> HttpResponse:
 def options(request: HttpRequest) -> HttpResponse:
     """Return what a combobox offers for a text: of one kind, and of what the person sees."""
     kind = request.GET.get("kind", "")
-    if kind not in combobox.REFERENCES:
+    if kind and kind not in combobox.REFERENCES:
         raise NotFound
-    offered = combobox.options(doors.caller(request), kind, request.GET.get("q", ""))
+    offered = combobox.options(doors.caller(request), kind, request.GET.get("q", "")) if kind else []
     return JsonResponse({"options": [asdict(each) for each in offered]})

@@ -32,9 +32,9 @@ def as_(person: Person, *, fresh: bool = True) -> Client:
 
 
 def text(response: Any) -> str:  # noqa: ANN401 - Django's test response
-    """Return the page as text."""
+    """Return the page as text, with each run of white space as one space: a browser shows it so."""
     body: str = response.getvalue().decode()
-    return body
+    return " ".join(body.split())
 
 
 def refusals() -> list[tuple[str, str]]:
