@@ -130,7 +130,7 @@ def test_rows_are_selected_and_files_and_references_chosen_by_keyboard(visitor: 
     page.keyboard.press("Space")
     assert page.locator("tbody input:checked").count() == page.locator("tbody input[type=checkbox]").count()
     shoot(visitor, "agents-selected")
-    page.keyboard.press("Tab")
+    visitor.tab_to(".list-bulk button[formaction$='/stop/several/agent/']")
     page.keyboard.press("Enter")
     page.wait_for_url("**/stop/several/agent/")
     assert page.locator("input[name=key]").count() > 50

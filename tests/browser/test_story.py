@@ -118,17 +118,20 @@ def _begin_a_review(hands: Mouse) -> None:
     page = hands.page
     _section(hands, "Access reviews")
     hands.press(page.get_by_role("link", name="New review"))
-    hands.write(page.locator("main").get_by_label("Name", exact=True), "What we know")
+    hands.press(page.locator("main").get_by_role("link", name="Agents, by sponsor", exact=True))
     hands.tick(page.locator("main").get_by_label("Knowledge base", exact=True))
-    hands.press(page.get_by_role("button", name="Make the draft"))
-    hands.press(page.get_by_role("button", name="Begin the review"))
-    expect(page.get_by_text("The review has begun with")).to_be_visible()
+    hands.press(page.get_by_role("button", name="Continue"))
+    hands.write(page.locator("main").get_by_label("Name", exact=True), "What we know")
+    hands.press(page.get_by_role("button", name="Create draft"))
+    hands.press(page.locator("main summary", has_text="Launch"))
+    hands.press(page.locator("main form").get_by_role("button", name="Launch", exact=True))
+    expect(page.get_by_text("The review is launched, with")).to_be_visible()
 
 
 def _review(hands: Mouse, *, scripted: bool) -> None:
     page = hands.page
     _section(hands, "Access reviews")
-    hands.press(page.get_by_role("link", name="Answer 2 items"))
+    hands.press(page.get_by_role("link", name="Decide 2 items"))
     for number in range(2):
         hands.keep(page.locator("tr[data-item]").nth(number))
     if scripted:
