@@ -105,7 +105,7 @@ def _take_over(hands: Mouse, address: str, record: Record) -> None:
     Person.objects.filter(login="otto").update(manager=Person.objects.get(login="mallory"))
     _sign_in(hands, address, "ana")
     page.goto(f"{address}/people/otto/")
-    hands.press(page.get_by_role("link", name="Stop this person"))
+    hands.press(page.locator("main").get_by_role("link", name="Disable", exact=True))
     hands.write(page.locator("main").get_by_label("Reason", exact=True), "Otto has left the company.")
     hands.write(page.locator("main").get_by_label(re.compile("Type")), "otto")
     hands.press(page.locator("main form button.danger"))
