@@ -140,13 +140,13 @@ const leading = () => {
 // the approve button says what it will do
 
 const rewriting = (form) => {
-  const button = form.querySelector("[data-rewrites]");
+  const button = [...form.elements].find((each) => each.dataset.rewrites);
   const boxes = all("input[data-tool]", form);
   if (!button || !boxes.length) return;
   const lasts = form.querySelector("[data-lasts]");
   const rewrite = () => {
     const kept = boxes.filter((box) => box.checked).length;
-    const time = lasts && lasts.selectedOptions ? lasts.selectedOptions[0].textContent.trim() : "";
+    const time = lasts?.selectedOptions?.[0].textContent.trim() ?? "";
     button.disabled = kept === 0;
     button.textContent = button.dataset.rewrites
       .replace("{kept}", kept).replace("{all}", boxes.length).replace("{time}", time);
