@@ -110,7 +110,7 @@ def _agent_and_client(hands: Mouse, address: str) -> str:
     hands.press(page.get_by_role("link", name="Sessions and tokens"))
     hands.press(page.get_by_role("link", name="Add client"))
     _choose(hands, "auth", "client_secret_basic")
-    hands.press(page.get_by_role("button", name="Register this client"))
+    hands.press(page.get_by_role("button", name="Register client"))
     expect(page.get_by_role("heading", name="Client secret, shown once")).to_be_visible()
     return page.locator("#secret").inner_text()
 

@@ -65,4 +65,4 @@ def test_an_issuer_is_proposed_by_one_and_confirmed_by_another(visitor: Visitor,
     visitor.go(PAGE)
     visitor.page.get_by_text("Decide").first.click()
     visitor.page.get_by_role("button", name="Confirm").click()
-    visitor.page.get_by_text("Ana proposed it, Sam confirmed it.").wait_for()
+    visitor.page.get_by_text("Proposed by Ana, confirmed by Sam.").wait_for()

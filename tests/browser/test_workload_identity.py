@@ -52,9 +52,12 @@ def test_a_sponsor_lets_a_job_in_and_ends_it(visitor: Visitor) -> None:
     assert not (wrong := look_at(visitor, "workload-one", client)), "\n".join(wrong)
 
     page.set_viewport_size({"width": 1440, "height": 900})
-    visitor.tab_to("input[name=reason]")
-    page.keyboard.type("The job moved.")
+    visitor.tab_to("details.act:has(form[action^='/workload-rules/']) > summary")
     page.keyboard.press("Enter")
-    page.get_by_text("No workload is this client.").wait_for()
+    visitor.tab_to("[name=reason]")
+    page.keyboard.type("The job moved.")
+    visitor.tab_to("form[action^='/workload-rules/'] button")
+    page.keyboard.press("Enter")
+    page.get_by_text("No workload rule.").wait_for()
     assert WorkloadRule.objects.get().end_reason == "The job moved."
     assert [said for said in visitor.wrong if "422" not in said] == []  # the refusal above
