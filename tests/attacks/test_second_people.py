@@ -178,7 +178,7 @@ def test_an_approval_is_no_way_to_start_a_tool_that_was_stopped(owner: bool) -> 
     tool.refresh_from_db()
     assert tool.state == "disabled"
     page = visits.text(visits.as_(by).get("/systems/clock/tools/now/"))
-    assert ("Approve what is offered" in page, "Somebody stopped it." in page) == (False, owner)
+    assert ("Approve this definition" in page, "This tool is suspended." in page) == (False, owner)
 
 
 def test_nobody_starts_again_what_they_stopped_through_any_verb() -> None:

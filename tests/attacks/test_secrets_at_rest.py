@@ -52,7 +52,7 @@ def _second_factor(browser: Browser, secrets: dict[str, str]) -> None:
     secret = secrets["second factor"] = page.context["form"].secret
     browser.post("/settings/sign-in/totp/activate/", {"code": second_factor.code(secret)})
     secrets["renamed session"] = browser.cookies[settings.SESSION_COOKIE_NAME].value
-    codes = visits.text(browser.get("/settings/sign-in/recovery-codes/"))
+    codes = visits.text(browser.get("/settings/sign-in/recovery-codes/")).partition("<main")[2]
     for number, each in enumerate(re.findall(r"\b\d{8}\b|\b[A-Za-z0-9]{5}-[A-Za-z0-9]{5}\b", codes)[:3]):
         secrets[f"recovery code {number}"] = each
 

@@ -169,7 +169,7 @@ def test_a_conflict_of_duties_stands_on_the_agents_page_and_beside_its_item(see:
 def test_a_tool_that_grew_is_stopped_and_waits_on_home(see: See) -> None:
     assert "answer_ticket of Help desk Medium risk Changed, waits for review" in see("ana", "/")
     page = see("tara", "/systems/desk/tools/answer_ticket/")
-    assert "What changed since it was approved" in page
+    assert "Changes since the approval" in page
     assert "copy_to" in page
     assert "Changed since it was approved: answer_ticket." in _beside(see, "sofia", "support-bot", "desk")
 

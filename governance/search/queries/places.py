@@ -52,7 +52,7 @@ ACTIONS: Final = (
 """What can be begun from anywhere; each page checks for itself who may go on."""
 _MORE: Final = (
     Place("request-list", _("Requests that wait for you"), (_("Approvals"),), "?waiting=me"),
-    Place("review-list", _("Event-triggered reviews"), (_("Micro-certification"),), "?kind=micro"),
+    Place("event-triggered-list", _("Event-triggered reviews"), (_("Micro-certification"),)),
     Place("review-templates", _("Review templates"), (_("Certification template"),)),
     Place("grant-list", _("Access that ends within a week"), (_("Expiring access"),), "?ending=week"),
     Place("agent-list", _("Orphaned agents"), (_("Ownerless service account"),), "?finding=orphaned"),

@@ -210,7 +210,7 @@ def test_each_platform_has_a_form_in_plain_words(company: Company, platform: str
     assert all(text in page for text in claims.values())
     ended = browser.post(f"/workload-rules/{rule.pk}/end/", {"reason": "It moved."})
     assert ended.headers["Location"] == "/agents/research-bot/clients/job/"
-    assert "No workload is this client." in browser.get("/agents/research-bot/clients/job/").content.decode()
+    assert "No workload rule." in browser.get("/agents/research-bot/clients/job/").content.decode()
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_who_is_asked_sees_it_at_home_and_accepts_or_declines(company: companies
     asked = {each.office: f"/proposals/{each.pk}/" for each in OwnershipProposal.objects.all()}
     browser = visits.as_(company.mona)
     home = visits.text(browser.get("/"))
-    assert "You are asked to answer for" in home
+    assert "You are proposed as sponsor of Research bot" in home
     assert asked["sponsor"] in home
     assert "may suspend it at any time" in visits.text(browser.get(asked["sponsor"]))
     assert visits.as_(company.otto).post(asked["sponsor"], {"accept": "yes"}).status_code == 403
@@ -141,7 +141,7 @@ def test_who_is_asked_sees_it_at_home_and_accepts_or_declines(company: companies
     assert browser.post(asked["backup"], {"decline": "yes", "reason": "Too much."}).status_code == 302
     company.bot.refresh_from_db()
     assert (company.bot.sponsor, company.bot.backup) == (company.mona, None)
-    assert "You are asked to answer for" not in visits.text(browser.get("/"))
+    assert "You are proposed as" not in visits.text(browser.get("/"))
 
 
 def test_its_owner_names_no_other_sponsor(company: companies.Company) -> None:

@@ -46,7 +46,7 @@ def test_of_much_access_pages_show_what_a_worker_counted_and_when(monkeypatch: p
         assert "100 % of the access in force" in re.sub(" +", " ", told), "as it was counted"
         assert "ounted as of" in see(address)
     assert "counted as of" in see("/reviews/q4/")
-    assert "1 of 1 agents use nothing but the gateway. Counted as of" in " ".join(see("/coverage/").split())
+    assert "1 of 1 agents use the gateway alone. Counted" in " ".join(see("/coverage/").split())
     told = script.get("/api/v1/coverage-map/summary").json()
     assert (told["agents"], told["as_of"] is not None) == (1, True)
 

@@ -79,7 +79,7 @@ def test_an_employee_sees_no_system_of_others_and_no_client_in_which_people_do_n
 @pytest.mark.parametrize("who", ["bob", "mallory"])
 def test_an_employee_for_whom_no_agent_acts_is_offered_none(company: Company, desk: Client, who: str) -> None:
     page = _show(visits.as_(getattr(company, who)), agent=company.bot.slug)
-    assert "No agent acts for you" in page
+    assert "no agent acts for you" in page
     assert desk.client_id not in page
     assert visits.as_(getattr(company, who)).get("/connect/light/desk/").status_code == 404
 
@@ -132,7 +132,7 @@ def test_a_service_agent_is_shown_recipes_with_a_key_alone(company: Company) -> 
     assert "agent.pem" in page
     assert "claude mcp add" not in page
     make.client(agent, "old", auth=Client.Auth.CLIENT_SECRET_BASIC)
-    assert "proves itself by a shared secret" in _show(visits.as_(company.sofia), agent=agent.slug, client="old")
+    assert "authenticates with a shared secret" in _show(visits.as_(company.sofia), agent=agent.slug, client="old")
 
 
 def test_a_disabled_system_and_one_that_speaks_no_mcp_are_no_choice(company: Company, desk: Client) -> None:

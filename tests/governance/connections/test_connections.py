@@ -159,7 +159,7 @@ def test_an_analyst_reaches_them_from_the_persons_page(company: Company, desk: C
     assert HERE in page
     for target in (f"token_family/{first.pk}", "sign_ins/alice/desk-client", "sign_ins/alice"):
         assert f'href="/stop/{target}/' in page
-        assert "This happens at once" in shown(ana, f"/stop/{target}/")
+        assert "Takes effect at once" in shown(ana, f"/stop/{target}/")
 
 
 def test_who_has_no_role_finds_the_connections_of_no_other_person(company: Company, desk: Client) -> None:

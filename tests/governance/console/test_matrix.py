@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 RELATED: Final = {
     "sofia": "adoption-page coverage-page agent-page emergency-page proposal-page client-page request-page grant-page"
     " grant-narrow-page"
-    " client-add credential-page workload-rule-add system-page tool-page connect-light stop review-page"
+    " client-add credential-page workload-rule-add system-page tool-page connect-light stop review-page review-items"
     " review-item-page review-work review-submit review-calendar review-one review-question",
     "otto": "coverage-page agent-page emergency-page proposal-page client-page agent-edit request-page"
     " grant-narrow-page"

@@ -232,7 +232,7 @@ def test_a_tool_is_approved_only_as_it_was_read(company: companies.Company) -> N
     browser = visits.as_(company.ana)
     assert browser.post("/systems/clock/tools/now/", form).status_code == 409
     page = visits.text(browser.get("/systems/clock/tools/now/"))
-    assert "What changed since it was approved" in page
+    assert "Changes since the approval" in page
     tool.refresh_from_db()
     assert tool.seen is not None
     assert browser.post("/systems/clock/tools/now/", {**form, "sha256": tool.seen.sha256}).status_code == 302
@@ -285,7 +285,7 @@ def test_the_command_bar_knows_the_words_of_the_trade_and_offers_only_what_one_m
     ana, mallory = visits.as_(company.ana), visits.as_(company.mallory)
     expected = {
         "recertification": "/reviews/new/",
-        "micro-certification": "/reviews/?kind=micro",
+        "micro-certification": "/event-triggered-reviews/",
         "firefighter": "/break-glass/declare/",
         "toxic comb": "/sod-policies/",
         "service account": "/agents/",

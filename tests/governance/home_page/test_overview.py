@@ -52,7 +52,7 @@ def test_what_needs_an_analyst_is_said_and_leads_there(monkeypatch: pytest.Monke
     assert "Fourth quarter is overdue" in page
     assert "Fourth quarter is overdue" not in visits.text(visits.as_(company.sofia).get("/", secure=True))
     lists = [visits.text(visits.as_(who).get("/reviews/", secure=True)) for who in (company.ana, company.sofia)]
-    assert ["too few answers to say" in each for each in lists] == [True, False]
+    assert ["too few decisions" in each for each in lists] == [True, False]
 
 
 def test_where_more_than_three_answers_of_ten_are_passed_on_somebody_looks_into_it() -> None:

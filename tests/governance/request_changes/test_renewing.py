@@ -147,7 +147,7 @@ def test_what_was_denied_is_asked_for_again_as_it_was_asked_then(company: Compan
 def test_both_are_done_on_the_pages(company: Company) -> None:
     old = held(company, "now")
     otto = visits.as_(company.otto)
-    assert "Ask to renew this access" in visits.text(otto.get(f"/grants/{old.pk}/"))
+    assert "Request renewal" in visits.text(otto.get(f"/grants/{old.pk}/"))
     said = {"lasts": "3600", "reason": "still needed"}
     page = otto.post(f"/grants/{old.pk}/renew/", said, follow=True)
     assert "Renews this access without a gap" in visits.text(page)

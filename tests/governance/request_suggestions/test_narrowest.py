@@ -108,10 +108,10 @@ def test_an_approver_sees_the_suggestion_and_what_was_called() -> None:
     asked = company.ask("now", "convert", by=company.otto)
     page = visits.as_(company.sofia)
     shown = visits.text(page.get(f"/requests/{asked.pk}/"))
-    assert shown.count("suggested: the purpose speaks of it") == 1
+    assert shown.count("suggested: it fits the agent&#x27;s purpose") == 1
     links = [f"agent:{company.bot.slug}", "system:clock", "tool:clock/now"]
     with transaction.atomic():
         log.record(Action.CALL_ALLOWED, about=links, by=company.bot.principal)
     shown = visits.text(page.get(f"/requests/{asked.pk}/"))
-    assert ("suggested: it called it" in shown, "called 1 time" in shown) == (True, True)
+    assert ("suggested: the agent called it" in shown, "called 1 time" in shown) == (True, True)
     assert "suggested:" not in visits.text(visits.as_(company.otto).get(f"/requests/{asked.pk}/"))

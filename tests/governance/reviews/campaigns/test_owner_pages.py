@@ -110,9 +110,9 @@ def test_one_reviewer_is_reminded_and_the_others_are_not(review: tuple[Company, 
     ana.post("/reviews/q4/remind/", {"reviewer": "mona"})
     event = timeline.of("campaign", campaign.slug).get(action=Action.CAMPAIGN_REMINDED)
     listener.notify(event)
-    assert {notice.person.login for notice in Notice.objects.filter(sentence__startswith="You are reminded")} == {
-        "mona"
-    }
+    assert {
+        notice.person.login for notice in Notice.objects.filter(sentence__startswith="Reminder: decide your items")
+    } == {"mona"}
     assert ana.post("/reviews/q4/remind/", {"reviewer": "otto"}).status_code == 409
 
 

@@ -193,14 +193,14 @@ def test_an_agent_shows_what_reviews_decided_about_it_to_whoever_may_see_that(co
     worlds.granted(company)
     where = "/agents/research-bot/?tab=reviews"
     ana, sofia = visits.as_(company.ana), visits.as_(company.sofia)
-    assert "No review that you may see" in visits.text(ana.get(where, secure=True))
+    assert "Not reviewed yet" in visits.text(ana.get(where, secure=True))
     campaign = worlds.campaign(company)
     assert "waits for sofia" in visits.text(ana.get(where, secure=True)).lower()
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
     for page in (visits.text(ana.get(where, secure=True)), visits.text(sofia.get(where, secure=True))):
         for text in ("Fourth quarter", "Revoke", "It is not used", "No calls in ninety days."):
             assert text in page, text
-    assert "No review that you may see" in visits.text(visits.as_(company.otto).get(where, secure=True))
+    assert "Not reviewed yet" in visits.text(visits.as_(company.otto).get(where, secure=True))
 
 
 def test_who_comes_in_where(company: Company) -> None:

@@ -113,14 +113,14 @@ def test_the_list_of_reviews_shows_small_ones_in_a_tab_of_their_own(asked: tuple
     ana = visits.as_(company.ana)
     assert campaign.slug not in visits.text(ana.get("/reviews/"))
     assert "Small reviews (1 open)" in visits.text(ana.get("/reviews/"))
-    listed = visits.text(ana.get("/reviews/?kind=micro"))
+    listed = visits.text(ana.get("/event-triggered-reviews/"))
     assert [each in listed for each in (f"/event-triggered-reviews/{campaign.slug}/", company.sofia.name)] == [
         True,
         True,
     ]
     remove = {"verb": "revoke", "why_drop": "drifted", **shown(campaign)}
     visits.as_(company.sofia).post(f"/event-triggered-reviews/{campaign.slug}/", remove)
-    assert "Revoke" in visits.text(ana.get("/reviews/?kind=micro")), "what came of it"
+    assert "Revoke" in visits.text(ana.get("/event-triggered-reviews/")), "what came of it"
     api = client.of(company.ana)
     assert api.get("/api/v1/campaigns").json()["results"] == []
     assert [each["slug"] for each in api.get("/api/v1/campaigns?kind=micro").json()["results"]] == [campaign.slug]

@@ -229,7 +229,7 @@ def test_it_goes_by_pages_and_each_view_of_an_auditor_is_written_down(
     assert owner.post(address, {"do": "answer", "question": str(question.pk), "text": "4711"}).status_code == 302
     assert "4711" in visits.text(page.get(address))
     story = visits.text(page.get(f"/reviews/{closed.slug}/items/{SampledItem.objects.all()[0].item_id}/"))
-    assert "Who was asked, and why them" in story
+    assert "Reviewer assignment" in story
     assert "review.decided" in story
     assert page.post(address, {"do": "nothing"}).status_code == 400
     looked = timeline.about(f"campaign:{closed.slug}").filter(action=Action.EVIDENCE_LOOKED_AT)

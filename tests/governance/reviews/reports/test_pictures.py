@@ -85,7 +85,7 @@ def test_the_lives_of_tokens_and_the_ages_of_credentials_are_drawn_as_they_are()
     assert (_columns(ages, 0), _columns(ages, 1)) == ({"more": 1}, {"1 d": 1})
     assert ages.rows[-1] == ("more", "1", "0", "0")
     page = visits.text(visits.as_(company.ana).get("/token-health/", secure=True))
-    assert page.index("Its shared secret is older than a year.") < page.index("How long tokens live")
+    assert page.index("Its shared secret is older than a year.") < page.index("Token lifetime")
     assert 'href="/agents/research-bot/clients/reader/"' in page
     stranger = visits.text(visits.as_(company.alice).get("/token-health/", secure=True))
     assert ("No tokens yet." in stranger, "reader" in stranger) == (True, False)

@@ -241,7 +241,7 @@ def test_whoever_runs_the_review_asks_again_or_leaves_it_and_no_access_changes_b
     assert all(row.grant and row.grant.ended_at is None for each in checks[:2] for row in each.item.population.all())
     (event, *_) = timeline.of("spot_check", checks[0].pk)
     listener.notify(event)
-    assert Notice.objects.get(person=company.ana, url="/reviews/q4/").sentence.startswith("A spot check would take")
+    assert Notice.objects.get(person=company.ana, url="/reviews/q4/").sentence.startswith("A spot check of")
     with pytest.raises(errors.NotTheOwner):
         follow_up.follow_up(checks[0].pk, by=company.resa, how="left", reason="No.")
     with pytest.raises(ReasonRequired):
