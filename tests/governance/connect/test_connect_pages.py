@@ -53,7 +53,7 @@ def test_an_employee_is_given_the_exact_commands_for_the_agent_that_acts_for_the
     page = _show(visits.as_(company.alice), agent=company.bot.slug)
     assert f"claude mcp add --transport http --client-id desk {company.system.slug} {address}" in page
     assert f"claude mcp login {company.system.slug}" in page
-    assert "Not tried by us" in page
+    assert "Not tested by us" in page
     assert "is not registered for" not in page
     assert "Roll out" not in page
     assert desk.client_id in page

@@ -89,7 +89,7 @@ def test_what_is_wrong_is_said_beside_the_field(changed: dict[str, str], words: 
 def test_the_page_says_how_the_keys_are_as_a_worker_saw_them() -> None:
     ana, now = make.analyst(), clock.now()
     row = trust.begin(LOGIN, purpose="identity", jwks_uri=f"{LOGIN}/keys", by=SYSTEM)
-    assert "Each node fetches its own." in visits.text(visits.as_(ana).get(PAGE))
+    assert "Each node fetches its own keys." in visits.text(visits.as_(ana).get(PAGE))
     seen = IssuerKeys.objects.create(
         issuer=row, keys=[{"kid": "k-7", "alg": "ES256"}], fetched_at=now - timedelta(minutes=20), tried_at=now
     )
