@@ -80,10 +80,13 @@ const look = (address) => { tick(); at = address; };
 
 const page = document.querySelector("[data-evidence-of]");
 if (page) {
-  look(page.dataset.evidenceOf);
   for (const form of page.querySelectorAll(".unscripted")) form.hidden = true;
   replaying(page, page.dataset.would);
-  if ("mine" in page.dataset) watch(page, page.dataset.evidenceOf, () => { page.dataset.opened = "yes"; });
+  const address = page.dataset.evidenceOf;
+  if ("mine" in page.dataset) {
+    look(address);
+    watch(page, address, () => { page.dataset.opened = "yes"; });
+  }
 }
 return { look, take, give, watch, replaying, body };
 })();

@@ -65,6 +65,7 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "review-items": ["/reviews/q4/items/", "/reviews/q4/items/?view=unassigned"],
     "review-reviewers": ["/reviews/q4/reviewers/"],
     "review-settings": ["/reviews/q4/settings/", "/reviews/checked/settings/"],
+    "search-options": [],  # a part of a page
     "coverage-csv": [],  # a file
     "review-calendar": [],  # a file
     "review-csv": [],
@@ -137,6 +138,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
         "emergency-page": [f"/break-glass/{emergencies.emergency_given().pk}/"],
         "request-edit": [f"/requests/{(asked := emergencies.asked_by_ana()).pk}/edit/", f"/requests/{asked.pk}/"],
         "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/?prove"],
+        "grant-narrow-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/narrow/"],
         "review-sample": [f"/audit/samples/{elsewhere.audited(PASSWORD).pk}/"],
         "review-item-page": [f"/reviews/{item.campaign.slug}/items/{item.pk}/", talked_about],
         "review-question": inquiries,
