@@ -90,11 +90,11 @@ def test_the_review_is_under_way_with_work_for_many_and_some_of_it_done(see: See
     campaign = Campaign.objects.get(slug=company.CAMPAIGN)
     assert not campaign.is_rehearsal
     assert 25 <= ReviewItem.objects.filter(campaign=campaign).count() <= 40
-    assert "of 32 items answered" in page
+    assert "of 32 items decided" in page
     for name in ("Sofia Marino", "Sam Okafor", "Ines Falk", "Ana Ortiz", "Resa Halim", "Otto Lindqvist", "Tara Quist"):
         assert name in page
-    assert re.search(r"Removed 1 ", page)
-    assert "10 items wait for your answer" in see("sofia", "/")
+    assert re.search(r"Revoked 1 ", page)
+    assert "10 items to review" in see("sofia", "/")
 
 
 def test_nobody_without_a_part_in_it_sees_the_review(world: None) -> None:  # noqa: ARG001
@@ -111,7 +111,7 @@ def test_what_somebody_who_checked_would_have_kept_less_of_waits_for_whoever_run
     assert found is not None
     assert (found.sampled, found.answered, found.nobody) == (10, 7, 3)
     assert (found.agreement.n, found.agreement.same) == (7, 6)
-    assert "1 of 10 checks would keep less" in see("ana", "/")
+    assert "1 of 10 spot checks would keep less" in see("ana", "/")
     page = see("ana", f"/reviews/{company.FIRST_CAMPAIGN}/")
     assert "Tara Quist: Revoke" in page
     assert "It reads what its task does not need." in page
@@ -127,17 +127,17 @@ def test_an_orphan_whose_sponsor_left_is_suggested_for_removal_and_an_heir_is_as
     assert "Filing helper Piet Hol, its sponsor, has left." in see("ana", "/")
     assert re.search("bypasses gateway.* Suggested: Revoke", _row(see("sam", WORK), "Filing helper"))
     assert "The sponsor of the agent left." in _beside(see, "sam", "filing-bot", "suite")
-    assert "Tara Quist was asked to be its sponsor" in see("ana", "/agents/filing-bot/")
+    assert "Tara Quist has not yet accepted the ownership as sponsor" in see("ana", "/agents/filing-bot/")
 
 
 def test_an_agent_that_nobody_uses_is_asked_about_and_suggested_for_removal(see: See) -> None:
     home = see("sofia", "/")
     for agent in ("Last year's pilot", "Chat pilot"):
         assert f"{agent} Nobody has used it for a long time." not in home, "a small review asks about it"
-        said = "Your answer also says whether the agent is still needed"
-        assert re.search(rf"Dormant agent: {agent} \d items? waits? for your answer {said}", home)
+        said = "Your decision also says whether the agent is still needed"
+        assert re.search(rf"Dormant agent: {agent} \d items? to review\. {said}", home)
     assert "Leo's assistant Nobody has used it" not in home
-    assert "Still needed?" in see("sofia", "/agents/stale-bot/")
+    assert "An event-triggered review asks you whether it is still needed." in see("sofia", "/agents/stale-bot/")
     assert "Unused Low risk Suggested: Revoke" in _row(see("sofia", WORK), "Chat pilot")
     assert "None of its tools was used in 90 days." in _beside(see, "sofia", "pilot-bot", "desk")
 
@@ -159,11 +159,11 @@ def test_a_conflict_of_duties_stands_on_the_agents_page_and_beside_its_item(see:
     page = see("ana", "/agents/buyer-bot/")
     assert "Creates vendors and pays them." in page
     assert "erp/create_vendor" in page
-    assert "No agent may hold these together" in page
+    assert "SoD violation: Creates vendors and pays them." in page
     assert "SoD violation: vendor-and-payment" in _beside(see, "ines", "buyer-bot", "erp")
     excepted = see("ana", "/agents/release-bot/")
     assert "Writes code and puts it into operation." in excepted
-    assert "An exception covers this until" in excepted
+    assert "An exception allows it. It ends in" in excepted
 
 
 def test_a_tool_that_grew_is_stopped_and_waits_on_home(see: See) -> None:
@@ -179,7 +179,7 @@ def test_a_tool_whose_text_changed_is_served_and_waits_on_home_and_in_its_system
     assert f"find_customer of Customer records Medium risk {said}" in see("ana", "/")
     assert said in see("tara", "/systems/crm/")
     page = see("tara", "/systems/crm/tools/find_customer/")
-    assert "Only texts changed, so calls go on under the approved text." in page
+    assert "Only descriptions changed. Agents get the approved text." in page
     assert "Changed since it was approved: find_customer." in _beside(see, "sofia", "care-bot", "crm")
 
 
@@ -211,7 +211,7 @@ def test_temporary_access_stands_on_the_agents_page_while_it_lasts_and_after(see
 def test_unused_tools_are_counted_and_the_cut_is_replayed(see: See) -> None:
     row = _row(see("sofia", WORK), "Customer care")
     assert "2 / 4 tools" in row
-    assert "Suggested Keep 2 of 4" in row
+    assert "Suggested: Keep 2 of 4" in row
     beside = _beside(see, "sofia", "care-bot", "crm")
     assert "2 tools were not called in 90 days." in beside
     assert re.search(r"0 of \d+ calls in the 90 days before would have been denied\.", beside)
@@ -219,23 +219,23 @@ def test_unused_tools_are_counted_and_the_cut_is_replayed(see: See) -> None:
 
 def test_calls_that_no_access_covers_are_told_beside_the_item(see: See) -> None:
     beside = _beside(see, "sofia", "curious-bot", "crm")
-    assert re.search(r"1\d calls were refused that no access covers\.", beside)
+    assert re.search(r"1\d calls were denied because no access covers them\.", beside)
 
 
 def test_access_that_a_rule_approved_is_due_to_be_looked_at(see: See) -> None:
-    assert "Stock list: Read tickets No person has looked at this access yet." in see("ana", "/")
+    assert "Stock list: Read tickets A rule approved this access, and no person has checked it yet." in see("ana", "/")
     assert "No person ever approved it." in _beside(see, "ana", "stock-bot", "desk")
 
 
 def test_an_old_shared_secret_is_told_beside_the_item(see: See) -> None:
     assert "A shared secret of the agent is older than a year." in _beside(see, "ines", "payroll-bot", "erp")
-    assert "Older than a year: rotate it" in see("ana", "/agents/payroll-bot/?tab=tokens")
+    assert "Old secret: rotate it" in see("ana", "/agents/payroll-bot/?tab=tokens")
 
 
 def test_an_item_that_nobody_may_answer_waits_for_a_name_with_who_was_passed_over(see: See) -> None:
     page = see("ana", f"/reviews/{company.CAMPAIGN}/")
-    assert "1 item has no reviewer" in page
-    assert f"1 item has no reviewer {company.CAMPAIGN_NAME}" in see("ana", "/")
+    assert "1 item is unassigned" in page
+    assert f"1 unassigned item {company.CAMPAIGN_NAME}" in see("ana", "/")
     assert "Sam's inbox at Mailbox Medium risk Passed over: sam (self-certification: the agent acts for them)" in page
 
 
