@@ -131,7 +131,7 @@ def test_who_is_asked_sees_it_at_home_and_accepts_or_declines(company: companies
     asked = {each.office: f"/proposals/{each.pk}/" for each in OwnershipProposal.objects.all()}
     browser = visits.as_(company.mona)
     home = visits.text(browser.get("/"))
-    assert "You are proposed as sponsor of Research bot" in home
+    assert f"You are proposed as sponsor of {company.bot.name}" in home
     assert asked["sponsor"] in home
     assert "may suspend it at any time" in visits.text(browser.get(asked["sponsor"]))
     assert visits.as_(company.otto).post(asked["sponsor"], {"accept": "yes"}).status_code == 403

@@ -166,7 +166,7 @@ def _agents(company: companies.Company, client: Client) -> dict[str, object]:
 
 
 def _saved(person: Person) -> SavedView:
-    return saved_views.create(list_name="agents", name="Suspended", query="state=suspended", shared=True, by=person)
+    return saved_views.create(list_name="agents", name="Suspended", query="state=suspended", shared=False, by=person)
 
 
 def _vendor(system: System) -> None:

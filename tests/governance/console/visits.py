@@ -32,9 +32,9 @@ def as_(person: Person, *, fresh: bool = True) -> Client:
 
 
 def text(response: Any) -> str:  # noqa: ANN401 - Django's test response
-    """Return the page as text, with each run of white space as one space: a browser shows it so."""
+    """Return the page as text, with each run of white space as one space, as a browser shows it; a file as it is."""
     body: str = response.getvalue().decode()
-    return " ".join(body.split())
+    return " ".join(body.split()) if response["Content-Type"].startswith("text/html") else body
 
 
 def refusals() -> list[tuple[str, str]]:

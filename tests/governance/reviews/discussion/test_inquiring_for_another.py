@@ -119,7 +119,7 @@ def test_it_is_told_found_and_answered_on_the_page_by_who_stands_in(review: Revi
     assert set(sentences) == {"otto", "mallory"}
     assert "whose out-of-office delegate you are" in sentences["mallory"]
     mallory = visits.as_(company.mallory)
-    assert "in whose place you answer" in visits.text(mallory.get("/"))
+    assert "for whom you act" in visits.text(mallory.get("/"))
     assert f"Your answer as out-of-office delegate of {company.otto.name}" in visits.text(mallory.get(page))
     assert mallory.post(page, {"text": "Sales."})["Location"] == page
     assert page not in visits.text(mallory.get("/"))

@@ -273,7 +273,7 @@ def test_whom_a_small_review_asks_about_an_unused_agent_is_asked_nowhere_else(
     def page(who: Person) -> str:
         return _words(who, "/agents/research-bot/")
 
-    unused, needed = f"{company.bot.name} Nobody has used it for a long time", _NEEDED
+    unused, needed = f"Is {company.bot.name} still needed?", _NEEDED
     assert (unused in home(company.sofia), "Keep it or retire it" in page(company.sofia)) == (True, True)
 
     campaign = asked(company, "dormant")
@@ -281,7 +281,7 @@ def test_whom_a_small_review_asks_about_an_unused_agent_is_asked_nowhere_else(
     words = home(company.sofia)
     assert (unused in words, needed in words) == (False, True)
     assert words.count("Dormant agent") == 1
-    assert f"{other.name} Nobody has used it for a long time" in words, "about others she is asked as before"
+    assert f"Is {other.name} still needed?" in words, "about others she is asked as before"
     assert ("Keep it or retire it" in page(company.sofia), "Open the review" in page(company.sofia)) == (False, True)
     assert "Reason Retire" in page(company.sofia)
     assert "Open the review" not in page(company.otto), "nobody asks him"
@@ -307,7 +307,7 @@ def test_the_sponsor_is_asked_as_before_where_the_small_review_asks_somebody_els
     campaign = asked(company, "dormant")
     for item in campaign.items.all():
         assignment.reassign(item.pk, company.sam, by=company.ana, reason="She is away.")
-    assert f"{company.bot.name} Nobody has used it for a long time" in _words(company.sofia, "/")
+    assert f"Is {company.bot.name} still needed?" in _words(company.sofia, "/")
     assert ("Dormant agent" in _words(company.sam, "/"), _NEEDED in _words(company.sam, "/")) == (True, False)
 
 

@@ -43,7 +43,7 @@ def test_every_cause_is_told_in_words_with_what_it_is_about(kind: str) -> None:
     company, _ = worlds.found()
     fact = FACTS.get(kind, {})
     [happened] = event_triggered_words.happened(causes.note(kind, company.bot, fact))
-    assert happened.sentence.endswith(".")
+    assert happened.sentence.endswith((".", "?"))
     assert "%" not in happened.sentence
     assert happened.at is not None
     written = " ".join((happened.sentence, *happened.notes, *(tool for side in happened.sides for tool in side)))
@@ -57,7 +57,7 @@ def test_a_rise_by_several_accesses_says_how_many() -> None:
     [happened] = event_triggered_words.happened(
         causes.note("reach_grew", company.bot, {"before": 20, "after": 40, "grants": 3})
     )
-    assert "from 20 to 40 of 100, by 3 accesses" in happened.sentence
+    assert "from 20 to 40 of 100, through 3 accesses" in happened.sentence
 
 
 def test_what_weighs_most_by_now_is_not_answered_by_who_proved_nothing() -> None:

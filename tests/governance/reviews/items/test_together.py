@@ -89,7 +89,7 @@ def test_the_earliest_end_counts_whichever_answer_named_it(
     assert row["proof_event"]
     assert record.evidence(campaign).tie_out["removals_not_proven"] == 0
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/evidence/", secure=True))
-    assert '<span class="sub">ends <time datetime="' in page
+    assert '<span class="sub">until <time datetime="' in page
 
 
 def test_a_cut_of_the_first_is_to_be_proven_though_the_second_keeps_the_rest(

@@ -81,7 +81,7 @@ def test_what_is_drawn_is_in_the_record_with_its_seed_and_asks_somebody_else(che
     skipped = checked.checks[0].resolution["skipped"]
     assert skipped == [{"who": "sofia", "why": "answered_another_stage"}]
     listener.notify(event)
-    assert Notice.objects.get(person=checked.company.sam, url="/spot-checks/").sentence.startswith("You are asked")
+    assert Notice.objects.get(person=checked.company.sam, url="/spot-checks/").sentence.startswith("Spot checks of")
 
 
 def test_who_answers_with_little_care_is_checked_more_and_the_record_does_not_say_so(
