@@ -34,13 +34,13 @@ const themed = (form) => {
 // command bar
 
 // Where the reader was lately, kept in this browser until they sign out.
-const KEPT = `recent-${document.body.dataset.reader}`;
+const KEPT = `recent-${document.body.dataset.who}`;
 const recents = () => { try { return JSON.parse(localStorage.getItem(KEPT)) || []; } catch { return []; } };
 const remember = () => {
   for (const form of all(".foot form:not([data-theme-form])")) form.addEventListener("submit", () => localStorage.removeItem(KEPT));
   const heading = document.querySelector("main h1");
   const known = all("nav a[href]").some((link) => link.pathname === location.pathname);
-  if (!document.body.dataset.reader || !heading || known || location.pathname.split("/").length < 4) return;
+  if (!document.body.dataset.who || !heading || known || location.pathname.split("/").length < 4) return;
   const here = { at: location.pathname, name: document.title.replace(/ · Mandate$/, "") };
   localStorage.setItem(KEPT, JSON.stringify([here, ...recents().filter((each) => each.at !== here.at)].slice(0, 6)));
 };
