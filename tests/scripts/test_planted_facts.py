@@ -167,7 +167,7 @@ def test_a_conflict_of_duties_stands_on_the_agents_page_and_beside_its_item(see:
 
 
 def test_a_tool_that_grew_is_stopped_and_waits_on_home(see: See) -> None:
-    assert "answer_ticket of Help desk Medium risk Changed, waits for review" in see("ana", "/")
+    assert "answer_ticket of Help desk Changed, waits for review Medium risk" in see("ana", "/")
     page = see("tara", "/systems/desk/tools/answer_ticket/")
     assert "Changes since the approval" in page
     assert "copy_to" in page
@@ -176,7 +176,7 @@ def test_a_tool_that_grew_is_stopped_and_waits_on_home(see: See) -> None:
 
 def test_a_tool_whose_text_changed_is_served_and_waits_on_home_and_in_its_system(see: See) -> None:
     said = "Its text changed; served as approved"
-    assert f"find_customer of Customer records Medium risk {said}" in see("ana", "/")
+    assert f"find_customer of Customer records {said} Medium risk" in see("ana", "/")
     assert said in see("tara", "/systems/crm/")
     page = see("tara", "/systems/crm/tools/find_customer/")
     assert "Only descriptions changed. Agents get the approved text." in page
@@ -236,7 +236,9 @@ def test_an_item_that_nobody_may_answer_waits_for_a_name_with_who_was_passed_ove
     page = see("ana", f"/reviews/{company.CAMPAIGN}/")
     assert "1 item is unassigned" in page
     assert f"1 unassigned item {company.CAMPAIGN_NAME}" in see("ana", "/")
-    assert "Sam's inbox at Mailbox Medium risk Passed over: sam (self-certification: the agent acts for them)" in page
+    page = see("ana", f"/reviews/{company.CAMPAIGN}/reviewers/")
+    passed_over = "Not eligible: Sam Okafor (self-certification: the agent acts for them)"
+    assert f"Sam's inbox at Mailbox Medium risk {passed_over}" in page
 
 
 def test_what_is_new_since_the_last_review_is_told_and_so_is_what_was_kept_then(see: See) -> None:

@@ -158,7 +158,10 @@ def _auto_approvals(caller: Caller) -> Iterator[QueueRow]:
 def _tools(caller: Caller) -> Iterator[QueueRow]:
     for tool in waiting.tools_for(caller).select_related("system")[:MOST]:
         words = {"tool": tool.name, "system": tool.system.name}
-        detail = _("Its definition changed") if tool.approved_id else _("New, not reviewed yet")
+        detail = _("New, not reviewed yet")
+        if tool.approved_id:
+            served = tool.state == tool.State.APPROVED
+            detail = _("Its text changed; served as approved") if served else _("Changed, waits for review")
         address = page("tool-page", tool.system.slug, tool.name)
         title = _("%(tool)s of %(system)s") % words
         yield QueueRow(_("Tool"), title, address, _("Review the tool"), detail=detail, risk=tool.risk)
