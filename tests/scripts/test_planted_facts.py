@@ -119,7 +119,7 @@ def test_what_somebody_who_checked_would_have_kept_less_of_waits_for_whoever_run
 
 
 def test_an_orphan_whose_owner_left_is_on_home_and_on_its_own_page(see: See) -> None:
-    assert "Leo's assistant Leo Dumont, its technical owner, has left." in see("sofia", "/")
+    assert "Leo's assistant Leo Dumont, its technical owner, has left." in see("ana", "/")
     assert "Technical owner: Leo Dumont Disabled" in see("sofia", "/agents/orphan-bot/")
 
 
@@ -133,10 +133,10 @@ def test_an_orphan_whose_sponsor_left_is_suggested_for_removal_and_an_heir_is_as
 def test_an_agent_that_nobody_uses_is_asked_about_and_suggested_for_removal(see: See) -> None:
     home = see("sofia", "/")
     for agent in ("Last year's pilot", "Chat pilot"):
-        assert f"{agent} Nobody has used it for a long time." not in home, "a small review asks about it"
+        assert f"Is {agent} still needed?" not in home, "an event-triggered review asks about it"
         said = "Your decision also says whether the agent is still needed"
         assert re.search(rf"Dormant agent: {agent} \d items? to review\. {said}", home)
-    assert "Leo's assistant Nobody has used it" not in home
+    assert "Is Leo's assistant still needed?" not in home
     assert "An event-triggered review asks you whether it is still needed." in see("sofia", "/agents/stale-bot/")
     assert "Unused Low risk Suggested: Revoke" in _row(see("sofia", WORK), "Chat pilot")
     assert "None of its tools was used in 90 days." in _beside(see, "sofia", "pilot-bot", "desk")
@@ -202,7 +202,7 @@ def test_a_reviewer_who_left_has_a_successor_within_five_minutes_with_the_trace(
 
 
 def test_temporary_access_stands_on_the_agents_page_while_it_lasts_and_after(see: See) -> None:
-    assert "Repair crew: Deploy in Delivery" in see("ana", "/")
+    assert "Repair crew: “Deploy” in Delivery ends" in see("otto", "/")
     assert "Deploy Ended in time" in see("ana", "/agents/repair-bot/")
     page = see("ana", f"/reviews/{company.CAMPAIGN}/")
     assert "1 access was over before the list was frozen Repair crew: Deploy in Delivery" in page

@@ -169,7 +169,8 @@ def _tools(caller: Caller) -> Iterator[QueueRow]:
 
 def _orphans(caller: Caller) -> Iterator[QueueRow]:
     for agent in islice(waiting.orphans(caller).select_related("sponsor", "owner"), MOST):
-        if not doors.may(caller, "agent-sponsor", agent):
+        lacking = [("agent-sponsor", agent.sponsor), ("agent-owner", agent.owner)]
+        if not any(doors.may(caller, act, agent) for act, who in lacking if who is None or not who.is_active):
             continue
         told = []
         if not agent.sponsor.is_active:
