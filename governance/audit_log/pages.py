@@ -136,12 +136,14 @@ def _readable(caller: Caller, link: str) -> QuerySet[Event]:
     """
     kind, _colon, key = link.partition(":")
     events = explorer_queries.event(link) if kind == "event" else timeline.about(link)
-    if caller.has(*READERS) or link == str(caller.principal):
+    if caller.has(*READERS):
         return events
+    if link == str(caller.principal):
+        return visibility.events(caller, events)
     if kind not in KINDS and kind != "request" and caller.reach(*READERS) != NOTHING:
         return visibility.log_events(caller, events)
     _check_seen(caller, kind, key)
-    return events
+    return visibility.events(caller, events)
 
 
 def _check_seen(caller: Caller, kind: str, key: str) -> None:

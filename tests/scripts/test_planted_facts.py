@@ -120,7 +120,7 @@ def test_what_somebody_who_checked_would_have_kept_less_of_waits_for_whoever_run
 
 def test_an_orphan_whose_owner_left_is_on_home_and_on_its_own_page(see: See) -> None:
     assert "Leo's assistant Leo Dumont, its technical owner, has left." in see("ana", "/")
-    assert "Technical owner: Leo Dumont Disabled" in see("sofia", "/agents/orphan-bot/")
+    assert "Technical owner Leo Dumont Disabled" in see("sofia", "/agents/orphan-bot/")
 
 
 def test_an_orphan_whose_sponsor_left_is_suggested_for_removal_and_an_heir_is_asked(see: See) -> None:
@@ -205,7 +205,7 @@ def test_temporary_access_stands_on_the_agents_page_while_it_lasts_and_after(see
     assert "Repair crew: “Deploy” in Delivery ends" in see("otto", "/")
     assert "Deploy Ended in time" in see("ana", "/agents/repair-bot/")
     page = see("ana", f"/reviews/{company.CAMPAIGN}/")
-    assert "1 access was over before the list was frozen Repair crew: Deploy in Delivery" in page
+    assert "1 grant ended before the population was frozen Repair crew: Deploy in Delivery" in page
 
 
 def test_unused_tools_are_counted_and_the_cut_is_replayed(see: See) -> None:

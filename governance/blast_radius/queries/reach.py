@@ -92,7 +92,7 @@ def _reach(
     shown = list(rows.order_by("agent__name", "entitlement__name", "id")[:MOST])
     return Reach(
         title,
-        tuple(_paths(shown, lines, person)),
+        tuple(_paths(caller, shown, lines, person)),
         min(count, MOST_COUNTED),
         count > MOST_COUNTED,
         f"{reverse('grant-list')}?state=in_force&{query}",
@@ -100,10 +100,12 @@ def _reach(
     )
 
 
-def _paths(grants: list[Grant], lines: Q, person: Person | None) -> Iterable[Path]:
-    agents = {grant.agent_id for grant in grants}
-    callers = _through(AgentCall.objects.filter(callee__in=agents, ended_at=None), "callee", "caller")
-    delegates = _through(DelegationPermission.objects.filter(agent__in=agents, ended_at=None), "agent", "actor")
+def _paths(caller: Caller, grants: list[Grant], lines: Q, person: Person | None) -> Iterable[Path]:
+    agents, seen = {grant.agent_id for grant in grants}, visibility.agents(caller)
+    calls = AgentCall.objects.filter(callee__in=agents, caller__in=seen, ended_at=None)
+    callers = _through(calls, "callee", "caller")
+    permissions = DelegationPermission.objects.filter(agent__in=agents, actor__in=seen, ended_at=None)
+    delegates = _through(permissions, "agent", "actor")
     tools: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
     for grant_id, limits in GrantLine.objects.filter(lines, grant__in=grants).values_list("grant", "limits"):
         tools[grant_id].append(limits)

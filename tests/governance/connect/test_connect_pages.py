@@ -112,7 +112,7 @@ def test_a_client_that_a_program_cannot_use_is_named_with_what_it_needs(company:
 def test_the_form_of_a_new_client_is_filled_in_for_a_program(company: Company) -> None:
     page = visits.text(visits.as_(company.ana).get(f"/agents/{company.bot.slug}/clients/add/?for=vs-code"))
     assert f'value="{company.bot.slug}-vs-code"' in page
-    assert "http://127.0.0.1/\nhttps://vscode.dev/redirect</textarea>" in page
+    assert "http://127.0.0.1/ https://vscode.dev/redirect</textarea>" in page
     assert 'value="none"' in page.split("checked")[0][-400:]
 
 

@@ -95,7 +95,7 @@ def test_the_page_of_a_client_replaces_keys_and_revokes_a_rotation(company: Comp
     other = {"keys": [Holder().public]}
     sent = {"verb": "keys", "jwks": json.dumps(other), "keep_previous": "on", **WHY}
     assert otto.post(page, {**sent, "jwks": "{"}).status_code == 400
-    assert "The credential before it" in visits.text(otto.post(page, sent, follow=True))
+    assert "Previous credential" in visits.text(otto.post(page, sent, follow=True))
     otto.post(page, {"verb": "revoke-rotation", **WHY})
     made.refresh_from_db()
     assert (made.jwks, made.previous_ends_at) == ({"keys": [make.PUBLIC_KEY]}, None)

@@ -144,7 +144,7 @@ def test_home_counts_the_items_of_reviews_that_wait(company: companies.Company) 
     campaign = worlds.campaign(company)
     page = visits.text(visits.as_(company.sofia).get("/"))
     assert f'href="/reviews/{campaign.slug}/work/"' in page
-    assert "1 item waits for your answer" in page
+    assert "1 item to review" in page
     assert "items to review" in page
     assert "Nothing waits for you" in visits.text(visits.as_(company.mallory).get("/"))
 

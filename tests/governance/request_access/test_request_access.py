@@ -127,7 +127,7 @@ def test_a_request_is_the_agents_on_behalf_of_the_person_for_them_alone(desk: De
 def test_an_approver_reads_that_the_agent_asked(desk: Desk) -> None:
     address = desk.call(NOW).data["url"]
     text = visits.text(visits.as_(desk.company.sofia).get(address.removeprefix(settings.CONSOLE_URL)))
-    assert f"{desk.company.alice.name} through the agent {desk.company.bot.name}" in text
+    assert f"{desk.company.alice.name}</bdi> through the agent {desk.company.bot.name}" in text
 
 
 @pytest.mark.parametrize("login", ["alice", "otto"])

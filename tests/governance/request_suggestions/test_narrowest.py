@@ -108,7 +108,7 @@ def test_an_approver_sees_the_suggestion_and_what_was_called() -> None:
     asked = company.ask("now", "convert", by=company.otto)
     page = visits.as_(company.sofia)
     shown = visits.text(page.get(f"/requests/{asked.pk}/"))
-    assert shown.count("suggested: it fits the agent&#x27;s purpose") == 1
+    assert shown.count("suggested: it fits the agent's purpose") == 1
     links = [f"agent:{company.bot.slug}", "system:clock", "tool:clock/now"]
     with transaction.atomic():
         log.record(Action.CALL_ALLOWED, about=links, by=company.bot.principal)

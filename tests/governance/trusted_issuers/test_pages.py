@@ -50,7 +50,7 @@ def test_an_issuer_is_proposed_in_the_form_and_confirmed_by_another() -> None:
     answer = visits.as_(ada).post(f"{PAGE}{proposed.pk}/", {"verb": "confirm"})
     assert answer.headers["Location"] == PAGE
     assert TrustedIssuer.objects.get().enabled
-    assert "Ana proposed it, Ada confirmed it." in visits.text(visits.as_(ana).get(PAGE))
+    assert "Proposed by Ana, confirmed by Ada." in visits.text(visits.as_(ana).get(PAGE))
 
 
 def test_other_terms_begin_with_those_in_force_and_show_what_changes() -> None:

@@ -122,7 +122,7 @@ def test_the_same_by_page_and_rest(checked: Checked) -> None:
     found = owner.get("/api/v1/campaigns/q4/spot-checks", secure=True).json()
     assert (found["sampled"], found["answered"], found["open"], len(found["checks"])) == (10, 2, 8, 10)
     differ = spot_checks.to_follow_up(checked.campaign)
-    assert f"{len(differ)} of 10 checks would keep less" in visits.text(ana.get("/", secure=True))
+    assert f"{len(differ)} of 10 spot checks would keep less" in visits.text(ana.get("/", secure=True))
     page = visits.text(ana.get("/reviews/q4/", secure=True))
     assert "Review again" in page
     assert "Spot checks have to be decided" in visits.text(ana.get("/reviews/q4/evidence/", secure=True))
