@@ -472,7 +472,7 @@ grid.addEventListener("focusin", (event) => {
   if (!row) return;
   beside.look(row.dataset.at);
   here(row);
-  if (showing && showing !== row) { clearTimeout(later); later = setTimeout(() => { if (showing && showing !== current) open(current); }, 150); }
+  if (showing && showing !== row) { clearTimeout(later); later = setTimeout(() => { if (wide.matches && showing && showing !== current) open(current); }, 150); }
 });
 grid.addEventListener("input", (event) => {
   const row = event.target.closest("tr[data-item]");

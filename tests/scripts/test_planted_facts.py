@@ -204,7 +204,7 @@ def test_a_reviewer_who_left_has_a_successor_within_five_minutes_with_the_trace(
 def test_temporary_access_stands_on_the_agents_page_while_it_lasts_and_after(see: See) -> None:
     assert "Repair crew: “Deploy” in Delivery ends" in see("otto", "/")
     assert "Deploy Ended in time" in see("ana", "/agents/repair-bot/")
-    page = see("ana", f"/reviews/{company.CAMPAIGN}/")
+    page = see("ana", f"/reviews/{company.CAMPAIGN}/settings/")
     assert "1 grant ended before the population was frozen Repair crew: Deploy in Delivery" in page
 
 

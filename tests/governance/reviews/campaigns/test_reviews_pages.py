@@ -195,7 +195,7 @@ def test_an_agent_shows_what_reviews_decided_about_it_to_whoever_may_see_that(co
     ana, sofia = visits.as_(company.ana), visits.as_(company.sofia)
     assert "Not reviewed yet" in visits.text(ana.get(where, secure=True))
     campaign = worlds.campaign(company)
-    assert "waits for sofia" in visits.text(ana.get(where, secure=True)).lower()
+    assert "assigned to sofia" in visits.text(ana.get(where, secure=True)).lower()
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.REMOVE)])
     for page in (visits.text(ana.get(where, secure=True)), visits.text(sofia.get(where, secure=True))):
         for text in ("Fourth quarter", "Revoke", "It is not used", "No calls in ninety days."):

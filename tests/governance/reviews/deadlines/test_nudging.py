@@ -34,7 +34,7 @@ def _heard() -> None:
 
 
 def _told() -> list[str]:
-    rows = Notice.objects.filter(sentence__contains="reminded").order_by("made_at")
+    rows = Notice.objects.filter(sentence__startswith="Reminder:").order_by("made_at")
     return [notice.person.login for notice in rows.select_related("person")]
 
 

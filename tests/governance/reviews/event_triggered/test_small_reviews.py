@@ -252,7 +252,7 @@ def test_keeping_an_unused_agent_here_says_so_there(low: tuple[Company, Campaign
         dormancy.keep(company.bot, by=company.sofia, reason="again")
 
 
-_NEEDED = "Your answer also says whether the agent is still needed"
+_NEEDED = "Your decision also says whether the agent is still needed"
 
 
 def _words(who: Person, path: str) -> str:
@@ -280,7 +280,7 @@ def test_whom_a_small_review_asks_about_an_unused_agent_is_asked_nowhere_else(
 
     words = home(company.sofia)
     assert (unused in words, needed in words) == (False, True)
-    assert words.count("Dormant agent") == 1
+    assert words.count(f"Access review Dormant agent: {company.bot.name}") == 1
     assert f"Is {other.name} still needed?" in words, "about others she is asked as before"
     assert ("Keep it or retire it" in page(company.sofia), "Open the review" in page(company.sofia)) == (False, True)
     assert "Reason Retire" in page(company.sofia)
