@@ -39,7 +39,7 @@ _BACK_OFFICE: Final = {
     },
 }
 _BACK_OFFICE_NOTE: Final = """It asks for a proof of who comes in that is at most five minutes old. Where it acts on
-rows it asks the row of the API as well: whoever may come in and holds neither its role nor its relation is refused.
+rows it asks the row of the API as well: a person with neither its role nor its relation is refused.
 """
 _INTRO: Final = """# Who may do what
 

@@ -2,7 +2,7 @@
 "use strict";
 
 window.beside = (() => {
-const IDLE = 30000; // whoever does nothing for longer is not counted as looking
+const IDLE = 30000; // after this long without input a person is not counted as looking
 const spent = new Map();
 let at = "", mark = performance.now(), attentive = document.hasFocus();
 

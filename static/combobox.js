@@ -1,4 +1,4 @@
-// A field that takes a name becomes a combobox (WAI-ARIA): it offers what is found while somebody types.
+// A field that takes a name becomes a combobox (WAI-ARIA): it offers what is found during typing.
 "use strict";
 
 (() => {

@@ -95,7 +95,7 @@ const send = async (row) => {
   const isKept = Boolean(answer && answer.ok && told && told.rev);
   if (isKept) revision(row).value = told.rev;
   busy.delete(row); // not before the revision is known: whatever is sent next names it
-  // A redirect leads to the sign-in; without words of ours a 403 says that somebody signed in anew since.
+  // A redirect leads to the sign-in; without words of ours a 403 says that a new sign-in happened since.
   isOut = Boolean(answer && !told && (answer.type === "opaqueredirect" || answer.status === 403));
   if (isOut || !answer || answer.status >= 500 || (answer.ok && !isKept)) {
     waiting.add(row);
@@ -158,7 +158,7 @@ const lost = () => {
   say(isOut ? words.out : words.offline);
   remember();
   clearTimeout(retry);
-  if (!isOut) retry = setTimeout(() => { for (const row of [...waiting]) send(row); }, 3000); // the form of whoever is out counts no more
+  if (!isOut) retry = setTimeout(() => { for (const row of [...waiting]) send(row); }, 3000); // after a sign-out the form no longer counts
 };
 window.addEventListener("online", () => { for (const row of [...waiting]) send(row); });
 window.addEventListener("beforeunload", (event) => { if ((waiting.size && !isOut) || timers.size || busy.size) event.preventDefault(); });

@@ -159,7 +159,11 @@ def _delete_rows(admin: psycopg.Connection) -> list[str]:
     small = [sql.Identifier("public", name) for name in filled if name not in left]
     if small:
         deletes = [sql.SQL("DELETE FROM {}").format(name) for name in small]
-        admin.execute(sql.SQL("; ").join(deletes))  # one message, and one transaction
+        delete = sql.SQL("; ").join(deletes)  # one message, and one transaction
+        try:
+            admin.execute(delete)
+        except psycopg.errors.DeadlockDetected:  # with the last request of a page that was closed, which has ended now
+            admin.execute(delete)
         admin.execute(sql.SQL("VACUUM {}").format(sql.SQL(", ").join(small)))
     return [name for name in filled if name in left]
 

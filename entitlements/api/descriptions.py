@@ -32,7 +32,7 @@ _RELATIONS: Final = {
     "itself": "the agent itself",
     "system_owner": "the owner of the system",
     "person": "the person that it acts for",
-    "confirmer": "whoever confirms its kind",
+    "confirmer": "the person who confirms it",
 }
 _PROVEN: Final = {
     ALWAYS: "Re-authentication: always.",

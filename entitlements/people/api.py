@@ -21,7 +21,7 @@ from entitlements.people.models import Group, Person, Role, RoleAssignment
 
 
 class UnknownPerson(DomainError):
-    """There is no person with this login."""
+    """There is no person with this login or name. Choose one from the list, or type the login."""
 
     code, status = "unknown_person", HTTPStatus.UNPROCESSABLE_ENTITY
 

@@ -40,7 +40,7 @@ first answer (`Idempotent-Replayed: true`), and nothing happens twice. The same 
 
 ## Versions
 
-What can be edited has an `ETag`. Send it back as `If-Match`: if somebody changed the thing since you read it, you get
+What can be edited has an `ETag`. Send it back as `If-Match`: if it changed since you read it, you get
 412 (`stale`), and where `If-Match` is missing 428 (`precondition_required`).
 
 ## Lists
@@ -60,7 +60,7 @@ Operations on several things answer 207 with a result for each: its `status`, an
 _ANSWERS: Final = {
     "200": "Done.",
     "201": "Created.",
-    "202": "Accepted: it waits for somebody, or goes on meanwhile.",
+    "202": "Accepted: it waits for a decision, or is still being carried out.",
     "204": "Done; there is nothing to show.",
     "207": "Each on its own, with its own result.",
 }

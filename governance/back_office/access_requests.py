@@ -23,7 +23,7 @@ from governance.sod import check
 
 from .act_admin import ActAdmin
 from .acts import Act
-from .narrowing import NarrowingForm
+from .narrow_form import NarrowingForm
 
 
 class WaitsForMe(admin.SimpleListFilter):
@@ -130,7 +130,7 @@ class AccessRequestAdmin(ActAdmin):
             (_("State"), row.get_state_display()),
             (_("Risk level"), Tool.Risk(row.risk).label),
             (_("Requested by"), self.requester(row)),
-            (_("Acts for"), ", ".join(people) or _("nobody")),
+            (_("Acts for"), ", ".join(people) or _("no person")),
             (_("Business justification"), row.reason),
             *((_("Violates the SoD policy"), sentence) for sentence in violated),
         ]

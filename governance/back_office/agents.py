@@ -25,7 +25,7 @@ RESTORE = Act(
     "restore",
     actions.RESTORE,
     gettext_lazy("Restore"),
-    gettext_lazy("It works again, with new tokens only. Whoever suspended it cannot restore it."),
+    gettext_lazy("It works again, with new tokens only. The person who suspended it cannot restore it."),
     gettext_lazy("Restored"),
     lambda agent: agent.status == Agent.Status.SUSPENDED,
 )
@@ -47,7 +47,7 @@ class AgentAdmin(ActAdmin):
         return [
             (_("State"), row.get_status_display()),
             (_("Sponsor"), row.sponsor.name),
-            (_("Technical owner"), row.owner.name if row.owner else _("nobody")),
+            (_("Technical owner"), row.owner.name if row.owner else _("none")),
             (_("Purpose"), row.purpose),
             *super().facts(row),
         ]

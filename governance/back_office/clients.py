@@ -25,7 +25,7 @@ RESTORE = Act(
     "restore",
     actions.ENABLE,
     gettext_lazy("Restore"),
-    gettext_lazy("It works again, with new tokens only. Whoever suspended it cannot restore it."),
+    gettext_lazy("It works again, with new tokens only. The person who suspended it cannot restore it."),
     gettext_lazy("Restored"),
     lambda client: client.status == Client.Status.DISABLED,
 )

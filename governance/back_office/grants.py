@@ -15,7 +15,7 @@ from governance.grants.pages import grants as pages
 
 from .act_admin import ActAdmin
 from .acts import Act
-from .narrowing import NarrowingForm
+from .narrow_form import NarrowingForm
 
 
 def _is_open(grant: Grant) -> bool:
@@ -43,7 +43,7 @@ RESTORE = Act(
     "restore",
     actions.RESTORE,
     gettext_lazy("Restore"),
-    gettext_lazy("The access works again until its old end. Whoever suspended it cannot restore it."),
+    gettext_lazy("The access works again until its old end. The person who suspended it cannot restore it."),
     gettext_lazy("Restored"),
     lambda grant: grant.state == Grant.State.SUSPENDED,
 )
@@ -84,7 +84,7 @@ class GrantAdmin(ActAdmin):
         people = [str(each.person.name if each.person else each.group.name) for each in row.subjects.all()]  # type: ignore[union-attr]  # one of both
         return [
             (_("State"), row.get_state_display()),
-            (_("Acts for"), ", ".join(sorted(people)) or _("nobody")),
+            (_("Acts for"), ", ".join(sorted(people)) or _("no person")),
             (_("Ends"), row.ended_at or row.expires_at),
             *super().facts(row),
         ]

@@ -25,7 +25,7 @@ RESTORE = Act(
     "restore",
     actions.ENABLE,
     gettext_lazy("Restore"),
-    gettext_lazy("It can be reached again. Whoever suspended it cannot restore it."),
+    gettext_lazy("It can be reached again. The person who suspended it cannot restore it."),
     gettext_lazy("Restored"),
     lambda system: system.status == System.Status.DISABLED,
 )
@@ -44,5 +44,5 @@ class SystemAdmin(ActAdmin):
 
     def facts(self, row: System) -> list[tuple[str, Any]]:
         """Return who owns it."""
-        owner = row.owner.name if row.owner else _("nobody")
+        owner = row.owner.name if row.owner else _("none")
         return [(_("State"), row.get_status_display()), (_("Owner"), owner), *super().facts(row)]

@@ -17,7 +17,7 @@ SUSPEND = Act(
     "suspend",
     actions.DISABLE_TOOL,
     gettext_lazy("Suspend"),
-    gettext_lazy("Nobody can call it from now on. Another person can restore it."),
+    gettext_lazy("Agents cannot call it from now on. Another person can restore it."),
     gettext_lazy("Suspended"),
     lambda tool: tool.state in (Tool.State.PENDING, Tool.State.APPROVED, Tool.State.QUARANTINED),
 )
@@ -25,7 +25,7 @@ RESTORE = Act(
     "restore",
     actions.ENABLE_TOOL,
     gettext_lazy("Restore"),
-    gettext_lazy("It can be called again, unless it changed meanwhile. Whoever suspended it cannot restore it."),
+    gettext_lazy("It can be called again, unless it changed meanwhile. The person who suspended it cannot restore it."),
     gettext_lazy("Restored"),
     lambda tool: tool.state == Tool.State.DISABLED,
 )

@@ -41,5 +41,5 @@ REVIEW = Action(
     EMERGENCY,
     break_glass.review,
     input=VerdictInputSerializer,
-    done=_("Saved. The person who gave the access is told of your finding."),
+    done=_("Saved. The person who gave the access gets a notice of your finding."),
 )

@@ -115,7 +115,7 @@ def _rest(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> dict[
         "lines": lines,
         "lengths": LENGTHS,
         "lasts": sent_lasts(request) or LENGTHS[-1],
-        "for_nobody": agent.kind == Agent.Kind.SERVICE,
+        "is_service": agent.kind == Agent.Kind.SERVICE,
         "missing": readiness.missing(),
         "combinations": _completes(agent, [line["tool"] for line in lines]),
     }

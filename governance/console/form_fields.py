@@ -14,7 +14,9 @@ from django.utils.translation import gettext_lazy
 
 from entitlements.api.actions import Action, Performed
 from entitlements.errors import DomainError, Malformed
+from entitlements.people.api import UnknownPerson
 from entitlements.people.models import Person
+from governance.people import queries as people_queries
 
 from . import doors
 from .kit import combobox
@@ -22,12 +24,6 @@ from .kit import combobox
 _MOST_OFFERED: Final = 500
 PEOPLE: Final = "people-to-pick"
 """The list of logins that the browser offers; every login can be typed, listed or not."""
-
-
-class PersonUnknown(DomainError):
-    """No person, or more than one, has this name. Choose one of the list."""
-
-    code, status = "person_unknown", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class PersonField(combobox.ReferenceField):
@@ -97,14 +93,10 @@ def people() -> list[tuple[str, str]]:
 
 
 def person_named(text: str) -> Person:
-    """Return the person of a login, or the one active person of a display name. Raises PersonUnknown."""
-    person = Person.objects.filter(login=text).first()
-    if person is not None:
-        return person
-    named = list(Person.objects.filter(name__iexact=text, is_active=True)[:2]) if text else []
-    if len(named) != 1:
-        raise PersonUnknown
-    return named[0]
+    """Return the person of a login, or the one active person of a display name. Raises UnknownPerson."""
+    if (person := people_queries.named(text)) is None:
+        raise UnknownPerson
+    return person
 
 
 NEEDED: Final = gettext_lazy("Fill this in.")

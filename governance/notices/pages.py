@@ -77,7 +77,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
     unread = request.GET.get("show") == "unread"
     if unread:
         rows = rows.filter(read_at=None)
-    context = {"page": paging.page(request, rows, ("-made_at", "-id")), "unread": unread}
+    context = {"page": paging.page(request, rows, ("-made_at", "-id")), "unread": unread, "all": not unread}
     return render(request, "console/notices/list.html", context)
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from audit import clock
 from entitlements.catalog.models import System
 from entitlements.grants.models import GrantSubject
-from entitlements.people.models import Group, Membership, RoleAssignment
+from entitlements.people.models import Group, Membership, Person, RoleAssignment
 from entitlements.people_sources import sources
 from entitlements.people_sources.models import PeopleSource, SourcedPerson
 
@@ -28,6 +28,14 @@ class SourceSync:
     people: int
     is_silent: bool
     is_paused: bool
+
+
+def named(text: str) -> Person | None:
+    """Return the person with a login, or the one active person with a display name; None for no person or several."""
+    if (person := Person.objects.filter(login=text).first()) is not None:
+        return person
+    found = list(Person.objects.filter(name__iexact=text, is_active=True)[:2]) if text else []
+    return found[0] if len(found) == 1 else None
 
 
 def departments() -> QuerySet[SourcedPerson, str]:

@@ -31,6 +31,15 @@ def test_addresses_in_templates_are_named() -> None:
     assert {name: addresses for name, addresses in found.items() if addresses} == {}
 
 
+def test_every_console_page_has_the_head_and_the_tabs_of_the_kit() -> None:
+    by_hand = re.compile(r"""<h1|class="(?:crumbs|lead|tabs)\"""")
+    plain = {"errors/base.html", "sign_in/welcome.html"}  # these stand outside the console's frame
+    pages = tree.ROOT / "templates" / "console"
+    others = {str(path.relative_to(pages)): path for path in pages.rglob("*.html") if path.parent != pages / "kit"}
+    found = {name for name, path in others.items() if by_hand.search(path.read_text(encoding="utf-8"))}
+    assert found == plain
+
+
 def test_style_and_script_stay_light() -> None:
     files = [path for kind in ("*.css", "*.js") for path in (tree.ROOT / "static").rglob(kind)]
     assert sum(path.stat().st_size for path in files) < MOST_BYTES

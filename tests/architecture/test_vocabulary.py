@@ -76,7 +76,7 @@ def test_every_term_stands_in_the_glossary() -> None:
         "Adopted from a file",
         "It is asked for a proof of who you are.",
         "State: Stopped",
-        "An office that nobody holds",
+        "An office without a holder",
     ],
 )
 def test_an_old_word_is_found(text: str) -> None:

@@ -55,7 +55,7 @@ def _as(visitor: Visitor, login: str) -> None:
 
 
 def _refused(visitor: Visitor, login: str, row: AccessRequest | Grant, *acts: str) -> None:
-    """See that somebody is offered none of these acts on a row, and is refused where they go there by hand."""
+    """See that a person is offered none of these acts on a row, and is refused at their addresses."""
     kind = "governance/accessrequest" if isinstance(row, AccessRequest) else "entitlements/grant"
     _as(visitor, login)
     visitor.go(f"/admin/{kind}/{row.pk}/change/")

@@ -161,7 +161,7 @@ def _break_the_glass(hands: Mouse, address: str, record: Record) -> None:
     hands.press(page.locator(f"main a[href='/break-glass/{given.pk}/']").first)
     hands.write(page.get_by_label("Finding"), "The call log bears it out.")
     hands.press(page.get_by_role("button", name="Justified", exact=True))
-    expect(page.get_by_text("The person who gave the access is told of your finding.")).to_be_visible()
+    expect(page.get_by_text("The person who gave the access gets a notice of your finding.")).to_be_visible()
     grant = f"grant:{given.grant_id}"
     record.says(
         ("ana", "grant.issued", grant, given.reason),

@@ -190,7 +190,7 @@ class RevokeRotation(_Clients, ActionEndpoint):
 
 
 class Enable(_Clients, ActionEndpoint):
-    """Enable a disabled client. Also one that was closed because nobody used it. It needs new tokens."""
+    """Enable a disabled client. Also one that was closed because it was unused. It needs new tokens."""
 
     action = actions.ENABLE
 

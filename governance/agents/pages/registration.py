@@ -22,6 +22,7 @@ from entitlements.agents import actions, agents, lifecycle
 from entitlements.agents.models import Agent
 from entitlements.people.models import Person
 from governance.console import doors, form_fields
+from governance.console.kit.components import Crumb
 from governance.ownership import actions as ownership_actions
 from governance.ownership.models import OwnershipProposal
 
@@ -142,7 +143,7 @@ def add(request: HttpRequest) -> HttpResponse:
         return redirect("agent-page", created.result.slug)
     context = {
         "title": _("Add agent"),
-        "crumbs": [(reverse("agent-list"), _("Agents"))],
+        "crumbs": [Crumb(reverse("agent-list"), _("Agents"))],
         "lead": _("An agent has no access until a request for it is approved."),
         "away": reverse("agent-list"),
         "act": _("Add agent"),

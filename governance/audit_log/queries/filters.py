@@ -15,7 +15,7 @@ from audit.actions import Action
 from audit.models import Event
 from entitlements.agents.models import Agent
 from entitlements.errors import Malformed
-from entitlements.people.models import Person
+from governance.people import queries as people_queries
 
 LANES: Final = {
     "sign-in": _("Sign-in"),
@@ -138,11 +138,10 @@ def read(request: HttpRequest) -> Filters:
 
 
 def _actor(text: str) -> str:
-    """Return who is meant by a link or by a name: a person, else an agent; a name of nobody finds nothing."""
+    """Return the link of a person or an agent by its name; an unknown name finds nothing."""
     if not text or ":" in text:
         return text
-    people = Person.objects.filter(name__iexact=text) | Person.objects.filter(login=text)
-    if person := people.first():
+    if person := people_queries.named(text):
         return f"person:{person.login}"
     agents = Agent.objects.filter(name__iexact=text) | Agent.objects.filter(slug=text)
     agent = agents.first()

@@ -266,6 +266,7 @@ def _show(request: HttpRequest, system: System, form: forms.Form, entitlement: E
         "system": system,
         "entitlement": entitlement,
         "by_rule": by_rule,
+        "by_hand": not by_rule,
         "choices": [] if by_rule else _choices(request, system, entitlement),
     }
     return form_fields.show(request, "console/catalog/entitlement_form.html", form, context)

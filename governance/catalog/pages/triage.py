@@ -90,14 +90,18 @@ def changes(request: HttpRequest) -> HttpResponse:
         else:
             return redirect("tool-changes")
     rows = visibility.tools(caller).filter(discovery.changed(), seen__isnull=False)
-    if (state := request.GET.get("state")) in (Tool.State.QUARANTINED, Tool.State.APPROVED):
+    state = request.GET.get("state")
+    is_held, is_served = state == Tool.State.QUARANTINED, state == Tool.State.APPROVED
+    if is_held or is_served:
         rows = rows.filter(state=state)
     page = paging.page(request, rows, ("system__slug", "name"), _MOST)
     data = request.POST.dict() if problem else {}
     context = {
         "page": page,
         "changes": waiting.drifted(caller, page.rows, data),
-        "filters": request.GET,
+        "is_held": is_held,
+        "is_served": is_served,
+        "all": not (is_held or is_served),
         "calendar": trends_queries.changes(caller),
         "problem": problem,
         "actions": Tool.Does.choices,

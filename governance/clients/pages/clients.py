@@ -31,6 +31,7 @@ from entitlements.people.models import Person
 from entitlements.workload_identity.models import WorkloadRule
 from governance.connect import recipes
 from governance.console import doors, form_fields
+from governance.console.kit.components import Crumb
 
 from . import credentials as waiting
 from .workload_rules import PLATFORMS
@@ -137,7 +138,7 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
             return _show_registered(request, created.result)
     context = {
         "title": _("Add client"),
-        "crumbs": [(reverse("agent-list"), _("Agents")), (reverse("agent-page", args=[slug]), agent.name)],
+        "crumbs": [Crumb(reverse("agent-list"), _("Agents")), Crumb(reverse("agent-page", args=[slug]), agent.name)],
         "lead": _lead(agent, by=doors.person(request)),
         "away": f"/agents/{slug}/?tab=tokens",
         "act": _("Register client"),

@@ -21,6 +21,7 @@ from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.workload_identity import actions, platforms
 from entitlements.workload_identity.platforms import Platform, RuleMalformed, RuleTooWide
 from governance.console import doors, form_fields
+from governance.console.kit.components import Crumb
 
 _FIELDS: Final = {"workload_issuer_not_trusted": "issuer"}
 
@@ -199,7 +200,7 @@ def add(request: HttpRequest, slug: str, platform: str, client_id: str) -> HttpR
             return redirect(_address(client))
     context = {
         "title": title,
-        "crumbs": [(reverse("agent-page", args=[slug]), agent.name), (_address(client), client.client_id)],
+        "crumbs": [Crumb(reverse("agent-page", args=[slug]), agent.name), Crumb(_address(client), client.client_id)],
         "lead": _lead(client, doors.person(request) in credentials.responsible(agent)),
         "away": _address(client),
         "act": _("Add rule"),

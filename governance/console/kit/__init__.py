@@ -3,10 +3,11 @@
 `{% load kit %}` in a template gives these tags. Each has a typed context (`components.py`) and one partial in
 `templates/console/kit/`. A part that opens with a block tag puts what stands inside it where the comment says:
 
-    {% page_header title lead=text crumbs=crumbs %} buttons, the primary one last {% endpage_header %}
+    {% crumb address _("Agents") as up %}
+    {% page_header title lead up %} buttons, the primary one last {% endpage_header %}
     {% page_meta %} <li>facts and badges below the title</li> {% endpage_meta %}
     {% tabs _("About this agent") %}{% tab _("Access") address current=True count=3 %}{% endtabs %}
-    {% panel _("Clients") action=link %} its body {% endpanel %}
+    {% panel _("Clients") more=link %} its body {% endpanel %}
     {% empty_state _("No agents yet") icon="bot" %} what to do about it {% endempty_state %}
     {% action _("Suspend") address reason="required" tone="danger" confirm=_("…") %} more fields {% endaction %}
     {% dialog "keys" _("Keyboard shortcuts") %} … {% enddialog %}   opened by <button data-dialog="keys">

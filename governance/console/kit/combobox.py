@@ -1,6 +1,6 @@
 """One way to choose a person, group, agent or system: by display name, on the search of Ctrl K.
 
-With script the field is a combobox (WAI-ARIA): it offers what is found while somebody types. Without it the field takes
+With script the field is a combobox (WAI-ARIA): it offers what is found during typing. Without it the field takes
 a name or a short name. Either way the server resolves the text, and says where it fits nothing or more than one.
 """
 

@@ -70,9 +70,9 @@ def blast_radius(score: int | None) -> SafeString:
 
 
 @register.simple_tag
-def crumb(address: str, label: object) -> Crumb:
-    """Name a page above this one, for `page_header`: `{% crumb address label as agents %}`."""
-    return Crumb(address, label)
+def crumb(address: str, label: object, after: Sequence[Crumb] = ()) -> Sequence[Crumb]:
+    """Name a page above this one, for `page_header`: `{% crumb address label as up %}`; `after` are those above it."""
+    return (*after, Crumb(address, label))
 
 
 @register.simple_block_tag(takes_context=True)
@@ -81,11 +81,10 @@ def page_header(
     content: SafeString,
     title: object,
     lead: object = "",
-    crumbs: Sequence[Crumb] | Crumb = (),
+    crumbs: Sequence[Crumb] = (),
 ) -> SafeString:
     """Begin a page: crumbs, title and sentence on the left, the actions inside the block on the right."""
-    above = (crumbs,) if isinstance(crumbs, Crumb) else crumbs
-    return _render("page_header", PageHeader(title, lead, above, content), context)
+    return _render("page_header", PageHeader(title, lead, crumbs, content), context)
 
 
 @register.simple_block_tag
@@ -146,9 +145,9 @@ def field(bound: BoundField) -> SafeString:
 
 
 @register.simple_tag
-def person(someone: Person | None, nobody: object = "-") -> SafeString:
+def person(someone: Person | None, without: object = "-") -> SafeString:
     """Show a person by display name, with a badge where they are no longer active."""
     if someone is None:
-        return format_html('<span class="small">{}</span>', nobody)
+        return format_html('<span class="small">{}</span>', without)
     name = format_html('<bdi class="person">{}</bdi>', someone.name or someone.login)
     return name if someone.is_active else format_html("{} {}", name, person_status(someone))

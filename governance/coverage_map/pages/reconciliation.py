@@ -7,13 +7,20 @@ from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from entitlements.errors import Malformed
 from governance.console import doors
+from governance.console.kit.components import Tab
 from governance.coverage_map import reconciliation
 
 MOST: Final = 200
+_TABS: Final = {
+    reconciliation.THERE: _("Elsewhere only"),
+    reconciliation.BOTH: _("In both"),
+    reconciliation.HERE: _("Only in Mandate"),
+}
 
 
 @require_safe
@@ -21,11 +28,13 @@ MOST: Final = 200
 def compare(request: HttpRequest) -> HttpResponse:
     """Show what is known there alone, here and there, or here alone."""
     known = request.GET.get("known", reconciliation.THERE)
-    if known not in (reconciliation.THERE, reconciliation.BOTH, reconciliation.HERE):
+    if known not in _TABS:
         raise Malformed
     rows = [
         {**asdict(row), "source_name": reconciliation.SOURCES.get(row.source, row.source)}
         for row in reconciliation.listed(known, MOST + 1)
     ]
-    context = {"known": known, "rows": rows[:MOST], "is_cut": len(rows) > MOST, "counts": reconciliation.counts()}
+    counts = reconciliation.counts()
+    tabs = [Tab(label, f"?known={key}", key == known, counts[key]) for key, label in _TABS.items()]
+    context = {"known": known, "rows": rows[:MOST], "is_cut": len(rows) > MOST, "tabs": tabs}
     return render(request, "console/coverage_map/compare.html", context)

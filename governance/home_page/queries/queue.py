@@ -51,7 +51,7 @@ def _requests(person: Person) -> Iterator[QueueRow]:
 
 
 def _request_decision(request: AccessRequest) -> Decision:
-    """Approve or deny all that is requested; whoever approves less, or privileged access, opens its page."""
+    """Approve or deny all that is requested. To approve less, or privileged access, a person opens its page."""
     kept = [("tool", line.tool.name) for line in request.lines.all() if line.kept]
     return Decision(
         page("request-page", request.pk),

@@ -44,7 +44,7 @@ class QueueRow:
     risk: str = ""
     decision: Decision | None = None
     may_wait: bool = False
-    """Whether nobody waits for it, as for access that the person may renew."""
+    """Whether no other person waits for it, as for access that the person may renew."""
 
     def weight(self) -> tuple[bool, str, int, str]:
         """Return what orders the queue: rows with a date first, by day; of one day the highest risk level first."""

@@ -23,6 +23,7 @@ from entitlements.people import actions
 from entitlements.people.api import known_person
 from entitlements.people.models import Group
 from governance.console import doors, form_fields
+from governance.console.kit.components import Crumb
 from governance.console.kit.lists import cells, lists
 from governance.console.kit.lists.layout import Column, Facet, Layout
 from governance.people.queries import with_counts, with_member
@@ -100,7 +101,7 @@ def add(request: HttpRequest) -> HttpResponse:
             return redirect("group-page", created.result.slug)
     context = {
         "title": _("Add group"),
-        "crumbs": [(reverse("group-list"), _("Groups"))],
+        "crumbs": [Crumb(reverse("group-list"), _("Groups"))],
         "lead": _("A grant that names a group acts for its members at the time of each call."),
         "away": reverse("group-list"),
         "act": _("Add group"),

@@ -21,6 +21,7 @@ from entitlements.people.models import Person, Role
 from entitlements.people.role_limits import EVERYTHING, RoleLimit
 from governance.blast_radius.queries import reach
 from governance.console import doors, form_fields
+from governance.console.kit.components import Crumb
 from governance.people import queries as people_queries
 
 _MOST: Final = 500
@@ -87,7 +88,7 @@ def add(request: HttpRequest) -> HttpResponse:
             return redirect(_address(created.result))
     context = {
         "title": _("Add person"),
-        "crumbs": [(reverse("people-list"), _("People"))],
+        "crumbs": [Crumb(reverse("people-list"), _("People"))],
         "lead": _("They sign in with the company's identity provider. Admin roles are given on their page."),
         "away": reverse("people-list"),
         "act": _("Add person"),
@@ -153,7 +154,7 @@ def edit(request: HttpRequest, login: str) -> HttpResponse:
         return redirect(_address(person))
     context = {
         "title": _("Edit %(name)s") % {"name": person.name},
-        "crumbs": [(reverse("people-list"), _("People")), (_address(person), person.name)],
+        "crumbs": [Crumb(reverse("people-list"), _("People")), Crumb(_address(person), person.name)],
         "away": _address(person),
         "act": _("Save"),
         "people": form_fields.people(),

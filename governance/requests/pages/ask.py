@@ -19,6 +19,7 @@ from entitlements.people.models import Group, Person
 from governance.console import doors
 from governance.console import limit_fields as limit_fields_actions
 from governance.eligibility import eligibility
+from governance.people import queries as people_queries
 from governance.request_suggestions import narrowest, precedents
 from governance.requests import actions
 from governance.requests import queries as read
@@ -127,7 +128,7 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
         "choice": choice,
         "peers": peers.count if peers.count >= narrowest.FEW else 0,
         "given": form_data or {"people": denied.person if denied else ""},
-        "for_nobody": agent.kind == Agent.Kind.SERVICE,
+        "is_service": agent.kind == Agent.Kind.SERVICE,
         "for_sponsor": agent.kind == Agent.Kind.PERSONAL,
         "for_me_only": not answers,
     }
@@ -207,9 +208,9 @@ def named_people(text: str) -> tuple[Person, ...]:
     """Find the people that a text names: by display name between commas, or by login. Raises UnknownLogin."""
     found: dict[int, Person] = {}
     for part in filter(None, map(str.strip, text.replace("\n", ",").split(","))):
-        by_name = list(Person.objects.filter(name__iexact=part, is_active=True)[:2])
-        for person in by_name if len(by_name) == 1 else _by_login(part.split()):
-            found[person.pk] = person
+        person = people_queries.named(part)
+        for each in [person] if person else _by_login(part.split()):
+            found[each.pk] = each
     return tuple(found.values())
 
 

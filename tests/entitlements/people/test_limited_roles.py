@@ -1,4 +1,4 @@
-"""A role within systems and departments: how it is given, taken and replaced; nobody gives more than theirs."""
+"""A role within systems and departments: how it is given, taken and replaced; no person gives more than they hold."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def holding(role: str, limit: RoleLimit = EVERYTHING, *, also: str = "") -> Pers
 
 
 def of_department(name: str) -> Person:
-    """Add somebody through SCIM, whose source names the department (RFC 7643 section 4.3)."""
+    """Add a person through SCIM, whose source names the department (RFC 7643 section 4.3)."""
     said = {ENTERPRISE: {"department": name}, "schemas": [USER, ENTERPRISE], "displayName": "Fay"}
     key = Directory("hr").add("fay@example.org", **said)["id"]
     return SourcedPerson.objects.get(pk=key).person
@@ -53,7 +53,7 @@ def test_the_department_is_the_one_that_the_source_names() -> None:
 def test_a_role_is_given_within_systems_and_departments() -> None:
     of_department("Finance")
     system, taker = make.system("payroll"), make.person("taker")
-    sent = {"role": "analyst", "reason": "hers", "systems": ["payroll"], "departments": ["Finance"]}
+    sent = {"role": "analyst", "reason": "Her department.", "systems": ["payroll"], "departments": ["Finance"]}
     giver = api.proven(make.person("admin", roles=[Role.ADMIN]))
     limits = {"analyst": {"systems": ["payroll"], "departments": ["Finance"]}}
 
@@ -177,7 +177,7 @@ def test_the_page_of_a_person_gives_a_role_within_a_limit_and_says_so() -> None:
     make.system("payroll")
     taker = make.person("taker")
     browser = visits.as_(make.person("admin", roles=[Role.ADMIN]))
-    form = {"verb": "give", "role": "analyst", "reason": "hers", "reach": "limited"}
+    form = {"verb": "give", "role": "analyst", "reason": "Her department.", "reach": "limited"}
 
     assert "role_limit_empty" in visits.text(browser.post("/people/taker/role/", form))
     browser.post("/people/taker/role/", {**form, "system": ["payroll"], "department": ["Finance"]})

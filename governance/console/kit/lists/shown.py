@@ -109,7 +109,7 @@ def views[M: Model, R](request: HttpRequest, asked: Asked[M, R], saved: Sequence
 
 
 def saving[M: Model, R](request: HttpRequest, asked: Asked[M, R], saved: Sequence[SavedView]) -> Saving | None:
-    """Return what may be saved; None for whoever is no person."""
+    """Return what may be saved; None for a caller that is not a person."""
     caller = doors.caller(request)
     if caller.human is None:
         return None

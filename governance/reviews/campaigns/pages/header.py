@@ -29,7 +29,7 @@ class ReviewHeader:
     """What the head of a review's pages shows.
 
     `items`, `to_decide` and `reviewers` are counts for the tabs; `waits` is how many items wait for the person.
-    `sees_all` says whether the person sees the reviewers and settings: its owner, and whoever reads its evidence.
+    `sees_all` says whether the person sees the reviewers and settings: its owner, and people who read its evidence.
     `launch` is what launching needs before the review has begun.
     """
 

@@ -70,8 +70,8 @@ def test_items_are_listed_filtered_and_exported_and_a_reviewer_sees_hers_alone(
         assert [row["item"] for row in rows] == names, query
     (row,) = [json.loads(visits.text(ana.get(f"{address}?decision=revoke&export=jsonl")))]
     assert (row["reviewer"], row["state"], row["remediation"]) == ("Sofia", "decided", "applied")
-    hers = visits.text(visits.as_(company.sofia).get(address))
-    assert ("lonely" in hers, hers.count('scope="row"'), "Reassign" in hers) == (False, 4, False)
+    her_page = visits.text(visits.as_(company.sofia).get(address))
+    assert ("lonely" in her_page, her_page.count('scope="row"'), "Reassign" in her_page) == (False, 4, False)
     assert visits.as_(company.otto).get(address).status_code == 404
 
 
@@ -84,7 +84,7 @@ def test_ticked_items_go_to_another_reviewer_by_name_and_a_conflict_stays(review
     assert ("Reassign 3 items" in asked, "New reviewer" in asked) == (True, True)
 
     unknown = ana.post(give, {"key": keys, "to": "nobody", "reason": "Away."})
-    assert (unknown.status_code, "person_unknown" in visits.text(unknown), 'value="Away."' in visits.text(unknown)) == (
+    assert (unknown.status_code, "unknown_person" in visits.text(unknown), 'value="Away."' in visits.text(unknown)) == (
         422,
         True,
         True,

@@ -284,7 +284,7 @@ def test_whom_a_small_review_asks_about_an_unused_agent_is_asked_nowhere_else(
     assert f"Is {other.name} still needed?" in words, "about others she is asked as before"
     assert ("Keep it or retire it" in page(company.sofia), "Open the review" in page(company.sofia)) == (False, True)
     assert "Reason Retire" in page(company.sofia)
-    assert "Open the review" not in page(company.otto), "nobody asks him"
+    assert "Open the review" not in page(company.otto), "he is not asked"
     assert "You are the only reviewer" in _words(company.sofia, f"/event-triggered-reviews/{campaign.slug}/")
 
     answer.answer(

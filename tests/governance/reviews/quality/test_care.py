@@ -75,8 +75,8 @@ def test_answers_are_counted_and_those_taken_back_are_not() -> None:
 def test_a_person_sees_her_own_numbers_and_others_see_them_together(settings: Settings) -> None:
     company, campaign = worlds.reviewed()
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign), worlds.KEEP)])
-    hers = visits.text(visits.as_(company.sofia).get("/reviews/q4/", secure=True))
-    assert ("only you see this" in hers, "Review quality</h2>" in hers) == (True, False)
+    her_page = visits.text(visits.as_(company.sofia).get("/reviews/q4/", secure=True))
+    assert ("only you see this" in her_page, "Review quality</h2>" in her_page) == (True, False)
     assert "only you see this" not in visits.text(visits.as_(company.sam).get("/reviews/q4/", secure=True))
     ana = visits.as_(company.ana).get("/reviews/q4/", secure=True)
     assert ("Review quality</h2>" in visits.text(ana), ana.context["by_name"]) == (True, [])

@@ -147,7 +147,7 @@ def test_the_page_says_it_and_of_many_items_what_a_worker_counted(
     page = visits.text(ana.get("/reviews/q4/"))
     assert 'id="h-measures"' in page
     assert "0 of 1" in page
-    assert 'id="h-measures"' not in visits.text(sofia.get("/reviews/q4/")), "to whoever runs reviews alone"
+    assert 'id="h-measures"' not in visits.text(sofia.get("/reviews/q4/")), "only to people who run reviews"
 
     said = api.of(company.ana).get("/api/v1/campaigns/q4/measures").json()
     assert (said["counts"]["removed"], said["in_time_percent"], said["as_of"]) == (1, 100, None)
