@@ -36,6 +36,7 @@ from governance.eligibility.narrowing import Left, Narrowing
 from governance.out_of_office import delegations
 from governance.requests.models import AccessRequest, RequestLine
 from governance.sod import check
+from governance.tickets import tickets
 
 from . import candidates
 
@@ -82,9 +83,11 @@ def submit(
 
     `by` is a person, or the agent itself, then with the user whose session it is in, or for whom its call was denied.
     Raises what the checks in `eligibility` and holdings.distinction raise, narrowing.LimitsTooLarge,
-    narrowing.ReasonTooLong, NotRecordable, and candidates.NoApprover for a stage without an approver: none is skipped.
+    narrowing.ReasonTooLong, NotRecordable, tickets.TicketMissing, tickets.TicketNotRecognised, and
+    candidates.NoApprover for a stage without an approver: none is skipped.
     """
     narrowing.check_size(ask.limits, ask.reason)
+    ticket = tickets.check(tickets.Place.REQUEST, ask.ticket)
     locks.shared([(Lock.AGENT, agent.pk)])  # its owners stay the same until the request can be seen
     agent, entitlement, ask = _as_they_are_now(agent, entitlement, ask)
     denial = eligibility.denial(agent, ask.denied_call)
@@ -109,6 +112,7 @@ def submit(
         asked_lasts=ask.lasts,
         lasts=ask.lasts,
         reason=ask.reason,
+        ticket=ticket,
         risk=policy_rules.highest(Risk(tool.risk) for tool in lines),
         policy=policy,
         denied_call=ask.denied_call,
@@ -138,6 +142,7 @@ def _event_detail(
         "completes": [violation.as_json() for violation in check.would_violate(request.agent, lines)],
         "denied_call": str(request.denied_call) if request.denied_call else None,
         **({"appeals": str(request.appeals_id)} if request.appeals_id else {}),
+        **({"ticket": request.ticket} if request.ticket else {}),
         "approvals": [
             {"stage": route.stage, "waiting_for": sorted(route.asked), "rule": route.rule} for route in routes
         ],
@@ -203,6 +208,7 @@ def about(request: AccessRequest) -> list[str]:
         *(f"person:{person.login}" for person in request.people.all()),
         *(f"group:{group.slug}" for group in request.groups.all()),
         *([f"grant:{request.renews_id}"] if request.renews_id else []),
+        *tickets.links(request.ticket),
     ]
 
 
