@@ -106,8 +106,8 @@ def give(
 
     `combinations` names the rules that it completes, and `before_setup` says that the set-up lacks something: what is
     not named is not exceeded. Raises Forbidden, SecondFactorNeeded, SelfBreakGlass, ReviewOwed, BreakGlassTooLong,
-    readiness.SetupIncomplete, check.SodPolicyViolated, NotRecordable, tickets.TicketMissing,
-    tickets.TicketNotRecognised, and what `eligibility` and grants.issue raise.
+    readiness.SetupIncomplete, check.SodPolicyViolated, NotRecordable, and what tickets.check, `eligibility` and
+    grants.issue raise.
     """
     narrowing.check_size(ask.limits, ask.reason)
     ask = replace(ask, ticket=tickets.check(tickets.Place.BREAK_GLASS, ask.ticket))
@@ -138,16 +138,21 @@ def give(
     try:
         made.grant = grants.issue(agent, entitlement, terms, by=by.principal, reason=ask.reason)
         _store(made)
-        detail = {
-            "lasts_seconds": int(ask.lasts.total_seconds()),
-            "exceeded": exceeded,
-            "lines": sorted(map(str, lines)),
-            **({"ticket": ask.ticket} if ask.ticket else {}),
-        }
+        detail = _event_detail(made, lines)
         log.record(Action.BREAK_GLASS_DECLARED, about=about(made), by=by.principal, reason=ask.reason, detail=detail)
     except (BadEvent, Unrepresentable) as error:
         raise NotRecordable from error
     return made
+
+
+def _event_detail(made: BreakGlassGrant, lines: Mapping[Tool, Any]) -> dict[str, Any]:
+    """Return the detail of the event: for how long, what it exceeds, the tools, and the ticket if it names one."""
+    return {
+        "lasts_seconds": int((made.ends_at - made.given_at).total_seconds()),
+        "exceeded": made.exceeded,
+        "lines": sorted(map(str, lines)),
+        **({"ticket": made.ticket} if made.ticket else {}),
+    }
 
 
 def _store(made: BreakGlassGrant) -> None:

@@ -8,7 +8,7 @@ from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.grants.models import Grant, GrantLine
 from governance.break_glass.models import BreakGlassGrant
-from governance.requests.models import AccessRequest
+from governance.requests import requests
 
 
 def listed(caller: Caller) -> QuerySet[Grant]:
@@ -34,6 +34,5 @@ def with_tool(rows: QuerySet[Grant], tool: str) -> QuerySet[Grant]:
 
 def ticket_of(grant: Grant) -> str:
     """Return the ticket reference of the request or the break-glass access that a grant came of; empty without one."""
-    of_request = AccessRequest.objects.filter(pk=grant.request_id) if grant.request_id else AccessRequest.objects.none()
-    named = of_request.values_list("ticket", flat=True).first()
+    named = requests.ticket_of(grant.request_id)
     return named or BreakGlassGrant.objects.filter(grant=grant).values_list("ticket", flat=True).first() or ""

@@ -73,7 +73,7 @@ def renew(
     possible = frozenset(tool.name for tool in held if tool.state == Tool.State.APPROVED and tool.pk in offered)
     tools = possible if what.tools is None else what.tools
     left = narrowing.lines({tool.name: limits for tool, limits in held.items()}, Narrowing(tools, what.limits))
-    before = AccessRequest.objects.filter(pk=grant.request_id).values_list("ticket", flat=True).first()
+    before = requests.ticket_of(grant.request_id)
     ask = RequestTerms(
         lasts,
         reason,
@@ -81,7 +81,7 @@ def renew(
         tools=frozenset(left),
         limits=_stated(left),
         renews=grant,
-        ticket=tickets.again(tickets.Place.REQUEST, ticket, before or ""),
+        ticket=tickets.again(tickets.Place.REQUEST, ticket, before),
     )
     return _submit(grant, ask, by=by, on_behalf_of=on_behalf_of)
 

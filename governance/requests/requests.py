@@ -82,12 +82,10 @@ def submit(
     """Submit a request for access, and find the people who must approve it.
 
     `by` is a person, or the agent itself, then with the user whose session it is in, or for whom its call was denied.
-    Raises what the checks in `eligibility` and holdings.distinction raise, narrowing.LimitsTooLarge,
-    narrowing.ReasonTooLong, NotRecordable, tickets.TicketMissing, tickets.TicketNotRecognised, and
-    candidates.NoApprover for a stage without an approver: none is skipped.
+    Raises what the checks in `eligibility`, holdings.distinction and tickets.check raise, narrowing.LimitsTooLarge,
+    narrowing.ReasonTooLong, NotRecordable, and candidates.NoApprover: no stage is skipped.
     """
     narrowing.check_size(ask.limits, ask.reason)
-    ticket = tickets.check(tickets.Place.REQUEST, ask.ticket)
     locks.shared([(Lock.AGENT, agent.pk)])  # its owners stay the same until the request can be seen
     agent, entitlement, ask = _as_they_are_now(agent, entitlement, ask)
     denial = eligibility.denial(agent, ask.denied_call)
@@ -112,7 +110,7 @@ def submit(
         asked_lasts=ask.lasts,
         lasts=ask.lasts,
         reason=ask.reason,
-        ticket=ticket,
+        ticket=ask.ticket,
         risk=policy_rules.highest(Risk(tool.risk) for tool in lines),
         policy=policy,
         denied_call=ask.denied_call,
@@ -152,11 +150,12 @@ def _event_detail(
 def _as_they_are_now(
     agent: Agent, entitlement: Entitlement, ask: RequestTerms
 ) -> tuple[Agent, Entitlement, RequestTerms]:
-    """Read again what the caller may have read a while ago."""
+    """Read again what the caller may have read a while ago, and check the ticket. Raises as tickets.check."""
+    ticket = tickets.check(tickets.Place.REQUEST, ask.ticket)
     return (
         Agent.objects.select_related("sponsor__manager", "owner").get(pk=agent.pk),
         Entitlement.objects.select_related("system__owner").get(pk=entitlement.pk),
-        replace(ask, people=tuple(Person.objects.filter(pk__in=[person.pk for person in ask.people]))),
+        replace(ask, people=tuple(Person.objects.filter(pk__in=[person.pk for person in ask.people])), ticket=ticket),
     )
 
 
@@ -210,6 +209,13 @@ def about(request: AccessRequest) -> list[str]:
         *([f"grant:{request.renews_id}"] if request.renews_id else []),
         *tickets.links(request.ticket),
     ]
+
+
+def ticket_of(request_id: UUID | None) -> str:
+    """Return the ticket reference of a request; empty without a request or a ticket."""
+    if request_id is None:
+        return ""
+    return AccessRequest.objects.filter(pk=request_id).values_list("ticket", flat=True).first() or ""
 
 
 def locked(request_id: UUID, *, also: Person | None = None) -> AccessRequest:
