@@ -49,7 +49,7 @@ ANSWER_WITHIN: Final = timedelta(days=2)
 SETUP: Final = "setup"
 _ASKED_LATELY: Final = timedelta(days=30)
 """A person who requested the same within this time does not declare the emergency: it would be for themselves."""
-CONTROL: Final = "Break-glass access for an hour at most, reviewed afterwards."
+_CONTROL: Final = "Break-glass access for an hour at most, reviewed afterwards."
 
 type Verdict = BreakGlassGrant.Verdict
 
@@ -220,7 +220,7 @@ def _exceed(
     for each in check.would_violate(agent, lines):
         if each.exception is None and each.rule.name in combinations:
             ends = clock.now() + ask.lasts
-            exceptions.cover(each.rule, each.agent, control=CONTROL, expires_at=ends, by=by, reason=ask.reason)
+            exceptions.cover(each.rule, each.agent, control=_CONTROL, expires_at=ends, by=by, reason=ask.reason)
             exceeded.append(f"combination {each.rule.name} of {each.agent.slug}")
     return exceeded
 

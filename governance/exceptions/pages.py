@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
@@ -27,7 +28,11 @@ def _what(row: RegisteredException) -> SafeString:
 
 
 def _control(row: RegisteredException) -> SafeString:
-    return cells.text(queries.control, "reason")(row)
+    return cells.plain(Truncator(queries.control(row)).chars(110))
+
+
+def _ends(row: RegisteredException) -> SafeString:
+    return cells.plain(row.ended_at or row.expires_at)
 
 
 def _state(row: RegisteredException) -> str:
@@ -72,7 +77,7 @@ LAYOUT: Final[Layout[RegisteredException, RegisteredException]] = Layout(
         Column("control", gettext_lazy("Mitigating control"), queries.control, cell=_control),
         Column("reason", gettext_lazy("Business justification"), "reason", usual=False),
         Column("since", gettext_lazy("Since"), "since", sorts="since", greatest_first=True),
-        Column("ends", gettext_lazy("Ends"), "expires_at", sorts="expires_at"),
+        Column("ends", gettext_lazy("Ends"), "expires_at", sorts="expires_at", cell=_ends),
         Column("ended", gettext_lazy("Ended"), "ended_at", usual=False),
         Column("findings", gettext_lazy("Findings"), lambda row: ", ".join(_labels(row)), cell=_badges),
         Column("state", gettext_lazy("State"), _state, cell=cells.status(_state)),

@@ -7,14 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db.models import F, Q, QuerySet
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from entitlements.access import role_reach
 from entitlements.access.caller import Caller
 from entitlements.grants.models import Grant
 from entitlements.people.role_limits import RoleLimit
-from governance.break_glass.break_glass import CONTROL
 from governance.break_glass.models import LONGEST_EMERGENCY, BreakGlassGrant
 from governance.exceptions.models import RegisteredException
 from governance.reviews.items.models import ReviewItem
@@ -28,9 +26,9 @@ FINDINGS: Final[Mapping[str, Any]] = {
     "ends_soon": gettext_lazy("Ends within 14 days"),
 }
 _REVIEWS: Final = {
-    "": gettext_lazy("Not reviewed yet."),
-    BreakGlassGrant.Verdict.JUSTIFIED: gettext_lazy("Reviewed: justified."),
-    BreakGlassGrant.Verdict.NOT_JUSTIFIED: gettext_lazy("Reviewed: not justified."),
+    "": gettext_lazy("Review by another person: not done yet"),
+    BreakGlassGrant.Verdict.JUSTIFIED: gettext_lazy("Review by another person: justified"),
+    BreakGlassGrant.Verdict.NOT_JUSTIFIED: gettext_lazy("Review by another person: not justified"),
 }
 
 
@@ -81,6 +79,4 @@ def findings(row: RegisteredException, now: datetime) -> list[str]:
 
 def control(row: RegisteredException) -> str:
     """Return the mitigating control; that of break-glass access is its review, with what it found."""
-    if row.kind != RegisteredException.Kind.POLICY:
-        return row.control
-    return _("%(control)s %(review)s") % {"control": CONTROL, "review": _REVIEWS[row.verdict]}
+    return str(_REVIEWS[row.verdict]) if row.kind == RegisteredException.Kind.POLICY else row.control

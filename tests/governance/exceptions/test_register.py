@@ -93,7 +93,7 @@ def test_the_three_kinds_stand_in_one_list_with_control_owner_and_end(world: Wor
     assert {kind: row["key"] for kind, row in found.items()} == world.keys
     assert {kind: (row["what"], row["owner"], row["control"], row["system"]) for kind, row in found.items()} == {
         "sod": ("Looks and waits.", "rob", "Looked at.", None),
-        "policy": (world.company.use.name, "resa", f"{break_glass.CONTROL} Not reviewed yet.", "clock"),
+        "policy": (world.company.use.name, "resa", "Review by another person: not done yet", "clock"),
         "remediation": (world.company.bot.name, "ana", "Logs are read.", "clock"),
     }
     assert {row["agent"] for row in found.values()} == {"research-bot"}
