@@ -23,8 +23,9 @@ _FINDINGS: Final = tuple(queries.FINDINGS.items())
 class RegisteredExceptionSerializer(OutputSerializer):
     """An exception: what it is from, who owns it, what makes up for it, and until when.
 
-    `agent` and `system` are null where it has none. `address` is its page in the console. `ended_at` is null unless it
-    ended before `expires_at` or was ended then.
+    `state` is `open` or `ended`. `agent` and `system` are null where it has none. `beneath` is the SoD policy's short
+    name, the entitlement's scope, or the name of the review. `findings` are `no_owner` (its owner's account is
+    disabled) and `ends_soon` (within 14 days). `address` is its page in the console.
     """
 
     key = serializers.CharField()
