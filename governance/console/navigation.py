@@ -66,7 +66,7 @@ GROUPS: Final = (
             Entry("grant-list", _("Access"), "key-round", ("grants",)),
             Entry("session-list", _("Sessions"), "monitor", ("sessions",)),
             Entry("blast-radius", _("Blast radius"), "shield-alert", ("blast-radius",)),
-            Entry("system-list", _("Systems and tools"), "server", ("systems", "tool-changes")),
+            Entry("system-list", _("Systems and tools"), "server", ("systems", "tools", "tool-changes")),
             Entry("catalogue", _("Entitlement catalog"), "library", ("entitlements",)),
             Entry("people-list", _("People"), "users", ("people",)),
             Entry("group-list", _("Groups"), "building-2", ("groups",)),
