@@ -31,8 +31,8 @@ def write(delivery: Delivery, notices: Sequence[Notice], chosen: NoticeSettings)
         count = len({notice.about for notice in notices})
         subject = ngettext("%(n)d thing to look at", "%(n)d things to look at", count) % {"n": count}
         listed = things.group(notices[:MOST])
-        titles = things.titles(listed)
-        parts = [_section(thing, titles[thing.about], chosen) for thing in listed]
+        names = things.names(listed)
+        parts = [_section(thing, names[thing.about], chosen) for thing in listed]
     if len(notices) > MOST:
         parts.append(_("And %(n)d more, in your inbox.") % {"n": len(notices) - MOST})
     parts.append(_("Everything: %(url)s") % {"url": f"{settings.CONSOLE_URL}/inbox/"})
@@ -55,9 +55,9 @@ def _paragraph(notice: Notice, chosen: NoticeSettings) -> str:
     return f"{text.inert(notice.sentence)}\n{_moment(notice, chosen)}\n{settings.CONSOLE_URL}{notice.url}"
 
 
-def _section(thing: Thing, title: str, chosen: NoticeSettings) -> str:
+def _section(thing: Thing, name: str, chosen: NoticeSettings) -> str:
     """Return what happened to one thing: its name and page, and a line for each notice."""
-    lines = [text.inert(text.plain(title)), f"{settings.CONSOLE_URL}{thing.url}"]
+    lines = [text.inert(text.plain(name)), f"{settings.CONSOLE_URL}{thing.url}"]
     for notice in thing.notices:
         sentence = text.inert(notice.sentence)
         lines.append("- " + (_("Urgent: %(sentence)s") % {"sentence": sentence} if notice.urgent else sentence))

@@ -82,14 +82,14 @@ def _weight(notice: Notice) -> tuple[bool, Any, str]:
     return notice.urgent, notice.made_at, str(notice.pk)
 
 
-def titles(things: Sequence[Thing]) -> dict[str, str]:
+def names(things: Sequence[Thing]) -> dict[str, str]:
     """Return what each thing is called, by its link: its kind, and its name where it has one; a query for each kind."""
     keys: dict[str, set[str]] = defaultdict(set)
     for thing in things:
         kind, _colon, key = thing.about.partition(":")
         keys[kind].add(key)
-    names = {f"{kind}:{key}": name for kind, wanted in keys.items() for key, name in _names(kind, wanted).items()}
-    return {thing.about: _title(thing.about, names.get(thing.about, "")) for thing in things}
+    found = {f"{kind}:{key}": name for kind, wanted in keys.items() for key, name in _names(kind, wanted).items()}
+    return {thing.about: _title(thing.about, found.get(thing.about, "")) for thing in things}
 
 
 def _names(kind: str, keys: Iterable[str]) -> dict[str, str]:
