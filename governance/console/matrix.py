@@ -293,6 +293,7 @@ PAGES: Final[Pages] = {
     ("rule-publish", "POST"): like("sod-policy-publish"),
     ("rule-withdraw", "POST"): like("sod-policy-withdraw"),
     ("rule-except", "POST"): like("sod-exceptions"),
+    ("exception-list", "GET"): like("exceptions GET"),
     ("exception-end", "POST"): like("sod-exception-end"),
     # Reviews
     ("review-list", "GET"): like("campaigns GET"),

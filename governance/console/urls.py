@@ -23,6 +23,7 @@ from governance.connections import pages as connections_pages
 from governance.coverage_map.pages import coverage_map as coverage_map_pages
 from governance.coverage_map.pages import reconciliation as reconciliation_pages
 from governance.credential_policy import pages as credential_policy_pages
+from governance.exceptions import pages as exceptions_pages
 from governance.grants.pages import grant_list
 from governance.grants.pages import grants as grant_pages
 from governance.home_page import pages as home_page_pages
@@ -254,6 +255,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sod-policies/<uuid:pk>/publish/", policies_pages.publish, name="rule-publish"),
     path("sod-policies/<uuid:pk>/withdraw/", policies_pages.withdraw, name="rule-withdraw"),
     path("sod-policies/<uuid:pk>/except/", policies_pages.give, name="rule-except"),
+    path("exceptions/", exceptions_pages.listing, name="exception-list"),
     path("exceptions/<uuid:pk>/end/", policies_pages.end, name="exception-end"),
     path("connect/", connect.connect, name="connect"),
     path("connect/light/<path:client_id>/", connect.light, name="connect-light"),
