@@ -35,6 +35,7 @@ from governance.reviews.usage.models import UsageDay
 from governance.saved_views.models import SavedView
 from governance.setup.models import Invitation, SetupCheck
 from governance.sod.models import AgentCall, SodException, SodPolicy
+from governance.tickets.models import TicketPolicy
 from governance.token_health.models import TokenGroup
 from governance.webhooks.models import Webhook, WebhookMessage
 
@@ -100,6 +101,7 @@ __all__ = [
     "SpotCheck",
     "SpotCheckPlan",
     "Suggestion",
+    "TicketPolicy",
     "Timing",
     "TimingRun",
     "TokenGroup",

@@ -12,6 +12,7 @@ from entitlements.gateway.access_requests import requester
 from entitlements.grants import grants
 from entitlements.people import people
 from entitlements.people.models import Person
+from entitlements.revocation import revocation
 from entitlements.trusted_issuers import trust
 from entitlements.workload_identity import workload_rules
 from governance.approvals.models import Approval
@@ -34,6 +35,7 @@ from .approvals import auto_approval, reroute
 from .request_access import answer as access_answer
 from .requests import requests
 from .sod import check
+from .tickets import tickets
 
 
 def register() -> None:
@@ -52,6 +54,7 @@ def register() -> None:
     requests.WHEN_SUBMITTED.register("rules", auto_approval.consider)
     people.WHEN_DISABLED.register("reviews", find_reviewers)
     requester.ANSWER.register("requests", access_answer.run)
+    revocation.TICKET.register("tickets", tickets.check_revocation)
     role_reach.declare(AccessRequest, requests.of_limit)
     role_reach.declare(BreakGlassGrant, break_glass_queries.of_limit)
     role_reach.declare(Campaign, item_visibility.of_limit)

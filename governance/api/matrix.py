@@ -40,6 +40,7 @@ _KINDS: Final = {
     **dict.fromkeys(("coverage", "system-paths"), "coverage"),
     **dict.fromkeys(("approval", "policy", "auto-approval", "auto-approvals"), "approvals"),
     **dict.fromkeys(("credential-policies", "credential-policy"), "credential-policies"),
+    "ticket-policies": "ticket-policies",
     **dict.fromkeys(
         (
             "campaign",
@@ -212,6 +213,8 @@ _ROWS: Final[Matrix] = {
     ("credential-policy-proposal", "GET"): _POLICIES,
     ("credential-policy-proposal-confirm", "POST"): _POLICY,
     ("credential-policy-proposal-withdraw", "POST"): row(Role.ADMIN, Role.SECURITY),
+    ("ticket-policies", "GET"): _POLICIES,
+    ("ticket-policies", "POST"): row(Role.ADMIN, proven=ALWAYS),
     ("auto-approval-rules", "GET"): _POLICIES,
     ("auto-approval-rules", "POST"): _WEIGHTY_COMBINE,
     ("auto-approval-rule", "GET"): _POLICIES,

@@ -39,6 +39,7 @@ from governance.reviews.usage.api import right_sizing as right_sizing_api
 from governance.reviews.usage.api.simulation import CampaignPreview, Reduction
 from governance.saved_views import api as saved_views_api
 from governance.sod.api import policies as policies_api
+from governance.tickets import api as ticket_api
 from governance.token_health import api as token_health_api
 from governance.webhooks import api as webhook_api
 
@@ -251,6 +252,7 @@ urlpatterns: list[URLPattern] = [
         credential_policy_api.WithdrawCredentialPolicy.as_view(),
         name="credential-policy-proposal-withdraw",
     ),
+    path(PREFIX + "ticket-policies", ticket_api.TicketPolicies.as_view(), name="ticket-policies"),
     path(PREFIX + "auto-approval-rules", approval_policy_api.AutoApprovalRules.as_view(), name="auto-approval-rules"),
     path(_APPROVE, approval_policy_api.AutoApprovalRuleDetail.as_view(), name="auto-approval-rule"),
     path(

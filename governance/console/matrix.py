@@ -129,6 +129,8 @@ PAGES: Final[Pages] = {
     ("credential-policy-decide", "POST"): like(
         "credential-policy-proposal-confirm", "credential-policy-proposal-withdraw"
     ),
+    ("ticket-settings", "GET"): like("ticket-policies GET"),
+    ("ticket-settings", "POST"): like("ticket-policies"),
     ("approval-settings", "GET"): like("approval-policies GET"),
     **_both(like("policy-proposals"), "policy-propose"),
     ("policy-history", "GET"): like("approval-policy GET"),

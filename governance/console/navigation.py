@@ -106,6 +106,7 @@ GROUPS: Final = (
             Entry("connect", _("Connect a client"), "terminal", ("connect",)),
             Entry("source-list", _("People sources"), "folder-key", ("settings/people-sources",)),
             Entry("role-map", _("Group mapping"), "fingerprint", ("settings/role-map",)),
+            Entry("ticket-settings", _("Ticket references"), "ticket", ("settings/tickets",)),
             Entry("webhook-list", _("Webhooks"), "webhook", ("settings/notices/webhooks",)),
             Entry("delivery-list", _("Deliveries"), "mail", ("settings/deliveries",)),
             Entry("settings", _("Settings"), "settings", ("settings", "mfa")),

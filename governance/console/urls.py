@@ -67,6 +67,7 @@ from governance.sign_in.pages import passwords, profile, welcome
 from governance.sod.pages import agent_calls as agent_calls_pages
 from governance.sod.pages import policies as policies_pages
 from governance.sod.pages import policy_form as policy_form_pages
+from governance.tickets import pages as ticket_pages
 from governance.token_health.pages import findings as findings_pages
 from governance.token_health.pages import token_list
 from governance.trusted_issuers.pages import issuers as trusted_issuers
@@ -269,6 +270,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "settings/credential-policy/<uuid:proposal>/", credential_policy_pages.decide, name="credential-policy-decide"
     ),
+    path("settings/tickets/", ticket_pages.settings, name="ticket-settings"),
     path("settings/approvals/", approval_policy_pages.listing, name="approval-settings"),
     path("settings/approvals/propose/", approval_policy_pages.propose, name="policy-propose"),
     path("settings/approvals/versions/<int:policy>/", approval_policy_pages.history, name="policy-history"),

@@ -38,6 +38,7 @@ class RegisteredExceptionSerializer(OutputSerializer):
     owner = serializers.CharField(source="owner.login")
     control = serializers.SerializerMethodField()
     reason = serializers.CharField()
+    ticket = serializers.CharField()
     since = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
@@ -70,6 +71,7 @@ class RegisteredExceptionFilter(filters.FilterSet):
     agent = filters.CharFilter(field_name="agent__slug")
     system = filters.CharFilter(field_name="system__slug")
     owner = filters.CharFilter(field_name="owner__login")
+    ticket = filters.CharFilter()
 
     class Meta:
         model = RegisteredException

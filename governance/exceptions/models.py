@@ -40,6 +40,7 @@ class RegisteredException(models.Model):
     page_key = models.UUIDField()
     campaign = models.CharField(max_length=64)
     grant_key = models.UUIDField(null=True)
+    ticket = models.CharField(max_length=64)
 
     class Meta:
         managed = False

@@ -76,6 +76,7 @@ LAYOUT: Final[Layout[RegisteredException, RegisteredException]] = Layout(
         Column("owner", gettext_lazy("Owner"), "owner__login", sorts="owner__name", cell=cells.person("owner")),
         Column("control", gettext_lazy("Mitigating control"), queries.control, cell=_control),
         Column("reason", gettext_lazy("Business justification"), "reason", usual=False),
+        Column("ticket", gettext_lazy("Ticket"), "ticket", usual=False),
         Column("since", gettext_lazy("Since"), "since", sorts="since", greatest_first=True),
         Column("ends", gettext_lazy("Ends"), "expires_at", sorts="expires_at", cell=_ends),
         Column("ended", gettext_lazy("Ended"), "ended_at", usual=False),
@@ -92,8 +93,8 @@ LAYOUT: Final[Layout[RegisteredException, RegisteredException]] = Layout(
         Facet("system", gettext_lazy("System"), "system__slug", reference="system"),
         Facet("owner", gettext_lazy("Owner"), "owner__login", reference="person"),
     ),
-    search=("what", "beneath", "control", "reason", "agent__slug", "agent__name", "owner__name"),
-    search_label=gettext_lazy("Policy, agent, owner or control"),
+    search=("what", "beneath", "control", "reason", "agent__slug", "agent__name", "owner__name", "ticket"),
+    search_label=gettext_lazy("Policy, agent, owner, control or ticket"),
     views=(
         View("open", gettext_lazy("Open"), "state=open&sort=ends"),
         View("ending", gettext_lazy("Ending soon"), "finding=ends_soon&sort=ends"),

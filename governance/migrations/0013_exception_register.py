@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Declare the rows of the view."""
 
-    dependencies: ClassVar = [("governance", "0011_agent_summaries")]
+    dependencies: ClassVar = [("governance", "0012_ticket_references")]
 
     operations: ClassVar = [
         migrations.CreateModel(
@@ -37,6 +37,7 @@ class Migration(migrations.Migration):
                 ("page_key", models.UUIDField()),
                 ("campaign", models.CharField(max_length=64)),
                 ("grant_key", models.UUIDField(null=True)),
+                ("ticket", models.CharField(max_length=64)),
             ],
             options={"db_table": "governance_exceptionregister", "managed": False},
         ),

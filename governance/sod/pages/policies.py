@@ -140,6 +140,7 @@ def give(request: HttpRequest, pk: UUID) -> HttpResponse:
         "control": request.POST.get("control", "").strip()[:500],
         "expires_at": clock.now() + timedelta(days=_days(request)),
         "reason": doors.reason(request),
+        "ticket": doors.ticket(request),
     }
     doors.perform(request, actions.GIVE_EXCEPTION, rule, values)
     return redirect(_exceptions_of(pk))

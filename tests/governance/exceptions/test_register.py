@@ -204,3 +204,11 @@ def test_ten_thousand_exceptions_are_paged_by_key(world: World) -> None:
     table = visits.text(visits.as_(company.ana).get(PAGE, {"columns": "reason", "export": "csv"}))
     assert '\n"=1' not in table
     assert "<b>x</b>" not in visits.text(visits.as_(company.ana).get(PAGE))
+
+
+def test_the_ticket_of_an_exception_is_shown_and_found(world: World) -> None:
+    SodException.objects.update(ticket="CHG-17")
+    (row,) = rows(world.company.ana, q="CHG-17", columns="key,ticket")
+    assert row == {"key": world.keys["sod"], "ticket": "CHG-17"}
+    listed = api.of(world.company.ana).get(f"{URL}?ticket=CHG-17").json()["results"]
+    assert [each["key"] for each in listed] == [world.keys["sod"]]
