@@ -9,6 +9,7 @@ from governance.blast_radius.models import AgentSummary
 from governance.break_glass.models import BreakGlassGrant
 from governance.charts.models import Figure
 from governance.credential_policy.models import CredentialPolicyProposal, CredentialWarning
+from governance.exceptions.models import RegisteredException
 from governance.notices.models import Delivery, Notice, NoticeSettings
 from governance.onboarding.models import ExistingAccess, OnboardedAgent, OnboardingBatch
 from governance.out_of_office.models import OutOfOfficeDelegate
@@ -79,6 +80,7 @@ __all__ = [
     "PolicyProposal",
     "PopulationRow",
     "RecalledDecision",
+    "RegisteredException",
     "Remediation",
     "RemediationException",
     "RequestLine",

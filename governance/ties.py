@@ -18,6 +18,8 @@ from entitlements.workload_identity import workload_rules
 from governance.approvals.models import Approval
 from governance.break_glass import queries as break_glass_queries
 from governance.break_glass.models import BreakGlassGrant
+from governance.exceptions import queries as exception_queries
+from governance.exceptions.models import RegisteredException
 from governance.ownership.models import OwnershipProposal
 from governance.requests.models import AccessRequest
 from governance.reviews.campaigns.models import Campaign
@@ -58,6 +60,7 @@ def register() -> None:
     role_reach.declare(Campaign, item_visibility.of_limit)
     role_reach.declare(Remediation, item_visibility.of_limit_by_item)
     role_reach.declare(ReviewItem, role_reach.by(system="system", agent="agent_id", person="holder_id"))
+    role_reach.declare(RegisteredException, exception_queries.of_limit)
     role_reach.declare(OwnershipProposal, role_reach.by(agent="agent_id"))
 
 

@@ -66,7 +66,7 @@ GROUPS: Final = (
             Entry("grant-list", _("Access"), "key-round", ("grants",)),
             Entry("session-list", _("Sessions"), "monitor", ("sessions",)),
             Entry("blast-radius", _("Blast radius"), "shield-alert", ("blast-radius",)),
-            Entry("system-list", _("Systems and tools"), "server", ("systems", "tool-changes")),
+            Entry("system-list", _("Systems and tools"), "server", ("systems", "tools", "tool-changes")),
             Entry("catalogue", _("Entitlement catalog"), "library", ("entitlements",)),
             Entry("people-list", _("People"), "users", ("people",)),
             Entry("group-list", _("Groups"), "building-2", ("groups",)),
@@ -81,7 +81,8 @@ GROUPS: Final = (
         _("Policy"),
         (
             Entry("approval-settings", _("Approval policies"), "stamp", ("settings/approvals",)),
-            Entry("rule-list", _("SoD policies"), "scale", ("sod-policies", "exceptions")),
+            Entry("rule-list", _("SoD policies"), "scale", ("sod-policies",)),
+            Entry("exception-list", _("Exceptions"), "flag", ("exceptions",)),
             Entry("agent-call-list", _("Agents calling agents"), "waypoints", ("agent-calls", "delegations")),
             Entry("agent-kinds-page", _("Agent types"), "shapes", ("settings/agents",)),
             Entry("credential-policy-page", _("Credential policy"), "key", ("settings/credential-policy",)),
