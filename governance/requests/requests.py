@@ -85,9 +85,8 @@ def submit(
     Raises what the checks in `eligibility`, holdings.distinction and tickets.check raise, narrowing.LimitsTooLarge,
     narrowing.ReasonTooLong, NotRecordable, and candidates.NoApprover: no stage is skipped.
     """
-    narrowing.check_size(ask.limits, ask.reason)
     locks.shared([(Lock.AGENT, agent.pk)])  # its owners stay the same until the request can be seen
-    agent, entitlement, ask = _as_they_are_now(agent, entitlement, ask)
+    agent, entitlement, ask = _checked_now(agent, entitlement, ask)
     denial = eligibility.denial(agent, ask.denied_call)
     on_behalf_of = on_behalf_of or eligibility.user(by, denial)
     eligibility.check_requester(agent, ask, by=by, on_behalf_of=on_behalf_of)
@@ -95,8 +94,8 @@ def submit(
     eligibility.check_in_force(agent, entitlement, ask.people)
     lines = eligibility.lines(entitlement, ask)
     eligibility.check_two_people(agent, (tool.risk for tool in lines))
-    renews = ask.renews.pk if ask.renews else None
-    holdings.distinction(holdings.GrantTarget(agent, entitlement, ask.people, ask.groups, renews), lines)
+    target = holdings.GrantTarget(agent, entitlement, ask.people, ask.groups, ask.renews.pk if ask.renews else None)
+    holdings.distinction(target, lines)
     policy, now = policies.current_for(entitlement), clock.now()
     request = AccessRequest(
         agent=agent,
@@ -122,8 +121,8 @@ def submit(
     )
     routes = candidates.routes_of_new(request, stages_needed(request), ask.people, ask.groups)
     _store(request, ask, lines, routes)
+    detail = _event_detail(request, lines, routes)
     with trace_of(request):
-        detail = _event_detail(request, lines, routes)
         log.record(Action.REQUEST_SUBMITTED, about=about(request), by=by.principal, reason=ask.reason, detail=detail)
     WHEN_SUBMITTED.ask(request)
     return request
@@ -147,10 +146,9 @@ def _event_detail(
     }
 
 
-def _as_they_are_now(
-    agent: Agent, entitlement: Entitlement, ask: RequestTerms
-) -> tuple[Agent, Entitlement, RequestTerms]:
-    """Read again what the caller may have read a while ago, and check the ticket. Raises as tickets.check."""
+def _checked_now(agent: Agent, entitlement: Entitlement, ask: RequestTerms) -> tuple[Agent, Entitlement, RequestTerms]:
+    """Check size and ticket, and read again what the caller may have read a while ago. Raises as both checks."""
+    narrowing.check_size(ask.limits, ask.reason)
     ticket = tickets.check(tickets.Place.REQUEST, ask.ticket)
     return (
         Agent.objects.select_related("sponsor__manager", "owner").get(pk=agent.pk),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django.db import models
 
 
@@ -29,11 +27,6 @@ class TicketPolicy(models.Model):
     needs = models.JSONField(default=dict)
     made_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+", db_index=False)
     made_at = models.DateTimeField()
-
-    class Meta:
-        constraints: ClassVar = [
-            models.CheckConstraint(name="a_ticket_policy_has_a_number", condition=models.Q(number__gte=1))
-        ]
 
     def __str__(self) -> str:
         return f"{self.number}"

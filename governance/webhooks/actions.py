@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
@@ -9,10 +11,26 @@ from entitlements.api.actions import NEW, Action, Subject
 from entitlements.api.fields import InputSerializer, Slug, Text
 from governance.webhooks import delivery, webhooks
 from governance.webhooks.models import Webhook, WebhookMessage
+from governance.webhooks.trackers import Tracker
+
+
+class TrackerInputSerializer(InputSerializer):
+    """How a tracker is signed in to: `credential` alone is a bearer token, with a `user` a password or an API token.
+
+    Of Jira, the key of the project and the type of the issues that are opened.
+    """
+
+    user = Text(max_length=200, required=False, allow_blank=True, default="")
+    credential = Text(max_length=2000, trim_whitespace=False, write_only=True)
+    project = Text(max_length=32, required=False, allow_blank=True, default="")
+    issue_type = Text(max_length=60, required=False, allow_blank=True, default="")
 
 
 class WebhookInputSerializer(InputSerializer):
-    """A new endpoint: its address, the form of its messages, and the events it subscribes to."""
+    """A new endpoint: its address, the form of its messages, and the events it subscribes to.
+
+    `tracker` is needed for ServiceNow and Jira, and for them alone.
+    """
 
     slug = Slug()
     url = Text(max_length=2000)
@@ -22,6 +40,11 @@ class WebhookInputSerializer(InputSerializer):
         min_length=1,
         max_length=50,
     )
+    tracker = TrackerInputSerializer(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Give the tracker as the action takes it."""
+        return {**attrs, "tracker": Tracker(**attrs["tracker"])} if "tracker" in attrs else attrs
 
 
 WEBHOOK = Subject(lambda _caller: Webhook.objects.all(), lambda webhook: [f"webhook:{webhook.slug}"], ("slug",))

@@ -25,6 +25,7 @@ class WebhookSerializer(OutputSerializer):
     form = serializers.ChoiceField(choices=Webhook.Form.choices)
     host = serializers.CharField()
     events = serializers.ListField(child=serializers.CharField())
+    options = serializers.DictField(child=serializers.CharField())
     enabled = serializers.BooleanField()
     answer = serializers.CharField()
     previous_until = serializers.DateTimeField(allow_null=True)

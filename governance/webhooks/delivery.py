@@ -41,8 +41,10 @@ def send_next() -> bool:
         "webhook-timestamp": str(at),
         "webhook-signature": webhooks.signatures(claimed.webhook, str(claimed.pk), at, body),
     }
-    if claimed.webhook.form != Webhook.Form.STANDARD:  # a chat has no secret to check them with
+    if claimed.webhook.form != Webhook.Form.STANDARD:  # a chat or a tracker has no secret to check them with
         headers = {name: value for name, value in headers.items() if not name.startswith("webhook-")}
+    if authorization := webhooks.authorization(claimed.webhook):
+        headers |= {"Accept": "application/json", "Authorization": authorization}
     try:
         status = asyncio.run(egress.post(webhooks.address(claimed.webhook), body, headers, seconds=SECONDS))
     except DomainError as problem:

@@ -13,13 +13,16 @@ class Webhook(models.Model):
     """One endpoint. Its address and secret are stored sealed, since the address of a chat's webhook is its key as well.
 
     After a rotation the previous secret signs beside the new one until `previous_until`. Nothing is sent to a stopped
-    endpoint; `answer` says why it was stopped.
+    endpoint; `answer` says why it was stopped. A tracker, which opens an issue for each event, has a credential, stored
+    sealed, and `options`: of Jira the key of the project and the type of the issue.
     """
 
     class Form(models.TextChoices):
         STANDARD = "standard", "Standard Webhooks"
         SLACK = "slack", "Slack"
         TEAMS = "teams", "Microsoft Teams"
+        SERVICENOW = "servicenow", "ServiceNow"
+        JIRA = "jira", "Jira"
 
     slug = models.SlugField(max_length=64, unique=True)
     form = models.CharField(max_length=16, choices=Form.choices)
@@ -28,6 +31,8 @@ class Webhook(models.Model):
     sealed_url = models.BinaryField()
     sealed_secret = models.BinaryField()
     sealed_previous = models.BinaryField(null=True, blank=True)
+    sealed_credential = models.BinaryField(null=True, blank=True)
+    options = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
     previous_until = models.DateTimeField(null=True, blank=True)
     enabled = models.BooleanField(default=True)
     answer = models.CharField(max_length=300, blank=True)
@@ -35,7 +40,11 @@ class Webhook(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(name="webhook_form_is_known", condition=Q(form__in=["standard", "slack", "teams"])),
+            models.CheckConstraint(
+                name="webhook_form_is_known_and_fits_its_credential",
+                condition=Q(form__in=["standard", "slack", "teams"], sealed_credential=None)
+                | Q(form__in=["servicenow", "jira"], sealed_credential__isnull=False),
+            ),
             models.CheckConstraint(
                 name="a_secret_before_has_an_end",
                 condition=Q(sealed_previous=None, previous_until=None)

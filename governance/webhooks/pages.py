@@ -18,8 +18,14 @@ from entitlements.errors import DomainError, Malformed
 from governance.console import doors, form_fields, paging
 from governance.webhooks import actions, webhooks
 from governance.webhooks.models import Webhook, WebhookMessage
+from governance.webhooks.trackers import NO_TRACKER, Tracker
 
-_FIELDS: Final = {"webhook_taken": "slug", "forbidden_address": "url", "unknown_event": "events"}
+_FIELDS: Final = {
+    "webhook_taken": "slug",
+    "forbidden_address": "url",
+    "unknown_event": "events",
+    "tracker_unusable": "credential",
+}
 
 
 class AddForm(forms.Form):
@@ -37,6 +43,8 @@ class AddForm(forms.Form):
             (Webhook.Form.STANDARD, gettext_lazy("A program, by Standard Webhooks")),
             (Webhook.Form.SLACK, gettext_lazy("A channel in Slack")),
             (Webhook.Form.TEAMS, gettext_lazy("A channel in Microsoft Teams")),
+            (Webhook.Form.SERVICENOW, gettext_lazy("ServiceNow: an incident for each event")),
+            (Webhook.Form.JIRA, gettext_lazy("Jira: an issue for each event")),
         ],
     )
     url = forms.CharField(
@@ -45,6 +53,22 @@ class AddForm(forms.Form):
         widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}),
         help_text=gettext_lazy("Starts with https://. It is stored sealed, and only its host is shown again."),
     )
+    user = forms.CharField(
+        label=gettext_lazy("User at the tracker"),
+        max_length=200,
+        required=False,
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "spellcheck": "false", "autocomplete": "off"}),
+        help_text=gettext_lazy("For ServiceNow and Jira. Leave it empty for a bearer token."),
+    )
+    credential = forms.CharField(
+        label=gettext_lazy("Password or token at the tracker"),
+        max_length=2000,
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text=gettext_lazy("For ServiceNow and Jira. It is stored sealed and never shown."),
+    )
+    project = forms.CharField(label=gettext_lazy("Project key in Jira"), max_length=32, required=False)
+    issue_type = forms.CharField(label=gettext_lazy("Issue type in Jira"), max_length=60, required=False)
     events = forms.MultipleChoiceField(
         label=gettext_lazy("Events"),
         choices=[(str(event), sentence) for event, sentence in webhooks.EVENTS.items()],
@@ -53,12 +77,20 @@ class AddForm(forms.Form):
     )
 
 
+def _values(given: dict[str, Any]) -> dict[str, Any]:
+    """Return what the action takes; without any field of a tracker, none."""
+    tracker = Tracker(**{name: given.pop(name) for name in ("user", "credential", "project", "issue_type")})
+    return {**given, "tracker": tracker} if tracker != NO_TRACKER else given
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
     """List the endpoints, and add one; its secret is shown only now."""
     form = AddForm(request.POST) if request.method == "POST" else AddForm()
-    if request.method == "POST" and (added := form_fields.perform(request, form, actions.ADD, fields=_FIELDS)):
+    if request.method == "POST" and (
+        added := form_fields.perform(request, form, actions.ADD, fields=_FIELDS, values=_values)
+    ):
         endpoint, secret = added.result
         return _show(request, endpoint, fresh=secret)
     context = {"page": paging.page(request, Webhook.objects.all(), ("slug", "id"))}

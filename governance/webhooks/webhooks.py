@@ -32,6 +32,9 @@ from entitlements.secrets import seal
 from entitlements.upstream import egress
 from governance.webhooks.models import Webhook, WebhookMessage
 
+from . import trackers
+from .trackers import NO_TRACKER, Tracker
+
 PREFIX: Final = "whsec_"
 OVERLAP: Final = timedelta(hours=24)
 """How long the previous secret still signs after a rotation."""
@@ -90,11 +93,15 @@ class WebhookStopped(DomainError):
 
 
 @transaction.atomic
-def make(slug: str, *, url: str, form: str, events: Collection[str], by: Principal) -> tuple[Webhook, str]:
-    """Add an endpoint, and return it with its secret, which is shown only now.
+def make(
+    slug: str, *, url: str, form: str, events: Collection[str], by: Principal, tracker: Tracker = NO_TRACKER
+) -> tuple[Webhook, str]:
+    """Add an endpoint, and return it with its secret, which is shown only now. One of a tracker has a credential.
 
-    Raises WebhookTaken, UnknownEvent and, for an address that the product does not connect to, egress.ForbiddenAddress.
+    Raises WebhookTaken, UnknownEvent, trackers.TrackerUnusable and, for an address that the product does not connect
+    to, egress.ForbiddenAddress.
     """
+    trackers.check(form, tracker)
     if not events or set(events) - set(EVENTS):
         raise UnknownEvent
     parts, secret = egress.check_url(url), _secret()
@@ -104,14 +111,17 @@ def make(slug: str, *, url: str, form: str, events: Collection[str], by: Princip
         "events": sorted(map(str, events)),
         "sealed_url": seal.seal(url.encode(), _place(slug, "address")),
         "sealed_secret": seal.seal(secret.encode(), _place(slug, "secret")),
+        "options": tracker.options(form),
         "made_at": clock.now(),
     }
+    if tracker.credential:
+        values["sealed_credential"] = seal.seal(tracker.authorization().encode(), _place(slug, "credential"))
     try:
         with transaction.atomic():
             webhook = Webhook.objects.create(slug=slug, **values)
     except IntegrityError as error:
         raise WebhookTaken(slug=slug) from error
-    detail = {name: values[name] for name in ("form", "host", "events")}
+    detail = {name: values[name] for name in ("form", "host", "events", "options")}
     log.record(Action.WEBHOOK_MADE, about=[f"webhook:{slug}"], by=by, detail=detail)
     return webhook, secret
 
@@ -167,7 +177,7 @@ def queue_test(webhook: Webhook, *, by: Principal, reason: str = "") -> WebhookM
         webhook=locked,
         event=TEST,
         dedupe=f"test {now.isoformat()} {secrets.token_hex(4)}",
-        body=_body(locked.form, TEST, now, sentence, url, {}),
+        body=_body(locked, TEST, now, sentence, url, {}),
         next_at=now,
         made_at=now,
     )
@@ -193,7 +203,7 @@ def queue(event: Event) -> None:
                 webhook=webhook,
                 event=event.action,
                 dedupe=f"event {event.uuid}",
-                body=_body(webhook.form, event.action, event.at, sentence, url, about),
+                body=_body(webhook, event.action, event.at, sentence, url, about),
                 next_at=now,
                 made_at=now,
             )
@@ -212,8 +222,13 @@ def _page(event: Event) -> str:
     return f"{settings.CONSOLE_URL}/audit/" + (f"?about={quote(event.about[0], safe=':')}" if event.about else "")
 
 
-def _body(form: str, event: str, at: datetime, sentence: str, url: str, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a message: for programs as Standard Webhooks does, for a chat as one line with a link."""
+def _body(
+    webhook: Webhook, event: str, at: datetime, sentence: str, url: str, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write a message: as Standard Webhooks does, for a chat as one line with a link, for a tracker as an issue."""
+    form = webhook.form
+    if form in trackers.FORMS:
+        return trackers.issue(form, webhook.options, trackers.Told(event, sentence, url, about))
     if form == Webhook.Form.SLACK:
         return {"text": f"{sentence}: <{url}|{_('look at it')}>"}
     if form == Webhook.Form.TEAMS:
@@ -235,6 +250,13 @@ def _body(form: str, event: str, at: datetime, sentence: str, url: str, about: M
 def address(webhook: Webhook) -> str:
     """Return the address that messages are sent to. Raises SealBroken."""
     return seal.unseal(bytes(webhook.sealed_url), _place(webhook.slug, "address")).decode()
+
+
+def authorization(webhook: Webhook) -> str:
+    """Return the `Authorization` header for a tracker; empty for other endpoints. Raises SealBroken."""
+    if webhook.sealed_credential is None:
+        return ""
+    return seal.unseal(bytes(webhook.sealed_credential), _place(webhook.slug, "credential")).decode()
 
 
 def signatures(webhook: Webhook, message_id: str, at: int, body: bytes) -> str:
@@ -272,5 +294,7 @@ def reseal(most: int) -> int:
         row.sealed_secret = seal.reseal(bytes(row.sealed_secret), _place(row.slug, "secret"))
         if row.sealed_previous:
             row.sealed_previous = seal.reseal(bytes(row.sealed_previous), _place(row.slug, "secret"))
-        row.save(update_fields=["sealed_url", "sealed_secret", "sealed_previous"])
+        if row.sealed_credential:
+            row.sealed_credential = seal.reseal(bytes(row.sealed_credential), _place(row.slug, "credential"))
+        row.save(update_fields=["sealed_url", "sealed_secret", "sealed_previous", "sealed_credential"])
     return len(rows)

@@ -13,12 +13,10 @@ from django.test import Client
 from audit import clock
 from audit.export import timeline
 from audit.models import Event
-from entitlements import hooks
 from entitlements.access.reauthentication import HEADER
 from entitlements.errors import Forbidden, ReasonRequired
 from entitlements.people.models import Person
 from entitlements.revocation import revocation
-from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
 from governance.break_glass.models import BreakGlassGrant
 from governance.requests.models import AccessRequest
@@ -135,13 +133,6 @@ def test_the_kill_switch_never_waits_for_a_ticket(company: Company) -> None:
     assert stopped.ticket == ""
     with pytest.raises(tickets.TicketMissing):
         revocation.revoke(Target("agent", "research-bot"), by=company.resa.principal, reason="Odd.", wait=False)
-
-
-def test_no_revocation_passes_while_nothing_checks_tickets(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(revocation.TICKET, "_answers", {})
-    with pytest.raises(hooks.GuardMissing):
-        revocation.revoke(Target("agent", "research-bot"), by=company.resa.principal, reason="Odd.", wait=False)
-    assert not Revocation.objects.exists()
 
 
 def test_what_repeats_a_request_keeps_its_ticket_while_it_is_recognised(company: Company) -> None:

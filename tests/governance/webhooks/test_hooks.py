@@ -23,6 +23,7 @@ from entitlements.gateway.access_requests import requester
 from entitlements.gateway.access_requests.requester import Ask, Requester
 from entitlements.grants import grants
 from entitlements.people import people
+from entitlements.revocation import revocation
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.workload_identity import workload_rules
@@ -87,6 +88,11 @@ def _workload_rule() -> Act:
     return lambda: asks(by=agent.sponsor.principal)
 
 
+def _revocation() -> Act:
+    target, by = revocation.Target("agent", make.agent().slug), make.analyst().principal
+    return lambda: revocation.revoke(target, by=by, reason="odd", wait=False)
+
+
 def _caller() -> Caller:
     person = make.person()
     return Caller(person.principal, person)
@@ -104,6 +110,7 @@ GUARDS: dict[str, Callable[[], Act]] = {
     "after a request is submitted": _requested,
     "end an issuer": _ended_issuer,
     "put a workload rule in force": _workload_rule,
+    "take a ticket reference": _revocation,
     "answer request_access": lambda: lambda: requester.ANSWER.ask(Requester("bot", "desk", "alice"), [], Ask()),
 }
 FOLLOWED_BY_A_SWEEP = {"after a person is disabled"}
