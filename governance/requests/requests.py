@@ -95,8 +95,8 @@ def submit(
     eligibility.check_in_force(agent, entitlement, ask.people)
     lines = eligibility.lines(entitlement, ask)
     eligibility.check_two_people(agent, (tool.risk for tool in lines))
-    renews = ask.renews.pk if ask.renews else None
-    holdings.distinction(holdings.GrantTarget(agent, entitlement, ask.people, ask.groups, renews), lines)
+    target = holdings.GrantTarget(agent, entitlement, ask.people, ask.groups, ask.renews and ask.renews.pk)
+    holdings.distinction(target, lines)
     policy, now = policies.current_for(entitlement), clock.now()
     request = AccessRequest(
         agent=agent,
@@ -123,17 +123,14 @@ def submit(
     routes = candidates.routes_of_new(request, stages_needed(request), ask.people, ask.groups)
     _store(request, ask, lines, routes)
     with trace_of(request):
-        detail = _event_detail(request, lines, routes)
-        log.record(Action.REQUEST_SUBMITTED, about=about(request), by=by.principal, reason=ask.reason, detail=detail)
+        log.record(Action.REQUEST_SUBMITTED, by=by.principal, reason=ask.reason, **_event(request, lines, routes))
     WHEN_SUBMITTED.ask(request)
     return request
 
 
-def _event_detail(
-    request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any]], routes: Sequence[Route]
-) -> dict[str, Any]:
-    """Return the detail of the event: what was requested, and who must approve it."""
-    return {
+def _event(request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any]], routes: Sequence[Route]) -> dict[str, Any]:
+    """Return what the event is about, and its detail: what was requested, and who must approve it."""
+    detail = {
         "lines": {tool.name: limits for tool, limits in lines.items()},
         "lasts_seconds": int(request.lasts.total_seconds()),
         "risk": request.risk,
@@ -145,6 +142,7 @@ def _event_detail(
             {"stage": route.stage, "waiting_for": sorted(route.asked), "rule": route.rule} for route in routes
         ],
     }
+    return {"about": about(request), "detail": detail}
 
 
 def _as_they_are_now(
