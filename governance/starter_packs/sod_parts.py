@@ -1,0 +1,85 @@
+"""SoD policies of a pack: what is there under their names, and which agents would violate them today."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from entitlements.catalog.models import Tool
+from governance.sod import actions, check, facts
+from governance.sod import rules as sod_rules
+from governance.sod.models import SodPolicy
+from governance.sod.pages import policies as sod_pages
+
+from .packs import SodPart
+from .planned import Planned, Standing, differences
+
+State = SodPolicy.State
+
+
+@dataclass(frozen=True, slots=True)
+class Violations:
+    """How many agents would violate a policy today, the first of them, and how many tools stand on each side."""
+
+    count: int
+    first: Sequence[check.Violator]
+    tools: tuple[int, ...]
+
+
+def plan(part: SodPart) -> Planned:
+    """Hold a policy against the newest version of its name that is proposed or in force."""
+    rows = {row.state: row for row in SodPolicy.objects.filter(name=part.name).select_related("proposed_by")}
+    proposed, published = rows.get(State.PROPOSED), rows.get(State.PUBLISHED)
+    existing = proposed or published
+    standing = Standing.NEW
+    if proposed is not None:
+        standing = Standing.PROPOSED if _is_same(proposed, part) else Standing.BLOCKED
+    elif published is not None:
+        standing = Standing.IN_PLACE if _is_same(published, part) else Standing.CHANGED
+    return Planned(
+        f"sod-policy:{part.name}",
+        part.sentence,
+        part,
+        standing,
+        actions.PROPOSE,
+        {"name": part.name, "sentence": part.sentence, "sides": part.sides},
+        existing=existing,
+        differences=differences(_texts(existing.sentence, existing.sides, on=existing.on), _pack_texts(part))
+        if existing
+        else (),
+        missing=tuple(
+            _("No tool of this installation stands on side %(n)d yet.") % {"n": number}
+            for number, count in enumerate(tools_by_side(part.sides), start=1)
+            if not count
+        ),
+    )
+
+
+def preview(sides: list[dict[str, Any]]) -> Violations:
+    """Return who would violate a policy today, as `check` counts it for one in force."""
+    count, first = check.violating(sides)
+    return Violations(count, first, tools_by_side(sides))
+
+
+def tools_by_side(sides: list[dict[str, Any]]) -> tuple[int, ...]:
+    """Count the tools on each side; a side about Mandate itself counts scopes of its API, which are always there."""
+    tools = [facts.held_tool(tool) for tool in Tool.objects.exclude(state=Tool.State.REMOVED).select_related("system")]
+    own = facts.scope_as_tool("mandate:write")
+    return tuple(sum(side.fits(tool) for tool in [*tools, own]) for side in sod_rules.read(sides))
+
+
+def _is_same(row: SodPolicy, part: SodPart) -> bool:
+    return row.on and row.sentence == part.sentence and row.sides == part.sides
+
+
+def _pack_texts(part: SodPart) -> Mapping[str, str]:
+    return _texts(part.sentence, part.sides, on=True)
+
+
+def _texts(sentence: str, sides: list[dict[str, Any]], *, on: bool) -> dict[str, str]:
+    said = (", ".join(f"{label} {value}" for label, value in side) for side in sod_pages.words(sides))
+    named = {_("Side %(n)d") % {"n": n}: text for n, text in enumerate(said, start=1)}
+    return {_("Sentence"): sentence, **named, _("State"): _("on") if on else _("off")}
