@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -11,16 +12,29 @@ from rest_framework import serializers
 from entitlements.access.caller import Caller
 from entitlements.api import permissions
 from entitlements.api.actions import NEW, Action, Performed, caller
-from entitlements.api.actions import Action as PartAction
 from entitlements.api.fields import InputSerializer, Text
 from entitlements.errors import Forbidden, NotFound
 from governance.api.matrix import MATRIX
+from governance.approval_policies import actions as policy_actions
+from governance.reviews.templates import actions as template_actions
+from governance.sod import actions as sod_actions
 from governance.starter_packs import packs, starter_packs
 from governance.starter_packs.packs import Kind, Pack
+from governance.starter_packs.planned import Act, Planned
 from governance.starter_packs.starter_packs import Outcome
 
 _READ_AS = {Kind.SOD: "sod-policies", Kind.APPROVAL: "approval-policies", Kind.REVIEW: "campaign-templates"}
 """The address whose readers read the packs of a kind."""
+
+
+BY_HAND: Final[Mapping[Act, Action]] = {
+    Act.PROPOSE_SOD_POLICY: sod_actions.PROPOSE,
+    Act.PROPOSE_APPROVAL_POLICY: policy_actions.PROPOSE,
+    Act.PROPOSE_RULE: policy_actions.PROPOSE_RULE,
+    Act.SAVE_TEMPLATE: template_actions.SAVE,
+    Act.EDIT_TEMPLATE: template_actions.EDIT,
+}
+"""The action of each act, as its own page and address perform it."""
 
 
 class ApplyInputSerializer(InputSerializer):
@@ -32,7 +46,7 @@ class ApplyInputSerializer(InputSerializer):
 
 def readable(by: Caller) -> list[Pack]:
     """Return the packs whose kind the caller may read."""
-    return [pack for pack in packs.shipped().values() if permissions.lets_in(MATRIX[_READ_AS[pack.kind], "GET"], by)]
+    return [pack for pack in packs.read_all().values() if permissions.lets_in(MATRIX[_READ_AS[pack.kind], "GET"], by)]
 
 
 def find(by: Caller, slug: str) -> Pack:
@@ -43,17 +57,22 @@ def find(by: Caller, slug: str) -> Pack:
     return pack
 
 
-def may_perform(by: Caller, action: PartAction) -> bool:
+def may_perform(by: Caller, act: Act) -> bool:
     """Whether the caller may do by hand what a part does."""
+    action = BY_HAND[act]
     return permissions.lets_in(MATRIX[action.address, action.method], by)
 
 
 def _apply(pack: Pack, parts: Sequence[str], *, by: Caller, reason: str) -> list[Outcome]:
     """Propose parts. Raises Forbidden unless the caller may propose each by hand, and as `starter_packs.apply`."""
     wanted = [each for each in starter_packs.plan(pack) if each.key in set(parts)]
-    if not all(may_perform(by, each.action) for each in wanted):
+    if not all(may_perform(by, each.act) for each in wanted):
         raise Forbidden
-    return starter_packs.apply(pack, parts, by=by, reason=reason)
+
+    def perform(planned: Planned, values: dict[str, Any]) -> object:
+        return BY_HAND[planned.act].perform(planned.row, by, values).result
+
+    return starter_packs.apply(pack, parts, perform=perform, reason=reason)
 
 
 def _done(performed: Performed) -> str:

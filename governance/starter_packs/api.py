@@ -116,7 +116,7 @@ class PackPartSerializer(OutputSerializer):
     missing = serializers.ListField(child=serializers.CharField(), source="planned.missing")
     violations = PackViolationsSerializer(allow_null=True)
     routing = RoutingSerializer(allow_null=True)
-    approvable = serializers.IntegerField(allow_null=True)
+    matching_requests = serializers.IntegerField(allow_null=True)
     size = serializers.IntegerField(allow_null=True)
     review = ReviewSizeSerializer(allow_null=True)
 

@@ -16,14 +16,13 @@ from audit import clock
 from entitlements.catalog.models import Entitlement, EntitlementTool, System, Tool
 from entitlements.people.models import Person, Role
 from entitlements.words import Action, Risk
-from governance.approval_policies import actions, policies, rules
+from governance.approval_policies import policies, rules
 from governance.approval_policies.models import ApprovalPolicy, AutoApprovalRule, PolicyProposal
-from governance.approval_policies.pages import words
-from governance.conflicts_of_interest.routing import Stage
+from governance.conflicts_of_interest.routing import GROUP, Stage
 from governance.requests.models import AccessRequest, RequestLine
 
 from .packs import ApprovalPart, AutoApprovalPart
-from .planned import Planned, Standing, differences
+from .planned import Act, Planned, Standing, differences
 
 type Stages = Mapping[str, Sequence[str]]
 
@@ -74,7 +73,7 @@ def plan(part: ApprovalPart) -> Planned:
         _("Default approval policy"),
         part,
         standing,
-        actions.PROPOSE,
+        Act.PROPOSE_APPROVAL_POLICY,
         {"entitlement": None, "stages": part.stages, "answer_within": part.answer_within},
         existing=waits,
         differences=differences(_texts(stages, within), _texts(_written(part), part.answer_within)),
@@ -86,11 +85,16 @@ def preview(part: ApprovalPart) -> Routing:
     """Return what would be routed differently under the policy than under the default in force."""
     now, pack = _in_force()[0], _written(part)
     entitlements, asked = Counter(_highest_risks()), _asked()
-    spoken = zip(words(now), words(pack), strict=True)
-    rows = []
-    for (risk, before), (_risk, after) in spoken:
-        differs = Counter(now.get(risk, ())) != Counter(pack[risk])
-        rows.append(RoutingOfRisk(Risk(risk), ", ".join(before), ", ".join(after), entitlements[Risk(risk)], differs))
+    rows = [
+        RoutingOfRisk(
+            risk,
+            _stages(now.get(risk, ())),
+            _stages(pack[risk]),
+            entitlements[risk],
+            Counter(now.get(risk, ())) != Counter(pack[risk]),
+        )
+        for risk in Risk
+    ]
     differently = sum(asked[row.risk] for row in rows if row.differs)
     return Routing(tuple(rows), differently, tuple(Person.objects.holding(Role.SECURITY).order_by("name")))
 
@@ -117,9 +121,15 @@ def _is_same(stages: Stages, within: timedelta, part: ApprovalPart) -> bool:
 def _texts(stages: Stages, within: timedelta) -> dict[str, str]:
     days = ngettext("%(n)d day", "%(n)d days", within.days) % {"n": within.days}
     return {
-        **{_("%(risk)s risk") % {"risk": Risk(risk).capitalize()}: ", ".join(who) for risk, who in words(stages)},
+        **{_("%(risk)s risk") % {"risk": risk.capitalize()}: _stages(stages.get(risk, ())) for risk in Risk},
         _("Time to decide"): days,
     }
+
+
+def _stages(stages: Sequence[str]) -> str:
+    """Return stages as text: each with its number of people where it needs several."""
+    names = ((stage.removeprefix(GROUP).replace("_", " "), count) for stage, count in Counter(stages).items())
+    return ", ".join(name if count == 1 else f"{count} {name}" for name, count in names)
 
 
 def _missing(part: ApprovalPart) -> tuple[str, ...]:
@@ -164,7 +174,7 @@ def plan_rules(part: AutoApprovalPart) -> Iterator[Planned]:
     known = defaultdict(list)
     for rule in AutoApprovalRule.objects.filter(state__in=_OPEN, expires_at__gt=clock.now(), group=None):
         known[rule.entitlement_id].append(rule)
-    for entitlement in harmless()[:MOST_RULES]:
+    for entitlement in eligible_entitlements()[:MOST_RULES]:
         longest = min(part.longest, entitlement.longest)
         there = known[entitlement.pk]
         same = [rule for rule in there if rule.longest == longest and set(rule.kinds) == set(part.agent_types)]
@@ -176,7 +186,7 @@ def plan_rules(part: AutoApprovalPart) -> Iterator[Planned]:
             _("Auto-approval rule for %(name)s") % {"name": entitlement.name},
             part,
             standing,
-            actions.PROPOSE_RULE,
+            Act.PROPOSE_RULE,
             {"entitlement": entitlement, **values, "expires_at": clock.now() + part.ends_after},
             existing=existing,
             differences=differences(_bounds(existing.longest, existing.kinds), _bounds(longest, part.agent_types))
@@ -192,7 +202,7 @@ def _standing_of(same: Sequence[AutoApprovalRule], there: Sequence[AutoApprovalR
     return Standing.CHANGED if there else Standing.NEW
 
 
-def harmless() -> QuerySet[Entitlement]:
+def eligible_entitlements() -> QuerySet[Entitlement]:
     """Return the entitlements of which a rule could approve a tool: low risk, reading only, approved."""
     lines = EntitlementTool.objects.filter(
         tool__state=Tool.State.APPROVED, tool__risk=Risk.LOW, tool__action=Action.READ
@@ -203,7 +213,7 @@ def harmless() -> QuerySet[Entitlement]:
 
 def rule_missing() -> str:
     """Say for which part of the installation no rule can be planned; empty where there is nothing to say."""
-    count = harmless().count()
+    count = eligible_entitlements().count()
     if count == 0:
         return _("No entitlement has an approved low-risk tool that only reads, so no auto-approval rule is proposed.")
     if count > MOST_RULES:
@@ -212,7 +222,7 @@ def rule_missing() -> str:
     return ""
 
 
-def approvable(planned: Planned) -> int:
+def matching_requests(planned: Planned) -> int:
     """Count the requests of the last 90 days that the rule would at most have approved without a person."""
     harm = RequestLine.objects.filter(kept=True).exclude(tool__risk=Risk.LOW, tool__action=Action.READ)
     values = planned.values

@@ -99,7 +99,7 @@ _SUFFIX: Final = ".yaml"
 
 
 @functools.cache
-def shipped() -> Mapping[str, Pack]:
+def read_all() -> Mapping[str, Pack]:
     """Return the shipped packs by their short names, each kind together."""
     folder = files(__package__).joinpath(_FILES)
     found = [
@@ -112,7 +112,7 @@ def shipped() -> Mapping[str, Pack]:
 
 def sod_policy(name: str) -> SodPart:
     """Return a shipped SoD policy. Raises LookupError."""
-    for pack in shipped().values():
+    for pack in read_all().values():
         for part in pack.parts:
             if isinstance(part, SodPart) and part.name == name:
                 return part

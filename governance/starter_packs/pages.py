@@ -61,8 +61,8 @@ def detail(request: HttpRequest, pack: str) -> HttpResponse:
         return _propose(request, found)
     planned = starter_packs.plan(found)
     previews = starter_packs.preview(planned, by=doors.person(request))
-    parts = [_part(request, seen) for seen in previews if seen.approvable is None]
-    rules = [_part(request, seen) for seen in previews if seen.approvable is not None]
+    parts = [_part(request, seen) for seen in previews if seen.matching_requests is None]
+    rules = [_part(request, seen) for seen in previews if seen.matching_requests is not None]
     context = {
         "pack": found,
         "kind": KINDS[found.kind],
@@ -89,7 +89,7 @@ def _part(request: HttpRequest, seen: PartPreview) -> dict[str, Any]:
     """Return what the page shows of a part."""
     planned = seen.planned
     tone, shape, words = STANDINGS[planned.standing]
-    may = planned.may_propose and actions.may_perform(doors.caller(request), planned.action)
+    may = planned.may_propose and actions.may_perform(doors.caller(request), planned.act)
     part = planned.part
     return {
         "seen": seen,

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from entitlements.api.actions import Action
-
 from .packs import Part
 
 
@@ -23,6 +21,16 @@ class Standing(StrEnum):
     PROPOSED = "proposed"
     IN_PLACE = "in_place"
     BLOCKED = "blocked"
+
+
+class Act(StrEnum):
+    """What is done by hand for a part; `actions.py` names the declared action of each."""
+
+    PROPOSE_SOD_POLICY = "propose_sod_policy"
+    PROPOSE_APPROVAL_POLICY = "propose_approval_policy"
+    PROPOSE_RULE = "propose_rule"
+    SAVE_TEMPLATE = "save_template"
+    EDIT_TEMPLATE = "edit_template"
 
 
 DONE = frozenset({Standing.PROPOSED, Standing.IN_PLACE})
@@ -40,7 +48,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What a part would do here: the action that a person does by hand, on which row, with which values.
+    """What a part would do here: the act that a person does by hand, on which row, with which values.
 
     `existing` is the row under the same name; `missing` says in sentences what this installation lacks for the part.
     """
@@ -49,7 +57,7 @@ class Planned:
     title: str
     part: Part
     standing: Standing
-    action: Action
+    act: Act
     values: Mapping[str, Any]
     row: Any = None
     existing: Any = None

@@ -9,13 +9,12 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from entitlements.catalog.models import Tool
-from governance.sod import actions, check, facts
+from governance.sod import check, facts
 from governance.sod import rules as sod_rules
 from governance.sod.models import SodPolicy
-from governance.sod.pages import policies as sod_pages
 
 from .packs import SodPart
-from .planned import Planned, Standing, differences
+from .planned import Act, Planned, Standing, differences
 
 State = SodPolicy.State
 
@@ -44,7 +43,7 @@ def plan(part: SodPart) -> Planned:
         part.sentence,
         part,
         standing,
-        actions.PROPOSE,
+        Act.PROPOSE_SOD_POLICY,
         {"name": part.name, "sentence": part.sentence, "sides": part.sides},
         existing=existing,
         differences=differences(_texts(existing.sentence, existing.sides, on=existing.on), _pack_texts(part))
@@ -80,6 +79,11 @@ def _pack_texts(part: SodPart) -> Mapping[str, str]:
 
 
 def _texts(sentence: str, sides: list[dict[str, Any]], *, on: bool) -> dict[str, str]:
-    said = (", ".join(f"{label} {value}" for label, value in side) for side in sod_pages.words(sides))
-    named = {_("Side %(n)d") % {"n": n}: text for n, text in enumerate(said, start=1)}
+    named = {_("Side %(n)d") % {"n": n}: _selectors(side) for n, side in enumerate(sides, start=1)}
     return {_("Sentence"): sentence, **named, _("State"): _("on") if on else _("off")}
+
+
+def _selectors(side: Mapping[str, Any]) -> str:
+    """Return the selectors of a side with their values, named as the API names them."""
+    lists = {name: value if isinstance(value, list) else [value] for name, value in side.items()}
+    return "; ".join(f"{name.replace('_', ' ')}: {', '.join(values)}" for name, values in lists.items())

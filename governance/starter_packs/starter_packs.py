@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, assert_never
 
 from django.db import transaction
 
-from entitlements.access.caller import Caller
 from entitlements.errors import DomainError
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
@@ -21,6 +20,9 @@ from .approval_parts import Routing
 from .packs import ApprovalPart, AutoApprovalPart, Pack, SodPart, TemplatePart
 from .planned import DONE, Planned, Standing
 from .sod_parts import Violations
+
+type Perform = Callable[[Planned, dict[str, Any]], Any]
+"""Does the act of a part with its values, and returns the row that it made or changed."""
 
 LONGEST_REASON: Final = 400
 """Characters of a reason; the pack's name and version are added to it."""
@@ -43,7 +45,7 @@ class PartPreview:
     planned: Planned
     violations: Violations | None = None
     routing: Routing | None = None
-    approvable: int | None = None
+    matching_requests: int | None = None
     size: int | None = None
     review: staging_preview.Preview | None = None
 
@@ -95,7 +97,7 @@ def preview(planned: Sequence[Planned], *, by: Person | None) -> list[PartPrevie
             case ApprovalPart() as policy:
                 previews.append(PartPreview(each, routing=approval_parts.preview(policy)))
             case AutoApprovalPart():
-                previews.append(PartPreview(each, approvable=approval_parts.approvable(each)))
+                previews.append(PartPreview(each, matching_requests=approval_parts.matching_requests(each)))
             case TemplatePart() as template:
                 size = template_parts.size(template)
                 left -= size
@@ -107,25 +109,24 @@ def preview(planned: Sequence[Planned], *, by: Person | None) -> list[PartPrevie
 
 
 @transaction.atomic
-def apply(pack: Pack, parts: Collection[str], *, by: Caller, reason: str) -> list[Outcome]:
+def apply(pack: Pack, parts: Collection[str], *, perform: Perform, reason: str) -> list[Outcome]:
     """Propose parts of a pack, each by its own action, in one transaction. A part that is there already stays.
 
-    Nothing takes effect that needs a second person by hand. Raises StarterPackPartUnknown, and for the first part that
-    is refused what its action raises; then no part is proposed.
+    `perform` does the act of a part as the caller. Nothing takes effect that needs a second person by hand.
+    Raises StarterPackPartUnknown, and for the first part that is refused what its action raises; then none is proposed.
     """
     locks.exclusive((Lock.REQUEST, "starter-packs"))
     planned = {each.key: each for each in plan(pack)}
     if unknown := sorted(set(parts) - planned.keys()):
         raise StarterPackPartUnknown(parts=unknown[:20])
     reason = f"{reason} (Starter pack {pack.slug}, version {pack.version}.)"
-    return [_propose(each, by, reason) for key, each in planned.items() if key in set(parts)]
+    return [_propose(each, perform, reason) for key, each in planned.items() if key in set(parts)]
 
 
-def _propose(planned: Planned, by: Caller, reason: str) -> Outcome:
+def _propose(planned: Planned, perform: Perform, reason: str) -> Outcome:
     if planned.standing in DONE:
         return Outcome(planned, is_new=False, result=planned.existing)
-    values: Mapping[str, Any] = {**planned.values, "reason": reason}
-    return Outcome(planned, is_new=True, result=planned.action.perform(planned.row, by, dict(values)).result)
+    return Outcome(planned, is_new=True, result=perform(planned, {**planned.values, "reason": reason}))
 
 
 def in_place(planned: Sequence[Planned]) -> int:

@@ -14,12 +14,11 @@ from governance.reviews.population import scope_words, scopes, snapshot
 from governance.reviews.population.campaigns import CampaignOptions
 from governance.reviews.staging import preview as staging_preview
 from governance.reviews.staging.preview import Preview
-from governance.reviews.templates import actions
 from governance.reviews.templates.models import CampaignTemplate
 from governance.reviews.templates.templates import Recurrence, following
 
 from .packs import TemplatePart
-from .planned import Planned, Standing, differences
+from .planned import Act, Planned, Standing, differences
 
 
 def plan(part: TemplatePart) -> Planned:
@@ -28,17 +27,17 @@ def plan(part: TemplatePart) -> Planned:
     values: dict[str, Any] = {"name": part.name, "scope": scopes.check(part.scope), "options": part.options}
     now, pack = _texts(row) if row else {}, _pack_texts(part)
     if row is None:
-        standing, action, values = Standing.NEW, actions.SAVE, {"slug": part.slug, **values}
+        standing, act, values = Standing.NEW, Act.SAVE_TEMPLATE, {"slug": part.slug, **values}
     else:
         standing = Standing.CHANGED if _settings(row) != _pack_settings(part) else Standing.IN_PLACE
         standing = Standing.BLOCKED if row.stopped_at else standing
-        action, values = actions.EDIT, {**values, "version": row.version}
+        act, values = Act.EDIT_TEMPLATE, {**values, "version": row.version}
     return Planned(
         f"review-template:{part.slug}",
         part.name,
         part,
         standing,
-        action,
+        act,
         {**values, "recurrence": _recurrence(part, row)},
         row=row,
         existing=row,

@@ -15,7 +15,7 @@ from governance.sod.rules import HeldTool
 from governance.starter_packs import packs
 from governance.starter_packs.packs import ApprovalPart, AutoApprovalPart, Kind, Pack, SodPart, TemplatePart
 
-PACKS = list(packs.shipped().values())
+PACKS = list(packs.read_all().values())
 
 
 @pytest.mark.parametrize("pack", PACKS, ids=lambda pack: pack.slug)
