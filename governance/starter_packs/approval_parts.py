@@ -129,7 +129,8 @@ def _texts(stages: Stages, within: timedelta) -> dict[str, str]:
 def _stages(stages: Sequence[str]) -> str:
     """Return stages as text: each with its number of people where it needs several."""
     names = ((stage.removeprefix(GROUP).replace("_", " "), count) for stage, count in Counter(stages).items())
-    return ", ".join(name if count == 1 else f"{count} {name}" for name, count in names)
+    several = _("%(stage)s (%(n)d people)")
+    return ", ".join(name if count == 1 else several % {"stage": name, "n": count} for name, count in names)
 
 
 def _missing(part: ApprovalPart) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
-from entitlements.errors import ReasonRequired
+from entitlements.errors import Malformed, ReasonRequired
 from governance.approval_policies.models import AutoApprovalRule, PolicyProposal
 from governance.console import doors
 from governance.console.kit import diff
@@ -78,9 +78,12 @@ def detail(request: HttpRequest, pack: str) -> HttpResponse:
 
 def _propose(request: HttpRequest, pack: Pack) -> HttpResponse:
     reason = request.POST.get("reason", "").strip()[: starter_packs.LONGEST_REASON]
+    parts = request.POST.getlist("part")
     if not reason:
         raise ReasonRequired
-    values = {"pack": pack, "parts": request.POST.getlist("part"), "reason": reason}
+    if not parts:
+        raise Malformed(_("Tick at least one part."))
+    values = {"pack": pack, "parts": parts, "reason": reason}
     doors.perform(request, actions.APPLY, None, values)
     return redirect("starter-pack-page", pack.slug)
 
@@ -98,13 +101,17 @@ def _part(request: HttpRequest, seen: PartPreview) -> dict[str, Any]:
         "shape": shape,
         "standing": words,
         "may_tick": may,
+        "is_ticked": planned.standing == Standing.NEW,
         "lacks_role": planned.may_propose and not may,
         "sides": _sides(part, seen) if isinstance(part, SodPart) else [],
         "scope": scope_words.sentence(part.scope, part.options.kind) if isinstance(part, TemplatePart) else "",
         "cadence": CampaignTemplate.Cadence(part.cadence).label if isinstance(part, TemplatePart) else "",
         "changes": _changes(planned),
         "address": _address(planned),
-        "first": seen.violations.first[:_MOST_NAMED] if seen.violations else [],
+        "first": [
+            (reverse("agent-page", args=[each.agent.slug]), each.agent.name)
+            for each in (seen.violations.first[:_MOST_NAMED] if seen.violations else ())
+        ],
         "more": max(0, seen.violations.count - _MOST_NAMED) if seen.violations else 0,
         "reviewers": sum(bool(load.login) for load in seen.review.loads) if seen.review else 0,
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from entitlements.catalog.models import Tool
 from governance.sod import check, facts
@@ -49,12 +50,21 @@ def plan(part: SodPart) -> Planned:
         differences=differences(_texts(existing.sentence, existing.sides, on=existing.on), _pack_texts(part))
         if existing
         else (),
-        missing=tuple(
-            _("No tool of this installation stands on side %(n)d yet.") % {"n": number}
-            for number, count in enumerate(tools_by_side(part.sides), start=1)
-            if not count
-        ),
+        missing=_missing(part),
     )
+
+
+def _missing(part: SodPart) -> tuple[str, ...]:
+    """Say which sides have no tool here yet; the policy counts tools that come later."""
+    empty = [str(number) for number, count in enumerate(tools_by_side(part.sides), start=1) if not count]
+    if not empty:
+        return ()
+    text = ngettext(
+        "No tool of this installation stands on side %(sides)s yet. The policy counts tools that come later.",
+        "No tool of this installation stands on sides %(sides)s yet. The policy counts tools that come later.",
+        len(empty),
+    )
+    return (text % {"sides": ", ".join(empty)},)
 
 
 def preview(sides: list[dict[str, Any]]) -> Violations:

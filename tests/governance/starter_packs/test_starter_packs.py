@@ -213,7 +213,7 @@ def test_one_refused_part_undoes_all(company: Company) -> None:
 def test_what_the_installation_lacks_is_said(company: Company) -> None:
     ana, resa = visits.as_(company.ana), visits.as_(company.resa)
     page = visits.text(ana.get(f"{PAGE}finance/"))
-    assert "No tool of this installation stands on side 1 yet." in page
+    assert "No tool of this installation stands on sides 1, 2 yet." in page
     assert "can carry data outside" in visits.text(ana.get(f"{PAGE}lethal-trifecta/"))
     assert "It needs 2 people with the admin role security" not in visits.text(resa.get(f"{PAGE}regulated/"))
     Person.objects.filter(pk=company.rob.pk).update(is_active=False, disabled_at=clock.now())
@@ -232,6 +232,7 @@ def test_a_person_ticks_parts_and_proposes_them_without_script(company: Company)
     assert f'href="{PAGE}"' in visits.text(ana.get("/settings/setup/"))
     form = {"part": "sod-policy:vendor-and-payment", "reason": "The auditors asked."}
     assert "reason_required" in visits.text(ana.post(f"{PAGE}finance/", {**form, "reason": " "}))
+    assert "Tick at least one part." in visits.text(ana.post(f"{PAGE}finance/", {"reason": "None."}))
     page = visits.text(ana.post(f"{PAGE}finance/", form, follow=True))
     assert "1 proposal is made. Another person puts it in force." in page
     proposed = SodPolicy.objects.get()
