@@ -98,7 +98,7 @@ def _list[M: Model, R](
     described: Sequence[Any] = layout.describe(request, page.rows) if layout.describe else page.rows
     by_act = [(act, set(act.allowed(caller, page.rows))) for act in layout.bulk]
     may_tick = {key for _act, keys in by_act for key in keys}
-    counted = counts.count(request, asked, rows)
+    counted = counts.count(request, asked, rows, page)
     return List(
         asked,
         page,
