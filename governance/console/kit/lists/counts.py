@@ -49,7 +49,7 @@ class Counts:
 
 
 def count[M: Model, R](request: HttpRequest, asked: Asked[M, R], rows: QuerySet[M], page: Page[M]) -> Counts:
-    """Count a list. `rows` are all that the person sees, before anything is chosen; `page` is what is shown of them."""
+    """Count a list. `rows` are all that the person sees and the text leaves; `page` is what is shown of them."""
     narrowed = filters.narrowed(request, asked, rows)
     if page.next is None and page.previous is None:  # it is all that there is, and need not be sought once more
         narrowed = rows.filter(pk__in=[row.pk for row in page.rows])

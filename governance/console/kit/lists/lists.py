@@ -76,6 +76,7 @@ def show[M: Model, R](
     saved = saved_views.of_list(caller.human, layout.name) if caller.human else []
     asked = address.read(request, layout, {str(view.pk): view.query for view in saved})
     asked = references.resolved(caller, asked)
+    rows = filters.searched(asked, rows)
     wanted = filters.narrowed(request, asked, rows)
     order = Order(layout.column(asked.sort).sorts, layout.unique, asked.is_down)
     if asked.export:
