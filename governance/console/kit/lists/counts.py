@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
@@ -142,5 +142,12 @@ def _estimates[M: Model](rows: QuerySet[M], conditions: Sequence[Q] = ()) -> lis
         )
         (found,) = cursor.fetchone()
     plans = json.loads(found) if isinstance(found, str) else found
-    guesses = [int(counting["Plans"][0]["Plan Rows"]) for counting in plans[0]["Plan"]["Plans"]]
+    counting = [part for part in plans[0]["Plan"]["Plans"] if part["Parent Relationship"] == "InitPlan"]
+    guesses = [int(_outer(part)["Plan Rows"]) for part in counting]
     return [round(guess, _DIGITS - len(str(guess))) for guess in guesses]
+
+
+def _outer(plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the part of a plan whose rows it counts; beside it may stand what is read once for a condition."""
+    found: Mapping[str, Any] = next(part for part in plan["Plans"] if part["Parent Relationship"] == "Outer")
+    return found

@@ -90,8 +90,10 @@ def test_an_order_by_who_answers_for_an_agent_joins_nothing_else(company: Compan
     assert "entitlements_person" not in found
 
 
-def test_estimates_of_all_values_are_the_plans_of_each_and_cost_one_statement(company: Company) -> None:
+@pytest.mark.parametrize("system", ["", "clock"])
+def test_estimates_of_all_values_are_the_plans_of_each_and_cost_one_statement(company: Company, system: str) -> None:
     rows = agents.listed(callers.of(company.ana))
+    rows = agents.with_access_to(rows, system) if system else rows
     conditions = [Q(status="active"), Q(kind="service"), *findings.conditions(clock.now()).values(), Q(pk__in=())]
     with CaptureQueriesContext(connection) as asked:
         total, *guesses = counts._estimates(rows, conditions)
