@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Add the indexes: at 1,000,000 grants, changes of grants wait for about a second meanwhile, and nothing else."""
 
-    dependencies: ClassVar = [("entitlements", "0022_limits_of_admin_roles")]
+    dependencies: ClassVar = [("entitlements", "0023_tickets_of_revocations")]
 
     operations: ClassVar = [
         migrations.AddIndex("agent", models.Index(fields=["name", "id"], name="agent_page")),

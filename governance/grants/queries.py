@@ -14,6 +14,8 @@ from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.people.models import Group, Person
+from governance.break_glass.models import BreakGlassGrant
+from governance.requests import requests
 
 _FEW: Final = 1_000
 """Agents whose grants are looked up one by one; the grants of more are met soon enough in the order of the list."""
@@ -62,3 +64,9 @@ def tool_count() -> Any:  # noqa: ANN401 - an expression
     """Return how many tools a grant covers."""
     lines = ArraySubquery(GrantLine.objects.filter(grant=OuterRef("pk")).values("tool"))
     return Func(lines, function="cardinality", output_field=IntegerField())
+
+
+def ticket_of(grant: Grant) -> str:
+    """Return the ticket reference of the request or the break-glass access that a grant came of; empty without one."""
+    named = requests.ticket_of(grant.request_id)
+    return named or BreakGlassGrant.objects.filter(grant=grant).values_list("ticket", flat=True).first() or ""

@@ -20,6 +20,7 @@ from governance.console.kit.lists.layout import Choice, Column, Facet, Layout, V
 from governance.requests import queries as read
 from governance.requests import requests
 from governance.requests.models import AccessRequest
+from governance.tickets import tickets
 
 
 def _title(request: AccessRequest) -> str:
@@ -54,6 +55,19 @@ def _waiting(request: HttpRequest) -> Sequence[Choice]:
     return [Choice("me", _("You"), Q(pk__in=stages))]
 
 
+def _tickets(_request: HttpRequest) -> Sequence[Choice]:
+    """Offer each tracker by its pattern, which the database reads alike, and what has no ticket."""
+    trackers = [
+        Choice(f"tracker-{number}", pattern.name, Q(ticket__regex=f"^(?:{pattern.expression})$"))
+        for number, pattern in enumerate(tickets.current().patterns, 1)
+    ]
+    return [
+        *trackers,
+        Choice("any", gettext_lazy("With a ticket"), ~Q(ticket="")),
+        Choice("none", gettext_lazy("Without a ticket"), Q(ticket="")),
+    ]
+
+
 LAYOUT: Final[Layout[AccessRequest, AccessRequest]] = Layout(
     name="requests",
     label=gettext_lazy("Requests"),
@@ -73,6 +87,7 @@ LAYOUT: Final[Layout[AccessRequest, AccessRequest]] = Layout(
         Column("waiting", gettext_lazy("Waits for"), _waiting_for),
         Column("state", gettext_lazy("State"), "state", cell=_state),
         Column("reason", gettext_lazy("Business justification"), "reason", usual=False),
+        Column("ticket", gettext_lazy("Ticket"), "ticket", usual=False),
     ),
     order="-asked",
     facets=(
@@ -81,10 +96,11 @@ LAYOUT: Final[Layout[AccessRequest, AccessRequest]] = Layout(
         Facet("waiting", gettext_lazy("Waits for"), choices=_waiting),
         Facet("asked", gettext_lazy("Requested by"), choices=_mine),
         Facet("agent", gettext_lazy("Agent"), "agent__slug", reference="agent"),
+        Facet("ticket", gettext_lazy("Ticket"), choices=_tickets),
         Facet("system", gettext_lazy("System"), "entitlement__system__slug", reference="system"),
     ),
-    search=("agent__name", "entitlement__name", "reason"),
-    search_label=gettext_lazy("Agent, entitlement or justification"),
+    search=("agent__name", "entitlement__name", "reason", "ticket"),
+    search_label=gettext_lazy("Agent, entitlement, justification or ticket"),
     views=(
         View("waiting", gettext_lazy("Waits for you"), "waiting=me&sort=due"),
         View("mine", gettext_lazy("Requested by you"), "asked=me"),
