@@ -83,6 +83,7 @@ GROUPS: Final = (
             Entry("approval-settings", _("Approval policies"), "stamp", ("settings/approvals",)),
             Entry("rule-list", _("SoD policies"), "scale", ("sod-policies",)),
             Entry("exception-list", _("Exceptions"), "flag", ("exceptions",)),
+            Entry("starter-pack-list", _("Starter packs"), "bookmark", ("settings/starter-packs",)),
             Entry("agent-call-list", _("Agents calling agents"), "waypoints", ("agent-calls", "delegations")),
             Entry("agent-kinds-page", _("Agent types"), "shapes", ("settings/agents",)),
             Entry("credential-policy-page", _("Credential policy"), "key", ("settings/credential-policy",)),

@@ -67,6 +67,7 @@ from governance.sign_in.pages import passwords, profile, welcome
 from governance.sod.pages import agent_calls as agent_calls_pages
 from governance.sod.pages import policies as policies_pages
 from governance.sod.pages import policy_form as policy_form_pages
+from governance.starter_packs import pages as starter_pack_pages
 from governance.tickets import pages as ticket_pages
 from governance.token_health.pages import findings as findings_pages
 from governance.token_health.pages import token_list
@@ -289,6 +290,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/setup/sign-in/link/", setup_pages.link, name="setup-link"),
     path("settings/setup/sign-in/trust/", setup_pages.trust, name="setup-trust"),
     path("settings/setup/<slug:line>/test/", setup_pages.try_line, name="setup-test"),
+    path("settings/starter-packs/", starter_pack_pages.listing, name="starter-pack-list"),
+    path("settings/starter-packs/<slug:pack>/", starter_pack_pages.detail, name="starter-pack-page"),
     path("settings/tokens/", profile.make_token, name="make-token"),
     path("settings/tokens/<int:number>/end/", profile.revoke_token, name="end-token"),
     path("settings/notices/", notice_pages.settings, name="notice-settings-page"),

@@ -85,8 +85,9 @@ def submit(
     Raises what the checks in `eligibility`, holdings.distinction and tickets.check raise, narrowing.LimitsTooLarge,
     narrowing.ReasonTooLong, NotRecordable, and candidates.NoApprover: no stage is skipped.
     """
+    narrowing.check_size(ask.limits, ask.reason)
     locks.shared([(Lock.AGENT, agent.pk)])  # its owners stay the same until the request can be seen
-    agent, entitlement, ask = _checked_now(agent, entitlement, ask)
+    agent, entitlement, ask = _as_they_are_now(agent, entitlement, ask)
     denial = eligibility.denial(agent, ask.denied_call)
     on_behalf_of = on_behalf_of or eligibility.user(by, denial)
     eligibility.check_requester(agent, ask, by=by, on_behalf_of=on_behalf_of)
@@ -94,7 +95,7 @@ def submit(
     eligibility.check_in_force(agent, entitlement, ask.people)
     lines = eligibility.lines(entitlement, ask)
     eligibility.check_two_people(agent, (tool.risk for tool in lines))
-    target = holdings.GrantTarget(agent, entitlement, ask.people, ask.groups, ask.renews.pk if ask.renews else None)
+    target = holdings.GrantTarget(agent, entitlement, ask.people, ask.groups, ask.renews and ask.renews.pk)
     holdings.distinction(target, lines)
     policy, now = policies.current_for(entitlement), clock.now()
     request = AccessRequest(
@@ -121,18 +122,15 @@ def submit(
     )
     routes = candidates.routes_of_new(request, stages_needed(request), ask.people, ask.groups)
     _store(request, ask, lines, routes)
-    detail = _event_detail(request, lines, routes)
     with trace_of(request):
-        log.record(Action.REQUEST_SUBMITTED, about=about(request), by=by.principal, reason=ask.reason, detail=detail)
+        log.record(Action.REQUEST_SUBMITTED, by=by.principal, reason=ask.reason, **_event(request, lines, routes))
     WHEN_SUBMITTED.ask(request)
     return request
 
 
-def _event_detail(
-    request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any]], routes: Sequence[Route]
-) -> dict[str, Any]:
-    """Return the detail of the event: what was requested, and who must approve it."""
-    return {
+def _event(request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any]], routes: Sequence[Route]) -> dict[str, Any]:
+    """Return what the event is about, and its detail: what was requested, and who must approve it."""
+    detail = {
         "lines": {tool.name: limits for tool, limits in lines.items()},
         "lasts_seconds": int(request.lasts.total_seconds()),
         "risk": request.risk,
@@ -144,11 +142,13 @@ def _event_detail(
             {"stage": route.stage, "waiting_for": sorted(route.asked), "rule": route.rule} for route in routes
         ],
     }
+    return {"about": about(request), "detail": detail}
 
 
-def _checked_now(agent: Agent, entitlement: Entitlement, ask: RequestTerms) -> tuple[Agent, Entitlement, RequestTerms]:
-    """Check size and ticket, and read again what the caller may have read a while ago. Raises as both checks."""
-    narrowing.check_size(ask.limits, ask.reason)
+def _as_they_are_now(
+    agent: Agent, entitlement: Entitlement, ask: RequestTerms
+) -> tuple[Agent, Entitlement, RequestTerms]:
+    """Read again what the caller may have read a while ago, and check the ticket. Raises as tickets.check."""
     ticket = tickets.check(tickets.Place.REQUEST, ask.ticket)
     return (
         Agent.objects.select_related("sponsor__manager", "owner").get(pk=agent.pk),

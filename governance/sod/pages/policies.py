@@ -21,7 +21,6 @@ from entitlements.errors import Malformed, NotFound
 from governance.console import doors, paging, tags
 from governance.request_suggestions import queries as request_suggestion_queries
 from governance.sod import actions, check
-from governance.sod import rules as sod_rules
 from governance.sod.models import SodException, SodPolicy
 
 State = SodPolicy.State
@@ -58,13 +57,11 @@ def _word(name: str, values: Iterable[str]) -> str:
 @require_safe
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
-    """List the policies in force and proposed, and the shipped rulesets."""
+    """List the policies in force and proposed."""
     caller = doors.caller(request)
     now = SodPolicy.objects.filter(state__in=[State.PUBLISHED, State.PROPOSED]).order_by("name", "number")
-    known = set(SodPolicy.objects.values_list("name", flat=True))
     context = {
         "rules": [(rule, words(rule.sides)) for rule in now],
-        "starters": [(starter, words(starter.sides)) for starter in sod_rules.STARTERS if starter.name not in known],
         "may_propose": doors.may(caller, "sod-policies", None),
     }
     return render(request, "console/sod/rules.html", context)
@@ -73,23 +70,12 @@ def listing(request: HttpRequest) -> HttpResponse:
 @require_POST
 @doors.page
 def propose(request: HttpRequest) -> HttpResponse:
-    """Propose a rule to begin with, or that one in force is on or off."""
+    """Propose that a policy in force is turned on or off."""
     doors.permit(request, "sod-policies", None)
-    starter = next(
-        (candidate for candidate in sod_rules.STARTERS if candidate.name == request.POST.get("starter")), None
-    )
-    values: dict[str, Any]
-    if starter is not None:
-        values = {
-            "name": starter.name,
-            "sentence": starter.sentence,
-            "sides": [dict(side) for side in starter.sides],
-        }
-    else:
-        rule = SodPolicy.objects.filter(name=request.POST.get("name", ""), state=State.PUBLISHED).first()
-        if rule is None:
-            raise NotFound
-        values = {"name": rule.name, "sentence": rule.sentence, "sides": rule.sides, "on": not rule.on}
+    rule = SodPolicy.objects.filter(name=request.POST.get("name", ""), state=State.PUBLISHED).first()
+    if rule is None:
+        raise NotFound
+    values = {"name": rule.name, "sentence": rule.sentence, "sides": rule.sides, "on": not rule.on}
     proposed = doors.perform(request, actions.PROPOSE, None, {**values, "reason": doors.reason(request)})
     return redirect("rule-page", proposed.result.pk)
 
