@@ -25,7 +25,7 @@ class RegisteredException(models.Model):
         REMEDIATION = "remediation", _("Failed remediation")
 
     key = models.CharField(primary_key=True, max_length=64)
-    kind = models.CharField(max_length=16, choices=Kind.choices)
+    kind = models.CharField(max_length=16)
     what = models.CharField(max_length=300)
     beneath = models.CharField(max_length=300)
     agent = models.ForeignKey("entitlements.Agent", null=True, on_delete=models.DO_NOTHING, related_name="+")

@@ -17,7 +17,7 @@ from audit import clock
 from governance.console import doors, tags
 from governance.console.kit import tags as kit
 from governance.console.kit.lists import cells, lists
-from governance.console.kit.lists.layout import Choice, Column, Facet, Layout, View
+from governance.console.kit.lists.layout import TICKETS, Choice, Column, Facet, Layout, View
 from governance.exceptions import queries
 from governance.exceptions.models import RegisteredException
 
@@ -63,7 +63,13 @@ LAYOUT: Final[Layout[RegisteredException, RegisteredException]] = Layout(
     name="exceptions",
     label=gettext_lazy("Exceptions"),
     columns=(
-        Column("kind", gettext_lazy("Kind"), "kind", sorts="kind", cell=RegisteredException.get_kind_display),
+        Column(
+            "kind",
+            gettext_lazy("Kind"),
+            "kind",
+            sorts="kind",
+            cell=lambda row: RegisteredException.Kind(row.kind).label,
+        ),
         Column("what", gettext_lazy("Exception from"), "what", sorts="what", cell=_what, main=True),
         Column(
             "agent",
@@ -76,7 +82,7 @@ LAYOUT: Final[Layout[RegisteredException, RegisteredException]] = Layout(
         Column("owner", gettext_lazy("Owner"), "owner__login", sorts="owner__name", cell=cells.person("owner")),
         Column("control", gettext_lazy("Mitigating control"), queries.control, cell=_control),
         Column("reason", gettext_lazy("Business justification"), "reason", usual=False),
-        Column("ticket", gettext_lazy("Ticket"), "ticket", usual=False),
+        Column("ticket", gettext_lazy("Ticket"), "ticket", cell="console/kit/ticket_cell.html"),
         Column("since", gettext_lazy("Since"), "since", sorts="since", greatest_first=True),
         Column("ends", gettext_lazy("Ends"), "expires_at", sorts="expires_at", cell=_ends),
         Column("ended", gettext_lazy("Ended"), "ended_at", usual=False),
@@ -89,6 +95,7 @@ LAYOUT: Final[Layout[RegisteredException, RegisteredException]] = Layout(
         Facet("kind", gettext_lazy("Kind"), "kind", choices=RegisteredException.Kind.choices),
         Facet("state", gettext_lazy("State"), choices=_states),
         Facet("finding", gettext_lazy("Findings"), choices=_findings),
+        Facet("ticket", gettext_lazy("Ticket"), choices=TICKETS),
         Facet("agent", gettext_lazy("Agent"), "agent__slug", reference="agent"),
         Facet("system", gettext_lazy("System"), "system__slug", reference="system"),
         Facet("owner", gettext_lazy("Owner"), "owner__login", reference="person"),

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from entitlements.catalog.models import Tool
 from governance.console import doors, tags
 from governance.console.kit.lists import cells, lists
-from governance.console.kit.lists.layout import Choice, Column, Facet, Layout, View
+from governance.console.kit.lists.layout import TICKETS, Choice, Column, Facet, Layout, View
 from governance.requests import queries as read
 from governance.requests import requests
 from governance.requests.models import AccessRequest
@@ -54,11 +54,6 @@ def _waiting(request: HttpRequest) -> Sequence[Choice]:
     return [Choice("me", _("You"), Q(pk__in=stages))]
 
 
-_TICKETS: Final = (
-    Choice("any", gettext_lazy("With a ticket"), ~Q(ticket="")),
-    Choice("none", gettext_lazy("Without a ticket"), Q(ticket="")),
-)
-
 LAYOUT: Final[Layout[AccessRequest, AccessRequest]] = Layout(
     name="requests",
     label=gettext_lazy("Requests"),
@@ -78,7 +73,7 @@ LAYOUT: Final[Layout[AccessRequest, AccessRequest]] = Layout(
         Column("waiting", gettext_lazy("Waits for"), _waiting_for),
         Column("state", gettext_lazy("State"), "state", cell=_state),
         Column("reason", gettext_lazy("Business justification"), "reason", usual=False),
-        Column("ticket", gettext_lazy("Ticket"), "ticket", usual=False),
+        Column("ticket", gettext_lazy("Ticket"), "ticket", cell="console/kit/ticket_cell.html", usual=False),
     ),
     order="-asked",
     facets=(
@@ -87,7 +82,7 @@ LAYOUT: Final[Layout[AccessRequest, AccessRequest]] = Layout(
         Facet("waiting", gettext_lazy("Waits for"), choices=_waiting),
         Facet("asked", gettext_lazy("Requested by"), choices=_mine),
         Facet("agent", gettext_lazy("Agent"), "agent__slug", reference="agent"),
-        Facet("ticket", gettext_lazy("Ticket"), choices=_TICKETS),
+        Facet("ticket", gettext_lazy("Ticket"), choices=TICKETS),
         Facet("system", gettext_lazy("System"), "entitlement__system__slug", reference="system"),
     ),
     search=("agent__name", "entitlement__name", "reason", "ticket"),

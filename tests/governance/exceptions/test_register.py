@@ -27,6 +27,7 @@ from governance.reviews.remediation import exceptions as remediation_exceptions
 from governance.reviews.remediation import remediation, verification
 from governance.sod import exceptions, policies
 from governance.sod.models import SodException, SodPolicy
+from governance.tickets.models import TicketPolicy
 from tests import make, shared
 from tests.entitlements.api import client as api
 from tests.governance.companies import Company
@@ -210,5 +211,10 @@ def test_the_ticket_of_an_exception_is_shown_and_found(world: World) -> None:
     SodException.objects.update(ticket="CHG-17")
     (row,) = rows(world.company.ana, q="CHG-17", columns="key,ticket")
     assert row == {"key": world.keys["sod"], "ticket": "CHG-17"}
+    with_one, without = named(world.company.ana, ticket="any"), named(world.company.ana, ticket="none")
+    assert (with_one, len(without)) == ([world.keys["sod"]], 2)
+    pattern = {"name": "Jira", "expression": r"CHG-\d+", "link": "https://jira.example.com/browse/{ticket}"}
+    TicketPolicy.objects.create(number=1, patterns=[pattern], needs={}, made_by=world.company.ana, made_at=clock.now())
+    assert 'href="https://jira.example.com/browse/CHG-17"' in visits.text(visits.as_(world.company.ana).get(PAGE))
     listed = api.of(world.company.ana).get(f"{URL}?ticket=CHG-17").json()["results"]
     assert [each["key"] for each in listed] == [world.keys["sod"]]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
 
 from entitlements.access.caller import Caller
 from entitlements.errors import Malformed
@@ -62,6 +63,12 @@ class Choice:
     label: Any
     where: Q | None = None
 
+
+TICKETS: Final = (
+    Choice("any", gettext_lazy("With a ticket"), ~Q(ticket="")),
+    Choice("none", gettext_lazy("Without a ticket"), Q(ticket="")),
+)
+"""The values of a facet of rows that have a `ticket`."""
 
 type Choices = Sequence[Choice | tuple[str, Any]]
 
