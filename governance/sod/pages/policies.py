@@ -1,4 +1,4 @@
-"""Pages of SoD policies: the list with its exceptions, one policy with its violations, and the decisions."""
+"""Pages of SoD policies: the list, one policy with its violations and exceptions, and the decisions."""
 
 from __future__ import annotations
 
@@ -57,15 +57,12 @@ def _word(name: str, values: Iterable[str]) -> str:
 @require_safe
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
-    """List the policies in force and proposed, and the exceptions."""
+    """List the policies in force and proposed."""
     caller = doors.caller(request)
     now = SodPolicy.objects.filter(state__in=[State.PUBLISHED, State.PROPOSED]).order_by("name", "number")
-    exceptions_given = SodException.objects.select_related("rule", "agent", "given_by")
     context = {
         "rules": [(rule, words(rule.sides)) for rule in now],
-        "page": paging.page(request, exceptions_given, ("-given_at", "-id")),
         "may_propose": doors.may(caller, "sod-policies", None),
-        "may_end": doors.may(caller, "sod-exception-end", None),
     }
     return render(request, "console/sod/rules.html", context)
 
@@ -86,13 +83,17 @@ def propose(request: HttpRequest) -> HttpResponse:
 @require_safe
 @doors.page
 def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show one version of a rule and its current violations, also before it is in force."""
+    """Show one version of a rule, its current violations, also before it is in force, and its exceptions."""
     caller, rule = doors.caller(request), _rule(request, pk)
     count, broken = check.violating(rule.sides)
     waits = rule.state == State.PROPOSED
     in_force = rule.state == State.PUBLISHED
+    given = SodException.objects.filter(rule=rule).select_related("agent", "given_by")
     context = {
         "rule": rule,
+        "waits": waits,
+        "page": paging.page(request, given, ("-given_at", "-id")),
+        "may_end": doors.may(caller, "sod-exception-end", None),
         "sides": words(rule.sides),
         "count": count,
         "broken": broken,
@@ -125,9 +126,14 @@ def give(request: HttpRequest, pk: UUID) -> HttpResponse:
         "control": request.POST.get("control", "").strip()[:500],
         "expires_at": clock.now() + timedelta(days=_days(request)),
         "reason": doors.reason(request),
+        "ticket": doors.ticket(request),
     }
     doors.perform(request, actions.GIVE_EXCEPTION, rule, values)
-    return redirect("rule-list")
+    return redirect(_exceptions_of(pk))
+
+
+def _exceptions_of(pk: UUID) -> str:
+    return reverse("rule-page", args=[pk]) + "#exceptions"
 
 
 def _days(request: HttpRequest) -> int:
@@ -137,7 +143,7 @@ def _days(request: HttpRequest) -> int:
     return int(days[:4])
 
 
-end = doors.post(actions.END_EXCEPTION, lambda _exception: reverse("rule-list"))
+end = doors.post(actions.END_EXCEPTION, lambda exception: _exceptions_of(exception.rule_id))
 
 
 def _rule(request: HttpRequest, pk: UUID) -> SodPolicy:
