@@ -128,7 +128,7 @@ def _texts(stages: Stages, within: timedelta) -> dict[str, str]:
 
 def _stages(stages: Sequence[str]) -> str:
     """Return stages as text: each with its number of people where it needs several."""
-    names = ((stage.removeprefix(GROUP).replace("_", " "), count) for stage, count in Counter(stages).items())
+    names = ((stage.replace(GROUP, "group ").replace("_", " "), count) for stage, count in Counter(stages).items())
     several = _("%(stage)s (%(n)d people)")
     return ", ".join(name if count == 1 else several % {"stage": name, "n": count} for name, count in names)
 
