@@ -90,6 +90,7 @@ def _sent(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> dict[
         groups=() if service else tuple(form_fields.named_several(request, "group", "groups")),
         tools=frozenset(given.getlist("tool")),
         limits=limits_of(request, entitlement),
+        ticket=doors.ticket(request),
     )
     return {
         "agent": agent,
