@@ -1,4 +1,4 @@
-// The evidence beside an item: whether it was on screen, for how long somebody looked, what a cut would have denied.
+// The evidence beside an item: was it on screen, for how long, what a removal would have denied.
 "use strict";
 
 window.beside = (() => {
@@ -17,7 +17,7 @@ for (const name of ["keydown", "pointerdown", "pointermove", "scroll", "focus", 
 }
 document.addEventListener("visibilitychange", tick);
 
-// What was counted for an item and not told yet; to be sent with the next thing that is sent about it.
+// What was counted for an item and not told yet.
 const take = (address) => {
   tick();
   const ms = Math.round(spent.get(address) || 0);
@@ -37,7 +37,7 @@ window.addEventListener("pagehide", () => {
   spent.clear();
 });
 
-// The evidence counts as opened once a part of it was on screen, in a window that has the focus, for a second.
+// The evidence counts as opened once a part of it was on screen for a second.
 const watch = (root, address, opened) => {
   let timer = 0;
   const seen = new Set();

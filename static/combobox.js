@@ -18,6 +18,7 @@ const combobox = (box) => {
   for (const [name, value] of Object.entries({ role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id })) {
     input.setAttribute(name, value);
   }
+  const many = "many" in box.dataset;
   let active = -1, asked = 0, timer = 0;
 
   const show = (open) => {
@@ -35,9 +36,11 @@ const combobox = (box) => {
   };
   const choose = (option) => {
     const applies = "applies" in box.dataset;
-    input.value = applies ? option.dataset.value : option.dataset.label;
+    const text = applies ? option.dataset.value : option.dataset.label;
+    input.value = many ? [...input.value.split(",").slice(0, -1).map((each) => each.trim()), text, ""].join(", ") : text;
     if (key) key.value = option.dataset.value;
     show(false);
+    input.dispatchEvent(new Event("change", { bubbles: true }));
     if (applies) input.form.requestSubmit();
   };
   const draw = (found) => {
@@ -46,7 +49,7 @@ const combobox = (box) => {
       option.id = `${list.id}-${at}`;
       option.setAttribute("role", "option");
       option.setAttribute("aria-selected", "false");
-      Object.assign(option.dataset, { value, label });
+      Object.assign(option.dataset, { value, label: many && (detail || label.includes(",")) ? value : label });
       const name = document.createElement("bdi");
       name.textContent = label;
       option.append(name);
@@ -62,7 +65,7 @@ const combobox = (box) => {
   };
   const ask = async () => {
     const mine = ++asked;
-    const address = `${box.dataset.combobox}&q=${encodeURIComponent(input.value)}`;
+    const address = `${box.dataset.combobox}&q=${encodeURIComponent(many ? input.value.split(",").pop().trim() : input.value)}`;
     const answer = await fetch(address, { credentials: "same-origin", headers: { Accept: "application/json" } }).catch(() => null);
     if (mine === asked && answer && answer.ok) draw((await answer.json()).options);
   };
@@ -72,6 +75,7 @@ const combobox = (box) => {
     clearTimeout(timer);
     timer = setTimeout(ask, 150);
   });
+  input.addEventListener("click", () => { if (list.hidden && (many || !input.value)) ask(); });
   input.addEventListener("blur", () => { asked += 1; clearTimeout(timer); show(false); });
   input.addEventListener("keydown", (event) => {
     const isOpen = !list.hidden;

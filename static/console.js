@@ -1,4 +1,4 @@
-// What script adds to pages that work without it: the command bar, the theme, local times, labels that follow ticks.
+// What script adds to pages that work without it.
 "use strict";
 
 (() => {
@@ -108,7 +108,7 @@ const closing = () => {
 
 // single keys
 
-// Turned off or put elsewhere on the page of settings, which needs no script; a page with keys may turn them off too.
+// Turned off or put elsewhere in the settings, or on a page with keys.
 const NAMED = document.body.dataset;
 window.singleKeys = {
   letters: () => NAMED.keys.split("-")[1],

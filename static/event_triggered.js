@@ -1,18 +1,25 @@
-// A small review: its page is the evidence, so what of it was on screen, and for how long, is noted as beside any item.
+// An event-triggered review: notes what was on screen; keeps the focus when a decision swaps the page's part.
 "use strict";
 
 (() => {
-const parts = [...document.querySelectorAll("fieldset[data-looked]")], beside = window.beside;
-if (!parts.length) return;
-const look = (part) => beside.look(part.dataset.looked);
-for (const part of parts) {
-  beside.watch(part, part.dataset.looked, () => {});
-  for (const name of ["pointerenter", "focusin"]) part.addEventListener(name, () => look(part));
-}
-look(parts[0]);
-
-// What was counted and not told yet goes with the answer, since nothing is counted after it.
-parts[0].form.addEventListener("submit", () => {
-  for (const part of parts) part.querySelector("[data-ms]").value = beside.take(part.dataset.looked);
-});
+const { beside } = window, PARTS = "fieldset[data-looked]";
+let pressed = "";
+const begin = () => {
+  const page = document.getElementById("one");
+  if (!page || page.dataset.begun) return;
+  page.dataset.begun = "yes";
+  const parts = [...page.querySelectorAll(PARTS)], look = (part) => beside.look(part.dataset.looked);
+  for (const part of parts) {
+    beside.watch(part, part.dataset.looked, () => {});
+    for (const name of ["pointerenter", "focusin"]) part.addEventListener(name, () => look(part));
+  }
+  if (parts.length) look(parts[0]);
+  if (pressed) (document.getElementById(pressed) || page).focus({ preventScroll: true });
+};
+document.addEventListener("submit", ({ target, submitter }) => {
+  pressed = (submitter && submitter.id) || "one";
+  for (const part of target.querySelectorAll(PARTS)) part.querySelector("[data-ms]").value = beside.take(part.dataset.looked);
+}, true);
+document.addEventListener("htmx:after:swap", begin);
+begin();
 })();

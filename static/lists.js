@@ -1,4 +1,4 @@
-// What script adds to lists that work without it: closing menus, keeping what is typed, selecting all rows of a page.
+// What script adds to lists that work without it.
 "use strict";
 
 (() => {
@@ -16,7 +16,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A list that is swapped keeps what was typed since it was asked for, and the focus near what was chosen.
+// A swapped list keeps what was typed since, and the focus near what was chosen.
 let kept = null;
 document.addEventListener("htmx:before:swap", () => {
   const active = document.activeElement;
@@ -50,7 +50,7 @@ const ticking = (list) => {
   count();
 };
 
-// A long file says how far it is; a short one, and one without script, the browser fetches by itself.
+// A long file says how far it is; a short one the browser fetches by itself.
 const LONG = 5000;
 const exporting = async (link, menu) => {
   const said = menu.querySelector("[role=status]");

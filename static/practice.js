@@ -1,4 +1,4 @@
-// A reviewer's first review: one practice item with the keys of the workbench; nothing of it is sent or stored.
+// A reviewer's first review: a practice item; nothing of it is sent or stored.
 "use strict";
 
 (() => {

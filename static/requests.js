@@ -1,4 +1,4 @@
-// The queue of requests: single keys while one in the list has the focus. They lead to the page that is read first.
+// The queue of requests: single keys while one in the list has the focus.
 "use strict";
 
 (() => {

@@ -1,4 +1,4 @@
-// The workbench: keys while an item has the focus, details beside the list, several at once, drafts kept as they change.
+// The workbench: keys, details beside the list, several at once, drafts kept as they change.
 "use strict";
 
 (() => {
@@ -64,7 +64,7 @@ const write = (row, state) => {
 
 const timers = new Map(), busy = new Set(), drafted = new Set(rows.filter((row) => row.dataset.verb));
 
-// What could not be sent outlives a reload of this tab, and nothing else; what another page of the list keeps stays.
+// What could not be sent outlives a reload of this tab.
 const revision = (row) => row.querySelector("[data-rev]");
 const stored = () => JSON.parse(sessionStorage.getItem(STORE) || "{}");
 const remember = () => {
@@ -95,7 +95,7 @@ const send = async (row) => {
   const isKept = Boolean(answer && answer.ok && told && told.rev);
   if (isKept) revision(row).value = told.rev;
   busy.delete(row); // not before the revision is known: whatever is sent next names it
-  // A redirect leads to the sign-in; without words of ours a 403 says that a new sign-in happened since.
+  // A redirect leads to the sign-in; a 403 without words of ours: a new sign-in happened since.
   isOut = Boolean(answer && !told && (answer.type === "opaqueredirect" || answer.status === 403));
   if (isOut || !answer || answer.status >= 500 || (answer.ok && !isKept)) {
     waiting.add(row);
@@ -118,7 +118,7 @@ const send = async (row) => {
   remember();
 };
 
-// Somebody, or another window, was quicker: what was typed here stays, and counts once it is confirmed again.
+// Somebody was quicker: what was typed here stays, and counts once it is confirmed.
 const refused = (row, code, told) => {
   const shown = row.querySelector("[data-conflict]");
   const at = told.saved_at ? new Date(told.saved_at).toLocaleTimeString([], { timeStyle: "short" }) : "";
@@ -252,6 +252,12 @@ const squeeze = (on) => {
   aside.parentElement.classList.toggle("with-beside", on);
   for (const heading of grid.querySelectorAll(".group th")) heading.colSpan = on && !roomy.matches ? 3 : 4; // a column gives way
 };
+const drawn = (row) => {
+  stop();
+  beside.replaying(aside, words.would);
+  mirror(row);
+  stop = beside.watch(aside, row.dataset.at, () => { if ("unseen" in row.dataset) opened(row); });
+};
 const open = async (row, part) => {
   if (!wide.matches) { await settle(); location.assign(row.dataset.at + (part ? `#b-${part}` : "")); return; }
   showing = row;
@@ -270,10 +276,9 @@ const open = async (row, part) => {
   if (told === null) { aside.textContent = words.lost; return; }
   aside.innerHTML = told;
   aside.scrollTop = 0;
+  window.htmx.process(aside);
   document.dispatchEvent(new Event("htmx:after:swap")); // its times in the reader's own zone
-  beside.replaying(aside, words.would);
-  mirror(row);
-  stop = beside.watch(aside, row.dataset.at, () => { if ("unseen" in row.dataset) opened(row); });
+  drawn(row);
 };
 const close = () => {
   showing = null;
@@ -289,22 +294,39 @@ aside.addEventListener("keydown", (event) => {
   if (event.key === "Escape") { event.preventDefault(); focus(current); }
   if (event.key === "Enter" && event.target.matches("[data-calls]") && showing) { event.preventDefault(); reduced(showing); }
 });
-// While the details are open, the tools are ticked there; the hidden ticks of the row follow.
+// Ticks in the details: the hidden ticks of the row follow.
 aside.addEventListener("change", (event) => {
   if (!showing || !event.target.matches("[data-calls]")) return;
   const box = ticks(showing).find((each) => each.value === event.target.value);
   if (box) box.checked = event.target.checked;
   if (chosen(showing) === "reduce") changed(showing);
 });
-aside.addEventListener("submit", async (event) => {
-  if (aside.dataset.settled) return;
-  event.preventDefault();
-  const { target, submitter } = event, back = target.querySelector("[name=next]");
-  if (back && showing) back.value = `${location.pathname}${location.search}#${showing.id}`; // in the order it was read in
-  await settle();
-  if (waiting.size) { lost(); if (isOut) banner.querySelector("a").focus(); return; }
-  aside.dataset.settled = "yes";
-  setTimeout(() => target.requestSubmit(submitter));
+// A form of the details swaps them: the row follows its draft, or leaves.
+const follow = (row, { dataset, elements }) => {
+  if (dataset.rev === revision(row).value) return;
+  const kept = [...aside.querySelectorAll("[data-calls]:checked")].map((each) => each.value).join();
+  write(row, { verb: "reduce", reason: elements.reason.value, comment: elements.comment.value, until: part(row, "until").value, kept });
+  revision(row).value = dataset.rev;
+  revision(row).dataset.limits = dataset.limits;
+  states.set(row, read(row));
+  send(row);
+};
+const leave = (row) => {
+  const some = shown(), at = some.indexOf(row), next = some[at + 1] || some[at - 1];
+  if (!next) { location.reload(); return; }
+  rows.splice(rows.indexOf(row), 1);
+  row.remove();
+  here(next);
+  close();
+};
+document.addEventListener("htmx:after:swap", () => {
+  const told = aside.querySelector("[data-told]"), there = aside.querySelector("[data-narrow]");
+  if (!told || told.dataset.told) return;
+  told.dataset.told = "yes";
+  say(told.textContent);
+  if ("left" in told.dataset) { leave(showing); return; }
+  if (there) follow(showing, there);
+  drawn(showing);
 });
 grid.addEventListener("click", (event) => {
   if (!event.target.closest("[data-open]") || !wide.matches || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -391,7 +413,7 @@ const reduce = (row) => {
   if (!there) row.querySelector("details").open = true;
   (there || boxes[0]).focus();
 };
-// The details beside the list show the same ticks, and what they would have denied.
+// The details show the same ticks.
 const mirror = (row) => {
   const there = showing === row ? aside.querySelector("[data-narrow]") : null;
   if (!there) return;
@@ -421,7 +443,7 @@ const within = async (row, part) => {
   if (there) there.focus(); else aside.focus();
 };
 
-// A person who dictates, or whose hand slips, may switch the single keys off or put them elsewhere.
+// Single keys can be switched off or put elsewhere.
 const help = document.getElementById("keys");
 const choice = document.querySelector("label[data-keys]"), single = window.singleKeys;
 if (choice) single.choice(choice);
@@ -456,7 +478,7 @@ grid.addEventListener("keydown", (event) => {
   const act = event.key.length > 1 || single.on() ? KEYS[event.key] : null; // the arrows and Enter always work
   if (act) { event.preventDefault(); if (!event.repeat || !ANSWERS.includes(act)) act(row); } // a key held down answers once
 });
-// From anywhere else on the page: to the items, to the search, to the keys.
+// From anywhere else on the page.
 const TYPED = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], dialog";
 document.addEventListener("keydown", (event) => {
   const { target, key } = event;
@@ -497,9 +519,9 @@ form.addEventListener("submit", async (event) => {
   if (waiting.size) { lost(); if (isOut) banner.querySelector("a").focus(); return; }
   if (conflicts.size) { focus([...conflicts][0]); return; }
   words.settled = "yes";
-  setTimeout(() => form.requestSubmit(button)); // while this very event is still on its way, a form submits nothing
+  setTimeout(() => form.requestSubmit(button)); // a form submits nothing during its own event
 });
-window.addEventListener("pageshow", () => { delete words.settled; delete aside.dataset.settled; });
+window.addEventListener("pageshow", () => { delete words.settled; });
 
 for (const row of rows) { show(row); states.set(row, read(row)); }
 const unsent = stored();

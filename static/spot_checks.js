@@ -1,4 +1,4 @@
-// A spot check: the keys of the workbench choose an answer; only the button gives it, since it stays.
+// A spot check: keys choose an answer; only the button gives it.
 "use strict";
 
 (() => {

@@ -20,6 +20,7 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people import people
 from entitlements.people.models import Group, Person, Role
+from entitlements.people_sources.models import PeopleSource, SourcedPerson
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.vendors import vendors
@@ -53,6 +54,19 @@ def person(
     for role in roles:
         people.assign_role(made, role, by=SYSTEM, reason="made for a test")
     return made
+
+
+def department(name: str, *members: Person) -> None:
+    """Let a people source name the department of people."""
+    now = clock.now()
+    source, _made = PeopleSource.objects.get_or_create(
+        slug="hr", defaults={"name": "HR", "digest": "0" * 64, "created_at": now}
+    )
+    said = {"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": name}}
+    for each in members:
+        SourcedPerson.objects.create(
+            source=source, person=each, user_name=each.login, said=said, created_at=now, changed_at=now
+        )
 
 
 def analyst(login: str = "") -> Person:

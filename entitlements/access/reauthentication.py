@@ -88,6 +88,8 @@ def _check_header(person: Person, proof: str, *, device: str) -> None:
 def demand(request: HttpRequest) -> None:
     """Let a page go on only with a fresh proof; else put aside what was sent, ask the person, and send it again.
 
+    A page whose script swaps a part is told to leave for the question as a whole.
+
     Raises ImmediateHttpResponse, which leads to the question, and SignInAgain for a person who has no way to answer it.
     """
     if is_fresh(request):
@@ -98,7 +100,9 @@ def demand(request: HttpRequest) -> None:
     request.session.pop(_ASIDE, None)
     if request.method == "POST":
         request.session[_ASIDE], path = {"request": serialize_request(request)}, request.path
-    raise ImmediateHttpResponse(redirect(f"{where}?{urlencode({'next': path})}"))
+    target = f"{where}?{urlencode({'next': path})}"
+    is_part = "HX-Request" in request.headers
+    raise ImmediateHttpResponse(HttpResponse(headers={"HX-Redirect": target}) if is_part else redirect(target))
 
 
 def resume(request: HttpRequest, onward: str) -> HttpResponse:

@@ -21,17 +21,16 @@ from entitlements.access import visibility
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement
 from entitlements.errors import Malformed, NotFound
-from entitlements.people.models import Group
 from entitlements.words import Risk
 from governance.approval_policies import actions, policies, rules
 from governance.approval_policies.models import ApprovalPolicy, AutoApproval, AutoApprovalRule, PolicyProposal
 from governance.approvals import auto_approval_checks
 from governance.conflicts_of_interest.routing import GROUP
-from governance.console import choices, doors, form_fields, paging
+from governance.console import doors, form_fields, paging
+from governance.console.kit import combobox
 
 HERE: Final = "approval-settings"
 _MOST_SHOWN: Final = 50
-_GROUPS: Final = "groups-to-pick"
 _OFFICES: Final = {
     "sponsor": gettext_lazy("the agent's sponsor"),
     "system_owner": gettext_lazy("the system's owner"),
@@ -41,12 +40,15 @@ _OFFICES: Final = {
 
 def words(stages: Mapping[str, Sequence[str]]) -> list[tuple[str, list[str]]]:
     """Say for each risk who must answer."""
-    return [(risk.value, [_who(*each) for each in Counter(stages.get(risk, ())).items()]) for risk in Risk]
+    groups = {stage.removeprefix(GROUP) for named in stages.values() for stage in named if stage.startswith(GROUP)}
+    names = combobox.labels("group", groups) if groups else {}
+    return [(risk.value, [_who(*each, names) for each in Counter(stages.get(risk, ())).items()]) for risk in Risk]
 
 
-def _who(stage: str, people: int) -> str:
+def _who(stage: str, people: int, groups: Mapping[str, str]) -> str:
     if stage.startswith(GROUP):
-        names = {"n": people, "group": stage.removeprefix(GROUP)}
+        slug = stage.removeprefix(GROUP)
+        names = {"n": people, "group": groups.get(slug, slug)}
         return ngettext("%(n)d of the group %(group)s", "%(n)d of the group %(group)s", people) % names
     if people > 1:
         return _("%(n)d people of security") % {"n": people}
@@ -124,7 +126,6 @@ class PolicyForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
         super().__init__(*args, **kwargs)
-        picks = {"list": _GROUPS, "autocapitalize": "none", "spellcheck": "false"}
         for risk, least in rules.DEFAULT_POLICY.items():
             owner = forms.BooleanField(label=gettext_lazy("System owner"), required=False)
             owner.disabled = "system_owner" in least
@@ -132,9 +133,7 @@ class PolicyForm(forms.Form):
             self.fields[f"{risk}_security"] = forms.IntegerField(
                 label=gettext_lazy("People of security"), min_value=int("security" in least), max_value=5
             )
-            self.fields[f"{risk}_group"] = forms.SlugField(
-                label=gettext_lazy("Group"), required=False, max_length=64, widget=forms.TextInput(attrs=picks)
-            )
+            self.fields[f"{risk}_group"] = combobox.ReferenceField("group", label=gettext_lazy("Group"), required=False)
             self.fields[f"{risk}_people"] = forms.IntegerField(
                 label=gettext_lazy("People of the group"), min_value=1, max_value=5
             )
@@ -169,7 +168,7 @@ def _stages(given: Mapping[str, Any]) -> rules.Policy:
             "sponsor",
             *(["system_owner"] if given[f"{risk}_system_owner"] else []),
             *["security"] * given[f"{risk}_security"],
-            *([f"{GROUP}{given[f'{risk}_group']}"] * given[f"{risk}_people"] if given[f"{risk}_group"] else []),
+            *([f"{GROUP}{given[f'{risk}_group'].slug}"] * given[f"{risk}_people"] if given[f"{risk}_group"] else []),
         )
         for risk in Risk
     }
@@ -195,7 +194,7 @@ def propose(request: HttpRequest) -> HttpResponse:
 
         if form_fields.perform(request, form, actions.PROPOSE, fields={"not_found": "entitlement"}, values=values):
             return redirect(HERE)
-    context = {"groups": choices.groups(), "least": rules.DEFAULT_POLICY}
+    context = {"least": rules.DEFAULT_POLICY}
     return form_fields.show(request, "console/approval_policies/approval_propose.html", form, context)
 
 
@@ -233,12 +232,7 @@ class RuleForm(forms.Form):
         choices=Agent.Kind.choices,
         widget=forms.CheckboxSelectMultiple,
     )
-    group = forms.SlugField(
-        label=gettext_lazy("Only for people in the group"),
-        required=False,
-        max_length=64,
-        widget=forms.TextInput(attrs={"list": _GROUPS, "autocapitalize": "none", "spellcheck": "false"}),
-    )
+    group = combobox.ReferenceField("group", label=gettext_lazy("Only for people in the group"), required=False)
     days = forms.IntegerField(label=gettext_lazy("Longest access, in days"), min_value=1, max_value=90, initial=30)
     ends = forms.IntegerField(label=gettext_lazy("Days until the rule ends"), min_value=1, max_value=366, initial=180)
     reason = forms.CharField(label=gettext_lazy("Why no person needs to decide"), max_length=500)
@@ -259,7 +253,7 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
                 "entitlement": found,
                 "longest": timedelta(days=given["days"]),
                 "kinds": given["kinds"],
-                "group": doors.find(Group.objects.all(), slug=given["group"]) if given["group"] else None,
+                "group": given["group"],
                 "expires_at": clock.now() + timedelta(days=given["ends"]),
                 "reason": given["reason"],
             }
@@ -267,7 +261,7 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
         fields = {"auto_approval_rule_out_of_bounds": "days"}
         if form_fields.perform(request, form, actions.PROPOSE_RULE, fields=fields, values=values):
             return redirect(HERE)
-    return form_fields.show(request, "console/approval_policies/approval_rule.html", form, {"groups": choices.groups()})
+    return form_fields.show(request, "console/approval_policies/approval_rule.html", form, {})
 
 
 @require_POST

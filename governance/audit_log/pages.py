@@ -34,6 +34,7 @@ from governance.audit_log.queries import events as events_queries
 from governance.audit_log.queries import explorer as explorer_queries
 from governance.audit_log.queries import filters, names, sentences, trace
 from governance.console import doors
+from governance.console.kit import combobox
 from governance.requests import requests
 from governance.search.queries import search as search_queries
 
@@ -48,7 +49,10 @@ _COLUMNS: Final = (
 @doors.page
 def explorer(request: HttpRequest) -> HttpResponseBase:
     """Show the events that the facets leave; who does not read the whole audit log names something of theirs."""
-    caller, asked = doors.caller(request), filters.read(request)
+    caller = doors.caller(request)
+    kinds = {"actor": "person", "agent": "agent", "system": "system"}
+    keys = {name: combobox.key_of(caller, kind, request.GET, name) for name, kind in kinds.items()}
+    asked = filters.read(request, keys)
     link, reads_all, reads_some = asked.about, caller.has(*READERS), caller.reach(*READERS) != NOTHING
     if link and ":" not in link:
         if names.is_uuid(link):
@@ -59,6 +63,7 @@ def explorer(request: HttpRequest) -> HttpResponseBase:
     else:
         events = Event.objects.all() if reads_all else visibility.log_events(caller, Event.objects.all())
     context: dict[str, Any] = {"filters": asked, "may_read_all": reads_some, "outcomes": filters.OUTCOMES}
+    context |= {"named": _named(asked, caller)}
     if reads_all and "verify" in request.GET:
         context["checked"] = seal_check.check()
     if request.headers.get("HX-Request") and "verify" in request.GET:
@@ -78,6 +83,15 @@ def explorer(request: HttpRequest) -> HttpResponseBase:
         "actions": [(action.value, sentences.sentence_of(action.value)) for action in Action],
     }
     return render(request, "console/audit_log/explorer.html", context | _story(asked, found, events, caller))
+
+
+def _named(asked: filters.Filters, caller: Caller) -> dict[str, str]:
+    """Return the texts of the fields that name an actor, an agent and a system: display names of what is seen."""
+    kind, _colon, login = asked.actor.partition(":")
+    keys = {"agent": asked.agent, "system": asked.system}
+    texts = {name: combobox.names(caller, name, [key] if key else []) for name, key in keys.items()}
+    actor = combobox.names(caller, "person", [login]) if kind == "person" else asked.actor
+    return {**texts, "actor": actor}
 
 
 def _names(events: Sequence[Event], caller: Caller) -> dict[str, str]:

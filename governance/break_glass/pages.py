@@ -18,10 +18,11 @@ from entitlements.errors import DomainError, NotFound
 from entitlements.people.models import Role
 from governance.audit_log.queries import events as events_queries
 from governance.break_glass import actions, break_glass, queries
-from governance.console import doors, paging
+from governance.console import doors, form_fields, paging
+from governance.console.kit import combobox
 from governance.eligibility import eligibility
 from governance.requests import queries as read
-from governance.requests.pages.ask import limit_fields, limits_of, named_groups, named_people, sent_lasts
+from governance.requests.pages.ask import limit_fields, limits_of, sent_lasts
 from governance.requests.pages.requests import lasts
 from governance.setup import readiness
 from governance.sod import check
@@ -46,7 +47,8 @@ def listing(request: HttpRequest) -> HttpResponse:
 def declare(request: HttpRequest) -> HttpResponse:
     """Declare one: first for which agent and what, then the rest. It is given once it is proven who does it."""
     person, named = doors.person(request), request.POST if request.method == "POST" else request.GET
-    agent = visibility.agents(doors.caller(request)).filter(slug=named.get("agent", "").strip()).first()
+    caller = doors.caller(request)
+    agent = visibility.agents(caller).filter(slug=combobox.key_of(caller, "agent", named, "agent")).first()
     offered = break_glass.givable(person, read.requestable_entitlements(doors.caller(request)))
     entitlement = offered.filter(scope=named.get("entitlement", "")).first()
     problem: DomainError | None = None
@@ -84,8 +86,8 @@ def _sent(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> dict[
     ask = eligibility.RequestTerms(
         lasts=lasts(request) or timedelta(0),
         reason=doors.reason(request),
-        people=() if service else named_people(given.get("people", "")),
-        groups=() if service else named_groups(given.get("groups", "")),
+        people=() if service else tuple(form_fields.named_several(request, "person", "people")),
+        groups=() if service else tuple(form_fields.named_several(request, "group", "groups")),
         tools=frozenset(given.getlist("tool")),
         limits=limits_of(request, entitlement),
         ticket=doors.ticket(request),

@@ -1,4 +1,4 @@
-"""Form fields: people by login, versions, and each refusal beside the field that it is about."""
+"""Form fields: people, groups, agents and systems by name, versions, and each refusal beside its field."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from entitlements.agents.models import Agent
 from entitlements.api.actions import Action, Performed
-from entitlements.errors import DomainError, Malformed
+from entitlements.errors import DomainError, Malformed, NotFound
 from entitlements.people.api import UnknownPerson
 from entitlements.people.models import Person
-from governance.people import queries as people_queries
 
 from . import doors
 from .kit import combobox
 
-_MOST_OFFERED: Final = 500
-PEOPLE: Final = "people-to-pick"
-"""The list of logins that the browser offers; every login can be typed, listed or not."""
+
+class UnknownName(DomainError):
+    """Nothing has this name or short name. Choose one from the list."""
+
+    code, status = "unknown_name", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class PersonField(combobox.ReferenceField):
@@ -87,16 +89,43 @@ def show(request: HttpRequest, template: str, form: forms.Form, context: Mapping
     return render(request, template, {"form": form, **context}, status=status)
 
 
-def people() -> list[tuple[str, str]]:
-    """Return logins and names of active people to pick from, the first 500 by name."""
-    return list(Person.objects.filter(is_active=True).order_by("name").values_list("login", "name")[:_MOST_OFFERED])
+def named(request: HttpRequest, kind: str, name: str) -> Any:  # noqa: ANN401 - a row of that kind
+    """Return what the combobox `name` of a form outside the form classes names; None where it was left empty.
+
+    Raises UnknownPerson, UnknownName, or NotFound for agents and systems.
+    """
+    try:
+        return combobox.chosen(doors.caller(request), kind, request.POST, name)
+    except combobox.Unresolved as problem:
+        raise _refusal(kind)(problem.message) from problem
 
 
-def person_named(text: str) -> Person:
-    """Return the person of a login, or the one active person of a display name. Raises UnknownPerson."""
-    if (person := people_queries.named(text)) is None:
+def named_several(request: HttpRequest, kind: str, name: str) -> list[Any]:
+    """Return what a combobox of several names; nothing where it was left empty. Raises what `named` raises."""
+    try:
+        return combobox.resolve_many(doors.caller(request), kind, request.POST.get(name, ""))
+    except combobox.Unresolved as problem:
+        raise _refusal(kind)(problem.message) from problem
+
+
+def person(request: HttpRequest, name: str) -> Person:
+    """Return the person whom a combobox names. Raises UnknownPerson, also where it was left empty."""
+    found: Person | None = named(request, "person", name)
+    if found is None:
         raise UnknownPerson
-    return person
+    return found
+
+
+def agent(request: HttpRequest, name: str = "agent", kind: str = "agent") -> Agent:
+    """Return the agent that a combobox names. Raises NotFound, also where it was left empty."""
+    found: Agent | None = named(request, kind, name)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _refusal(kind: str) -> type[DomainError]:
+    return {"person": UnknownPerson, "group": UnknownName}.get(kind, NotFound)
 
 
 NEEDED: Final = gettext_lazy("Fill this in.")

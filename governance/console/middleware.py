@@ -66,6 +66,8 @@ class VisitMiddleware:
         request.META[SIGNED_IN] = request.META.get(SIGNED_IN) or bool(request.user.is_authenticated)
         if known and request.user.is_authenticated and request.session.get(PROOFS, []) != proofs:
             request.session.cycle_key()  # a session key from before the authentication is of no use
+        if "HX-Request" in request.headers and not request.user.is_authenticated and response.has_header("Location"):
+            return HttpResponse(headers={"HX-Refresh": "true"})  # the whole page leads to the sign-in, not a part of it
         if request.user.is_authenticated and "Cache-Control" not in response:
             response["Cache-Control"] = "no-store"
         return response

@@ -203,7 +203,8 @@ def reviewer_rule(rule: str) -> str:
     """Say by which rule of the reviewer assignment a person is the reviewer."""
     group = rule.removeprefix(GROUP)
     if group != rule:
-        return _("member of the group %(group)s, as fallback reviewer") % {"group": group}
+        name = people_queries.group_name(group)
+        return _("member of the group %(group)s, as fallback reviewer") % {"group": name}
     return str(_RULES.get(rule, rule))
 
 
@@ -218,7 +219,7 @@ def passed_over(skip: Mapping[str, str] | str) -> str:
     """Return who was passed over as a reviewer, and why; the evidence holds it as one text."""
     who, _colon, why = skip.partition(": ") if isinstance(skip, str) else (skip["who"], "", skip["why"])
     group = who.removeprefix(GROUP)
-    who = who if group == who else _("the group %(group)s") % {"group": group}
+    who = who if group == who else _("the group %(group)s") % {"group": people_queries.group_name(group)}
     return f"{who} ({_WHY.get(why, why)})"
 
 

@@ -9,14 +9,10 @@ from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements.access import visibility
 from entitlements.api.actions import Action
-from entitlements.errors import NotFound
-from entitlements.people.models import Person
 from entitlements.unmanaged_agents.models import UnmanagedAgent
 from governance.console import doors, form_fields, paging
 from governance.console.kit.lists import cells, lists
@@ -143,7 +139,6 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "mine": rows.filter(state=OnboardedAgent.State.ASKED, sponsor=person).count(),
         "may_ask": bool(states & set(batches.OPEN)) and doors.may(caller, "adoption-ask", batch),
         "may_confirm": OnboardedAgent.State.ACCEPTED in states and doors.may(caller, "adoption-confirm", batch),
-        "people": form_fields.people(),
     }
     return render(request, "console/onboarding/one.html", context)
 
@@ -163,20 +158,12 @@ def _values(request: HttpRequest, action: Action) -> dict[str, Any]:
     if action is actions.ANSWER:
         values["accept"] = request.POST["act"] == "accept"
     elif action is actions.ASK_SPONSORS:
-        named = {name.removeprefix("sponsor-"): request.POST.get(name, "") for name in request.POST}
+        rows = [name.removeprefix("sponsor-") for name in request.POST if request.POST.get(name, "").strip()]
         values["sponsors"] = {
-            doors.number(row): _person(login) for row, login in named.items() if row.isdecimal() and login.strip()
+            doors.number(row): form_fields.person(request, f"sponsor-{row}") for row in rows if row.isdecimal()
         }
-        login = request.POST.get("sponsor", "")
-        values["sponsor"] = _person(login) if login.strip() else None
+        values["sponsor"] = form_fields.named(request, "person", "sponsor")
     return values
-
-
-def _person(login: str) -> Person:
-    person = Person.objects.filter(login=login.strip()).first()
-    if person is None:
-        raise NotFound(_("No person has this login."))
-    return person
 
 
 @require_POST
@@ -188,7 +175,6 @@ def decide(request: HttpRequest, number: int) -> HttpResponse:
     doors.permit(request, action.address, seen)
     values: dict[str, Any] = {"reason": doors.reason(request)}
     if action is actions.MATCH:
-        agents = visibility.agents(doors.caller(request))
-        values["agent"] = doors.find(agents, slug=request.POST.get("agent", "").strip())
+        values["agent"] = form_fields.agent(request)
     doors.perform(request, action, seen, values)
     return redirect("/onboarding/")

@@ -7,27 +7,39 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from audit import clock
 from entitlements.people.models import Person
 from governance.console import doors, form_fields
+from governance.console.kit import combobox
 from governance.out_of_office import actions
+from governance.out_of_office.delegations import DelegateUnfit
 from governance.out_of_office.models import OutOfOfficeDelegate
 
 _FIELDS = {"delegate_unfit": "delegate", "out_of_office_too_long": "ends_at", "out_of_office_in_ring": "delegate"}
 
 
+class DelegateField(combobox.ReferenceField):
+    """A colleague. A name that is nobody's says the same as a person who cannot be a delegate."""
+
+    def clean(self, value: Any) -> Any:  # noqa: ANN401 - as in the field of the kit
+        """Return the person. Raises the framework's ValidationError."""
+        try:
+            return super().clean(value)
+        except forms.ValidationError as error:
+            if getattr(error, "code", "") != "unknown_person":
+                raise
+            unfit = DelegateUnfit()
+            raise forms.ValidationError(unfit.message, unfit.code) from error
+
+
 class DelegationForm(forms.Form):
     """Who, from when, until when, why. Times are in UTC."""
 
-    delegate = forms.CharField(
-        label=gettext_lazy("Delegate"),
-        help_text=gettext_lazy("The login of a colleague."),
-        max_length=64,
-        widget=forms.TextInput(attrs={"list": form_fields.PEOPLE, "autocapitalize": "none", "spellcheck": "false"}),
-    )
+    delegate = DelegateField("person", label=gettext_lazy("Delegate"), help_text=gettext_lazy("A colleague, by name."))
     starts_at = forms.DateTimeField(
         label=gettext_lazy("From (UTC)"),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
@@ -46,15 +58,16 @@ def listing(request: HttpRequest) -> HttpResponse:
     """Show one's delegates and for whom one is a delegate; name a delegate."""
     person = doors.person(request)
     form = DelegationForm(request.POST) if request.method == "POST" else DelegationForm(initial=_now())
-    if request.method == "POST" and form_fields.perform(request, form, actions.MAKE, fields=_FIELDS):
-        return redirect("/settings/delegations/")
-    offered = form_fields.people() if doors.caller(request).sees_everything else []
-    return form_fields.show(
-        request, "console/out_of_office/delegations.html", form, {**_current(person), "people": offered}
-    )
+    if request.method == "POST" and form_fields.perform(request, form, actions.MAKE, fields=_FIELDS, values=_sent):
+        return redirect("delegations")
+    return form_fields.show(request, "console/out_of_office/delegations.html", form, _current(person))
 
 
-end = doors.post(actions.END, lambda _delegation: "/settings/delegations/")
+end = doors.post(actions.END, lambda _delegation: reverse("delegations"))
+
+
+def _sent(data: dict[str, Any]) -> dict[str, Any]:
+    return {**data, "delegate": data["delegate"].login}
 
 
 def _now() -> dict[str, Any]:

@@ -38,6 +38,11 @@ def named(text: str) -> Person | None:
     return found[0] if len(found) == 1 else None
 
 
+def group_name(slug: str) -> str:
+    """Return the display name of a group; of one that is gone, its short name."""
+    return Group.objects.filter(slug=slug).values_list("name", flat=True).first() or slug
+
+
 def departments() -> QuerySet[SourcedPerson, str]:
     """Return the departments that people are of, by name."""
     named = SourcedPerson.objects.filter(department__gt="").order_by("department")

@@ -24,6 +24,7 @@ from governance.approvals.models import Approval
 from governance.conflicts_of_interest.routing import GROUP
 from governance.conflicts_of_interest.rules import Reason
 from governance.console import limit_fields
+from governance.people import queries as people_queries
 from governance.request_suggestions import narrowest, precedents
 from governance.requests import requests
 from governance.requests.models import AccessRequest, RequestLine
@@ -31,8 +32,6 @@ from governance.requests.models import AccessRequest, RequestLine
 LENGTHS: Final = tuple(
     timedelta(**length) for length in ({"hours": 1}, {"hours": 8}, {"days": 1}, {"days": 7}, {"days": 30}, {"days": 90})
 )
-MOST_TO_CHOOSE: Final = 200
-"""How many agents a list to choose from holds."""
 WHY: Final = {
     Reason.INACTIVE.value: _("%(who)s cannot approve it: the person has left"),
     Reason.REQUESTED_IT.value: _("%(who)s cannot approve it: the person made the request (self-approval)"),
@@ -193,7 +192,9 @@ def after_approval(request: AccessRequest, kept: Sequence[str], person: Person) 
 def question(stage: str) -> Any:  # noqa: ANN401 - a lazy translation
     """Return what a stage is asked; a named group by its name."""
     if stage.startswith(GROUP):
-        return gettext("Group %(group)s: do you agree?") % {"group": stage.removeprefix(GROUP)}
+        return gettext("Group %(group)s: do you agree?") % {
+            "group": people_queries.group_name(stage.removeprefix(GROUP))
+        }
     return STAGES.get(stage, stage)
 
 
@@ -210,20 +211,6 @@ def requestable_agents(person: Person, caller: Caller) -> QuerySet[Agent]:
     own = visibility.agents(caller).values("pk")
     held = Grant.objects.filter(subjects__person=person).values("agent")
     return active.filter(pk__in=own.union(held)).order_by("name")
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The agents to choose from: the first by name, and whether there are more, which are then named by hand."""
-
-    agents: list[Agent]
-    has_more: bool
-
-
-def choice(among: QuerySet[Agent]) -> Choice:
-    """Return the agents that a list to choose from can hold."""
-    agents = list(among.order_by("slug")[: MOST_TO_CHOOSE + 1])
-    return Choice(sorted(agents[:MOST_TO_CHOOSE], key=lambda agent: agent.name), len(agents) > MOST_TO_CHOOSE)
 
 
 def requestable_entitlements(caller: Caller, system: str = "") -> QuerySet[Entitlement]:

@@ -140,11 +140,11 @@ def _break_the_glass(hands: Mouse, address: str, record: Record) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url(f"{address}/")
     page.goto(f"{address}/break-glass/declare/")
-    hands.write(page.get_by_label("Agent (short name)"), "dunning")
+    hands.write(page.locator("#agent"), "dunning")
     hands.pick(page.locator("main").get_by_label("Entitlement", exact=True), "Knowledge base: Search what we know")
     hands.press(page.get_by_role("button", name="Continue"))
     hands.tick(page.locator("input[value=search]"))
-    hands.write(page.get_by_label(re.compile("^Acts for")), "bob")
+    hands.write(page.locator("#people"), "bob")
     hands.pick(page.get_by_label("For how long"), "15 minutes")
     hands.write(
         page.get_by_label("Reason for break-glass access"), "The hotline is down, and a customer waits for help."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Literal
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import expect
@@ -181,7 +182,7 @@ def test_the_keys_are_shown_and_what_is_unticked_is_replayed_at_once(
     assert (visitor.wrong, visitor.violations()) == ([], [])
 
 
-def test_a_comment_is_made_by_keys_alone_and_leads_back_to_its_item(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+def test_a_comment_is_made_by_keys_alone_and_the_details_stay(visitor: Visitor, review: None) -> None:  # noqa: ARG001
     from governance.reviews.discussion.models import ReviewComment  # noqa: PLC0415
 
     page, keys = visitor.page, visitor.page.keyboard
@@ -189,18 +190,68 @@ def test_a_comment_is_made_by_keys_alone_and_leads_back_to_its_item(visitor: Vis
     visitor.go(WORK)
     _first(visitor)
     keys.press("j")
-    name = page.evaluate("document.activeElement.id")
+    page.evaluate("window.stays = true")
     keys.press("c")
     expect(page.locator("aside [data-say]")).to_be_focused()
     keys.type("=1+1 <b>Otto</b> knows.")
     keys.press("Enter")
-    page.wait_for_url(f"**{WORK}#{name}")
-    expect(page.locator(f"#{name}")).to_be_focused()
-    said = ReviewComment.objects.get()
-    assert said.text == "=1+1 <b>Otto</b> knows."
-    keys.press("o")
-    page.locator("aside #talk").get_by_text(said.text).wait_for()
+    page.locator("aside #talk").get_by_text("=1+1 <b>Otto</b> knows.").wait_for()
+    expect(page.locator("aside [data-say]")).to_be_focused()
+    expect(page.locator("aside [data-say]")).to_have_value("")
+    assert page.locator("[data-status]").inner_text() == page.locator("aside [data-told]").inner_text()
+    assert page.evaluate("window.stays"), "the page was not loaded anew"
+    assert ReviewComment.objects.get().text == "=1+1 <b>Otto</b> knows."
     assert visitor.wrong == []
+
+
+def test_limits_and_another_reviewer_are_set_beside_the_list(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+    from governance.reviews.decisions.models import Draft  # noqa: PLC0415
+    from governance.reviews.reviewers.models import Assignment  # noqa: PLC0415
+
+    page, keys = visitor.page, visitor.page.keyboard
+    visitor.sign_in("sofia")
+    visitor.go(WORK)
+    page.evaluate("window.stays = true")
+    row = page.locator("tr[data-item]:has(input[name^='keep:'] ~ *, input[name^='keep:'])").first
+    row.focus()
+    keys.press("o")
+    form = page.locator("aside [data-narrow]")
+    form.locator("input[name=keep]").first.uncheck()
+    form.locator("summary", has_text="Keep some, or tighten limits").click()
+    form.locator("select[name=reason]").select_option("wrong_scope")
+    form.get_by_role("button", name="Save the draft").click()
+    page.locator("aside [data-told]").wait_for()
+    expect(row).to_have_attribute("data-verb", "reduce")
+    assert Draft.objects.get().reason_code == "wrong_scope"
+    page.locator("form[data-drafted='1']").wait_for()
+    name, before = row.get_attribute("id"), page.locator("tr[data-item]").count()
+    page.locator("aside #b-reason").fill("She knows the system.")
+    page.locator("aside").get_by_role("button", name="Reassign", exact=True).click()
+    expect(page.locator(f"#{name}")).to_have_count(0)
+    expect(page.locator("tr[data-item]:focus")).to_have_count(1)
+    assert page.locator("tr[data-item]").count() == before - 1
+    assert Assignment.objects.filter(item=UUID(str(name).removeprefix("item-")), state="reassigned").exists()
+    assert page.evaluate("window.stays"), "the page was not loaded anew"
+    assert (visitor.wrong, visitor.violations()) == ([], [])
+
+
+HEIGHT = "row => row.getBoundingClientRect().height"
+
+
+def test_a_critical_item_does_not_grow_when_its_reason_is_asked_for(visitor: Visitor, review: None) -> None:  # noqa: ARG001
+    page = visitor.page
+    visitor.sign_in("sofia")
+    visitor.go(WORK)
+    row = page.locator("tr[data-words]").first
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        row.evaluate(
+            "row => { row.dataset.verb = 'certify'; row.querySelector('.answer').classList.remove('wordless'); }"
+        )
+        before = row.evaluate(HEIGHT)
+        row.evaluate("row => row.querySelector('.answer').classList.add('wordless')")
+        expect(row.locator(".words")).to_be_visible()
+        assert row.evaluate(HEIGHT) == before
 
 
 def test_what_changes_while_the_last_change_is_being_kept_is_kept_after_it(visitor: Visitor, review: None) -> None:  # noqa: ARG001

@@ -27,6 +27,7 @@ from governance.agents.queries import findings, terms
 from governance.audit_log.queries import events as events_queries
 from governance.clients.queries import credentials
 from governance.console import doors, paging
+from governance.console.kit import combobox
 from governance.ownership import actions as ownership_actions
 from governance.ownership.models import OwnershipProposal
 from governance.reviews.event_triggered import visibility as visibility_actions
@@ -117,8 +118,18 @@ def _behind(caller: Caller, agent: Agent, tab: str, request: HttpRequest) -> dic
 
 restore = doors.post(actions.RESTORE, _address)
 activate = doors.post(actions.ACTIVATE, _address)
-delegate = doors.post(delegation_actions.PERMIT, _address)
 withdraw_delegation = doors.post(delegation_actions.WITHDRAW, lambda permission: _address(permission.agent))
+
+
+@require_POST
+@doors.page
+def delegate(request: HttpRequest, slug: str) -> HttpResponse:
+    """Permit an agent to act on behalf of another."""
+    agent = doors.find_subject(request, delegation_actions.PERMIT.subject, slug)
+    actor = combobox.key_of(doors.caller(request), "agent", request.POST, "actor")
+    values = {**doors.read(request, delegation_actions.PERMIT), "actor": actor}
+    doors.perform(request, delegation_actions.PERMIT, agent, values)
+    return redirect(doors.back(request, _address(agent)))
 
 
 @require_POST

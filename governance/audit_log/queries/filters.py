@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
@@ -119,14 +120,15 @@ class Filters:
         return told | ({"lanes": sorted(self.lanes)} if self.lanes else {})
 
 
-def read(request: HttpRequest) -> Filters:
-    """Read an address. An actor may be given by name. Raises BadTimeRange."""
+def read(request: HttpRequest, keys: Mapping[str, str] | None = None) -> Filters:
+    """Read an address; `keys` are the short names behind its actor, agent and system. Raises BadTimeRange."""
+    keys = keys or {}
     wanted = {name: request.GET.get(name, "").strip()[:_LONGEST] for name in Filters.__dataclass_fields__}
     return Filters(
         about=wanted["about"],
-        actor=_actor(wanted["actor"]),
-        agent=wanted["agent"],
-        system=wanted["system"],
+        actor=_actor(keys.get("actor", wanted["actor"])[:_LONGEST]),
+        agent=keys.get("agent", wanted["agent"])[:_LONGEST],
+        system=keys.get("system", wanted["system"])[:_LONGEST],
         outcome=wanted["outcome"],
         code=wanted["code"],
         action=wanted["action"],

@@ -53,7 +53,7 @@ def _sent(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ask(request: HttpRequest, form: ImportForm) -> HttpResponse:
-    return form_fields.show(request, "console/catalog/import.html", form, {"people": form_fields.people()})
+    return form_fields.show(request, "console/catalog/import.html", form, {})
 
 
 @require_safe

@@ -166,7 +166,6 @@ def add(request: HttpRequest) -> HttpResponse:
     context = {
         "kinds": [(value, label, value in System.SERVED) for value, label in System.Kind.choices if value in _OFFERED],
         "examples": EXAMPLES,
-        "people": form_fields.people(),
     }
     return form_fields.show(request, "console/catalog/system_add.html", form, context)
 
@@ -208,7 +207,6 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         "secret": Secret.objects.filter(system=system).first(),
         "may_store": doors.may(caller, "system-secret", system, "PUT"),
         "secret_form": SecretForm(),
-        "people": form_fields.people(),
     }
     return form_fields.show(request, "console/catalog/system_edit.html", form, context)
 

@@ -200,7 +200,7 @@ def add(request: HttpRequest) -> HttpResponse:
         )
         if created is not None:
             return redirect(f"/systems/{created.result.slug}/")
-    context = {"people": form_fields.people(), "issuer": addresses.issuer(addresses.IDP)}
+    context = {"issuer": addresses.issuer(addresses.IDP)}
     return form_fields.show(request, "console/catalog/vendor_add.html", form, context)
 
 
@@ -227,7 +227,6 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         "person_form": PersonForm(auto_id="person_%s"),
         "test_client_form": TestClientForm(auto_id="test_%s"),
         "may_store": doors.may(caller, actions.SET_TEST_CLIENT.address, system, "PUT"),
-        "people": form_fields.people(),
     }
     return form_fields.show(request, "console/catalog/vendor_edit.html", form, context)
 

@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from entitlements.access import visibility
-from entitlements.agents.models import Agent
 from entitlements.client_documents import actions, rules
 from entitlements.client_documents.models import ClientDocument, ClientHost
 from entitlements.clients.metadata import Metadata
@@ -22,6 +21,7 @@ from entitlements.clients.models import Client
 from entitlements.errors import DomainError
 from entitlements.people.models import Person
 from governance.console import doors, form_fields, paging
+from governance.console.kit import combobox
 
 _MOST_SHOWN: Final = 50
 _SERVES: Final = (
@@ -53,12 +53,11 @@ class HostsPage:
 
 @dataclass(frozen=True, slots=True)
 class DecisionPage:
-    """A document, read, with what may be decided about it and the shared agents that its client may join."""
+    """A document, read, with what may be decided about it."""
 
     document: ClientDocument
     metadata: Metadata
     client: Client | None
-    agents: list[Agent]
     problem: DomainError | None
     may_approve: bool
     may_refuse: bool
@@ -107,21 +106,16 @@ class HostForm(forms.Form):
         initial=Client.Serves.OWN_AGENT,
         required=False,
     )
-    agent: Any = forms.ModelChoiceField(
+    agent = combobox.ReferenceField(
+        "agent",
         label=gettext_lazy("The shared agent"),
         help_text=gettext_lazy("Leave it empty for personal agents: each is registered by the person's first consent."),
-        queryset=None,
         required=False,
     )
     reason = forms.CharField(label=gettext_lazy("Why?"), max_length=500)
 
-    def __init__(self, *args: Any, agents: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
-        super().__init__(*args, **kwargs)
-        agent: Any = self.fields["agent"]
-        agent.queryset, agent.label_from_instance = agents, lambda row: row.name
-
     def clean(self) -> dict[str, Any]:
-        """Take the shared agent only where there is one: the list of agents always names one of them."""
+        """Take the shared agent only where there is one."""
         serves = self.cleaned_data.get("serves") or Client.Serves.OWN_AGENT
         agent = None if serves == Client.Serves.PERSONAL_AGENTS else self.cleaned_data.get("agent")
         return {**self.cleaned_data, "serves": serves, "agent": agent}
@@ -132,7 +126,7 @@ class HostForm(forms.Form):
 def propose(request: HttpRequest) -> HttpResponse:
     """Propose a host; another person confirms it."""
     data = request.POST if request.method == "POST" else None
-    form = HostForm(data, agents=_shared(request), initial={"host": request.GET.get("host", "")})
+    form = HostForm(data, initial={"host": request.GET.get("host", "")})
     fields = {
         "client_host_malformed": "host",
         "client_host_proposed_already": "host",
@@ -177,8 +171,7 @@ def _approved(request: HttpRequest) -> dict[str, Any]:
     """Return what the form approves: with a shared agent, or for personal agents without one. Raises NotFound."""
     if request.POST.get("serves") == Client.Serves.PERSONAL_AGENTS:
         return {"serves": Client.Serves.PERSONAL_AGENTS, "agent": None}
-    agent = doors.find(visibility.agents(doors.caller(request)), slug=request.POST.get("agent", ""))
-    return {"serves": Client.Serves.OWN_AGENT, "agent": agent}
+    return {"serves": Client.Serves.OWN_AGENT, "agent": form_fields.agent(request)}
 
 
 def _show(request: HttpRequest, document: ClientDocument, *, problem: DomainError | None = None) -> HttpResponse:
@@ -191,7 +184,6 @@ def _show(request: HttpRequest, document: ClientDocument, *, problem: DomainErro
         document=document,
         metadata=rules.read(document.client_id, document.document),
         client=client,
-        agents=list(_shared(request)),
         problem=problem,
         may_approve=not is_decided and doors.may(caller, "client-document-approve", document),
         may_refuse=document.state == ClientDocument.State.WAITING
@@ -199,8 +191,3 @@ def _show(request: HttpRequest, document: ClientDocument, *, problem: DomainErro
     )
     status = problem.status if problem else 200
     return render(request, "console/clients/document.html", {"shown": shown}, status=status)
-
-
-def _shared(request: HttpRequest) -> Any:  # noqa: ANN401 - rows of agents
-    rows = visibility.agents(doors.caller(request))
-    return rows.filter(kind=Agent.Kind.SHARED, status=Agent.Status.ACTIVE).order_by("name")

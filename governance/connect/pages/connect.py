@@ -18,7 +18,7 @@ from governance.connect import recipes
 from governance.connect.queries import ConnectionPlace, ConnectionSignal
 from governance.connect.recipes import Recipe, Text, Values, Where
 from governance.console import doors
-from governance.requests.queries import Choice, choice
+from governance.console.kit import combobox
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class ShownStep:
 class ConnectPage:
     """What the page shows. Without an agent, a client or a place it says what is missing."""
 
-    choice_of_agents: Choice
+    has_agents: bool
     agent: Agent | None
     client: Client | None = None
     clients: tuple[Client, ...] = ()
@@ -78,8 +78,8 @@ def connect(request: HttpRequest) -> HttpResponse:
     """Show how one agent's client connects to one system; the address chooses agent, client, system and program."""
     caller, wanted = doors.caller(request), request.GET
     agents = read.agents(caller)
-    agent = agents.filter(slug=wanted.get("agent", "")).first()
-    page = ConnectPage(choice(agents), agent, may_roll_out=doors.may(caller, "systems", None))
+    agent = agents.filter(slug=combobox.key_of(caller, "connectable_agent", wanted, "agent")).first()
+    page = ConnectPage(has_agents=agents.exists(), agent=agent, may_roll_out=doors.may(caller, "systems", None))
     if agent is not None:
         page = _of_agent(request, page, agent)
     return render(request, "console/connect/connect.html", {"page": page})
@@ -140,5 +140,5 @@ def light(request: HttpRequest, client_id: str) -> HttpResponse:
     """Answer with the light alone; the page asks for it every few seconds."""
     client = doors.find(read.clients_of_agents(read.agents(doors.caller(request))), client_id=client_id)
     signals = tuple(read.signals(client, _only(request, client)))
-    page = ConnectPage(Choice([], has_more=False), client.agent, client, signals=signals, now=clock.now())
+    page = ConnectPage(has_agents=False, agent=client.agent, client=client, signals=signals, now=clock.now())
     return render(request, "console/connect/connect.html#light", {"page": page})

@@ -16,6 +16,7 @@
     {% blast_radius score %}            of an agent, from 0 to 100
     {% icon "bot" %}                    one of `static/icons.svg`, hidden from screen readers
     {% field form.reason %}             a form field with its label, help and errors
+    {% combobox "person" "to" given.to required=True %}   chooses a person, group, agent or system, or several (`many`)
     {% ticket reference %}              a ticket reference, linked to its tracker
     {% ticket_field "request" %}        the field of one, where the place asks for it
 

@@ -20,6 +20,7 @@ from entitlements.people.models import Person
 from governance.console.tags import person_status, shape
 from governance.tickets import rules, tickets
 
+from .combobox import Combobox, initial
 from .components import ActionForm, Crumb, Dialog, EmptyState, FigureCard, PageHeader, Panel, Tab, Tone
 
 register = template.Library()
@@ -143,6 +144,18 @@ def figure_card(
 def field(bound: BoundField) -> SafeString:
     """Show a form field with its label, help and errors."""
     return render_to_string(f"{_FOLDER}/field.html", {"field": bound})
+
+
+@register.simple_tag
+def combobox(kind: str, name: str, value: object = "", **attrs: object) -> SafeString:
+    """Write the field that chooses a person, group, agent or system in a form outside the form classes.
+
+    `value` is a row, a list of rows where the field takes `many`, or what was sent; the rest are attributes of the
+    field, whose id is its name unless they say another.
+    """
+    many = bool(attrs.pop("many", False))
+    given = {key.replace("_", "-"): each for key, each in attrs.items() if each}
+    return Combobox(kind, many=many).render(name, initial(kind, value), {"id": name, **given})
 
 
 @register.simple_tag

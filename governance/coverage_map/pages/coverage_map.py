@@ -13,12 +13,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
-from entitlements.access import visibility
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import System
 from entitlements.errors import Malformed, NotFound
 from entitlements.unmanaged_agents.models import PathTerms, Workflow
 from governance.console import doors, paging
+from governance.console.kit import combobox
 from governance.coverage_map import actions, coverage_map
 from governance.coverage_map.api import coverage_map as api
 from governance.onboarding import actions as onboarding_actions
@@ -59,7 +59,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "rows": [_with_spans(row) for row in api.workflow_rows(page.rows)],
         "filters": request.GET,
         "paths": PATHS,
-        "systems": visibility.systems(caller).exclude(kind=System.Kind.BUILTIN).order_by("slug")[:500],
+        "system": combobox.names(caller, "system", [system] if (system := _system(request)) else []),
         "filtered": any(request.GET.get(name) for name in ("q", "path", "system", "state")),
         "states": Workflow.State.choices,
         "findings": _findings(coverage_map.findings(caller)),
@@ -76,10 +76,15 @@ def _rows(request: HttpRequest) -> QuerySet[Workflow]:
         rows = rows.filter(
             Q(agent__slug__icontains=text) | Q(agent__name__icontains=text) | Q(seen__name__icontains=text)
         )
-    for name, field in (("path", "path"), ("system", "system__slug"), ("state", "state")):
-        if value := request.GET.get(name):
+    wanted = {"path": request.GET.get("path"), "system__slug": _system(request), "state": request.GET.get("state")}
+    for field, value in wanted.items():
+        if value:
             rows = rows.filter(**{field: value})
     return rows
+
+
+def _system(request: HttpRequest) -> str:
+    return combobox.key_of(doors.caller(request), "system", request.GET, "system")
 
 
 def _parts(head: coverage_map.Headline) -> list[Part]:

@@ -20,7 +20,6 @@ from entitlements.api.actions import Action
 from entitlements.errors import DomainError, ReasonRequired
 from entitlements.grants.models import Grant
 from entitlements.people import actions
-from entitlements.people.api import known_person
 from entitlements.people.models import Group
 from governance.console import doors, form_fields
 from governance.console.kit.components import Crumb
@@ -136,7 +135,7 @@ def _change(request: HttpRequest, slug: str, action: Action) -> HttpResponse:
     try:
         if not (reason := doors.reason(request)):
             raise ReasonRequired
-        person = known_person(request.POST.get("person", "").strip())
+        person = form_fields.person(request, "person")
         doors.perform(request, action, group, {"person": person, "reason": reason})
     except DomainError as refusal:
         doors.record(request, refusal)
@@ -156,7 +155,6 @@ def _show(request: HttpRequest, group: Group, problem: DomainError | None = None
         .order_by("agent__slug")[:50],
         "may_join": doors.may(caller, "group-join", group),
         "may_leave": doors.may(caller, "group-leave", group),
-        "people": form_fields.people() if doors.may(caller, "group-join", group) else [],
     }
     return render(request, "console/people/group.html", context, status=problem.status if problem else HTTPStatus.OK)
 

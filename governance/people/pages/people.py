@@ -21,6 +21,7 @@ from entitlements.people.models import Person, Role
 from entitlements.people.role_limits import EVERYTHING, RoleLimit
 from governance.blast_radius.queries import reach
 from governance.console import doors, form_fields
+from governance.console.kit import combobox
 from governance.console.kit.components import Crumb
 from governance.people import queries as people_queries
 
@@ -92,7 +93,6 @@ def add(request: HttpRequest) -> HttpResponse:
         "lead": _("They sign in with the company's identity provider. Admin roles are given on their page."),
         "away": reverse("people-list"),
         "act": _("Add person"),
-        "people": form_fields.people(),
     }
     return form_fields.show(request, "console/kit/form.html", form, context)
 
@@ -120,7 +120,6 @@ def _show(request: HttpRequest, person: Person, problem: DomainError | None = No
         ],
         "reach": reach.of_person(caller, person),
         "offered": [(value, label, MEANINGS[Role(value)]) for value, label in Role.choices if value in givable],
-        "limit_systems": visibility.systems(caller).order_by("name")[:_MOST] if givable else (),
         "limit_departments": people_queries.departments()[:_MOST] if givable else (),
         "groups": visibility.groups(caller).filter(people=person).order_by("slug"),
         "sponsors": visibility.agents(caller).filter(sponsor=person).order_by("slug"),
@@ -157,7 +156,6 @@ def edit(request: HttpRequest, login: str) -> HttpResponse:
         "crumbs": [Crumb(reverse("people-list"), _("People")), Crumb(_address(person), person.name)],
         "away": _address(person),
         "act": _("Save"),
-        "people": form_fields.people(),
     }
     return form_fields.show(request, "console/kit/form.html", form, context)
 
@@ -190,7 +188,8 @@ def _limit(request: HttpRequest) -> RoleLimit:
 
     Raises EmptyRoleLimit, UnknownRoleLimit.
     """
-    systems, departments = request.POST.getlist("system"), request.POST.getlist("department")
+    systems = combobox.keys(doors.caller(request), "system", request.POST.getlist("system"))
+    departments = request.POST.getlist("department")
     is_limited = request.POST.get("reach") == "limited" or systems or departments
     return roles.limit_to(systems, departments) if is_limited else EVERYTHING
 

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
-from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, EntitlementTool, Tool
 from entitlements.errors import DomainError, Malformed, NotFound
-from entitlements.people.models import Group, Person
-from governance.console import doors
+from entitlements.people.models import Person
+from governance.console import doors, form_fields
 from governance.console import limit_fields as limit_fields_actions
+from governance.console.kit import combobox
 from governance.eligibility import eligibility
-from governance.people import queries as people_queries
 from governance.request_suggestions import narrowest, precedents
 from governance.requests import actions
 from governance.requests import queries as read
 from governance.requests.pages.requests import lasts
-
-
-class UnknownLogin(DomainError):
-    """No person has this login, or no group has this short name."""
-
-    code, status = "unknown_name", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -76,7 +68,8 @@ def _chosen(request: HttpRequest) -> tuple[Agent | None, Entitlement | None]:
     """Find the agent and the entitlement that the address or the form names, of those the person may ask for."""
     caller, person = doors.caller(request), doors.person(request)
     named = _named(request)
-    agent = read.requestable_agents(person, caller).filter(slug=named.get("agent", "")).first()
+    agents = read.requestable_agents(person, caller)
+    agent = agents.filter(slug=combobox.key_of(caller, "requestable_agent", named, "agent")).first()
     offered = read.requestable_entitlements(caller)
     entitlement = offered.filter(scope=named.get("entitlement", "")).first()
     if entitlement is None and (tool := named.get("tool")):
@@ -94,7 +87,7 @@ def _choices(request: HttpRequest) -> dict[str, Any]:
     offered = read.requestable_entitlements(caller, system).prefetch_related(None)  # a name each
     with_tool = offered.filter(tools__name=tool) if tool else offered
     return {
-        "choice_of_agents": read.choice(read.requestable_agents(person, caller)),
+        "has_agents": read.requestable_agents(person, caller).exists(),
         "entitlements": list(with_tool if tool and with_tool.exists() else offered),
         "wanted": {"agent": named.get("agent", ""), "system": system, "tool": tool},
     }
@@ -127,7 +120,7 @@ def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entit
         "lasts": sent_lasts(request) or choice.lasts,
         "choice": choice,
         "peers": peers.count if peers.count >= narrowest.FEW else 0,
-        "given": form_data or {"people": denied.person if denied else ""},
+        "given": form_data or {"people": list(Person.objects.filter(login=denied.person)) if denied else []},
         "is_service": agent.kind == Agent.Kind.SERVICE,
         "for_sponsor": agent.kind == Agent.Kind.PERSONAL,
         "for_me_only": not answers,
@@ -140,7 +133,7 @@ def _ask(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> eligib
         lasts=lasts(request) or timedelta(0),
         reason=data.get("reason", "").strip()[:2000],
         people=_people(request, agent),
-        groups=named_groups(data.get("groups", "")) if _answers(request, agent) else (),
+        groups=tuple(form_fields.named_several(request, "group", "groups")) if _answers(request, agent) else (),
         tools=frozenset(data.getlist("tool")),
         limits=limits_of(request, entitlement),
         denied_call=doors.uuid_of(data.get("denied_call", "")),
@@ -164,7 +157,7 @@ def _answers(request: HttpRequest, agent: Agent) -> bool:
 
 
 def _people(request: HttpRequest, agent: Agent) -> tuple[Person, ...]:
-    """Read for whom: a service agent acts for no person, a personal one for its sponsor; others name people by login.
+    """Read for whom: a service agent acts for no person, a personal one for its sponsor; others name people.
 
     A person who does not own the agent requests for themselves, and cannot probe which logins exist.
     """
@@ -174,7 +167,7 @@ def _people(request: HttpRequest, agent: Agent) -> tuple[Person, ...]:
         return (agent.sponsor,)
     if not _answers(request, agent):
         return (doors.person(request),)
-    return named_people(request.POST.get("people", ""))
+    return tuple(form_fields.named_several(request, "person", "people"))
 
 
 def limit_fields(
@@ -193,32 +186,3 @@ def sent_lasts(request: HttpRequest) -> timedelta | None:
         return lasts(request)
     except Malformed:
         return None
-
-
-def named_groups(text: str) -> tuple[Group, ...]:
-    """Find the groups that a text names by their short names. Raises UnknownLogin."""
-    slugs = list(dict.fromkeys(text.replace(",", " ").split()))
-    by_slug = {group.slug: group for group in Group.objects.filter(slug__in=slugs)}
-    for slug in slugs:
-        if slug not in by_slug:
-            raise UnknownLogin(_("No group has the short name %(slug)s.") % {"slug": slug[:64]})
-    return tuple(by_slug[slug] for slug in slugs)
-
-
-def named_people(text: str) -> tuple[Person, ...]:
-    """Find the people that a text names: by display name between commas, or by login. Raises UnknownLogin."""
-    found: dict[int, Person] = {}
-    for part in filter(None, map(str.strip, text.replace("\n", ",").split(","))):
-        person = people_queries.named(part)
-        for each in [person] if person else _by_login(part.split()):
-            found[each.pk] = each
-    return tuple(found.values())
-
-
-def _by_login(logins: Sequence[str]) -> list[Person]:
-    by_login = {person.login: person for person in Person.objects.filter(login__in=logins)}
-    for login in logins:
-        if login not in by_login:
-            words = _("No one active person has the name or login %(login)s. Where two share a name, use the login.")
-            raise UnknownLogin(words % {"login": login[:64]})
-    return [by_login[login] for login in logins]

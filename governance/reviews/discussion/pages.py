@@ -17,13 +17,14 @@ from governance.reviews.discussion import actions, comments, questions
 from governance.reviews.discussion.models import ReviewQuestion
 from governance.reviews.items import subject_words, visibility
 from governance.reviews.items.models import ReviewLine
-from governance.reviews.items.pages import crumbs, item_of
+from governance.reviews.items.pages import crumbs, in_panel, item_of
 
 _LINES: Final = 50
 
 
 @require_POST
 @doors.page
+@in_panel
 def comment(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Comment on an item, then go back to the page before."""
     row = item_of(request, slug, item)
@@ -33,6 +34,7 @@ def comment(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 
 @require_POST
 @doors.page
+@in_panel
 def ask(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Ask a person about an item that waits for the reader's answer, then go back to the page before."""
     row, login = item_of(request, slug, item), request.POST.get("of", "")

@@ -9,7 +9,8 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from audit.actions import Action
@@ -18,11 +19,11 @@ from entitlements.errors import DomainError, Malformed, NotFound
 from entitlements.people.models import Person
 from governance.console import doors
 from governance.console.kit.components import Crumb
-from governance.console.tags import REASONS
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.decisions import attention
 from governance.reviews.decisions.models import ReviewDecision
+from governance.reviews.decisions.pages import reasons
 from governance.reviews.decisions.pages.submission import message_of, proofs
 from governance.reviews.event_triggered import actions, answer
 from governance.reviews.event_triggered import words as event_triggered_words
@@ -36,7 +37,8 @@ _CALLS: Final = 10
 _DIGITS: Final = 9
 _SHOWN: Final = 200
 """How many items the page shows and one answer covers; the next ones follow once these are answered."""
-_PARTS: Final = ("why_keep", "why_drop", "abstain", "comment")
+_DROPS: Final = {"reduce": _("Reason to keep some"), "revoke": _("Reason to revoke")}
+"""The decisions that take something away, each with the words for its reasons."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -57,12 +59,13 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
     waiting = item_rows.to_answer(campaign, person)
     rows = item_rows.rows(list(waiting[:_SHOWN]), person)
     answered = item_rows.rows(list(item_rows.answered_by(campaign, person)), person)
+    lines = sum(len(row.lines) for row in rows)
     context: dict[str, Any] = {
         "campaign": campaign,
         "trigger": trigger,
         "title": f"{event_triggered_words.TITLES[trigger.kind]}: {trigger.agent.name}",
         "crumbs": [
-            Crumb(f"{reverse('review-list')}?kind=micro", _("Event-triggered reviews")),
+            Crumb(f"{reverse('review-list')}?kind=micro", gettext("Event-triggered reviews")),
             Crumb(reverse("agent-page", args=[trigger.agent.slug]), trigger.agent.name),
         ],
         "happened": event_triggered_words.happened(trigger),
@@ -71,15 +74,14 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "calls": _calls(campaign, person),
         "needs_reason": any(row.needs_reason for row in rows),
         "needs_words": any(row.needs_words for row in rows),
-        "keep": [(code, REASONS[code]) for code in review_rules.KEEP],
-        "drop": [(code, REASONS[code]) for code in review_rules.DROP],
-        "abstain": [(code, REASONS[code]) for code in review_rules.ABSTAIN],
-        "usual": request.POST.get("why_drop", KIND_RULES[trigger.kind].drop),
+        "keep": reasons.fitting("certify"),
+        "drop": _to_drop(request, trigger, lines),
+        "abstain": reasons.fitting("abstain"),
         "ticked": request.POST.getlist("keep"),
         "posted": request.POST.getlist("item"),
         "more": max(0, waiting.count() - len(rows)) if len(rows) == _SHOWN else 0,
         "may_postpone": bool(rows) and trigger.postponed < MOST_POSTPONED,
-        "lines": sum(len(row.lines) for row in rows),
+        "lines": lines,
         "problem": problem,
         "given": request.POST,
         "is_open": campaign.state == Campaign.State.ACTIVE,
@@ -87,6 +89,16 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
     return render(
         request, "console/reviews/event_triggered/one.html", context, status=problem.status if problem else 200
     )
+
+
+def _to_drop(request: HttpRequest, trigger: ReviewTrigger, lines: int) -> list[tuple[str, Any, Any, str]]:
+    """Return the reasons of each decision that takes something away, and the one that is chosen."""
+    usual = KIND_RULES[trigger.kind].drop
+    return [
+        (verb, words, reasons.fitting(verb), request.POST.get(f"why_{verb}", usual))
+        for verb, words in _DROPS.items()
+        if lines > 1 or verb != review_rules.Verb.REDUCE
+    ]
 
 
 def _act(request: HttpRequest, campaign: Campaign) -> HttpResponse:
@@ -116,8 +128,8 @@ def _read_answer(request: HttpRequest) -> answer.ReviewAnswer:
         return answer.ReviewAnswer("abstain", items, abstain=verb.partition(":")[2], comment=_text(request, "comment"))
     if verb not in tuple(review_rules.STRICTNESS) or -1 in lines:
         raise Malformed
-    parts = {part: _text(request, part) for part in _PARTS}
-    return answer.ReviewAnswer(verb, items, **parts, kept=frozenset(lines))
+    why_keep, why_drop, comment = (_text(request, name) for name in ("why_keep", f"why_{verb}", "comment"))
+    return answer.ReviewAnswer(verb, items, why_keep, why_drop, comment=comment, kept=frozenset(lines))
 
 
 def _items(request: HttpRequest) -> frozenset[UUID]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,20 +18,20 @@ from django.views.decorators.http import require_POST, require_safe
 
 from audit import clock
 from audit.export import timeline
-from entitlements.errors import Forbidden, Malformed
+from entitlements.errors import DomainError, Forbidden, Malformed
 from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
 from governance.console import doors
 from governance.console.kit.components import Crumb
-from governance.console.tags import REASONS
 from governance.reviews.campaigns import actions as campaign_actions
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.decisions import actions as decision_actions
 from governance.reviews.decisions.models import ReviewDecision
+from governance.reviews.decisions.pages import reasons
 from governance.reviews.discussion import comments, questions
 from governance.reviews.evidence import audit
-from governance.reviews.items import review_rules, subject_words, violation_queries, visibility
+from governance.reviews.items import subject_words, violation_queries, visibility
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.remediation.models import NoAnswer, Remediation
@@ -115,6 +117,30 @@ def detail(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     return render(request, "console/reviews/items/item.html", context)
 
 
+def in_panel(
+    view: Callable[[HttpRequest, str, UUID], HttpResponse],
+) -> Callable[[HttpRequest, str, UUID], HttpResponse]:
+    """Let a button of the workbench's details answer with the details anew, also where the act is refused.
+
+    What no longer is the person's leaves the workbench. Without script the view answers as it is.
+    """
+
+    @functools.wraps(view)
+    def answered(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
+        if "HX-Request" not in request.headers:
+            return view(request, slug, item)
+        try:
+            view(request, slug, item)
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            messages.error(request, refusal.message)
+        if visibility.items_visible_to(doors.person(request)).filter(pk=item).exists():
+            return redirect(f"{reverse('review-item-page', args=[slug, item])}?beside")
+        return render(request, "console/reviews/told.html")
+
+    return answered
+
+
 def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
     """Return the evidence beside an item, and for its reviewer the forms that go with it."""
     seen = item_queries.read_detail(item_rows.with_details(ReviewItem.objects.filter(pk=row.pk), person).get(), person)
@@ -132,7 +158,7 @@ def _beside(row: ReviewItem, person: Person) -> dict[str, Any]:
         context |= {
             "narrowing": form,
             "lowered": item_queries.lowered(form),
-            "drop": [(code, REASONS[code]) for code in review_rules.FITTING[review_rules.Verb.REDUCE]],
+            "drop": reasons.fitting("reduce"),
             "knows": questions.people_to_ask(row, by=person),
             "successors": assignment.successors(row.pk, by=person),
         }

@@ -12,7 +12,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from entitlements.people.models import Person, Role
+from entitlements.people.models import Group, Person, Role
+from governance.conflicts_of_interest.routing import GROUP
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.population.models import PopulationRow
 
@@ -49,12 +50,13 @@ def title(item: ReviewItem) -> str:
 
 
 def display_names(items: Iterable[ReviewItem]) -> dict[str, str]:
-    """Return the display name of each person for whom an agent acts, by subject."""
-    people = {subject for item in items for subject in item.subjects if subject.startswith(_PERSON)}
-    if not people:
-        return {}
-    found = Person.objects.filter(login__in=[subject.removeprefix(_PERSON) for subject in people])
-    return {f"{_PERSON}{login}": name for login, name in found.values_list("login", "name")}
+    """Return the display name of each person and group for whom an agent acts, by subject."""
+    subjects = {subject for item in items for subject in item.subjects}
+    people = [subject.removeprefix(_PERSON) for subject in subjects if subject.startswith(_PERSON)]
+    groups = [subject.removeprefix(GROUP) for subject in subjects if subject.startswith(GROUP)]
+    named = Person.objects.filter(login__in=people).values_list("login", "name") if people else ()
+    called = Group.objects.filter(slug__in=groups).values_list("slug", "name") if groups else ()
+    return {f"{_PERSON}{key}": name for key, name in named} | {f"{GROUP}{key}": name for key, name in called}
 
 
 def _day(text: str | None) -> str:

@@ -1,7 +1,8 @@
 """Re-performs a population from the audit log alone, as of the moment of the first snapshot, and reports differences.
 
 Each grant, or other subject, is followed through its events (`past_grants`, `past_things`). Today's tables answer one
-question only: whether a grant that the pack lacks fits a condition of the scope on tools or use, or has a finding.
+question only: whether a grant that the pack lacks fits a condition of the scope on tools, use or departments, or has a
+finding.
 Findings come and go without an event, so a grant with one today is a doubt and no difference. The risk level and the
 definition of a tool, and the owners of a grant's agent, are not followed.
 """
@@ -15,8 +16,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from django.db.models import Q
+
 from audit.actions import Action
 from audit.models import Event
+from entitlements.access import role_reach
+from entitlements.agents.models import Agent
 from entitlements.grants.models import Grant
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import review_rules
@@ -177,6 +182,8 @@ def _within(scope: _Values, missing: Mapping[str, _Values]) -> list[str]:
     }
     moment = datetime.fromisoformat(scope["snapshot_at"])
     conditions = [scopes.compiled(criteria["where"], moment)] if criteria.get("where") else []
+    if departments := criteria.get("departments"):
+        conditions += [Q(agent__in=role_reach.agents_of(departments))]
     conditions += (
         [scopes.compiled(scopes.PRIVILEGED, moment)] if scope["kind"] == Campaign.Kind.PRIVILEGED_TOOLS else []
     )
@@ -197,6 +204,8 @@ def _things_within(scope: _Values, missing: _ByName, held: _ByName) -> list[str]
     """Return the subjects that are in the scope: by their names, or by the grants in force at that moment."""
     criteria = scope["scope"]
     systems, agents = set(criteria.get("systems") or ()), set(criteria.get("agents") or ())
+    rows = Agent.objects.filter(pk__in=role_reach.agents_of(criteria.get("departments") or ()))
+    of_departments = set(rows.values_list("slug", flat=True))
     in_scope = [held[grant] for grant in _within(scope, held)] if criteria else []
     by_grant = {(part, terms[part]) for terms in in_scope for part in ("agent", "system", "entitlement")}
 
@@ -205,8 +214,9 @@ def _things_within(scope: _Values, missing: _ByName, held: _ByName) -> list[str]
         thing = missing[name]
         if kind == "agent" or (kind == "client" and thing["agent"]):
             agent = key if kind == "agent" else thing["agent"]
-            by_terms = set(criteria) <= {"agents"} or ("agent", agent) in by_grant
-            return by_terms and (not agents or agent in agents) and thing.get("auth") != _PUBLIC
+            by_terms = set(criteria) <= {"agents", "departments"} or ("agent", agent) in by_grant
+            is_named = (not agents or agent in agents) and ("departments" not in criteria or agent in of_departments)
+            return by_terms and is_named and thing.get("auth") != _PUBLIC
         if kind == "upstream_secret":
             by_terms = set(criteria) <= {"systems"} or ("system", thing["system"]) in by_grant
             return by_terms and (not systems or thing["system"] in systems)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from django.db import connection
 
+from entitlements.access import role_reach
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement
 from governance.reviews.campaigns.models import Campaign
@@ -267,12 +268,14 @@ def _chosen(kind: str, scope: Mapping[str, Any], now: datetime) -> tuple[str, di
         bundles = Entitlement.objects.filter(enabled=True)
         if scope.get("systems"):
             bundles = bundles.filter(system__slug__in=scope["systems"])
-        if scope.get("agents") or scope.get("where"):
+        if scope.get("agents") or scope.get("departments") or scope.get("where"):
             bundles = bundles.filter(pk__in=held.values("entitlement"))
         return scopes.as_sql(bundles, "scope")
     agents = Agent.objects.exclude(status=Agent.Status.RETIRED)
     if scope.get("agents"):
         agents = agents.filter(slug__in=scope["agents"])
+    if scope.get("departments"):
+        agents = agents.filter(pk__in=role_reach.agents_of(scope["departments"]))
     if scope.get("systems") or scope.get("where"):
         agents = agents.filter(pk__in=held.values("agent"))
     return scopes.as_sql(agents, "scope")

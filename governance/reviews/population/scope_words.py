@@ -94,6 +94,8 @@ def sentence(scope: Mapping[str, Any], kind: str) -> str:
         parts.append(_("at %(systems)s") % {"systems": ", ".join(systems)})
     if agents := scope.get("agents"):
         parts.append(_("of %(agents)s") % {"agents": ", ".join(agents)})
+    if departments := scope.get("departments"):
+        parts.append(_("of agents of %(departments)s") % {"departments": ", ".join(departments)})
     text = ", ".join([" ".join(parts), *_conditions(scope.get("where"))])
     return f"{text}."
 

@@ -1,7 +1,8 @@
 """The scope of a campaign as a small typed language: conditions over a list of fields, never free SQL.
 
-A scope is an object, each part optional: `systems` and `agents` by slug, `where` a condition, `exclude` a list of
-conditions with a reason. A condition is {"field": ..., "op": ..., "value": ...}, or {"and": [...]}, {"or": [...]},
+A scope is an object, each part optional: `systems` and `agents` by slug, `departments` by the name that a people source
+gives them (an agent is of the department of its sponsor), `where` a condition, `exclude` a list of conditions with a
+reason. A condition is {"field": ..., "op": ..., "value": ...}, or {"and": [...]}, {"or": [...]},
 {"not": {...}}. A condition on `tool.*` or `person` matches a grant if any of its tools or people matches. The scope is
 evaluated whenever a campaign is staged; excluded grants stay in the population, with the reason.
 """
@@ -9,7 +10,7 @@ evaluated whenever a campaign is staged; excluded grants stay in the population,
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,9 +19,11 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
+from entitlements.access import role_reach
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import System
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
+from entitlements.people_sources.models import SourcedPerson
 from entitlements.words import Risk
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.errors import BadScope
@@ -80,7 +83,12 @@ GROUP BY 1 HAVING coalesce(sum(u.calls), 0) {{op}} %s
 """The grants with so many calls, including calls under the grants that they renew."""
 OF_ACCESS: Final = (Campaign.Kind.AGENT_OWNER, Campaign.Kind.RESOURCE_OWNER, Campaign.Kind.PRIVILEGED_TOOLS)
 """The kinds of campaigns that select access by its own terms alone, which stay known after it has ended."""
-_NAMED: Final = {"systems": System.objects.all, "agents": Agent.objects.all}
+_NAMED: Final[Mapping[str, tuple[Callable[[], QuerySet[Any]], str]]] = {
+    "systems": (System.objects.all, "slug"),
+    "agents": (Agent.objects.all, "slug"),
+    "departments": (SourcedPerson.objects.all, "department"),
+}
+"""The parts that name things: the rows that there are, and their field with the name."""
 
 
 def check(scope: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +109,8 @@ def check(scope: Mapping[str, Any]) -> dict[str, Any]:
 def _names(part: str, data: object) -> list[str]:
     if not isinstance(data, list) or not all(isinstance(name, str) for name in data):
         raise BadScope(field=part)
-    known = set(_NAMED[part]().filter(slug__in=data).values_list("slug", flat=True))
+    rows, field = _NAMED[part]
+    known = set(rows().filter(**{f"{field}__in": data}).values_list(field, flat=True)) - {""}
     if not data or known != set(data):
         raise BadScope(field=part, unknown=sorted(set(data) - known)[:20])
     return sorted(known)
@@ -183,6 +192,8 @@ def _within(rows: QuerySet[Grant], scope: Mapping[str, Any], kind: str, now: dat
         rows = rows.filter(entitlement__system__slug__in=scope["systems"])
     if scope.get("agents"):
         rows = rows.filter(agent__slug__in=scope["agents"])
+    if scope.get("departments"):
+        rows = rows.filter(agent__in=role_reach.agents_of(scope["departments"]))
     if scope.get("where"):
         rows = rows.filter(compiled(scope["where"], now))
     if kind == Campaign.Kind.PRIVILEGED_TOOLS:

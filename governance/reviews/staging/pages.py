@@ -20,10 +20,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from audit import clock
-from entitlements.access import visibility
 from entitlements.errors import DomainError, Malformed
+from governance.blast_radius.queries import departments
 from governance.charts import geometry
-from governance.console import choices, doors
+from governance.console import doors
 from governance.reviews.campaigns import actions
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import permit
@@ -33,6 +33,7 @@ from governance.reviews.templates import actions as template_actions
 from governance.reviews.templates import queries as template_queries
 from governance.reviews.templates import templates
 from governance.reviews.templates.models import CampaignTemplate
+from governance.reviews.templates.pages import resolved, shown
 
 _USUAL: Final = timedelta(days=30)
 """How long a review usually runs."""
@@ -48,36 +49,36 @@ _OPTIONS: Final = ("framework", "mode")
 def new(request: HttpRequest) -> HttpResponse:
     """Show a step; draft a campaign or save a template; or preview it, as the form changes and by a button."""
     permit(request, "campaigns")
-    sent = request.POST if request.method == "POST" else request.GET
+    sent = resolved(doors.caller(request), request.POST if request.method == "POST" else request.GET)
     step = sent.get("step") if sent.get("step") in STEPS else TEMPLATE
     if request.method == "POST" and "preview" not in sent:
         if step != REVIEWERS and "step" in sent:
             return redirect(_address(sent, str(step)))
-        return _finish(request)
+        return _finish(request, sent)
     if step == TEMPLATE and request.method != "POST":
-        return _choose(request)
+        return _choose(request, sent)
     return _fill(request, sent, SCOPE if step == SCOPE else REVIEWERS)
 
 
-def _choose(request: HttpRequest) -> HttpResponse:
+def _choose(request: HttpRequest, sent: QueryDict) -> HttpResponse:
     """Show the templates and the other starting points; a filter that led here goes along."""
     rows = CampaignTemplate.objects.filter(stopped_at=None).select_related("owner").order_by("name")
-    given = [name for name in template_queries.SCOPE_FIELDS if name in request.GET]
+    given = [name for name in template_queries.SCOPE_FIELDS if name in sent]
     context = {
         "step": TEMPLATE,
-        "templates": [(each, _address(request.GET, SCOPE, template=each.slug)) for each in rows],
+        "templates": [(each, _address(sent, SCOPE, template=each.slug)) for each in rows],
         "starters": [
-            (title, words, _address(request.GET, SCOPE, **fields)) for title, words, fields in template_queries.STARTERS
+            (title, words, _address(sent, SCOPE, **fields)) for title, words, fields in template_queries.STARTERS
         ],
-        "given_scope": template_queries.read(request.GET).echo if given else "",
+        "given_scope": template_queries.read(sent).echo if given else "",
     }
     return render(request, "console/reviews/campaigns/new_template.html", context)
 
 
-def _finish(request: HttpRequest) -> HttpResponse:
+def _finish(request: HttpRequest, sent: QueryDict) -> HttpResponse:
     """Draft the review or save the template; what is refused is shown at the step where its field stands."""
     try:
-        data, template = _filled(request.POST)
+        data, template = _filled(sent)
         form = _read(data, template)
         if not form.slug:
             raise Malformed(_("Enter a name with letters or digits."))
@@ -87,7 +88,7 @@ def _finish(request: HttpRequest) -> HttpResponse:
         return redirect("review-page", _make(request, form, template).slug)
     except DomainError as refusal:
         doors.record(request, refusal)
-        return _fill(request, request.POST, _step_of(refusal, request.POST), refusal)
+        return _fill(request, sent, _step_of(refusal, sent), refusal)
 
 
 def _step_of(refusal: DomainError, sent: QueryDict) -> str:
@@ -127,15 +128,12 @@ def _fill(request: HttpRequest, sent: QueryDict, step: str, problem: DomainError
 
 def form_choices(request: HttpRequest, data: QueryDict, form: template_queries.Form | None) -> dict[str, Any]:
     """Return what the fields of scope and reviewers offer."""
-    caller = doors.caller(request)
-    agents = visibility.agents(caller).filter(slug__in=data.getlist("agent")).order_by("name")
     return {
         "kinds": template_queries.KINDS,
-        "systems": visibility.systems(caller).order_by("name"),
-        "ticked": data.getlist("system"),
-        "agents": agents.values_list("slug", "name"),
+        "named": shown(doors.caller(request), data),
+        "departments": departments.names(),
+        "of_departments": data.getlist("department"),
         "choices": template_queries.choices(form.options.strategies if form else {}),
-        "groups": choices.groups(),
     }
 
 
@@ -161,12 +159,8 @@ def _scope_fields(template: CampaignTemplate | None) -> dict[str, list[str]]:
     if template is None:
         return {"kind": [Campaign.Kind.AGENT_OWNER]}
     values = template_queries.form_values(template) or {}
-    many = {"system": values.pop("systems", []), "agent": values.pop("agents", [])}
-    return {
-        "kind": [template.kind],
-        **{name: [str(value)] for name, value in values.items() if name not in many},
-        **{name: chosen for name, chosen in many.items() if chosen},
-    }
+    texts = {name: value if isinstance(value, list) else [str(value)] for name, value in values.items()}
+    return {"kind": [template.kind], **texts}
 
 
 def _option_fields(template: CampaignTemplate | None, kind: str) -> dict[str, object]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, time
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.dateparse import parse_date
@@ -13,9 +15,11 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements.access import visibility
+from entitlements.access.caller import Caller
 from entitlements.errors import DomainError, Malformed, NotFound
-from governance.console import choices, doors
+from governance.blast_radius.queries import departments
+from governance.console import doors
+from governance.console.kit import combobox
 from governance.reviews.campaigns.pages.campaigns import find_campaign, may, permit
 from governance.reviews.templates import actions, templates
 from governance.reviews.templates import queries as template_queries
@@ -43,9 +47,10 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     if template is None:
         raise NotFound
     fields, problem = template_queries.form_values(template), None
+    sent = resolved(doors.caller(request), request.POST)
     if request.method == "POST":
         try:
-            _change(request, template, keeps_scope=fields is None)
+            _change(request, sent, template, keeps_scope=fields is None)
         except DomainError as refusal:
             doors.record(request, refusal)
             problem = refusal
@@ -59,32 +64,28 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         "asks_owner": "yes" if template.asks_owner else "",
     }
     filled = {**(fields or {}), **own, "carry_days": template.carry_days or "", "next_on": next_on}
-    agents = visibility.agents(doors.caller(request)).order_by("name")
     context = {
         "template": template,
         "problem": problem,
-        "given": request.POST or filled,
-        "ticked": request.POST.getlist("system") if request.POST else filled.get("systems", []),
-        "agents": agents.filter(
-            slug__in=request.POST.getlist("agent") if request.POST else filled.get("agents", [])
-        ).values_list("slug", "name"),
+        "given": sent or filled,
+        "named": shown(doors.caller(request), sent or filled),
+        "departments": departments.names(),
+        "of_departments": sent.getlist("department") if sent else filled.get("department", []),
         "keeps_scope": fields is None,
         "scope": json.dumps(template.scope, indent=1, ensure_ascii=False),
         "kinds": template_queries.KINDS,
-        "systems": visibility.systems(doors.caller(request)).order_by("name"),
         "choices": template_queries.choices(
-            template_queries.read(request.POST).options.strategies if request.POST else template.strategies
+            template_queries.read(sent).options.strategies if sent else template.strategies
         ),
         "cadences": CampaignTemplate.Cadence.choices,
-        "groups": choices.groups(),
     }
     return render(
         request, "console/reviews/templates/template.html", context, status=problem.status if problem else None
     )
 
 
-def _change(request: HttpRequest, template: CampaignTemplate, *, keeps_scope: bool) -> None:
-    form, sent = template_queries.read(request.POST), request.POST
+def _change(request: HttpRequest, sent: QueryDict, template: CampaignTemplate, *, keeps_scope: bool) -> None:
+    form = template_queries.read(sent)
     version, days = (template_queries.number(sent, name) or 0 for name in ("version", "days"))
     share, until = (template_queries.number(sent, name) for name in ("spot_share", "spot_days"))
     checked = template.spot_share if share is None else share, template.spot_days if until is None else until
@@ -130,3 +131,30 @@ def duplicate(request: HttpRequest, slug: str) -> HttpResponse:
     values = {"slug": slugify(name)[:64], "name": name, "due_at": due}
     copy = doors.perform(request, actions.DUPLICATE, campaign, values).result
     return redirect("review-page", copy.slug)
+
+
+def resolved(caller: Caller, sent: QueryDict) -> QueryDict:
+    """Return the form with the short names behind what its comboboxes name; what is unknown stays, and is refused."""
+    data = sent.copy()
+    for name in template_queries.REFERENCES.keys() & data.keys():
+        if name in template_queries.NAMED.values():
+            data.setlist(name, combobox.keys(caller, template_queries.REFERENCES[name], data.getlist(name)))
+        elif name == "left_out":
+            data[name] = ", ".join(combobox.keys(caller, template_queries.REFERENCES[name], [data.get(name, "")]))
+        else:
+            data[name] = combobox.key_of(caller, template_queries.REFERENCES[name], data, name)
+    for name in template_queries.NAMED.values():
+        if name in data and not data.getlist(name):
+            del data[name]
+    return data
+
+
+def shown(caller: Caller, given: QueryDict | Mapping[str, Any]) -> dict[str, str]:
+    """Return the texts of the comboboxes of a form that is filled in with short names."""
+
+    def keys(name: str) -> list[str]:
+        found = given.getlist(name) if isinstance(given, QueryDict) else given.get(name, "")
+        texts = [found] if isinstance(found, str) else found
+        return [key.strip() for text in texts for key in text.split(",") if key.strip()]
+
+    return {name: combobox.names(caller, kind, keys(name)) for name, kind in template_queries.REFERENCES.items()}

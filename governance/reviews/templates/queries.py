@@ -83,9 +83,16 @@ STRATEGIES: Final[Mapping[str, Any]] = {
 }
 """The strategies that a risk level can have, as phrases."""
 SCOPE_FIELDS: Final = (
-    *("kind", "system", "agent", "risk", "action", "older", "unused", "left_out", "left_out_reason"),
+    *("kind", "system", "agent", "department", "risk", "action", "older", "unused", "left_out", "left_out_reason"),
 )
 """The fields of the scope; all others are about reviewers and dates."""
+REFERENCES: Final[Mapping[str, str]] = {
+    "system": "system",
+    "agent": "agent",
+    "left_out": "agent",
+    "fallback_group": "group",
+}
+"""The fields that name things, and what they name."""
 _LONGEST: Final = 200
 
 
@@ -138,16 +145,16 @@ def read(sent: QueryDict, scope: dict[str, Any] | None = None) -> Form:
 def scope_of(sent: QueryDict) -> dict[str, Any]:
     """Return the scope that the form names. Raises Malformed for a bad number."""
     conditions = _conditions(sent)
-    scope: dict[str, Any] = {part: sent.getlist(name) for part, name in _NAMED.items() if name in sent}
+    scope: dict[str, Any] = {part: sent.getlist(name) for part, name in NAMED.items() if name in sent}
     if conditions:
         scope["where"] = conditions[0] if len(conditions) == 1 else {"and": conditions}
-    if left_out := sent.get("left_out", "").split():
+    if left_out := sent.get("left_out", "").replace(",", " ").split():
         why = sent.get("left_out_reason", "").strip()[:_LONGEST]
         scope["exclude"] = [{"where": {"field": "agent.slug", "op": "in", "value": left_out}, "reason": why}]
     return scope
 
 
-_NAMED: Final = {"systems": "system", "agents": "agent"}
+NAMED: Final = {"systems": "system", "agents": "agent", "departments": "department"}
 """The parts of a scope that name things, and the field that has them."""
 
 
@@ -203,18 +210,19 @@ def form_values(template: CampaignTemplate) -> dict[str, Any] | None:
     for each in where.get("and", [where] if where else []):
         criterion = (each.get("field"), each.get("op"))
         fields[named.get(criterion, "unused")] = str(each.get("value")) if criterion in named else "yes"
-    for part, name in _NAMED.items():
+    for part, name in NAMED.items():
         if part in scope:
             fields.setlist(name, scope[part])
     for exclusion in scope.get("exclude", []):
         value = exclusion["where"].get("value")
-        fields["left_out"] = " ".join(value) if isinstance(value, list) else ""
+        fields["left_out"] = ", ".join(value) if isinstance(value, list) else ""
         fields["left_out_reason"] = exclusion["reason"]
     try:
         is_same = read(fields).scope == scope
     except Malformed:
         is_same = False
-    return {**fields.dict(), **{part: fields.getlist(name) for part, name in _NAMED.items()}} if is_same else None
+    lists = {name: fields.getlist(name) for name in NAMED.values() if name in fields}
+    return {**fields.dict(), **lists} if is_same else None
 
 
 def _conditions(sent: QueryDict) -> list[dict[str, Any]]:

@@ -16,7 +16,9 @@ from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.models import Agent
 from entitlements.people.role_limits import NOTHING
+from governance.connect import queries as connect_queries
 from governance.console import doors
+from governance.requests import queries as requests_queries
 from governance.requests import requests
 from governance.reviews.items import visibility as visibility_actions
 
@@ -27,10 +29,16 @@ _SHORTEST: Final = 2
 _LONGEST: Final = 200
 
 
+def _requestable_agents(caller: Caller) -> QuerySet[Any]:
+    return requests_queries.requestable_agents(caller.human, caller) if caller.human else Agent.objects.none()
+
+
 _KINDS: Final[Mapping[str, tuple[Callable[[Caller], QuerySet[Any]], str]]] = {
     "agent": (visibility.agents, "slug"),
+    "connectable_agent": (connect_queries.agents, "slug"),
     "group": (visibility.groups, "slug"),
     "person": (visibility.people, "login"),
+    "requestable_agent": (_requestable_agents, "slug"),
     "system": (visibility.systems, "slug"),
 }
 """What has a name and a short name: the rows that a caller sees, and the field of the short name."""
@@ -93,10 +101,14 @@ def _by_id(caller: Caller, key: UUID) -> Iterator[SearchHit]:
             yield SearchHit(_("Trace"), key.hex, "", f"{audit}?about=trace:{key.hex}")
 
 
+def rows(caller: Caller, kind: str) -> QuerySet[Any]:
+    """Return what a caller sees of a kind; the kinds are those of a combobox."""
+    return _KINDS[kind][0](caller)
+
+
 def named(caller: Caller, kind: str, text: str) -> QuerySet[Any]:
     """Return what a caller sees of a kind whose name or short name has a text; the kinds are those of a combobox."""
-    rows, key = _KINDS[kind]
-    return rows(caller).filter(_named(key, text))
+    return rows(caller, kind).filter(_named(_KINDS[kind][1], text))
 
 
 def _named(key: str, text: str) -> Q:

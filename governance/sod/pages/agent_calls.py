@@ -15,20 +15,19 @@ from django.views.decorators.http import require_http_methods
 from entitlements.access import visibility
 from entitlements.agents.models import Agent
 from governance.console import doors, form_fields, paging
+from governance.console.kit import combobox
 from governance.sod import actions, check
 from governance.sod import facts as sod_facts
 from governance.sod.models import AgentCall
 
-_NAMES: Final = {"attrs": {"list": "agents-to-pick", "autocapitalize": "none", "spellcheck": "false"}}
 _FIELDS: Final = {"agent_calls_itself": "callee"}
-_MOST_OFFERED: Final = 500
 
 
 class AllowForm(forms.Form):
     """Two agents, and why the one hands work to the other."""
 
-    caller = forms.SlugField(label=gettext_lazy("Calling agent"), max_length=64, widget=forms.TextInput(**_NAMES))
-    callee = forms.SlugField(label=gettext_lazy("Agent to call"), max_length=64, widget=forms.TextInput(**_NAMES))
+    caller = combobox.ReferenceField("agent", label=gettext_lazy("Calling agent"))
+    callee = combobox.ReferenceField("agent", label=gettext_lazy("Agent to call"))
     reason = forms.CharField(label=gettext_lazy("Business justification"), max_length=500)
 
 
@@ -38,7 +37,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     """List which agent may call which, by agent; look at what one more would mean, and allow it."""
     seen = visibility.agents(doors.caller(request))
     slug = request.GET.get("agent", "")
-    form = AllowForm(request.POST or None, initial={"caller": slug})
+    form = AllowForm(initial={"caller": slug if seen.filter(slug=slug).exists() else ""})
     context: dict[str, Any] = {
         "may_allow": doors.may(doors.caller(request), "agent-calls", None),
         "may_end": doors.may(doors.caller(request), "agent-call-end", None),
@@ -49,8 +48,8 @@ def listing(request: HttpRequest) -> HttpResponse:
 
         def act(data: dict[str, Any]) -> AgentCall | dict[str, Any]:
             doors.permit(request, actions.ALLOW_CALL.address, None)
-            doors.about(request, f"agent:{data['caller']}", f"agent:{data['callee']}")
-            caller, callee = (doors.find(seen, slug=data[name]) for name in ("caller", "callee"))
+            caller, callee = data["caller"], data["callee"]
+            doors.about(request, f"agent:{caller.slug}", f"agent:{callee.slug}")
             if allows:
                 values = {"caller": caller, "callee": callee, "reason": data["reason"]}
                 return cast("AgentCall", doors.perform(request, actions.ALLOW_CALL, None, values).result)
@@ -64,9 +63,6 @@ def listing(request: HttpRequest) -> HttpResponse:
     if slug:
         calls = calls.filter(Q(caller__slug=slug) | Q(callee__slug=slug))
     context["page"] = paging.page(request, calls, ("-made_at", "-id"))
-    context["offered"] = (
-        seen.order_by("slug").values_list("slug", "name")[:_MOST_OFFERED] if context["may_allow"] else []
-    )
     return form_fields.show(request, "console/sod/agent_calls.html", form, context)
 
 

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from audit import clock
 from entitlements.access import visibility
 from entitlements.errors import Malformed, NotFound
-from governance.console import doors, paging, tags
+from governance.console import doors, form_fields, paging, tags
 from governance.request_suggestions import queries as request_suggestion_queries
 from governance.sod import actions, check
 from governance.sod.models import SodException, SodPolicy
@@ -105,7 +105,7 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "may_turn": in_force and doors.may(caller, "sod-policies", None),
         "may_except": in_force and rule.on and doors.may(caller, "sod-exceptions", None),
         "most_days": _MOST_DAYS,
-        "asked_for": request.GET.get("agent", "").strip()[:64],
+        "asked_for": visibility.agents(caller).filter(slug=request.GET.get("agent", "").strip()).first(),
     }
     return render(request, "console/sod/rule.html", context, status=HTTPStatus.OK)
 
@@ -119,10 +119,9 @@ withdraw = doors.post(actions.WITHDRAW, lambda _rule: reverse("rule-list"))
 def give(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Except an agent from a rule for some days."""
     rule = _rule(request, pk)
-    agent = doors.find(visibility.agents(doors.caller(request)), slug=request.POST.get("agent", "").strip())
     values = {
         "rule_id": pk,
-        "agent": agent,
+        "agent": form_fields.agent(request),
         "control": request.POST.get("control", "").strip()[:500],
         "expires_at": clock.now() + timedelta(days=_days(request)),
         "reason": doors.reason(request),

@@ -32,7 +32,7 @@ def test_one_proposes_and_another_confirms_who_approves(company: Company) -> Non
     assert "the system&#x27;s owner" in visits.text(ana.get(HERE))
     assert ana.get(f"{HERE}propose/").status_code == 403
     unknown = form(high_group="nobody", critical_group="nobody", entitlement="clock:use")
-    assert "approval_group_unknown" in visits.text(resa.post(f"{HERE}propose/", unknown))
+    assert "unknown_group" in visits.text(resa.post(f"{HERE}propose/", unknown))
     good = form(high_group="dpo", critical_group="dpo", critical_security="2", entitlement="clock:use")
     shown = visits.text(resa.post(f"{HERE}propose/", good, follow=True))
     assert "2 people of security, 1 of the group dpo" in shown

@@ -8,8 +8,6 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements.access import caller as callers
 from entitlements.delegation import permissions
-from entitlements.people.models import Person
-from entitlements.people_sources.models import PeopleSource, SourcedPerson
 from governance.agents import summaries
 from governance.blast_radius.queries import departments, reach
 from governance.sod.models import AgentCall
@@ -22,16 +20,6 @@ pytestmark = pytest.mark.django_db
 
 
 made_world, company = shared.world(companies.found)
-
-
-def works_in(person: Person, department: str) -> None:
-    """Let a people source name the department of a person."""
-    source, _made = PeopleSource.objects.get_or_create(
-        slug="hr", defaults={"name": "HR", "digest": "0" * 64, "created_at": clock.now()}
-    )
-    said = {"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": department}}
-    times = {"created_at": clock.now(), "changed_at": clock.now()}
-    SourcedPerson.objects.create(source=source, person=person, user_name=person.login, said=said, **times)
 
 
 def test_a_tool_is_reached_directly_by_group_by_a_calling_agent_and_by_delegation(company: Company) -> None:
@@ -79,7 +67,7 @@ def test_many_grants_are_counted_and_the_rest_is_a_list_away(company: Company, m
 
 
 def test_the_organisation_is_added_up_by_department_and_system(company: Company) -> None:
-    works_in(company.sofia, "Finance")
+    make.department("Finance", company.sofia)
     elsewhere = make.agent("elsewhere", sponsor=company.resa)
     make.grant(company.bot, company.use, people=[company.alice])
     make.grant(company.bot, company.use, people=[company.bob])

@@ -23,7 +23,7 @@ def test_a_refused_request_keeps_limits_groups_and_time() -> None:
         "agent": "research-bot",
         "entitlement": "clock:tell",
         "tool": ["tell"],
-        "groups": "research nobody-here",
+        "groups": "research, nobody-here",
         "lasts": "28800",
         "reason": "",
         "limit:tell:zone:asked": "1",
@@ -32,8 +32,8 @@ def test_a_refused_request_keeps_limits_groups_and_time() -> None:
     refused = page.post("/requests/new/", form)
     shown = visits.text(refused)
     assert refused.status_code == 422
-    assert "No group has the short name nobody-here." in shown
-    assert 'name="groups" value="research nobody-here"' in shown
+    assert "Nothing here has the name “nobody-here”." in shown
+    assert 'name="groups" value="research, nobody-here"' in shown
     assert '<option value="28800" selected>' in shown
     assert 'value="Europe/Rome" checked' in shown
     assert 'value="Europe/Paris" checked' not in shown

@@ -188,7 +188,7 @@ def test_a_page_asks_only_rows_that_it_names(world: addresses.World, monkeypatch
 def test_every_page_of_ours_goes_through_a_door() -> None:
     """The theme needs none: it says nothing and touches no row."""
     text = "\n".join(path.read_text() for path in tree.pages())
-    guarded = set(re.findall(r"@doors\.page\ndef (\w+)\(", text))
+    guarded = set(re.findall(r"@doors\.page\n(?:@\w+\n)*def (\w+)\(", text))
     for name, route in addresses.own().items():
         filled = re.sub(r"<uuid:\w+>", "00000000-0000-4000-8000-000000000000", "/" + re.sub(r"<int:\w+>", "1", route))
         view = resolve(re.sub(r"<\w+:\w+>", "x", filled)).func

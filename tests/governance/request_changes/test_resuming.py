@@ -72,7 +72,7 @@ def test_the_link_leads_past_the_sign_in_to_a_request_that_names_the_denied_call
     page = visits.text(browser.get(_link(denial)))
 
     assert 'value="convert" data-tool checked' in page
-    assert 'name="people" value="alice"' in page
+    assert 'name="people" value="Alice"' in page
     assert REASON in page
     # both forms keep it: the one that chooses otherwise, and the one that asks
     assert page.count(f'name="denied_call" value="{denial.uuid}"') == 2

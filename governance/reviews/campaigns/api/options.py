@@ -17,10 +17,14 @@ _MOST: Final = 200
 
 
 class Scope(InputSerializer):
-    """What a campaign covers: systems and agents by slug, a condition, and exclusions with their reasons."""
+    """What a campaign covers: systems and agents by slug, departments by name, a condition, exclusions with reasons.
+
+    An agent is of the department of its sponsor, as the people source names it.
+    """
 
     systems = serializers.ListField(child=Text(max_length=64), required=False, max_length=_MOST)
     agents = serializers.ListField(child=Text(max_length=64), required=False, max_length=_MOST)
+    departments = serializers.ListField(child=Text(max_length=300), required=False, max_length=_MOST)
     where = serializers.DictField(required=False)
     exclude = serializers.ListField(child=serializers.DictField(), required=False, max_length=50)
 

@@ -48,7 +48,6 @@ def listing(request: HttpRequest, slug: str) -> HttpResponse:
             "unresolved": unresolved,
             "unassigned": campaigns.unresolved(campaign) if unresolved else 0,
             "may_assign": head.may_run and is_open,
-            "people": form_fields.people() if head.may_run and is_open else [],
             "claimable": claim.may_claim(unresolved, person) if is_open else set(),
             "is_asked_twice": sum(row["all"] for row in named) > head.items and not others,
         },
@@ -63,7 +62,7 @@ def reassign(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     permit(request, "review-item-reassign")
     open_items = Assignment.objects.filter(item__campaign=campaign).select_related("item__campaign")
     row = doors.find(open_items, item=item, state=Assignment.State.ASSIGNED).item
-    to = form_fields.person_named(request.POST.get("to", "").strip())
+    to = form_fields.person(request, "to")
     doors.perform(request, actions.REASSIGN, row, {"to": to, "reason": doors.reason(request)})
     return redirect(doors.back(request, f"/reviews/{slug}/"))
 
@@ -93,7 +92,7 @@ def _give(request: HttpRequest, campaign: Campaign, ticked: list[ReviewItem] | N
     if ticked is not None and "to" not in request.POST:
         return _ask(request, campaign, ticked)
     current = doors.find(Person.objects.all(), login=given["of"]) if given["of"] else None
-    to, why = form_fields.person_named(given["to"]), doors.reason(request)
+    to, why = form_fields.person(request, "to"), doors.reason(request)
     items = [item.pk for item in ticked] if ticked is not None else None
     seen = handover.look(campaign, of=current, to=to, items=items)
     count = doors.number(given["count"], digits=len(str(handover.MOST)))
@@ -136,7 +135,6 @@ def _ask(
         "problem": problem,
         "to": request.POST.get("to", ""),
         "why": doors.reason(request),
-        "people": form_fields.people(),
     }
     status = problem.status if problem else None
     return render(request, "console/reviews/campaigns/give_to.html", context, status=status)

@@ -20,7 +20,7 @@ from governance.reviews.decisions import actions, attention
 from governance.reviews.items import review_rules
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.models import ReviewItem
-from governance.reviews.items.pages import item_of
+from governance.reviews.items.pages import in_panel, item_of
 from governance.reviews.usage import tighter_limits
 from governance.reviews.workbench.queries import item as item_queries
 from governance.reviews.workbench.queries import rows as item_rows
@@ -44,6 +44,7 @@ def looked(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
 
 @require_POST
 @doors.page
+@in_panel
 def narrow(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Draft keeping some of an item: the ticked lines, and those that are limited further."""
     campaign, person = find_campaign(request, slug), doors.person(request)
@@ -90,6 +91,7 @@ def _ticked(request: HttpRequest, each: item_queries.Narrowing) -> dict[str, tig
 
 @require_POST
 @doors.page
+@in_panel
 def hand_on(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Give an item to another person of its chain, with a reason."""
     row = item_of(request, slug, item)

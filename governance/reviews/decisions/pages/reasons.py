@@ -25,5 +25,10 @@ def groups() -> list[tuple[Promise | str, Options]]:
     return [(title, [(code, REASONS[code], _verbs(code)) for code in codes]) for title, codes in titles]
 
 
+def fitting(verb: str) -> list[tuple[str, Promise | str]]:
+    """Return the reasons that are offered for one decision, at most five: a code and its words each."""
+    return [(code, REASONS[code]) for code in FITTING[review_rules.Verb(verb)]]
+
+
 def _verbs(code: str) -> str:
     return " ".join(verb for verb, codes in FITTING.items() if code in codes)

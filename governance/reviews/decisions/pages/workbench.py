@@ -237,4 +237,4 @@ def _elsewhere(held: Draft | None) -> dict[str, Any]:
 def recall(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
     """Take the reviewer's own answer back; it is a draft again."""
     doors.perform(request, actions.RECALL, item_of(request, slug, item))
-    return redirect(f"{reverse('review-work', args=[slug])}#item-{item}")
+    return redirect(doors.back(request, f"{reverse('review-work', args=[slug])}#item-{item}"))

@@ -71,7 +71,6 @@ def workspace(request: HttpRequest, slug: str) -> HttpResponse:
     shares = EvidenceShare.objects.filter(campaign=campaign, ended_at=None, expires_at__gt=now)
     context: dict[str, Any] = {
         "campaign": campaign,
-        "people": form_fields.people(),
         "now": now,
         "samples": [(sample, _progress(sample)) for sample in samples[:_MOST]],
         "questions": questions.order_by("-asked_at", "-id")[:_MOST],
@@ -130,7 +129,7 @@ def _share(request: HttpRequest) -> dict[str, Any]:
         raise Malformed from error
     if day is None:
         raise Malformed
-    auditor = form_fields.person_named(request.POST.get("auditor", "").strip())
+    auditor = form_fields.person(request, "auditor")
     return {"auditor": auditor, "expires_at": datetime.combine(day, time(), UTC), "reason": doors.reason(request)}
 
 

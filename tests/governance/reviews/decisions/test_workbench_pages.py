@@ -176,6 +176,36 @@ def test_a_reviewer_gives_an_item_away_to_somebody_in_its_chain_alone() -> None:
     assert worlds.live(item).reviewer == company.sam
 
 
+PART = {"HX-Request": "true"}
+
+
+def test_the_details_answer_with_themselves_and_say_what_was_done_or_refused() -> None:
+    company, campaign = worlds.reviewed()
+    item = worlds.item(campaign)
+    sofia, address = visits.as_(company.sofia), f"/reviews/q4/items/{item.pk}"
+
+    def told(path: str, **form: str) -> str:
+        answer = sofia.post(f"{address}/{path}/", form, headers=PART, secure=True, follow=True)
+        assert (answer.status_code, "<html" in visits.text(answer)) == (200, False)
+        return visits.text(answer)
+
+    assert "data-told>" in told("comment", text="Otto knows.")
+    assert '<p class="message error" data-told>' in told("comment", text="")
+    assert visits.refusals()
+    assert "Otto knows." in told("ask", text="Why?", of="nobody")
+    left = told("hand-on", to="sam", reason="He knows the system.")
+    assert "data-left>" in left
+    assert "Otto knows." not in left, "it is no longer hers to see"
+
+
+def test_who_is_signed_out_while_a_part_is_swapped_loads_the_page_anew() -> None:
+    company, campaign = worlds.reviewed()
+    client = visits.as_(company.sofia)
+    client.cookies.clear()
+    address = f"/reviews/q4/items/{worlds.item(campaign).pk}/comment/"
+    assert client.post(address, {"text": "x"}, headers=PART, secure=True)["HX-Refresh"] == "true"
+
+
 def test_a_conflict_says_what_is_kept_instead_so_that_it_can_be_confirmed_over() -> None:
     company, campaign = worlds.reviewed()
     item = worlds.item(campaign)

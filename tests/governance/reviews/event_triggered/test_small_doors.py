@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.db import transaction
 
@@ -11,6 +13,7 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.event_triggered import causes, start
 from governance.reviews.event_triggered.models import ReviewTrigger
+from governance.reviews.items import review_rules
 from governance.reviews.reviewers import assignment
 from tests import make
 from tests.entitlements.api import client
@@ -86,16 +89,26 @@ def test_unticking_a_tool_and_keeping_some_removes_that_tool_alone(asked: tuple[
     company, campaign = asked
     lines = {line.tool.name: line.pk for line in campaign.items.get().lines.select_related("tool")}
     address, sofia = f"/event-triggered-reviews/{campaign.slug}/", visits.as_(company.sofia)
-    both = {**shown(campaign), "verb": "reduce", "why_drop": "drifted", "keep": [*lines.values()]}
+    both = {**shown(campaign), "verb": "reduce", "why_reduce": "drifted", "keep": [*lines.values()]}
     assert sofia.post(address, both).status_code >= 400
     assert sofia.post(address, {**both, "keep": ["x"]}).status_code >= 400
-    unsaid = visits.text(sofia.post(address, {**both, "why_drop": "", "keep": [lines["poke"]]}))
+    unsaid = visits.text(sofia.post(address, {**both, "why_reduce": "", "keep": [lines["poke"]]}))
     assert [f'value="{lines[name]}" checked' in unsaid for name in ("peek", "poke")] == [False, True], (
         "as it was ticked"
     )
     assert sofia.post(address, {**both, "keep": [lines["poke"]]}).status_code == 302
     decision = ReviewDecision.objects.get()
     assert (decision.verb, decision.reason_code, decision.kept_lines) == ("reduce", "drifted", [lines["poke"]])
+
+
+def test_each_decision_offers_the_reasons_of_the_workbench(asked: tuple[Company, Campaign]) -> None:
+    company, campaign = asked
+    page = visits.text(visits.as_(company.sofia).get(f"/event-triggered-reviews/{campaign.slug}/"))
+    for verb in ("reduce", "revoke"):
+        select = page.partition(f'<select id="why-{verb}"')[2].partition("</select>")[0]
+        assert re.findall(r'value="(\w+)"', select) == list(review_rules.FITTING[review_rules.Verb(verb)])
+    assert '<option value="drifted" selected>' in page, "the reason of its cause"
+    assert re.findall(r'value="abstain:(\w+)"', page) == list(review_rules.FITTING[review_rules.Verb.ABSTAIN])
 
 
 def test_whoever_cannot_judge_or_not_now_says_so_with_a_press(asked: tuple[Company, Campaign]) -> None:
@@ -118,7 +131,7 @@ def test_the_list_of_reviews_shows_small_ones_in_a_tab_of_their_own(asked: tuple
         True,
         True,
     ]
-    remove = {"verb": "revoke", "why_drop": "drifted", **shown(campaign)}
+    remove = {"verb": "revoke", "why_revoke": "drifted", **shown(campaign)}
     visits.as_(company.sofia).post(f"/event-triggered-reviews/{campaign.slug}/", remove)
     assert "Revoke" in visits.text(ana.get("/event-triggered-reviews/")), "what came of it"
     api = client.of(company.ana)

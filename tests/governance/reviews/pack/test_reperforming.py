@@ -151,6 +151,27 @@ def test_a_scope_is_kept_to_and_what_it_should_have_had_is_named(company: Compan
     assert len(reperformance._within({**scope, "scope": {}}, missing)) == 4
 
 
+def test_a_scope_of_departments_is_kept_to(company: Company, tmp_path: Path) -> None:
+    make.department("Finance", company.sofia)
+    other = make.agent("other-bot", sponsor=company.sam)
+    make.grant(other, company.use, people=[company.bob])
+    made = campaigns.make(
+        "finance",
+        name="Finance",
+        due_at=clock.now() + timedelta(days=14),
+        scope={"departments": ["Finance"]},
+        by=company.ana,
+    )
+    file = _sealed(company, tmp_path, launch.activate(made.pk, by=company.ana))
+    with zipfile.ZipFile(file) as pack:
+        scope = json.loads(pack.read("02_scope_and_parameters.json"))
+        report = reperformance.reperform(pack)
+    missing = past_grants.as_of(past_grants.read(scope["snapshot_at"]))
+    assert (report.differences, report.derived, report.out_of_scope) == ([], report.packed, 1)
+    assert reperformance._within(scope, missing)
+    assert not reperformance._within({**scope, "scope": {"departments": ["Nowhere"]}}, missing)
+
+
 def _kept(company: Company, kind: str, folder: Path, **scope: Any) -> tuple[Path, Campaign]:  # noqa: ANN401
     """Begin a review of a kind, keep everything, close and seal it; returns the pack as a file."""
     campaign = subjects_tests.begin(company, kind, **scope)
@@ -224,6 +245,21 @@ def test_agents_are_followed_with_their_state_and_who_answers_for_them(tmp_path:
     ownership.change_owner(staged, company.sam, by=company.ana.principal, reason="Otto has no time.")
     file, _ = _kept(company, "ownership", tmp_path)
     assert "3 agents in the pack, 3 by the audit log, 0 others" in _said(file)
+
+
+def test_agents_of_a_department_are_followed_and_a_hidden_one_is_found(tmp_path: Path) -> None:
+    company = companies.found()
+    hidden = make.agent("hidden-bot", sponsor=company.sofia)
+    make.agent("other-bot", sponsor=company.sam)
+    make.department("Finance", company.sofia)
+    make.department("Sales", company.sam)
+    file, _ = _kept(company, "ownership", tmp_path, departments=["Finance"])
+    assert "0 others" not in _said(file)
+    assert not _differences(file)
+    with zipfile.ZipFile(file) as pack:
+        scope = json.loads(pack.read("02_scope_and_parameters.json"))
+    values = {"agent hidden-bot": {"kind": "agent"}, "agent other-bot": {"kind": "agent"}}
+    assert reperformance._things_within(scope, values, {}) == [f"agent {hidden.slug}"]
 
 
 def test_an_agent_that_was_hidden_or_changed_beside_the_record_is_found(tmp_path: Path) -> None:

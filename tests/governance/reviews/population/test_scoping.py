@@ -97,6 +97,20 @@ def test_a_condition_takes_in_the_grants_it_says(company: Company, where: dict[s
         assert set(taken.values_list("grant__agent__slug", flat=True)) == names
 
 
+def test_a_scope_of_departments_takes_in_the_agents_of_their_sponsors(company: Company) -> None:
+    grant = worlds.granted(company)
+    make.grant(make.agent("helper", sponsor=company.otto), worlds.low(company), people=[company.bob])
+    make.department("Finance", company.sofia)
+    make.department("Sales", company.otto)
+    taken = PopulationRow.objects.filter(campaign=begin(company, {"departments": ["Finance"]}))
+    assert set(taken.values_list("grant", flat=True)) == {grant.pk}
+    owned = begin(company, {"departments": ["Sales"]}, slug="owned", options=CampaignOptions(kind="ownership"))
+    assert set(ReviewItem.objects.filter(campaign=owned).values_list("agent__slug", flat=True)) == {"helper"}
+    with pytest.raises(BadScope) as refused:
+        scopes.check({"departments": ["Finance", "Nowhere", ""]})
+    assert refused.value.detail["unknown"] == ["", "Nowhere"]
+
+
 def test_calls_before_a_renewal_count_and_where_none_are_seen_no_number_is_known(company: Company) -> None:
     asked = company.ask("now")
     approvals.approve(asked.pk, by=company.sofia)

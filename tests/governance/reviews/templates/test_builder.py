@@ -10,6 +10,7 @@ from entitlements.catalog.models import Tool
 from governance.charts import geometry
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.answer import Answer
+from governance.reviews.templates.models import CampaignTemplate
 from governance.reviews.usage import coverage
 from governance.reviews.usage.models import UsageDay
 from tests import make, shared
@@ -89,6 +90,24 @@ def test_the_form_previews_what_it_says_and_drafts_exactly_that(company: Company
     assert campaign.scope["exclude"][0]["reason"] == "Not there."
     ready = visits.text(ana.get("/reviews/risky/", secure=True))
     assert ("Every item has a reviewer" in ready, "1 item to decide" in ready) == (True, True)
+
+
+def test_a_form_names_systems_agents_and_departments_and_a_template_keeps_them(company: Company) -> None:
+    worlds.granted(company)
+    make.grant(make.agent("helper", sponsor=company.otto), worlds.low(company), people=[company.bob])
+    make.department("Finance", company.sofia)
+    ana = visits.as_(company.ana)
+    form = {"name": "Ours", "due": f"{clock.now() + timedelta(days=9):%Y-%m-%d}", "kind": "agent_owner", "days": "14"}
+    form |= {"system": company.system.name, "agent": f"{company.bot.name}, helper", "department": "Finance"}
+    seen = visits.text(ana.post("/reviews/new/", {**form, "preview": "yes"}, secure=True))
+    assert "1 grant, 1 item to decide" in seen
+    ana.post("/reviews/new/", {**form, "do": "save-template", "cadence": "none"}, secure=True)
+    template = CampaignTemplate.objects.get()
+    agents = sorted([company.bot.slug, "helper"])
+    assert template.scope == {"systems": [company.system.slug], "agents": agents, "departments": ["Finance"]}
+    page = visits.text(ana.get(f"/reviews/templates/{template.slug}/edit/", secure=True))
+    assert f'value="{company.system.name}"' in page
+    assert "<option selected>Finance</option>" in page
 
 
 @pytest.mark.parametrize(
