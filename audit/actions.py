@@ -182,6 +182,7 @@ class Action(StrEnum):
     PERSON_ROLE_ENDED = "person.role_ended"
     PERSON_ROLE_REMOVED = "person.role_removed"
     PERSON_SIGNED_IN = "person.signed_in"
+    POSTURE_SNAPSHOT_TAKEN = "posture_snapshot.taken"
     PRODUCER_ENDED = "producer.ended"
     REMEDIATION_APPLIED = "remediation.applied"
     REMEDIATION_EXCEPTED = "remediation.excepted"

@@ -107,6 +107,7 @@ app.conf.beat_schedule = {
     "look-for-causes": {"task": "governance.tasks.look_for_causes", "schedule": 10 * MINUTE},
     "put-tallies-together": {"task": "governance.tasks.put_tallies_together", "schedule": MINUTE},
     "count-figures": {"task": "governance.tasks.count_figures", "schedule": 10 * MINUTE},
+    "take-posture-snapshot": {"task": "governance.tasks.take_posture_snapshot", "schedule": HOUR},
     "summarise-agents": {"task": "governance.tasks.summarise_agents", "schedule": MINUTE},
     "remind-reviewers": {"task": "governance.tasks.remind_reviewers", "schedule": HOUR},
     "reassign-leavers": {"task": "governance.tasks.reassign_leavers", "schedule": 5 * MINUTE},

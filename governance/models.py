@@ -14,6 +14,7 @@ from governance.notices.models import Delivery, Notice, NoticeSettings
 from governance.onboarding.models import ExistingAccess, OnboardedAgent, OnboardingBatch
 from governance.out_of_office.models import OutOfOfficeDelegate
 from governance.ownership.models import Dormancy, OwnershipProposal
+from governance.posture_report.models import PostureSnapshot
 from governance.requests.models import AccessRequest, RequestLine
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.models import Draft, ReviewDecision
@@ -79,6 +80,7 @@ __all__ = [
     "OwnershipProposal",
     "PolicyProposal",
     "PopulationRow",
+    "PostureSnapshot",
     "RecalledDecision",
     "RegisteredException",
     "Remediation",

@@ -13,6 +13,8 @@ from audit.retention import partitions
 from governance.agents import summaries
 from governance.approvals import auto_approval_checks
 from governance.blast_radius.queries import departments
+from governance.posture_report import snapshots
+from governance.posture_report.queries import figures as posture
 from governance.reviews.campaigns import sweeps as sweeps_actions
 from governance.reviews.deadlines import deadlines
 from governance.reviews.deadlines import reminders as reviewers
@@ -235,9 +237,16 @@ def count_figures() -> None:
         figures.keep(coverage_actions.FIGURE, coverage_actions.count)
         figures.keep(coverage_map.FIGURE, coverage_map.count)
         figures.keep(departments.FIGURE, departments.count)
+        figures.keep(posture.FIGURE, posture.count)
     groups.count()
     care.count_due()
     measures.count_due()
+
+
+@shared_task(ignore_result=True)
+def take_posture_snapshot() -> None:
+    """Take the snapshot of the posture report for the month that ended, once. Two at once take one."""
+    snapshots.take_due(posture.count)
 
 
 @shared_task(ignore_result=True)

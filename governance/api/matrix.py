@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from entitlements.access.caller import SEE_EVERYTHING
 from entitlements.api.matrix import ALWAYS, READ, READABLE, WEIGHTY, Matrix, Row, declared, row, with_finer, with_limits
 from entitlements.api.matrix import MATRIX as CATALOGUE
 from entitlements.people.models import Role
@@ -19,6 +20,7 @@ _WEIGHTY_ANSWER: Final = Row(anybody=True, proven=WEIGHTY)
 _CAMPAIGN: Final = row(Role.ANALYST)
 _OFFICE: Final = row(Role.ANALYST)
 _EVIDENCE: Final = row(Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ)
+_POSTURE: Final = row(*SEE_EVERYTHING, scope=READ)
 _SHARED: Final = Row(_EVIDENCE.roles, scope=READ, anybody=True)
 """Evidence is read by those roles, and by whom it is shared with: the door asks."""
 _SHARED_FILE: Final = Row(_EVIDENCE.roles, scope=READ, anybody=True, proven=ALWAYS)
@@ -38,6 +40,7 @@ _KINDS: Final = {
         ("adoption", "adoptions", "agent-adoption", "agent-cut-over", "unmanaged-agent", "unmanaged-agents"), "adoption"
     ),
     **dict.fromkeys(("coverage", "system-paths"), "coverage"),
+    **dict.fromkeys(("posture-report", "posture-reports"), "posture-reports"),
     **dict.fromkeys(("approval", "policy", "auto-approval", "auto-approvals"), "approvals"),
     **dict.fromkeys(("credential-policies", "credential-policy"), "credential-policies"),
     "ticket-policies": "ticket-policies",
@@ -262,6 +265,8 @@ _ROWS: Final[Matrix] = {
     ("token-health", "GET"): READABLE,
     ("token-health-tokens", "GET"): READABLE,
     ("system-paths", "POST"): row(Role.ANALYST, related="system_owner"),
+    ("posture-reports", "GET"): _POSTURE,
+    ("posture-report", "GET"): _POSTURE,
     ("requests", "GET"): READABLE,
     ("requests", "POST"): _ASK,
     ("requests-narrowest", "GET"): _ASK,
@@ -289,4 +294,5 @@ _LIMITABLE: Final = (
     *("review-item-claim", "review-item-restore", "review-item-reopen", "review-cut-retry", "review-cut-except"),
     *("grant-right-size", "agent-keep", "system-paths"),
 )
-MATRIX: Final[Matrix] = declared(with_finer(with_limits(_ROWS, _LIMITABLE, reads=["exceptions"]), _KINDS))
+_LIMITED_READS: Final = ("exceptions", "posture-reports", "posture-report")
+MATRIX: Final[Matrix] = declared(with_finer(with_limits(_ROWS, _LIMITABLE, _LIMITED_READS), _KINDS))

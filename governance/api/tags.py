@@ -27,6 +27,7 @@ TAGS: Final = {
     "Issuers and keys": "Trusted issuers and signing keys.",
     "Revocations": "Revoke access with a signed receipt, the kill switch, and how it is restored.",
     "Audit log": "Events, timelines, signed checkpoints, inclusion proofs and the export for offline verification.",
+    "Posture report": "The figures of the company and of each department, now and at the end of each month.",
     "Saved views": "Views of the console's lists: their filters, order and columns, for yourself or shared.",
     "Starter packs": "Shipped SoD rulesets, approval policies and review templates: previewed, then proposed.",
     "Notices and webhooks": "What people and programs are told: notices, mail deliveries and webhooks.",
@@ -56,6 +57,7 @@ _TAG: Final = {
     r"trusted-issuers|keys": "Issuers and keys",
     r"revocations": "Revocations",
     r"audit": "Audit log",
+    r"posture-reports": "Posture report",
     r"saved-views": "Saved views",
     r"starter-packs": "Starter packs",
 }

@@ -21,6 +21,7 @@ from governance.out_of_office import api as out_of_office_api
 from governance.ownership import api as ownership_api
 from governance.people.api import role_maps as role_maps_api
 from governance.people.api import sources
+from governance.posture_report import api as posture_api
 from governance.request_changes import api as request_change_api
 from governance.request_suggestions import api as request_suggestion_api
 from governance.requests.api import requests
@@ -91,6 +92,8 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "token-health", token_health_api.TokenHealth.as_view(), name="token-health"),
     path(PREFIX + "token-health/tokens", token_health_api.HealthOfTokens.as_view(), name="token-health-tokens"),
     path(PREFIX + "systems/<slug:key>/paths", coverage_map_api.SystemPath.as_view(), name="system-paths"),
+    path(PREFIX + "posture-reports", posture_api.PostureReports.as_view(), name="posture-reports"),
+    path(PREFIX + "posture-reports/<slug:key>", posture_api.PostureReport.as_view(), name="posture-report"),
     path(PREFIX + "campaigns", campaigns.Campaigns.as_view(), name="campaigns"),
     path(PREFIX + "campaigns/preview", CampaignPreview.as_view(), name="campaign-preview"),
     path(_CAMPAIGN, campaigns.CampaignDetail.as_view(), name="campaign"),

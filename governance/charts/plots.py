@@ -45,12 +45,14 @@ _INK: Final = {
 }
 
 
-def _svg(name: str, inside: Sequence[str], high: float = HEIGHT, wide: float = WIDTH) -> str:
+def drawing(name: str, inside: Sequence[str], high: float = HEIGHT, wide: float = WIDTH) -> str:
+    """Return a drawing of some parts, of a class of its own."""
     head = f'class="drawing {escape(name)}" viewBox="0 0 {wide:g} {high:g}" preserveAspectRatio="none"'
     return f'<svg xmlns="{_SVG}" {head} aria-hidden="true" focusable="false">{"".join(inside)}</svg>'
 
 
-def _polyline(kind: str, points: str) -> str:
+def plot_line(kind: str, points: str) -> str:
+    """Draw a line through some points."""
     return f'<polyline class="{kind}" {_INK[kind]} vector-effect="non-scaling-stroke" points="{points}"/>'
 
 
@@ -62,7 +64,8 @@ def _upright(kind: str, x: float) -> str:
     return _straight(kind, f"M{x:.1f} 0V{HEIGHT:g}")
 
 
-def _level(y: float) -> str:
+def level(y: float) -> str:
+    """Draw a level line of the grid."""
     return _straight("grid", f"M0 {y:.1f}H{WIDTH:g}")
 
 
@@ -72,11 +75,11 @@ def burn_down(burn: geometry.BurnDown, heads: tuple[str, ...], reminded: str = "
     `reminded` is the word that the table has in its third column for a day of reminders.
     """
     inside = [
-        *(_level(HEIGHT * part / 4) for part in range(1, 4)),
+        *(level(HEIGHT * part / 4) for part in range(1, 4)),
         _upright("due", burn.due),
         *(_straight("tick", f"M{x:.1f} {HEIGHT - 8:g}V{HEIGHT:g}") for x in burn.ticks),
-        _polyline("ideal", burn.ideal),
-        _polyline("line", burn.line),
+        plot_line("ideal", burn.ideal),
+        plot_line("line", burn.line),
     ]
     rows: tuple[tuple[str, ...], ...] = tuple((day.isoformat(), str(left)) for day, left in burn.days)
     if reminded:
@@ -88,7 +91,7 @@ def burn_down(burn: geometry.BurnDown, heads: tuple[str, ...], reminded: str = "
     xs = tuple(round(1000 * (date.fromisoformat(row[0]) - first).days / span) for row in rows)
     latest = f"{burn.days[-1][0].isoformat()}: {burn.days[-1][1]}"
     return Plot(
-        *(_svg("burn", inside), heads, rows, *ends, str(burn.total)),
+        *(drawing("burn", inside), heads, rows, *ends, str(burn.total)),
         axis=steps_to(burn.total),
         xs=xs,
         points=len(burn.days),
@@ -98,7 +101,7 @@ def burn_down(burn: geometry.BurnDown, heads: tuple[str, ...], reminded: str = "
 
 def small_burn(burn: geometry.BurnDown) -> str:
     """Draw the same in the space of a word."""
-    return _svg("tiny", [_polyline("ideal", burn.ideal), _polyline("line", burn.line)])
+    return drawing("tiny", [plot_line("ideal", burn.ideal), plot_line("line", burn.line)])
 
 
 _HATCHED: Final = {
@@ -125,7 +128,7 @@ def hatch(name: str, x: float, wide: float, high: float, gap: float) -> str:
 def one_load(done: int, left: int, most: int) -> str:
     """Draw the bar of one person, against the person who has the most."""
     wide, more = WIDTH * done / (most or 1), WIDTH * left / (most or 1)
-    return _svg(
+    return drawing(
         "one",
         [
             f'<rect class="done" {_INK["done"]} x="0" y="0" width="{wide:.1f}" height="16"/>',
@@ -144,11 +147,11 @@ def within(spans: Sequence[float], limit: float, heads: tuple[str, str], steps: 
     n = len(ordered) or 1
     rows = tuple((word, f"{100 * sum(seconds <= step for seconds in ordered) // n} %") for step, word in steps)
     inside = [
-        *(_level(HEIGHT * part / 4) for part in range(1, 4)),
+        *(level(HEIGHT * part / 4) for part in range(1, 4)),
         _upright("due", WIDTH),
-        _polyline("line", line),
+        plot_line("line", line),
     ]
-    return Plot(_svg("within", inside), heads, rows, top="100 %", axis=SHARES)
+    return Plot(drawing("within", inside), heads, rows, top="100 %", axis=SHARES)
 
 
 def trend(points: Sequence[tuple[date, int | None]], goal: int, heads: tuple[str, str]) -> Plot:
@@ -158,15 +161,15 @@ def trend(points: Sequence[tuple[date, int | None]], goal: int, heads: tuple[str
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
     height = HEIGHT * (1 - goal / 100)
     inside = [
-        *(_level(HEIGHT * part / 4) for part in range(1, 4)),
-        _polyline("ideal", f"0,{height:.1f} {WIDTH:g},{height:.1f}"),
+        *(level(HEIGHT * part / 4) for part in range(1, 4)),
+        plot_line("ideal", f"0,{height:.1f} {WIDTH:g},{height:.1f}"),
     ]
-    inside.append(_polyline("line", line))
+    inside.append(plot_line("line", line))
     rows = tuple((day.strftime("%Y-%m"), "-" if share is None else f"{share} %") for day, share in points)
     ends = (points[0][0].strftime("%Y-%m"), points[-1][0].strftime("%Y-%m")) if points else ("", "")
     known = [row for row, (_day, share) in zip(rows, points, strict=True) if share is not None]
     return Plot(
-        *(_svg("trend", inside), heads, rows, *ends, "100 %"),
+        *(drawing("trend", inside), heads, rows, *ends, "100 %"),
         axis=SHARES,
         xs=spread(len(rows)),
         points=len(known),
@@ -195,7 +198,7 @@ def _block(number: int, x: float, y: float, wide: float, high: float) -> str:
 
 
 def _key(number: int) -> str:
-    return _svg("keyed", [_block(number, 0, 0, 32, 16)], 16, 32)
+    return drawing("keyed", [_block(number, 0, 0, 32, 16)], 16, 32)
 
 
 def columns(
@@ -226,31 +229,31 @@ def columns(
     rows = tuple((mark, *(str(values[at]) for _word, values in series)) for at, mark in enumerate(marks))
     keys = tuple((_key(number), word) for number, (word, _values) in enumerate(series)) if len(series) > 1 else ()
     xs = tuple(round(1000 * (place + 0.5) / len(marks)) for place in range(len(marks)))
-    drawn = _svg("columns", inside)
+    drawn = drawing("columns", inside)
     return Plot(drawn, heads, rows, top=str(highest), marks=tuple(marks), keys=keys, axis=steps_to(highest), xs=xs)
 
 
 def lines(months: Sequence[date], series: Sequence[tuple[str, Sequence[int | None]]], goal: int, head: str) -> Plot:
     """Draw per cents of several things over time, each line dashed in its own way; where nothing is known is a gap."""
     step = WIDTH / max(len(months) - 1, 1)
-    inside = [*(_level(HEIGHT * part / 4) for part in range(1, 4)), _straight("ideal", f"M0 {_at(goal)}H{WIDTH:g}")]
+    inside = [*(level(HEIGHT * part / 4) for part in range(1, 4)), _straight("ideal", f"M0 {_at(goal)}H{WIDTH:g}")]
     for number, (_word, shares) in reversed(list(enumerate(series))):
         for first, run in _runs(shares):
             points = " ".join(f"{(first + at) * step:.1f},{_at(share)}" for at, share in enumerate(run))
-            inside.append(_polyline(f"l-{number}", points if len(run) > 1 else f"{points} {points}"))
+            inside.append(plot_line(f"l-{number}", points if len(run) > 1 else f"{points} {points}"))
     words = [month.strftime("%Y-%m") for month in months]
     cells = [
         ["-" if shares[at] is None else f"{shares[at]} %" for _word, shares in series] for at in range(len(months))
     ]
     keys = tuple(
-        (_svg("keyed", [_polyline(f"l-{item}", f"0,8 {WIDTH:g},8")], 16), newest(word, shares))
+        (drawing("keyed", [plot_line(f"l-{item}", f"0,8 {WIDTH:g},8")], 16), newest(word, shares))
         for item, (word, shares) in enumerate(series)
     )
     rows = tuple((word, *item) for word, item in zip(words, cells, strict=True))
     heads = (head, *(word for word, _shares in series))
     ends = (words[0], words[-1]) if words else ("", "")
     return Plot(
-        *(_svg("lines", inside), heads, rows, *ends, "100 %", (), keys),
+        *(drawing("lines", inside), heads, rows, *ends, "100 %", (), keys),
         axis=SHARES,
         xs=spread(len(rows)),
         points=max((sum(share is not None for share in shares) for _word, shares in series), default=0),
@@ -282,14 +285,14 @@ def scatter(points: Sequence[tuple[float, float, int]], most: tuple[float, float
     """Draw dots at x, y with a size across, of at most so much; level lines at these values."""
     inside = [_straight("ideal", f"M0 {HEIGHT * (1 - level / most[1]):.2f}H{WIDTH:g}") for level in levels]
     inside += [_dot("round", WIDTH * x / most[0], HEIGHT * (1 - y / most[1]), across) for x, y, across in points]
-    return _svg("scatter", inside)
+    return drawing("scatter", inside)
 
 
 def dumbbell(before: int, after: int, most: int = 100) -> str:
     """Draw what was and what is, of at most so much, on one line: a square for before, a dot for after."""
     was, now = (WIDTH * value / (most or 1) for value in (before, after))
     line = _straight("ideal", f"M{now:.2f} 12H{was:.2f}") if was != now else ""
-    return _svg(
+    return drawing(
         "dumbbell",
         [_straight("grid", f"M0 12H{WIDTH:g}"), line, _dot("square", was, 12, 8), _dot("round", now, 12, 10)],
         24,
@@ -299,7 +302,7 @@ def dumbbell(before: int, after: int, most: int = 100) -> str:
 def ends(before: int, after: int, most: int = 100) -> str:
     """Draw the same for paper, where nothing is stretched and a line of no length would not be seen."""
     was, now = (8 + (WIDTH - 16) * value / (most or 1) for value in (before, after))
-    return _svg(
+    return drawing(
         "ends",
         [
             _straight("grid", f"M8 12H{WIDTH - 8:g}"),
@@ -314,7 +317,7 @@ def ends(before: int, after: int, most: int = 100) -> str:
 def bar(count: int, most: int) -> str:
     """Draw one number as a bar against the most there can be."""
     wide = WIDTH * count / (most or 1)
-    return _svg(
+    return drawing(
         "one",
         [
             f'<rect class="open" fill="#e6e8eb" x="0" y="0" width="{WIDTH:g}" height="16"/>',
@@ -327,12 +330,12 @@ def bar(count: int, most: int) -> str:
 def pair(then: int, now: int, most: int) -> str:
     """Draw two numbers as bars below each other, against the most of any: then hatched, now filled."""
     was, are = (WIDTH * value / (most or 1) for value in (then, now))
-    return _svg("pair", [_block(1, 0, 1, was, 10) if then else "", _block(0, 0, 13, are, 10) if now else ""], 24)
+    return drawing("pair", [_block(1, 0, 1, was, 10) if then else "", _block(0, 0, 13, are, 10) if now else ""], 24)
 
 
 PAIR: Final = (_key(1), _key(0))
-BEFORE: Final = _svg("keyed", [_dot("square", WIDTH / 2, 12, 8)], 24)
-AFTER: Final = _svg("keyed", [_dot("round", WIDTH / 2, 12, 10)], 24)
+BEFORE: Final = drawing("keyed", [_dot("square", WIDTH / 2, 12, 8)], 24)
+AFTER: Final = drawing("keyed", [_dot("round", WIDTH / 2, 12, 10)], 24)
 """The looks of both ends, for a legend."""
 _CELL: Final = 20.0
 _WEEK: Final = 7

@@ -279,6 +279,9 @@ PAGES: Final[Pages] = {
     ("tool-page", "GET"): like("tool GET"),
     ("tool-page", "POST"): like("tool-approve", "tool-quarantine", "tool-enable"),
     # Stopping
+    ("posture", "GET"): like("posture-reports GET"),
+    **dict.fromkeys([("posture-report", "GET"), ("posture-report-pdf", "GET")], like("posture-report GET")),
+    ("posture-items", "GET"): like("review-items GET"),
     ("stops", "GET"): like("revocation GET"),
     ("receipt", "GET"): like("revocation GET"),
     **_both(_STOP, "stop"),

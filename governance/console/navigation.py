@@ -97,6 +97,7 @@ GROUPS: Final = (
         (
             Entry("audit", _("Audit log"), "scroll-text", ("audit",)),
             Entry("stops", _("Revocations"), "octagon-x", ("stop",)),
+            Entry("posture", _("Posture report"), "chart-line", ("posture",)),
         ),
     ),
     Group(

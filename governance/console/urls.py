@@ -32,6 +32,8 @@ from governance.onboarding import pages as onboarding_pages
 from governance.out_of_office import pages as out_of_office_pages
 from governance.people.pages import groups, people, people_list, sources
 from governance.people.pages import role_maps as role_maps_pages
+from governance.posture_report.pages import reports as posture_pages
+from governance.posture_report.pages import review_items as posture_items
 from governance.request_changes.pages import edit as edit_pages
 from governance.request_changes.pages import renewal as renewal_pages
 from governance.requests.pages import ask as ask_pages
@@ -241,6 +243,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/<slug:slug>/discover/", systems.discover, name="discover"),
     path("systems/<slug:slug>/start/", systems.start, name="system-start"),
     path("systems/<slug:slug>/tools/<str:name>/", systems.tool, name="tool-page"),
+    path("posture/", posture_pages.listing, name="posture"),
+    path("posture/review-items/", posture_items.listing, name="posture-items"),
+    path("posture/<slug:key>/", posture_pages.report, name="posture-report"),
+    path("posture/<slug:key>/report.pdf", posture_pages.download, name="posture-report-pdf"),
     path("stop/", stop_pages.overview, name="stops"),
     path("stop/start-again/", stop_pages.start_again, name="start-again"),
     path("stop/receipts/<uuid:pk>/", stop_pages.receipt, name="receipt"),

@@ -115,6 +115,20 @@ def _rows() -> QuerySet[Workflow]:
     return workflows.exclude(agent__status=Agent.Status.RETIRED).filter(Q(origin=Workflow.Origin.SEEN) | Exists(grants))
 
 
+def agents_seen() -> Q:
+    """Return when each call of an agent is seen: it has workflows, and all of them pass the gateway."""
+    return Q(Exists(_of_agent())) & ~Q(Exists(_of_agent().exclude(path=Path.GATEWAY)))
+
+
+def agents_past() -> Q:
+    """Return when some workflow of an agent does not pass the gateway."""
+    return Q(Exists(_of_agent().exclude(path=Path.GATEWAY)))
+
+
+def _of_agent() -> QuerySet[Any]:
+    return _rows().select_related(None).filter(agent=OuterRef("pk"))
+
+
 def is_issued(system: System) -> bool:
     """Whether a token for a system is issued here at all: not for a vendor that trusts another, or is switched off."""
     vendor = vendor_of(system)

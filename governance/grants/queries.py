@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Func, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, Func, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_lazy as _
 
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.models import Agent
-from entitlements.catalog.models import Entitlement
+from entitlements.catalog.models import Entitlement, System
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.people.models import Group, Person
+from governance.blast_radius.holdings import PRIVILEGED
 from governance.break_glass.models import BreakGlassGrant
 from governance.requests import requests
+from governance.reviews.usage import coverage, usage
+from governance.reviews.usage.models import UsageDay
 
 _FEW: Final = 1_000
 """Agents whose grants are looked up one by one; the grants of more are met soon enough in the order of the list."""
+FINDINGS: Final[Mapping[str, Any]] = {
+    "privileged": _("Privileged"),
+    "privileged_used": _("Privileged and used in 90 days"),
+    "unused": _("Not used in 90 days"),
+    "unreviewed": _("Not reviewed in time"),
+}
+"""What should be looked at about a grant in force, as a filter of the list."""
+
+
+def conditions(now: datetime) -> dict[str, Q]:
+    """Return when a grant has each finding. Use is known where calls pass the gateway, as the worker added it up."""
+    in_force = Q(ended_at=None, expires_at__gt=now)
+    high = GrantLine.objects.filter(grant=OuterRef("pk"), tool__risk__in=PRIVILEGED)
+    calls = UsageDay.objects.filter(grant=OuterRef("pk"), day__gte=(now - usage.WINDOW).date(), calls__gt=0)
+    return {
+        "privileged": in_force & Q(Exists(high)),
+        "privileged_used": in_force & Q(Exists(calls.filter(tool__risk__in=PRIVILEGED))),
+        "unused": in_force & Q(entitlement__system__kind__in=System.SERVED) & ~Q(Exists(calls)),
+        "unreviewed": coverage.not_in_time(now),
+    }
 
 
 def listed(caller: Caller) -> QuerySet[Grant]:

@@ -243,6 +243,15 @@ def _setup(event: Event) -> Iterator[Message]:
         yield Message(Kind.SETUP_LOST, admins, f"setup:{key(event, 'setup')}", sentence, "/settings/setup/")
 
 
+def _posture(event: Event) -> Iterator[Message]:
+    """Tell security and platform admins that the posture report of a month is ready; the PDF is behind the sign-in."""
+    month = key(event, "posture")
+    sentence = _("The posture report of %(month)s is ready.") % {"month": month}
+    url = f"{reverse('posture-report', args=['company'])}?month={month}"
+    people = [*Person.objects.holding(Role.SECURITY), *Person.objects.holding(Role.ADMIN)]
+    yield Message(Kind.POSTURE_REPORT, people, f"posture:{month}", sentence, url)
+
+
 _ANSWERS: Final[Mapping[Action, Any]] = {
     Action.APPROVAL_DENIED: gettext_lazy("Denied: %(what)s for %(agent)s. The request says why."),
     Action.APPROVAL_GIVEN_BY_RULE: gettext_lazy("Auto-approved: %(what)s for %(agent)s."),
@@ -284,4 +293,5 @@ NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     Action.ONBOARDING_SPONSORS_ASKED: _onboarding_asked,
     Action.OUT_OF_OFFICE_MADE: _delegation_made,
     Action.SETUP_TESTED: _setup,
+    Action.POSTURE_SNAPSHOT_TAKEN: _posture,
 }

@@ -65,6 +65,7 @@ def real(world: addresses.World) -> dict[str, object]:
         "people/key": company.bob.login,
         "people-sources/key": samples["settings/slug"],
         "policy-proposals/key": samples["settings/proposal"],
+        "posture-reports/key": "company",
         "ownership-proposals/key": samples["proposals/pk"],
         "requests/asked": samples["requests/pk"],
         "review-questions/key": samples["review-questions/question"],

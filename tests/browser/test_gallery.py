@@ -71,6 +71,8 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "review-settings": ["/reviews/q4/settings/", "/reviews/checked/settings/"],
     "search-options": [],  # a part of a page
     "coverage-csv": [],  # a file
+    "posture-report": ["/posture/company/", "/posture/no-department/"],
+    "posture-report-pdf": [],  # a file
     "review-calendar": [],  # a file
     "review-csv": [],
     "review-json": [],

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from django.db.models import Q
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -24,6 +23,7 @@ from governance.console import doors
 from governance.console.kit import tags as kit
 from governance.console.kit.lists import cells, lists, selection
 from governance.console.kit.lists.layout import Bulk, Choice, Column, Facet, Layout, Stored, View
+from governance.coverage_map import coverage_map
 from governance.revocations.pages import stop_several
 
 _STATES: Final = (
@@ -47,9 +47,9 @@ _REVIEW: Final[Bulk[Agent]] = Bulk(
 
 _DEPARTMENT: Final = "sponsor__sourced__department"
 _RADII: Final = (
-    Choice("high", gettext_lazy("75 and more"), Q(summary__blast_radius__gte=75)),
-    Choice("medium", gettext_lazy("50 to 74"), Q(summary__blast_radius__range=(50, 74))),
-    Choice("low", gettext_lazy("under 50"), Q(summary__blast_radius__lt=50)),
+    Choice("high", gettext_lazy("75 and more"), findings.RADII["high"]),
+    Choice("medium", gettext_lazy("50 to 74"), findings.RADII["medium"]),
+    Choice("low", gettext_lazy("under 50"), findings.RADII["low"]),
 )
 
 
@@ -72,9 +72,21 @@ def _choices(_request: HttpRequest) -> list[Choice]:
 
 
 def _departments(_request: HttpRequest) -> list[Choice]:
-    named = [Choice(name, name, Q(**{_DEPARTMENT: name})) for name in departments.names()]
-    none = Q(**{_DEPARTMENT: None}) | Q(**{_DEPARTMENT: departments.NONE})
-    return [*named, Choice("-", gettext_lazy("No department"), none)]
+    return [Choice(value, label, departments.within(value)) for value, label in departments.choices()]
+
+
+def _calls(_request: HttpRequest) -> list[Choice]:
+    return [
+        Choice("seen", gettext_lazy("Each call passes the gateway"), coverage_map.agents_seen()),
+        Choice("past", gettext_lazy("Some calls go past the gateway"), coverage_map.agents_past()),
+    ]
+
+
+def _exceptions(_request: HttpRequest) -> list[Choice]:
+    return [Choice("open", gettext_lazy("In force"), findings.with_exception(clock.now()))]
+
+
+_NO_OWNER: Final = (Choice("none", gettext_lazy("None"), findings.without_owner()),)
 
 
 LAYOUT: Final[Layout[Agent, Agent]] = Layout(
@@ -139,9 +151,16 @@ LAYOUT: Final[Layout[Agent, Agent]] = Layout(
         Facet("kind", gettext_lazy("Kind"), "kind", choices=Agent.Kind.choices),
         Facet("finding", gettext_lazy("Findings"), choices=_choices),
         Facet("radius", gettext_lazy("Blast radius"), choices=_RADII),
-        Facet("department", gettext_lazy("Department"), choices=_departments, count=False),
+        Facet(
+            "department",
+            gettext_lazy("Department"),
+            choices=_departments,
+        ),
         Facet("system", gettext_lazy("Has access to"), reference="system", narrow=read.with_access_to),
         Facet("sponsor", gettext_lazy("Sponsor"), "sponsor__login", reference="person"),
+        Facet("owner", gettext_lazy("Technical owner"), choices=_NO_OWNER, count=False, offered=False),
+        Facet("exception", gettext_lazy("SoD exception"), choices=_exceptions, count=False, offered=False),
+        Facet("calls", gettext_lazy("Calls"), choices=_calls, count=False, offered=False),
     ),
     search=("slug", "name", "purpose"),
     search_label=gettext_lazy("Name or purpose"),

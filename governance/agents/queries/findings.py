@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Case, Func, Q, TextField, Value, When
+from django.db.models import Case, Exists, Func, OuterRef, Q, TextField, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from audit import clock
 from entitlements.agents.models import Agent
 from governance.blast_radius.models import AgentSummary
 from governance.ownership.models import Dormancy
+from governance.sod.models import SodException
 
 UNREVIEWED_AFTER: Final = timedelta(days=365)
 """An agent that holds access and that no review decided about for so long is unreviewed."""
@@ -25,6 +26,12 @@ LABELS: Final[Mapping[str, Any]] = {
     "unreviewed": _("Unreviewed"),
 }
 """The findings, the weightiest first."""
+RADII: Final = {
+    "high": Q(summary__blast_radius__gte=75),
+    "medium": Q(summary__blast_radius__range=(50, 74)),
+    "low": Q(summary__blast_radius__lt=50),
+}
+"""The bands of the blast radius, by which the list of agents is filtered."""
 _OVER: Final = Q(status=Agent.Status.RETIRED)
 
 
@@ -47,6 +54,17 @@ def stored() -> Any:  # noqa: ANN401 - an expression
     """Return the keys of the findings of an agent, with a space between."""
     found = [Case(When(condition, then=Value(key))) for key, condition in conditions(clock.now()).items()]
     return Func(Value(" "), *found, function="concat_ws", output_field=TextField())
+
+
+def without_owner() -> Q:
+    """Return when an agent in use has no technical owner."""
+    return Q(owner=None) & ~_OVER
+
+
+def with_exception(now: datetime) -> Q:
+    """Return when an agent has an exception from an SoD policy in force."""
+    exceptions = SodException.objects.filter(agent=OuterRef("pk"), ended_at=None, expires_at__gt=now)
+    return Q(Exists(exceptions)) & ~_OVER
 
 
 def of_agent(agent: Agent, summary: AgentSummary | None, now: datetime) -> list[Any]:

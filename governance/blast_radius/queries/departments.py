@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Count, F, Max, QuerySet, TextField, Value
+from django.db.models import Count, F, Max, Q, QuerySet, TextField, Value
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_lazy
 
 from audit import clock
 from entitlements.access import visibility
@@ -25,6 +26,8 @@ MOST_NAMED: Final = 200
 """How many departments a list offers."""
 NONE: Final = ""
 """The department of sponsors of whom no people source names one."""
+NO_DEPARTMENT: Final = "-"
+"""The same in an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,17 @@ def of_person() -> Any:  # noqa: ANN401 - as above
 
 def _or_none(field: str) -> Any:  # noqa: ANN401 - as above
     return Coalesce(F(field), Value(NONE), output_field=TextField())
+
+
+def within(value: str, path: str = "") -> Q:
+    """Return when the sponsor is of a department, as an address names it: `NO_DEPARTMENT` for those of none."""
+    field = f"{path}sponsor__sourced__department"
+    return Q(**{field: None}) | Q(**{field: NONE}) if value == NO_DEPARTMENT else Q(**{field: value})
+
+
+def choices(_request: object = None) -> list[tuple[str, Any]]:
+    """Return the departments that a list offers, as an address names each, with its label."""
+    return [*((name, name) for name in names()), (NO_DEPARTMENT, gettext_lazy("No department"))]
 
 
 def names() -> list[str]:

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 
 from audit import clock
 from entitlements.grants.models import Grant, GrantSubject
+from governance.blast_radius.queries import departments
 from governance.console import doors, tags
 from governance.console.kit import tags as kit
 from governance.console.kit.lists import cells, lists, selection
@@ -69,6 +70,11 @@ def _ends(_request: HttpRequest) -> Sequence[Choice]:
     ]
 
 
+def _findings(_request: HttpRequest) -> Sequence[Choice]:
+    conditions = read.conditions(clock.now())
+    return [Choice(name, label, conditions[name]) for name, label in read.FINDINGS.items()]
+
+
 LAYOUT: Final[Layout[Grant, Grant]] = Layout(
     name="grants",
     label=gettext_lazy("Access"),
@@ -111,6 +117,13 @@ LAYOUT: Final[Layout[Grant, Grant]] = Layout(
     facets=(
         Facet("state", gettext_lazy("State"), choices=_states),
         Facet("ending", gettext_lazy("Expires"), choices=_ends),
+        Facet("finding", gettext_lazy("Findings"), choices=_findings, count=False),
+        Facet(
+            "department",
+            gettext_lazy("Department"),
+            choices=departments.choices,
+            narrow=lambda rows, value: rows.filter(departments.within(value, "agent__")),
+        ),
         Facet("system", gettext_lazy("System"), "entitlement__system__slug", reference="system"),
         Facet("agent", gettext_lazy("Agent"), "agent__slug", reference="agent"),
         Facet("person", gettext_lazy("Acts for"), reference="person", narrow=read.acting_for),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from statistics import median
 from typing import Any, Final
 
 from django.db.models import Count, F, Q
@@ -14,7 +13,6 @@ from django.utils.translation import ngettext
 
 from audit import clock
 from entitlements.agents.models import Agent
-from entitlements.revocation.models import Revocation
 from governance.exceptions import queries as exceptions
 from governance.exceptions.models import RegisteredException
 from governance.ownership.models import OwnershipProposal
@@ -28,6 +26,7 @@ from governance.reviews.quality import care
 from governance.reviews.remediation.models import Remediation
 from governance.reviews.reports.queries import plots as plots_queries
 from governance.reviews.usage import coverage
+from governance.revocations.queries import time_to_revoke
 
 from .queue_row import QueueRow, page
 
@@ -160,19 +159,13 @@ def numbers() -> dict[str, Any]:
     gone = Q(sponsor__is_active=False) | Q(owner__is_active=False) | Q(owner=None)
     open_reviews = Campaign.objects.filter(state__in=(Campaign.State.ACTIVE, Campaign.State.PAUSED))
     values: dict[str, Any] = {"agents": agents.count(), "orphaned": agents.filter(gone).count()}
-    values |= {"revoke_ms": _time_to_revoke(), "open_reviews": open_reviews.exclude(kind=Campaign.Kind.MICRO).count()}
+    values |= {
+        "revoke_ms": time_to_revoke.company(),
+        "open_reviews": open_reviews.exclude(kind=Campaign.Kind.MICRO).count(),
+    }
     if access := coverage.access():
         values |= {"access": access, "unused": access.granted - access.used, "trend": plots_queries.coverage(access)}
     return values
-
-
-def _time_to_revoke() -> int | None:
-    """Return the median of milliseconds until the slowest node obeyed, over the last revocations; None without any."""
-    acknowledged = (
-        Revocation.objects.exclude(acknowledged=[]).order_by("-committed_at").values_list("acknowledged", flat=True)
-    )
-    slowest = [max(float(node["after_ms"]) for node in nodes) for nodes in acknowledged[:100]]
-    return round(median(slowest)) if slowest else None
 
 
 @dataclass(frozen=True, slots=True)

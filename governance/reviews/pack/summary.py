@@ -6,21 +6,18 @@ order. `summary.typ` is the layout; this module builds the data, which the templ
 
 from __future__ import annotations
 
-import json
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from functools import cache
 from pathlib import Path
-from typing import Any, Final, cast
-
-import typst
+from typing import Any, Final
 
 from governance.charts import geometry, plots
 from governance.charts.plot import Plot
 from governance.reviews.pack_check import verify
+
+from . import typeset
 
 _TEMPLATE: Final = Path(__file__).with_name("summary.typ").read_bytes()
 _WORDS: Final = {
@@ -32,9 +29,6 @@ _WORDS: Final = {
     "superseded": "Ended meanwhile",
     "excluded": "Left out",
 }
-_SHOWN: Final = re.compile("[ -~\u00a1-\u02af\u0370-\u0373\u0386-\u0482\u048a-\u04ff\u1e00-\u1eff\u2010-\u2027\u20ac]")
-"""The characters that the PDF's fonts have and that read from left to right: Latin, Greek, Cyrillic, punctuation."""
-
 type Block = dict[str, Any]
 
 
@@ -53,49 +47,13 @@ def pdf(folder: verify.Folder, scope: Mapping[str, Any], contents: Mapping[str, 
     ]
     closed = datetime.fromisoformat(scope["closed_at"])
     return _set(
-        _printable_data({"title": title, "short": f"Access review {scope['campaign']}", "blocks": blocks}), closed
+        typeset.printable_data({"title": title, "short": f"Access review {scope['campaign']}", "blocks": blocks}),
+        closed,
     )
 
 
 def _set(data: object, dated: datetime) -> bytes:
-    """Render the data with the template, which can read only an empty folder and the fonts of the library."""
-    with tempfile.TemporaryDirectory(prefix="summary-") as empty:
-        compiler = typst.Compiler(
-            _TEMPLATE,
-            root=empty,
-            font_paths=_fonts(),
-            sys_inputs={"data": json.dumps(data)},
-            package_path=empty,
-            package_cache_path=empty,
-        )
-        return cast("bytes", compiler.compile(pdf_standards="ua-1", timestamp=dated.replace(microsecond=0)))
-
-
-@cache
-def _fonts() -> typst.Fonts:
-    """Return the fonts of the library: the fonts of a machine would give other bytes."""
-    return typst.Fonts(include_system_fonts=False)
-
-
-def printable(text: str) -> str:
-    """Replace each character that the fonts lack by its code point, so that nothing vanishes."""
-    return "".join(
-        character if _SHOWN.match(character) and character.isprintable() else f"\\u{{{ord(character):x}}}"
-        for character in text
-    )
-
-
-def _printable_data(data: object) -> object:
-    """Make every text in nested data printable."""
-    match data:
-        case str():
-            return printable(data)
-        case Mapping():
-            return {name: _printable_data(value) for name, value in data.items()}
-        case list() | tuple():
-            return [_printable_data(value) for value in data]
-        case _:
-            return data
+    return typeset.pdf(_TEMPLATE, data, dated)
 
 
 def _section(words: str, level: int = 1) -> Block:

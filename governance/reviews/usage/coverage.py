@@ -7,12 +7,15 @@ decision does not count.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection
+from django.db.models import Q
+from django.db.models.expressions import RawSQL
 
 from audit import clock
 from entitlements.grants.models import Grant
@@ -32,7 +35,7 @@ ENOUGH: Final = 95
 FIGURE: Final = "access-reviewed-in-time"
 """The name under which the count is stored where there is much access: counting then takes seconds."""
 
-_COUNT: Final = """
+_REVIEWED: Final = """
 WITH worst AS (
     SELECT l.grant_id, max(array_position(%(risks)s::text[], t.risk::text)) AS risk
     FROM entitlements_grantline l JOIN entitlements_tool t ON t.id = l.tool_id GROUP BY 1
@@ -46,10 +49,17 @@ WITH worst AS (
         AND NOT EXISTS (SELECT FROM governance_takenback b WHERE b.decision_id = d.id)
     JOIN governance_populationrow p ON p.item_id = i.id WHERE i.subject_kind = 'access' GROUP BY 1
 )
+"""
+"""The access in force by its risk level (`held`), and when a person last kept it (`kept`)."""
+_COUNT: Final = f"""{_REVIEWED}
 SELECT risk, count(*), count(*) FILTER (WHERE k.at > %(now)s - (%(ages)s::interval[])[risk])
 FROM held h LEFT JOIN kept k ON k.grant_id = h.id GROUP BY 1 ORDER BY 1 DESC
-"""
-
+"""  # noqa: S608 - made of constants
+_LATE: Final = f"""{_REVIEWED}
+SELECT h.id FROM held h LEFT JOIN kept k ON k.grant_id = h.id
+WHERE k.at IS NULL OR k.at <= %(now)s - (%(ages)s::interval[])[risk]
+"""  # noqa: S608 - made of constants
+_NAMED: Final = re.compile(r"%\((\w+)\)s")
 
 _TREND: Final = """
 WITH month AS (
@@ -177,15 +187,22 @@ def used() -> tuple[int, int]:
 def coverage() -> Coverage:
     """Count all access in force, in one statement."""
     risks = list(Risk)
-    parameters: dict[str, Any] = {
-        "now": clock.now(),
-        "risks": [risk.value for risk in risks],
-        "ages": [AGES[risk] for risk in risks],
-        "oldest": clock.now() - max(AGES.values()),
-    }
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, parameters)
+        cursor.execute(_COUNT, _parameters(clock.now()))
         return Coverage(tuple((risks[position - 1], held, kept) for position, held, kept in cursor.fetchall()))
+
+
+def not_in_time(now: datetime) -> Q:
+    """Return when a grant in force was not reviewed in time: what `coverage` does not count as kept."""
+    parameters = _parameters(now)
+    values = [parameters[name] for name in _NAMED.findall(_LATE)]  # a part of a statement takes them by place alone
+    return Q(pk__in=RawSQL(_NAMED.sub("%s", _LATE), values))  # noqa: S611 - a constant with parameters
+
+
+def _parameters(now: datetime) -> dict[str, Any]:
+    risks = list(Risk)
+    ages = [AGES[risk] for risk in risks]
+    return {"now": now, "risks": [risk.value for risk in risks], "ages": ages, "oldest": now - max(ages)}
 
 
 def by_month() -> list[tuple[date, Coverage]]:

@@ -28,8 +28,10 @@ from entitlements.revocation.revocation import Target
 from entitlements.token_families.person_sign_ins import PersonClient
 from governance.audit_log.queries import events as events_queries
 from governance.audit_log.queries import names
+from governance.blast_radius.queries import departments
 from governance.console import doors
-from governance.revocations.queries import effects
+from governance.posture_report.queries import figures as posture
+from governance.revocations.queries import effects, time_to_revoke
 from governance.revocations.queries import verification as verification_queries
 
 ACTS: Final = {
@@ -75,12 +77,17 @@ class NotTyped(DomainError):
 @require_safe
 @doors.page
 def overview(request: HttpRequest) -> HttpResponse:
-    """List the latest revocations with their receipts."""
+    """List the latest revocations with their receipts: all, or those about one department."""
     caller = doors.caller(request)
-    revocations = list(visibility.revocations(caller)[:50])
+    rows, department = visibility.revocations(caller), request.GET.get("department", "")
+    if department:
+        name = departments.NONE if department == departments.NO_DEPARTMENT else department
+        rows = posture.of_department(rows).filter(named=name)
+    revocations = list(rows[: time_to_revoke.LATEST])
     named = names.of([link for each in revocations for link in (_target(each), each.by)], caller)
     context = {
         "revocations": [(each, lost(each, named), named.get(each.by, each.by), delay(each)) for each in revocations],
+        "department": department,
         "may_stop_everything": bool(EVERYTHING.roles & caller.roles),
         "is_stopped": Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists(),
     }

@@ -54,4 +54,4 @@ def test_of_much_access_pages_show_what_a_worker_counted_and_when(monkeypatch: p
     tasks.count_figures()
     assert script.get("/api/v1/coverage-map/summary").json()["agents"] == 2
     assert "100 % of the access in force" not in see("/reviews/")
-    assert Figure.objects.filter(as_of=counted + timedelta(minutes=10)).count() == 4
+    assert Figure.objects.filter(as_of=counted + timedelta(minutes=10)).count() == 5

@@ -131,6 +131,7 @@ def world() -> World:
         "stop/kind": "agent",
         "blast-radius/kind": "agent",
         "stop/key": company.bot.slug,
+        "posture/key": "company",
         "connect/client_id": client.client_id,
         "systems/name": "now",
         "systems/scope": company.use.scope,

@@ -16,6 +16,8 @@ TEXT, SORT, COLUMNS, VIEW, EXPORT = "q", "sort", "columns", "view", "export"
 EXPORTS: Final = ("csv", "jsonl")
 _LONGEST: Final = 200
 """Characters of a search that are read."""
+_LONGEST_VALUE: Final = 300
+"""Characters of a facet's value that are read: as long as the name of a department."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def _query[M: Model, R](layout: Layout[M, R], view: str, saved: Mapping[str, str
 
 
 def _values[M: Model](facet: Facet[M], query: QueryDict) -> list[str]:
-    values = [value.strip()[:_LONGEST] for value in query.getlist(facet.name)]
+    values = [value.strip()[:_LONGEST_VALUE] for value in query.getlist(facet.name)]
     values = list(dict.fromkeys(value for value in values if value))
     return values if facet.many else values[-1:]
 

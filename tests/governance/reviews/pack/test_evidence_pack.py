@@ -30,7 +30,7 @@ from entitlements.people.models import Person
 from governance.reviews.campaigns import close
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.discussion import comments, questions
-from governance.reviews.pack import summary
+from governance.reviews.pack import summary, typeset
 from governance.reviews.pack.models import EvidencePack
 from governance.reviews.pack_check import verify
 from governance.reviews.pack_tables import period
@@ -382,7 +382,7 @@ def test_the_summary_is_a_pdf_of_the_same_bytes_in_which_no_letter_vanishes(clos
     written = files["00_README.pdf"]
     assert written.startswith(b"%PDF-")
     assert written.rstrip().endswith(b"%%EOF")
-    assert summary.printable("Zoë <b> Łódź 山\u202e") == "Zoë <b> Łódź \\u{5c71}\\u{202e}"
+    assert typeset.printable("Zoë <b> Łódź 山\u202e") == "Zoë <b> Łódź \\u{5c71}\\u{202e}"
     scope = {**json.loads(files["02_scope_and_parameters.json"]), "name": "山 <para> & \u202e"}
     told = {"tie_out": {"x": 0}, "sign_off": {"name": "<a", "by": "b", "at": "c", "statement": "&"}, "rows": {"t": 1}}
     with zipfile.ZipFile(io.BytesIO(b"".join(EvidencePack.objects.get().archive()))) as pack:

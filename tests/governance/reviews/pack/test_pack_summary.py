@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PageObject, PdfReader, mult
 
-from governance.reviews.pack import description, summary
+from governance.reviews.pack import description, summary, typeset
 from tests.architecture import tree
 
 RUNS = '#read("/etc/passwd") #{1 + 1} *x* _y_ $ x^2 $ <label> @ref `code` = head -- ... \\u{41} // c /* d */ [x]'
@@ -198,11 +198,11 @@ def test_hostile_words_are_shown_as_they_are_and_run_nothing(folder: Path) -> No
     hostile = scope(name=HOSTILE, owner=HOSTILE, campaign=RUNS, outcomes={HOSTILE: 9})
     pdf = read(summary.pdf(folder, hostile, told_all))
     shown = re.sub(r"\s", "", text(pdf))
-    for part in (RUNS, summary.printable(HIDES)):
+    for part in (RUNS, typeset.printable(HIDES)):
         assert shown.count(re.sub(r"\s", "", part)) >= 8
     assert "root:" not in shown
     assert pdf.metadata is not None
-    assert pdf.metadata.title == f"Evidence of the access review {summary.printable(HOSTILE)}"
+    assert pdf.metadata.title == f"Evidence of the access review {typeset.printable(HOSTILE)}"
     assert "W" * 60 not in text(pdf), "a long word is broken before the edge of the paper"
     assert min(low for page in pdf.pages for low in _heights(page)) > 30, "nothing is set below it"
 
@@ -233,7 +233,7 @@ def test_the_template_takes_nothing_in_and_runs_nothing_that_it_is_told() -> Non
 
 
 def test_its_fonts_have_every_letter_that_it_does_not_write_out() -> None:
-    have = "".join(each for each in map(chr, range(sys.maxunicode + 1)) if summary.printable(each) == each)
+    have = "".join(each for each in map(chr, range(sys.maxunicode + 1)) if typeset.printable(each) == each)
     assert set(LETTERS) <= set(have)
     block = {"kind": "words", "words": " ".join(have)}
     written = summary._set({"title": have, "short": "", "blocks": [block]}, datetime.now(UTC))
@@ -247,7 +247,7 @@ def test_no_text_keeps_a_pack_from_being_made(words: str) -> None:
         {"kind": "quote", "lines": [words, words]},
         {"kind": "table", "head": ["Name"], "rows": [[words]]},
     ]
-    told_all = summary._printable_data({"title": f"Of {words}", "short": words, "blocks": blocks})
+    told_all = typeset.printable_data({"title": f"Of {words}", "short": words, "blocks": blocks})
     assert summary._set(told_all, datetime.now(UTC)).startswith(b"%PDF-")
 
 

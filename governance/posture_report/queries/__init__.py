@@ -1,0 +1,1 @@
+"""What the posture report counts and shows."""
