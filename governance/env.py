@@ -267,6 +267,13 @@ def time_stamps() -> tuple[str, str]:
     return address, roots
 
 
+def slack() -> str:
+    """Return the address of Slack's Web API, ending with a slash. Raises BadEnvironmentError."""
+    address = text("SLACK_API_URL")
+    _split("SLACK_API_URL", address, ("https",) if not flag("DEMO") else ("https", "http"))
+    return address.rstrip("/") + "/"
+
+
 def signers() -> tuple[str, TransitOptions | None, Pkcs11Options | None]:
     """Return which signer makes the next signing key, and how those outside are reached. Raises BadEnvironmentError."""
     signer = one_of("SIGNER", *_SIGNERS)

@@ -28,7 +28,7 @@ TAGS: Final = {
     "Revocations": "Revoke access with a signed receipt, the kill switch, and how it is restored.",
     "Audit log": "Events, timelines, signed checkpoints, inclusion proofs and the export for offline verification.",
     "Saved views": "Views of the console's lists: their filters, order and columns, for yourself or shared.",
-    "Notices and webhooks": "What people and programs are told: notices, mail deliveries and webhooks.",
+    "Notices and webhooks": "What people and programs are told: notices, mail, chat messages and webhooks.",
 }
 
 _TAG: Final = {
@@ -49,7 +49,7 @@ _TAG: Final = {
     r"client|workload-rules|credential-polic": "Clients and credentials",
     r"systems|tools|imports|catalog": "Systems and tools",
     r"entitlements": "Entitlement catalog",
-    r"people/{key}/bounced|notice|deliveries|webhook": "Notices and webhooks",
+    r"people/{key}/bounced|notice|deliveries|webhook|chat-connections": "Notices and webhooks",
     r"people|groups|group-mappings|me": "People",
     r"sessions|token|connections": "Sessions and tokens",
     r"trusted-issuers|keys": "Issuers and keys",

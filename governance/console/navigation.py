@@ -106,6 +106,7 @@ GROUPS: Final = (
             Entry("source-list", _("People sources"), "folder-key", ("settings/people-sources",)),
             Entry("role-map", _("Group mapping"), "fingerprint", ("settings/role-map",)),
             Entry("webhook-list", _("Webhooks"), "webhook", ("settings/notices/webhooks",)),
+            Entry("chat-settings", _("Chat"), "message-square", ("settings/chat",)),
             Entry("delivery-list", _("Deliveries"), "mail", ("settings/deliveries",)),
             Entry("settings", _("Settings"), "settings", ("settings", "mfa")),
         ),

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 from uuid import UUID
 
 from django.db import transaction
 
 from audit import clock
-from entitlements.definitions import impressions
 from entitlements.people.models import Person
-from governance.mail import outbox
+from governance.chat import delivery
+from governance.mail import letters, outbox
 from governance.notices.models import Kind, Notice
-
-LONGEST: Final = 500
 
 
 def queue(
-    kind: Kind, people: Iterable[Person], *, about: str, sentence: str, url: str, dedupe: str, urgent: bool = False
+    kind: Kind,
+    people: Iterable[Person],
+    *,
+    about: str,
+    sentence: str,
+    url: str,
+    dedupe: str,
+    urgent: bool = False,
+    waits: bool = False,
 ) -> int:
     """Put a notice into the inbox of each active person; return for how many it was new. Needs a transaction.
 
     `about` is a link "kind:id", `url` a path of the console, and `dedupe` names what happened (an event's id, or
     "grant:7 ends"): a person gets the notice once, however often this is called. `urgent` mails it at once.
-    Foreign names in the sentence are made harmless.
+    With `waits` the person must decide something, so the connected chat services carry it as well. Foreign names in the
+    sentence are made harmless.
     """
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("Queue notices in the transaction of the change that they report.")
-    now, text = clock.now(), plain(sentence)
+    now, text = clock.now(), letters.plain(sentence)
     notices = [
         Notice(
             person=person,
@@ -47,6 +53,8 @@ def queue(
     if urgent:
         for notice in new:
             outbox.post_at_once(notice)
+    if waits:
+        delivery.queue(new)
     return len(new)
 
 
@@ -54,8 +62,3 @@ def mark_read(person: Person, notice_id: UUID | None = None) -> int:
     """Mark one of a person's notices as read, or all of them; return how many were unread."""
     unread = Notice.objects.filter(person=person, read_at=None)
     return (unread if notice_id is None else unread.filter(pk=notice_id)).update(read_at=clock.now())
-
-
-def plain(text: str) -> str:
-    """Return a text on one line, without invisible or direction-changing characters, cut to the column's length."""
-    return "".join(character for character in " ".join(text.split()) if not impressions.hidden(character))[:LONGEST]
