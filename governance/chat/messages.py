@@ -16,6 +16,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from audit import clock
 from entitlements.catalog.models import Tool
@@ -24,6 +25,8 @@ from governance.notices.models import Delivery
 
 from . import facts
 
+MOST: Final = 20
+"""How many things the answer to a command lists; Home has them all."""
 _LONGEST: Final = 300
 """How many characters of one name are shown."""
 
@@ -35,6 +38,16 @@ class Text:
     sentence: str
     rows: Sequence[tuple[str, str]]
     url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One thing that waits for a person: its kind, a title with names in it, its risk level and its due date."""
+
+    kind: str
+    title: str
+    risk: str
+    due: datetime | None
 
 
 def write(delivery: Delivery, *, names_shown: bool) -> Text | None:
@@ -76,6 +89,31 @@ def for_slack(text: Text) -> dict[str, Any]:
     blocks.append({"type": "actions", "elements": [open_it]})
     line = " ".join([text.sentence, *(f"{label}: {value}." for label, value in text.rows)])
     return {"text": _escape(line), "blocks": blocks}
+
+
+def waiting_for_slack(rows: Sequence[Waiting], *, names_shown: bool) -> dict[str, Any]:
+    """Return what waits for a person, for the answer to a command and for the app's home. Only they see it."""
+    said = ngettext("%(n)d thing waits for you.", "%(n)d things wait for you.", len(rows)) % {"n": len(rows)}
+    if not rows:
+        return line(_("Nothing waits for you."))
+    blocks = [{"type": "section", "text": _plain(said)}]
+    blocks += [{"type": "section", "text": _plain(_row(row, names_shown=names_shown))} for row in rows[:MOST]]
+    open_it = {"type": "button", "action_id": "open", "text": _plain(_("Open")), "url": f"{settings.CONSOLE_URL}/"}
+    return {"text": _escape(said), "blocks": [*blocks, {"type": "actions", "elements": [open_it]}]}
+
+
+def _row(row: Waiting, *, names_shown: bool) -> str:
+    parts = [f"{row.kind}: {_inert(row.title)}" if names_shown else row.kind]
+    if row.risk:
+        parts.append(f"{_('Risk level')}: {Tool.Risk(row.risk).label}")
+    if row.due is not None:
+        parts.append(f"{_('Due')}: {_due(row.due, 'UTC')}")
+    return " · ".join(parts)
+
+
+def line(sentence: str) -> dict[str, Any]:
+    """Return a message of one sentence."""
+    return {"text": _escape(sentence), "blocks": [{"type": "section", "text": _plain(sentence)}]}
 
 
 def _escape(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Slack's Web API (https://docs.slack.dev/reference/methods): the five methods that Mandate calls.
+"""Slack's Web API (https://docs.slack.dev/reference/methods): the methods that Mandate calls.
 
 Each call goes out through `entitlements.upstream.egress`, to the host of SLACK_API_URL alone, with the token in the
 Authorization header. Slack answers 200 with `"ok": false` and an error's code, or 429 with Retry-After.

@@ -23,6 +23,7 @@ from audit.context import SYSTEM
 from entitlements.clients.models import Client
 from entitlements.grants.models import Grant
 from entitlements.revocation.models import Revocation
+from governance.chat import connections
 from governance.reviews.items.models import ReviewItem
 from governance.webhooks import webhooks
 from tests.browser import approval_world, campaigns, elsewhere, emergencies, small, world
@@ -66,6 +67,7 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "review-reviewers": ["/reviews/q4/reviewers/"],
     "review-settings": ["/reviews/q4/settings/", "/reviews/checked/settings/"],
     "search-options": [],  # a part of a page
+    "inbox-open": [],  # leads to the page of a notice
     "coverage-csv": [],  # a file
     "review-calendar": [],  # a file
     "review-csv": [],
@@ -156,6 +158,7 @@ def _addresses() -> Iterator[tuple[str, str]]:
         "adoption-page": [f"/onboarding/{batch.pk}/"],
         "coverage-page": [f"/coverage/{flow.pk}/" for flow in {each.state: each for each in flows}.values()],
         "vendor-edit": [f"/systems/{(vendor := elsewhere.vendor())}/vendor/", f"/systems/{vendor}/"],
+        "chat-settings": [_chat()],
         "webhook-page": [f"/settings/notices/webhooks/{_webhook()}/"],
         "source-page": [f"/settings/people-sources/{world.directory()}/"],
         "import-page": [f"/systems/import/{world.file_looked_at().pk}/"],
@@ -183,6 +186,13 @@ def _is_shown(name: str) -> bool:
     except matrix.NotDeclared:
         return False
     return True
+
+
+def _chat() -> str:
+    """Connect Slack, which refused a message; returns the address of the page."""
+    kept = connections.store("slack", token="xoxb-1", name="Example Ltd", by=SYSTEM)
+    connections.note_error(kept, "token_revoked")
+    return "/settings/chat/"
 
 
 def _webhook() -> str:

@@ -1,4 +1,4 @@
-"""A server in the place of Slack that checks the documented shapes: methods of the Web API, and Socket Mode on a websocket."""
+"""A server in the place of Slack that checks the documented shapes of its Web API and of Socket Mode."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ APP: Final = "xapp-1-A0-1234567890-canary-of-the-app"
 
 
 class Slack:
-    """`users` maps e-mail addresses to ids; `errors` names the error that a method answers; `sent` keeps messages."""
+    """`users` maps e-mail addresses to ids; `errors` names the error that a method answers; `sent` keeps messages.
+
+    An envelope must be acknowledged within `patience`: three seconds, as Slack documents.
+    """
 
     def __init__(self) -> None:
         self.users: dict[str, str] = {}
@@ -28,6 +31,8 @@ class Slack:
         self.envelopes: list[list[dict[str, Any]]] = []
         self.acknowledged: list[dict[str, Any]] = []
         self.sockets = 0
+        self.patience = 3.0
+        self.homes: dict[str, dict[str, Any]] = {}
 
     @property
     def url(self) -> str:
@@ -61,6 +66,12 @@ class Slack:
             return {"user": {"id": user}} if user else {"ok": False, "error": "users_not_found"}
         if method == "apps.connections.open":
             return {"url": f"ws://127.0.0.1:{self.port}/link/?ticket=t"}
+        if method == "users.info":
+            email = next((email for email, user in self.users.items() if user == fields["user"]), None)
+            return {"user": {"profile": {"email": email}}} if email else {"ok": False, "error": "user_not_found"}
+        if method == "views.publish":
+            self.homes[str(fields["user_id"])] = json.loads(str(fields["view"]))
+            return {}
         assert method == "chat.postMessage"
         message = {**fields, "blocks": json.loads(str(fields["blocks"]))}
         assert {block["type"] for block in message["blocks"]} <= {"section", "actions"}
@@ -76,7 +87,7 @@ class Slack:
             await socket.send_json(envelope)
             if envelope["type"] == "disconnect":
                 break
-            message = await asyncio.wait_for(socket.receive(), 3)  # what is not acknowledged in time is sent again
+            message = await asyncio.wait_for(socket.receive(), self.patience)
             assert message.type == WSMsgType.TEXT
             self.acknowledged.append(json.loads(message.data))
         await socket.close()
@@ -89,7 +100,7 @@ def slack() -> Iterator[Slack]:
     there, started, loop = Slack(), threading.Event(), asyncio.new_event_loop()
 
     async def start() -> web.AppRunner:
-        runner = web.AppRunner(there.application())
+        runner = web.AppRunner(there.application(), access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
