@@ -20,6 +20,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from entitlements.signers.options import Pkcs11Options, TransitOptions
 
+from .clouds import TEAMS, TeamsCloud
 from .variables import TABLE
 
 YES, NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
@@ -272,6 +273,11 @@ def slack() -> str:
     address = text("SLACK_API_URL")
     _split("SLACK_API_URL", address, ("https",) if not flag("DEMO") else ("https", "http"))
     return address.rstrip("/") + "/"
+
+
+def teams() -> TeamsCloud:
+    """Return where Microsoft Teams is reached. Raises BadEnvironmentError."""
+    return TEAMS[one_of("TEAMS_CLOUD", *TEAMS)]
 
 
 def signers() -> tuple[str, TransitOptions | None, Pkcs11Options | None]:

@@ -164,6 +164,7 @@ _ROWS: Final[Matrix] = {
     ("chat-connections", "GET"): row(Role.ADMIN, scope=f"{_CHAT}:read"),
     ("chat-connection", "GET"): row(Role.ADMIN, scope=f"{_CHAT}:read"),
     ("chat-connection-slack", "POST"): _SECRET,
+    ("chat-connection-teams", "POST"): _SECRET,
     ("chat-connection-names", "POST"): _SECRET,
     ("chat-connection-test", "POST"): row(Role.ADMIN),
     ("chat-connection-disconnect", "POST"): row(Role.ADMIN, scope=f"{_CHAT}:write", proven=ALWAYS),

@@ -192,6 +192,7 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "group-mappings/<uuid:key>/end", role_maps_api.EndMapping.as_view(), name="group-mapping-end"),
     path(PREFIX + "chat-connections", chat_api.ChatConnections.as_view(), name="chat-connections"),
     path(PREFIX + "chat-connections/slack/connect", chat_api.ConnectSlack.as_view(), name="chat-connection-slack"),
+    path(PREFIX + "chat-connections/teams/connect", chat_api.ConnectTeams.as_view(), name="chat-connection-teams"),
     path(_CHAT, chat_api.ChatConnectionDetail.as_view(), name="chat-connection"),
     path(_CHAT + "/names", chat_api.ShowNames.as_view(), name="chat-connection-names"),
     path(_CHAT + "/test", chat_api.TestChatConnection.as_view(), name="chat-connection-test"),

@@ -20,6 +20,14 @@ class SlackInputSerializer(InputSerializer):
     app_token = Text(max_length=LONGEST_TOKEN, required=False, allow_blank=True)
 
 
+class TeamsInputSerializer(InputSerializer):
+    """The bot of a Teams app: the id of its app registration, the tenant, and a client secret."""
+
+    app_id = serializers.UUIDField()
+    tenant = serializers.UUIDField()
+    secret = Text(max_length=LONGEST_TOKEN)
+
+
 class NamesInputSerializer(InputSerializer):
     """Whether messages name agents, people, entitlements and reviews."""
 
@@ -36,6 +44,13 @@ CONNECT_SLACK = Action(
     connections.connect_slack,
     input=SlackInputSerializer,
     done=_("Slack is connected. Send yourself a test."),
+)
+CONNECT_TEAMS = Action(
+    "chat-connection-teams",
+    NEW,
+    connections.connect_teams,
+    input=TeamsInputSerializer,
+    done=_("Microsoft Teams is connected. Send yourself a test."),
 )
 NAMES = Action(
     "chat-connection-names",

@@ -68,6 +68,12 @@ class ConnectSlack(_ChatResource, CreateEndpoint):
     action = actions.CONNECT_SLACK
 
 
+class ConnectTeams(_ChatResource, CreateEndpoint):
+    """Connect Microsoft Teams, or replace its secret. It is tried first, stored sealed, and never shown."""
+
+    action = actions.CONNECT_TEAMS
+
+
 class ShowNames(_ChatResource, ActionEndpoint):
     """Choose whether messages name agents, people, entitlements and reviews."""
 

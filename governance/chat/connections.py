@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from http import HTTPStatus
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import BinaryField, QuerySet
@@ -22,7 +23,7 @@ from governance.chat.models import ChatConnection
 from governance.mail import outbox
 from governance.notices.models import Delivery
 
-from . import slack
+from . import slack, teams
 from .refusals import ServiceBusy
 
 _Service = ChatConnection.Service
@@ -55,6 +56,20 @@ def connect_slack(*, bot_token: str, app_token: str = "", by: Principal) -> Chat
     except ServiceBusy as busy:
         raise ChatBusy from busy
     return store(_Service.SLACK, token=bot_token, app_token=app_token, name=name, by=by)
+
+
+def connect_teams(*, app_id: UUID, tenant: UUID, secret: str, by: Principal) -> ChatConnection:
+    """Connect to the bot of an app in a tenant, or replace its secret.
+
+    Raises ChatRefused with Microsoft's error, ChatBusy, egress.Unreachable.
+    """
+    given = teams.Credentials(str(app_id), str(tenant), secret.strip())
+    try:
+        teams.check(given)
+    except ServiceBusy as busy:
+        raise ChatBusy from busy
+    who = {"app_id": given.app_id, "tenant": given.tenant}
+    return store(_Service.TEAMS, token=given.secret, name=given.tenant, by=by, **who)
 
 
 @transaction.atomic

@@ -17,7 +17,7 @@ from governance.chat.models import ChatAccount, ChatConnection
 from governance.mail import outbox, preferences
 from governance.notices.models import Delivery, Notice, NoticeSettings
 
-from . import connections, messages, slack
+from . import connections, messages, slack, teams
 from .refusals import ChatRefused, NoAccount, ServiceBusy
 
 KNOWN_FOR: Final = timedelta(days=7)
@@ -88,12 +88,29 @@ def _send(claimed: Delivery, connection: ChatConnection) -> None:
         return
     account = account_of(connection, claimed.person)
     try:
-        slack.post(connections.token(connection), account, messages.for_slack(text))
+        _post(connection, account, text)
     except NoAccount:  # it has gone since it was found
         _keep(connection, claimed.person, "")
         raise
     outbox.mine(claimed).update(state=_State.SENT, sent_at=clock.now(), answer="")
     connections.note_error(connection, "")
+
+
+def _post(connection: ChatConnection, account: str, text: messages.Text) -> None:
+    if connection.service == ChatConnection.Service.SLACK:
+        slack.post(connections.token(connection), account, messages.for_slack(text))
+    else:
+        teams.post(_credentials(connection), account, messages.for_teams(text))
+
+
+def _look_up(connection: ChatConnection, email: str) -> str:
+    if connection.service == ChatConnection.Service.SLACK:
+        return slack.account(connections.token(connection), email)
+    return teams.account(_credentials(connection), email)
+
+
+def _credentials(connection: ChatConnection) -> teams.Credentials:
+    return teams.Credentials(connection.app_id, connection.tenant, connections.token(connection))
 
 
 def _drop(claimed: Delivery, why: str) -> None:
@@ -109,7 +126,7 @@ def account_of(connection: ChatConnection, person: Person) -> str:
             raise NoAccount
         return known.account
     try:
-        account = slack.account(connections.token(connection), person.email) if person.email else ""
+        account = _look_up(connection, person.email) if person.email else ""
     except NoAccount:
         account = ""
     _keep(connection, person, account)

@@ -91,6 +91,24 @@ def for_slack(text: Text) -> dict[str, Any]:
     return {"text": _escape(line), "blocks": blocks}
 
 
+def for_teams(text: Text) -> dict[str, Any]:
+    """Return an activity with an Adaptive Card (https://adaptivecards.io/explorer/), whose text runs know no markup."""
+    body = [_runs(text.sentence), *(_runs(f"{label}: {value}") for label, value in text.rows)]
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": body,
+        "actions": [{"type": "Action.OpenUrl", "title": _("Open"), "url": text.url}],
+    }
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
+    return {"type": "message", "summary": text.sentence, "attachments": [attachment]}
+
+
+def _runs(text: str) -> dict[str, Any]:
+    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text}]}
+
+
 def waiting_for_slack(rows: Sequence[Waiting], *, names_shown: bool) -> dict[str, Any]:
     """Return what waits for a person, for the answer to a command and for the app's home. Only they see it."""
     said = ngettext("%(n)d thing waits for you.", "%(n)d things wait for you.", len(rows)) % {"n": len(rows)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from django import forms
@@ -11,12 +12,13 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
+from entitlements.api.actions import Action
 from entitlements.errors import DomainError
 from governance.chat import actions
 from governance.chat.models import ChatConnection
 from governance.console import doors, form_fields
 
-_FIELDS: Final = {"wrong_chat_token": "bot_token", "chat_refused": "bot_token"}
+_FIELDS: Final = {"wrong_chat_token": "bot_token"}
 BUTTONS: Final = {"names": actions.NAMES, "test": actions.TEST, "disconnect": actions.DISCONNECT}
 
 
@@ -42,14 +44,33 @@ class SlackForm(forms.Form):
     )
 
 
+class TeamsForm(forms.Form):
+    """The bot of a Teams app."""
+
+    app_id = forms.UUIDField(
+        label=gettext_lazy("Application (client) ID"),
+        help_text=gettext_lazy("Of the app registration in Microsoft Entra that the bot uses."),
+    )
+    tenant = forms.UUIDField(label=gettext_lazy("Directory (tenant) ID"))
+    secret = _secret(gettext_lazy("Client secret"))
+
+
+CONNECT: Final[Mapping[str, tuple[type[forms.Form], Action]]] = {
+    ChatConnection.Service.SLACK: (SlackForm, actions.CONNECT_SLACK),
+    ChatConnection.Service.TEAMS: (TeamsForm, actions.CONNECT_TEAMS),
+}
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def settings(request: HttpRequest) -> HttpResponse:
     """Show the chat services, connect one, or act on one."""
-    form, problem = SlackForm(), None
-    if request.method == "POST" and request.POST.get("verb") == "slack":
-        form = SlackForm(request.POST)
-        if form_fields.perform(request, form, actions.CONNECT_SLACK, fields=_FIELDS):
+    made = {service: form_class() for service, (form_class, _action) in CONNECT.items()}
+    form, problem, verb = made[ChatConnection.Service.SLACK], None, request.POST.get("verb", "")
+    if verb in CONNECT:
+        form_class, connect = CONNECT[verb]
+        made[verb] = form = form_class(request.POST)
+        if form_fields.perform(request, form, connect, fields=_FIELDS):
             return redirect(reverse("chat-settings"))
     elif request.method == "POST":
         try:
@@ -60,17 +81,12 @@ def settings(request: HttpRequest) -> HttpResponse:
         except DomainError as refusal:
             doors.record(request, refusal)
             problem = refusal
-    answer = form_fields.show(request, "console/chat/settings.html", form, _context(problem))
+    connected = {each.service: each for each in ChatConnection.objects.all()}
+    services = [
+        {"service": service, "connection": connected.get(service), "form": made[service]}
+        for service in ChatConnection.Service
+    ]
+    answer = form_fields.show(request, "console/chat/settings.html", form, {"services": services, "problem": problem})
     if problem is not None:
         answer.status_code = problem.status
     return answer
-
-
-def _context(problem: DomainError | None) -> dict[str, Any]:
-    connected = {each.service: each for each in ChatConnection.objects.all()}
-    services = [
-        {"service": service, "label": service.label, "connection": connected.get(service)}
-        for service in ChatConnection.Service
-        if service in connected or service == ChatConnection.Service.SLACK
-    ]
-    return {"services": services, "problem": problem}

@@ -149,7 +149,7 @@ PAGES: Final[Pages] = {
     **_both(ONES_OWN, "notice-settings-page"),
     ("chat-settings", "GET"): like("chat-connections GET"),
     ("chat-settings", "POST"): like(
-        "chat-connection-slack", "chat-connection-names", "chat-connection-test", "chat-connection-disconnect"
+        *(f"chat-connection-{act}" for act in ("slack", "teams", "names", "test", "disconnect"))
     ),
     ("webhook-list", "GET"): like("webhooks GET"),
     ("webhook-list", "POST"): like("webhooks"),

@@ -122,6 +122,7 @@ NOT_HERS: Final = {"/reviews/q4/audit/", "/reviews/q4/evidence/"}
 @pytest.fixture
 def company(company: None) -> None:  # noqa: ARG001 - the company, and a review in it
     world.review()
+    _chat()
 
 
 def _addresses() -> Iterator[tuple[str, str]]:
@@ -158,7 +159,6 @@ def _addresses() -> Iterator[tuple[str, str]]:
         "adoption-page": [f"/onboarding/{batch.pk}/"],
         "coverage-page": [f"/coverage/{flow.pk}/" for flow in {each.state: each for each in flows}.values()],
         "vendor-edit": [f"/systems/{(vendor := elsewhere.vendor())}/vendor/", f"/systems/{vendor}/"],
-        "chat-settings": [_chat()],
         "webhook-page": [f"/settings/notices/webhooks/{_webhook()}/"],
         "source-page": [f"/settings/people-sources/{world.directory()}/"],
         "import-page": [f"/systems/import/{world.file_looked_at().pk}/"],
@@ -188,11 +188,10 @@ def _is_shown(name: str) -> bool:
     return True
 
 
-def _chat() -> str:
-    """Connect Slack, which refused a message; returns the address of the page."""
+def _chat() -> None:
+    """Connect Slack, which refused a message."""
     kept = connections.store("slack", token="xoxb-1", name="Example Ltd", by=SYSTEM)
     connections.note_error(kept, "token_revoked")
-    return "/settings/chat/"
 
 
 def _webhook() -> str:
