@@ -34,10 +34,10 @@ _SECRET_SHAPE = re.compile(
     r"|\b(?i:bearer|basic|dpop)\s+[A-Za-z0-9._~+/-]{8,}=*"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.*?-----END [A-Z ]*PRIVATE KEY-----|.*)"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user:password in an address
-    r"|\bgh[opsur]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bsk-[A-Za-z0-9_-]{16,}|\bxox[abprs]-[\w-]{10,}|\bAKIA[0-9A-Z]{16}\b",
+    r"|\bgh[opsur]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bsk-[A-Za-z0-9_-]{16,}|\bxox[abprs]-[\w-]{10,}|\bxapp-[\w-]{10,}|\bAKIA[0-9A-Z]{16}\b",
     re.DOTALL,
 )
-_HINTS: Final = ("eyj", "bearer", "basic", "dpop", "-----begin", "://", "gh", "sk-", "xox", "akia")
+_HINTS: Final = ("eyj", "bearer", "basic", "dpop", "-----begin", "://", "gh", "sk-", "xox", "xapp", "akia")
 """No shape without one of these: a cheap look before the expensive one."""
 _SHORTEST: Final = 8
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")

@@ -87,6 +87,7 @@ app.conf.beat_schedule = {
     "expire-requests": {"task": "governance.tasks.expire_requests", "schedule": MINUTE},
     "tell-people": {"task": "governance.tasks.tell_people", "schedule": 10.0},
     "send-notices": {"task": "governance.tasks.send_notices", "schedule": 10.0},
+    "post-chat-messages": {"task": "governance.tasks.post_chat_messages", "schedule": 10.0},
     "post-webhooks": {"task": "governance.tasks.post_webhooks", "schedule": 10.0},
     "reroute-requests": {"task": "governance.tasks.reroute_requests", "schedule": 24 * HOUR},
     "escalate-requests": {"task": "governance.tasks.escalate_requests", "schedule": 10 * MINUTE},

@@ -20,6 +20,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from entitlements.signers.options import Pkcs11Options, TransitOptions
 
+from .clouds import TEAMS, TeamsCloud
 from .variables import TABLE
 
 YES, NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
@@ -265,6 +266,18 @@ def time_stamps() -> tuple[str, str]:
     if address:
         _split("TIME_STAMP_URL", address, ("https",) if not flag("DEMO") else ("https", "http"))
     return address, roots
+
+
+def slack() -> str:
+    """Return the address of Slack's Web API, ending with a slash. Raises BadEnvironmentError."""
+    address = text("SLACK_API_URL")
+    _split("SLACK_API_URL", address, ("https",) if not flag("DEMO") else ("https", "http"))
+    return address.rstrip("/") + "/"
+
+
+def teams() -> TeamsCloud:
+    """Return where Microsoft Teams is reached. Raises BadEnvironmentError."""
+    return TEAMS[one_of("TEAMS_CLOUD", *TEAMS)]
 
 
 def signers() -> tuple[str, TransitOptions | None, Pkcs11Options | None]:

@@ -8,6 +8,7 @@ from governance.approvals.models import Approval, RequestQuestion
 from governance.blast_radius.models import AgentSummary
 from governance.break_glass.models import BreakGlassGrant
 from governance.charts.models import Figure
+from governance.chat.models import ChatAccount, ChatConnection
 from governance.credential_policy.models import CredentialPolicyProposal, CredentialWarning
 from governance.exceptions.models import RegisteredException
 from governance.notices.models import Delivery, Notice, NoticeSettings
@@ -57,6 +58,8 @@ __all__ = [
     "Campaign",
     "CampaignStaging",
     "CampaignTemplate",
+    "ChatAccount",
+    "ChatConnection",
     "CredentialPolicyProposal",
     "CredentialWarning",
     "Delivery",

@@ -280,8 +280,8 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = not SERVES_COLLECTED
 
-MAILERS = env.mailers()
-DEFAULT_FROM_EMAIL = env.text("MAIL_FROM")
+MAILERS, DEFAULT_FROM_EMAIL = env.mailers(), env.text("MAIL_FROM")
+SLACK_API_URL, TEAMS = env.slack(), env.teams()
 
 LOGGING = logs.dictionary(env.one_of("LOG_LEVEL", "DEBUG", "INFO", "WARNING", "ERROR"))
 logs.configure()

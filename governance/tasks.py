@@ -33,6 +33,7 @@ from governance.reviews.usage import usage
 from .approvals import reminders, reroute
 from .break_glass import break_glass
 from .charts import figures
+from .chat import delivery as chat_delivery
 from .coverage_map import coverage_map
 from .credential_policy import warnings
 from .mail import outbox
@@ -289,4 +290,11 @@ def send_notices() -> None:
 def post_webhooks() -> None:
     """Send the messages to endpoints that are due, until none is. Two at once share the work."""
     while delivery.send_next():
+        pass
+
+
+@shared_task(ignore_result=True)
+def post_chat_messages() -> None:
+    """Send the chat messages that are due, until none is. Two at once share the work."""
+    while chat_delivery.send_next():
         pass

@@ -148,6 +148,16 @@ TABLE: Mapping[str, Variable] = {
             "File that sealer, worker and beat touch while they work; `governance.probe` reads its age.",
             "",
         ),
+        Variable(
+            "SLACK_API_URL",
+            "Address of Slack's Web API: with GovSlack `https://slack-gov.com/api/`.",
+            "https://slack.com/api/",
+        ),
+        Variable(
+            "TEAMS_CLOUD",
+            "The Microsoft cloud of Teams: `public`, or of the US government `gcc`, `gcc-high` or `dod`.",
+            "public",
+        ),
         Variable("TIME_STAMP_URL", "Time-stamping authority (RFC 3161) that stamps each evidence pack, if any.", ""),
         Variable("TIME_STAMP_CA_FILE", "PEM file with the root certificates of TIME_STAMP_URL, which needs it.", ""),
         Variable(

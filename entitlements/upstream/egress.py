@@ -65,6 +65,15 @@ class Body(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of any status; `retry_after` is that header as it came, empty when left out."""
+
+    status: int
+    body: bytes
+    retry_after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """What was fetched, and what its server says of it: both headers as they came, empty when left out."""
 
@@ -192,11 +201,26 @@ async def submit(
     url: str, body: bytes, headers: Mapping[str, str], *, largest: int, seconds: float = DOCUMENT_SECONDS
 ) -> tuple[int, bytes]:
     """POST a body and return status and answer, whatever they are. Raises as `fetch`."""
+    answer = await request("POST", url, body, headers, largest=largest, seconds=seconds)
+    return answer.status, answer.body
+
+
+async def request(
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    *,
+    largest: int,
+    seconds: float = DOCUMENT_SECONDS,
+) -> Answer:
+    """Send a request and return the answer, whatever its status. Raises as `fetch`."""
     check_url(url)
     async with client(connections=1, seconds=seconds) as session:
         try:
-            async with session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
-                return answer.status, await read(answer, largest)
+            async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
+                retry_after = answer.headers.get("Retry-After", "")
+                return Answer(answer.status, await read(answer, largest), retry_after)
         except (aiohttp.ClientError, TimeoutError, OSError) as why:
             raise _forbidden(why) or Unreachable() from why
 

@@ -30,6 +30,7 @@ _WEIGHTY_COMBINE: Final = row(Role.ANALYST, Role.SECURITY, proven=ALWAYS)
 _ROLE_MAP: Final = row(Role.ADMIN, Role.ANALYST, Role.SECURITY, proven=ALWAYS)
 _SECRET: Final = row(Role.ADMIN, proven=ALWAYS)
 _LETTERS, _HOOKS, _SOURCES = "mandate:deliveries", "mandate:webhooks", "mandate:people-sources"
+_CHAT: Final = "mandate:chat-connections"
 """Kinds of which only platform admins may do something: no scope over all kinds opens that, so that an analyst, who
 registers scripts, gives none what analysts lack."""
 
@@ -70,6 +71,7 @@ _KINDS: Final = {
     **dict.fromkeys(("notice", "notices"), "notices"),
     **dict.fromkeys(("delivery", "deliveries", "person-bounced"), "deliveries"),
     **dict.fromkeys(("webhook", "webhooks"), "webhooks"),
+    **dict.fromkeys(("chat-connection", "chat-connections"), "chat-connections"),
     **dict.fromkeys(("emergency", "emergencies"), "emergencies"),
     **dict.fromkeys(("proposal", "proposals"), "proposals"),
     **dict.fromkeys(("request", "requests"), "requests"),
@@ -165,6 +167,13 @@ _ROWS: Final[Matrix] = {
     ("deliveries", "GET"): row(Role.ADMIN, scope=f"{_LETTERS}:read"),
     ("delivery-replay", "POST"): row(Role.ADMIN, scope=f"{_LETTERS}:write"),
     ("person-bounced", "POST"): row(Role.ADMIN, scope=f"{_LETTERS}:write"),
+    ("chat-connections", "GET"): row(Role.ADMIN, scope=f"{_CHAT}:read"),
+    ("chat-connection", "GET"): row(Role.ADMIN, scope=f"{_CHAT}:read"),
+    ("chat-connection-slack", "POST"): _SECRET,
+    ("chat-connection-teams", "POST"): _SECRET,
+    ("chat-connection-names", "POST"): _SECRET,
+    ("chat-connection-test", "POST"): row(Role.ADMIN),
+    ("chat-connection-disconnect", "POST"): row(Role.ADMIN, scope=f"{_CHAT}:write", proven=ALWAYS),
     ("webhooks", "GET"): row(Role.ADMIN, scope=f"{_HOOKS}:read"),
     ("webhooks", "POST"): _SECRET,
     ("webhook", "GET"): row(Role.ADMIN, scope=f"{_HOOKS}:read"),

@@ -30,7 +30,7 @@ TAGS: Final = {
     "Posture report": "The figures of the company and of each department, now and at the end of each month.",
     "Saved views": "Views of the console's lists: their filters, order and columns, for yourself or shared.",
     "Starter packs": "Shipped SoD rulesets, approval policies and review templates: previewed, then proposed.",
-    "Notices and webhooks": "What people and programs are told: notices, mail deliveries and webhooks.",
+    "Notices and webhooks": "What people and programs are told: notices, mail, chat messages and webhooks.",
 }
 
 _TAG: Final = {
@@ -51,7 +51,7 @@ _TAG: Final = {
     r"client|workload-rules|credential-polic": "Clients and credentials",
     r"systems|tools|imports|catalog": "Systems and tools",
     r"entitlements": "Entitlement catalog",
-    r"people/{key}/bounced|notice|deliveries|webhook": "Notices and webhooks",
+    r"people/{key}/bounced|notice|deliveries|webhook|chat-connections": "Notices and webhooks",
     r"people|groups|group-mappings|me": "People",
     r"sessions|token|connections": "Sessions and tokens",
     r"trusted-issuers|keys": "Issuers and keys",

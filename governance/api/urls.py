@@ -10,6 +10,7 @@ from governance.approval_policies import api as approval_policy_api
 from governance.approvals import api as approval_api
 from governance.blast_radius.api import Outlook
 from governance.break_glass import api as break_glass_api
+from governance.chat import api as chat_api
 from governance.coverage_map.api import coverage_map as coverage_map_api
 from governance.coverage_map.api import reconciliation as reconciliation_api
 from governance.credential_policy import api as credential_policy_api
@@ -60,6 +61,7 @@ _PROPOSAL: Final = PREFIX + "ownership-proposals/<uuid:key>"
 _REQUEST: Final = PREFIX + "requests/<uuid:asked>"
 _RULE: Final = PREFIX + "sod-policies/<uuid:key>"
 _SOURCE: Final = PREFIX + "people-sources/<slug:key>"
+_CHAT: Final = PREFIX + "chat-connections/<slug:key>"
 _WEBHOOK: Final = PREFIX + "webhooks/<slug:key>"
 _AGES: Final = PREFIX + "credential-policy-proposals/<uuid:key>"
 _POLICY: Final = PREFIX + "policy-proposals/<uuid:key>"
@@ -194,6 +196,13 @@ urlpatterns: list[URLPattern] = [
         name="group-mapping-confirm",
     ),
     path(PREFIX + "group-mappings/<uuid:key>/end", role_maps_api.EndMapping.as_view(), name="group-mapping-end"),
+    path(PREFIX + "chat-connections", chat_api.ChatConnections.as_view(), name="chat-connections"),
+    path(PREFIX + "chat-connections/slack/connect", chat_api.ConnectSlack.as_view(), name="chat-connection-slack"),
+    path(PREFIX + "chat-connections/teams/connect", chat_api.ConnectTeams.as_view(), name="chat-connection-teams"),
+    path(_CHAT, chat_api.ChatConnectionDetail.as_view(), name="chat-connection"),
+    path(_CHAT + "/names", chat_api.ShowNames.as_view(), name="chat-connection-names"),
+    path(_CHAT + "/test", chat_api.TestChatConnection.as_view(), name="chat-connection-test"),
+    path(_CHAT + "/disconnect", chat_api.Disconnect.as_view(), name="chat-connection-disconnect"),
     path(PREFIX + "webhooks", webhook_api.Webhooks.as_view(), name="webhooks"),
     path(_WEBHOOK, webhook_api.WebhookDetail.as_view(), name="webhook"),
     path(_WEBHOOK + "/rotate", webhook_api.RotateWebhook.as_view(), name="webhook-rotate"),

@@ -148,9 +148,14 @@ PAGES: Final[Pages] = {
     ("view-save", "POST"): like("saved-views"),
     ("view-delete", "POST"): like("saved-view-delete"),
     ("inbox", "GET"): ONES_OWN,
+    ("inbox-open", "GET"): ONES_OWN,
     ("inbox-read", "POST"): like("notice-read"),
     ("inbox-read-all", "POST"): like("notices-read"),
     **_both(ONES_OWN, "notice-settings-page"),
+    ("chat-settings", "GET"): like("chat-connections GET"),
+    ("chat-settings", "POST"): like(
+        *(f"chat-connection-{act}" for act in ("slack", "teams", "names", "test", "disconnect"))
+    ),
     ("webhook-list", "GET"): like("webhooks GET"),
     ("webhook-list", "POST"): like("webhooks"),
     ("webhook-page", "GET"): like("webhook GET"),

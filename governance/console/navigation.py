@@ -110,6 +110,7 @@ GROUPS: Final = (
             Entry("role-map", _("Group mapping"), "fingerprint", ("settings/role-map",)),
             Entry("ticket-settings", _("Ticket references"), "ticket", ("settings/tickets",)),
             Entry("webhook-list", _("Webhooks"), "webhook", ("settings/notices/webhooks",)),
+            Entry("chat-settings", _("Chat"), "message-square", ("settings/chat",)),
             Entry("delivery-list", _("Deliveries"), "mail", ("settings/deliveries",)),
             Entry("settings", _("Settings"), "settings", ("settings", "mfa")),
         ),

@@ -16,6 +16,7 @@ from governance.break_glass import pages as break_glass_pages
 from governance.catalog.pages import catalogue, entitlement_list, imports, systems, tool_list, triage, vendors
 from governance.catalog.pages import entitlements as entitlements_pages
 from governance.catalog.pages import registration as registration_pages_pages
+from governance.chat import pages as chat_pages
 from governance.clients.pages import clients, credentials, workload_rules
 from governance.clients.pages import documents as client_documents
 from governance.connect.pages import connect, rollout
@@ -270,6 +271,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("connect/rollout/<str:name>", rollout.download, name="rollout-file"),
     path("inbox/", notice_pages.inbox, name="inbox"),
     path("inbox/read/", notice_pages.read_all, name="inbox-read-all"),
+    path("inbox/<uuid:pk>/", notice_pages.open_notice, name="inbox-open"),
     path("inbox/<uuid:pk>/read/", notice_pages.read, name="inbox-read"),
     path("settings/", profile.profile, name="settings"),
     path("settings/credential-policy/", credential_policy_pages.detail, name="credential-policy-page"),
@@ -301,6 +303,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/tokens/", profile.make_token, name="make-token"),
     path("settings/tokens/<int:number>/end/", profile.revoke_token, name="end-token"),
     path("settings/notices/", notice_pages.settings, name="notice-settings-page"),
+    path("settings/chat/", chat_pages.settings, name="chat-settings"),
     path("settings/notices/webhooks/", webhook_pages.listing, name="webhook-list"),
     path("settings/notices/webhooks/<slug:webhook>/", webhook_pages.endpoint_page, name="webhook-page"),
     path("settings/role-map/", role_maps_pages.listing, name="role-map"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import smtplib
+from collections.abc import Collection
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
@@ -31,6 +32,7 @@ MOST_ATTEMPTS: Final = 10
 _FIRST, _LONGEST = timedelta(minutes=1), timedelta(hours=6)
 _STALE: Final = timedelta(days=7)
 _PERMANENT: Final = 500  # RFC 5321, section 4.2.1
+_MAIL: Final = (Delivery.Channel.URGENT, Delivery.Channel.DIGEST)
 _State = Delivery.State
 
 
@@ -99,7 +101,7 @@ def _reachable(person: Person, chosen: NoticeSettings) -> bool:
 
 def send_one() -> bool:
     """Try the delivery that has waited longest; return whether one was due."""
-    claimed = _claim()
+    claimed = claim(_MAIL)
     if claimed is None:
         return False
     chosen = preferences.for_person(claimed.person)
@@ -112,17 +114,18 @@ def send_one() -> bool:
     except smtplib.SMTPRecipientsRefused as problem:
         _refused(claimed, problem)
     except (smtplib.SMTPException, OSError) as problem:
-        _failed(claimed, str(problem))
+        failed(claimed, str(problem))
     else:
-        _mine(claimed).update(state=_State.SENT, sent_at=clock.now(), answer="")
+        mine(claimed).update(state=_State.SENT, sent_at=clock.now(), answer="")
     return True
 
 
 @transaction.atomic
-def _claim() -> Delivery | None:
-    """Claim the next due delivery, and store when it is tried again if this process stores no result."""
-    due = Delivery.objects.filter(state=_State.WAITING, next_at__lte=clock.now()).order_by("next_at", "pk")
-    delivery = due.select_for_update(of=("self",), skip_locked=True).select_related("person").first()
+def claim(channels: Collection[str]) -> Delivery | None:
+    """Claim the next due delivery of some channels, and store when it is tried again if no result is stored."""
+    due = Delivery.objects.filter(channel__in=channels, state=_State.WAITING, next_at__lte=clock.now())
+    locked = due.order_by("next_at", "pk").select_for_update(of=("self",), skip_locked=True)
+    delivery = locked.select_related("person", "notice").first()
     if delivery is None:
         return None
     delivery.attempts += 1
@@ -137,7 +140,7 @@ def retry_delay(attempts: int) -> timedelta:
     return doubled * (1 + secrets.randbelow(500) / 1000)
 
 
-def _mine(claimed: Delivery) -> QuerySet[Delivery]:
+def mine(claimed: Delivery) -> QuerySet[Delivery]:
     """Return the row, unless another worker has claimed it since."""
     return Delivery.objects.filter(pk=claimed.pk, state=_State.WAITING, attempts=claimed.attempts)
 
@@ -146,27 +149,29 @@ def _refused(claimed: Delivery, problem: smtplib.SMTPRecipientsRefused) -> None:
     code, response = next(iter(problem.recipients.values()), (0, b""))
     answer = f"{code} {response.decode(errors='replace')}"
     if code < _PERMANENT:
-        _failed(claimed, answer)
+        failed(claimed, answer)
         return
     give_up(claimed, answer)
     mark_bad(claimed.person, by=SYSTEM, reason="The mail server says that there is no such address.")
 
 
-def _failed(claimed: Delivery, answer: str) -> None:
+def failed(claimed: Delivery, answer: str) -> None:
+    """Store the answer and leave the delivery for the next attempt, or give it up after the last one."""
     if claimed.attempts >= MOST_ATTEMPTS:
         give_up(claimed, answer)
     else:
-        _mine(claimed).update(answer=_excerpt(answer))
+        mine(claimed).update(answer=excerpt(answer))
 
 
-def _excerpt(answer: str) -> str:
+def excerpt(answer: str) -> str:
+    """Return an answer as it is kept: on one line, short, without anything of a secret's shape."""
     return " ".join(redaction.text(answer).split())[:300]
 
 
 @transaction.atomic
 def give_up(claimed: Delivery, answer: str) -> None:
     """Stop trying a delivery until an administrator replays it."""
-    if _mine(claimed).update(state=_State.DEAD, answer=_excerpt(answer)):
+    if mine(claimed).update(state=_State.DEAD, answer=excerpt(answer)):
         about = [f"delivery:{claimed.pk}", f"person:{claimed.person.login}"]
         log.record(Action.DELIVERY_GIVEN_UP, about=about, by=SYSTEM, detail={"attempts": claimed.attempts})
 

@@ -17,6 +17,7 @@ from audit.actions import Action
 from audit.context import Principal
 from entitlements.errors import DomainError
 from entitlements.people.models import Person
+from governance.chat.models import ChatConnection
 from governance.notices.models import Kind, NoticeSettings
 
 SAFETY: Final = frozenset({Kind.AGENT_STOPPED, Kind.TOOL_QUARANTINED, Kind.EMERGENCY, Kind.CREDENTIAL})
@@ -55,9 +56,10 @@ def change(
     quiet_from: int | None,
     quiet_until: int | None,
     not_mailed: Collection[str],
+    chat_off: Collection[str] | None = None,
     by: Principal,
 ) -> NoticeSettings:
-    """Store a person's settings; an address from which mail came back is tried again.
+    """Store a person's settings; an address from which mail came back is tried again. Without `chat_off` it is kept.
 
     Raises UnknownTimeZone, BadHours, CannotBeSwitchedOff.
     """
@@ -75,6 +77,7 @@ def change(
         "quiet_from": quiet_from,
         "quiet_until": quiet_until,
         "not_mailed": off,
+        **({} if chat_off is None else {"chat_off": sorted({ChatConnection.Service(each) for each in chat_off})}),
     }
     kept, _made = NoticeSettings.objects.update_or_create(person=person, defaults={**values, "bad_address": ""})
     log.record(Action.PERSON_NOTICES_CHANGED, about=[f"person:{person.login}"], by=by, detail=values)

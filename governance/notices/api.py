@@ -19,6 +19,7 @@ from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, 
 from entitlements.errors import Forbidden
 from entitlements.people.models import Person
 from governance.api.matrix import MATRIX
+from governance.chat.models import ChatConnection
 from governance.mail import preferences
 from governance.notices import actions
 from governance.notices.models import Delivery, Kind, Notice
@@ -51,13 +52,19 @@ class NoticeFilter(filters.FilterSet):
 
 
 class SettingsInputSerializer(InputSerializer):
-    """The caller's mail preferences. Hours are in the time zone; without quiet hours both are null."""
+    """The caller's mail preferences. Hours are in the time zone; without quiet hours both are null.
+
+    `chat_off` names the chat services in which the caller wants no messages; left out, it stays as it is.
+    """
 
     time_zone = Text(max_length=64)
     digest_hour = serializers.IntegerField(min_value=0, max_value=_LAST_HOUR)
     quiet_from = serializers.IntegerField(min_value=0, max_value=_LAST_HOUR, allow_null=True)
     quiet_until = serializers.IntegerField(min_value=0, max_value=_LAST_HOUR, allow_null=True)
     not_mailed = serializers.ListField(child=serializers.ChoiceField(choices=Kind.choices), max_length=50)
+    chat_off = serializers.ListField(
+        child=serializers.ChoiceField(choices=ChatConnection.Service.choices), max_length=10, required=False
+    )
 
 
 class SettingsSerializer(OutputSerializer):
@@ -68,6 +75,7 @@ class SettingsSerializer(OutputSerializer):
     quiet_from = serializers.IntegerField(allow_null=True)
     quiet_until = serializers.IntegerField(allow_null=True)
     not_mailed = serializers.ListField(child=serializers.CharField())
+    chat_off = serializers.ListField(child=serializers.CharField())
     bad_address = serializers.CharField()
 
 
@@ -78,7 +86,7 @@ class Read(OutputSerializer):
 
 
 class DeliverySerializer(OutputSerializer):
-    """One mail: its recipient, its state, and the mail server's last response."""
+    """One mail or chat message: its recipient, its state, and the last response of the other side."""
 
     id = serializers.UUIDField()
     channel = serializers.ChoiceField(choices=Delivery.Channel.choices)

@@ -14,7 +14,10 @@ from governance.notices.models import Kind
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to some people about an event. Without `dedupe` the message is unique to this event."""
+    """One message to some people about an event. Without `dedupe` the message is unique to this event.
+
+    With `waits` the people must decide something, so the chat services that are connected carry it as well.
+    """
 
     kind: Kind
     people: Iterable[Person | None]
@@ -23,6 +26,7 @@ class Message:
     url: str
     urgent: bool = False
     dedupe: str = ""
+    waits: bool = False
 
 
 type Notifier = Callable[[Event], Iterable[Message]]

@@ -34,7 +34,8 @@ def _held(event: Event) -> Iterator[Message]:
         count,
     )
     sentence = text % {"n": count, "review": campaign.name}
-    yield Message(Kind.REVIEW_WAITING, [campaign.owner], _about(campaign), sentence, _page(campaign), urgent=True)
+    about, page = _about(campaign), _page(campaign)
+    yield Message(Kind.REVIEW_WAITING, [campaign.owner], about, sentence, page, urgent=True, waits=True)
 
 
 def _not_proven(event: Event) -> Iterator[Message]:
@@ -76,8 +77,8 @@ def _spot_checks(event: Event) -> Iterator[Message]:
     if (campaign := _campaign(event)) is None:
         return
     checkers = Person.objects.filter(spot_checks__plan=campaign.pk, spot_checks__answered_at=None).distinct()
-    text = _("Spot checks of %(review)s are assigned to you.")
-    yield Message(Kind.REVIEW_WAITING, checkers, _about(campaign), text % {"review": campaign.name}, "/spot-checks/")
+    sentence = _("Spot checks of %(review)s are assigned to you.") % {"review": campaign.name}
+    yield Message(Kind.REVIEW_WAITING, checkers, _about(campaign), sentence, "/spot-checks/", waits=True)
 
 
 def _spot_check_passed_on(event: Event) -> Iterator[Message]:
@@ -90,7 +91,8 @@ def _spot_check_passed_on(event: Event) -> Iterator[Message]:
         text = _("Spot checks of %(review)s are assigned to you.")
         dedupe = f"spot checks of {campaign.slug} passed on {day}"
         sentence = text % {"review": campaign.name}
-        yield Message(Kind.REVIEW_WAITING, checkers, _about(campaign), sentence, "/spot-checks/", dedupe=dedupe)
+        about = _about(campaign)
+        yield Message(Kind.REVIEW_WAITING, checkers, about, sentence, "/spot-checks/", dedupe=dedupe, waits=True)
         return
     text = _(
         "Some spot checks of %(review)s are unassigned, because their reviewer left or has a conflict of interest now."

@@ -57,6 +57,7 @@ def _reviewers_wait(waiting: QuerySet[Assignment], reminded: str = "") -> Iterat
         else review_begins(campaign.name),
         f"/event-triggered-reviews/{campaign.slug}/" if is_micro else f"/reviews/{campaign.slug}/work/",
         dedupe=f"campaign {campaign.slug} {reminded or 'waits'}",
+        waits=True,
     )
 
 

@@ -73,6 +73,7 @@ def _queue(message: Message, event: Event) -> None:
         url=message.url,
         dedupe=message.dedupe or f"event {event.uuid}",
         urgent=message.urgent,
+        waits=message.waits,
     )
 
 

@@ -28,11 +28,16 @@ class Kind(models.TextChoices):
 
 
 class Delivery(models.Model):
-    """One mail to a person. Tried until the mail server takes it, or given up."""
+    """One mail or chat message to a person. Tried until the other side takes it, or given up.
+
+    A mail carries the notices that name it; a chat message carries its own `notice`, or is a test without one.
+    """
 
     class Channel(models.TextChoices):
         URGENT = "urgent", "Mail at once"
         DIGEST = "digest", "Mail of the day"
+        SLACK = "slack", "Slack"
+        TEAMS = "teams", "Microsoft Teams"
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting"
@@ -43,6 +48,9 @@ class Delivery(models.Model):
     channel = models.CharField(max_length=16, choices=Channel.choices)
     dedupe = models.CharField(max_length=200, unique=True)
     person = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="deliveries")
+    notice = models.ForeignKey(
+        "governance.Notice", null=True, blank=True, on_delete=models.PROTECT, related_name="chat_deliveries"
+    )
     state = models.CharField(max_length=16, choices=State.choices, default=State.WAITING)
     attempts = models.PositiveIntegerField(default=0)
     next_at = models.DateTimeField()
@@ -104,8 +112,9 @@ class Notice(models.Model):
 class NoticeSettings(models.Model):
     """When and about what one person is mailed; a person without a row has the defaults of the fields.
 
-    `not_mailed` lists kinds; kinds about safety are mailed all the same. `bad_address` is an address that a mail
-    server rejected as unknown: nothing is mailed while it is still the person's address.
+    `not_mailed` lists kinds; kinds about safety are mailed all the same. `chat_off` lists the chat services in which
+    the person wants no messages. `bad_address` is an address that a mail server rejected as unknown: nothing is mailed
+    while it is still the person's address.
     """
 
     person = models.OneToOneField(
@@ -116,6 +125,7 @@ class NoticeSettings(models.Model):
     quiet_from = models.PositiveSmallIntegerField(null=True, blank=True)
     quiet_until = models.PositiveSmallIntegerField(null=True, blank=True)
     not_mailed = models.JSONField(default=list)
+    chat_off = models.JSONField(default=list, db_default=[])
     bad_address = models.CharField(max_length=254, blank=True)
 
     class Meta:

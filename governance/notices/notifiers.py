@@ -52,6 +52,7 @@ def _request_waits(event: Event) -> Iterator[Message]:
         _("A request waits for you: %(agent)s asks for %(what)s.") % names(request),
         f"/requests/{request.pk}/",
         dedupe="" if event.action == Action.REQUEST_EDITED else f"request {request.pk} waits",
+        waits=True,
     )
 
 
@@ -66,7 +67,7 @@ def _request_question(event: Event) -> Iterator[Message]:
         return
     sentence = _("Your question about %(what)s for %(agent)s was answered.") % names(request)
     asked_by = Person.objects.filter(login=event.detail.get("asked_by"))
-    yield Message(Kind.REQUEST_WAITING, asked_by, about, sentence, url)
+    yield Message(Kind.REQUEST_WAITING, asked_by, about, sentence, url, waits=True)
 
 
 def _request_answered(event: Event) -> Iterator[Message]:
@@ -123,7 +124,8 @@ def _break_glass(event: Event) -> Iterator[Message]:
     about, url = f"emergency:{emergency.pk}", f"/break-glass/{emergency.pk}/"
     if event.action == Action.BREAK_GLASS_ENDED:
         sentence = _("Review within two days: break-glass access of %(agent)s to %(what)s, given by %(name)s.") % words
-        yield Message(Kind.EMERGENCY, security.exclude(pk=emergency.given_by_id), about, sentence, url, urgent=True)
+        others = security.exclude(pk=emergency.given_by_id)
+        yield Message(Kind.EMERGENCY, others, about, sentence, url, urgent=True, waits=True)
         return
     offices = [grant.agent.sponsor, grant.agent.owner, grant.agent.backup, grant.entitlement.system.owner]
     served = Q(grant_subjects__grant=grant) | Q(memberships__group__grant_subjects__grant=grant)
@@ -201,6 +203,7 @@ def _tool_changed(event: Event) -> Iterator[Message]:
         f"/systems/{slug}/",
         urgent=True,
         dedupe=f"moved {slug} {event.at:%Y-%m-%dT%H:%M}" if moved else "",
+        waits=True,
     )
 
 
@@ -214,6 +217,7 @@ def _owner_proposed(event: Event) -> Iterator[Message]:
         f"agent:{proposal.agent.slug}",
         _("You are asked to answer for %(agent)s.") % {"agent": proposal.agent.name},
         f"/proposals/{proposal.pk}/",
+        waits=True,
     )
 
 
@@ -223,7 +227,8 @@ def _onboarding_asked(event: Event) -> Iterator[Message]:
         return
     batch = key(event, "adoption")
     sentence = _("You are asked to answer for agents that exist elsewhere, and for what they keep.")
-    yield Message(Kind.OFFICE_PROPOSED, people, f"adoption:{batch}", sentence, f"/onboarding/{batch}/")
+    about, url = f"adoption:{batch}", f"/onboarding/{batch}/"
+    yield Message(Kind.OFFICE_PROPOSED, people, about, sentence, url, waits=True)
 
 
 def _delegation_made(event: Event) -> Iterator[Message]:

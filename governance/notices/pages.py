@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
+from uuid import UUID
 
 from django import forms
 from django.contrib import messages
@@ -12,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from governance.chat.models import ChatConnection
 from governance.console import doors, form_fields, paging
 from governance.mail import outbox, preferences
 from governance.notices import actions
@@ -67,6 +69,19 @@ class SettingsForm(forms.Form):
         required=False,
         help_text=gettext_lazy("All notices are in your inbox. Safety notices are always mailed."),
     )
+    chat_off = forms.MultipleChoiceField(
+        label=gettext_lazy("Do not message me in"),
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text=gettext_lazy("What waits for your decision is messaged to you here as well."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
+        super().__init__(*args, **kwargs)
+        connected = [(each.service, each.get_service_display()) for each in ChatConnection.objects.order_by("service")]
+        cast("forms.MultipleChoiceField", self.fields["chat_off"]).choices = connected
+        if not connected:
+            del self.fields["chat_off"]
 
 
 @require_safe
@@ -79,6 +94,13 @@ def inbox(request: HttpRequest) -> HttpResponse:
         rows = rows.filter(read_at=None)
     context = {"page": paging.page(request, rows, ("-made_at", "-id")), "unread": unread, "all": not unread}
     return render(request, "console/notices/list.html", context)
+
+
+@require_safe
+@doors.page
+def open_notice(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Go to the page of one of the person's notices. Messages link here, since a page's address may hold a name."""
+    return redirect(doors.find(Notice.objects.filter(person=doors.person(request)), pk=pk).url)
 
 
 read = doors.post(actions.READ, lambda _notice: "/inbox/")

@@ -9,18 +9,28 @@ from django.db import transaction
 
 from audit import clock
 from entitlements.people.models import Person
+from governance.chat import delivery
 from governance.mail import outbox, text
 from governance.notices.models import Kind, Notice
 
 
 def queue(
-    kind: Kind, people: Iterable[Person], *, about: str, sentence: str, url: str, dedupe: str, urgent: bool = False
+    kind: Kind,
+    people: Iterable[Person],
+    *,
+    about: str,
+    sentence: str,
+    url: str,
+    dedupe: str,
+    urgent: bool = False,
+    waits: bool = False,
 ) -> int:
     """Put a notice into the inbox of each active person; return for how many it was new. Needs a transaction.
 
     `about` is a link "kind:id", `url` a path of the console, and `dedupe` names what happened (an event's id, or
     "grant:7 ends"): a person gets the notice once, however often this is called. `urgent` mails it at once.
-    Foreign names in the sentence are made harmless.
+    With `waits` the person must decide something, so the connected chat services carry it as well. Foreign names in the
+    sentence are made harmless.
     """
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("Queue notices in the transaction of the change that they report.")
@@ -43,6 +53,8 @@ def queue(
     if urgent:
         for notice in new:
             outbox.post_at_once(notice)
+    if waits:
+        delivery.queue(new)
     return len(new)
 
 

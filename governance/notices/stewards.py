@@ -123,9 +123,8 @@ def _credential_waits(event: Event) -> Iterator[Message]:
             " accepts its rule."
         )
     people = credentials.acceptors(credential.agent, credential.askers)
-    yield Message(
-        Kind.CREDENTIAL, people, _about(credential), sentence % names, f"/client-credentials/{credential.pk}/"
-    )
+    url = f"/client-credentials/{credential.pk}/"
+    yield Message(Kind.CREDENTIAL, people, _about(credential), sentence % names, url, waits=True)
 
 
 def _credential_answered(event: Event) -> Iterator[Message]:
@@ -150,7 +149,8 @@ def _document_waits(event: Event) -> Iterator[Message]:
     sentence = _("A client waits for a decision: %(name)s, which describes itself at %(host)s.") % _names(document)
     url = reverse("client-document-page", args=[document.pk])
     asked = f"client document {document.pk} waits since {document.asked_at}"
-    yield Message(Kind.CREDENTIAL, analysts, f"client:{document.client_id}", sentence, url, dedupe=asked)
+    about = f"client:{document.client_id}"
+    yield Message(Kind.CREDENTIAL, analysts, about, sentence, url, dedupe=asked, waits=True)
 
 
 def _document_refused(event: Event) -> Iterator[Message]:

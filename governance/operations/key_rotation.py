@@ -20,6 +20,7 @@ from entitlements.errors import ReasonRequired
 from entitlements.keys import signing
 from entitlements.secrets import seal, vault
 from entitlements.vendors import vendors
+from governance.chat import connections
 from governance.webhooks import webhooks as webhooks_actions
 
 STEP: Final = 500
@@ -36,6 +37,7 @@ class ResealedCounts:
     second_factors: int
     subject_keys: int
     webhooks: int = 0
+    chat_connections: int = 0
     vendor_test_clients: int = 0
 
 
@@ -52,6 +54,7 @@ def reseal(*, by: Principal, reason: str) -> ResealedCounts:
         second_factors=_second_factors(),
         subject_keys=_subject_keys(),
         webhooks=_all(webhooks_actions.reseal),
+        chat_connections=_all(connections.reseal),
         vendor_test_clients=_all(vendors.reseal),
     )
     if any(asdict(done).values()):

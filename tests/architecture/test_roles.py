@@ -9,7 +9,7 @@ from tests.architecture import tree
 
 ROLES = ("rules", "models", "facts", "actions", "queries", "doors")
 """From the lowest to the highest; a module with none of these names is an action, named for its verb."""
-DOORS = {"pages", "api", "urls", "tasks", "admin"}
+DOORS = {"pages", "api", "urls", "tasks", "admin", "commands"}
 DECLARED = "actions"
 """The module of a room that declares its actions for both doors; a list below `audit` has the same name."""
 DOOR_ROOMS = {

@@ -18,7 +18,7 @@ from tests.entitlements.api import client as api
 from tests.governance.console import addresses, visits
 
 LISTS = ("agents", "audit-events", "campaigns", "grants", "requests", "people", "systems", "tools", "right-sizing")
-OUTWARD = frozenset({"discover_all", "discover_system", "post_webhooks"})
+OUTWARD = frozenset({"discover_all", "discover_system", "post_chat_messages", "post_webhooks"})
 """Jobs that ask other programs."""
 
 

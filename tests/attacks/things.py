@@ -104,6 +104,7 @@ def _more(world: addresses.World) -> dict[str, object]:
     signing.sign("idp", {}, "sample")
     return {
         "credential-policy-proposals/key": world.samples["settings/credential-policy/proposal"],
+        "chat-connections/key": world.samples["settings/chat"],
         "webhooks/key": world.samples["settings/webhook"],
         "webhook-messages/key": WebhookMessage.objects.latest("made_at").pk,
         "delegations/key": world.samples["delegations/pk"],

@@ -23,6 +23,7 @@ from audit.context import SYSTEM
 from entitlements.clients.models import Client
 from entitlements.grants.models import Grant
 from entitlements.revocation.models import Revocation
+from governance.chat import connections
 from governance.reviews.items.models import ReviewItem
 from governance.webhooks import webhooks
 from tests.browser import approval_world, campaigns, elsewhere, emergencies, small, world
@@ -70,6 +71,7 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "review-reviewers": ["/reviews/q4/reviewers/"],
     "review-settings": ["/reviews/q4/settings/", "/reviews/checked/settings/"],
     "search-options": [],  # a part of a page
+    "inbox-open": [],  # leads to the page of a notice
     "coverage-csv": [],  # a file
     "posture-report": ["/posture/company/", "/posture/no-department/"],
     "posture-report-pdf": [],  # a file
@@ -126,6 +128,7 @@ NOT_HERS: Final = {"/reviews/q4/audit/", "/reviews/q4/evidence/"}
 @pytest.fixture
 def company(company: None) -> None:  # noqa: ARG001 - the company, and a review in it
     world.review()
+    _chat()
 
 
 def _addresses() -> Iterator[tuple[str, str]]:
@@ -189,6 +192,12 @@ def _is_shown(name: str) -> bool:
     except matrix.NotDeclared:
         return False
     return True
+
+
+def _chat() -> None:
+    """Connect Slack, which refused a message."""
+    kept = connections.store("slack", token="xoxb-1", name="Example Ltd", by=SYSTEM)
+    connections.note_error(kept, "token_revoked")
 
 
 def _webhook() -> str:

@@ -143,7 +143,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
     done = {"upstream credentials": "0", "signing keys": "0", "second factors": "0"}
     left = SubjectKey.objects.exclude(wrapped=None).count() - 2
     assert {what: count for count, what in re.findall(r"(\d+) (.*) sealed anew", reseal())} == {
-        **done, "subject keys": str(left), "webhooks": "0", "vendor test clients": "0",
+        **done, "subject keys": str(left), "webhooks": "0", "chat connections": "0", "vendor test clients": "0",
     }  # fmt: skip
     settings.KEY_ENCRYPTION_KEY_PREVIOUS = NONE
     opens(sealed)
@@ -205,6 +205,7 @@ def test_whatever_is_sealed_is_sealed_anew_as_well() -> None:
         "entitlements/node/upstream_sessions.py",  # one that does not open any more is begun anew
         "entitlements/secrets/vault.py",
         "entitlements/vendors/vendors.py",
+        "governance/chat/connections.py",
         "governance/sign_in/sessions.py",  # a sign-in lives for hours, and is made anew
         "governance/sign_in/allauth_adapter.py",
         "governance/webhooks/webhooks.py",

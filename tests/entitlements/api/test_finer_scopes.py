@@ -79,7 +79,11 @@ def test_an_analyst_gives_a_script_nothing_that_analysts_lack() -> None:
         assert permissions.holds(analyst, API, scope) is not bool(lacking), scope
         beyond |= {scope} if lacking else set()
     assert beyond == {
-        *(f"mandate:{kind}:{verb}" for kind in ("webhooks", "deliveries") for verb in ("read", "write")),
+        *(
+            f"mandate:{kind}:{verb}"
+            for kind in ("chat-connections", "webhooks", "deliveries")
+            for verb in ("read", "write")
+        ),
         "mandate:people-sources:write",
     }
 

@@ -39,6 +39,8 @@ from governance.approval_policies.models import AutoApproval
 from governance.approvals import auto_approval
 from governance.break_glass import break_glass
 from governance.break_glass.models import BreakGlassGrant
+from governance.chat import connections
+from governance.chat.models import ChatConnection
 from governance.console import urls
 from governance.credential_policy import policy_proposals
 from governance.eligibility import eligibility
@@ -239,6 +241,7 @@ def _settings(company: companies.Company) -> dict[str, object]:
     return {
         "settings/delegation": _lent(company).pk,
         "settings/webhook": _hook().slug,
+        "settings/chat": _chat().service,
         "settings/policy": policies.ensure_default().pk,
         **_proposed(company),
         "settings/credential-policy/proposal": _older(company),
@@ -312,6 +315,11 @@ def _hook() -> Webhook:
     )
     webhooks.queue_test(made, by=SYSTEM)
     return made
+
+
+def _chat() -> ChatConnection:
+    """Connect Slack by a token that no server knows."""
+    return connections.store("slack", token="xoxb-1", name="Example Ltd", by=SYSTEM)
 
 
 def _mailed(company: companies.Company) -> Delivery:

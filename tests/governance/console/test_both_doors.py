@@ -34,6 +34,13 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "webhook-start": {"verb": "start", "reason": "x"},
         "webhook-message-replay": {"verb": "replay", "message": "x"},
     },
+    "chat-settings": {
+        "chat-connection-slack": {"verb": "slack", "bot_token": "xoxb-1"},
+        "chat-connection-teams": {"verb": "teams", "secret": "x"},
+        "chat-connection-names": {"verb": "names", "service": "slack"},
+        "chat-connection-test": {"verb": "test", "service": "slack"},
+        "chat-connection-disconnect": {"verb": "disconnect", "service": "slack", "reason": "x"},
+    },
     "client-page": {
         "client-secret": {"verb": "rotate", "reason": "x"},
         "client-keys": {"verb": "keys", "jwks": "{}", "reason": "x"},
