@@ -12,6 +12,13 @@ _PERSON = {"db_index": False, "on_delete": django.db.models.deletion.PROTECT, "r
 _FORMS = Q(form__in=["standard", "slack", "teams"], sealed_credential=None) | Q(
     form__in=["servicenow", "jira"], sealed_credential__isnull=False
 )
+_FORM_NAMES = [
+    ("standard", "Standard Webhooks"),
+    ("slack", "Slack"),
+    ("teams", "Microsoft Teams"),
+    ("servicenow", "ServiceNow"),
+    ("jira", "Jira"),
+]
 
 
 class Migration(migrations.Migration):
@@ -38,6 +45,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             "webhook", "options", models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
         ),
+        migrations.AlterField("webhook", "form", models.CharField(choices=_FORM_NAMES, max_length=16)),
         migrations.RemoveConstraint("webhook", "webhook_form_is_known"),
         migrations.AddConstraint(
             "webhook", models.CheckConstraint(condition=_FORMS, name="webhook_form_is_known_and_fits_its_credential")
