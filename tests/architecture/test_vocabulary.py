@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from typing import Final
 
@@ -30,6 +31,30 @@ TO_DO_LABELS: Final = frozenset(
     }
 )
 """Labels of choices in the API document that migrations hold, so that a migration renames them."""
+SHOWN: Final = (
+    *("access review", "campaign", "review item", "event-triggered review", "spot check"),
+    *("keep", "keep some", "revoke", "don't know", "remediation", "queued", "verified", "verification"),
+    *("reviewer", "fallback reviewer", "unassigned", "conflict of interest", "self-approval", "self-certification"),
+    *("requestable", "eligible", "entitlement", "entitlement catalog", "auto-approval rule"),
+    *("business justification", "sod policy", "sod ruleset", "violation", "exception", "mitigating control"),
+    *("lethal trifecta", "break-glass access", "client", "service agent", "workload identity"),
+    *("sponsor", "technical owner", "backup owner", "transfer", "acceptance", "orphaned", "onboarding"),
+    *("unmanaged agent", "out-of-office delegate", "right-sizing", "privileged access", "privileged tools"),
+    *("risk level", "blast radius", "suspend", "kill switch", "revocation receipt", "residual access"),
+    *("audit log", "checkpoint", "timeline", "held call", "confirmation", "guardrail", "confirm it's you"),
+    *("admin role", "sign-off", "attestation", "pending", "active", "suspended", "retired", "revoked", "expired"),
+    *("disabled", "left"),
+    *("approval policies", "sod policies", "out of office", "signing keys", "group mapping", "agent types"),
+    *("revocations", "api tokens", "token health", "coverage map", "sessions", "guardrails"),
+)
+"""The terms and page names of the vocabulary that the console needs.
+
+Not among them: *approval routing* and *delegation chain* are words of the API and the docs, *step-up authentication* is
+"Confirm it's you" on a page, and *Held calls* has no page of its own.
+"""
+SEARCHED: Final = ("birthright access", "toxic combination", "joiner")
+"""Terms that the search knows, since no page has them in its words."""
+_APOSTROPHES: Final = str.maketrans({"\u2019": "'"})
 SYNONYMS: Final = "governance/search"
 """The search knows the words that other products use, so that a person who types one finds the page."""
 
@@ -57,6 +82,15 @@ def test_the_console_says_the_terms() -> None:
     for folder, text in vocabulary.console():
         found[folder] += vocabulary.wrong(text)
     assert {folder: words for folder, words in found.items() if words and folder != SYNONYMS} == {}
+
+
+def test_the_console_shows_every_term_that_it_needs() -> None:
+    texts: dict[bool, str] = defaultdict(str)
+    for folder, text in vocabulary.console():
+        texts[folder == SYNONYMS] += f" {text}"
+    pages, search = (" ".join(texts[key].lower().translate(_APOSTROPHES).split()) for key in (False, True))
+    assert [term for term in SHOWN if not re.search(rf"(?<![\w-]){re.escape(term)}s?(?![\w-])", pages)] == []
+    assert [term for term in SEARCHED if term not in search] == []
 
 
 def test_every_term_stands_in_the_glossary() -> None:

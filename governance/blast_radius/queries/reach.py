@@ -49,13 +49,17 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The first paths, how many there are in all, and the list of all of them. `is_more`: the count stops there."""
+    """The first paths, how many there are in all, and the list of all of them. `is_more`: the count stops there.
+
+    `with_ended` is the list with the grants that have ended as well.
+    """
 
     title: str
     paths: tuple[Path, ...]
     count: int
     is_more: bool
     address: str
+    with_ended: str
     is_of_person: bool
 
 
@@ -96,6 +100,7 @@ def _reach(
         min(count, MOST_COUNTED),
         count > MOST_COUNTED,
         f"{reverse('grant-list')}?state=in_force&{query}",
+        f"{reverse('grant-list')}?{query}",
         person is not None,
     )
 

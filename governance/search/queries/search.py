@@ -115,6 +115,13 @@ def _named(key: str, text: str) -> Q:
     return Q(**{f"{key}__icontains": text}) | Q(name__icontains=text)
 
 
+def _names_tool(text: str) -> Q:
+    """Return which tools a text names: by a part of the name or the sentence, or as `system/tool`."""
+    system, slash, name = text.partition("/")
+    alone = Q(name__icontains=text) | Q(sentence__icontains=text)
+    return alone | Q(system__slug__icontains=system, name__icontains=name) if slash else alone
+
+
 def _places(caller: Caller, text: str) -> Iterator[SearchHit]:
     seen = set()
     for place in places.find(caller, text):
@@ -155,7 +162,7 @@ def _by_name(caller: Caller, text: str) -> Iterator[SearchHit]:
         yield SearchHit(_("Agent"), agent.name, agent.slug, reverse("agent-page", args=[agent.slug]))
     for system in named(caller, "system", text).order_by("slug")[:_EACH]:
         yield SearchHit(_("System"), system.name, system.slug, reverse("system-page", args=[system.slug]))
-    for tool in visibility.tools(caller).filter(Q(name__icontains=text) | Q(sentence__icontains=text))[:_EACH]:
+    for tool in visibility.tools(caller).filter(_names_tool(text))[:_EACH]:
         yield SearchHit(
             _("Tool"),
             tool.sentence or tool.name,

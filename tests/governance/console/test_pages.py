@@ -67,6 +67,7 @@ def test_the_command_bar_leads_to_places_people_and_reviews(company: companies.C
         ("every", "/stop/everything/"),
         ("fourth", "/reviews/q4/"),
         ("sofia", "/people/sofia/"),
+        ("clock/remo", "/systems/clock/tools/remove/"),
     ):
         assert f'<a href="{address}">' in visits.text(browser.get(f"/search/?q={text}", headers={"HX-Request": "true"}))
     assert browser.get("/audit/?about=R%26D").headers["Location"] == "/search/?q=R%26D"
