@@ -9,16 +9,16 @@ from django.db.models import Q
 
 _TICKET = {"blank": True, "db_default": "", "default": "", "max_length": 64}
 _PERSON = {"db_index": False, "on_delete": django.db.models.deletion.PROTECT, "related_name": "+"}
-_FORMS = Q(form__in=["standard", "slack", "teams"], sealed_credential=None) | Q(
-    form__in=["servicenow", "jira"], sealed_credential__isnull=False
-)
-_FORM_NAMES = [
+_CHOICES = [
     ("standard", "Standard Webhooks"),
     ("slack", "Slack"),
     ("teams", "Microsoft Teams"),
     ("servicenow", "ServiceNow"),
     ("jira", "Jira"),
 ]
+_FORMS = Q(form__in=["standard", "slack", "teams"], sealed_credential=None) | Q(
+    form__in=["servicenow", "jira"], sealed_credential__isnull=False
+)
 
 
 class Migration(migrations.Migration):
@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             "webhook", "options", models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
         ),
-        migrations.AlterField("webhook", "form", models.CharField(choices=_FORM_NAMES, max_length=16)),
+        migrations.AlterField("webhook", "form", models.CharField(choices=_CHOICES, max_length=16)),
         migrations.RemoveConstraint("webhook", "webhook_form_is_known"),
         migrations.AddConstraint(
             "webhook", models.CheckConstraint(condition=_FORMS, name="webhook_form_is_known_and_fits_its_credential")

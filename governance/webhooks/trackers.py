@@ -55,7 +55,7 @@ NO_TRACKER: Final = Tracker()
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EventMessage:
     """What is told: the event, a sentence, the page about it, and the id and the links of the event."""
 
     event: str
@@ -83,29 +83,29 @@ def check(form: str, tracker: Tracker) -> None:
         raise TrackerUnusable
 
 
-def issue(form: str, options: Mapping[str, str], told: Told) -> dict[str, Any]:
+def issue(form: str, options: Mapping[str, str], message: EventMessage) -> dict[str, Any]:
     """Write the record that a tracker opens for an event."""
     if form == Webhook.Form.JIRA:
         return {
             "fields": {
                 "project": {"key": options["project"]},
                 "issuetype": {"name": options["issue_type"]},
-                "summary": told.sentence[:_SHORT],
-                "description": _document(told),
+                "summary": message.sentence[:_SHORT],
+                "description": _document(message),
             }
         }
-    correlation = {"correlation_id": told.about["id"]} if told.about else {}
+    correlation = {"correlation_id": message.about["id"]} if message.about else {}
     return {
-        "short_description": told.sentence[:_SHORT],
-        "description": "\n".join([*told.lines, told.url]),
+        "short_description": message.sentence[:_SHORT],
+        "description": "\n".join([*message.lines, message.url]),
         "correlation_display": "Mandate",
         **correlation,
     }
 
 
-def _document(told: Told) -> dict[str, Any]:
+def _document(message: EventMessage) -> dict[str, Any]:
     """Write a description of Jira Cloud: a paragraph for each line, and one with the link."""
-    link = {"type": "text", "text": told.url, "marks": [{"type": "link", "attrs": {"href": told.url}}]}
-    texts = [*({"type": "text", "text": line} for line in told.lines), link]
+    link = {"type": "text", "text": message.url, "marks": [{"type": "link", "attrs": {"href": message.url}}]}
+    texts = [*({"type": "text", "text": line} for line in message.lines), link]
     paragraphs = [{"type": "paragraph", "content": [text]} for text in texts]
     return {"type": "doc", "version": 1, "content": paragraphs}

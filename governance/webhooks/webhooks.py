@@ -228,7 +228,7 @@ def _body(
     """Write a message: as Standard Webhooks does, for a chat as one line with a link, for a tracker as an issue."""
     form = webhook.form
     if form in trackers.FORMS:
-        return trackers.issue(form, webhook.options, trackers.Told(event, sentence, url, about))
+        return trackers.issue(form, webhook.options, trackers.EventMessage(event, sentence, url, about))
     if form == Webhook.Form.SLACK:
         return {"text": f"{sentence}: <{url}|{_('look at it')}>"}
     if form == Webhook.Form.TEAMS:
