@@ -9,6 +9,7 @@ from governance.blast_radius.models import AgentSummary
 from governance.break_glass.models import BreakGlassGrant
 from governance.charts.models import Figure
 from governance.credential_policy.models import CredentialPolicyProposal, CredentialWarning
+from governance.exceptions.models import RegisteredException
 from governance.notices.models import Delivery, Notice, NoticeSettings
 from governance.onboarding.models import ExistingAccess, OnboardedAgent, OnboardingBatch
 from governance.out_of_office.models import OutOfOfficeDelegate
@@ -35,6 +36,7 @@ from governance.reviews.usage.models import UsageDay
 from governance.saved_views.models import SavedView
 from governance.setup.models import Invitation, SetupCheck
 from governance.sod.models import AgentCall, SodException, SodPolicy
+from governance.tickets.models import TicketPolicy
 from governance.token_health.models import TokenGroup
 from governance.webhooks.models import Webhook, WebhookMessage
 
@@ -80,6 +82,7 @@ __all__ = [
     "PopulationRow",
     "PostureSnapshot",
     "RecalledDecision",
+    "RegisteredException",
     "Remediation",
     "RemediationException",
     "RequestLine",
@@ -100,6 +103,7 @@ __all__ = [
     "SpotCheck",
     "SpotCheckPlan",
     "Suggestion",
+    "TicketPolicy",
     "Timing",
     "TimingRun",
     "TokenGroup",

@@ -124,11 +124,16 @@ PAGES: Final[Pages] = {
     ("setup", "GET"): ONES_OWN,
     **{(f"setup-{act}", "POST"): _SETUP for act in ("test", "backup")},
     **{(f"setup-{act}", "POST"): _STEP_UP_SETUP for act in ("invite", "trust", "link")},
+    ("starter-pack-list", "GET"): like("starter-packs GET"),
+    ("starter-pack-page", "GET"): like("starter-pack GET", also=("starter-pack-apply",)),
+    ("starter-pack-page", "POST"): like("starter-pack-apply"),
     ("credential-policy-page", "GET"): like("credential-policies GET"),
     **_both(like("credential-policy-proposals"), "credential-policy-propose"),
     ("credential-policy-decide", "POST"): like(
         "credential-policy-proposal-confirm", "credential-policy-proposal-withdraw"
     ),
+    ("ticket-settings", "GET"): like("ticket-policies GET"),
+    ("ticket-settings", "POST"): like("ticket-policies"),
     ("approval-settings", "GET"): like("approval-policies GET"),
     **_both(like("policy-proposals"), "policy-propose"),
     ("policy-history", "GET"): like("approval-policy GET"),
@@ -163,6 +168,7 @@ PAGES: Final[Pages] = {
     **dict.fromkeys([("rollout", "GET"), ("rollout-file", "GET")], like("systems")),
     # Asking and answering
     ("catalogue", "GET"): like("entitlements GET"),
+    ("entitlement-list", "GET"): like("entitlements GET"),
     ("request-list", "GET"): like("requests GET"),
     ("request-page", "GET"): like("request GET"),
     ("request-page", "POST"): like(
@@ -264,6 +270,7 @@ PAGES: Final[Pages] = {
     ("approve-easy", "POST"): like("tool-approve"),
     ("approve-unchanged", "POST"): like("tool-approve"),
     ("tool-triage", "POST"): like("tool-approve", "tool-disable", also=("tool-quarantine",)),
+    ("tool-list", "GET"): like("tools GET"),
     ("tool-changes", "GET"): like("tools GET", also=("tool-approve",)),
     ("tool-changes", "POST"): like("tool-approve", "tool-disable", "tool-quarantine"),
     ("tools-stop", "POST"): like("tool-disable"),
@@ -292,6 +299,7 @@ PAGES: Final[Pages] = {
     ("rule-publish", "POST"): like("sod-policy-publish"),
     ("rule-withdraw", "POST"): like("sod-policy-withdraw"),
     ("rule-except", "POST"): like("sod-exceptions"),
+    ("exception-list", "GET"): like("exceptions GET"),
     ("exception-end", "POST"): like("sod-exception-end"),
     # Reviews
     ("review-list", "GET"): like("campaigns GET"),

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Create the table, which the release before does not know; the kinds of notices are known to Python alone."""
 
-    dependencies: ClassVar = [("governance", "0011_agent_summaries")]
+    dependencies: ClassVar = [("governance", "0013_exception_register")]
 
     operations: ClassVar = [
         migrations.CreateModel(

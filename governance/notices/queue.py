@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 from uuid import UUID
 
 from django.db import transaction
 
 from audit import clock
-from entitlements.definitions import impressions
 from entitlements.people.models import Person
-from governance.mail import outbox
+from governance.mail import outbox, text
 from governance.notices.models import Kind, Notice
-
-LONGEST: Final = 500
 
 
 def queue(
@@ -28,13 +24,13 @@ def queue(
     """
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("Queue notices in the transaction of the change that they report.")
-    now, text = clock.now(), plain(sentence)
+    now, shown = clock.now(), text.plain(sentence)
     notices = [
         Notice(
             person=person,
             kind=Kind(kind),
             about=about[:200],
-            sentence=text,
+            sentence=shown,
             url=url,
             urgent=urgent,
             dedupe=dedupe,
@@ -54,8 +50,3 @@ def mark_read(person: Person, notice_id: UUID | None = None) -> int:
     """Mark one of a person's notices as read, or all of them; return how many were unread."""
     unread = Notice.objects.filter(person=person, read_at=None)
     return (unread if notice_id is None else unread.filter(pk=notice_id)).update(read_at=clock.now())
-
-
-def plain(text: str) -> str:
-    """Return a text on one line, without invisible or direction-changing characters, cut to the column's length."""
-    return "".join(character for character in " ".join(text.split()) if not impressions.hidden(character))[:LONGEST]

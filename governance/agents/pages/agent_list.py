@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from django.http import HttpRequest
@@ -21,7 +22,7 @@ from governance.blast_radius.queries import departments
 from governance.console import doors
 from governance.console.kit import tags as kit
 from governance.console.kit.lists import cells, lists, selection
-from governance.console.kit.lists.layout import Bulk, Choice, Column, Facet, Layout, View
+from governance.console.kit.lists.layout import Bulk, Choice, Column, Facet, Layout, Stored, View
 from governance.coverage_map import coverage_map
 from governance.revocations.pages import stop_several
 
@@ -44,6 +45,7 @@ _REVIEW: Final[Bulk[Agent]] = Bulk(
 )
 
 
+_DEPARTMENT: Final = "sponsor__sourced__department"
 _RADII: Final = (
     Choice("high", gettext_lazy("75 and more"), findings.RADII["high"]),
     Choice("medium", gettext_lazy("50 to 74"), findings.RADII["medium"]),
@@ -53,6 +55,10 @@ _RADII: Final = (
 
 def _findings(agent: Agent) -> list[Any]:
     return findings.of_agent(agent, getattr(agent, "summary", None), clock.now())
+
+
+def _named(labels: Iterable[Any]) -> str:
+    return ", ".join(map(str, labels))
 
 
 def _badges(agent: Agent) -> object:
@@ -112,11 +118,17 @@ LAYOUT: Final[Layout[Agent, Agent]] = Layout(
             cell=lambda agent: kit.blast_radius(vars(agent)["blast_radius"]),
             number=True,
         ),
-        Column("findings", gettext_lazy("Findings"), lambda agent: ", ".join(map(str, _findings(agent))), cell=_badges),
+        Column(
+            "findings",
+            gettext_lazy("Findings"),
+            lambda agent: _named(_findings(agent)),
+            cell=_badges,
+            stored=Stored(findings.stored, lambda keys: _named(findings.LABELS[key] for key in keys.split())),
+        ),
         Column("access", gettext_lazy("Grants"), "grant_count", number=True),
         Column("tools", gettext_lazy("Tools"), "tool_count", number=True, usual=False),
         Column("privileged", gettext_lazy("Privileged tools"), "privileged_count", number=True, usual=False),
-        Column("department", gettext_lazy("Department"), "department", usual=False),
+        Column("department", gettext_lazy("Department"), _DEPARTMENT, usual=False),
         Column(
             "used",
             gettext_lazy("Last used"),

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Case, Exists, Func, OuterRef, Q, TextField, Value, When
 from django.utils.translation import gettext_lazy as _
 
+from audit import clock
 from entitlements.agents.models import Agent
 from governance.blast_radius.models import AgentSummary
 from governance.ownership.models import Dormancy
@@ -58,6 +59,12 @@ def with_exception(now: datetime) -> Q:
     """Return when an agent has an exception from an SoD policy in force."""
     exceptions = SodException.objects.filter(agent=OuterRef("pk"), ended_at=None, expires_at__gt=now)
     return Q(Exists(exceptions)) & ~_OVER
+
+
+def stored() -> Any:  # noqa: ANN401 - an expression
+    """Return the keys of the findings of an agent, with a space between."""
+    found = [Case(When(condition, then=Value(key))) for key, condition in conditions(clock.now()).items()]
+    return Func(Value(" "), *found, function="concat_ws", output_field=TextField())
 
 
 def of_agent(agent: Agent, summary: AgentSummary | None, now: datetime) -> list[Any]:
