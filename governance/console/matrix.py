@@ -251,9 +251,7 @@ PAGES: Final[Pages] = {
     ("adoption-page", "GET"): like("adoption GET"),
     ("adoption-page", "POST"): like("adoption-ask", "adoption-answer", "adoption-confirm"),
     ("seen-decide", "POST"): like("seen-agent-match", "seen-agent-block", "seen-agent-unblock"),
-    ("coverage-map", "GET"): like("coverage GET"),
-    ("coverage-csv", "GET"): like("coverage GET"),
-    ("coverage-page", "GET"): like("coverage GET"),
+    **{(f"coverage-{name}", "GET"): like("coverage GET") for name in ("map", "csv", "page")},
     ("coverage-page", "POST"): like("agent-cut-over", "agent-adoption-undo", "system-paths"),
     # Systems and tools
     ("system-list", "GET"): like("systems GET"),
@@ -284,8 +282,7 @@ PAGES: Final[Pages] = {
     ("tool-page", "GET"): like("tool GET"),
     ("tool-page", "POST"): like("tool-approve", "tool-quarantine", "tool-enable"),
     # Stopping
-    ("posture", "GET"): like("posture-reports GET"),
-    **dict.fromkeys([("posture-report", "GET"), ("posture-report-pdf", "GET")], like("posture-report GET")),
+    **{(name, "GET"): like("posture-report GET") for name in ("posture", "posture-report", "posture-report-pdf")},
     ("posture-items", "GET"): like("review-items GET"),
     ("stops", "GET"): like("revocation GET"),
     ("receipt", "GET"): like("revocation GET"),

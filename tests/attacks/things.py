@@ -65,7 +65,6 @@ def real(world: addresses.World) -> dict[str, object]:
         "people/key": company.bob.login,
         "people-sources/key": samples["settings/slug"],
         "policy-proposals/key": samples["settings/proposal"],
-        "posture-reports/key": "company",
         "ownership-proposals/key": samples["proposals/pk"],
         "requests/asked": samples["requests/pk"],
         "review-questions/key": samples["review-questions/question"],
@@ -103,6 +102,7 @@ def _more(world: addresses.World) -> dict[str, object]:
     question = questions.ask(asked, by=company.sofia, text="What for?")
     signing.sign("idp", {}, "sample")
     return {
+        "posture-reports/key": "company",
         "credential-policy-proposals/key": world.samples["settings/credential-policy/proposal"],
         "chat-connections/key": world.samples["settings/chat"],
         "webhooks/key": world.samples["settings/webhook"],
