@@ -245,6 +245,7 @@ class Action(StrEnum):
     SYSTEM_REGISTERED = "system.registered"
     SYSTEM_TOOLS_IMPORTED = "system.tools_imported"
     SYSTEM_TRUST_TESTED = "system.trust_tested"
+    TICKET_POLICY_CHANGED = "ticket_policy.changed"
     TOKEN_ISSUED = "token.issued"  # noqa: S105 - the name of an event
     TOKEN_REFUSED = "token.refused"  # noqa: S105 - the name of an event
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event

@@ -73,6 +73,8 @@ The issuers may call what has a version in its name, because nodes of two releas
 """
 VERSIONED: Final = re.compile(r"_v\d+$")
 ORDINARY: Final = "SELECT, INSERT, UPDATE, DELETE"
+_READ_ONLY: Final = {"S": "USAGE, SELECT", "v": "SELECT"}
+"""What the application may do with sequences and views; the other roles use none."""
 
 
 def apply(connection: BaseDatabaseWrapper) -> None:
@@ -83,7 +85,7 @@ def apply(connection: BaseDatabaseWrapper) -> None:
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute(
             "SELECT c.relname, c.relkind, c.relispartition FROM pg_class c"
-            " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'S')"
+            " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S')"
             " AND pg_get_userbyid(c.relowner) = current_user"
         )
         owned = cursor.fetchall()
@@ -117,8 +119,8 @@ def _statements(
         thing = sql.SQL("SEQUENCE {}" if kind == "S" else "TABLE {}").format(sql.Identifier(name))
         yield sql.SQL("REVOKE ALL ON {} FROM {}, PUBLIC").format(thing, to)
         allowed = "" if is_partition else grants.get(name, other)
-        if kind == "S":
-            allowed = "USAGE, SELECT" if other else ""
+        if kind in _READ_ONLY:
+            allowed = _READ_ONLY[kind] if other else ""
         if allowed:
             yield sql.SQL("GRANT " + allowed + " ON {} TO {}").format(thing, to)
     for name in (*FUNCTIONS, *NODES):

@@ -10,6 +10,7 @@ from governance.break_glass.models import BreakGlassGrant
 from governance.charts.models import Figure
 from governance.chat.models import ChatAccount, ChatConnection
 from governance.credential_policy.models import CredentialPolicyProposal, CredentialWarning
+from governance.exceptions.models import RegisteredException
 from governance.notices.models import Delivery, Notice, NoticeSettings
 from governance.onboarding.models import ExistingAccess, OnboardedAgent, OnboardingBatch
 from governance.out_of_office.models import OutOfOfficeDelegate
@@ -35,6 +36,7 @@ from governance.reviews.usage.models import UsageDay
 from governance.saved_views.models import SavedView
 from governance.setup.models import Invitation, SetupCheck
 from governance.sod.models import AgentCall, SodException, SodPolicy
+from governance.tickets.models import TicketPolicy
 from governance.token_health.models import TokenGroup
 from governance.webhooks.models import Webhook, WebhookMessage
 
@@ -81,6 +83,7 @@ __all__ = [
     "PolicyProposal",
     "PopulationRow",
     "RecalledDecision",
+    "RegisteredException",
     "Remediation",
     "RemediationException",
     "RequestLine",
@@ -101,6 +104,7 @@ __all__ = [
     "SpotCheck",
     "SpotCheckPlan",
     "Suggestion",
+    "TicketPolicy",
     "Timing",
     "TimingRun",
     "TokenGroup",

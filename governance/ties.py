@@ -12,11 +12,14 @@ from entitlements.gateway.access_requests import requester
 from entitlements.grants import grants
 from entitlements.people import people
 from entitlements.people.models import Person
+from entitlements.revocation import revocation
 from entitlements.trusted_issuers import trust
 from entitlements.workload_identity import workload_rules
 from governance.approvals.models import Approval
 from governance.break_glass import queries as break_glass_queries
 from governance.break_glass.models import BreakGlassGrant
+from governance.exceptions import queries as exception_queries
+from governance.exceptions.models import RegisteredException
 from governance.ownership.models import OwnershipProposal
 from governance.requests.models import AccessRequest
 from governance.reviews.campaigns.models import Campaign
@@ -32,6 +35,7 @@ from .approvals import auto_approval, reroute
 from .request_access import answer as access_answer
 from .requests import requests
 from .sod import check
+from .tickets import tickets
 
 
 def register() -> None:
@@ -50,11 +54,13 @@ def register() -> None:
     requests.WHEN_SUBMITTED.register("rules", auto_approval.consider)
     people.WHEN_DISABLED.register("reviews", find_reviewers)
     requester.ANSWER.register("requests", access_answer.run)
+    revocation.TICKET.register("tickets", tickets.check_revocation)
     role_reach.declare(AccessRequest, requests.of_limit)
     role_reach.declare(BreakGlassGrant, break_glass_queries.of_limit)
     role_reach.declare(Campaign, item_visibility.of_limit)
     role_reach.declare(Remediation, item_visibility.of_limit_by_item)
     role_reach.declare(ReviewItem, role_reach.by(system="system", agent="agent_id", person="holder_id"))
+    role_reach.declare(RegisteredException, exception_queries.of_limit)
     role_reach.declare(OwnershipProposal, role_reach.by(agent="agent_id"))
 
 

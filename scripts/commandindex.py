@@ -32,6 +32,7 @@ _COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "campaigns": ("slug", "name", "state", "due_at", "owner"),
     "review-items": ("id", "campaign", "agent", "system", "risk", "state", "reviewer"),
     "people": ("login", "name", "manager", "is_active", "roles"),
+    "exceptions": ("kind", "what", "agent", "owner", "expires_at", "state"),
     "sessions": ("id", "agent", "person", "client", "started_at", "ended_at"),
 }
 """The columns of lists whose first columns are not the ones that people want."""

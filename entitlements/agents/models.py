@@ -66,6 +66,10 @@ class Agent(models.Model):
                 name="stopped_agent_says_why", condition=~Q(status__in=["suspended", "retired"]) | ~Q(status_reason="")
             ),
         ]
+        indexes: ClassVar = [
+            models.Index(name="agent_page", fields=["name", "id"]),
+            models.Index(name="agent_page_by_age", fields=["created_at", "id"]),
+        ]
 
     def __str__(self) -> str:
         return self.slug

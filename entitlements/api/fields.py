@@ -48,6 +48,13 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class Ticket(Text):
+    """The reference of a ticket, which may be left out; what it looks like is checked by the action."""
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - as above
+        super().__init__(**{"max_length": 64, "required": False, "allow_blank": True, "default": "", **kwargs})
+
+
 class Slug(serializers.SlugField):
     """A name for machines: lower case letters, digits and hyphens."""
 

@@ -65,6 +65,7 @@ class Grant(models.Model):
             models.Index(name="grant_adopted", fields=["adopted_from"], condition=Q(adopted_from__isnull=False)),
             models.Index(name="grant_page", fields=["-created_at", "-id"]),
             models.Index(name="grant_page_of_state", fields=["state", "-created_at", "-id"]),
+            models.Index(name="grant_page_by_end", fields=["expires_at", "id"]),
         ]
 
     def __str__(self) -> str:

@@ -78,6 +78,7 @@ class Person(AbstractBaseUser):
             models.CheckConstraint(name="nobody_manages_themselves", condition=~Q(manager=F("id"))),
         ]
         indexes: ClassVar = [
+            models.Index(name="person_page", fields=["name", "id"]),
             models.Index(Upper("email"), name="person_by_mail"),
             models.Index(Func(F("email"), function="entitlements_mailbox"), name="person_by_mailbox"),
         ]

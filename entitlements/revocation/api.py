@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api import permissions
-from entitlements.api.fields import InputSerializer, OutputSerializer, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Text, Ticket
 from entitlements.api.matrix import ALWAYS, MATRIX, REVOKE, Row, row
 from entitlements.api.resources import CreateEndpoint, Detail, Listing, Resource
 from entitlements.decisions import guardrails
@@ -72,6 +72,7 @@ class RevocationFilter(filters.FilterSet):
 
     type = filters.CharFilter(field_name="target_type")
     id = filters.CharFilter(field_name="target_id")
+    ticket = filters.CharFilter()
 
     class Meta:
         model = Revocation
@@ -89,10 +90,11 @@ class TargetInputSerializer(InputSerializer):
 
 
 class RevocationInputSerializer(InputSerializer):
-    """The target and the reason; `wait` for the nodes, or fetch the receipt later."""
+    """The target, the reason and the ticket; `wait` for the nodes, or fetch the receipt later."""
 
     target = TargetInputSerializer()
     reason = Text(max_length=500)
+    ticket = Ticket()
     wait = serializers.BooleanField(default=True)
 
 
@@ -113,6 +115,7 @@ class RevocationSerializer(OutputSerializer):
     target = TargetSerializer(source="*")
     by = serializers.CharField()
     reason = serializers.CharField()
+    ticket = serializers.CharField()
     position = serializers.IntegerField(allow_null=True)
     committed_at = serializers.DateTimeField()
     covered = serializers.DictField(child=serializers.IntegerField())
@@ -165,7 +168,8 @@ class Revocations(_Revocations, Listing):
             permissions.permit(self.caller, EVERYTHING, None)
         target = revocation.Target(values["target"]["type"], values["target"]["id"])
         self._permit(target)
-        row = revocation.revoke(target, by=self.principal, reason=values["reason"], wait=values["wait"])
+        how = {name: values[name] for name in ("reason", "wait", "ticket")}
+        row = revocation.revoke(target, by=self.principal, **how)
         return self.show(row, status=HTTPStatus.CREATED, headers={"Location": f"/api/v1/revocations/{row.pk}"})
 
     def _permit(self, target: revocation.Target) -> None:

@@ -18,6 +18,7 @@ class Revocation(models.Model):
     target_type = models.CharField(max_length=16)
     target_id = models.CharField(max_length=1200)
     reason = models.CharField(max_length=500)
+    ticket = models.CharField(max_length=64, blank=True, default="", db_default="")
     by = models.CharField(max_length=120)
     change_id = models.BigIntegerField(null=True)
     position = models.BigIntegerField(null=True)

@@ -32,6 +32,7 @@ from entitlements.decisions import guardrails
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import changes
 from entitlements.grants import grants
+from entitlements.hooks import Hook
 from entitlements.keys import jws, signing
 from entitlements.keys.models import SigningKey
 from entitlements.people import people
@@ -51,6 +52,10 @@ from . import record_keys
 RECEIPT_TYP: Final = "mandate-receipt+jwt"
 SIGN_INS: Final = "sign_ins"
 """The kind of target that is all sign-ins of a person at clients, or at one client."""
+
+
+TICKET: Final[Hook[[str, str], str]] = Hook("take a ticket reference", "tickets")
+"""Answers what to keep, for a kind of target and the reference that was given. Raises DomainError for a refused one."""
 
 
 class UnknownTarget(DomainError):
@@ -85,28 +90,31 @@ class Target:
         return f"{self.type}:{self.id}"
 
 
-def revoke(target: Target, *, by: Principal, reason: str, wait: bool = True) -> Revocation:
+def revoke(target: Target, *, by: Principal, reason: str, wait: bool = True, ticket: str | None = "") -> Revocation:
     """Stop the target in one transaction, then (unless `wait` is false) wait for the nodes and store the receipt.
 
-    Raises UnknownTarget, ReasonRequired, NotFound and what the action on the target raises. Must not run inside a
+    `ticket` is the reference of the ticket that it belongs to; None where none is asked for. Raises UnknownTarget,
+    ReasonRequired, NotFound, what TICKET raises and what the action on the target raises. Must not run inside a
     transaction of the caller: the nodes could never see the change that it waits for.
     """
-    revocation = _commit(target, by=by, reason=reason)
+    revocation = _commit(target, by=by, reason=reason, ticket=ticket)
     return settle(revocation) if wait else revocation
 
 
 @transaction.atomic(durable=True)
-def _commit(target: Target, *, by: Principal, reason: str) -> Revocation:
+def _commit(target: Target, *, by: Principal, reason: str, ticket: str | None) -> Revocation:
     if target.type not in VERBS:
         raise UnknownTarget(type=target.type, known=sorted(VERBS))
     if not reason.strip():
         raise ReasonRequired
+    kept = "" if ticket is None else TICKET.ask(target.type, ticket)[0]
     began = clock.now()
     VERBS[target.type](target.id, by, reason)
     revocation = Revocation.objects.create(
         target_type=target.type,
         target_id=target.id,
         reason=reason,
+        ticket=kept,
         by=str(by),
         committed_at=clock.now(),
         change_id=changes.last_noted(),
@@ -114,7 +122,11 @@ def _commit(target: Target, *, by: Principal, reason: str) -> Revocation:
         residual=residual(target),
     )
     log.record(
-        Action.REVOCATION_COMMITTED, about=[f"revocation:{revocation.pk}", *_links(target)], by=by, reason=reason
+        Action.REVOCATION_COMMITTED,
+        about=[f"revocation:{revocation.pk}", *_links(target), *([f"ticket:{kept}"] if kept else [])],
+        by=by,
+        reason=reason,
+        detail={"ticket": kept} if kept else {},
     )
     return revocation
 
@@ -172,6 +184,7 @@ def _statement(revocation: Revocation) -> dict[str, Any]:
         "missing": revocation.missing,
         "covered": revocation.covered,
         "residual": revocation.residual,
+        **({"ticket": revocation.ticket} if revocation.ticket else {}),
     }
 
 

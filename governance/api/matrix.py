@@ -41,6 +41,7 @@ _KINDS: Final = {
     **dict.fromkeys(("coverage", "system-paths"), "coverage"),
     **dict.fromkeys(("approval", "policy", "auto-approval", "auto-approvals"), "approvals"),
     **dict.fromkeys(("credential-policies", "credential-policy"), "credential-policies"),
+    "ticket-policies": "ticket-policies",
     **dict.fromkeys(
         (
             "campaign",
@@ -61,7 +62,9 @@ _KINDS: Final = {
         ("sod-policy", "sod-policies", "sod-exception", "sod-exceptions", "agent-sod-violations"), "combinations"
     ),
     **dict.fromkeys(("delegation", "delegations"), "delegations"),
+    **dict.fromkeys(("exceptions",), "exceptions"),
     **dict.fromkeys(("saved-view", "saved-views"), "saved-views"),
+    **dict.fromkeys(("starter-pack", "starter-packs"), "starter-packs"),
     **dict.fromkeys(("notice", "notices"), "notices"),
     **dict.fromkeys(("delivery", "deliveries", "person-bounced"), "deliveries"),
     **dict.fromkeys(("webhook", "webhooks"), "webhooks"),
@@ -202,6 +205,9 @@ _ROWS: Final[Matrix] = {
     ("saved-views", "GET"): READABLE,
     ("saved-views", "POST"): _ANSWER,
     ("saved-view-delete", "POST"): _ANSWER,
+    ("starter-packs", "GET"): _POLICIES,
+    ("starter-pack", "GET"): _POLICIES,
+    ("starter-pack-apply", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, proven=ALWAYS),
     ("agent-sod-violations", "GET"): READABLE,
     ("agent-calls", "GET"): READABLE,
     ("agent-calls", "POST"): row(Role.ANALYST),
@@ -220,6 +226,8 @@ _ROWS: Final[Matrix] = {
     ("credential-policy-proposal", "GET"): _POLICIES,
     ("credential-policy-proposal-confirm", "POST"): _POLICY,
     ("credential-policy-proposal-withdraw", "POST"): row(Role.ADMIN, Role.SECURITY),
+    ("ticket-policies", "GET"): _POLICIES,
+    ("ticket-policies", "POST"): row(Role.ADMIN, proven=ALWAYS),
     ("auto-approval-rules", "GET"): _POLICIES,
     ("auto-approval-rules", "POST"): _WEIGHTY_COMBINE,
     ("auto-approval-rule", "GET"): _POLICIES,
@@ -239,6 +247,7 @@ _ROWS: Final[Matrix] = {
     ("sod-exceptions", "POST"): row(Role.SECURITY, proven=ALWAYS),
     ("sod-exception", "GET"): _EVIDENCE,
     ("sod-exception-end", "POST"): row(Role.SECURITY),
+    ("exceptions", "GET"): _EVIDENCE,
     ("emergencies", "GET"): READABLE,
     ("emergencies", "POST"): Row(anybody=True, proven=ALWAYS),
     ("emergency", "GET"): READABLE,
@@ -289,4 +298,4 @@ _LIMITABLE: Final = (
     *("review-item-claim", "review-item-restore", "review-item-reopen", "review-cut-retry", "review-cut-except"),
     *("grant-right-size", "agent-keep", "system-paths"),
 )
-MATRIX: Final[Matrix] = declared(with_finer(with_limits(_ROWS, _LIMITABLE), _KINDS))
+MATRIX: Final[Matrix] = declared(with_finer(with_limits(_ROWS, _LIMITABLE, reads=["exceptions"]), _KINDS))

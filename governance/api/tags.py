@@ -7,11 +7,11 @@ from typing import Final
 
 TAGS: Final = {
     "Access requests": "Ask for an entitlement for an agent, and approve, narrow, deny, appeal and renew requests.",
-    "Approval policies": "Who must approve which request: approval policies, auto-approval rules, and out-of-office "
-    "delegates.",
+    "Approval policies": "Who must approve which request: approval policies, auto-approval rules, out-of-office "
+    "delegates, and the settings of ticket references.",
     "Grants": "What an agent holds: its tools, limits, people and end. Suspend, restore, revoke and right-size grants.",
     "Break-glass access": "Access that begins at once without an approval, and is reviewed afterwards.",
-    "Separation of duties": "SoD policies, their violations and exceptions, and which agents may call which.",
+    "Separation of duties": "SoD policies, their violations, which agents may call which, and the exception register.",
     "Access reviews": "Campaigns and their review items: draft, launch, certify, reduce, revoke, and the remediation. "
     "Event-triggered reviews and spot checks.",
     "Review evidence": "Sign-off, sealed evidence packs, and the shares, samples and questions of auditors.",
@@ -28,15 +28,16 @@ TAGS: Final = {
     "Revocations": "Revoke access with a signed receipt, the kill switch, and how it is restored.",
     "Audit log": "Events, timelines, signed checkpoints, inclusion proofs and the export for offline verification.",
     "Saved views": "Views of the console's lists: their filters, order and columns, for yourself or shared.",
+    "Starter packs": "Shipped SoD rulesets, approval policies and review templates: previewed, then proposed.",
     "Notices and webhooks": "What people and programs are told: notices, mail, chat messages and webhooks.",
 }
 
 _TAG: Final = {
     r"grants/renew|grants/{\w+}/renew|requests": "Access requests",
-    r"approval-policies|policy-proposals|auto-approval|out-of-office-delegates": "Approval policies",
+    r"approval-policies|policy-proposals|ticket-policies|auto-approval|out-of-office-delegates": "Approval policies",
     r"grants|right-sizing|simulate": "Grants",
     r"break-glass-grants": "Break-glass access",
-    r"sod-|agent-calls|agents/{key}/sod-violations": "Separation of duties",
+    r"sod-|exceptions|agent-calls|agents/{key}/sod-violations": "Separation of duties",
     r"campaigns/{key}/(evidence|seal|shares|samples|questions)|evidence-shares|audit-(samples|questions)": (
         "Review evidence"
     ),
@@ -56,6 +57,7 @@ _TAG: Final = {
     r"revocations": "Revocations",
     r"audit": "Audit log",
     r"saved-views": "Saved views",
+    r"starter-packs": "Starter packs",
 }
 """The beginnings of addresses, as patterns; the first that fits counts."""
 

@@ -14,6 +14,7 @@ from governance.chat import api as chat_api
 from governance.coverage_map.api import coverage_map as coverage_map_api
 from governance.coverage_map.api import reconciliation as reconciliation_api
 from governance.credential_policy import api as credential_policy_api
+from governance.exceptions import api as exceptions_api
 from governance.grants import api as grant_api
 from governance.notices import api as notice_api
 from governance.onboarding import api as onboarding_api
@@ -39,6 +40,8 @@ from governance.reviews.usage.api import right_sizing as right_sizing_api
 from governance.reviews.usage.api.simulation import CampaignPreview, Reduction
 from governance.saved_views import api as saved_views_api
 from governance.sod.api import policies as policies_api
+from governance.starter_packs import api as starter_packs_api
+from governance.tickets import api as ticket_api
 from governance.token_health import api as token_health_api
 from governance.webhooks import api as webhook_api
 
@@ -224,6 +227,9 @@ urlpatterns: list[URLPattern] = [
         out_of_office_api.EndDelegation.as_view(),
         name="delegation-end",
     ),
+    path(PREFIX + "starter-packs", starter_packs_api.StarterPacks.as_view(), name="starter-packs"),
+    path(PREFIX + "starter-packs/<slug:key>", starter_packs_api.StarterPackDetail.as_view(), name="starter-pack"),
+    path(PREFIX + "starter-packs/<slug:key>/apply", starter_packs_api.Apply.as_view(), name="starter-pack-apply"),
     path(PREFIX + "saved-views", saved_views_api.SavedViews.as_view(), name="saved-views"),
     path(PREFIX + "saved-views/<uuid:key>/delete", saved_views_api.DeleteSavedView.as_view(), name="saved-view-delete"),
     path(
@@ -259,6 +265,7 @@ urlpatterns: list[URLPattern] = [
         credential_policy_api.WithdrawCredentialPolicy.as_view(),
         name="credential-policy-proposal-withdraw",
     ),
+    path(PREFIX + "ticket-policies", ticket_api.TicketPolicies.as_view(), name="ticket-policies"),
     path(PREFIX + "auto-approval-rules", approval_policy_api.AutoApprovalRules.as_view(), name="auto-approval-rules"),
     path(_APPROVE, approval_policy_api.AutoApprovalRuleDetail.as_view(), name="auto-approval-rule"),
     path(
@@ -281,6 +288,7 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "sod-exceptions", policies_api.Exceptions.as_view(), name="sod-exceptions"),
     path(_EXCEPTION, policies_api.SodExceptionDetail.as_view(), name="sod-exception"),
     path(_EXCEPTION + "/end", policies_api.EndException.as_view(), name="sod-exception-end"),
+    path(PREFIX + "exceptions", exceptions_api.ExceptionRegister.as_view(), name="exceptions"),
     path(PREFIX + "break-glass-grants", break_glass_api.BreakGlassGrants.as_view(), name="emergencies"),
     path(PREFIX + "break-glass-grants/<uuid:key>", break_glass_api.BreakGlassGrantDetail.as_view(), name="emergency"),
     path(

@@ -10,7 +10,7 @@ from django_filters import rest_framework as filters
 from rest_framework import serializers
 
 from entitlements.access import visibility
-from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Slug, Text
+from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Slug, Text, Ticket
 from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.people.models import Group, Person
@@ -39,6 +39,7 @@ class BreakGlassGrantInputSerializer(InputSerializer):
     combinations = Names(required=False, default=list)
     before_setup = serializers.BooleanField(required=False, default=False)
     reason = Text(max_length=500)
+    ticket = Ticket()
 
 
 class BreakGlassGrantSerializer(OutputSerializer):
@@ -52,6 +53,7 @@ class BreakGlassGrantSerializer(OutputSerializer):
     given_at = serializers.DateTimeField()
     ends_at = serializers.DateTimeField()
     reason = serializers.CharField()
+    ticket = serializers.CharField()
     exceeded = serializers.ListField(child=serializers.CharField())
     review_by = serializers.DateTimeField(allow_null=True)
     verdict = serializers.CharField()
@@ -64,6 +66,7 @@ class BreakGlassGrantFilter(filters.FilterSet):
     """Filters by names, never by row numbers."""
 
     agent = filters.CharFilter(field_name="grant__agent__slug")
+    ticket = filters.CharFilter()
     open = filters.BooleanFilter(method="not_reviewed")
 
     class Meta:
@@ -107,6 +110,7 @@ class BreakGlassGrants(_BreakGlassGrants, Listing, CreateEndpoint):
             groups=tuple(_each(Group.objects.all(), "groups", "slug", body)),
             tools=None if body["tools"] is None else frozenset(body["tools"]),
             limits=body["limits"],
+            ticket=body["ticket"],
         )
         options = {name: body[name] for name in ("combinations", "before_setup")}
         return {"agent": agent, "entitlement": entitlement, "ask": ask, **options}

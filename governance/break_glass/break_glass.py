@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -40,6 +41,7 @@ from governance.requests.models import AccessRequest
 from governance.setup import readiness
 from governance.sod import check, exceptions
 from governance.sod import facts as sod_facts
+from governance.tickets import tickets
 
 MAY: Final = (Role.SECURITY, Role.ANALYST)
 """Who declares an emergency at any system; besides them a system's owner at that system."""
@@ -104,9 +106,11 @@ def give(
 
     `combinations` names the rules that it completes, and `before_setup` says that the set-up lacks something: what is
     not named is not exceeded. Raises Forbidden, SecondFactorNeeded, SelfBreakGlass, ReviewOwed, BreakGlassTooLong,
-    readiness.SetupIncomplete, check.SodPolicyViolated, NotRecordable, and what `eligibility` and grants.issue raise.
+    readiness.SetupIncomplete, check.SodPolicyViolated, NotRecordable, and what tickets.check, `eligibility` and
+    grants.issue raise.
     """
     narrowing.check_size(ask.limits, ask.reason)
+    ask = replace(ask, ticket=tickets.check(tickets.Place.BREAK_GLASS, ask.ticket))
     _lock(agent, entitlement, ask, by)
     agent = Agent.objects.select_related("sponsor", "owner", "backup").get(pk=agent.pk)
     entitlement = Entitlement.objects.select_related("system__owner").get(pk=entitlement.pk)
@@ -120,7 +124,13 @@ def give(
     now = clock.now()
     exceeded = _exceed(agent, lines, ask, by=by, combinations=combinations, before_setup=before_setup)
     made = BreakGlassGrant(
-        given_by=by, given_at=now, ends_at=now + ask.lasts, reason=ask.reason, exceeded=exceeded, id=uuid4()
+        given_by=by,
+        given_at=now,
+        ends_at=now + ask.lasts,
+        reason=ask.reason,
+        ticket=ask.ticket,
+        exceeded=exceeded,
+        id=uuid4(),
     )
     terms = grants.Terms(
         lines, now, made.ends_at, ask.people, ask.groups, extra_links=(f"emergency:{made.pk}",), beside=True
@@ -128,15 +138,21 @@ def give(
     try:
         made.grant = grants.issue(agent, entitlement, terms, by=by.principal, reason=ask.reason)
         _store(made)
-        detail = {
-            "lasts_seconds": int(ask.lasts.total_seconds()),
-            "exceeded": exceeded,
-            "lines": sorted(map(str, lines)),
-        }
+        detail = _event_detail(made, lines)
         log.record(Action.BREAK_GLASS_DECLARED, about=about(made), by=by.principal, reason=ask.reason, detail=detail)
     except (BadEvent, Unrepresentable) as error:
         raise NotRecordable from error
     return made
+
+
+def _event_detail(made: BreakGlassGrant, lines: Mapping[Tool, Any]) -> dict[str, Any]:
+    """Return the detail of the event: for how long, what it exceeds, the tools, and the ticket if it names one."""
+    return {
+        "lasts_seconds": int((made.ends_at - made.given_at).total_seconds()),
+        "exceeded": made.exceeded,
+        "lines": sorted(map(str, lines)),
+        **({"ticket": made.ticket} if made.ticket else {}),
+    }
 
 
 def _store(made: BreakGlassGrant) -> None:
@@ -220,7 +236,8 @@ def _exceed(
     for each in check.would_violate(agent, lines):
         if each.exception is None and each.rule.name in combinations:
             ends = clock.now() + ask.lasts
-            exceptions.cover(each.rule, each.agent, control=_CONTROL, expires_at=ends, by=by, reason=ask.reason)
+            how = {"reason": ask.reason, "ticket": ask.ticket}
+            exceptions.cover(each.rule, each.agent, control=_CONTROL, expires_at=ends, by=by, **how)
             exceeded.append(f"combination {each.rule.name} of {each.agent.slug}")
     return exceeded
 
@@ -277,4 +294,4 @@ def open_reviews(limit: int = 100) -> int:
 
 def about(found: BreakGlassGrant) -> list[str]:
     """Return the links by which the record of an emergency is found again."""
-    return [f"emergency:{found.pk}", *grants.about(found.grant)]
+    return [f"emergency:{found.pk}", *grants.about(found.grant), *tickets.links(found.ticket)]

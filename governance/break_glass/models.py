@@ -29,6 +29,7 @@ class BreakGlassGrant(models.Model):
     given_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     reason = models.CharField(max_length=500)
+    ticket = models.CharField(max_length=64, blank=True, default="", db_default="")
     exceeded = models.JSONField(default=list)
     review_by = models.DateTimeField(null=True, blank=True)
     verdict = models.CharField(max_length=16, choices=Verdict.choices, blank=True)

@@ -88,6 +88,7 @@ def _sent(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> dict[
         groups=() if service else named_groups(given.get("groups", "")),
         tools=frozenset(given.getlist("tool")),
         limits=limits_of(request, entitlement),
+        ticket=doors.ticket(request),
     )
     return {
         "agent": agent,

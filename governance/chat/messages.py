@@ -20,7 +20,8 @@ from django.utils.translation import ngettext
 
 from audit import clock
 from entitlements.catalog.models import Tool
-from governance.mail import letters, preferences
+from governance.mail import preferences
+from governance.mail.text import inert, plain
 from governance.notices.models import Delivery
 
 from . import facts
@@ -77,7 +78,7 @@ def _due(at: datetime, time_zone: str) -> str:
 
 
 def _inert(text: str) -> str:
-    return letters.inert(letters.plain(text))[:_LONGEST]
+    return inert(plain(text))[:_LONGEST]
 
 
 def for_slack(text: Text) -> dict[str, Any]:

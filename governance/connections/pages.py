@@ -77,7 +77,7 @@ def _end(request: HttpRequest, person: Person) -> Revocation:
     if kind in _ONE and thing.person_id != person.pk:
         raise NotFound  # the page of another person's connections asks for a reason
     reason = doors.reason(request) or _("Ended by the person themselves, in My connections.")
-    return revocation.revoke(target, by=person.principal, reason=reason)
+    return revocation.revoke(target, by=person.principal, reason=reason, ticket=None)
 
 
 def _just_ended(request: HttpRequest) -> Revocation | None:

@@ -183,6 +183,11 @@ def reason(request: HttpRequest) -> str:
     return request.POST.get("reason", "").strip()[:500]
 
 
+def ticket(request: HttpRequest) -> str:
+    """Return the ticket reference in a form, cut to a little over the length of its column: what is longer fails."""
+    return request.POST.get("ticket", "").strip()[:100]
+
+
 def number(text: str, digits: int = 18) -> int:
     """Return a whole number from a form; -1 where the text is none, or too long for a column."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= digits else -1

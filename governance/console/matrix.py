@@ -124,11 +124,16 @@ PAGES: Final[Pages] = {
     ("setup", "GET"): ONES_OWN,
     **{(f"setup-{act}", "POST"): _SETUP for act in ("test", "backup")},
     **{(f"setup-{act}", "POST"): _STEP_UP_SETUP for act in ("invite", "trust", "link")},
+    ("starter-pack-list", "GET"): like("starter-packs GET"),
+    ("starter-pack-page", "GET"): like("starter-pack GET", also=("starter-pack-apply",)),
+    ("starter-pack-page", "POST"): like("starter-pack-apply"),
     ("credential-policy-page", "GET"): like("credential-policies GET"),
     **_both(like("credential-policy-proposals"), "credential-policy-propose"),
     ("credential-policy-decide", "POST"): like(
         "credential-policy-proposal-confirm", "credential-policy-proposal-withdraw"
     ),
+    ("ticket-settings", "GET"): like("ticket-policies GET"),
+    ("ticket-settings", "POST"): like("ticket-policies"),
     ("approval-settings", "GET"): like("approval-policies GET"),
     **_both(like("policy-proposals"), "policy-propose"),
     ("policy-history", "GET"): like("approval-policy GET"),
@@ -168,6 +173,7 @@ PAGES: Final[Pages] = {
     **dict.fromkeys([("rollout", "GET"), ("rollout-file", "GET")], like("systems")),
     # Asking and answering
     ("catalogue", "GET"): like("entitlements GET"),
+    ("entitlement-list", "GET"): like("entitlements GET"),
     ("request-list", "GET"): like("requests GET"),
     ("request-page", "GET"): like("request GET"),
     ("request-page", "POST"): like(
@@ -210,11 +216,7 @@ PAGES: Final[Pages] = {
         also=("trusted-issuers", "trusted-issuer-confirm", "trusted-issuer-withdraw", "trusted-issuer-end"),
     ),
     **_both(like("trusted-issuers"), "trusted-issuer-propose"),
-    ("trusted-issuer-decide", "POST"): like(
-        "trusted-issuer-confirm",
-        "trusted-issuer-withdraw",
-        "trusted-issuer-end",
-    ),
+    ("trusted-issuer-decide", "POST"): like("trusted-issuer-confirm", "trusted-issuer-withdraw", "trusted-issuer-end"),
     ("client-document-page", "GET"): like(
         "client-document GET", also=("client-document-approve", "client-document-refuse")
     ),
@@ -269,6 +271,7 @@ PAGES: Final[Pages] = {
     ("approve-easy", "POST"): like("tool-approve"),
     ("approve-unchanged", "POST"): like("tool-approve"),
     ("tool-triage", "POST"): like("tool-approve", "tool-disable", also=("tool-quarantine",)),
+    ("tool-list", "GET"): like("tools GET"),
     ("tool-changes", "GET"): like("tools GET", also=("tool-approve",)),
     ("tool-changes", "POST"): like("tool-approve", "tool-disable", "tool-quarantine"),
     ("tools-stop", "POST"): like("tool-disable"),
@@ -294,6 +297,7 @@ PAGES: Final[Pages] = {
     ("rule-publish", "POST"): like("sod-policy-publish"),
     ("rule-withdraw", "POST"): like("sod-policy-withdraw"),
     ("rule-except", "POST"): like("sod-exceptions"),
+    ("exception-list", "GET"): like("exceptions GET"),
     ("exception-end", "POST"): like("sod-exception-end"),
     # Reviews
     ("review-list", "GET"): like("campaigns GET"),
@@ -309,12 +313,11 @@ PAGES: Final[Pages] = {
     ("review-template-stop", "POST"): like("campaign-template-stop"),
     ("review-duplicate", "POST"): like("campaign-duplicate"),
     ("review-stage", "POST"): like("campaign-stage"),
-    ("review-pause", "POST"): like("campaign-pause"),
-    ("review-remind", "POST"): like("campaign-remind"),
+    **{
+        (f"review-{act}", "POST"): like(f"campaign-{act}")
+        for act in ("pause", "remind", "resume", "cancel", "close", "release", "seal")
+    },
     ("review-give", "POST"): like("campaign-reassign"),
-    ("review-resume", "POST"): like("campaign-resume"),
-    ("review-cancel", "POST"): like("campaign-cancel"),
-    ("review-close", "POST"): like("campaign-close"),
     ("right-sizing-page", "GET"): like("right-sizing GET", also=("grant-right-size",)),
     ("grant-right-size-page", "POST"): like("grant-right-size"),
     ("event-triggered-list", "GET"): like("event-triggered-reviews GET"),
@@ -336,7 +339,6 @@ PAGES: Final[Pages] = {
     ("review-spot-checks", "POST"): like("campaign-spot-checks"),
     ("review-spot-follow-up", "POST"): like("spot-check-follow-up"),
     ("review-bulk", "POST"): like("campaign-bulk", "campaign-bulk-preview"),
-    ("review-release", "POST"): like("campaign-release"),
     ("review-item-page", "GET"): like("review-item GET"),
     ("review-item-act", "POST"): like(
         "review-item-reopen", "review-item-restore", "review-cut-retry", "review-cut-except"
@@ -348,7 +350,6 @@ PAGES: Final[Pages] = {
     ("review-evidence", "GET"): like("campaign-samples GET"),  # the page needs no step-up; its file does
     ("review-csv", "GET"): like("campaign-evidence-table GET"),
     ("review-json", "GET"): like("campaign-evidence GET"),
-    ("review-seal", "POST"): like("campaign-seal"),
     ("review-pack", "GET"): like("campaign-pack GET"),
     ("review-audit", "GET"): like("campaign-samples GET"),
     ("review-audit", "POST"): like(

@@ -13,7 +13,7 @@ from governance.approval_policies import pages as approval_policy_pages
 from governance.audit_log import pages as audit_log_pages
 from governance.blast_radius import pages as blast_radius_pages
 from governance.break_glass import pages as break_glass_pages
-from governance.catalog.pages import catalogue, imports, systems, triage, vendors
+from governance.catalog.pages import catalogue, entitlement_list, imports, systems, tool_list, triage, vendors
 from governance.catalog.pages import entitlements as entitlements_pages
 from governance.catalog.pages import registration as registration_pages_pages
 from governance.chat import pages as chat_pages
@@ -24,6 +24,7 @@ from governance.connections import pages as connections_pages
 from governance.coverage_map.pages import coverage_map as coverage_map_pages
 from governance.coverage_map.pages import reconciliation as reconciliation_pages
 from governance.credential_policy import pages as credential_policy_pages
+from governance.exceptions import pages as exceptions_pages
 from governance.grants.pages import grant_list
 from governance.grants.pages import grants as grant_pages
 from governance.home_page import pages as home_page_pages
@@ -67,6 +68,8 @@ from governance.sign_in.pages import passwords, profile, welcome
 from governance.sod.pages import agent_calls as agent_calls_pages
 from governance.sod.pages import policies as policies_pages
 from governance.sod.pages import policy_form as policy_form_pages
+from governance.starter_packs import pages as starter_pack_pages
+from governance.tickets import pages as ticket_pages
 from governance.token_health.pages import findings as findings_pages
 from governance.token_health.pages import token_list
 from governance.trusted_issuers.pages import issuers as trusted_issuers
@@ -152,6 +155,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("audit/samples/<uuid:sample>.json", audit_pages.workpaper, {"form": "json"}, name="review-workpaper-json"),
     path("reviews/<slug:slug>/evidence.zip", evidence.pack, name="review-pack"),
     path("entitlements/", catalogue.catalogue, name="catalogue"),
+    path("entitlements/all/", entitlement_list.listing, name="entitlement-list"),
     path("requests/", request_list.listing, name="request-list"),
     path("requests/new/", ask_pages.ask, name="ask"),
     path("requests/<uuid:pk>/", requests.detail, name="request-page"),
@@ -232,6 +236,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/<slug:slug>/approve/", triage.approve_easy, name="approve-easy"),
     path("systems/<slug:slug>/approve-unchanged/", triage.approve_unchanged, name="approve-unchanged"),
     path("systems/<slug:slug>/triage/", triage.decide, name="tool-triage"),
+    path("tools/", tool_list.listing, name="tool-list"),
     path("tool-changes/", triage.changes, name="tool-changes"),
     path("systems/<slug:slug>/stop-tools/", triage.stop, name="tools-stop"),
     path("systems/<slug:slug>/discover/", systems.discover, name="discover"),
@@ -252,6 +257,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sod-policies/<uuid:pk>/publish/", policies_pages.publish, name="rule-publish"),
     path("sod-policies/<uuid:pk>/withdraw/", policies_pages.withdraw, name="rule-withdraw"),
     path("sod-policies/<uuid:pk>/except/", policies_pages.give, name="rule-except"),
+    path("exceptions/", exceptions_pages.listing, name="exception-list"),
     path("exceptions/<uuid:pk>/end/", policies_pages.end, name="exception-end"),
     path("connect/", connect.connect, name="connect"),
     path("connect/light/<path:client_id>/", connect.light, name="connect-light"),
@@ -267,6 +273,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "settings/credential-policy/<uuid:proposal>/", credential_policy_pages.decide, name="credential-policy-decide"
     ),
+    path("settings/tickets/", ticket_pages.settings, name="ticket-settings"),
     path("settings/approvals/", approval_policy_pages.listing, name="approval-settings"),
     path("settings/approvals/propose/", approval_policy_pages.propose, name="policy-propose"),
     path("settings/approvals/versions/<int:policy>/", approval_policy_pages.history, name="policy-history"),
@@ -285,6 +292,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/setup/sign-in/link/", setup_pages.link, name="setup-link"),
     path("settings/setup/sign-in/trust/", setup_pages.trust, name="setup-trust"),
     path("settings/setup/<slug:line>/test/", setup_pages.try_line, name="setup-test"),
+    path("settings/starter-packs/", starter_pack_pages.listing, name="starter-pack-list"),
+    path("settings/starter-packs/<slug:pack>/", starter_pack_pages.detail, name="starter-pack-page"),
     path("settings/tokens/", profile.make_token, name="make-token"),
     path("settings/tokens/<int:number>/end/", profile.revoke_token, name="end-token"),
     path("settings/notices/", notice_pages.settings, name="notice-settings-page"),

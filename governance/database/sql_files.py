@@ -82,6 +82,7 @@ FILES: Final = (
     "governance/reviews/remediation/sql/remediation_lifecycle.sql",
     "governance/reviews/remediation/sql/remediation_exception.sql",
     "governance/reviews/remediation/sql/remediation_exception_person.sql",
+    "governance/exceptions/sql/exception_register.sql",
     "governance/reviews/pack/sql/evidence_pack.sql",
     "governance/reviews/pack/sql/evidence_pack_archive.sql",
     "governance/reviews/pack/sql/evidence_pack_sign_off.sql",

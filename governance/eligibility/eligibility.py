@@ -102,7 +102,8 @@ class RequestTerms:
     """A request to submit: for whom, which tools (by name; None for all that are approved), in which limits, how long.
 
     `denied_call` is the event of the denial that led here; the request then continues its trace. `renews` is the grant
-    that ends when this one begins, `appeals` the request that others shall look at once more.
+    that ends when this one begins, `appeals` the request that others shall look at once more, `ticket` the reference
+    of the ticket that it belongs to.
     """
 
     lasts: timedelta
@@ -114,6 +115,7 @@ class RequestTerms:
     denied_call: UUID | None = None
     renews: Grant | None = None
     appeals: AccessRequest | None = None
+    ticket: str = ""
 
 
 def check_requester(agent: Agent, ask: RequestTerms, *, by: Requester, on_behalf_of: Person | None) -> None:

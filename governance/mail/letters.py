@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,25 +12,27 @@ from django.core.mail import EmailMessage
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from entitlements.definitions import impressions
 from governance.notices.models import Delivery, Notice, NoticeSettings
+
+from . import text, things
+from .things import Thing
 
 MOST: Final = 50
 """How many notices one mail lists; the inbox has them all."""
-LONGEST: Final = 500
-"""How long the sentence of a notice is at most."""
 _SUBJECT: Final = 150
-_HOST: Final = re.compile(r"[.\u3002\uff0e\uff61](?=[^\W\d_]{2})")
-"""A dot before letters, in any of the forms that a name of a host has (RFC 3490, section 3.1)."""
 
 
 def write(delivery: Delivery, notices: Sequence[Notice], chosen: NoticeSettings) -> EmailMessage:
     """Write the mail of a delivery, in the time of the zone that the person chose."""
     if delivery.channel == Delivery.Channel.URGENT:
-        subject = inert(notices[0].sentence)
+        subject = text.inert(notices[0].sentence)
+        parts = [_paragraph(notice, chosen) for notice in notices[:MOST]]
     else:
-        subject = ngettext("%(n)d thing to look at", "%(n)d things to look at", len(notices)) % {"n": len(notices)}
-    parts = [_paragraph(notice, chosen) for notice in notices[:MOST]]
+        count = len({notice.about for notice in notices})
+        subject = ngettext("%(n)d thing to look at", "%(n)d things to look at", count) % {"n": count}
+        listed = things.group(notices[:MOST])
+        names = things.names(listed)
+        parts = [_section(thing, names[thing.about], chosen) for thing in listed]
     if len(notices) > MOST:
         parts.append(_("And %(n)d more, in your inbox.") % {"n": len(notices) - MOST})
     parts.append(_("Everything: %(url)s") % {"url": f"{settings.CONSOLE_URL}/inbox/"})
@@ -51,15 +52,20 @@ def write(delivery: Delivery, notices: Sequence[Notice], chosen: NoticeSettings)
 
 
 def _paragraph(notice: Notice, chosen: NoticeSettings) -> str:
-    at = notice.made_at.astimezone(ZoneInfo(chosen.time_zone))
-    return f"{inert(notice.sentence)}\n{at:%Y-%m-%d %H:%M} {chosen.time_zone}\n{settings.CONSOLE_URL}{notice.url}"
+    return f"{text.inert(notice.sentence)}\n{_moment(notice, chosen)}\n{settings.CONSOLE_URL}{notice.url}"
 
 
-def plain(text: str) -> str:
-    """Return a text on one line, without invisible or direction-changing characters, cut to the column's length."""
-    return "".join(character for character in " ".join(text.split()) if not impressions.hidden(character))[:LONGEST]
+def _section(thing: Thing, name: str, chosen: NoticeSettings) -> str:
+    """Return what happened to one thing: its name and page, and a line for each notice."""
+    lines = [text.inert(text.plain(name)), f"{settings.CONSOLE_URL}{thing.url}"]
+    for notice in thing.notices:
+        sentence = text.inert(notice.sentence)
+        lines.append("- " + (_("Urgent: %(sentence)s") % {"sentence": sentence} if notice.urgent else sentence))
+        lines.append(f"  {_moment(notice, chosen)}")
+        if notice.url != thing.url:
+            lines.append(f"  {settings.CONSOLE_URL}{notice.url}")
+    return "\n".join(lines)
 
 
-def inert(sentence: str) -> str:
-    """Change a foreign text so that mail programs make no link of an address or a host name in it."""
-    return _HOST.sub(". ", sentence.replace("://", ": //"))
+def _moment(notice: Notice, chosen: NoticeSettings) -> str:
+    return f"{notice.made_at.astimezone(ZoneInfo(chosen.time_zone)):%Y-%m-%d %H:%M} {chosen.time_zone}"

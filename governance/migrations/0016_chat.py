@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
     """Create the tables and columns, which the release before does not know."""
 
     dependencies: ClassVar = [
-        ("governance", "0011_agent_summaries"),
+        ("governance", "0013_exception_register"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

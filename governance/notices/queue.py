@@ -10,7 +10,7 @@ from django.db import transaction
 from audit import clock
 from entitlements.people.models import Person
 from governance.chat import delivery
-from governance.mail import letters, outbox
+from governance.mail import outbox, text
 from governance.notices.models import Kind, Notice
 
 
@@ -34,13 +34,13 @@ def queue(
     """
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("Queue notices in the transaction of the change that they report.")
-    now, text = clock.now(), letters.plain(sentence)
+    now, shown = clock.now(), text.plain(sentence)
     notices = [
         Notice(
             person=person,
             kind=Kind(kind),
             about=about[:200],
-            sentence=text,
+            sentence=shown,
             url=url,
             urgent=urgent,
             dedupe=dedupe,

@@ -107,6 +107,7 @@ def _submitted(delegation: Delegation, systems: Sequence[str], ask: Ask) -> Acce
         reason=ask.reason,
         lasts=_length(ask.lasts),
         tools=None if ask.tools is None else frozenset(ask.tools),
+        ticket=ask.ticket,
     )
     request.refresh_from_db(fields=["state"])  # a rule may have approved it by now
     stages = Approval.objects.filter(request=request).prefetch_related("waiting_for").order_by("position")

@@ -47,6 +47,7 @@ def submit(
     reason: str,
     lasts: timedelta | None = None,
     tools: frozenset[str] | None = None,
+    ticket: str = "",
 ) -> tuple[AccessRequest, bool]:
     """Submit a request, or return the open one for the same entitlement; beside it, whether it is new.
 
@@ -65,7 +66,8 @@ def submit(
         return same[0], False
     _check_number(delegation)
     begin_with, usual = _suggested(delegation, entitlement)
-    ask = RequestTerms(lasts or usual, reason, people=(person,), tools=begin_with if tools is None else tools)
+    wanted = begin_with if tools is None else tools
+    ask = RequestTerms(lasts or usual, reason, people=(person,), tools=wanted, ticket=ticket)
     return requests.submit(agent, entitlement, ask, by=agent, on_behalf_of=person), True
 
 

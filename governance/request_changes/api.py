@@ -7,7 +7,7 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 
-from entitlements.api.fields import InputSerializer, Lasts, Slug, Text
+from entitlements.api.fields import InputSerializer, Lasts, Slug, Text, Ticket
 from entitlements.api.preconditions import PreconditionRequired
 from governance.approvals import actions as approval_actions
 from governance.request_changes import actions, edit
@@ -30,6 +30,12 @@ class RequestReasonInputSerializer(InputSerializer):
     """Why, in a sentence or two."""
 
     reason = Text(max_length=2000)
+
+
+class AppealInputSerializer(RequestReasonInputSerializer):
+    """Why it is appealed; without a ticket, with that of the request."""
+
+    ticket = Ticket()
 
 
 class QuestionTextInputSerializer(InputSerializer):
@@ -108,7 +114,7 @@ class Appeal(RequestAction):
     """
 
     action = actions.APPEAL
-    asked = RequestReasonInputSerializer
+    asked = AppealInputSerializer
     answers = HTTPStatus.CREATED
 
 

@@ -15,6 +15,7 @@ from governance.eligibility import narrowing
 from governance.eligibility.eligibility import Requester, RequestTerms
 from governance.requests import requests
 from governance.requests.models import AccessRequest
+from governance.tickets import tickets
 
 
 class NothingToAppeal(DomainError):
@@ -53,7 +54,9 @@ def _is_appealable(request: AccessRequest) -> bool:
 
 
 @transaction.atomic
-def appeal(request_id: UUID, *, by: Requester, reason: str, on_behalf_of: Person | None = None) -> AccessRequest:
+def appeal(
+    request_id: UUID, *, by: Requester, reason: str, ticket: str = "", on_behalf_of: Person | None = None
+) -> AccessRequest:
     """Appeal a denied or narrowed request, as it was submitted: other people decide, security among them.
 
     A person who answered the request cannot answer its appeal. The grant of the request stays until the appeal
@@ -77,6 +80,7 @@ def appeal(request_id: UUID, *, by: Requester, reason: str, on_behalf_of: Person
         limits={name: limits_asked for name, limits_asked in lines.items() if limits_asked},
         renews=_in_force(old),
         appeals=old,
+        ticket=tickets.again(tickets.Place.REQUEST, ticket, old.ticket),
     )
     try:
         with transaction.atomic():

@@ -20,6 +20,7 @@ from governance.eligibility.eligibility import MayNotRequest, Requester, Request
 from governance.eligibility.narrowing import NOTHING, Narrowing
 from governance.requests import requests
 from governance.requests.models import AccessRequest
+from governance.tickets import tickets
 
 SOON: Final = timedelta(days=14)
 """How long before its end access can be renewed; an earlier review would say too little."""
@@ -51,13 +52,15 @@ def renew(
     lasts: timedelta,
     reason: str,
     what: Narrowing = NOTHING,
+    ticket: str = "",
     on_behalf_of: Person | None = None,
 ) -> AccessRequest:
     """Request the renewal of a grant near its end: the same or less, for the same people, approved like any request.
 
     The last approval ends the old grant and begins the new one in one step, so nothing is in between. Tools that may no
-    longer be asked for are left out unless `what` names them. Raises NotFound, NotRenewable, RenewedAlready,
-    narrowing.Wider, narrowing.NothingLeft, and what requests.submit raises.
+    longer be asked for are left out unless `what` names them. Without a ticket it has that of the request that the
+    grant came of. Raises NotFound, NotRenewable, RenewedAlready, narrowing.Wider, narrowing.NothingLeft, and what
+    requests.submit raises.
     """
     grant = Grant.objects.select_related("agent", "entitlement").filter(pk=grant_id).first()
     if grant is None:
@@ -70,7 +73,16 @@ def renew(
     possible = frozenset(tool.name for tool in held if tool.state == Tool.State.APPROVED and tool.pk in offered)
     tools = possible if what.tools is None else what.tools
     left = narrowing.lines({tool.name: limits for tool, limits in held.items()}, Narrowing(tools, what.limits))
-    ask = RequestTerms(lasts, reason, *_subjects(grant), tools=frozenset(left), limits=_stated(left), renews=grant)
+    before = requests.ticket_of(grant.request_id)
+    ask = RequestTerms(
+        lasts,
+        reason,
+        *_subjects(grant),
+        tools=frozenset(left),
+        limits=_stated(left),
+        renews=grant,
+        ticket=tickets.again(tickets.Place.REQUEST, ticket, before),
+    )
     return _submit(grant, ask, by=by, on_behalf_of=on_behalf_of)
 
 
@@ -86,7 +98,13 @@ def _submit(
 
 
 def ask_again(
-    request_id: UUID, *, by: Requester, lasts: timedelta | None = None, reason: str, on_behalf_of: Person | None = None
+    request_id: UUID,
+    *,
+    by: Requester,
+    lasts: timedelta | None = None,
+    reason: str,
+    ticket: str = "",
+    on_behalf_of: Person | None = None,
 ) -> AccessRequest:
     """Ask once more for what was denied, withdrawn or not answered in time, as it was asked then.
 
@@ -100,7 +118,10 @@ def ask_again(
     people, groups = tuple(old.people.all()), tuple(old.groups.all())
     renews = old.renews if old.renews and old.renews.state == Grant.State.ACTIVE else None
     tools, limits = frozenset(lines), _stated(lines)
-    ask = RequestTerms(lasts or old.asked_lasts, reason, people, groups, tools=tools, limits=limits, renews=renews)
+    ticket = tickets.again(tickets.Place.REQUEST, ticket, old.ticket)
+    ask = RequestTerms(
+        lasts or old.asked_lasts, reason, people, groups, tools=tools, limits=limits, renews=renews, ticket=ticket
+    )
     check_requester(
         old.agent, ask, by=by, on_behalf_of=on_behalf_of
     )  # a person who may not request learns nothing of its state

@@ -52,6 +52,7 @@ class AccessRequest(models.Model):
     asked_lasts = models.DurationField()
     lasts = models.DurationField()
     reason = models.TextField(max_length=2000)
+    ticket = models.CharField(max_length=64, blank=True, default="", db_default="")
     risk = models.CharField(max_length=16)
     state = models.CharField(max_length=16, choices=State.choices, default=State.IN_APPROVAL)
     policy = models.ForeignKey("governance.ApprovalPolicy", null=True, on_delete=models.PROTECT, related_name="+")

@@ -36,6 +36,7 @@ from governance.eligibility.narrowing import Left, Narrowing
 from governance.out_of_office import delegations
 from governance.requests.models import AccessRequest, RequestLine
 from governance.sod import check
+from governance.tickets import tickets
 
 from . import candidates
 
@@ -81,8 +82,8 @@ def submit(
     """Submit a request for access, and find the people who must approve it.
 
     `by` is a person, or the agent itself, then with the user whose session it is in, or for whom its call was denied.
-    Raises what the checks in `eligibility` and holdings.distinction raise, narrowing.LimitsTooLarge,
-    narrowing.ReasonTooLong, NotRecordable, and candidates.NoApprover for a stage without an approver: none is skipped.
+    Raises what the checks in `eligibility`, holdings.distinction and tickets.check raise, narrowing.LimitsTooLarge,
+    narrowing.ReasonTooLong, NotRecordable, and candidates.NoApprover: no stage is skipped.
     """
     narrowing.check_size(ask.limits, ask.reason)
     locks.shared([(Lock.AGENT, agent.pk)])  # its owners stay the same until the request can be seen
@@ -94,8 +95,8 @@ def submit(
     eligibility.check_in_force(agent, entitlement, ask.people)
     lines = eligibility.lines(entitlement, ask)
     eligibility.check_two_people(agent, (tool.risk for tool in lines))
-    renews = ask.renews.pk if ask.renews else None
-    holdings.distinction(holdings.GrantTarget(agent, entitlement, ask.people, ask.groups, renews), lines)
+    target = holdings.GrantTarget(agent, entitlement, ask.people, ask.groups, ask.renews and ask.renews.pk)
+    holdings.distinction(target, lines)
     policy, now = policies.current_for(entitlement), clock.now()
     request = AccessRequest(
         agent=agent,
@@ -109,6 +110,7 @@ def submit(
         asked_lasts=ask.lasts,
         lasts=ask.lasts,
         reason=ask.reason,
+        ticket=ask.ticket,
         risk=policy_rules.highest(Risk(tool.risk) for tool in lines),
         policy=policy,
         denied_call=ask.denied_call,
@@ -121,37 +123,37 @@ def submit(
     routes = candidates.routes_of_new(request, stages_needed(request), ask.people, ask.groups)
     _store(request, ask, lines, routes)
     with trace_of(request):
-        detail = _event_detail(request, lines, routes)
-        log.record(Action.REQUEST_SUBMITTED, about=about(request), by=by.principal, reason=ask.reason, detail=detail)
+        log.record(Action.REQUEST_SUBMITTED, by=by.principal, reason=ask.reason, **_event(request, lines, routes))
     WHEN_SUBMITTED.ask(request)
     return request
 
 
-def _event_detail(
-    request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any]], routes: Sequence[Route]
-) -> dict[str, Any]:
-    """Return the detail of the event: what was requested, and who must approve it."""
-    return {
+def _event(request: AccessRequest, lines: Mapping[Tool, Mapping[str, Any]], routes: Sequence[Route]) -> dict[str, Any]:
+    """Return what the event is about, and its detail: what was requested, and who must approve it."""
+    detail = {
         "lines": {tool.name: limits for tool, limits in lines.items()},
         "lasts_seconds": int(request.lasts.total_seconds()),
         "risk": request.risk,
         "completes": [violation.as_json() for violation in check.would_violate(request.agent, lines)],
         "denied_call": str(request.denied_call) if request.denied_call else None,
         **({"appeals": str(request.appeals_id)} if request.appeals_id else {}),
+        **({"ticket": request.ticket} if request.ticket else {}),
         "approvals": [
             {"stage": route.stage, "waiting_for": sorted(route.asked), "rule": route.rule} for route in routes
         ],
     }
+    return {"about": about(request), "detail": detail}
 
 
 def _as_they_are_now(
     agent: Agent, entitlement: Entitlement, ask: RequestTerms
 ) -> tuple[Agent, Entitlement, RequestTerms]:
-    """Read again what the caller may have read a while ago."""
+    """Read again what the caller may have read a while ago, and check the ticket. Raises as tickets.check."""
+    ticket = tickets.check(tickets.Place.REQUEST, ask.ticket)
     return (
         Agent.objects.select_related("sponsor__manager", "owner").get(pk=agent.pk),
         Entitlement.objects.select_related("system__owner").get(pk=entitlement.pk),
-        replace(ask, people=tuple(Person.objects.filter(pk__in=[person.pk for person in ask.people]))),
+        replace(ask, people=tuple(Person.objects.filter(pk__in=[person.pk for person in ask.people])), ticket=ticket),
     )
 
 
@@ -203,7 +205,15 @@ def about(request: AccessRequest) -> list[str]:
         *(f"person:{person.login}" for person in request.people.all()),
         *(f"group:{group.slug}" for group in request.groups.all()),
         *([f"grant:{request.renews_id}"] if request.renews_id else []),
+        *tickets.links(request.ticket),
     ]
+
+
+def ticket_of(request_id: UUID | None) -> str:
+    """Return the ticket reference of a request; empty without a request or a ticket."""
+    if request_id is None:
+        return ""
+    return AccessRequest.objects.filter(pk=request_id).values_list("ticket", flat=True).first() or ""
 
 
 def locked(request_id: UUID, *, also: Person | None = None) -> AccessRequest:

@@ -22,6 +22,7 @@ from entitlements.people.models import Person, Role
 from governance.conflicts_of_interest import facts, rules
 from governance.proposals import proposals
 from governance.sod.models import LONGEST_EXCEPTION, SodException, SodPolicy
+from governance.tickets import tickets
 
 from . import check
 from . import facts as sod_facts
@@ -65,15 +66,18 @@ class ExceptionEnded(DomainError):
 
 
 @transaction.atomic
-def give(rule_id: UUID, agent: Agent, *, control: str, expires_at: datetime, by: Person, reason: str) -> SodException:
+def give(
+    rule_id: UUID, agent: Agent, *, control: str, expires_at: datetime, by: Person, reason: str, ticket: str = ""
+) -> SodException:
     """Let an agent violate a policy until a day; `control` is the mitigating control.
 
     Raises Forbidden unless security does it, ReasonRequired, ExceptionTooLong, NotFound, RuleNotInForce, SelfException,
-    ExceptionGiven.
+    ExceptionGiven, tickets.TicketMissing, tickets.TicketNotRecognised.
     """
     proposals.check(by, reason, MAY)
     if not control.strip():
         raise ReasonRequired
+    ticket = tickets.check(tickets.Place.SOD_EXCEPTION, ticket)
     now = clock.now()
     if not now < expires_at <= now + LONGEST_EXCEPTION:
         raise ExceptionTooLong
@@ -85,22 +89,34 @@ def give(rule_id: UUID, agent: Agent, *, control: str, expires_at: datetime, by:
         raise RuleNotInForce
     if is_concerned(by, agent):
         raise SelfException
-    return cover(rule, agent, control=control, expires_at=expires_at, by=by, reason=reason)
+    return cover(rule, agent, control=control, expires_at=expires_at, by=by, reason=reason, ticket=ticket)
 
 
 def cover(
-    rule: SodPolicy, agent: Agent, *, control: str, expires_at: datetime, by: Person, reason: str
+    rule: SodPolicy, agent: Agent, *, control: str, expires_at: datetime, by: Person, reason: str, ticket: str
 ) -> SodException:
-    """Store an exception; its caller has checked who gives it. Raises ExceptionGiven. Needs `check.lock_policies`."""
+    """Store an exception; its caller has checked who gives it, and its ticket. Raises ExceptionGiven.
+
+    Needs `check.lock_policies`.
+    """
     now = clock.now()
     try:
         with transaction.atomic():
             exception = SodException.objects.create(
-                rule=rule, agent=agent, reason=reason, control=control, given_by=by, given_at=now, expires_at=expires_at
+                rule=rule,
+                agent=agent,
+                reason=reason,
+                control=control,
+                ticket=ticket,
+                given_by=by,
+                given_at=now,
+                expires_at=expires_at,
             )
     except IntegrityError as error:
         raise ExceptionGiven from error
     detail = {"version": rule.number, "control": control, "expires_at": expires_at.isoformat()}
+    if ticket:
+        detail["ticket"] = ticket
     log.record(Action.SOD_EXCEPTION_GIVEN, about=about(exception), by=by.principal, reason=reason, detail=detail)
     return exception
 
@@ -191,4 +207,5 @@ def about(exception: SodException) -> list[str]:
         f"sod_exception:{exception.pk}",
         f"sod_policy:{exception.rule.name}",
         f"agent:{exception.agent.slug}",
+        *tickets.links(exception.ticket),
     ]

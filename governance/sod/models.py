@@ -76,6 +76,7 @@ class SodException(models.Model):
     agent = models.ForeignKey("entitlements.Agent", on_delete=models.PROTECT, related_name="sod_exceptions")
     reason = models.CharField(max_length=500)
     control = models.CharField(max_length=500)
+    ticket = models.CharField(max_length=64, blank=True, default="", db_default="")
     given_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+")
     given_at = models.DateTimeField()
     expires_at = models.DateTimeField()

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from entitlements.definitions.classes import DATA_CLASSES, FLOWS
 from entitlements.errors import DomainError
@@ -133,48 +133,3 @@ def completed(sides: Sequence[Side], tools: Iterable[HeldTool]) -> tuple[tuple[H
 def touches(sides: Sequence[Side], tools: Iterable[HeldTool]) -> bool:
     """Whether one of the tools stands on any side."""
     return any(side.fits(tool) for tool in tools for side in sides)
-
-
-@dataclass(frozen=True, slots=True)
-class StarterPolicy:
-    """A rule to begin with. It is off until two people have published it."""
-
-    name: str
-    sentence: str
-    sides: tuple[Mapping[str, Any], ...]
-
-
-STARTERS: Final = (
-    StarterPolicy(
-        "lethal-trifecta",
-        "Reads private data, takes in untrusted text and can send data out: a stranger's text could carry it away.",
-        tuple({"flows": [flow]} for flow in FLOWS),
-    ),
-    StarterPolicy(
-        "vendor-and-payment",
-        "Creates vendors and pays them.",
-        (
-            {
-                "tools": ["*create*vendor*", "*add*vendor*", "*create*supplier*", "*add*supplier*", "*create*payee*"],
-                "actions": ["write", "execute"],
-            },
-            {"tools": ["*pay*", "*transfer*"], "actions": ["write", "execute"]},
-        ),
-    ),
-    StarterPolicy(
-        "code-and-deployment",
-        "Writes code and puts it into operation.",
-        (
-            {
-                "tools": ["*push*", "*commit*", "*merge*", "*write*file*", "*update*file*"],
-                "actions": ["write", "execute"],
-            },
-            {"tools": ["*deploy*", "*release*", "*rollout*"], "actions": ["write", "execute"]},
-        ),
-    ),
-    StarterPolicy(
-        "console-and-access",
-        "Changes things in Mandate itself and holds access of its own.",
-        ({"systems": [MANDATE], "actions": ["write"]}, {"actions": [action.value for action in Action]}),
-    ),
-)

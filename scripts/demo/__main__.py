@@ -175,6 +175,8 @@ def play(supervisor: Supervisor, layout: places.Layout, resources: dict[str, Any
     if options.fleet:
         with step(f"Adding a fleet of {options.fleet:,} agents"):
             supervisor.finish(Process("fleet", [sys.executable, "-m", "scripts.demo.data.fleet", str(options.fleet)]))
+    with step("Computing the figures of the inventory"):
+        supervisor.finish(Process("inventory", [sys.executable, "-m", "scripts.demo.data.inventory"]))
     with step("Checking what must always be true"):
         supervisor.finish(places.manage("invariants"))
     if options.once:

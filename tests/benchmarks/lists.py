@@ -190,7 +190,7 @@ def run(stage: Stage, agents: int, *, rounds: int, every: int = 1) -> None:
         for turn in turns.values():
             turn()  # type: ignore[no-untyped-call]  # what is read for the first time
         list_goals.run(web, made["sees_all"], rounds)
-        found = measure.interleaved(turns, rounds)
+        found = measure.interleaved(turns, max(1, rounds // 2))
         under = {
             address: measure.loop(lambda sql=sql: plain.execute(sql).fetchall(), rounds)  # type: ignore[misc]
             for address, sql in PLAIN.items()

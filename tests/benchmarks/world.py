@@ -28,7 +28,7 @@ from entitlements.people.models import Person, Role
 from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import crowd as crowds
 from tests import make
-from tests.benchmarks import issue_calls, reviewing
+from tests.benchmarks import inventory, issue_calls, reviewing
 from tests.benchmarks.forms import BEARER, STUB, basic, id_token, leg_1
 from tests.edge import Browser
 from tests.governance.console import visits
@@ -131,6 +131,7 @@ def fleet(count: str) -> dict[str, Any]:
     systems.ensure_builtin()
     began = time.perf_counter()
     events = fleets.fill(int(count), os.environ["MIGRATE_DATABASE_URL"])
+    inventory.fill()
     seconds = time.perf_counter() - began
     fleets.look_again()
     return {

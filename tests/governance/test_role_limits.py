@@ -41,6 +41,7 @@ from governance.break_glass import queries as break_glass_queries
 from governance.console import doors, matrix
 from governance.coverage_map import coverage_map
 from governance.eligibility import eligibility
+from governance.exceptions import queries as exception_queries
 from governance.requests import requests
 from governance.reviews.items import visibility as items
 from governance.reviews.items.models import ReviewItem
@@ -161,7 +162,7 @@ def test_no_address_of_the_api_shows_what_is_outside(world: World) -> None:
             told.add(name)
     assert not leaks, "\n".join(leaks)
     inside = {"agents", "people", "systems", "tools", "entitlements", "grants", "sessions", "tokens", "clients"}
-    inside |= {"token-families", "requests", "review-items", "audit-events", "coverage"}
+    inside |= {"token-families", "requests", "review-items", "audit-events", "coverage", "exceptions"}
     assert shown >= inside, inside - shown
     assert told >= inside, inside - told
 
@@ -191,7 +192,7 @@ def test_no_page_of_the_console_shows_what_is_outside(world: World) -> None:
             shown |= {name} if re.search(r"finance-bot|ledger|\bMia\b", text) else set()
     assert not leaks, "\n".join(leaks)
     lists = {"agent-list", "grant-list", "request-list", "system-list", "people-list", "audit", "coverage-map"}
-    lists |= {"coverage-csv", "token-list", "catalogue"}
+    lists |= {"coverage-csv", "token-list", "catalogue", "exception-list"}
     assert shown >= lists, lists - shown
 
 
@@ -309,6 +310,7 @@ SEEN: Final[dict[str, Callable[[callers.Caller], Any]]] = {
     "requests": lambda caller: requests.visible_to(caller.person),  # type: ignore[arg-type]
     "review items": lambda caller: items.items_visible_to(caller.person),
     "campaigns": lambda caller: items.campaigns_visible_to(caller.person),
+    "exceptions": exception_queries.visible_to,
     "break-glass": lambda caller: break_glass_queries.visible_to(caller.person),  # type: ignore[arg-type]
     "sessions": visibility.sessions,
     "systems": visibility.systems,

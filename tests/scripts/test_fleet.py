@@ -14,7 +14,7 @@ from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from audit import chain
+from audit import chain, clock
 from audit.context import SYSTEM
 from audit.export import timeline
 from audit.models import Event, Pending
@@ -26,9 +26,11 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant, GrantSubject
 from entitlements.people import people
 from entitlements.people.models import Person
+from governance.agents import summaries
+from governance.blast_radius.models import AgentSummary
 from governance.operations import invariants
 from tests import make
-from tests.benchmarks import lists
+from tests.benchmarks import inventory, lists
 
 pytestmark = pytest.mark.django_db
 AGENTS = 60
@@ -99,6 +101,17 @@ def _same_form(held: Grant, person: Person) -> None:
     assert _said("grant.issued", f"grant:{held.pk}")["detail"]["lines"] == {  # type: ignore[index]
         line.tool.name: {} for line in held.lines.select_related("tool")
     }
+
+
+def test_the_inventory_of_a_measured_fleet_is_what_the_worker_computes(fleet: int) -> None:  # noqa: ARG001
+    inventory.fill()
+    figures = ("blast_radius", "grants", "tools", "privileged", "people", "sod_violations", "changed_tools")
+    names = ("agent_id", "old_secrets", "last_used_at", "reviewed_at", *figures)
+    computed = summaries.computed(list(Agent.objects.values_list("pk", flat=True)), clock.now())
+    expected = {tuple(getattr(each, name) for name in names) for each in computed}
+    assert {*AgentSummary.objects.values_list(*names)} == expected
+    assert len({each.blast_radius for each in computed}) > 3
+    assert any(each.changed_tools for each in computed)
 
 
 def test_no_page_and_no_list_counts_its_way_to_where_it_begins(fleet: int, client: Client) -> None:  # noqa: ARG001

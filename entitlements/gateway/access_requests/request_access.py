@@ -49,6 +49,11 @@ _INPUT: Final = {
             "uniqueItems": True,
             "description": "Tools of the entitlement, by name. Left out, the fewest that fit.",
         },
+        "ticket": {
+            "type": "string",
+            "maxLength": 64,
+            "description": "The reference of the ticket that it belongs to, where the person has one.",
+        },
     },
     "additionalProperties": False,
 }
@@ -124,7 +129,7 @@ def _ask(arguments: Mapping[str, Any]) -> Ask:
     if problem := _SCHEMA.problem(arguments):
         raise Malformed(problem)
     tools = arguments.get("tools")
-    texts = {name: arguments[name] for name in ("entitlement", "reason", "lasts") if name in arguments}
+    texts = {name: arguments[name] for name in ("entitlement", "reason", "lasts", "ticket") if name in arguments}
     return Ask(**texts, tools=None if tools is None else tuple(tools))
 
 

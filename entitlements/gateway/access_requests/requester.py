@@ -41,6 +41,7 @@ class Ask:
     reason: str = ""
     lasts: str = ""
     tools: tuple[str, ...] | None = None
+    ticket: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from django.db.models import Q
@@ -22,7 +23,7 @@ from governance.blast_radius.queries import departments
 from governance.console import doors
 from governance.console.kit import tags as kit
 from governance.console.kit.lists import cells, lists, selection
-from governance.console.kit.lists.layout import Bulk, Choice, Column, Facet, Layout, View
+from governance.console.kit.lists.layout import Bulk, Choice, Column, Facet, Layout, Stored, View
 from governance.revocations.pages import stop_several
 
 _STATES: Final = (
@@ -44,6 +45,7 @@ _REVIEW: Final[Bulk[Agent]] = Bulk(
 )
 
 
+_DEPARTMENT: Final = "sponsor__sourced__department"
 _RADII: Final = (
     Choice("high", gettext_lazy("75 and more"), Q(summary__blast_radius__gte=75)),
     Choice("medium", gettext_lazy("50 to 74"), Q(summary__blast_radius__range=(50, 74))),
@@ -53,6 +55,10 @@ _RADII: Final = (
 
 def _findings(agent: Agent) -> list[Any]:
     return findings.of_agent(agent, getattr(agent, "summary", None), clock.now())
+
+
+def _named(labels: Iterable[Any]) -> str:
+    return ", ".join(map(str, labels))
 
 
 def _badges(agent: Agent) -> object:
@@ -66,8 +72,9 @@ def _choices(_request: HttpRequest) -> list[Choice]:
 
 
 def _departments(_request: HttpRequest) -> list[Choice]:
-    named = [Choice(name, name, Q(department=name)) for name in departments.names()]
-    return [*named, Choice("-", gettext_lazy("No department"), Q(department=departments.NONE))]
+    named = [Choice(name, name, Q(**{_DEPARTMENT: name})) for name in departments.names()]
+    none = Q(**{_DEPARTMENT: None}) | Q(**{_DEPARTMENT: departments.NONE})
+    return [*named, Choice("-", gettext_lazy("No department"), none)]
 
 
 LAYOUT: Final[Layout[Agent, Agent]] = Layout(
@@ -103,11 +110,17 @@ LAYOUT: Final[Layout[Agent, Agent]] = Layout(
             cell=lambda agent: kit.blast_radius(vars(agent)["blast_radius"]),
             number=True,
         ),
-        Column("findings", gettext_lazy("Findings"), lambda agent: ", ".join(map(str, _findings(agent))), cell=_badges),
+        Column(
+            "findings",
+            gettext_lazy("Findings"),
+            lambda agent: _named(_findings(agent)),
+            cell=_badges,
+            stored=Stored(findings.stored, lambda keys: _named(findings.LABELS[key] for key in keys.split())),
+        ),
         Column("access", gettext_lazy("Grants"), "grant_count", number=True),
         Column("tools", gettext_lazy("Tools"), "tool_count", number=True, usual=False),
         Column("privileged", gettext_lazy("Privileged tools"), "privileged_count", number=True, usual=False),
-        Column("department", gettext_lazy("Department"), "department", usual=False),
+        Column("department", gettext_lazy("Department"), _DEPARTMENT, usual=False),
         Column(
             "used",
             gettext_lazy("Last used"),

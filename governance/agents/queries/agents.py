@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.db.models import F, Max, Prefetch, Q, QuerySet
 
 from audit import clock
-from entitlements.access import visibility
+from entitlements.access import role_reach, visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.models import Agent, AgentVersion
 from entitlements.catalog.models import ToolVersion
@@ -17,7 +17,6 @@ from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
-from governance.blast_radius.queries import departments
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import visibility as visibility_actions
 from governance.reviews.reviewers.models import Assignment
@@ -39,15 +38,15 @@ def listed(caller: Caller) -> QuerySet[Agent]:
         "last_used": F("summary__last_used_at"),
         "reviewed_at": F("summary__reviewed_at"),
         "next_review_at": F("summary__next_review_at"),
-        "department": departments.department(),
     }
     rows = visibility.agents(caller).select_related("sponsor__sourced", "owner__sourced", "summary", "dormancy")
     return rows.annotate(**shown)
 
 
 def with_access_to(rows: QuerySet[Agent], system: str) -> QuerySet[Agent]:
-    """Return those of some agents that have access to a system, by its slug."""
-    return rows.filter(pk__in=Grant.objects.filter(ended_at=None, entitlement__system__slug=system).values("agent"))
+    """Return those of some agents that have access to a system, by its slug: found by its grants first."""
+    held = Grant.objects.filter(ended_at=None, entitlement__system__slug=system).order_by()
+    return rows.filter(role_reach.one_of("pk", held.values("agent").distinct()))
 
 
 def access(caller: Caller, agent: Agent) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Q
+from django.db.models import Case, Func, Q, TextField, Value, When
 from django.utils.translation import gettext_lazy as _
 
+from audit import clock
 from entitlements.agents.models import Agent
 from governance.blast_radius.models import AgentSummary
 from governance.ownership.models import Dormancy
@@ -40,6 +41,12 @@ def conditions(now: datetime) -> dict[str, Q]:
         "unreviewed": Q(summary__tools__gt=0) & reviewed_long_ago,
     }
     return {key: condition & ~_OVER for key, condition in found.items()}
+
+
+def stored() -> Any:  # noqa: ANN401 - an expression
+    """Return the keys of the findings of an agent, with a space between."""
+    found = [Case(When(condition, then=Value(key))) for key, condition in conditions(clock.now()).items()]
+    return Func(Value(" "), *found, function="concat_ws", output_field=TextField())
 
 
 def of_agent(agent: Agent, summary: AgentSummary | None, now: datetime) -> list[Any]:

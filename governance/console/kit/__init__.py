@@ -16,6 +16,8 @@
     {% blast_radius score %}            of an agent, from 0 to 100
     {% icon "bot" %}                    one of `static/icons.svg`, hidden from screen readers
     {% field form.reason %}             a form field with its label, help and errors
+    {% ticket reference %}              a ticket reference, linked to its tracker
+    {% ticket_field "request" %}        the field of one, where the place asks for it
 
 Includes: `console/kit/chart.html` (plot, name), `console/kit/timeline.html` (timeline), `console/kit/diff.html`
 (changes, name), `console/kit/form.html` (a whole page with one form). The list component is `kit/lists/`.

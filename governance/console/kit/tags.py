@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from entitlements.people.models import Person
 from governance.console.tags import person_status, shape
+from governance.tickets import rules, tickets
 
 from .components import ActionForm, Crumb, Dialog, EmptyState, FigureCard, PageHeader, Panel, Tab, Tone
 
@@ -151,3 +152,40 @@ def person(someone: Person | None, without: object = "-") -> SafeString:
         return format_html('<span class="small">{}</span>', without)
     name = format_html('<bdi class="person">{}</bdi>', someone.name or someone.login)
     return name if someone.is_active else format_html("{} {}", name, person_status(someone))
+
+
+@register.simple_tag(takes_context=True)
+def ticket(context: Context, reference: str) -> SafeString:
+    """Show a ticket reference, with the link to its tracker where its pattern has one; empty without a reference."""
+    if not reference:
+        return SafeString()
+    pattern = rules.find(_tickets(context).patterns, reference)
+    address = pattern.address(reference) if pattern else ""
+    if not address:
+        return format_html("<code>{}</code>", reference)
+    return format_html('<a href="{}" rel="noopener noreferrer" target="_blank"><code>{}</code></a>', address, reference)
+
+
+@register.simple_tag(takes_context=True)
+def ticket_field(context: Context, place: str, value: str = "", key: str = "ticket") -> SafeString:
+    """Show the field of a ticket reference where a place asks for one; `key` is its id."""
+    now = _tickets(context)
+    need = now.need(place)
+    if need == tickets.Need.NEVER:
+        return SafeString()
+    names = ", ".join(pattern.name for pattern in now.patterns)
+    return render_to_string(
+        f"{_FOLDER}/ticket_field.html",
+        {"value": value, "key": key, "names": names, "required": need == tickets.Need.REQUIRED},
+    )
+
+
+def _tickets(context: Context) -> tickets.Settings:
+    """Read the settings of ticket references once a request."""
+    request = context.get("request")
+    known: tickets.Settings | None = getattr(request, "_tickets", None)
+    if known is None:
+        known = tickets.current()
+        if request is not None:
+            request._tickets = known  # noqa: SLF001 - our own note on the request
+    return known

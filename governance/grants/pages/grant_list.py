@@ -21,7 +21,7 @@ from entitlements.grants.models import Grant, GrantSubject
 from governance.console import doors, tags
 from governance.console.kit import tags as kit
 from governance.console.kit.lists import cells, lists, selection
-from governance.console.kit.lists.layout import Bulk, Choice, Column, Facet, Layout, View
+from governance.console.kit.lists.layout import Bulk, Choice, Column, Facet, Layout, Stored, View
 from governance.grants import queries as read
 from governance.home_page.queries import waiting
 from governance.revocations.pages import stop_several
@@ -87,8 +87,20 @@ LAYOUT: Final[Layout[Grant, Grant]] = Layout(
             "agent__slug",
             cell=cells.link("agent__name", "agent-page", "agent__slug"),
         ),
-        Column("people", gettext_lazy("Acts for"), lambda grant: ", ".join(_names(grant)), cell=_people),
-        Column("tools", gettext_lazy("Tools"), lambda grant: len(grant.lines.all()), number=True),
+        Column(
+            "people",
+            gettext_lazy("Acts for"),
+            lambda grant: ", ".join(_names(grant)),
+            cell=_people,
+            stored=Stored(read.names, ", ".join),
+        ),
+        Column(
+            "tools",
+            gettext_lazy("Tools"),
+            lambda grant: len(grant.lines.all()),
+            number=True,
+            stored=Stored(read.tool_count, int),
+        ),
         Column("starts", gettext_lazy("Starts"), "starts_at", usual=False),
         Column("granted", gettext_lazy("Granted"), "created_at", sorts="created_at", usual=False),
         Column("expires", gettext_lazy("Expires"), "expires_at", sorts="expires_at"),
@@ -106,7 +118,7 @@ LAYOUT: Final[Layout[Grant, Grant]] = Layout(
         Facet("tool", gettext_lazy("Tool"), narrow=read.with_tool, offered=False),
         Facet("entitlement", gettext_lazy("Entitlement"), "entitlement__scope", offered=False),
     ),
-    search=("agent__name", "agent__slug", "entitlement__name"),
+    search=read.named,
     search_label=gettext_lazy("Agent or entitlement"),
     views=(
         View("in_force", gettext_lazy("In force"), "state=in_force"),

@@ -19,6 +19,7 @@ from governance.console import doors, narrowing_fields
 from governance.eligibility import eligibility
 from governance.grants import actions as grant_actions
 from governance.grants import narrow as narrow_actions
+from governance.grants import queries as read
 from governance.request_changes import renewal
 from governance.requests import queries as request_queries
 from governance.reviews.usage import queries as usage_queries
@@ -43,6 +44,7 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         and eligibility.may_request_for_others(doors.person(request), grant.agent),
         "lengths": request_queries.lengths(grant.entitlement.longest, grant.expires_at - grant.starts_at),
         "lasts": grant.expires_at - grant.starts_at,
+        "ticket": read.ticket_of(grant),
         "timeline": events_queries.about(f"grant:{pk}", request),
         "probes": verification_queries.probe_grant(grant) if "prove" in request.GET else None,
     }

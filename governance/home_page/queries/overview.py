@@ -15,6 +15,8 @@ from django.utils.translation import ngettext
 from audit import clock
 from entitlements.agents.models import Agent
 from entitlements.revocation.models import Revocation
+from governance.exceptions import queries as exceptions
+from governance.exceptions.models import RegisteredException
 from governance.ownership.models import OwnershipProposal
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.queries import campaigns as read
@@ -23,14 +25,12 @@ from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import tallies
 from governance.reviews.items.review_rules import Verb
 from governance.reviews.quality import care
-from governance.reviews.remediation.models import Remediation, RemediationException
+from governance.reviews.remediation.models import Remediation
 from governance.reviews.reports.queries import plots as plots_queries
 from governance.reviews.usage import coverage
-from governance.sod.models import SodException
 
 from .queue_row import QueueRow, page
 
-_SOON: Final = timedelta(days=14)
 _DEADLINE: Final = timedelta(hours=72)
 _FEW: Final = 5000
 """Up to how many open items the effect of a deadline is counted with every look."""
@@ -143,17 +143,15 @@ def _sponsors() -> Iterator[QueueRow]:
 
 
 def _exceptions() -> Iterator[QueueRow]:
-    now = clock.now()
-    soon = {"ended_at": None, "expires_at__gt": now, "expires_at__lte": now + _SOON}
-    cuts = RemediationException.objects.filter(**soon).select_related("remediation__decision__item__campaign")
-    for cut in cuts.order_by("expires_at")[:_CAMPAIGNS]:
-        title = _("A remediation exception ends: %(name)s") % {"name": cut.remediation.decision.item.name}
-        yield _item_row(_("Exception"), title, cut.remediation, cut.expires_at)
-    exceptions = SodException.objects.filter(**soon).select_related("rule", "agent").order_by("expires_at")
-    for exception in exceptions[:_CAMPAIGNS]:
-        title = _("The exception from “%(rule)s” ends for %(agent)s")
-        title %= {"rule": exception.rule.name, "agent": exception.agent.name}
-        yield QueueRow(_("Exception"), title, page("rule-page", exception.rule_id), _("Open"), exception.expires_at)
+    """Yield the exceptions that end soon, from the exception register."""
+    rows = RegisteredException.objects.filter(exceptions.conditions(clock.now())["ends_soon"]).select_related("agent")
+    for row in rows.order_by("expires_at")[:_CAMPAIGNS]:
+        if row.kind == RegisteredException.Kind.REMEDIATION:
+            title, detail = _("A remediation exception ends: %(name)s") % {"name": row.what}, row.beneath
+        else:
+            title = _("The exception from “%(rule)s” ends for %(agent)s")
+            title, detail = title % {"rule": row.beneath, "agent": row.agent.name if row.agent else ""}, ""
+        yield QueueRow(_("Exception"), title, row.address, _("Open"), row.expires_at, detail)
 
 
 def numbers() -> dict[str, Any]:

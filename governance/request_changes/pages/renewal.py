@@ -21,7 +21,7 @@ from governance.requests.pages.requests import lasts
 def renew(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Ask that access which ends soon goes on."""
     grant = doors.find_subject(request, GRANT, pk)
-    values = {"lasts": lasts(request) or timedelta(0), "reason": doors.reason(request)}
+    values = {"lasts": lasts(request) or timedelta(0), "reason": doors.reason(request), "ticket": doors.ticket(request)}
     made = doors.perform(request, actions.RENEW, grant, values)
     return redirect(f"/requests/{made.result.pk}/")
 
@@ -31,5 +31,6 @@ def renew(request: HttpRequest, pk: UUID) -> HttpResponse:
 def again(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Ask once more for what was denied, withdrawn or not answered in time."""
     old = doors.find_subject(request, REQUEST, pk)
-    made = doors.perform(request, actions.ASK_AGAIN, old, {"reason": doors.reason(request)})
+    values = {"reason": doors.reason(request), "ticket": doors.ticket(request)}
+    made = doors.perform(request, actions.ASK_AGAIN, old, values)
     return redirect(f"/requests/{made.result.pk}/")

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from entitlements.access.caller import Caller
 from entitlements.api import preconditions
-from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Text
+from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Text, Ticket
 from governance.approvals.models import Approval, RequestQuestion
 from governance.eligibility.narrowing import Narrowing
 from governance.requests.models import AccessRequest, RequestLine
@@ -61,6 +61,7 @@ class RequestInputSerializer(InputSerializer):
     limits = Limits(required=False, default=dict)
     lasts = Lasts()
     reason = Text(max_length=2000)
+    ticket = Ticket()
     denied_call = serializers.UUIDField(required=False, allow_null=True, default=None)
 
 
@@ -84,6 +85,7 @@ class RenewalInputSerializer(NarrowingBody):
 
     lasts = Lasts()
     reason = Text(max_length=2000)
+    ticket = Ticket()
 
 
 class RepeatInputSerializer(InputSerializer):
@@ -91,6 +93,7 @@ class RepeatInputSerializer(InputSerializer):
 
     lasts = Lasts(required=False, allow_null=True, default=None)
     reason = Text(max_length=2000)
+    ticket = Ticket()
 
 
 class OptionalReason(InputSerializer):
@@ -173,6 +176,7 @@ class RequestSerializer(OutputSerializer):
     lasts = Lasts()
     asked_lasts = Lasts()
     reason = serializers.CharField()
+    ticket = serializers.CharField()
     risk = serializers.CharField()
     requested_as = serializers.CharField()
     requested_by = serializers.CharField(source="requested_by.login", default=None, allow_null=True)

@@ -105,6 +105,7 @@ class RequestResource(Endpoint):
             tools=None if body["tools"] is None else frozenset(body["tools"]),
             limits=body["limits"],
             denied_call=body["denied_call"],
+            ticket=body["ticket"],
         )
         return {"agent": agent, "entitlement": entitlement, "ask": ask}
 
@@ -142,6 +143,7 @@ class RequestFilter(filters.FilterSet):
     entitlement = filters.CharFilter(field_name="entitlement__scope")
     system = filters.CharFilter(field_name="entitlement__system__slug")
     state = filters.ChoiceFilter(choices=AccessRequest.State.choices)
+    ticket = filters.CharFilter()
     waiting_for = filters.CharFilter(method="that_wait_for")
 
     class Meta:
@@ -157,7 +159,8 @@ class RequestFilter(filters.FilterSet):
 class Requests(RequestResource, Listing, CreateEndpoint):
     """List access requests, and submit one.
 
-    get: List access requests, the newest first. Filters: agent, entitlement, system, state, and whom they wait for.
+    get: List access requests, the newest first. Filters: agent, entitlement, system, state,
+        ticket, and whom they wait for.
     post: Submit an access request. For an agent: an entitlement, all or some of its tools, the people whom it acts
         for, limits, a duration and a business justification. The answer names the approvers.
     """
@@ -311,7 +314,7 @@ class Again(RequestAction):
 def renewal_of(body: dict[str, Any]) -> dict[str, Any]:
     """Return what the body of a renewal asks for."""
     what = Narrowing(None if body["tools"] is None else frozenset(body["tools"]), body["limits"])
-    return {"lasts": body["lasts"], "reason": body["reason"], "what": what}
+    return {"lasts": body["lasts"], "reason": body["reason"], "what": what, "ticket": body["ticket"]}
 
 
 def named[M: Model](rows: QuerySet[M], field: str, key: str, names: list[str]) -> list[M]:

@@ -144,6 +144,7 @@ def _ask(request: HttpRequest, agent: Agent, entitlement: Entitlement) -> eligib
         tools=frozenset(data.getlist("tool")),
         limits=limits_of(request, entitlement),
         denied_call=doors.uuid_of(data.get("denied_call", "")),
+        ticket=doors.ticket(request),
     )
 
 

@@ -54,6 +54,11 @@ def _waiting(request: HttpRequest) -> Sequence[Choice]:
     return [Choice("me", _("You"), Q(pk__in=stages))]
 
 
+_TICKETS: Final = (
+    Choice("any", gettext_lazy("With a ticket"), ~Q(ticket="")),
+    Choice("none", gettext_lazy("Without a ticket"), Q(ticket="")),
+)
+
 LAYOUT: Final[Layout[AccessRequest, AccessRequest]] = Layout(
     name="requests",
     label=gettext_lazy("Requests"),
@@ -73,6 +78,7 @@ LAYOUT: Final[Layout[AccessRequest, AccessRequest]] = Layout(
         Column("waiting", gettext_lazy("Waits for"), _waiting_for),
         Column("state", gettext_lazy("State"), "state", cell=_state),
         Column("reason", gettext_lazy("Business justification"), "reason", usual=False),
+        Column("ticket", gettext_lazy("Ticket"), "ticket", usual=False),
     ),
     order="-asked",
     facets=(
@@ -81,10 +87,11 @@ LAYOUT: Final[Layout[AccessRequest, AccessRequest]] = Layout(
         Facet("waiting", gettext_lazy("Waits for"), choices=_waiting),
         Facet("asked", gettext_lazy("Requested by"), choices=_mine),
         Facet("agent", gettext_lazy("Agent"), "agent__slug", reference="agent"),
+        Facet("ticket", gettext_lazy("Ticket"), choices=_TICKETS),
         Facet("system", gettext_lazy("System"), "entitlement__system__slug", reference="system"),
     ),
-    search=("agent__name", "entitlement__name", "reason"),
-    search_label=gettext_lazy("Agent, entitlement or justification"),
+    search=("agent__name", "entitlement__name", "reason", "ticket"),
+    search_label=gettext_lazy("Agent, entitlement, justification or ticket"),
     views=(
         View("waiting", gettext_lazy("Waits for you"), "waiting=me&sort=due"),
         View("mine", gettext_lazy("Requested by you"), "asked=me"),

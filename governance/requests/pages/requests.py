@@ -172,6 +172,10 @@ def _reason(request: HttpRequest, _request: AccessRequest) -> dict[str, Any]:
     return {"reason": request.POST.get("reason", "").strip()[:2000]}
 
 
+def _appeal(request: HttpRequest, access_request: AccessRequest) -> dict[str, Any]:
+    return {**_reason(request, access_request), "ticket": doors.ticket(request)}
+
+
 def _text(request: HttpRequest, _request: AccessRequest) -> dict[str, Any]:
     return {"text": request.POST.get("text", "").strip()[:2000]}
 
@@ -193,7 +197,7 @@ BUTTONS: Final[Mapping[str, tuple[Action, Callable[[HttpRequest, AccessRequest],
     "ask": (approval_actions.ASK, _text),
     "answer": (approval_actions.ANSWER, _answer_back),
     "reassign": (approval_actions.REASSIGN, _pass_on),
-    "appeal": (change_actions.APPEAL, _reason),
+    "appeal": (change_actions.APPEAL, _appeal),
     "give_back": (change_actions.GIVE_BACK, _reason),
 }
 """What each button does, and how its form is read."""

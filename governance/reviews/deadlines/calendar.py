@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from icalendar import Alarm, Calendar, Event
 
 from audit import clock
-from governance.mail import letters
+from governance.mail import text
 from governance.reviews.campaigns.models import Campaign
 
 TYPE: Final = "text/calendar; charset=utf-8"
@@ -27,7 +27,7 @@ def due(campaign: Campaign) -> bytes:
     """
     site, ends = settings.CONSOLE_URL, campaign.due_at.astimezone(UTC)
     path = "event-triggered-reviews/{}/" if campaign.kind == Campaign.Kind.MICRO else "reviews/{}/work/"
-    summary = letters.plain(_("Due: %(review)s") % {"review": campaign.name})
+    summary = text.plain(_("Due: %(review)s") % {"review": campaign.name})
     entry, reminder, calendar = Event(), Alarm(), Calendar()
     for name, value in (
         ("uid", f"review-{campaign.pk}@{urlsplit(site).hostname}"),

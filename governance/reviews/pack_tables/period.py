@@ -1,4 +1,4 @@
-"""The tables around a review: notices to reviewers, and leavers and rule changes over its whole period.
+"""The tables around a review: notices to reviewers; over its whole period leavers, rule changes and tickets.
 
 The period of a review ends when it is closed. It begins where the last closed review of its kind ended that covered at
 least as much: with the same scope or none, or of the same template. So a partial review never shortens the period of
@@ -53,6 +53,7 @@ _RULES: Final = (
     "sod_exception.",
     "sod_policy.",
     "system.",
+    "ticket_policy.",
     "tool.approved",
     "tool.disabled",
     "tool.enabled",
@@ -61,6 +62,12 @@ _RULES: Final = (
 """The events that change a rule or a right in Mandate itself: also ownership, the risk level of a tool (which sets how
 many people decide), the trusted identity providers, and shares of evidence."""
 CONFIGURATION: Final = [str(action) for action in Action if action.startswith(_RULES)]
+_TICKETED: Final = [
+    Action.REQUEST_SUBMITTED,
+    Action.SOD_EXCEPTION_GIVEN,
+    Action.BREAK_GLASS_DECLARED,
+    Action.REVOCATION_COMMITTED,
+]
 _LEAVING: Final = [Action.PERSON_REMOVAL_HELD, Action.PEOPLE_SOURCE_REMOVALS_REFUSED, Action.PERSON_DISABLED]
 
 
@@ -119,6 +126,23 @@ def configuration(rows: Iterable[Event]) -> Iterator[Row]:
         }
 
 
+def _tickets(campaign: Campaign) -> QuerySet[Event]:
+    return _within(campaign, _TICKETED)
+
+
+def tickets(rows: Iterable[Event]) -> Iterator[Row]:
+    """Each request, SoD exception, break-glass access and revocation of the period, with its ticket; empty for none."""
+    for event in rows:
+        yield {
+            "at": utc(event.at),
+            "event": str(event.uuid),
+            "action": str(event.action),
+            "actor": event.actor,
+            "ticket": event.detail.get("ticket", ""),
+            "links": list(event.about),
+        }
+
+
 def _leavers(campaign: Campaign) -> QuerySet[Event]:
     return _within(campaign, _LEAVING)
 
@@ -154,4 +178,5 @@ TABLES: Final = {
     "08_notifications": Table(_notifications, notifications, ("kind", "mail", "address_bounced")),
     "11_config_changes": Table(_configuration, configuration, ("action",)),
     "11_leavers": Table(_leavers, leavers, ("by",), "person:{person}"),
+    "11_tickets": Table(_tickets, tickets, ("action",)),
 }

@@ -111,7 +111,8 @@ def stop(request: HttpRequest, kind: str, key: str) -> HttpResponse:
     try:
         if kind in TYPED and request.POST.get("typed", "").strip() != key:
             raise NotTyped
-        revoked = revocation.revoke(Target(kind, key), by=doors.person(request).principal, reason=doors.reason(request))
+        by, reason = doors.person(request).principal, doors.reason(request)
+        revoked = revocation.revoke(Target(kind, key), by=by, reason=reason, ticket=doors.ticket(request))
     except DomainError as refusal:
         doors.record(request, refusal)
         return render(request, "console/revocations/stop.html", {**context, "problem": refusal}, status=refusal.status)

@@ -68,8 +68,8 @@ _SYNONYMS: Final = {
     "emergency-list": (_("Firefighter"), _("Emergency access"), _("Breakglass")),
     "rule-list": (
         *(_("Toxic combination"), _("Segregation of duties"), _("Separation of duties"), _("Lethal trifecta")),
-        _("Exceptions"),
     ),
+    "exception-list": (_("Exception register"), _("Risk acceptance"), _("Mitigating controls"), _("Waivers")),
     "agent-list": (_("Service account"), _("NHI"), _("Non-human identity"), _("Workload identity"), _("Bots")),
     "grant-list": (_("Grants"), _("Permissions"), _("Assignments")),
     "catalogue": (_("Access profiles"), _("What can be requested")),

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from entitlements.access import visibility
 from entitlements.agents.models import Agent
-from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
+from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text, Ticket
 from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.catalog.models import Tool
@@ -116,6 +116,7 @@ class SodExceptionSerializer(OutputSerializer):
     agent = serializers.CharField(source="agent.slug")
     reason = serializers.CharField()
     control = serializers.CharField()
+    ticket = serializers.CharField()
     given_by = serializers.CharField(source="given_by.login")
     given_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
@@ -131,6 +132,7 @@ class SodExceptionInputSerializer(InputSerializer):
     control = Text(max_length=500)
     expires_at = serializers.DateTimeField()
     reason = Text(max_length=500)
+    ticket = Ticket()
 
 
 class AgentCallSerializer(OutputSerializer):
@@ -168,6 +170,7 @@ class ExceptionFilter(filters.FilterSet):
 
     agent = filters.CharFilter(field_name="agent__slug")
     rule = filters.CharFilter(field_name="rule__name")
+    ticket = filters.CharFilter()
     open = filters.BooleanFilter(field_name="ended_at", lookup_expr="isnull")
 
     class Meta:

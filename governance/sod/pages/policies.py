@@ -1,4 +1,4 @@
-"""Pages of SoD policies: the list with its exceptions, one policy with its violations, and the decisions."""
+"""Pages of SoD policies: the list, one policy with its violations and exceptions, and the decisions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from entitlements.errors import Malformed, NotFound
 from governance.console import doors, paging, tags
 from governance.request_suggestions import queries as request_suggestion_queries
 from governance.sod import actions, check
-from governance.sod import rules as sod_rules
 from governance.sod.models import SodException, SodPolicy
 
 State = SodPolicy.State
@@ -58,17 +57,12 @@ def _word(name: str, values: Iterable[str]) -> str:
 @require_safe
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
-    """List the policies in force and proposed, the shipped rulesets, and the exceptions."""
+    """List the policies in force and proposed."""
     caller = doors.caller(request)
     now = SodPolicy.objects.filter(state__in=[State.PUBLISHED, State.PROPOSED]).order_by("name", "number")
-    known = set(SodPolicy.objects.values_list("name", flat=True))
-    exceptions_given = SodException.objects.select_related("rule", "agent", "given_by")
     context = {
         "rules": [(rule, words(rule.sides)) for rule in now],
-        "starters": [(starter, words(starter.sides)) for starter in sod_rules.STARTERS if starter.name not in known],
-        "page": paging.page(request, exceptions_given, ("-given_at", "-id")),
         "may_propose": doors.may(caller, "sod-policies", None),
-        "may_end": doors.may(caller, "sod-exception-end", None),
     }
     return render(request, "console/sod/rules.html", context)
 
@@ -76,23 +70,12 @@ def listing(request: HttpRequest) -> HttpResponse:
 @require_POST
 @doors.page
 def propose(request: HttpRequest) -> HttpResponse:
-    """Propose a rule to begin with, or that one in force is on or off."""
+    """Propose that a policy in force is turned on or off."""
     doors.permit(request, "sod-policies", None)
-    starter = next(
-        (candidate for candidate in sod_rules.STARTERS if candidate.name == request.POST.get("starter")), None
-    )
-    values: dict[str, Any]
-    if starter is not None:
-        values = {
-            "name": starter.name,
-            "sentence": starter.sentence,
-            "sides": [dict(side) for side in starter.sides],
-        }
-    else:
-        rule = SodPolicy.objects.filter(name=request.POST.get("name", ""), state=State.PUBLISHED).first()
-        if rule is None:
-            raise NotFound
-        values = {"name": rule.name, "sentence": rule.sentence, "sides": rule.sides, "on": not rule.on}
+    rule = SodPolicy.objects.filter(name=request.POST.get("name", ""), state=State.PUBLISHED).first()
+    if rule is None:
+        raise NotFound
+    values = {"name": rule.name, "sentence": rule.sentence, "sides": rule.sides, "on": not rule.on}
     proposed = doors.perform(request, actions.PROPOSE, None, {**values, "reason": doors.reason(request)})
     return redirect("rule-page", proposed.result.pk)
 
@@ -100,13 +83,17 @@ def propose(request: HttpRequest) -> HttpResponse:
 @require_safe
 @doors.page
 def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Show one version of a rule and its current violations, also before it is in force."""
+    """Show one version of a rule, its current violations, also before it is in force, and its exceptions."""
     caller, rule = doors.caller(request), _rule(request, pk)
     count, broken = check.violating(rule.sides)
     waits = rule.state == State.PROPOSED
     in_force = rule.state == State.PUBLISHED
+    given = SodException.objects.filter(rule=rule).select_related("agent", "given_by")
     context = {
         "rule": rule,
+        "waits": waits,
+        "page": paging.page(request, given, ("-given_at", "-id")),
+        "may_end": doors.may(caller, "sod-exception-end", None),
         "sides": words(rule.sides),
         "count": count,
         "broken": broken,
@@ -139,9 +126,14 @@ def give(request: HttpRequest, pk: UUID) -> HttpResponse:
         "control": request.POST.get("control", "").strip()[:500],
         "expires_at": clock.now() + timedelta(days=_days(request)),
         "reason": doors.reason(request),
+        "ticket": doors.ticket(request),
     }
     doors.perform(request, actions.GIVE_EXCEPTION, rule, values)
-    return redirect("rule-list")
+    return redirect(_exceptions_of(pk))
+
+
+def _exceptions_of(pk: UUID) -> str:
+    return reverse("rule-page", args=[pk]) + "#exceptions"
 
 
 def _days(request: HttpRequest) -> int:
@@ -151,7 +143,7 @@ def _days(request: HttpRequest) -> int:
     return int(days[:4])
 
 
-end = doors.post(actions.END_EXCEPTION, lambda _exception: reverse("rule-list"))
+end = doors.post(actions.END_EXCEPTION, lambda exception: _exceptions_of(exception.rule_id))
 
 
 def _rule(request: HttpRequest, pk: UUID) -> SodPolicy:

@@ -39,8 +39,8 @@ from governance.reviews.spot_checks import plan, spot_checks
 from governance.reviews.spot_checks.models import SpotCheck
 from governance.reviews.staging import launch
 from governance.sod import exceptions, policies
-from governance.sod import rules as sod_rules
 from governance.sod.models import SodPolicy
+from governance.starter_packs import packs
 from scripts.demo.data import builders, cast, company, history
 from scripts.demo.data.builders import days_ago, who
 from scripts.demo.servers import office
@@ -177,11 +177,10 @@ def _make_rules() -> None:
     """Put the rules on combinations in force, over what was given before; and one that approves without a person."""
     rob, resa = who("rob"), who("resa")
     with days_ago(company.RULES):
-        for rule in sod_rules.STARTERS:
+        for name in company.SOD_POLICIES:
+            rule = packs.sod_policy(name)
             reason = "We begin with the rules that everybody needs."
-            policy = policies.propose(
-                rule.name, sentence=rule.sentence, sides=[dict(side) for side in rule.sides], by=rob, reason=reason
-            )
+            policy = policies.propose(rule.name, sentence=rule.sentence, sides=rule.sides, by=rob, reason=reason)
             policies.publish(policy.pk, by=resa, reason="Agreed.")
     with days_ago(company.RULES - 1):
         exceptions.give(

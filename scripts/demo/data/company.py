@@ -371,6 +371,8 @@ BY_RULE: Final = GrantSpec(
 )
 """Access that a rule approved, and no person yet looked at."""
 
+SOD_POLICIES: Final = ("lethal-trifecta", "vendor-and-payment", "code-and-deployment", "console-and-access")
+"""The SoD policies in force, as the starter packs ship them."""
 FOUNDED, SET_UP, FIRST_REVIEW, RULES, RULE, DRIFTED = 430, 140, 115, 40, 21, 8
 LEFT, BEGAN, LEAVES = 5.0, 3.0, 0.9
 """So many days ago it was that people came, that systems and agents were registered, and so on."""

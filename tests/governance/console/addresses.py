@@ -251,6 +251,7 @@ def _settings(company: companies.Company) -> dict[str, object]:
         "settings/delivery": mailed.pk,
         "inbox/pk": mailed.notices.get().pk,
         "settings/line": "anchor",
+        "settings/pack": "finance",
         "settings/slug": sources.make("okta", name="Okta", subjects_of=None, by=SYSTEM)[0].slug,
     }
 

@@ -13,6 +13,8 @@ from pytest_django.fixtures import Settings
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
+from entitlements.agents.models import Agent
+from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance import tasks
 from governance.mail import letters, outbox, preferences
@@ -20,6 +22,7 @@ from governance.notices import queue
 from governance.notices.models import Delivery, Kind, Notice
 from tests import make
 from tests.governance.notices.sinks import Sink, sink
+from tests.governance.reviews import worlds
 
 pytestmark = [pytest.mark.django_db, pytest.mark.loopback]
 
@@ -39,14 +42,21 @@ def ana() -> Person:
     return make.analyst("ana")
 
 
-def tell(whom: Person, sentence: str = "Something happened.", *, kind: Kind = Kind.REQUEST_WAITING) -> None:
+def tell(
+    whom: Person,
+    sentence: str = "Something happened.",
+    *,
+    kind: Kind = Kind.REQUEST_WAITING,
+    about: str = "agent:x",
+    url: str = "/agents/x/",
+) -> None:
     with transaction.atomic():
         queue.queue(
             kind,
             [whom],
-            about="agent:x",
+            about=about,
             sentence=sentence,
-            url="/agents/x/",
+            url=url,
             dedupe=f"{sentence} {Notice.objects.count()}",
             urgent=kind != Kind.REQUEST_WAITING,
         )
@@ -82,7 +92,7 @@ def test_the_rest_comes_once_a_day_at_the_hour_where_the_person_lives(ana: Perso
     at(datetime(2026, 6, 1, 12, tzinfo=UTC))
     choose(ana, "Asia/Tokyo", 9)
     tell(ana, "First.")
-    tell(ana, "Second.")
+    tell(ana, "Second.", about="agent:y")
     send()
     at(datetime(2026, 6, 1, 23, 59, tzinfo=UTC))
     send()
@@ -102,6 +112,48 @@ def test_the_rest_comes_once_a_day_at_the_hour_where_the_person_lives(ana: Perso
     at(timedelta(days=1))
     send()
     assert [mail["Subject"] for mail in server.messages[1:]] == ["Mandate: 1 thing to look at"], "nothing when empty"
+
+
+def test_the_daily_mail_is_grouped_by_what_it_is_about(server: Sink, at: Clock, settings: Settings) -> None:
+    at(datetime(2026, 6, 1, 9, tzinfo=UTC))
+    company, review = worlds.reviewed()
+    ana, grant = company.ana, Grant.objects.get()
+    agent, access = f"agent:{company.bot.slug}", f"grant:{grant.pk}"
+    tell(ana, "It is unused.", about=agent, url="/agents/research-bot/")
+    at(timedelta(hours=1))
+    tell(ana, "A review waits.", about=f"campaign:{review.slug}", url="/reviews/q4/work/")
+    tell(ana, "Taken back.", about=access, url=f"/grants/{grant.pk}/")
+    at(timedelta(hours=1))
+    tell(ana, "It has a new owner.", about=agent, url="/proposals/1/")
+    tell(ana, "Gone since.", about="request:7b0e6d9e-0000-4000-8000-000000000000", url="/requests/")
+    Notice.objects.filter(sentence="Taken back.").update(urgent=True)
+    at(datetime(2026, 6, 2, 8, 1, tzinfo=UTC))
+    send()
+
+    [mail] = server.messages
+    assert mail["Subject"] == "Mandate: 4 things to look at"
+    site = settings.CONSOLE_URL
+    first, *parts = mail.get_content().replace("\r", "").split("\n\n")
+    assert first == (
+        f"Access: {company.bot.name}: {company.use.name}\n{site}/grants/{grant.pk}/\n"
+        "- Urgent: Taken back.\n  2026-06-01 10:00 UTC"
+    )
+    assert {parts[0].splitlines()[0], parts[1].splitlines()[0]} == {"Access request", f"Agent: {company.bot.name}"}
+    assert (
+        f"Agent: {company.bot.name}\n{site}/proposals/1/\n- It has a new owner.\n  2026-06-01 11:00 UTC\n"
+        f"- It is unused.\n  2026-06-01 09:00 UTC\n  {site}/agents/research-bot/" in parts
+    )
+    assert parts[2].startswith(f"Access review: Fourth quarter\n{site}/reviews/q4/work/\n- A review waits.")
+
+
+def test_a_hostile_name_of_a_thing_makes_no_link_and_no_line_of_its_own(ana: Person, server: Sink, at: Clock) -> None:
+    at(datetime(2026, 6, 1, 7, tzinfo=UTC))
+    Agent.objects.filter(pk=make.agent("x").pk).update(name="bot\n- Urgent: https://evil.example\u202e")
+    tell(ana)
+    at(timedelta(days=1))
+    send()
+    [mail] = server.messages
+    assert mail.get_content().splitlines()[0] == "Agent: bot - Urgent: https: //evil. example"
 
 
 def test_what_was_read_in_the_inbox_is_not_mailed(ana: Person, server: Sink, at: Clock) -> None:

@@ -7,6 +7,7 @@ import pytest
 from entitlements.people.models import Role
 from governance.sod import policies
 from governance.sod.models import SodException, SodPolicy
+from governance.starter_packs import packs
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -23,12 +24,14 @@ def test_two_people_put_a_starter_in_force_and_security_excepts_an_agent(company
     browse = make.tool(mail, "browse", reads_private=True, ingests_untrusted=True, egress_external=True)
     make.grant(company.bot, make.entitlement(mail, browse), people=[company.alice])
     ana, resa = visits.as_(company.ana), visits.as_(company.resa)
-    assert "takes in untrusted text" in visits.text(ana.get("/sod-policies/"))
-    answer = ana.post("/sod-policies/propose/", {"starter": "lethal-trifecta", "reason": "Too easy."}, follow=True)
-    assert "1 violation" in visits.text(answer)
-    assert "Publish" not in visits.text(answer)
+    assert "/settings/starter-packs/" in ana.get("/sod-policies/").text
+    form = {"part": "sod-policy:lethal-trifecta", "reason": "Too easy."}
+    ana.post("/settings/starter-packs/lethal-trifecta/", form)
     rule = SodPolicy.objects.get()
     page = f"/sod-policies/{rule.pk}/"
+    answer = ana.get(page)
+    assert "1 violation" in visits.text(answer)
+    assert "Publish" not in visits.text(answer)
     assert ana.post(f"{page}publish/", {"reason": "Mine."}).status_code == 403
     assert "Publish" in visits.text(resa.get(page))
     resa.post(f"{page}publish/", {"reason": "Yes."})
@@ -51,8 +54,10 @@ def test_two_people_put_a_starter_in_force_and_security_excepts_an_agent(company
 
 def test_publishing_and_excepting_want_a_fresh_proof(company: Company) -> None:
     stale = visits.as_(company.resa, fresh=False)
-    visits.as_(company.ana).post("/sod-policies/propose/", {"starter": "vendor-and-payment", "reason": "Why not."})
-    rule = SodPolicy.objects.get()
+    shipped = packs.sod_policy("vendor-and-payment")
+    rule = policies.propose(
+        shipped.name, sentence=shipped.sentence, sides=shipped.sides, by=company.ana, reason="Why not."
+    )
     refused = visits.text(stale.post(f"/sod-policies/{rule.pk}/publish/", {"reason": "Yes."}))
     assert "step_up_required" in refused
     rule.refresh_from_db()
@@ -70,7 +75,6 @@ def test_the_page_of_a_request_says_which_combination_it_would_complete(company:
     rule = policies.propose("pair", sentence="Looks and waits.", sides=sides, by=company.ana, reason="why")
     shown = visits.text(visits.as_(company.resa).get("/sod-policies/"))
     assert "named <strong>now</strong>, that <strong>reads or changes things</strong>" in shown
-    assert "can carry data outside" in shown
     assert "Looks and waits." not in visits.text(visits.as_(company.sofia).get(f"/requests/{asked.pk}/"))
     policies.publish(rule.pk, by=company.resa, reason="yes")
     page = visits.text(visits.as_(company.sofia).get(f"/requests/{asked.pk}/"))

@@ -37,7 +37,8 @@ A list is declared once, as data, and shown by one call. Its address holds all o
 The template extends `console/base.html` and says `{% include "console/kit/list.html" %}` once below its page header.
 
 - `rows` is everything that the person may see: no order, nothing filtered. The component narrows, orders and pages it.
-- `value` is a path of fields and annotations, which files read fastest, or a function of the row.
+- `value` is a path of fields and annotations, which files read fastest, or a function of the row; `stored` is what a
+  file reads instead of such a function, as fast.
 - `describe=(request, rows) -> shown rows` adds what is read for a page at once; `value` and `cell` then get those.
 - `bulk=(Bulk(label, address, allowed, is_danger=True),)` offers an act on ticked rows: `address` is a page that gets
   `key` of each by POST, `allowed(caller, rows)` the keys that the person may do it to.

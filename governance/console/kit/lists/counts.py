@@ -2,7 +2,7 @@
 
 A value is counted under the text and the other chosen facets. One statement reads at most `MOST` rows and counts all
 facets in which nothing is chosen; each other facet has one of its own. Beyond the bound the planner says about how many
-rows there are, from the statistics that it plans by.
+rows there are, from the statistics that it plans by: of a list and of all its values in one statement that reads none.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import BooleanField, ExpressionWrapper, F, Model, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, F, Model, Q, QuerySet
 from django.http import HttpRequest
 
 from governance.console.kit.lists import filters
 from governance.console.kit.lists.address import Asked
+from governance.console.kit.lists.keyset import Page
 from governance.console.kit.lists.layout import Choice, Facet
 
 MOST: Final = 10_000
@@ -26,7 +27,9 @@ MOST: Final = 10_000
 _DIGITS: Final = 3
 """Digits of an estimate that are shown."""
 _GROUPED: Final = "SELECT {number}, c{number}::text, count(*) FROM s GROUP BY 2"
-_HELD: Final = "SELECT {number}, NULL, count(*) FILTER (WHERE c{number}) FROM s"
+_PLANNED: Final = "EXPLAIN (FORMAT json) DECLARE estimate CURSOR FOR"
+_UNDER: Final = "(SELECT count(*) FROM s WHERE {name}::boolean)"
+_HELD: Final = "SELECT {number}, NULL, count(*) FILTER (WHERE c{number}::boolean) FROM s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,14 @@ class Counts:
     facets: Mapping[str, Mapping[str, Count]]
 
 
-def count[M: Model, R](request: HttpRequest, asked: Asked[M, R], rows: QuerySet[M]) -> Counts:
-    """Count a list. `rows` are all that the person sees, before anything is chosen."""
+def count[M: Model, R](request: HttpRequest, asked: Asked[M, R], rows: QuerySet[M], page: Page[M]) -> Counts:
+    """Count a list. `rows` are all that the person sees and the text leaves; `page` is what is shown of them."""
+    narrowed = filters.narrowed(request, asked, rows)
+    if page.next is None and page.previous is None:  # it is all that there is, and need not be sought once more
+        narrowed = rows.filter(pk__in=[row.pk for row in page.rows])
     counted = [facet for facet in asked.layout.facets if facet.count and facet.choices and facet.narrow is None]
     together = [facet for facet in counted if facet.name not in asked.chosen]
-    total, found = _tally(request, together, filters.narrowed(request, asked, rows))
+    total, found = _tally(request, together, narrowed)
     for facet in counted:
         if facet.name in asked.chosen:
             found |= _tally(request, [facet], filters.narrowed(request, asked, rows, but=facet.name))[1]
@@ -61,13 +67,21 @@ def _tally[M: Model](
 ) -> tuple[Count, dict[str, Mapping[str, Count]]]:
     """Count the rows, and those of each value of some facets."""
     values = [(facet, choice) for facet in facets for choice in filters.choices(request, facet)]
-    exact = _exact(values, facets, rows)
+    exact = None if _are_many(rows) else _exact(values, facets, rows)
     if exact is not None:
         number, numbers = exact
         return Count(number), _by_facet(values, [Count(numbers[facet.name, each.value]) for facet, each in values])
-    total = Count(max(_estimate(rows), MOST), about=True)
-    guesses = [Count(_estimate(rows.filter(filters.condition(facet, each))), about=True) for facet, each in values]
-    return total, _by_facet(values, guesses)
+    total, *guesses = _estimates(rows, [filters.condition(facet, each) for facet, each in values])
+    total = max(total, MOST)
+    return Count(total, about=True), _by_facet(values, [Count(min(each, total), about=True) for each in guesses])
+
+
+def _are_many[M: Model](rows: QuerySet[M]) -> bool:
+    """Whether there are more than `MOST`, where the planner thinks so; what it thinks wrongly is counted."""
+    try:
+        return _estimates(rows)[0] > MOST < rows.order_by().values_list("pk")[: MOST + 1].count()
+    except EmptyResultSet:  # a condition that no row can meet
+        return False
 
 
 def _by_facet[M: Model](
@@ -113,8 +127,27 @@ def _exact[M: Model](
     return total, numbers
 
 
-def _estimate[M: Model](rows: QuerySet[M]) -> int:
-    """Return about how many rows a query returns, to a few digits."""
-    plan = json.loads(rows.order_by().values_list("pk").explain(format="json"))
-    guess = int(plan[0]["Plan"]["Plan Rows"])
-    return round(guess, _DIGITS - len(str(guess)))
+def _estimates[M: Model](rows: QuerySet[M], conditions: Sequence[Q] = ()) -> list[int]:
+    """Return about how many rows a query returns, in all and under each condition, to a few digits.
+
+    Raises EmptyResultSet. The cursor is not opened: it keeps the plan to one process, whose numbers are the whole ones.
+    """
+    columns = [ExpressionWrapper(where, output_field=BooleanField()) for where in conditions]
+    inner, parameters = rows.order_by().values_list("pk", *columns).query.sql_with_params()
+    names = [f"c{number}" for number in range(len(columns) + 1)]
+    counted = ", ".join(["(SELECT count(*) FROM s)", *(_UNDER.format(name=name) for name in names[1:])])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"{_PLANNED} WITH s ({', '.join(names)}) AS NOT MATERIALIZED ({inner}) SELECT {counted}", parameters
+        )
+        (found,) = cursor.fetchone()
+    plans = json.loads(found) if isinstance(found, str) else found
+    counting = [part for part in plans[0]["Plan"]["Plans"] if part["Parent Relationship"] == "InitPlan"]
+    guesses = [int(_outer(part)["Plan Rows"]) for part in counting]
+    return [round(guess, _DIGITS - len(str(guess))) for guess in guesses]
+
+
+def _outer(plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the part of a plan whose rows it counts; beside it may stand what is read once for a condition."""
+    found: Mapping[str, Any] = next(part for part in plan["Plans"] if part["Parent Relationship"] == "Outer")
+    return found

@@ -25,6 +25,8 @@ from governance.database import cursors
 
 _PART: Final = 500
 """Rows that are read, described and sent together."""
+_VALUES: Final = 2000
+"""Rows that are read and sent together where nothing is described."""
 _TYPES: Final = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
 
 
@@ -51,25 +53,43 @@ def _texts[M: Model, R](request: HttpRequest, asked: Asked[M, R], rows: QuerySet
 def _parts[M: Model, R](
     request: HttpRequest, asked: Asked[M, R], rows: QuerySet[M]
 ) -> Iterator[Iterable[Sequence[Any]]]:
-    """Yield the values of the columns, some rows at a time; where paths lead to all, without making rows of them."""
-    paths = [column.value for column in asked.columns if isinstance(column.value, str)]
-    if len(paths) == len(asked.columns) and asked.layout.describe is None:
-        values = rows.select_related(None).prefetch_related(None).values_list(*paths)
-        yield from batched(cursors.in_parts(values), _PART)
-        return
+    """Yield the values of the columns, some rows at a time; where all can be read alone, without making rows."""
     describe = asked.layout.describe
+    if describe is None and all(isinstance(column.value, str) or column.stored for column in asked.columns):
+        read = [column.stored.read() if column.stored else column.value for column in asked.columns]
+        values = rows.select_related(None).prefetch_related(None).values_list(*read)
+        made = [(place, column.stored.write) for place, column in enumerate(asked.columns) if column.stored]
+        for part in batched(cursors.in_parts(values), _VALUES):
+            yield _written(part, made) if made else part
+        return
     for part in batched(cursors.in_parts(rows, _PART), _PART):
         shown: Sequence[Any] = describe(request, part) if describe else part
         yield [[value_of(row, column.value) for column in asked.columns] for row in shown]
 
 
+def _written(
+    rows: Iterable[Sequence[Any]], made: Sequence[tuple[int, Callable[[Any], Any]]]
+) -> Iterator[Sequence[Any]]:
+    for row in rows:
+        values = list(row)
+        for place, write in made:
+            values[place] = write(values[place])
+        yield values
+
+
 def _table(rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerows(
-        [spreadsheets.cell(value if isinstance(value, str) else written(value)) for value in row] for row in rows
-    )
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows([*map(_cell, row)] for row in rows)
     return text.getvalue()
+
+
+def _cell(value: object) -> str:
+    """Write a value for a spreadsheet; what begins with a digit needs no look."""
+    if value is None:
+        return ""
+    if type(value) is datetime:
+        return value.isoformat()
+    return spreadsheets.cell(value if type(value) is str else written(value))
 
 
 def _records(names: Sequence[str]) -> Callable[[Iterable[Sequence[Any]]], str]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Sequence
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import BooleanField, F, Func, Model, Q, QuerySet, Value
 from django.http import HttpRequest
 
 from governance.console.kit.lists.address import Asked
 from governance.console.kit.lists.layout import Choice, Facet
+
+MOST: Final = 10_000
+"""Rows up to which a search knows them by their keys."""
 
 
 def choices[M: Model](request: HttpRequest, facet: Facet[M]) -> list[Choice]:
@@ -21,9 +25,7 @@ def choices[M: Model](request: HttpRequest, facet: Facet[M]) -> list[Choice]:
 
 
 def narrowed[M: Model, R](request: HttpRequest, asked: Asked[M, R], rows: QuerySet[M], *, but: str = "") -> QuerySet[M]:
-    """Return the rows that text and facets leave, `but` for one facet. A value that its facet lacks leaves none."""
-    if asked.text:
-        rows = searched(asked, rows)
+    """Return those of searched rows that facets leave, `but` for one. A value that its facet lacks leaves none."""
     for facet in asked.layout.facets:
         if facet.name != but and (values := asked.chosen.get(facet.name)):
             rows = chosen(request, facet, rows, values)
@@ -31,11 +33,18 @@ def narrowed[M: Model, R](request: HttpRequest, asked: Asked[M, R], rows: QueryS
 
 
 def searched[M: Model, R](asked: Asked[M, R], rows: QuerySet[M]) -> QuerySet[M]:
-    """Return the rows in which a text is found."""
+    """Return the rows in which the text is found, if there is one.
+
+    No index finds a part of a word: each row is read. So it is done once; up to `MOST` are then known by their keys.
+    """
     search = asked.layout.search
+    if not asked.text or not search:
+        return rows
     if callable(search):
         return search(rows, asked.text)
-    return rows.filter(_any([Q(**{f"{field}__icontains": asked.text}) for field in search])) if search else rows
+    found = rows.filter(_any([Q(**{f"{field}__icontains": asked.text}) for field in search]))
+    keys = list(found.order_by().values_list("pk", flat=True)[: MOST + 1])
+    return found if len(keys) > MOST else rows.filter(_one_of(keys))
 
 
 def chosen[M: Model](request: HttpRequest, facet: Facet[M], rows: QuerySet[M], values: Sequence[str]) -> QuerySet[M]:
@@ -56,6 +65,12 @@ def chosen[M: Model](request: HttpRequest, facet: Facet[M], rows: QuerySet[M], v
 def condition[M: Model](facet: Facet[M], choice: Choice) -> Q:
     """Return when a row has a value of a facet."""
     return choice.where if choice.where is not None else Q(**{facet.field: choice.value})
+
+
+def _one_of(keys: list[Any]) -> Q:
+    """Return the condition that a key is one of these, as one value: thousands of values take long to be written."""
+    template = "(%(expressions)s))"
+    return Q(Func(F("pk"), Value(keys), template=template, arg_joiner=" = ANY(", output_field=BooleanField()))
 
 
 def _any(conditions: Sequence[Q]) -> Q:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
@@ -20,13 +21,25 @@ class ListMalformed(Malformed):
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """What a file reads for a column whose `value` is a function of the row: an expression, made when it is asked for.
+
+    `write` makes of it what the function would return.
+    """
+
+    read: Callable[[], Any]
+    write: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Column[R]:
     """A column: its name in the address and in files, its heading, and the value of a row.
 
-    `value` is a path of fields (`sponsor__name`), or a function of the row where no path leads there; files of paths
-    alone are written fastest. `sorts` is the field or annotation that it is sorted by. `cell` draws it: a function of
-    the row (see `cells`), or a template that gets `row`. `main` names the row; one that is not `usual` is chosen. Its
-    head sorts a number, and what is `greatest_first`, first from the greatest down.
+    `value` is a path of fields (`sponsor__name`), or a function of the row where no path leads there; with `stored` a
+    file reads the same without making rows, as it does paths: that is many times as fast. `sorts` is the field or
+    annotation that it is sorted by. `cell` draws it: a function of the row (see `cells`), or a template that gets
+    `row`. `main` names the row; one that is not `usual` is chosen. Its head sorts a number, and what is
+    `greatest_first`, first from the greatest down.
     """
 
     name: str
@@ -38,6 +51,7 @@ class Column[R]:
     usual: bool = True
     main: bool = False
     greatest_first: bool = False
+    stored: Stored | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,5 +151,8 @@ def value_of(row: object, value: str | Callable[[Any], Any]) -> Any:  # noqa: AN
     for step in value.split("__"):
         if row is None:
             return None
-        row = row[step] if isinstance(row, Mapping) else getattr(row, step)
+        try:
+            row = row[step] if isinstance(row, Mapping) else getattr(row, step)
+        except ObjectDoesNotExist:  # nothing names this row where a path leads there
+            return None
     return row

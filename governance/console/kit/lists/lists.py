@@ -76,6 +76,7 @@ def show[M: Model, R](
     saved = saved_views.of_list(caller.human, layout.name) if caller.human else []
     asked = address.read(request, layout, {str(view.pk): view.query for view in saved})
     asked = references.resolved(caller, asked)
+    rows = filters.searched(asked, rows)
     wanted = filters.narrowed(request, asked, rows)
     order = Order(layout.column(asked.sort).sorts, layout.unique, asked.is_down)
     if asked.export:
@@ -98,7 +99,7 @@ def _list[M: Model, R](
     described: Sequence[Any] = layout.describe(request, page.rows) if layout.describe else page.rows
     by_act = [(act, set(act.allowed(caller, page.rows))) for act in layout.bulk]
     may_tick = {key for _act, keys in by_act for key in keys}
-    counted = counts.count(request, asked, rows)
+    counted = counts.count(request, asked, rows, page)
     return List(
         asked,
         page,

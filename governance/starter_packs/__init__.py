@@ -1,0 +1,1 @@
+"""Starter packs: shipped SoD rulesets, approval policies and review templates, previewed and then proposed."""
