@@ -21,7 +21,7 @@ from django.utils.translation import ngettext
 from audit import clock
 from entitlements.catalog.models import Tool
 from governance.mail import preferences
-from governance.mail import text as mail_text
+from governance.mail.text import inert, plain
 from governance.notices.models import Delivery
 
 from . import facts
@@ -78,7 +78,7 @@ def _due(at: datetime, time_zone: str) -> str:
 
 
 def _inert(text: str) -> str:
-    return mail_text.inert(mail_text.plain(text))[:_LONGEST]
+    return inert(plain(text))[:_LONGEST]
 
 
 def for_slack(text: Text) -> dict[str, Any]:

@@ -216,11 +216,7 @@ PAGES: Final[Pages] = {
         also=("trusted-issuers", "trusted-issuer-confirm", "trusted-issuer-withdraw", "trusted-issuer-end"),
     ),
     **_both(like("trusted-issuers"), "trusted-issuer-propose"),
-    ("trusted-issuer-decide", "POST"): like(
-        "trusted-issuer-confirm",
-        "trusted-issuer-withdraw",
-        "trusted-issuer-end",
-    ),
+    ("trusted-issuer-decide", "POST"): like("trusted-issuer-confirm", "trusted-issuer-withdraw", "trusted-issuer-end"),
     ("client-document-page", "GET"): like(
         "client-document GET", also=("client-document-approve", "client-document-refuse")
     ),
@@ -317,12 +313,11 @@ PAGES: Final[Pages] = {
     ("review-template-stop", "POST"): like("campaign-template-stop"),
     ("review-duplicate", "POST"): like("campaign-duplicate"),
     ("review-stage", "POST"): like("campaign-stage"),
-    ("review-pause", "POST"): like("campaign-pause"),
-    ("review-remind", "POST"): like("campaign-remind"),
+    **{
+        (f"review-{act}", "POST"): like(f"campaign-{act}")
+        for act in ("pause", "remind", "resume", "cancel", "close", "release", "seal")
+    },
     ("review-give", "POST"): like("campaign-reassign"),
-    ("review-resume", "POST"): like("campaign-resume"),
-    ("review-cancel", "POST"): like("campaign-cancel"),
-    ("review-close", "POST"): like("campaign-close"),
     ("right-sizing-page", "GET"): like("right-sizing GET", also=("grant-right-size",)),
     ("grant-right-size-page", "POST"): like("grant-right-size"),
     ("event-triggered-list", "GET"): like("event-triggered-reviews GET"),
@@ -344,7 +339,6 @@ PAGES: Final[Pages] = {
     ("review-spot-checks", "POST"): like("campaign-spot-checks"),
     ("review-spot-follow-up", "POST"): like("spot-check-follow-up"),
     ("review-bulk", "POST"): like("campaign-bulk", "campaign-bulk-preview"),
-    ("review-release", "POST"): like("campaign-release"),
     ("review-item-page", "GET"): like("review-item GET"),
     ("review-item-act", "POST"): like(
         "review-item-reopen", "review-item-restore", "review-cut-retry", "review-cut-except"
@@ -356,7 +350,6 @@ PAGES: Final[Pages] = {
     ("review-evidence", "GET"): like("campaign-samples GET"),  # the page needs no step-up; its file does
     ("review-csv", "GET"): like("campaign-evidence-table GET"),
     ("review-json", "GET"): like("campaign-evidence GET"),
-    ("review-seal", "POST"): like("campaign-seal"),
     ("review-pack", "GET"): like("campaign-pack GET"),
     ("review-audit", "GET"): like("campaign-samples GET"),
     ("review-audit", "POST"): like(
