@@ -6,7 +6,7 @@ the heaviest ones by a sponsor, who sees what is hers. Each is asked for in turn
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import psycopg
@@ -187,9 +187,9 @@ def run(stage: Stage, agents: int, *, rounds: int, every: int = 1) -> None:
         turns = {
             f"{who} {address}": lambda get=get: load.drive(web, get, 1, connections=1) for who, address, get in asked
         }
-        for turn in turns.values():
-            turn()  # type: ignore[no-untyped-call]  # what is read for the first time
         list_goals.run(web, made["sees_all"], rounds)
+        for name, turn in turns.items():
+            _first(name, turn)
         found = measure.interleaved(turns, max(1, rounds // 2))
         under = {
             address: measure.loop(lambda sql=sql: plain.execute(sql).fetchall(), rounds)  # type: ignore[misc]
@@ -197,6 +197,15 @@ def run(stage: Stage, agents: int, *, rounds: int, every: int = 1) -> None:
         }
     _print(asked, found, under)
     _print_jobs(stage, agents)
+
+
+def _first(name: str, turn: Callable[[], Times]) -> None:
+    """Read a page for the first time, and say which it was where it does not come."""
+    try:
+        turn()
+    except BaseException as why:
+        why.add_note(name)
+        raise
 
 
 def _print(
