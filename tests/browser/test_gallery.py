@@ -131,7 +131,7 @@ def company(company: None) -> None:  # noqa: ARG001 - the company, and a review 
     _chat()
 
 
-def _addresses() -> Iterator[tuple[str, str]]:
+def addresses() -> Iterator[tuple[str, str]]:
     """Name every page that has an address, each with what there is to look at."""
     from governance.console import urls  # noqa: PLC0415 - the product can be imported only now
 
@@ -300,7 +300,7 @@ def test_every_page_is_accessible_reflows_and_keeps_the_policy(visitor: Visitor)
     wrong = look_at(visitor, "login", "/login/")
     visitor.sign_in_by_keys("ana")
     _prove(visitor)
-    pages = list(_addresses())
+    pages = list(addresses())
     shut = _look(visitor, [each for each in pages if each[0] not in {*REVIEWERS, "account_login"}], wrong)
     assert shut
     for login in ("admin", "resa"):

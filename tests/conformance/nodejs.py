@@ -1,4 +1,4 @@
-"""Programs of Node.js as child processes: the packages of `node/package-lock.json`, installed once, unmodified."""
+"""Programs of Node.js as child processes: the packages of a `package-lock.json`, installed once, unmodified."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def program() -> Path:
     return Path(package.origin).parent / "bin" / "node"
 
 
-def modules() -> Path:
-    """Return the folder of the installed packages. Skips the test where the npm registry cannot be reached."""
-    folder, reason = _installed()
+def modules(source: Path = SOURCE) -> Path:
+    """Return the folder of the installed packages of a lock. Skips the test where no npm registry can be reached."""
+    folder, reason = _installed(source)
     if reason:
         pytest.skip(reason)
     return folder / "node_modules"
@@ -65,14 +65,14 @@ def packages() -> Path:
 
 
 @functools.cache
-def _installed() -> tuple[Path, str]:
-    node, lock = program(), (SOURCE / "package-lock.json").read_bytes()
+def _installed(source: Path) -> tuple[Path, str]:
+    node, lock = program(), (source / "package-lock.json").read_bytes()
     cache = tree.ROOT / ".cache"
     cache.mkdir(exist_ok=True)
     folder = cache / f"node-{hashlib.sha256(lock).hexdigest()[:16]}"
     with (cache / "node.lock").open("w") as one_at_a_time:
         fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
-        return folder, "" if folder.exists() else install(node, SOURCE, folder)
+        return folder, "" if folder.exists() else install(node, source, folder)
 
 
 def install(node: Path, source: Path, folder: Path) -> str:

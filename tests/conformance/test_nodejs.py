@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import audits
 from tests.conformance import nodejs
 
 
@@ -33,8 +34,9 @@ def test_packages_that_are_not_those_of_the_lock_are_a_failure(tmp_path: Path) -
     assert not (tmp_path / "made").exists()
 
 
-def test_the_lock_names_a_digest_for_each_package_and_no_registry() -> None:
-    lock = json.loads((nodejs.SOURCE / "package-lock.json").read_text())
+@pytest.mark.parametrize("lock_file", [nodejs.SOURCE / "package-lock.json", audits.SOURCE / "package-lock.json"])
+def test_the_lock_names_a_digest_for_each_package_and_no_registry(lock_file: Path) -> None:
+    lock = json.loads(lock_file.read_text())
     packages = {name: each for name, each in lock["packages"].items() if name}
     assert [name for name, each in packages.items() if not each.get("integrity", "").startswith("sha512-")] == []
     assert [name for name, each in packages.items() if "resolved" in each] == []
