@@ -95,7 +95,7 @@ def submit(
     eligibility.check_in_force(agent, entitlement, ask.people)
     lines = eligibility.lines(entitlement, ask)
     eligibility.check_two_people(agent, (tool.risk for tool in lines))
-    target = holdings.GrantTarget(agent, entitlement, ask.people, ask.groups, ask.renews and ask.renews.pk)
+    target = holdings.GrantTarget(agent, entitlement, ask.people, ask.groups, getattr(ask.renews, "pk", None))
     holdings.distinction(target, lines)
     policy, now = policies.current_for(entitlement), clock.now()
     request = AccessRequest(

@@ -56,7 +56,7 @@ def _parts[M: Model, R](
     """Yield the values of the columns, some rows at a time; where all can be read alone, without making rows."""
     describe = asked.layout.describe
     if describe is None and all(isinstance(column.value, str) or column.stored for column in asked.columns):
-        read = [column.stored.read() if column.stored else column.value for column in asked.columns]
+        read: list[Any] = [column.stored.read() if column.stored else column.value for column in asked.columns]
         values = rows.select_related(None).prefetch_related(None).values_list(*read)
         made = [(place, column.stored.write) for place, column in enumerate(asked.columns) if column.stored]
         for part in batched(cursors.in_parts(values), _VALUES):
