@@ -36,7 +36,7 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
     },
     "chat-settings": {
         "chat-connection-slack": {"verb": "slack", "bot_token": "xoxb-1"},
-        "chat-connection-teams": {"verb": "teams", "secret": "x"},
+        "chat-connection-teams": {"verb": "teams", "app_id": "0" * 32, "tenant": "0" * 32, "secret": "x"},
         "chat-connection-names": {"verb": "names", "service": "slack"},
         "chat-connection-test": {"verb": "test", "service": "slack"},
         "chat-connection-disconnect": {"verb": "disconnect", "service": "slack", "reason": "x"},
