@@ -169,11 +169,10 @@ def listing(request: HttpRequest) -> HttpResponseBase:
     """List access reviews, each with how many items wait for the person; event-triggered ones have their own list."""
     if request.GET.get("kind") == Campaign.Kind.MICRO:
         return redirect("event-triggered-list")
-    rows = visibility_actions.campaigns_visible_to(doors.person(request))
     reads_evidence = may(request, "campaign-evidence", "GET")
     layout = replace(REVIEWS, columns=(*REVIEWS.columns, _CARE)) if reads_evidence else REVIEWS
     context = {**_tabs(request, "reviews"), **(_coverage(request) if reads_evidence else {})}
-    ordinary = rows.exclude(kind=Campaign.Kind.MICRO)
+    ordinary = visibility_actions.campaigns_visible_to(doors.person(request)).exclude(kind=Campaign.Kind.MICRO)
     return lists.show(request, layout, ordinary, "console/reviews/campaigns/list.html", context)
 
 
