@@ -443,7 +443,7 @@ const within = async (row, part) => {
   if (there) there.focus(); else aside.focus();
 };
 
-// Single keys can be switched off or put elsewhere.
+// Single keys can be switched off.
 const help = document.getElementById("keys");
 const choice = document.querySelector("label[data-keys]"), single = window.singleKeys;
 if (choice) single.choice(choice);
