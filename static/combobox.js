@@ -61,7 +61,7 @@ const combobox = (box) => {
       option.addEventListener("pointerdown", (event) => { event.preventDefault(); choose(option); });
       return option;
     }));
-    show(found.length > 0 && document.activeElement === input);
+    show(found.some(({ value, label }) => "applies" in box.dataset || ![value, label].includes(input.value)) && document.activeElement === input);
   };
   const ask = async () => {
     const mine = ++asked;

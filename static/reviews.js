@@ -294,7 +294,7 @@ aside.addEventListener("keydown", (event) => {
   if (event.key === "Escape") { event.preventDefault(); focus(current); }
   if (event.key === "Enter" && event.target.matches("[data-calls]") && showing) { event.preventDefault(); reduced(showing); }
 });
-// Ticks in the details: the hidden ticks of the row follow.
+// Ticks in the details: the row follows.
 aside.addEventListener("change", (event) => {
   if (!showing || !event.target.matches("[data-calls]")) return;
   const box = ticks(showing).find((each) => each.value === event.target.value);
@@ -443,7 +443,7 @@ const within = async (row, part) => {
   if (there) there.focus(); else aside.focus();
 };
 
-// Single keys can be switched off or put elsewhere.
+// Single keys can be switched off.
 const help = document.getElementById("keys");
 const choice = document.querySelector("label[data-keys]"), single = window.singleKeys;
 if (choice) single.choice(choice);
@@ -478,7 +478,7 @@ grid.addEventListener("keydown", (event) => {
   const act = event.key.length > 1 || single.on() ? KEYS[event.key] : null; // the arrows and Enter always work
   if (act) { event.preventDefault(); if (!event.repeat || !ANSWERS.includes(act)) act(row); } // a key held down answers once
 });
-// From anywhere else on the page.
+// From elsewhere.
 const TYPED = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable], dialog";
 document.addEventListener("keydown", (event) => {
   const { target, key } = event;
