@@ -9,7 +9,7 @@ from rest_framework import serializers
 from entitlements.access import visibility
 from entitlements.api import preconditions
 from entitlements.api.bulk import MOST, Bulk, NamedAgent, NamedGrant, Outcome
-from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Text
+from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Text, Ticket
 from entitlements.api.matrix import Matrix
 from entitlements.people.api import known_person
 from governance.approvals.api import AnswersInputSerializer, RequestResultsSerializer
@@ -78,6 +78,7 @@ class RenewalsInputSerializer(InputSerializer):
     items = serializers.ListField(child=RenewedGrant(), min_length=1, max_length=MOST)
     lasts = Lasts()
     reason = Text(max_length=2000)
+    ticket = Ticket()
 
 
 class RenewalResultSerializer(Made):

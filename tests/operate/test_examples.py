@@ -39,8 +39,9 @@ RUN_BY: Final = {
 SHOWN: Final = {"make demo", "make test", "python audit/verify.py FILE --checkpoint ANCHORS --key VKEY"}
 """What stands in a block that is not run as it is: the whole suite, the demo that the journeys play, a usage line."""
 
-OF_OTHERS: Final = {"docs/operate/database.md"}
-"""Whose yaml is of other programs: `test_failover` runs Patroni's, `test_kubernetes_page` reads the operator's."""
+OF_OTHERS: Final = {"docs/operate/database.md", "docs/operate/notices.md"}
+"""Whose yaml is of other programs: `test_failover` runs Patroni's, `test_kubernetes_page` reads the operator's, and
+the manifest of the app is Slack's."""
 
 
 def name_of(page: Path) -> str:

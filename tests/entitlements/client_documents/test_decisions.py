@@ -129,7 +129,7 @@ def test_the_api_lists_proposes_decides(world: World, analyst: Person, waiting: 
 
 def test_the_console_shows_and_decides(world: World, analyst: Person, waiting: ClientDocument) -> None:
     http, sponsor = at(analyst), at(world.agent.sponsor)
-    sent = {"host": "other.example", "agent": world.agent.pk, "reason": "ours"}
+    sent = {"host": "other.example", "agent": world.agent.name, "reason": "ours"}
     assert http.post("/settings/clients/propose/", sent)["Location"] == "/settings/clients/"
     wrong = http.post("/settings/clients/propose/", {**sent, "host": "Nonsense"})
     assert wrong.status_code == 422

@@ -303,7 +303,7 @@ def test_the_api_proposes_and_confirms(world: World, analyst: Person, confirmer:
 
 def test_the_console_proposes_confirms_and_approves(world: World, analyst: Person, confirmer: Person) -> None:
     http = at(analyst)
-    sent = {"host": HOST, "serves": "personal_agents", "agent": world.agent.pk, "reason": "ours"}
+    sent = {"host": HOST, "serves": "personal_agents", "agent": world.agent.name, "reason": "ours"}
     missing = http.post("/settings/clients/propose/", {"host": HOST, "serves": "own_agent", "reason": "ours"})
     assert (missing.status_code, ClientHost.objects.exists()) == (409, False)
     assert http.post("/settings/clients/propose/", sent)["Location"] == "/settings/clients/"

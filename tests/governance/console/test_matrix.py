@@ -114,6 +114,7 @@ def test_each_role_opens_the_pages_of_its_rows_whatever_they_are_about(role: str
             "review-work",
             "request-edit",
             "spot-check",
+            "inbox-open",
         ):  # these are of one person
             assert status == 404, (role, name)
         elif name == "review-pack" and role in row.roles:  # nothing is sealed: it leads to where it would be
@@ -134,6 +135,8 @@ def test_a_page_about_one_thing_is_there_for_those_it_concerns_and_for_nobody_el
         if "<" not in addresses.own()[name]:
             row = matrix.PAGES[name, "GET"].row
             assert status == (200 if row.anybody else 403), (login, name)
+        elif name == "inbox-open" and login == "bob":  # a notice of his: it leads to what it is about
+            assert status == 302, (login, name)
         elif name in theirs:
             assert status == 200, (login, name)
         else:

@@ -51,11 +51,12 @@ class Counts:
 def count[M: Model, R](request: HttpRequest, asked: Asked[M, R], rows: QuerySet[M], page: Page[M]) -> Counts:
     """Count a list. `rows` are all that the person sees and the text leaves; `page` is what is shown of them."""
     narrowed = filters.narrowed(request, asked, rows)
-    if page.next is None and page.previous is None:  # it is all that there is, and need not be sought once more
+    is_all = page.next is None and page.previous is None
+    if is_all:  # it need not be sought once more
         narrowed = rows.filter(pk__in=[row.pk for row in page.rows])
     counted = [facet for facet in asked.layout.facets if facet.count and facet.choices and facet.narrow is None]
     together = [facet for facet in counted if facet.name not in asked.chosen]
-    total, found = _tally(request, together, narrowed)
+    total, found = _tally(request, together, narrowed, are_few=is_all)
     for facet in counted:
         if facet.name in asked.chosen:
             found |= _tally(request, [facet], filters.narrowed(request, asked, rows, but=facet.name))[1]
@@ -63,11 +64,11 @@ def count[M: Model, R](request: HttpRequest, asked: Asked[M, R], rows: QuerySet[
 
 
 def _tally[M: Model](
-    request: HttpRequest, facets: Sequence[Facet[M]], rows: QuerySet[M]
+    request: HttpRequest, facets: Sequence[Facet[M]], rows: QuerySet[M], *, are_few: bool = False
 ) -> tuple[Count, dict[str, Mapping[str, Count]]]:
     """Count the rows, and those of each value of some facets."""
     values = [(facet, choice) for facet in facets for choice in filters.choices(request, facet)]
-    exact = None if _are_many(rows) else _exact(values, facets, rows)
+    exact = None if not are_few and _are_many(rows) else _exact(values, facets, rows)
     if exact is not None:
         number, numbers = exact
         return Count(number), _by_facet(values, [Count(numbers[facet.name, each.value]) for facet, each in values])

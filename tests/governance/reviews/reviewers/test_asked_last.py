@@ -153,7 +153,7 @@ def test_a_group_that_became_too_small_is_not_asked_and_the_trace_says_so(compan
     trace = worlds.live(ReviewItem.objects.filter(campaign=campaign).earliest("number")).resolution
     assert {"who": "group:desk", "why": "fewer_than_two_people"} in trace["skipped"]
     page = visits.text(visits.as_(company.ana).get(f"/reviews/q4/items/{ReviewItem.objects.earliest('number').pk}/"))
-    assert "the group desk (has fewer than two active members)" in page
+    assert "the group Desk (has fewer than two active members)" in page
     assert "owner of the review, as fallback reviewer" in page
 
 
@@ -233,7 +233,7 @@ def test_a_preview_counts_them_by_page_and_rest(company: Company) -> None:
     }
     page = visits.text(visits.as_(company.ana).post("/reviews/new/", form))
     assert company.named("bela").name in page
-    assert 'value="desk"' in page
+    assert 'value="Desk"' in page
 
 
 def test_a_template_keeps_changes_and_hands_on_who_is_asked_last(company: Company) -> None:
@@ -251,7 +251,7 @@ def test_a_template_keeps_changes_and_hands_on_who_is_asked_last(company: Compan
     changed = ana.patch(address, {"days": 9}, headers=version)
     assert (changed.json()["fallback_group"], changed.json()["asks_owner"]) == ("desk", True)
     shown = visits.text(page.get("/reviews/templates/desk/edit/"))
-    assert ('value="desk"' in shown, 'name="asks_owner" value="yes" checked' in shown) == (True, True)
+    assert ('value="Desk"' in shown, 'name="asks_owner" value="yes" checked' in shown) == (True, True)
     none = {"name": "Desk", "version": "2", "days": "9", "kind": "agent_owner", "fallback_group": ""}
     assert page.post("/reviews/templates/desk/edit/", none).status_code == 302
     kept = CampaignTemplate.objects.get()
