@@ -41,8 +41,9 @@ const show = (row) => {
   for (const group of select.querySelectorAll("optgroup")) group.hidden = [...group.children].every((option) => option.hidden);
   if (select.selectedOptions[0] && select.selectedOptions[0].disabled) select.value = "";
   const until = part(row, "until");
+  row.querySelector("[data-tight]").hidden = verb !== "reduce" || !revision(row).dataset.limits;
   until.disabled = verb === "abstain";
-  until.max = verb === "revoke" ? until.dataset.latest || "" : ""; // a removal comes within a fortnight
+  until.max = verb === "revoke" ? until.dataset.latest || "" : "";
   const needed = ["reduce", "revoke", "abstain"].includes(verb) || (verb === "certify" && "weighty" in row.dataset);
   const answer = row.querySelector(".answer");
   answer.classList.toggle("wanting", needed && !select.value);
@@ -84,7 +85,7 @@ const send = async (row) => {
   });
   if (state.verb === "reduce") {
     for (const line of state.kept.split(",")) body.append(`keep:${id}`, line);
-    body.append(`limits:${id}`, revision(row).dataset.limits); // tighter limits that were drafted beside it stay with it
+    body.append(`limits:${id}`, revision(row).dataset.limits);
   }
   busy.add(row);
   let answer = null, told = null;
@@ -305,9 +306,9 @@ aside.addEventListener("change", (event) => {
 const follow = (row, { dataset, elements }) => {
   if (dataset.rev === revision(row).value) return;
   const kept = [...aside.querySelectorAll("[data-calls]:checked")].map((each) => each.value).join();
+  revision(row).dataset.limits = dataset.limits;
   write(row, { verb: "reduce", reason: elements.reason.value, comment: elements.comment.value, until: part(row, "until").value, kept });
   revision(row).value = dataset.rev;
-  revision(row).dataset.limits = dataset.limits;
   states.set(row, read(row));
   send(row);
 };

@@ -153,7 +153,7 @@ def _by_person(endings: Iterable[Ending]) -> dict[Person, list[Ending]]:
 def _tell(person: Person, endings: list[Ending], in_force: Policy, now: datetime) -> int:
     ends = sorted(in_force.ends_at(ending.kind, ending.made) for ending in endings)
     only = endings[0] if len(endings) == 1 else None
-    named = ", ".join(ending.name for ending in endings[:_MOST_NAMED])
+    named = ", ".join(sorted(ending.name for ending in endings)[:_MOST_NAMED])
     words = {"count": len(endings), "names": named, "day": f"{ends[0]:%Y-%m-%d}"}
     if len(endings) > _MOST_NAMED:
         words["names"] = _("%(names)s and others") % words

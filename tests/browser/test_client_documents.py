@@ -87,6 +87,7 @@ def test_an_analyst_decides_about_a_client_of_another_host(visitor: Visitor, sit
     assert not wrong, "\n".join(wrong)
     visitor.go("/settings/clients/")
     visitor.page.get_by_role("link", name="Claude Code").click()
+    visitor.page.get_by_role("combobox", name="The shared agent").fill("desk-bot")
     visitor.page.get_by_role("button", name="Approve", exact=True).click()
     visitor.page.wait_for_load_state()
     assert ClientDocument.objects.get().state == "approved"

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
 FILES = (
     *("review-calendar", "review-csv", "review-json", "review-pack", "coverage-csv"),
-    *("review-workpaper", "review-workpaper-json", "rollout-file"),
+    *("review-workpaper", "review-workpaper-json", "rollout-file", "posture-report-pdf"),
 )
 TABS: Final = {
     "agent-page": ("?tab=timeline", "?tab=tokens", "?tab=people", "?tab=versions", "?tab=reviews"),
