@@ -102,7 +102,8 @@ def test_estimates_of_all_values_are_the_plans_of_each_and_cost_one_statement(co
     # The planner rounds at each step of a plan, so the last digit of a large number may differ.
     assert guesses[:-1] == pytest.approx([plan[0]["Plan"]["Plan Rows"] for plan in alone], rel=0.01)
     assert guesses[-1] <= 1
-    assert total == json.loads(rows.order_by().values("pk").explain(format="json"))[0]["Plan"]["Plan Rows"]
+    whole = json.loads(rows.order_by().values("pk").explain(format="json"))
+    assert total == pytest.approx(whole[0]["Plan"]["Plan Rows"], rel=0.01)
 
 
 @pytest.mark.parametrize(
