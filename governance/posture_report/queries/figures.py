@@ -110,11 +110,13 @@ def _weight(agent: Mapping[str, Any]) -> tuple[float, str]:
 
 
 def _add(counted: dict[str, Numbers], rows: QuerySet[Any], path: str, conditions: Mapping[str, Q]) -> None:
-    """Count the rows of each condition by department, in one statement."""
-    sums = {f"n_{key}": Count("pk", filter=condition) for key, condition in conditions.items()}
-    named = rows.order_by().annotate(named=departments.department(path)).values("named").annotate(**sums)
-    for row in named:
-        counted[row["named"]].update({key: row[f"n_{key}"] for key in conditions})
+    """Count the rows of each condition by department. Each is a statement, so that the database can join for it."""
+    named = rows.order_by().annotate(named=departments.department(path))
+    for name in named.values_list("named", flat=True).distinct():
+        counted[name].update(dict.fromkeys(conditions, 0))
+    for key, condition in conditions.items():
+        for name, number in named.filter(condition).values_list("named").annotate(number=Count("pk")):
+            counted[name][key] = number
 
 
 def _biggest() -> dict[str, list[dict[str, Any]]]:
