@@ -96,6 +96,7 @@ def ready() -> Iterator[Stage]:
             "RATE_LIMIT_TOKENS": "100000000",  # one client stands for many
             "RATE_LIMIT_PERSON": "100000000",
             "RATE_LIMIT_API": "100000000",
+            "RATE_LIMIT_PAGES": "100000000",
         }
         stage = Stage(environment, web, gateway)
         stage.migrate()
