@@ -43,10 +43,9 @@ class Migration(migrations.Migration):
 
     initial = True
 
-    replaces = [
-        ('audit', '0001_initial'),
-        ('audit', '0002_a_call_ends_once'),
-    ]
+    replaces = [('audit', name) for name in '''
+        0001_initial 0002_a_call_ends_once
+    '''.split()]
 
     dependencies = []
 

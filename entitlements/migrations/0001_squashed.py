@@ -54,29 +54,15 @@ class Migration(migrations.Migration):
 
     initial = True
 
-    replaces = [
-        ('entitlements', '0001_initial'),
-        ('entitlements', '0002_change_feed'),
-        ('entitlements', '0003_tokens_of_a_parent'),
-        ('entitlements', '0005_suggestions_and_imports'),
-        ('entitlements', '0006_people_sources'),
-        ('entitlements', '0008_backup_owner'),
-        ('entitlements', '0009_roles_with_an_end'),
-        ('entitlements', '0010_the_life_of_agents_and_clients'),
-        ('entitlements', '0011_agents_seen_elsewhere'),
-        ('entitlements', '0012_groups_that_give_roles'),
-        ('entitlements', '0013_pages_of_large_lists'),
-        ('entitlements', '0014_accounts_of_one_person'),
-        ('entitlements', '0015_since_when_somebody_is_in_a_group'),
-        ('entitlements', '0016_business_critical_agents'),
-        ('entitlements', '0017_access_that_ended'),
-        ('entitlements', '0018_credentials_that_are_withheld'),
-        ('entitlements', '0019_codes_know_when_the_person_signed_in'),
-        ('entitlements', '0020_denied_keys_say_since_when'),
-        ('entitlements', '0021_what_one_client_was_issued'),
-        ('entitlements', '0022_one_mailbox_is_one_human'),
-        ('entitlements', '0023_credentials_are_accepted'),
-    ]
+    replaces = [('entitlements', name) for name in '''
+        0001_initial 0002_change_feed 0003_tokens_of_a_parent 0005_suggestions_and_imports 0006_people_sources
+        0008_backup_owner 0009_roles_with_an_end 0010_the_life_of_agents_and_clients 0011_agents_seen_elsewhere
+        0012_groups_that_give_roles 0013_pages_of_large_lists 0014_accounts_of_one_person
+        0015_since_when_somebody_is_in_a_group 0016_business_critical_agents 0017_access_that_ended
+        0018_credentials_that_are_withheld 0019_codes_know_when_the_person_signed_in
+        0020_denied_keys_say_since_when 0021_what_one_client_was_issued 0022_one_mailbox_is_one_human
+        0023_credentials_are_accepted
+    '''.split()]
 
     dependencies = []
 

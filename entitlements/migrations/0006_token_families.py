@@ -72,16 +72,8 @@ class Migration(migrations.Migration):
                 to="entitlements.system",
             ),
         ),
-        migrations.AddField(
-            model_name="change",
-            name="token_family_id",
-            field=models.UUIDField(blank=True, null=True),
-        ),
-        migrations.AddField(
-            model_name="issuedtoken",
-            name="family",
-            field=models.UUIDField(blank=True, null=True),
-        ),
+        migrations.AddField(model_name="change", name="token_family_id", field=models.UUIDField(blank=True, null=True)),
+        migrations.AddField(model_name="issuedtoken", name="family", field=models.UUIDField(blank=True, null=True)),
         migrations.AddIndex(
             model_name="issuedtoken",
             index=models.Index(

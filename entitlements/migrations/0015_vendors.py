@@ -16,10 +16,7 @@ _SUBJECTS = [
     ("email", "The mail address"),
     ("stored", "A stored name for each person"),
 ]
-_SCOPE_NAMES = [
-    ("whole", "As here, with the system's name"),
-    ("bare", "Without the system's name"),
-]
+_SCOPE_NAMES = [("whole", "As here, with the system's name"), ("bare", "Without the system's name")]
 _KEY = models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")
 
 
@@ -49,9 +46,7 @@ class Migration(migrations.Migration):
                 (
                     "system",
                     models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="vendor",
-                        to="entitlements.system",
+                        on_delete=django.db.models.deletion.CASCADE, related_name="vendor", to="entitlements.system"
                     ),
                 ),
             ],
@@ -59,7 +54,7 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.UniqueConstraint(fields=["issuer"], name="an_issuer_is_the_server_of_one_vendor"),
                     models.CheckConstraint(condition=~models.Q(issuer=""), name="a_vendor_has_an_issuer"),
-                ],
+                ]
             },
         ),
         migrations.CreateModel(
@@ -70,17 +65,13 @@ class Migration(migrations.Migration):
                 (
                     "person",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL
                     ),
                 ),
                 (
                     "vendor",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="people",
-                        to="entitlements.vendor",
+                        on_delete=django.db.models.deletion.CASCADE, related_name="people", to="entitlements.vendor"
                     ),
                 ),
             ],
@@ -89,7 +80,7 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(fields=["vendor", "person"], name="a_person_has_one_name_at_a_vendor"),
                     models.UniqueConstraint(fields=["vendor", "subject"], name="a_name_at_a_vendor_is_of_one_person"),
                     models.CheckConstraint(condition=~models.Q(subject=""), name="a_name_at_a_vendor_is_not_empty"),
-                ],
+                ]
             },
         ),
     ]

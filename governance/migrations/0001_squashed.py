@@ -16,67 +16,25 @@ class Migration(migrations.Migration):
 
     initial = True
 
-    replaces = [
-        ('governance', '0001_initial'),
-        ('governance', '0002_nobody_approves_their_own'),
-        ('governance', '0003_what_was_asked_and_who_answered'),
-        ('governance', '0004_access_reviews'),
-        ('governance', '0005_invitations'),
-        ('governance', '0006_what_a_setup_test_said'),
-        ('governance', '0007_who_held_office_when_it_was_asked'),
-        ('governance', '0008_answering_for_another'),
-        ('governance', '0008_renewal_of_access'),
-        ('governance', '0009_combinations_and_exceptions'),
-        ('governance', '0011_who_is_asked_to_answer'),
-        ('governance', '0013_notices_and_their_mail'),
-        ('governance', '0016_unused_agents'),
-        ('governance', '0017_answers_by_rule'),
-        ('governance', '0018_emergency_grants'),
-        ('governance', '0019_requests_are_edited_questioned_and_appealed'),
-        ('governance', '0020_webhooks'),
-        ('governance', '0021_reviews_that_reduce_recall_and_end'),
-        ('governance', '0023_what_is_used_and_suggested'),
-        ('governance', '0025_adoption'),
-        ('governance', '0026_requests_by_state'),
-        ('governance', '0027_scopes_kinds_and_carrying_forward'),
-        ('governance', '0028_sealed_evidence'),
-        ('governance', '0029_accepted_plan'),
-        ('governance', '0030_staged_campaigns'),
-        ('governance', '0031_how_reviewers_look'),
-        ('governance', '0032_things_that_are_no_access'),
-        ('governance', '0033_micro_reviews'),
-        ('governance', '0034_late_members_and_second_accounts'),
-        ('governance', '0035_an_auditors_work'),
-        ('governance', '0036_what_is_sealed_stays'),
-        ('governance', '0037_campaign_templates'),
-        ('governance', '0038_evidence_in_pieces'),
-        ('governance', '0039_who_answers_by_risk'),
-        ('governance', '0040_counts_of_reviews'),
-        ('governance', '0040_sealing_keeps_its_trace'),
-        ('governance', '0041_figures'),
-        ('governance', '0043_independence_and_removals_of_later'),
-        ('governance', '0043_passed_on'),
-        ('governance', '0044_comments_on_items'),
-        ('governance', '0045_critical_is_kept_in_writing'),
-        ('governance', '0046_newer_signals'),
-        ('governance', '0047_credentials_of_systems'),
-        ('governance', '0048_questions_about_items'),
-        ('governance', '0049_a_snapshot_becomes_items'),
-        ('governance', '0050_ranges_of_arguments'),
-        ('governance', '0051_times_are_forgotten'),
-        ('governance', '0052_answers_in_a_place'),
-        ('governance', '0053_who_is_asked_last'),
-        ('governance', '0054_spot_checks'),
-        ('governance', '0055_who_moved'),
-        ('governance', '0056_another_checker'),
-        ('governance', '0057_templates_with_spot_checks'),
-        ('governance', '0058_packs_with_a_time_stamp'),
-        ('governance', '0059_owned_when_it_was_taken'),
-        ('governance', '0060_who_looked_and_who_drafted'),
-        ('governance', '0061_one_mailbox_is_one_human'),
-        ('governance', '0062_notices_of_credentials'),
-        ('governance', '0063_one_decision_settles_the_same_access'),
-    ]
+    replaces = [('governance', name) for name in '''
+        0001_initial 0002_nobody_approves_their_own 0003_what_was_asked_and_who_answered 0004_access_reviews
+        0005_invitations 0006_what_a_setup_test_said 0007_who_held_office_when_it_was_asked
+        0008_answering_for_another 0008_renewal_of_access 0009_combinations_and_exceptions
+        0011_who_is_asked_to_answer 0013_notices_and_their_mail 0016_unused_agents 0017_answers_by_rule
+        0018_emergency_grants 0019_requests_are_edited_questioned_and_appealed 0020_webhooks
+        0021_reviews_that_reduce_recall_and_end 0023_what_is_used_and_suggested 0025_adoption
+        0026_requests_by_state 0027_scopes_kinds_and_carrying_forward 0028_sealed_evidence 0029_accepted_plan
+        0030_staged_campaigns 0031_how_reviewers_look 0032_things_that_are_no_access 0033_micro_reviews
+        0034_late_members_and_second_accounts 0035_an_auditors_work 0036_what_is_sealed_stays
+        0037_campaign_templates 0038_evidence_in_pieces 0039_who_answers_by_risk 0040_counts_of_reviews
+        0040_sealing_keeps_its_trace 0041_figures 0043_independence_and_removals_of_later 0043_passed_on
+        0044_comments_on_items 0045_critical_is_kept_in_writing 0046_newer_signals 0047_credentials_of_systems
+        0048_questions_about_items 0049_a_snapshot_becomes_items 0050_ranges_of_arguments
+        0051_times_are_forgotten 0052_answers_in_a_place 0053_who_is_asked_last 0054_spot_checks 0055_who_moved
+        0056_another_checker 0057_templates_with_spot_checks 0058_packs_with_a_time_stamp
+        0059_owned_when_it_was_taken 0060_who_looked_and_who_drafted 0061_one_mailbox_is_one_human
+        0062_notices_of_credentials 0063_one_decision_settles_the_same_access
+    '''.split()]
 
     dependencies = [
         ('entitlements', '0001_squashed'),
