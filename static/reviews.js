@@ -119,7 +119,7 @@ const send = async (row) => {
   remember();
 };
 
-// Somebody was quicker: what was typed here stays, and counts once it is confirmed.
+// Another was quicker: what was typed here stays, and counts once it is confirmed.
 const refused = (row, code, told) => {
   const shown = row.querySelector("[data-conflict]");
   const at = told.saved_at ? new Date(told.saved_at).toLocaleTimeString([], { timeStyle: "short" }) : "";

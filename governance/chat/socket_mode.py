@@ -191,7 +191,7 @@ def _known(connection: ChatConnection, user: str) -> Person | None:
 
 
 def _with_email(email: str) -> Person | None:
-    """Return the one active person with an address; nobody where two have it."""
+    """Return the one active person with an address; None where two have it."""
     people = list(Person.objects.filter(email__iexact=email, is_active=True)[:2]) if email else []
     return people[0] if len(people) == 1 else None
 

@@ -120,7 +120,7 @@ def agent(request: HttpRequest, name: str = "agent", kind: str = "agent") -> Age
     """Return the agent that a combobox names. Raises NotFound, also where it was left empty."""
     found: Agent | None = named(request, kind, name)
     if found is None:
-        raise NotFound
+        raise NotFound(_("Choose an agent from the list."))
     return found
 
 

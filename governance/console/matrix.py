@@ -277,7 +277,7 @@ PAGES: Final[Pages] = {
     ("system-start", "POST"): like("system-enable"),
     ("tool-page", "GET"): like("tool GET"),
     ("tool-page", "POST"): like("tool-approve", "tool-quarantine", "tool-enable"),
-    # Stopping
+    # Posture report and revocations
     **{(name, "GET"): like("posture-report GET") for name in ("posture", "posture-report", "posture-report-pdf")},
     ("posture-items", "GET"): like("review-items GET"),
     ("stops", "GET"): like("revocation GET"),

@@ -12,7 +12,7 @@ _PAGES: Final = {"sod": "rule-page", "policy": "emergency-page", "remediation": 
 
 
 class RegisteredException(models.Model):
-    """One exception. Nobody writes it: each room keeps its own, and the view shows them as one list.
+    """One exception. It is never written here: each room keeps its own, and the view shows them as one list.
 
     `owner` gave it and answers for it until `expires_at`; `control` is the mitigating control. `beneath` names the SoD
     policy, the scope or the review. `page_key` and `campaign` lead to its page, and `grant_key` is the grant of

@@ -23,7 +23,7 @@ _FIELDS = {"delegate_unfit": "delegate", "out_of_office_too_long": "ends_at", "o
 
 
 class DelegateField(combobox.ReferenceField):
-    """A colleague. A name that is nobody's says the same as a person who cannot be a delegate."""
+    """A colleague. An unknown name gets the same answer as a person who cannot be a delegate."""
 
     def clean(self, value: Any) -> Any:  # noqa: ANN401 - as in the field of the kit
         """Return the person. Raises the framework's ValidationError."""

@@ -362,16 +362,16 @@ def stages_for(person: Person) -> QuerySet[Approval]:
     return waiting.filter(request__state=AccessRequest.State.IN_APPROVAL).distinct()
 
 
-def visible_to(who: Requester) -> QuerySet[AccessRequest]:
+def visible_to(who: Requester, sight: RoleLimit | None = None) -> QuerySet[AccessRequest]:
     """Return the requests that a person or agent may see; analysts, auditors and security all within their limits.
 
     A person sees their own requests, those that wait for them or that they answered, and those about their agents,
-    their systems or themselves.
+    their systems or themselves. `sight` is how far their admin roles reach, where it was read already.
     """
     everything = AccessRequest.objects.all()
     if isinstance(who, Agent):
         return everything.filter(agent=who)
-    sight = who.reach(*SEE_EVERYTHING)
+    sight = who.reach(*SEE_EVERYTHING) if sight is None else sight
     if sight.everything:
         return everything
     if not who.is_active:

@@ -83,7 +83,7 @@ class TicketPolicyForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def settings(request: HttpRequest) -> HttpResponse:
-    """Show the settings in force as a form to whoever may change them, and change them."""
+    """Show the settings in force, as a form to people who may change them, and change them."""
     now = tickets.current()
     form = TicketPolicyForm(request.POST if request.method == "POST" else None, now=now)
     if request.method == "POST" and form_fields.perform(request, form, actions.CHANGE, fields={}, values=form.values):

@@ -31,7 +31,7 @@ class Mouse:
         before = self.acts
         yield
         taken = self.acts - before
-        print(f"\n{what}: {taken} interactions")  # noqa: T201 - the figure is for whoever reads the run
+        print(f"\n{what}: {taken} interactions")  # noqa: T201 - the figure is for the reader of the run
         assert taken < most, f"{what} takes {taken} interactions"
 
     def press(self, what: Locator) -> None:

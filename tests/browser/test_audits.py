@@ -55,6 +55,6 @@ def test_every_page_stands_pa11y_and_lighthouse(live_server: LiveServer, tmp_pat
     shown = {"": ["/login/"], **_shown()}
     looked = [{"cookies": _cookies(login) if login else [], "paths": paths} for login, paths in shown.items()]
     found, took = audits.look(address, looked, tmp_path)
-    print(f"\n{len(took)} pages in {sum(took.values()) // 1000} s")  # noqa: T201 - for whoever reads the run
+    print(f"\n{len(took)} pages in {sum(took.values()) // 1000} s")  # noqa: T201 - for the reader of the run
     assert found == [], "\n".join(found)
     assert len(took) == sum(map(len, shown.values()))

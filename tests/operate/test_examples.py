@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 
 from entitlements.catalog_files.api import plans
 from governance.cli import catalogue
@@ -109,3 +110,16 @@ def test_an_emergency_is_declared_as_the_page_types_it() -> None:
     made = client.of(resa).post(f"/api/v1/{path}", body, format="json", headers=headers)
 
     assert (made.status_code, made.json()["given_by"]) == (201, login), made.json()
+
+
+def test_the_manifest_of_the_slack_app_asks_for_what_mandate_calls() -> None:
+    page = next(page for page in PAGES if name_of(page) == "docs/operate/notices.md")
+    (manifest,) = [yaml.safe_load(text) for language, text in blocks(page) if language == "yaml"]
+    # chat.postMessage; /mandate; users.info; users.lookupByEmail
+    assert set(manifest["oauth_config"]["scopes"]["bot"]) == {
+        *("chat:write", "commands", "users:read", "users:read.email"),
+    }
+    assert [each["command"] for each in manifest["features"]["slash_commands"]] == ["/mandate"]
+    assert manifest["settings"]["event_subscriptions"]["bot_events"] == ["app_home_opened"]
+    assert manifest["settings"]["socket_mode_enabled"] is True
+    assert manifest["features"]["app_home"]["home_tab_enabled"] is True

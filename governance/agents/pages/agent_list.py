@@ -151,11 +151,7 @@ LAYOUT: Final[Layout[Agent, Agent]] = Layout(
         Facet("kind", gettext_lazy("Kind"), "kind", choices=Agent.Kind.choices),
         Facet("finding", gettext_lazy("Findings"), choices=_choices),
         Facet("radius", gettext_lazy("Blast radius"), choices=_RADII),
-        Facet(
-            "department",
-            gettext_lazy("Department"),
-            choices=_departments,
-        ),
+        Facet("department", gettext_lazy("Department"), choices=_departments),
         Facet("system", gettext_lazy("Has access to"), reference="system", narrow=read.with_access_to),
         Facet("sponsor", gettext_lazy("Sponsor"), "sponsor__login", reference="person"),
         Facet("owner", gettext_lazy("Technical owner"), choices=_NO_OWNER, count=False, offered=False),

@@ -107,7 +107,7 @@ class HostForm(forms.Form):
         required=False,
     )
     agent = combobox.ReferenceField(
-        "agent",
+        "shared_agent",
         label=gettext_lazy("The shared agent"),
         help_text=gettext_lazy("Leave it empty for personal agents: each is registered by the person's first consent."),
         required=False,
@@ -171,7 +171,7 @@ def _approved(request: HttpRequest) -> dict[str, Any]:
     """Return what the form approves: with a shared agent, or for personal agents without one. Raises NotFound."""
     if request.POST.get("serves") == Client.Serves.PERSONAL_AGENTS:
         return {"serves": Client.Serves.PERSONAL_AGENTS, "agent": None}
-    return {"serves": Client.Serves.OWN_AGENT, "agent": form_fields.agent(request)}
+    return {"serves": Client.Serves.OWN_AGENT, "agent": form_fields.agent(request, kind="shared_agent")}
 
 
 def _show(request: HttpRequest, document: ClientDocument, *, problem: DomainError | None = None) -> HttpResponse:

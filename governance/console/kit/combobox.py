@@ -37,7 +37,7 @@ _KEY: Final = "__key"
 class Reference:
     """A kind of thing that can be chosen: the field of its short name, all rows of it, and the word in error codes.
 
-    What is `open` can be named by whoever knows its short name or exact name; of other kinds, only what they see.
+    What is `open` can be named by its short name or exact name; of other kinds, only what the caller sees.
     """
 
     key: str
@@ -52,6 +52,7 @@ REFERENCES: Final[Mapping[str, Reference]] = {
     "group": Reference("slug", Group.objects.all, "group", open=True),
     "person": Reference("login", Person.objects.all, "person", open=True),
     "requestable_agent": Reference("slug", Agent.objects.all, "agent"),
+    "shared_agent": Reference("slug", Agent.objects.all, "agent"),
     "system": Reference("slug", System.objects.all, "system"),
 }
 

@@ -101,5 +101,5 @@ LAYOUT: Final[Layout[AccessRequest, AccessRequest]] = Layout(
 def listing(request: HttpRequest) -> HttpResponseBase:
     """List the requests that a person may see."""
     is_queue = request.GET.get("waiting") == "me" or request.GET.get("view") == "waiting"
-    rows = read.listed(doors.person(request))
+    rows = read.listed(doors.caller(request), doors.person(request))
     return lists.show(request, LAYOUT, rows, "console/requests/requests.html", {"is_queue": is_queue})

@@ -33,12 +33,17 @@ def _requestable_agents(caller: Caller) -> QuerySet[Any]:
     return requests_queries.requestable_agents(caller.human, caller) if caller.human else Agent.objects.none()
 
 
+def _shared_agents(caller: Caller) -> QuerySet[Any]:
+    return visibility.agents(caller).filter(kind=Agent.Kind.SHARED, status=Agent.Status.ACTIVE)
+
+
 _KINDS: Final[Mapping[str, tuple[Callable[[Caller], QuerySet[Any]], str]]] = {
     "agent": (visibility.agents, "slug"),
     "connectable_agent": (connect_queries.agents, "slug"),
     "group": (visibility.groups, "slug"),
     "person": (visibility.people, "login"),
     "requestable_agent": (_requestable_agents, "slug"),
+    "shared_agent": (_shared_agents, "slug"),
     "system": (visibility.systems, "slug"),
 }
 """What has a name and a short name: the rows that a caller sees, and the field of the short name."""

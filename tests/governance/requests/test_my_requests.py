@@ -43,5 +43,5 @@ def test_a_long_list_costs_no_more_queries_than_a_short_one(
         browser.get("/requests/?asked=me")
     for _ in range(6):
         company.ask("now")
-    with django_assert_max_num_queries(min(len(short), 21)):
+    with django_assert_max_num_queries(min(len(short), 20)):
         browser.get("/requests/?asked=me")
