@@ -218,17 +218,7 @@ const prepare = (root) => {
   all(".plotted[data-xs]", root).forEach(reading);
 };
 
-// on a small screen the menu opens on demand
-
-const folding = (menu) => {
-  const small = matchMedia("(max-width: 719px)");
-  const fold = () => { menu.open = !small.matches; };
-  small.addEventListener("change", fold);
-  fold();
-};
-
 document.addEventListener("DOMContentLoaded", () => {
-  all("details.menu").forEach(folding);
   prepare(document);
   remember();
   commandBar();
