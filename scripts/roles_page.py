@@ -12,7 +12,7 @@ from entitlements.access import visibility
 from entitlements.access.caller import SEE_EVERYTHING
 from entitlements.api.matrix import ALWAYS, WEIGHTY, Row
 from entitlements.people.models import Role
-from governance.console import matrix
+from governance.console import matrix, matrix_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ def _acts() -> dict[tuple[str, str], Row]:
         (f"{page} {name}", method): replace(row, roles=row.roles & matrix.OFFICE.row.roles)
         for (page, _), declared in matrix.OFFICE_ACTS.items()
         for name, method in declared.asks
-        for row in [matrix.API[name, method]]
+        for row in [matrix_rows.API[name, method]]
     }
 
 

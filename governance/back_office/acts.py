@@ -10,7 +10,7 @@ from django.http import HttpRequest, QueryDict
 
 from entitlements.access.caller import Caller
 from entitlements.api.actions import Action, Performed, Sentence
-from governance.console import doors, matrix
+from governance.console import doors, matrix_rows
 
 
 class Form(Protocol):
@@ -79,9 +79,9 @@ class Act:
     @property
     def roles(self) -> frozenset[str]:
         """The admin roles that may do it, whatever the row."""
-        return matrix.API[self.action.address, self.action.method].roles
+        return matrix_rows.API[self.action.address, self.action.method].roles
 
     @property
     def relations(self) -> frozenset[str]:
         """The relations to a row that suffice."""
-        return matrix.API[self.action.address, self.action.method].related
+        return matrix_rows.API[self.action.address, self.action.method].related

@@ -29,7 +29,7 @@ from entitlements.api.matrix import Row
 from entitlements.errors import DomainError, Forbidden, Malformed, NotFound, ReasonRequired
 from entitlements.people.models import Person, Role
 
-from . import matrix
+from . import matrix, matrix_rows
 
 type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 """A view; `page` makes doors of them."""
@@ -125,7 +125,7 @@ def _missing(request: HttpRequest) -> dict[str, Any]:
         page = matrix.find(*_named(request))
     except matrix.NotDeclared:
         return {}
-    roles = page.row.roles.union(*(matrix.API[key].roles for key in page.asks))
+    roles = page.row.roles.union(*(matrix_rows.API[key].roles for key in page.asks))
     if not roles or roles & caller(request).roles:
         return {}
     return {
@@ -152,7 +152,7 @@ def find[M: Model](rows: QuerySet[M], **key: object) -> M:
 
 def row(name: str, method: str = "POST") -> Row:
     """Return the API's row for a change: the console asks the same matrix."""
-    return matrix.API[name, method]
+    return matrix_rows.API[name, method]
 
 
 def may(who: Caller, name: str, thing: object, method: str = "POST") -> bool:

@@ -5,68 +5,32 @@ the row of `POST /agents/{key}/restore`, and a change to that row changes both. 
 first; the page checks again about its object (`doors.permit`), and only rows named here.
 Rows that a person may not see are filtered out for every page (`entitlements.access.visibility`).
 
-To add a page: write its row below, under the name that its address has in `urls.py`, once for each method it takes
-(GET, POST), and run `make reference`, which writes `docs/reference/roles.md`.
+To add a page: write its row below, or in `matrix_systems.py` or `matrix_reviews.py`, under the name that its address
+has in `urls.py`, once for each method it takes (GET, POST), and run `make reference`, which writes
+`docs/reference/roles.md`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from entitlements.access.caller import SEE_EVERYTHING
-from entitlements.api.matrix import ALWAYS, Matrix, Row, row
-from entitlements.api.matrix import MATRIX as CATALOGUE
+from entitlements.api.matrix import ALWAYS, Row, row
 from entitlements.people.models import OFFICE as OFFICE_ROLES
 from entitlements.people.models import Role
 from entitlements.revocation.api import EVERYTHING, KINDS
-from governance.api.matrix import MATRIX as PROCESSES
 from governance.back_office.asks import ACTS as BACK_OFFICE
 
-API: Final[Matrix] = {**CATALOGUE, **PROCESSES}
-"""Every row of the API."""
+from .matrix_reviews import REVIEWS
+from .matrix_rows import API, ONES_OWN, STRANGERS, Page, Pages, both, like
+from .matrix_systems import SYSTEMS
 
 
 class NotDeclared(LookupError):
     """A page without a row, or one that asks a row it does not name: a programming error, which closes the page."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Who may come in with one method, and which rows of the API the page asks about its object."""
-
-    row: Row
-    asks: frozenset[tuple[str, str]] = frozenset()
-
-
-def like(*names: str, also: tuple[str, ...] = ()) -> Page:
-    """Let in whom one of these rows of the API lets in: `agents`, or `agent PATCH`; `also` names rows it asks later.
-
-    Where all of them demand step-up authentication, the door does; where only some do, the page does
-    (`doors.require_reauthentication`).
-    """
-    keys = [_key(name) for name in names]
-    rows = [API[key] for key in keys]
-    union = Row(
-        frozenset().union(*(api_row.roles for api_row in rows)),
-        frozenset().union(*(api_row.related for api_row in rows)),
-        anybody=any(api_row.anybody for api_row in rows),
-        limitable=any(api_row.limitable for api_row in rows),
-        proven=ALWAYS if all(api_row.proven == ALWAYS for api_row in rows) else "",
-    )
-    return Page(union, frozenset([*keys, *map(_key, also)]))
-
-
-def _key(name: str) -> tuple[str, str]:
-    address, _space, method = name.partition(" ")
-    return address, method or "POST"
-
-
-STRANGERS: Final = Page(Row(public=True))
-"""Open without a sign-in."""
-ONES_OWN: Final = Page(Row(anybody=True))
-"""Every signed-in person, about themselves or about what they may see."""
 OFFICE: Final = Page(Row(frozenset(OFFICE_ROLES)))
 """Each page of the back office at /admin/ that shows rows."""
 OFFICE_ACTS: Final = {
@@ -89,23 +53,14 @@ _STOP: Final = Page(
     )
 )
 
-type Pages = Mapping[tuple[str, str], Page]
-
-
-def _both(page: Page, *names: str) -> dict[tuple[str, str], Page]:
-    """Return rows for a form and its POST; showing the form demands no step-up authentication."""
-    form_page = replace(page, row=replace(page.row, proven=""))
-    return {(name, method): page if method == "POST" else form_page for name in names for method in ("GET", "POST")}
-
-
 SIGN_IN: Final[Pages] = {
-    **_both(STRANGERS, "account_login", "account_logout", "welcome", "mfa_authenticate", "mfa_login_webauthn"),
-    **_both(STRANGERS, "openid_connect_login", "openid_connect_callback"),
+    **both(STRANGERS, "account_login", "account_logout", "welcome", "mfa_authenticate", "mfa_login_webauthn"),
+    **both(STRANGERS, "openid_connect_login", "openid_connect_callback"),
     ("account_inactive", "GET"): STRANGERS,
-    **_both(ONES_OWN, "account_reauthenticate", "account_change_password", "mfa_reauthenticate"),
-    **_both(ONES_OWN, "mfa_activate_totp", "mfa_deactivate_totp", "mfa_generate_recovery_codes", "mfa_add_webauthn"),
-    **_both(ONES_OWN, "mfa_remove_webauthn", "mfa_edit_webauthn", "mfa_reauthenticate_webauthn"),
-    **_both(ONES_OWN, "mfa_download_recovery_codes"),
+    **both(ONES_OWN, "account_reauthenticate", "account_change_password", "mfa_reauthenticate"),
+    **both(ONES_OWN, "mfa_activate_totp", "mfa_deactivate_totp", "mfa_generate_recovery_codes", "mfa_add_webauthn"),
+    **both(ONES_OWN, "mfa_remove_webauthn", "mfa_edit_webauthn", "mfa_reauthenticate_webauthn"),
+    **both(ONES_OWN, "mfa_download_recovery_codes"),
     ("company_again", "GET"): ONES_OWN,
     ("mfa_index", "GET"): ONES_OWN,
     ("mfa_view_recovery_codes", "GET"): ONES_OWN,
@@ -116,7 +71,7 @@ SIGN_IN: Final[Pages] = {
 PAGES: Final[Pages] = {
     ("home", "GET"): ONES_OWN,
     ("theme", "POST"): ONES_OWN,
-    **_both(ONES_OWN, "keys"),
+    **both(ONES_OWN, "keys"),
     ("search", "GET"): ONES_OWN,
     ("search-options", "GET"): ONES_OWN,
     ("audit", "GET"): like("audit-events GET"),
@@ -128,22 +83,22 @@ PAGES: Final[Pages] = {
     ("starter-pack-page", "GET"): like("starter-pack GET", also=("starter-pack-apply",)),
     ("starter-pack-page", "POST"): like("starter-pack-apply"),
     ("credential-policy-page", "GET"): like("credential-policies GET"),
-    **_both(like("credential-policy-proposals"), "credential-policy-propose"),
+    **both(like("credential-policy-proposals"), "credential-policy-propose"),
     ("credential-policy-decide", "POST"): like(
         "credential-policy-proposal-confirm", "credential-policy-proposal-withdraw"
     ),
     ("ticket-settings", "GET"): like("ticket-policies GET"),
     ("ticket-settings", "POST"): like("ticket-policies"),
     ("approval-settings", "GET"): like("approval-policies GET"),
-    **_both(like("policy-proposals"), "policy-propose"),
+    **both(like("policy-proposals"), "policy-propose"),
     ("policy-history", "GET"): like("approval-policy GET"),
     ("policy-decide", "POST"): like("policy-proposal-confirm", "policy-proposal-withdraw"),
-    **_both(like("auto-approval-rules"), "auto-approval-rule-propose"),
+    **both(like("auto-approval-rules"), "auto-approval-rule-propose"),
     ("auto-approval-rule-decide", "POST"): like(
         "auto-approval-rule-confirm", "auto-approval-rule-withdraw", "auto-approval-rule-end"
     ),
     ("auto-approval-answer", "POST"): like("auto-approval-look"),
-    **_both(like("delegations"), "delegations"),
+    **both(like("delegations"), "delegations"),
     ("delegation-end", "POST"): like("delegation-end"),
     ("view-save", "POST"): like("saved-views"),
     ("view-delete", "POST"): like("saved-view-delete"),
@@ -151,7 +106,7 @@ PAGES: Final[Pages] = {
     ("inbox-open", "GET"): ONES_OWN,
     ("inbox-read", "POST"): like("notice-read"),
     ("inbox-read-all", "POST"): like("notices-read"),
-    **_both(ONES_OWN, "notice-settings-page"),
+    **both(ONES_OWN, "notice-settings-page"),
     ("chat-settings", "GET"): like("chat-connections GET"),
     ("chat-settings", "POST"): like(
         *(f"chat-connection-{act}" for act in ("slack", "teams", "names", "test", "disconnect"))
@@ -180,10 +135,10 @@ PAGES: Final[Pages] = {
         *("request-approve", "request-deny", "request-cancel", "request-question", "request-question-answer"),
         *("request-reassign", "request-appeal", "request-give-back"),
     ),
-    **_both(like("request PATCH"), "request-edit"),
-    **_both(like("requests"), "ask"),
+    **both(like("request PATCH"), "request-edit"),
+    **both(like("requests"), "ask"),
     ("emergency-list", "GET"): like("emergencies GET"),
-    **_both(like("emergencies"), "emergency-declare"),
+    **both(like("emergencies"), "emergency-declare"),
     ("emergency-page", "GET"): like("emergency GET", also=("grant-revoke",)),
     ("emergency-page", "POST"): like("emergency-review"),
     # Agents and what they hold
@@ -191,8 +146,8 @@ PAGES: Final[Pages] = {
     ("blast-radius", "GET"): like("grants GET"),
     ("review-of-selected", "POST"): Page(like("campaigns").row),
     ("agent-page", "GET"): like("agent GET"),
-    **_both(like("agents"), "agent-add"),
-    **_both(like("agent PATCH"), "agent-edit"),
+    **both(like("agents"), "agent-add"),
+    **both(like("agent PATCH"), "agent-edit"),
     ("agent-people", "POST"): like("agent-sponsor", "agent-owner", "agent-backup"),
     ("agent-activate-page", "POST"): like("agent-activate"),
     ("agent-rate", "POST"): like("agent-criticality PUT"),
@@ -203,19 +158,19 @@ PAGES: Final[Pages] = {
     ("agent-needed", "POST"): like("agent-keep", "agent-retire"),
     ("proposal-page", "GET"): like("proposal GET"),
     ("proposal-page", "POST"): like("proposal-accept", "proposal-decline"),
-    **_both(like("clients"), "client-add"),
+    **both(like("clients"), "client-add"),
     ("client-page", "GET"): like("client GET"),
     ("client-page", "POST"): like("client-secret", "client-keys", "client-rotation-revoke", "client-enable"),
     ("client-settings", "GET"): like(
         "client-hosts GET", also=("client-hosts", "client-host-confirm", "client-host-withdraw", "client-host-end")
     ),
-    **_both(like("client-hosts"), "client-host-propose"),
+    **both(like("client-hosts"), "client-host-propose"),
     ("client-host-decide", "POST"): like("client-host-confirm", "client-host-withdraw", "client-host-end"),
     ("trusted-issuers-page", "GET"): like(
         "trusted-issuers GET",
         also=("trusted-issuers", "trusted-issuer-confirm", "trusted-issuer-withdraw", "trusted-issuer-end"),
     ),
-    **_both(like("trusted-issuers"), "trusted-issuer-propose"),
+    **both(like("trusted-issuers"), "trusted-issuer-propose"),
     ("trusted-issuer-decide", "POST"): like("trusted-issuer-confirm", "trusted-issuer-withdraw", "trusted-issuer-end"),
     ("client-document-page", "GET"): like(
         "client-document GET", also=("client-document-approve", "client-document-refuse")
@@ -223,11 +178,11 @@ PAGES: Final[Pages] = {
     ("client-document-page", "POST"): like("client-document-approve", "client-document-refuse"),
     ("credential-page", "GET"): like("client-credential GET"),
     ("credential-page", "POST"): like("client-credential-accept", "client-credential-refuse"),
-    **_both(like("workload-rules"), "workload-rule-add"),
+    **both(like("workload-rules"), "workload-rule-add"),
     ("workload-rule-end-page", "POST"): like("workload-rule-end"),
     ("agent-start", "POST"): like("agent-restore"),
     ("my-agents", "GET"): ONES_OWN,
-    **_both(ONES_OWN, "my-connections"),
+    **both(ONES_OWN, "my-connections"),
     ("person-connections", "GET"): like("person GET"),
     ("session-list", "GET"): like("sessions GET"),
     ("end-session", "POST"): like("session-end"),
@@ -235,61 +190,34 @@ PAGES: Final[Pages] = {
     ("token-list", "GET"): like("token-health-tokens GET"),
     ("grant-list", "GET"): like("grants GET"),
     ("grant-page", "GET"): like("grant GET", also=("grant-narrow",)),
-    **_both(like("grant-narrow"), "grant-narrow-page"),
+    **both(like("grant-narrow"), "grant-narrow-page"),
     ("grant-renew", "POST"): like("grant-renew"),
     ("request-again", "POST"): like("request-again"),
     ("grant-pause", "POST"): like("grant-suspend"),
     ("grant-resume", "POST"): like("grant-restore"),
     # Access elsewhere, and the map of all of it
     ("adoption-list", "GET"): like("adoptions GET"),
-    **_both(like("adoptions"), "adoption-add"),
+    **both(like("adoptions"), "adoption-add"),
     ("adoption-compare", "GET"): like("unmanaged-agents-compared GET"),
     ("adoption-page", "GET"): like("adoption GET"),
     ("adoption-page", "POST"): like("adoption-ask", "adoption-answer", "adoption-confirm"),
     ("seen-decide", "POST"): like("seen-agent-match", "seen-agent-block", "seen-agent-unblock"),
     **{(f"coverage-{name}", "GET"): like("coverage GET") for name in ("map", "csv", "page")},
     ("coverage-page", "POST"): like("agent-cut-over", "agent-adoption-undo", "system-paths"),
-    # Systems and tools
-    ("system-list", "GET"): like("systems GET"),
-    ("system-page", "GET"): like("system GET"),
-    **_both(like("systems", also=("system-secret PUT",)), "system-add"),
-    **_both(like("imports"), "import-add"),
-    ("import-page", "GET"): like("import GET", also=("import-confirm",)),
-    ("import-start", "POST"): like("import-confirm"),
-    **_both(like("system PATCH"), "system-edit"),
-    ("system-secret-set", "POST"): like("system-secret PUT"),
-    **_both(like("systems"), "vendor-add"),
-    **_both(like("system-vendor PATCH"), "vendor-edit"),
-    ("vendor-name-client", "POST"): like("system-client-id PUT"),
-    ("vendor-name-person", "POST"): like("system-subject PUT"),
-    ("vendor-test-client", "POST"): like("system-test-client PUT"),
-    ("vendor-test-trust", "POST"): like("system-test-trust"),
-    **_both(like("entitlements"), "entitlement-add"),
-    **_both(like("entitlement PATCH"), "entitlement-edit"),
-    ("approve-easy", "POST"): like("tool-approve"),
-    ("approve-unchanged", "POST"): like("tool-approve"),
-    ("tool-triage", "POST"): like("tool-approve", "tool-disable", also=("tool-quarantine",)),
-    ("tool-list", "GET"): like("tools GET"),
-    ("tool-changes", "GET"): like("tools GET", also=("tool-approve",)),
-    ("tool-changes", "POST"): like("tool-approve", "tool-disable", "tool-quarantine"),
-    ("tools-stop", "POST"): like("tool-disable"),
-    ("discover", "POST"): like("system-discover"),
-    ("system-start", "POST"): like("system-enable"),
-    ("tool-page", "GET"): like("tool GET"),
-    ("tool-page", "POST"): like("tool-approve", "tool-quarantine", "tool-enable"),
+    **SYSTEMS,
     # Posture report and revocations
     **{(name, "GET"): like("posture-report GET") for name in ("posture", "posture-report", "posture-report-pdf")},
     ("posture-items", "GET"): like("review-items GET"),
     ("stops", "GET"): like("revocation GET"),
     ("receipt", "GET"): like("revocation GET"),
-    **_both(_STOP, "stop"),
-    **_both(_EVERYTHING, "stop-everything"),
+    **both(_STOP, "stop"),
+    **both(_EVERYTHING, "stop-everything"),
     ("stop-several", "POST"): like("grant-suspend", "grant-revoke", "agent-suspend", "session-end"),
     ("start-again", "POST"): like("revocations-everything-restore"),
     # Combinations that no agent may hold
     ("rule-list", "GET"): like("sod-policies GET"),
     ("rule-propose", "POST"): like("sod-policies"),
-    **_both(like("sod-policies"), "rule-new"),
+    **both(like("sod-policies"), "rule-new"),
     ("agent-call-list", "GET"): like("agent-calls GET"),
     ("agent-call-list", "POST"): like("agent-calls"),
     ("agent-call-stop", "POST"): like("agent-call-end"),
@@ -299,71 +227,13 @@ PAGES: Final[Pages] = {
     ("rule-except", "POST"): like("sod-exceptions"),
     ("exception-list", "GET"): like("exceptions GET"),
     ("exception-end", "POST"): like("sod-exception-end"),
-    # Reviews
-    ("review-list", "GET"): like("campaigns GET"),
-    **_both(like("campaigns", "campaign-template-start"), "review-new"),
-    ("review-page", "GET"): like("campaign GET"),
-    ("review-items", "GET"): like("review-items GET"),
-    ("review-reviewers", "GET"): like("campaign GET"),
-    ("review-settings", "GET"): like("campaign GET"),
-    ("review-activate", "POST"): like("campaign-activate"),
-    ("review-templates", "GET"): like("campaign-templates GET"),
-    **_both(like("campaign-template PATCH"), "review-template-edit"),
-    ("review-template-start", "POST"): like("campaign-template-start"),
-    ("review-template-stop", "POST"): like("campaign-template-stop"),
-    ("review-duplicate", "POST"): like("campaign-duplicate"),
-    ("review-stage", "POST"): like("campaign-stage"),
-    **{
-        (f"review-{act}", "POST"): like(f"campaign-{act}")
-        for act in ("pause", "remind", "resume", "cancel", "close", "release", "seal")
-    },
-    ("review-give", "POST"): like("campaign-reassign"),
-    ("right-sizing-page", "GET"): like("right-sizing GET", also=("grant-right-size",)),
-    ("grant-right-size-page", "POST"): like("grant-right-size"),
-    ("event-triggered-list", "GET"): like("event-triggered-reviews GET"),
-    ("review-one", "GET"): like("event-triggered-review GET"),
-    ("review-one", "POST"): like("event-triggered-review-answer", "event-triggered-review-postpone"),
-    **_both(like("review-item-draft PUT"), "review-work"),
-    **_both(like("campaign-submissions"), "review-submit"),
-    ("review-draft", "POST"): like("review-item-draft PUT"),
-    **{(f"review-{act}", "POST"): like("review-item-draft PUT") for act in ("looked", "narrow")},
-    ("review-hand-on", "POST"): like("review-item-hand-on"),
-    ("review-claim", "POST"): like("review-item-claim"),
-    ("review-comment", "POST"): like("review-item-comment"),
-    ("review-ask", "POST"): like("review-item-ask"),
-    ("review-question", "GET"): like("review-question GET"),
-    ("review-question", "POST"): like("review-question-answer"),
-    ("spot-checks", "GET"): like("spot-checks GET"),
-    ("spot-check", "GET"): like("spot-check GET"),
-    ("spot-check", "POST"): like("spot-check-answer"),
-    ("review-spot-checks", "POST"): like("campaign-spot-checks"),
-    ("review-spot-follow-up", "POST"): like("spot-check-follow-up"),
-    ("review-bulk", "POST"): like("campaign-bulk", "campaign-bulk-preview"),
-    ("review-item-page", "GET"): like("review-item GET"),
-    ("review-item-act", "POST"): like(
-        "review-item-reopen", "review-item-restore", "review-cut-retry", "review-cut-except"
-    ),
-    ("review-recall", "POST"): like("review-item-recall"),
-    ("review-reassign", "POST"): like("review-item-reassign"),
-    ("review-calendar", "GET"): like("campaign-calendar GET"),
-    ("review-compare", "GET"): like("campaign-comparison GET"),
-    ("review-evidence", "GET"): like("campaign-samples GET"),  # the page needs no step-up; its file does
-    ("review-csv", "GET"): like("campaign-evidence-table GET"),
-    ("review-json", "GET"): like("campaign-evidence GET"),
-    ("review-pack", "GET"): like("campaign-pack GET"),
-    ("review-audit", "GET"): like("campaign-samples GET"),
-    ("review-audit", "POST"): like(
-        *("campaign-samples", "campaign-questions", "audit-question-answer", "campaign-shares", "evidence-share-end")
-    ),
-    ("review-sample", "GET"): like("campaign-samples GET"),  # as above
-    ("review-sample", "POST"): like("audit-sample-marks"),
-    **{(f"review-{name}", "GET"): like("audit-sample-table GET") for name in ("workpaper", "workpaper-json")},
+    **REVIEWS,
     # People
     ("people-list", "GET"): Page(replace(_SEERS.row, limitable=True)),
-    **_both(like("people"), "person-add"),
+    **both(like("people"), "person-add"),
     ("person-page", "GET"): like("person GET"),
     ("person-start", "POST"): like("person-enable"),
-    **_both(like("person PATCH"), "person-edit"),
+    **both(like("person PATCH"), "person-edit"),
     ("person-role", "POST"): like("person-role-give", "person-role-take"),
     ("source-list", "GET"): _SEERS,
     ("source-list", "POST"): like("people-sources"),
@@ -372,7 +242,7 @@ PAGES: Final[Pages] = {
         *(f"people-source-{act}" for act in ("rotate", "test", "disable", "let-through", "keep", "file"))
     ),
     ("group-list", "GET"): like("groups GET"),
-    **_both(like("groups"), "group-add"),
+    **both(like("groups"), "group-add"),
     ("group-page", "GET"): like("group GET"),
     ("group-join", "POST"): like("group-join"),
     ("group-leave", "POST"): like("group-leave"),

@@ -12,7 +12,7 @@ from entitlements.access.caller import Caller, of
 from entitlements.api import matrix, permissions
 from entitlements.clients.models import Client
 from entitlements.people.models import Role
-from governance.console.matrix import API
+from governance.console.matrix_rows import API
 from tests import make
 from tests.entitlements.api import client
 

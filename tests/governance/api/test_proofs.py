@@ -16,7 +16,7 @@ from entitlements.api.matrix import ALWAYS, WEIGHTY
 from entitlements.clients.models import Client as Registered
 from entitlements.people.models import Person
 from governance.approvals.models import Approval
-from governance.console.matrix import API
+from governance.console.matrix_rows import API
 from governance.requests.api.requests import Approve
 from tests import make, second_factor
 from tests.entitlements.access.test_authentication import _access_token, _script, _with

@@ -12,7 +12,7 @@ from django.test import Client
 from entitlements.agents.models import Agent
 from entitlements.people.models import OFFICE, Person, Role
 from governance.back_office.acts import Act
-from governance.console import matrix
+from governance.console import matrix, matrix_rows
 from tests import make, shared
 from tests.governance.back_office import desk
 from tests.governance.console import visits
@@ -22,7 +22,7 @@ made_world, world = shared.world(desk.made)
 
 
 def _admitted(role: str, act: Act) -> bool:
-    return role in OFFICE and role in matrix.API[act.action.address, act.action.method].roles
+    return role in OFFICE and role in matrix_rows.API[act.action.address, act.action.method].roles
 
 
 def _offers(browser: Client, kind: str, act: str, row: Any) -> tuple[bool, bool]:  # noqa: ANN401 - a row

@@ -12,7 +12,7 @@ from entitlements.agents.models import Agent
 from entitlements.api.matrix import ALWAYS, WEIGHTY, Row
 from entitlements.catalog.models import System
 from entitlements.people.models import Person, Role
-from governance.console import matrix
+from governance.console import matrix, matrix_rows
 from tests import make, shared
 from tests.architecture import tree
 from tests.governance.console import addresses, visits
@@ -101,14 +101,14 @@ ON_THE_PAGE_ALONE: Final = {"stop-everything"}
 """Stopping everything asks nothing of a script: decision 0018 says why."""
 
 
-def _proven(page: matrix.Page) -> set[str]:
-    return {matrix.API[key].proven for key in page.asks} - {WEIGHTY}
+def _proven(page: matrix_rows.Page) -> set[str]:
+    return {matrix_rows.API[key].proven for key in page.asks} - {WEIGHTY}
 
 
-def _pages() -> Iterator[tuple[str, str, matrix.Page]]:
+def _pages() -> Iterator[tuple[str, str, matrix_rows.Page]]:
     """Yield the pages that do something of which the API always asks for a proof."""
     for (name, method), page in matrix.PAGES.items():
-        if any(matrix.API[key].proven == ALWAYS and key[1] in {method, "PUT", "PATCH"} for key in page.asks):
+        if any(matrix_rows.API[key].proven == ALWAYS and key[1] in {method, "PUT", "PATCH"} for key in page.asks):
             yield name, method, page
 
 
@@ -146,7 +146,7 @@ def test_each_act_asks_on_its_page_where_it_asks_at_the_api(world: addresses.Wor
         for act, _method in page.asks:
             if (form := BUTTONS.get(name, {}).get(act)) is None:
                 continue
-            if asks(everybody, method, address, form) != (matrix.API[act, _method].proven == ALWAYS):
+            if asks(everybody, method, address, form) != (matrix_rows.API[act, _method].proven == ALWAYS):
                 wrong.append(f"{name} and {act} differ")
     assert not wrong, "\n".join(wrong)
 

@@ -19,7 +19,7 @@ from entitlements.grants.models import Grant
 from entitlements.people.models import Person, Role
 from entitlements.revocation.api import KINDS
 from entitlements.sessions.models import Session
-from governance.console import matrix, navigation
+from governance.console import matrix, matrix_rows, navigation
 from governance.requests import requests
 from tests import make, shared
 from tests.architecture import tree
@@ -181,7 +181,7 @@ def test_a_page_without_a_row_stays_shut(world: addresses.World, monkeypatch: py
 
 
 def test_a_page_asks_only_rows_that_it_names(world: addresses.World, monkeypatch: pytest.MonkeyPatch) -> None:
-    bare = {**matrix.PAGES, ("agent-start", "POST"): matrix.ONES_OWN}
+    bare = {**matrix.PAGES, ("agent-start", "POST"): matrix_rows.ONES_OWN}
     monkeypatch.setattr(matrix, "PAGES", bare)
 
     with pytest.raises(matrix.NotDeclared, match="Add 'agent-restore POST' to the row"):
@@ -201,9 +201,9 @@ def test_every_page_of_ours_goes_through_a_door() -> None:
 
 def test_what_only_a_role_may_do_here_only_that_role_may_do_by_the_api() -> None:
     for key, page in matrix.PAGES.items():
-        for row in (matrix.API[each] for each in page.asks):
+        for row in (matrix_rows.API[each] for each in page.asks):
             assert not row.public, key
-    assert matrix.like("agent-restore").row.roles == matrix.API["agent-restore", "POST"].roles
+    assert matrix_rows.like("agent-restore").row.roles == matrix_rows.API["agent-restore", "POST"].roles
 
 
 def test_every_page_says_where_in_the_navigation_it_is() -> None:

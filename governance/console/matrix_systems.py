@@ -1,0 +1,37 @@
+"""Who may open which page of systems, tools and entitlements."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .matrix_rows import Pages, both, like
+
+SYSTEMS: Final[Pages] = {
+    ("system-list", "GET"): like("systems GET"),
+    ("system-page", "GET"): like("system GET"),
+    **both(like("systems", also=("system-secret PUT",)), "system-add"),
+    **both(like("imports"), "import-add"),
+    ("import-page", "GET"): like("import GET", also=("import-confirm",)),
+    ("import-start", "POST"): like("import-confirm"),
+    **both(like("system PATCH"), "system-edit"),
+    ("system-secret-set", "POST"): like("system-secret PUT"),
+    **both(like("systems"), "vendor-add"),
+    **both(like("system-vendor PATCH"), "vendor-edit"),
+    ("vendor-name-client", "POST"): like("system-client-id PUT"),
+    ("vendor-name-person", "POST"): like("system-subject PUT"),
+    ("vendor-test-client", "POST"): like("system-test-client PUT"),
+    ("vendor-test-trust", "POST"): like("system-test-trust"),
+    **both(like("entitlements"), "entitlement-add"),
+    **both(like("entitlement PATCH"), "entitlement-edit"),
+    ("approve-easy", "POST"): like("tool-approve"),
+    ("approve-unchanged", "POST"): like("tool-approve"),
+    ("tool-triage", "POST"): like("tool-approve", "tool-disable", also=("tool-quarantine",)),
+    ("tool-list", "GET"): like("tools GET"),
+    ("tool-changes", "GET"): like("tools GET", also=("tool-approve",)),
+    ("tool-changes", "POST"): like("tool-approve", "tool-disable", "tool-quarantine"),
+    ("tools-stop", "POST"): like("tool-disable"),
+    ("discover", "POST"): like("system-discover"),
+    ("system-start", "POST"): like("system-enable"),
+    ("tool-page", "GET"): like("tool GET"),
+    ("tool-page", "POST"): like("tool-approve", "tool-quarantine", "tool-enable"),
+}
