@@ -172,7 +172,7 @@ class Revocations(_Revocations, Listing):
         return self.show(row, status=HTTPStatus.CREATED, headers={"Location": f"/api/v1/revocations/{row.pk}"})
 
     def _permit(self, target: revocation.Target) -> Any:  # noqa: ANN401 - any row that can be stopped
-        """Ask the row of this very stop with the object that it is about, and return that. Raises NotFound, Forbidden."""
+        """Ask the row of this very stop about its object, and return the object. Raises NotFound, Forbidden."""
         thing = None
         self.about = [] if target.type == guardrails.EVERYTHING else [f"{target.type}:{target.id}"]
         if target.type == guardrails.EVERYTHING:
