@@ -26,6 +26,7 @@ REMOVED: Final = b"[removed]"
 AUTHORIZATION: Final = "Authorization"
 SECRET_BASIC, SECRET_POST, PRIVATE_KEY_JWT = "client_secret_basic", "client_secret_post", "private_key_jwt"
 """How a client authenticates at a token endpoint (OpenID Connect Core 1.0, section 9)."""
+CLIENT_AUTHENTICATION: Final = (SECRET_BASIC, SECRET_POST, PRIVATE_KEY_JWT)
 _HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _SHORTEST, _LONGEST, _LONGEST_SETTING = 8, 8192, 500
@@ -66,7 +67,7 @@ SETTINGS: Final[Mapping[str, tuple[Setting, ...]]] = {
     Secret.Kind.BASIC: (Setting("username", is_required=True, pattern=re.compile(r"[\x20-\x39\x3b-\x7e]+")),),
     Secret.Kind.OAUTH_CLIENT: (
         Setting("client_id", is_required=True),
-        Setting("client_authentication", choices=(SECRET_BASIC, SECRET_POST, PRIVATE_KEY_JWT)),
+        Setting("client_authentication", choices=CLIENT_AUTHENTICATION),
         *_AT_THE_TOKEN_ENDPOINT,
         *_OF_ASSERTIONS,
     ),
