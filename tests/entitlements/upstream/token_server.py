@@ -20,7 +20,7 @@ ASSERTION = "client_assertion_jwt"
 
 
 @dataclass
-class Client(ClientMixin):  # type: ignore[misc] # the library has no types
+class Client(ClientMixin):
     """A client as the server knows it: its secret or its public key, and the one method that it may use."""
 
     client_id: str
@@ -50,7 +50,7 @@ class Client(ClientMixin):  # type: ignore[misc] # the library has no types
         return bool(grant_type)
 
 
-class Request(OAuth2Request):  # type: ignore[misc] # the library has no types
+class Request(OAuth2Request):
     """One request at the token endpoint."""
 
     def __init__(self, uri: str, form: Mapping[str, str], headers: Mapping[str, str]) -> None:
@@ -106,7 +106,7 @@ class TokenServer:
         return web.json_response(body, status=status)
 
 
-class _Server(AuthorizationServer):  # type: ignore[misc] # the library has no types
+class _Server(AuthorizationServer):
     """Authlib's server, on the rows of a token server."""
 
     def __init__(self, held: TokenServer) -> None:
@@ -144,7 +144,7 @@ class _Server(AuthorizationServer):  # type: ignore[misc] # the library has no t
         return {"token_type": "Bearer", "access_token": secrets.token_urlsafe(24), "scope": scope, **life}
 
 
-class _Bearer(JWTBearerGrant):  # type: ignore[misc] # the library has no types
+class _Bearer(JWTBearerGrant):
     """Authlib's JWT bearer grant: what it leaves to the server that has it."""
 
     held: TokenServer
@@ -170,7 +170,7 @@ class _Bearer(JWTBearerGrant):  # type: ignore[misc] # the library has no types
         return True
 
 
-class _Assertion(JWTBearerClientAssertion):  # type: ignore[misc] # the library has no types
+class _Assertion(JWTBearerClientAssertion):
     """Authlib's client authentication by a signed assertion, which is good once."""
 
     CLIENT_AUTH_METHOD = ASSERTION

@@ -8,7 +8,7 @@ import pytest
 from joserfc import jwk
 
 from audit.export import timeline
-from entitlements.secrets import vault
+from entitlements.secrets import seal, vault
 from entitlements.secrets.models import Secret
 from tests import make, shared
 from tests.entitlements.api import client
@@ -148,5 +148,5 @@ def test_settings_are_sealed_with_the_secret_so_that_a_changed_row_sends_it_nowh
     assert opened is not None
     assert opened.settings["token_url"] == "https://login.example/token"
     Secret.objects.filter(pk=row.pk).update(kind="header")
-    with pytest.raises(vault.seal.SealBroken):
+    with pytest.raises(seal.SealBroken):
         vault.open_for(system)
