@@ -16,9 +16,11 @@ import aiohttp
 
 from entitlements import strict
 from entitlements.catalog.models import System
+from entitlements.networks import network
+from entitlements.networks.network import Network
 from entitlements.secrets import vault
 
-from . import egress, mcp_headers, sse
+from . import egress, mcp_headers, own_addresses, sse
 from .egress import Unreachable
 from .endpoint import Answer, Endpoint
 
@@ -49,10 +51,11 @@ class _CredentialRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a system listens, and what opens it."""
+    """Where a system listens, what opens it, and over which network it is reached."""
 
     url: str
     credential: vault.Credential | None = None
+    network: Network | None = None
 
 
 @dataclass(slots=True)
@@ -170,7 +173,7 @@ class Conversation:
 
 async def begin(http: aiohttp.ClientSession, target: Target) -> Conversation:
     """Find out how to speak to a server: the modern way, else by greeting it. Raises Unreachable, ForbiddenAddress."""
-    egress.check_url(target.url)
+    egress.check_url(target.url, target.network)
     modern = Conversation(target)
     try:
         answer = await modern.ask(http, "server/discover", {})
@@ -228,15 +231,17 @@ async def first[T](
 def discover(system: System) -> Coroutine[Any, Any, list[dict[str, Any]]]:
     """List a system's tools as raw wire objects, from all pages: `asyncio.run(upstream.discover(system))`.
 
-    The credential is opened here, outside of any event loop. Raises PartialList, Unreachable, ForbiddenAddress.
+    Credential and network are opened here, outside of any event loop. Raises PartialList, Unreachable,
+    ForbiddenAddress.
     """
-    return tools(Target(system.upstream_url, vault.open_for(system)))
+    own_addresses.refresh_now()
+    return tools(Target(system.upstream_url, vault.open_for(system), network.open_for(system)))
 
 
 async def tools(target: Target) -> list[dict[str, Any]]:
     """List the tools of a server, as raw wire objects. Raises PartialList, Unreachable, ForbiddenAddress."""
     listed: list[dict[str, Any]] = []
-    async with egress.client(connections=2, seconds=DISCOVERY_SECONDS) as http:
+    async with egress.client(connections=2, seconds=DISCOVERY_SECONDS, network=target.network) as http:
         conversation = await begin(http, target)
         try:
             cursor: object = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -113,10 +114,10 @@ class Scripted:
 
 
 @contextlib.contextmanager
-def upstream(*, is_modern: bool = True) -> Iterator[Scripted]:
-    """Serve on loopback in a thread until the block ends."""
+def upstream(*, is_modern: bool = True, tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
+    """Serve on loopback in a thread until the block ends, with `tls` by https."""
     server, port, loop = Scripted(is_modern=is_modern), free_port(), asyncio.new_event_loop()
-    server.url = f"http://localhost:{port}/mcp"
+    server.url = f"{'https' if tls else 'http'}://localhost:{port}/mcp"
     is_up = threading.Event()
 
     async def serve() -> web.AppRunner:
@@ -124,7 +125,7 @@ def upstream(*, is_modern: bool = True) -> Iterator[Scripted]:
         app.router.add_route("*", "/mcp", server.handle)
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
         await runner.setup()
-        await web.TCPSite(runner, "localhost", port).start()
+        await web.TCPSite(runner, "localhost", port, ssl_context=tls).start()
         return runner
 
     def run() -> None:
