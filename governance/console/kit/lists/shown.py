@@ -18,7 +18,6 @@ from governance.console.kit.lists.layout import Column, Facet, value_of
 from governance.saved_views import saved_views
 from governance.saved_views.models import SavedView
 
-
 _LONG: Final = 20
 """Options beyond which a menu leaves out what no row has."""
 
