@@ -178,7 +178,7 @@ LAYOUT: Final[Layout[Event, TimelineEntry]] = Layout(
         Facet("from", gettext_lazy("From"), narrow=filters.since, kind="date"),
         Facet("to", gettext_lazy("To"), narrow=filters.until, kind="date"),
     ),
-    search=filters.saying,
+    search=filters.with_text,
     search_label=gettext_lazy("Words in reasons and details"),
     sought=True,
     window=WINDOW,

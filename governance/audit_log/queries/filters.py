@@ -117,7 +117,7 @@ def at_system(rows: QuerySet[Event], slug: str) -> QuerySet[Event]:
     return rows.filter(links__contains=[f"system:{slug}"])
 
 
-def saying(rows: QuerySet[Event], text: str) -> QuerySet[Event]:
+def with_text(rows: QuerySet[Event], text: str) -> QuerySet[Event]:
     """Return the events that hold a text: in their reasons, details, names, codes or ids."""
     return rows.filter(body__icontains=json.dumps(text, ensure_ascii=False)[1:-1])
 

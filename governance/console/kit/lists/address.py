@@ -116,7 +116,7 @@ def changed(request: HttpRequest, **changes: str | Sequence[str]) -> str:
     return f"{request.path}?{query.urlencode(safe=',')}" if query else request.path
 
 
-def bare[M: Model, R](request: HttpRequest, layout: Layout[M, R], *names: str) -> QueryDict:
+def page_query[M: Model, R](request: HttpRequest, layout: Layout[M, R], *names: str) -> QueryDict:
     """Return what an address says of the page itself, and these parameters of the list."""
     query = request.GET.copy()
     for name in [name for name in query if name not in (*layout.kept, *names)]:

@@ -140,7 +140,7 @@ def _addresses[M: Model, R](request: HttpRequest, layout: Layout[M, R], page: Pa
     """Return where the pager, the files and `Clear` lead."""
     first = address.changed(request)
     glue = "&" if "?" in first else "?"
-    kept = address.bare(request, layout, address.SORT, address.COLUMNS)
+    kept = address.page_query(request, layout, address.SORT, address.COLUMNS)
     is_lost = page.is_cut and not page.rows and paging.CURSOR in request.GET
     return {
         "clear": f"{request.path}?{kept.urlencode(safe=',')}" if kept else request.path,

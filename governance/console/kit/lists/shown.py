@@ -105,7 +105,7 @@ def views[M: Model, R](request: HttpRequest, asked: Asked[M, R], saved: Sequence
     own = doors.person(request).pk if saved else None
     listed = [("", _("All"), "")] + [(each.name, each.label, "") for each in asked.layout.views]
     listed += [(str(each.pk), each.name, "" if each.owner_id == own else each.owner.name) for each in saved]
-    kept = address.bare(request, asked.layout).urlencode()
+    kept = address.page_query(request, asked.layout).urlencode()
     return [
         ViewTab(name, label, owner, _with(request.path, kept, f"view={name}" if name else ""), name == asked.view)
         for name, label, owner in listed
