@@ -245,8 +245,9 @@ class Connections:
             entry = await self._directory.get(idle.system)
             if entry is None:
                 return
-            conversation = upstream_sessions.opened(idle.row, idle.sealed, idle.protocol, entry.target)
             peer = self._upstreams.get(entry.slug)
+            target = peer.target if peer is not None and peer.target == entry.target else entry.target  # has its token
+            conversation = upstream_sessions.opened(idle.row, idle.sealed, idle.protocol, target)
             if conversation is not None:
                 await conversation.end((peer or self._open(entry)).http)
 
