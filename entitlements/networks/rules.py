@@ -74,7 +74,7 @@ def read_prefixes(texts: Iterable[str]) -> tuple[Prefix, ...]:
         found[prefix] = None
     if len(found) > MOST_PREFIXES:
         raise errors.NetworkMalformed(f"Name at most {MOST_PREFIXES} networks.")
-    return tuple(sorted(found, key=lambda prefix: (prefix.version, prefix)))  # type: ignore[arg-type]
+    return tuple(sorted(found, key=lambda prefix: (prefix.version, prefix)))
 
 
 def opens(address: str, prefixes: Sequence[Prefix]) -> bool:

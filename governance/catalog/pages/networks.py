@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
+from entitlements.catalog.actions import SYSTEM
 from entitlements.catalog.models import System
 from entitlements.networks import actions, rules
 from entitlements.networks.models import ClientCertificate, SystemNetwork
@@ -85,7 +86,7 @@ class ShownNetwork:
 @doors.page
 def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the network of a system, and propose another one."""
-    system = doors.find_subject(request, actions.SYSTEM, slug)
+    system = doors.find_subject(request, SYSTEM, slug)
     kept = _shown(request, system, SystemNetwork.State.IN_FORCE)
     initial = {"prefixes": "\n".join(kept.row.prefixes), "company_ca": kept.row.company_ca} if kept else None
     form = NetworkForm(request.POST if request.method == "POST" else None, initial=initial)
@@ -110,7 +111,7 @@ def decide(request: HttpRequest, slug: str, network: UUID) -> HttpResponse:
 @doors.page
 def certificate(request: HttpRequest, slug: str) -> HttpResponse:
     """Store the client certificate of a system."""
-    system = doors.find_subject(request, actions.SYSTEM, slug)
+    system = doors.find_subject(request, SYSTEM, slug)
     form = CertificateForm(request.POST, auto_id="certificate_%s")
     doors.require_reauthentication(request, actions.SET_CERTIFICATE.address, actions.SET_CERTIFICATE.method)
     if form_fields.perform(request, form, actions.SET_CERTIFICATE, system, fields=_FIELDS):
@@ -122,7 +123,7 @@ def certificate(request: HttpRequest, slug: str) -> HttpResponse:
 @doors.page
 def forget_certificate(request: HttpRequest, slug: str) -> HttpResponse:
     """Delete the client certificate of a system."""
-    system = doors.find_subject(request, actions.SYSTEM, slug)
+    system = doors.find_subject(request, SYSTEM, slug)
     doors.perform(request, actions.FORGET_CERTIFICATE, system)
     return redirect("system-network-page", slug)
 
