@@ -224,8 +224,10 @@ def discover(system: System) -> Coroutine[Any, Any, list[dict[str, Any]]]:
     Credential and network are opened here, outside of any event loop. Raises PartialList, Unreachable,
     ForbiddenAddress.
     """
-    own_addresses.refresh_now()
-    return tools(Target(system.upstream_url, vault.open_for(system), network.open_for(system)))
+    way = network.open_for(system)
+    if way is not None:
+        own_addresses.refresh_now()
+    return tools(Target(system.upstream_url, vault.open_for(system), way))
 
 
 async def tools(target: Target) -> list[dict[str, Any]]:
