@@ -54,21 +54,22 @@ def read(body: Body | None, form: fields.Row | None, content_type: str | None, c
         return {}
     if body is None:
         raise NotMapped(Code.BODY_NOT_VALID, "The operation takes no body.")
-    boundary = _boundary(body.media, content_type)
+    return {body.argument: _value(body, form, _boundary(body.media, content_type), content)}
+
+
+def _value(body: Body, form: fields.Row | None, boundary: str, content: bytes) -> Any:  # noqa: ANN401 - any JSON value
     match body.media:
         case Media.JSON:
             try:
-                value = strict.loads(content)
+                return strict.loads(content)
             except strict.NotStrictJson as why:
                 raise NotMapped(Code.BODY_NOT_VALID, why.message) from why
         case Media.MULTIPART:
-            value = multipart.read(body.fields, boundary, content)
+            return multipart.read(body.fields, boundary, content)
         case Media.OCTETS:
-            value = base64.b64encode(content).decode()
-        case Media.FORM:
-            assert form is not None  # noqa: S101 - for the type checker: a form has its row
-            value = form.read(content)
-    return {body.argument: value}
+            return base64.b64encode(content).decode()
+    assert form is not None  # noqa: S101 - for the type checker: a form has its row
+    return form.read(content)
 
 
 def _boundary(media: Media, content_type: str) -> str:

@@ -28,8 +28,8 @@ RESERVED: Final = frozenset(
 _RESERVED_BEGINS: Final = ("x-forwarded-", "proxy-", "sec-", "x-envoy-", "x-amz-security-")
 _OF_WEIGHT: Final = frozenset(
     {
-        "content-encoding", "content-range", "cookie", "expect", "idempotency-key", "if-match", "if-unmodified-since",
-        "prefer", "te", "trailer", "upgrade", "x-http-method", "x-http-method-override", "x-method-override",
+        "content-encoding", "content-range", "cookie", "idempotency-key", "if-match", "if-unmodified-since",
+        "prefer", "trailer", "upgrade", "x-http-method", "x-http-method-override", "x-method-override",
         "x-original-uri", "x-original-url", "x-rewrite-url",
     }
 )  # fmt: skip
@@ -70,6 +70,15 @@ def of_request(raw: Headers, declared: Iterable[str]) -> tuple[dict[str, str], s
     if "content-length" in seen and "transfer-encoding" in seen:
         raise NotMapped(Code.PARAMETER_REPEATED, "The body has two lengths.")
     return found, content_type
+
+
+def ours(accepted: str, trace: str) -> dict[str, str]:
+    """Return what every request to a system carries: what we read of an answer, uncompressed, and the trace."""
+    return {
+        "Accept": accepted,
+        "Accept-Encoding": "identity",
+        "Traceparent": f"00-{trace}-{trace[:16]}-01",
+    }
 
 
 def of_answer(raw: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

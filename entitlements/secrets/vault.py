@@ -88,6 +88,12 @@ class Credential:
             return plain.replace(written, REMOVED) if written in plain else text
         return text.replace(self.secret, REMOVED) if self.secret in text else text
 
+    def removed_from_octets(self, content: bytes) -> bytes:
+        """Return octets that are no JSON without the secret as it is written."""
+        if self.previous is not None:
+            content = self.previous.removed_from_octets(content)
+        return content.replace(self.secret, REMOVED) if self.secret in content else content
+
 
 def place(system_id: int) -> str:
     """Return what a system's sealed credential is bound to, so that it opens in no other row."""

@@ -18,7 +18,7 @@ from entitlements import strict
 from entitlements.catalog.models import System
 from entitlements.secrets import vault
 
-from . import egress, mcp_headers, sse
+from . import credentials, egress, mcp_headers, sse
 from .egress import Unreachable
 from .endpoint import Answer, Endpoint
 
@@ -41,10 +41,6 @@ class PartialList(Unreachable):
     def __init__(self, listed: list[dict[str, Any]]) -> None:
         super().__init__(tools=len(listed))
         self.listed = listed
-
-
-class _CredentialRefused(Exception):
-    """The upstream does not know the newest credential, or no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,28 +92,12 @@ class Conversation:
         *,
         gate: Callable[[], None] | None = None,
     ) -> T:
-        """Do as `Endpoint.post`; while two credentials overlap, once more with the one before if this one is refused.
+        """Do as `Endpoint.post`, with either credential while two overlap. Raises Unreachable for one too old."""
 
-        401 says that the request was not carried out (RFC 9110 section 15.5.2). Raises Unreachable for one too old.
-        """
-        credential = self.target.credential
-        if credential is not None and credential.is_too_old:
-            raise Unreachable("The secret of the system is older than the policy allows. Its owner replaces it.")
-        fallback = None if credential is None else credential.fallback
-        if credential is None or fallback is None:
-            return await self.endpoint.post(http, headers, body, take, gate=gate)
+        async def send(sent: Mapping[str, str], taken: Callable[[Answer], Awaitable[T]]) -> T:
+            return await self.endpoint.post(http, sent, body, taken, gate=gate)
 
-        async def take_unless_refused(answer: Answer) -> T:
-            if answer.status == HTTPStatus.UNAUTHORIZED:
-                raise _CredentialRefused
-            return await take(answer)
-
-        try:
-            return await self.endpoint.post(http, headers, body, take_unless_refused, gate=gate)
-        except _CredentialRefused:
-            others = {name: value for name, value in headers.items() if name != credential.header}
-            again = {**others, fallback.header: fallback.value}
-            return await self.endpoint.post(http, again, body, take, gate=gate)
+        return await credentials.sent(self.target.credential, headers, take, send)
 
     def body(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
         """Write one request; in the modern era the envelope of its `_meta` is ours."""

@@ -16,7 +16,7 @@ TEXTS = (
 )  # fmt: skip
 INTEGERS = (0, 1, -1, 7, 10**15, 10**30)
 NUMBERS = (0, 1.5, -2.25, 1e16, 1e-7, 123456789.125, -0.0)
-JSON = (None, 1, "x", [], {}, {"a": [1, {"b": None}]}, [True, 1.5], "\x00")
+JSON: tuple[Any, ...] = (None, 1, "x", [], {}, {"a": [1, {"b": None}]}, [True, 1.5], "\x00")
 
 
 def primitive(kind: str, source: random.Random) -> Any:

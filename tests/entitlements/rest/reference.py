@@ -17,8 +17,8 @@ from entitlements.rest.read import Incoming
 HEX = "0123456789abcdefABCDEF"
 UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 WEIGHTY = (
-    "content-encoding", "content-range", "cookie", "expect", "idempotency-key", "if-match", "if-unmodified-since",
-    "prefer", "te", "trailer", "upgrade", "x-http-method", "x-http-method-override", "x-method-override",
+    "content-encoding", "content-range", "cookie", "idempotency-key", "if-match", "if-unmodified-since",
+    "prefer", "trailer", "upgrade", "x-http-method", "x-http-method-override", "x-method-override",
     "x-original-uri", "x-original-url", "x-rewrite-url",
 )  # fmt: skip
 ONCE = ("authorization", "content-length", "content-type", "dpop", "host", "transfer-encoding")

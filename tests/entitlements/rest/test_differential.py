@@ -48,7 +48,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "get")
 
 def valid(source: random.Random) -> list[Incoming]:
     """Return requests that mean something."""
-    found = []
+    found: list[Incoming] = []
     while len(found) < 600:
         tool = source.choice(list(API))
         try:
