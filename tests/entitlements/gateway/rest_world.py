@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from audit.context import SYSTEM
 from entitlements import addresses
-from entitlements.catalog.models import System
+from entitlements.catalog.models import System, Tool
 from entitlements.rest import operation
 from entitlements.rest.operation import Body, Media, Method, Operation, Parameter, Place, Shape, Style
 from entitlements.secrets import vault
@@ -153,15 +153,22 @@ def build(url: str, *, limits: Mapping[str, Mapping[str, Any]] | None = None, ri
     made.grant.lines.all().delete()
     found = {}
     for name, each in OPERATIONS.items():
-        schema = {"type": "object", "properties": SCHEMAS[name], "additionalProperties": False}
-        definition = {"name": name, "description": f"Does {name}.", "inputSchema": schema}
-        definition[operation.MEMBER] = operation.as_member(each)
-        found[name] = make.tool(system, name, definition=definition, risk=risk)
+        found[name] = make.tool(system, name, definition=_definition(name, each, SCHEMAS[name]), risk=risk)
+    waiting = make.tool(
+        system, "read_own", definition=_definition("read_own", Operation(Method.GET, "/orders/mine"), {})
+    )
+    Tool.objects.filter(pk=waiting.pk).update(approved=None, state=Tool.State.PENDING)
     entitlement = make.entitlement(system, *(found[name] for name in GRANTED), scope=f"{system.slug}:orders")
     made.grant = make.grant(made.agent, entitlement, people=[made.person], limits=limits)
     made.entitlement, made.tool, made.arguments = entitlement, found["list_orders"], {"limit": 3}
     vault.set_secret(system, kind="bearer", value=SECRET, by=SYSTEM)
     return made
+
+
+def _definition(name: str, each: Operation, properties: Mapping[str, Any]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": dict(properties), "additionalProperties": False}
+    described = {"name": name, "description": f"Does {name}.", "inputSchema": schema}
+    return {**described, operation.MEMBER: operation.as_member(each)}
 
 
 def token(here: World, **changes: object) -> str:
