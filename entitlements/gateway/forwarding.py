@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -23,10 +24,12 @@ from entitlements.node.node import Node
 from entitlements.rest import headers
 from entitlements.rest.build import Outgoing
 from entitlements.rest.refusals import NotMapped
-from entitlements.upstream import credentials, egress, upstream
+from entitlements.upstream import authorization, egress, upstream
+from entitlements.upstream.authorization import Authorization
 from entitlements.upstream.endpoint import Answer, Sent
 
 type Gate = Callable[[], None]
+type Take = Callable[[Answer], Awaitable[RestAnswer]]
 
 _FORWARDED_PARAMS: Final = b"mcp-param-"
 _NO_BODY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED})
@@ -137,6 +140,7 @@ class RestForwarding:
     deliver: Callable[[RestAnswer], Awaitable[None]]
     was_sent: bool = False
     _built: Outgoing = field(init=False)
+    _authorization: Authorization = field(init=False)
 
     def problem(self, verdict: Verdict) -> Reason | None:
         """Write the request; say why that cannot be done, or that another definition is approved than was read."""
@@ -154,27 +158,21 @@ class RestForwarding:
 
     async def carry_out(self, gate: Gate) -> CallEnd:
         """Send the request and read the whole answer, as large as one may be. It follows no redirect."""
-        built, credential = self._built, self.entry.target.credential
-        http, endpoint = self.node.upstreams.pool(self.entry)
-        accepted = (
-            ", ".join((*self.entry.operations.operation(self.tool).answers, "*/*;q=0.1"))
-            if self.entry.operations
-            else "*/*"
-        )
-        own = {**built.headers, **headers.ours(accepted, self.trace)}
-        if credential is not None:
-            own[credential.header] = credential.value
+        built = self._built
+        http, endpoint, self._authorization = self.node.upstreams.pool(self.entry)
 
         def gate_and_note() -> None:
             gate()
             self.was_sent = True
 
-        async def send(sent: Mapping[str, str], take: Callable[[Answer], Awaitable[RestAnswer]]) -> RestAnswer:
+        def exchange(sent: Mapping[str, str], take: Take) -> Awaitable[RestAnswer]:
             request = Sent(built.method.value, built.target, sent, built.body)
-            return await endpoint.send(http, request, take, gate=gate_and_note)
+            return endpoint.send(http, request, take, gate=gate_and_note)
 
+        own = {**built.headers, **headers.ours(self._accepted(), self.trace)}
+        request = authorization.Request(built.method.value, endpoint.address(built.target), own, built.body or b"")
         try:
-            answer = await credentials.sent(credential, own, self._taken, send)
+            answer = await self._authorization.send(request, exchange, self._taken)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as why:
             raise egress.Unreachable from why
         await self.deliver(answer)
@@ -200,20 +198,18 @@ class RestForwarding:
         passed = headers.of_answer({name: self._plain(value) for name, value in answer.headers.items()})
         return RestAnswer(status, passed, answer.content_type, length, body)
 
+    def _accepted(self) -> str:
+        """Name what the operation is documented to answer with, first."""
+        operations = self.entry.operations
+        answers = () if operations is None else operations.operation(self.tool).answers
+        return ", ".join((*answers, "*/*;q=0.1"))
+
     def _clean(self, content_type: str, body: bytes) -> bytes:
         """Take out our own credential, should the system repeat it."""
-        credential = self.entry.target.credential
-        if credential is None:
-            return body
         if content_type.endswith(_JSON):
-            try:
-                return credential.removed_from_octets(credential.removed_from(body))
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                pass
-        return credential.removed_from_octets(body)
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                body = self._authorization.removed_from(body)
+        return self._authorization.removed_from_octets(body)
 
     def _plain(self, value: str) -> str:
-        credential = self.entry.target.credential
-        if credential is None:
-            return value
-        return credential.removed_from_octets(value.encode("latin-1", "replace")).decode("latin-1")
+        return self._authorization.removed_from_octets(value.encode("latin-1", "replace")).decode("latin-1")

@@ -29,6 +29,7 @@ from entitlements.node.snapshots import Snapshots
 from entitlements.node.upstream_sessions import IDLE_SECONDS, TOUCH_SECONDS, IdleSession, Key, UpstreamSessions
 from entitlements.node.writes import Writes
 from entitlements.upstream import egress, upstream
+from entitlements.upstream.authorization import Authorization
 from entitlements.upstream.endpoint import Answer, Endpoint
 
 CALL_SECONDS: Final = 300.0
@@ -109,12 +110,12 @@ class Connections:
         connection.used_at = time.monotonic()
         return connection
 
-    def pool(self, entry: ServedSystem) -> tuple[aiohttp.ClientSession, Endpoint]:
-        """Return the pool of a REST API and where its requests go. Raises ForbiddenAddress."""
+    def pool(self, entry: ServedSystem) -> tuple[aiohttp.ClientSession, Endpoint, Authorization]:
+        """Return the pool of a REST API, where its requests go, and what authorizes them. Raises ForbiddenAddress."""
         peer = self._upstreams.get(entry.slug)
         if peer is None or peer.target != entry.target:
             peer = self._open(entry)
-        return peer.http, peer.endpoint
+        return peer.http, peer.endpoint, peer.target.authorization
 
     def lose(self, entry: ServedSystem, bearer: Bearer, connection: Connection) -> None:
         """Forget a session that the upstream no longer knows, or an era that no longer fits."""
@@ -237,8 +238,9 @@ class Connections:
             entry = await self._directory.get(idle.system)
             if entry is None:
                 return
-            conversation = upstream_sessions.opened(idle.row, idle.sealed, idle.protocol, entry.target)
             peer = self._upstreams.get(entry.slug)
+            target = peer.target if peer is not None and peer.target == entry.target else entry.target  # has its token
+            conversation = upstream_sessions.opened(idle.row, idle.sealed, idle.protocol, target)
             if conversation is not None:
                 await conversation.end((peer or self._open(entry)).http)
 

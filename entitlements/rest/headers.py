@@ -25,7 +25,7 @@ RESERVED: Final = frozenset(
     }
 )  # fmt: skip
 """What no operation may declare: it steers the connection, says who asks, or would make it another request."""
-_RESERVED_BEGINS: Final = ("x-forwarded-", "proxy-", "sec-", "x-envoy-", "x-amz-security-")
+_RESERVED_BEGINS: Final = ("x-forwarded-", "proxy-", "sec-", "x-envoy-", "x-amz-")
 _OF_WEIGHT: Final = frozenset(
     {
         "content-encoding", "content-range", "cookie", "idempotency-key", "if-match", "if-unmodified-since",

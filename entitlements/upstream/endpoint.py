@@ -75,6 +75,10 @@ class Endpoint:
         self._base = self._url.raw_path.rstrip("/")
         self._request: aiohttp.ClientRequest | None = None
 
+    def address(self, target: str) -> str:
+        """Return the whole address of a path and query below this one."""
+        return f"{self._url.origin()}{self._base}{target}"
+
     async def post[T](
         self,
         http: aiohttp.ClientSession,

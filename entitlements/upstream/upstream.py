@@ -18,9 +18,11 @@ from entitlements import strict
 from entitlements.catalog.models import System
 from entitlements.secrets import vault
 
-from . import credentials, egress, mcp_headers, sse
+from . import authorization, egress, mcp_headers, sse
+from .authorization import Authorization
 from .egress import Unreachable
 from .endpoint import Answer, Endpoint
+from .token_requests import TokenUnavailable
 
 MODERN: Final = "2026-07-28"
 LEGACY: Final = ("2025-11-25", "2025-06-18", "2025-03-26")
@@ -45,10 +47,15 @@ class PartialList(Unreachable):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a system listens, and what opens it."""
+    """Where a system listens, and what opens it. Two of the same address and credential are equal."""
 
     url: str
     credential: vault.Credential | None = None
+    authorization: Authorization = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Know what authorizes each request."""
+        object.__setattr__(self, "authorization", authorization.of(self.credential))
 
 
 @dataclass(slots=True)
@@ -71,10 +78,8 @@ class Conversation:
         return self.version == MODERN
 
     def headers(self, method: str = "", name: str | None = None) -> dict[str, str]:
-        """Return the headers of one POST: ours alone, with the upstream's own credential."""
+        """Return the headers of one POST: ours alone. What authorizes it is added where it is sent."""
         own_headers = {"Content-Type": "application/json", "Accept": _ACCEPT, "MCP-Protocol-Version": self.version}
-        if self.target.credential is not None:
-            own_headers[self.target.credential.header] = self.target.credential.value
         if self.session:
             own_headers["Mcp-Session-Id"] = self.session
         if self.is_modern and method:
@@ -92,12 +97,13 @@ class Conversation:
         *,
         gate: Callable[[], None] | None = None,
     ) -> T:
-        """Do as `Endpoint.post`, with either credential while two overlap. Raises Unreachable for one too old."""
+        """Do as `Endpoint.post`, authorized; raises what `Authorization.send` raises as well."""
 
-        async def send(sent: Mapping[str, str], taken: Callable[[Answer], Awaitable[T]]) -> T:
-            return await self.endpoint.post(http, sent, body, taken, gate=gate)
+        def exchange(sent: Mapping[str, str], take: Callable[[Answer], Awaitable[T]]) -> Awaitable[T]:
+            return self.endpoint.post(http, sent, body, take, gate=gate)
 
-        return await credentials.sent(self.target.credential, headers, take, send)
+        request = authorization.Request("POST", self.target.url, headers, body)
+        return await self.target.authorization.send(request, exchange, take)
 
     def body(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
         """Write one request; in the modern era the envelope of its `_meta` is ours."""
@@ -132,19 +138,22 @@ class Conversation:
 
     def _without_credential(self, message: Any) -> Any:  # noqa: ANN401 - any JSON
         """Take our own credential out of what comes back: it is stored and shown, as definition or as error."""
-        credential = self.target.credential
-        if credential is None:
+        if not self.target.authorization.forms():
             return message
-        return strict.loads(credential.removed_from(strict.dumps(message)), largest=2 * LARGEST_MESSAGE)
+        cleaned = self.target.authorization.removed_from(strict.dumps(message))
+        return strict.loads(cleaned, largest=2 * LARGEST_MESSAGE)
 
     async def end(self, http: aiohttp.ClientSession) -> None:
         """Tell a legacy server that its session is over; that it does not answer does no harm."""
         if not self.session:
             return
         try:
-            async with http.delete(self.target.url, headers=self.headers(), allow_redirects=False):
+            own_headers = self.headers()
+            request = authorization.Request("DELETE", self.target.url, own_headers)
+            own_headers |= await self.target.authorization.headers(request)
+            async with http.delete(self.target.url, headers=own_headers, allow_redirects=False):
                 pass
-        except (aiohttp.ClientError, TimeoutError, OSError):
+        except (aiohttp.ClientError, TimeoutError, OSError, Unreachable):
             return
 
 
@@ -155,7 +164,8 @@ async def begin(http: aiohttp.ClientSession, target: Target) -> Conversation:
     try:
         answer = await modern.ask(http, "server/discover", {})
     except Unreachable as refusal:
-        if refusal.detail.get("status") in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        is_refused = refusal.detail.get("status") in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+        if is_refused or isinstance(refusal, TokenUnavailable):
             raise
     else:
         versions = answer.get("supportedVersions")

@@ -14,7 +14,7 @@ SYSTEMS: Final[Pages] = {
     ("import-page", "GET"): like("import GET", also=("import-confirm",)),
     ("import-start", "POST"): like("import-confirm"),
     **both(like("system PATCH"), "system-edit"),
-    ("system-secret-set", "POST"): like("system-secret PUT"),
+    **both(like("system-secret PUT"), "system-credential"),
     **both(like("systems"), "vendor-add"),
     **both(like("system-vendor PATCH"), "vendor-edit"),
     ("vendor-name-client", "POST"): like("system-client-id PUT"),

@@ -73,6 +73,7 @@ _STATES: Final[Mapping[str, tuple[str, str, Any]]] = {
     "not_answered": ("calm", "ring", gettext_lazy("Not answered in time")),
     "revoked": ("bad", "cross", gettext_lazy("Revoked")),
     "ended": ("calm", "cross", gettext_lazy("Ended")),
+    "unexcepted": ("bad", "triangle", gettext_lazy("Open, without exception")),
     "void": ("calm", "ring", gettext_lazy("No longer needed")),
     "idle": ("calm", "ring", gettext_lazy("Idle too long")),
     "not_started": ("calm", "ring", gettext_lazy("Not begun")),

@@ -251,6 +251,8 @@ def decide(request: HttpRequest, tool: Tool, buttons: Mapping[str, Action], reas
     """Do what a button says to a tool, for the reason in the form, or else the one given."""
     action = doors.pressed(request, buttons)
     values: dict[str, Any] | None = {"reason": doors.reason(request) or reason} if reason else None
+    if values and action.stops:
+        values["ticket"] = doors.ticket(request)
     if action is actions.APPROVE_TOOL:
         accepted = request.POST.get("combinations", "")
         values = {"approval": approval(request, tool), "accept": accepted, "reason": doors.reason(request)}

@@ -52,6 +52,14 @@ FIXES: Final = {
         _("The server refused the sign-in (401 or 403)."),
         _("Store a secret that it accepts, or check what the secret is allowed to see."),
     ),
+    Stage.TOKEN_ENDPOINT: (
+        _("The token endpoint gave no access token."),
+        _("Check the issuer or the token endpoint of its credential, and that it answers with a bearer token."),
+    ),
+    Stage.TOKEN_REFUSED: (
+        _("The token endpoint refused the credential."),
+        _("Check the client, its secret or key, and the scope. The log of the token endpoint says what it refused."),
+    ),
     Stage.TOO_LARGE: (
         _("The answer is too large."),
         _("It lists more tools than Mandate reads. Split it into several systems."),
