@@ -3,6 +3,7 @@
 Django looks for the rows of an app here; nothing else imports this module.
 """
 
+from entitlements.agent_discovery.models import DiscoveredEntry, DiscoveryRun, DiscoverySource
 from entitlements.agents.models import Agent, AgentTypeRule, AgentVersion
 from entitlements.catalog.models import Entitlement, EntitlementTool, System, Tool, ToolVersion
 from entitlements.catalog_files.models import CatalogImport
@@ -53,6 +54,9 @@ __all__ = [
     "Connection",
     "CredentialPolicy",
     "DelegationPermission",
+    "DiscoveredEntry",
+    "DiscoveryRun",
+    "DiscoverySource",
     "EndedClientSession",
     "Entitlement",
     "EntitlementTool",

@@ -66,11 +66,17 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of any status; `retry_after` is that header as it came, empty when left out."""
+    """An answer of any status, with these of its headers as they came, empty when left out.
+
+    `retry_after` and `link` are the headers of that name (RFC 9110, RFC 8288), all fields of `Link` in one;
+    `rate_limit_reset` is `X-Rate-Limit-Reset`.
+    """
 
     status: int
     body: bytes
     retry_after: str = ""
+    link: str = ""
+    rate_limit_reset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +226,8 @@ async def request(
         try:
             async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
                 retry_after = answer.headers.get("Retry-After", "")
-                return Answer(answer.status, await read(answer, largest), retry_after)
+                link, reset = ", ".join(answer.headers.getall("Link", ())), answer.headers.get("X-Rate-Limit-Reset", "")
+                return Answer(answer.status, await read(answer, largest), retry_after, link, reset)
         except (aiohttp.ClientError, TimeoutError, OSError) as why:
             raise _forbidden(why) or Unreachable() from why
 

@@ -6,6 +6,7 @@ from allauth.account import views as account
 from allauth.socialaccount.providers.openid_connect import views as company
 from django.urls import URLPattern, URLResolver, include, path
 
+from governance.agent_discovery import pages as discovery_pages
 from governance.agents.pages import agent_list, agents, sessions
 from governance.agents.pages import registration as registration_pages
 from governance.agents.pages import review as review_of_selected
@@ -304,6 +305,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/tokens/", profile.make_token, name="make-token"),
     path("settings/tokens/<int:number>/end/", profile.revoke_token, name="end-token"),
     path("settings/notices/", notice_pages.settings, name="notice-settings-page"),
+    path("settings/discovery/", discovery_pages.listing, name="discovery-list"),
+    path("settings/discovery/add/<str:discovery_kind>/", discovery_pages.add, name="discovery-add"),
+    path("settings/discovery/<slug:discovery>/", discovery_pages.detail, name="discovery-page"),
     path("settings/chat/", chat_pages.settings, name="chat-settings"),
     path("settings/notices/webhooks/", webhook_pages.listing, name="webhook-list"),
     path("settings/notices/webhooks/<slug:webhook>/", webhook_pages.endpoint_page, name="webhook-page"),

@@ -104,6 +104,7 @@ def _more(world: addresses.World) -> dict[str, object]:
     return {
         "posture-reports/key": "company",
         "credential-policy-proposals/key": world.samples["settings/credential-policy/proposal"],
+        "discovery-sources/key": world.samples["settings/discovery"],
         "chat-connections/key": world.samples["settings/chat"],
         "webhooks/key": world.samples["settings/webhook"],
         "webhook-messages/key": WebhookMessage.objects.latest("made_at").pk,

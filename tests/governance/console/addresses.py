@@ -15,6 +15,9 @@ from django.urls import URLPattern, URLResolver
 
 from audit import clock
 from audit.context import SYSTEM
+from entitlements.agent_discovery import runs as discovery_runs
+from entitlements.agent_discovery import sources as discovery_sources
+from entitlements.agent_discovery.models import DiscoverySource
 from entitlements.catalog.models import System
 from entitlements.catalog_files import imports
 from entitlements.client_documents import documents, hosts
@@ -242,6 +245,8 @@ def _settings(company: companies.Company) -> dict[str, object]:
         "settings/delegation": _lent(company).pk,
         "settings/webhook": _hook().slug,
         "settings/chat": _chat().service,
+        "settings/discovery": _discovery().slug,
+        "settings/discovery_kind": "okta",
         "settings/policy": policies.ensure_default().pk,
         **_proposed(company),
         "settings/credential-policy/proposal": _older(company),
@@ -320,6 +325,14 @@ def _hook() -> Webhook:
 def _chat() -> ChatConnection:
     """Connect Slack by a token that no server knows."""
     return connections.store("slack", token="xoxb-1", name="Example Ltd", by=SYSTEM)
+
+
+def _discovery() -> DiscoverySource:
+    """Connect an Okta that is never read, and queue a run."""
+    terms = {"name": "Okta", "address": "https://example.okta.com", "credential": "00-no-server-knows-it"}
+    made = discovery_sources.connect_okta(slug="okta-agents", **terms, by=SYSTEM)
+    discovery_runs.ask(made, by=SYSTEM)
+    return made
 
 
 def _mailed(company: companies.Company) -> Delivery:
