@@ -243,6 +243,8 @@ class Action(StrEnum):
     SYSTEM_DISABLED = "system.disabled"
     SYSTEM_EDITED = "system.edited"
     SYSTEM_ENABLED = "system.enabled"
+    SYSTEM_OPENAPI_READ = "system.openapi_read"
+    SYSTEM_OPERATION_DECLARED = "system.operation_declared"
     SYSTEM_REGISTERED = "system.registered"
     SYSTEM_TOOLS_IMPORTED = "system.tools_imported"
     SYSTEM_TRUST_TESTED = "system.trust_tested"

@@ -27,6 +27,7 @@ class Stage(StrEnum):
     SIGN_IN = "sign_in"
     TOO_LARGE = "too_large"
     NOT_MCP = "not_mcp"
+    NOT_OPENAPI = "not_openapi"
 
 
 def stage(refusal: DomainError) -> Stage:
@@ -34,7 +35,7 @@ def stage(refusal: DomainError) -> Stage:
     for cause in _causes(refusal):
         if known_stage := _stage_of(cause):
             return known_stage
-    return Stage.NOT_MCP
+    return Stage.NOT_OPENAPI if refusal.code == "openapi_malformed" else Stage.NOT_MCP
 
 
 def _stage_of(cause: BaseException) -> Stage | None:  # noqa: PLR0911 - a table

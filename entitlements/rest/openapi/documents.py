@@ -9,7 +9,7 @@ from entitlements import strict
 from . import yaml_text
 from .errors import DocumentMalformed
 
-LARGEST: Final = 20 * 1024 * 1024
+LARGEST: Final = 16 * 1024 * 1024
 """Bytes of a document in JSON; that of GitHub's API has 13 million."""
 LARGEST_YAML: Final = 4 * 1024 * 1024
 """Bytes of a document in YAML, which takes some twenty times as long to read."""

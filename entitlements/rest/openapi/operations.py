@@ -46,12 +46,12 @@ def define(document: Document, method: str, path: str, item: Mapping[str, Any], 
     return {
         **_texts(operation, kind, path),
         "inputSchema": _input(properties, required, writer.defs),
-        "annotations": annotations(kind),
+        "annotations": hints(kind),
         MEMBER: as_member(built),
     }
 
 
-def annotations(method: Method) -> dict[str, bool]:
+def hints(method: Method) -> dict[str, bool]:
     """Return what HTTP says of a method (RFC 9110 section 9.2), as the hints of MCP."""
     if method in _WITHOUT_BODY:
         return {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True}

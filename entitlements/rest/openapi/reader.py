@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from entitlements.definitions import definitions, impressions
-from entitlements.rest.operation import Method
+from entitlements.rest.operation import Method, of
 
 from . import documents, operations, paths, schemas
 from .errors import SENTENCES, DocumentMalformed, OperationRefused, Unsupported, Why
@@ -75,10 +75,11 @@ class _Found:
     definition: dict[str, Any]
 
 
-def read(text: bytes, *, source: str = "", taken: Iterable[str] = ()) -> Imported:
-    """Read a document that came from the address `source`, or from a file; no tool takes a name that is `taken`.
+def read(text: bytes, *, source: str = "", declared: Sequence[Mapping[str, Any]] = ()) -> Imported:
+    """Read a document that came from the address `source`, or from a file.
 
-    Raises DocumentMalformed. Each operation is a tool, or is refused with its reason.
+    What people declared by hand stays: no tool takes the name or the place of one of `declared`. Each operation is a
+    tool, or is refused with its reason. Raises DocumentMalformed.
     """
     root = documents.read(text)
     document = _document(root)
@@ -91,7 +92,8 @@ def read(text: bytes, *, source: str = "", taken: Iterable[str] = ()) -> Importe
             found.append(_Found(method, path, operation_id, operations.define(document, method, path, item, operation)))
         except Unsupported as why:
             refused.append(_refused(method, path, operation_id, why.why, why.about))
-    tools, renamed = _named(_unambiguous(found, refused), frozenset(taken), refused)
+    places = {place(definition): str(definition["name"]) for definition in declared}
+    tools, renamed = _named(_unambiguous(found, places, refused), frozenset(places.values()), refused)
     info = root["info"] if isinstance(root.get("info"), Mapping) else {}
     return Imported(
         title=_shown(info.get("title")),
@@ -152,7 +154,13 @@ def _operations(document: Document, refused: list[Refused]) -> list[tuple[str, s
     return listed
 
 
-def _unambiguous(found: list[_Found], refused: list[Refused]) -> list[_Found]:
+def place(definition: Mapping[str, Any]) -> tuple[str, str]:
+    """Return method and template of a tool's operation: of one system, no two tools have the same."""
+    operation = of(definition)
+    return operation.method.value, paths.template(operation.path)
+
+
+def _unambiguous(found: list[_Found], places: Mapping[tuple[str, str], str], refused: list[Refused]) -> list[_Found]:
     """Leave out operations of one method at paths that differ in the names of their parameters alone."""
     addresses: dict[tuple[str, str], set[str]] = {}
     for each in found:
@@ -160,6 +168,8 @@ def _unambiguous(found: list[_Found], refused: list[Refused]) -> list[_Found]:
     left: list[_Found] = []
     for each in found:
         others = sorted(addresses[each.method, paths.template(each.path)] - {each.path})
+        by_hand = places.get((each.method.upper(), paths.template(each.path)))
+        others = [by_hand] if by_hand else others
         if others:
             refused.append(_refused(each.method, each.path, each.operation_id, Why.PATH_TWICE, others[0]))
         else:
@@ -215,14 +225,14 @@ def _address(root: Mapping[str, Any], source: str) -> str:
 
 def _refused(method: str, path: str, operation_id: str, why: Why, about: str = "") -> Refused:
     """Make a refusal in which every text of the document can be shown."""
-    texts = (method.upper(), path, operation_id)
-    return Refused(*(_shown(text) for text in texts), why, impressions.visible(about)[:_LONGEST_ABOUT])
+    shown = impressions.visible(about)[:_LONGEST_ABOUT]
+    return Refused(_shown(method.upper()), _shown(path), _shown(operation_id), why, shown)
 
 
 def _shown(text: object) -> str:
     return impressions.visible(text)[:_LONGEST_TEXT] if isinstance(text, str) else ""
 
 
-def count_by_reason(refused: Iterable[Refused]) -> dict[str, int]:
+def count_by_reason(refused: Iterable[Refused]) -> list[tuple[str, int]]:
     """Count refusals by reason, most frequent first."""
-    return dict(Counter(each.why.value for each in refused).most_common())
+    return Counter(each.why.value for each in refused).most_common()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from entitlements.rest.openapi import reader
@@ -23,9 +23,9 @@ def document(
     }
 
 
-def read(root: dict[str, Any], source: str = "", taken: Iterable[str] = ()) -> reader.Imported:
+def read(root: dict[str, Any], source: str = "", declared: Sequence[dict[str, Any]] = ()) -> reader.Imported:
     """Read a document from its JSON."""
-    return reader.read(json.dumps(root).encode(), source=source, taken=taken)
+    return reader.read(json.dumps(root).encode(), source=source, declared=declared)
 
 
 def one(root: dict[str, Any]) -> dict[str, Any]:

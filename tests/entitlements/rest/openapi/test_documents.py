@@ -44,8 +44,15 @@ def test_a_name_that_clashes_in_every_way_is_refused_and_a_long_one_is_cut() -> 
     assert [each.why for each in found.refused] == [Why.NAME_CLASH] * 2
     (tool,) = found.tools
     assert len(tool["name"]) == 128
-    assert read(_named(("get", "/a", "mine")), taken={"mine"}).tools[0]["name"] == "get_a"
-    assert read(_named(("get", "/a", "mine")), taken={"mine", "get_a"}).refused[0].why is Why.NAME_CLASH
+
+
+def test_what_was_declared_by_hand_keeps_its_name_and_its_place() -> None:
+    mine = reader.declare("GET", "/things/{id}", "mine", {"parameters": [{"name": "id", "in": "path", "schema": TEXT}]})
+    root = _named(("get", "/a", "mine"))
+    root["paths"] |= document("/things/{x}", parameters=[{"name": "x", "in": "path", "schema": TEXT}])["paths"]
+    found = read(root, declared=[mine])
+    assert [tool["name"] for tool in found.tools] == ["get_a"]
+    assert [(each.why, each.about) for each in found.refused] == [(Why.PATH_TWICE, "mine")]
 
 
 def test_two_paths_that_are_one_address_are_refused() -> None:
