@@ -13,7 +13,16 @@ from governance.approval_policies import pages as approval_policy_pages
 from governance.audit_log import pages as audit_log_pages
 from governance.blast_radius import pages as blast_radius_pages
 from governance.break_glass import pages as break_glass_pages
-from governance.catalog.pages import catalogue, entitlement_list, imports, systems, tool_list, triage, vendors
+from governance.catalog.pages import (
+    catalogue,
+    entitlement_list,
+    imports,
+    rest_apis,
+    systems,
+    tool_list,
+    triage,
+    vendors,
+)
 from governance.catalog.pages import entitlements as entitlements_pages
 from governance.catalog.pages import registration as registration_pages_pages
 from governance.chat import pages as chat_pages
@@ -224,8 +233,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/import/<uuid:pk>/", imports.detail, name="import-page"),
     path("systems/import/<uuid:pk>/start/", imports.start, name="import-start"),
     path("systems/add/", registration_pages_pages.add, name="system-add"),
+    path("systems/add/rest-api/", rest_apis.add, name="rest-api-add"),
     path("systems/add/vendor/", vendors.add, name="vendor-add"),
     path("systems/<slug:slug>/", systems.detail, name="system-page"),
+    path("systems/<slug:slug>/openapi/", rest_apis.detail, name="rest-api-page"),
+    path("systems/<slug:slug>/openapi/read/", rest_apis.read_document, name="rest-api-read"),
+    path("systems/<slug:slug>/openapi/operations/", rest_apis.declare, name="rest-api-declare"),
     path("systems/<slug:slug>/vendor/", vendors.edit, name="vendor-edit"),
     path("systems/<slug:slug>/vendor/client/", vendors.name_client, name="vendor-name-client"),
     path("systems/<slug:slug>/vendor/person/", vendors.name_person, name="vendor-name-person"),
