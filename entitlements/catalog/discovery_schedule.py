@@ -30,7 +30,11 @@ def find_discoverable(system_id: int) -> System | None:
 def claim_due() -> list[int]:
     """Claim the systems whose turn it is, longest wait first; no other worker asks them before the next turn."""
     now = clock.now()
-    due = _askable().filter(Q(ask_again_at=None) | Q(ask_again_at__lte=now)).select_for_update(skip_locked=True)
+    due = (
+        _askable()
+        .filter(Q(ask_again_at=None) | Q(ask_again_at__lte=now))
+        .select_for_update(skip_locked=True, of=("self",))
+    )
     turns = list(due.order_by(F("ask_again_at").asc(nulls_first=True), "pk").values_list("pk", flat=True)[:AT_ONCE])
     System.objects.filter(pk__in=turns).update(ask_again_at=now + settings.DISCOVERY_EVERY)
     return turns

@@ -121,7 +121,7 @@ class _DocumentFields(OutputSerializer):
     renamed = RenamedSerializer(many=True)
 
 
-class PreviewSerializer(_DocumentFields):
+class OpenApiPreviewSerializer(_DocumentFields):
     """What a document would become: its tools by name, and what is refused or renamed."""
 
     api_version = serializers.CharField(source="version")
@@ -180,14 +180,14 @@ class Preview(Endpoint):
 
     parser_classes = (LargeJSON, DocumentForm)  # type: ignore[assignment]  # wider than the base's
     asked = DocumentInputSerializer
-    shown: ClassVar[type[OutputSerializer]] = PreviewSerializer
+    shown: ClassVar[type[OutputSerializer]] = OpenApiPreviewSerializer
     answers: ClassVar[int] = 200
     durable = True
 
     def post(self, request: Request) -> Response:  # noqa: ARG002 - the framework's signature
         """Preview an OpenAPI document."""
         imported = rest_apis.preview(self.body(self.asked)["openapi"])
-        return Response(PreviewSerializer(imported).data)
+        return Response(OpenApiPreviewSerializer(imported).data)
 
 
 class Document(_Systems, Detail, ActionEndpoint):

@@ -172,17 +172,12 @@ def add(request: HttpRequest) -> HttpResponse:
     return form_fields.show(request, "console/catalog/system_add.html", form, context)
 
 
+@transaction.atomic
 def _register(request: HttpRequest, data: dict[str, Any]) -> System:
     described = {name: data[name] for name in ("slug", "name", "kind", "owner", "upstream_url")}
-    return register(request, described, secret=data["secret"])
-
-
-@transaction.atomic
-def register(request: HttpRequest, described: dict[str, Any], *, secret: str) -> System:
-    """Register a system and store what opens it, both or neither. Raises as both actions, and NotTheOwner."""
     system: System = doors.perform(request, actions.REGISTER, None, described).result
-    if secret:
-        _store(request, system, secret)
+    if data["secret"]:
+        _store(request, system, data["secret"])
     return system
 
 

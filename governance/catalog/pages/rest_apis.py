@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from entitlements.access import visibility
+from entitlements.catalog import actions as catalog
 from entitlements.catalog.models import System
 from entitlements.errors import DomainError, NotFound
 from entitlements.rest.openapi.errors import DocumentMalformed
@@ -83,7 +84,7 @@ class DocumentForm(forms.Form):
 class RegisterForm(registration.AddForm):
     """A REST API whose document was looked at; the document comes along, or its address and hash."""
 
-    kind = None  # type: ignore[assignment]  # a field less, as Django has it
+    kind = sign_in = secret = None  # type: ignore[assignment]  # fields less, as Django has it
     held = forms.CharField(widget=forms.HiddenInput, required=False, max_length=read.LONGEST_HELD)
     source_url = forms.CharField(widget=forms.HiddenInput, required=False, max_length=500)
     source_name = forms.CharField(widget=forms.HiddenInput, required=False, max_length=200)
@@ -151,9 +152,7 @@ def _preview(request: HttpRequest, source: Source, form: RegisterForm | None = N
             "sha256": imported.sha256,
         }
         first = {"name": imported.title, "upstream_url": imported.address, "owner": doors.person(request).login}
-        form = RegisterForm(initial={**first, "sign_in": "none", **kept})
-        if not source.url and not kept["held"]:
-            form.fields["sha256"].initial = ""
+        form = RegisterForm(initial={**first, **kept})
     rows = read.rows_of(imported)
     state, words = request.POST.get("state", ""), request.POST.get("q", "")
     context = {
@@ -203,9 +202,9 @@ def _carried(sent: Mapping[str, str]) -> Source:
 
 def _register(request: HttpRequest, data: dict[str, Any], source: Source) -> System:
     described = {name: data[name] for name in ("slug", "name", "owner", "upstream_url")}
-    return registration.register(
-        request, {**described, "kind": System.Kind.HTTP, "source": source}, secret=data["secret"]
-    )
+    values = {**described, "kind": System.Kind.HTTP, "source": source}
+    system: System = doors.perform(request, catalog.REGISTER, None, values).result
+    return system
 
 
 @require_safe

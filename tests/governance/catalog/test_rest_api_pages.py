@@ -52,8 +52,8 @@ def look(ana: Person, text: bytes) -> Any:  # noqa: ANN401 - Django's test respo
 def carried(response: Any, **more: str) -> dict[str, str]:  # noqa: ANN401 - as above
     """Return what the form of a preview sends."""
     form = response.context["form"]
-    names = ("held", "source_url", "source_name", "sha256", "upstream_url", "name", "owner", "sign_in")
-    return {**{name: str(form[name].value() or "") for name in names}, "slug": "", "secret": "", **more}
+    names = ("held", "source_url", "source_name", "sha256", "upstream_url", "name", "owner")
+    return {**{name: str(form[name].value() or "") for name in names}, "slug": "", **more}
 
 
 def test_a_document_is_looked_at_and_registered_after_the_yes(ana: Person) -> None:
