@@ -66,7 +66,7 @@ SENTENCES: Final = {
     Why.NESTED: "A value is nested deeper than an address, a header or a form can say exactly.",
     Why.MIXED: "A value may be of several types, which an address, a header or a form cannot tell apart.",
     Why.UNTYPED: "The type of a value is not declared.",
-    Why.PATH: "Its path is not made of plain segments, each one text or one parameter.",
+    Why.PATH: "Its path is not made of plain segments, each with one parameter at most.",
     Why.PATH_PARAMETERS: "Its path and its path parameters do not name the same.",
     Why.PATH_TWICE: "Its method stands at another path as well that is the same but for the names of its parameters.",
     Why.SERVERS: "It is served at another address than the rest of the document.",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from entitlements.rest import headers
 from entitlements.rest.operation import Parameter, Place, Shape, Style
 
 from .errors import Unsupported, Why
@@ -19,17 +20,13 @@ _MOST: Final = 100
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _NOT_SENT: Final = frozenset(
     {
-        "accept", "accept-charset", "accept-encoding", "age", "alt-svc", "authentication-info", "authorization",
-        "connection", "cookie", "cookie2", "date", "dpop", "early-data", "expect", "forwarded", "front-end-https",
-        "host", "http2-settings", "keep-alive", "max-forwards", "origin", "priority", "proxy", "range", "referer",
-        "server", "set-cookie", "set-cookie2", "te", "trailer", "trailers", "transfer-encoding", "true-client-ip",
-        "upgrade", "user-agent", "via", "x-real-ip", "x-request-id", "x-original-url", "x-original-host",
-        "x-rewrite-url", "x-http-method", "x-http-method-override", "x-method-override", "x-client-ip",
-        "x-cluster-client-ip", "x-api-key", "traceparent", "tracestate", "baggage", "signature", "signature-input",
-        "www-authenticate", "last-event-id",
+        "accept-charset", "alt-svc", "baggage", "cookie2", "date", "early-data", "front-end-https", "http2-settings",
+        "last-event-id", "max-forwards", "origin", "priority", "proxy", "range", "referer", "server", "set-cookie2",
+        "signature", "signature-input", "traceparent", "tracestate", "trailers", "true-client-ip", "user-agent",
+        "www-authenticate", "x-api-key", "x-client-ip", "x-cluster-client-ip", "x-original-host", "x-request-id",
     }
 )  # fmt: skip
-"""Headers that carry who calls, where to and how: the gateway sets them, or nobody does."""
+"""Headers, beside those that are reserved, that carry who calls, where from and how: the gateway sets them or none."""
 _NOT_SENT_BEGIN: Final = (
     "content-",
     "proxy-",
@@ -137,7 +134,7 @@ def check_name(name: str) -> None:
 
 def _check_header(name: str) -> None:
     plain = name.lower()
-    if plain in _NOT_SENT or plain.startswith(_NOT_SENT_BEGIN):
+    if not headers.may_declare(plain) or plain in _NOT_SENT or plain.startswith(_NOT_SENT_BEGIN):
         raise Unsupported(Why.HEADER, name)
     if not _TOKEN.fullmatch(name):
         raise Unsupported(Why.NAME, name)

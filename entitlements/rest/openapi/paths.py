@@ -13,6 +13,7 @@ from .errors import Unsupported, Why
 
 LONGEST_PATH: Final = 500
 LONGEST_NAME: Final = 128
+_MOST_TEXTS: Final = 2
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]*")
 _EXPRESSION: Final = re.compile(r"\{([^{}/]+)\}")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
@@ -24,14 +25,20 @@ def check_path(path: str, parameters: list[Parameter]) -> None:
     if not path.startswith("/") or len(path) > LONGEST_PATH:
         raise Unsupported(Why.PATH, path[:LONGEST_PATH])
     segments = path[1:].split("/")
-    named = [match[1] for match in map(_EXPRESSION.fullmatch, segments) if match]
-    plain = [segment for segment in segments if not _EXPRESSION.fullmatch(segment)]
-    is_whole = all(_SEGMENT.fullmatch(segment) and segment not in (".", "..") for segment in plain)
-    if not is_whole or "" in plain[:-1] or ("" in plain and segments[-1]):
+    named = [name for segment in segments for name in _EXPRESSION.findall(segment)]
+    if "" in segments[:-1] or not all(map(_is_plain, segments)):
         raise Unsupported(Why.PATH, path)
     declared = [each.name for each in parameters if each.place is Place.PATH]
     if len(set(named)) != len(named) or sorted(named) != sorted(declared):
         raise Unsupported(Why.PATH_PARAMETERS, path)
+
+
+def _is_plain(segment: str) -> bool:
+    """Whether a segment is a text, or one parameter between two texts, and no value makes dots of it."""
+    texts = _EXPRESSION.split(segment)[::2]
+    around = "".join(texts)
+    only_dots = bool(around) and not around.strip(".")
+    return len(texts) <= _MOST_TEXTS and not only_dots and _SEGMENT.fullmatch(around) is not None
 
 
 def template(path: str) -> str:

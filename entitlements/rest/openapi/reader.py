@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from entitlements.definitions import definitions, impressions
+from entitlements.rest.build import Compiled
 from entitlements.rest.operation import Method, of
 
 from . import documents, operations, paths, schemas
@@ -201,8 +202,11 @@ def _problem(definition: dict[str, Any]) -> str:
     """Say why a definition is not usable as a tool's, in a sentence; empty when it is."""
     try:
         definitions.canonical(definitions.check(definition))
+        Compiled(of(definition))
     except definitions.DefinitionMalformed as why:
         return why.message
+    except ValueError as why:
+        return str(why)
     return ""
 
 

@@ -246,6 +246,7 @@ def test_a_document_at_an_address_is_fetched_again_on_schedule_and_its_changes_a
 
     relative["paths"]["/orders/{number}"]["get"]["parameters"].append({"name": "all", "in": "query", "schema": TEXT})
     _Site.document = json.dumps(relative).encode()
+    discovery_schedule.schedule_now(system)
     assert discovery_schedule.claim_due() == [system.pk]
     tasks.discover_tools(system.pk)
     assert system.tools.get().state == "quarantined"

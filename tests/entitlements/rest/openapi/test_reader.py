@@ -164,7 +164,9 @@ REFUSED = [
     (Why.PATH, _path("/a\\b")),
     (Why.PATH, _path("no")),
     (Why.PATH, _path("/a\u202eb")),
-    (Why.PATH, _path("/x.{id}", "id")),
+    (Why.PATH, _path("/.{id}", "id")),
+    (Why.PATH, _path("/..")),
+    (Why.PATH, _path("/%2e{id}", "id")),
     (Why.PATH, _path("/{a}...{b}", "a", "b")),
     (Why.PATH, _path("/" + "a" * 500)),
     (Why.PATH_PARAMETERS, _path("/a/{id}")),
@@ -215,6 +217,10 @@ def test_no_argument_sets_a_header_that_the_gateway_sets(name: str) -> None:
 def test_each_reason_has_a_sentence_and_a_case() -> None:
     elsewhere = {Why.HEADER, Why.PATH_TWICE, Why.NAME_CLASH, Why.REFERENCE_LOOP, Why.TOO_LARGE}
     assert {reason for reason, _ in REFUSED} | elsewhere == set(Why) == set(SENTENCES)
+
+
+def test_a_parameter_may_stand_between_two_texts() -> None:
+    assert operation(_path("/reports/year-{id}.json", "id")).path == "/reports/year-{id}.json"
 
 
 def test_what_refers_to_itself_is_a_definition_in_a_body_and_refused_in_an_address() -> None:
