@@ -286,7 +286,11 @@ def test_a_credential_that_is_too_old_is_never_sent(kind: str, chosen: dict[str,
     run(test)
 
 
-def test_tokens_secrets_and_their_encodings_are_taken_out_of_answers_and_shown_by_nothing() -> None:
+def test_tokens_secrets_and_their_encodings_are_taken_out_of_answers_and_shown_by_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG")
+
     async def test(here: Place) -> None:
         credential = here.client()
         authorizing = authorization.of(credential)
@@ -294,10 +298,12 @@ def test_tokens_secrets_and_their_encodings_are_taken_out_of_answers_and_shown_b
         here.server.live.clear()
         await here.call(authorizing)
         encoded = base64.b64encode(b"mandate:s3cret%2Fof%2Bthe%3Aclient").decode()
+        said = [record.getMessage() for record in caplog.records if not record.name.startswith("authlib")]  # the server
+        assert said
         for form in (*here.server.issued, SECRET, encoded):
             answer = authorizing.removed_from(b'{"text":"it is ' + form.encode() + b'."}')
             assert answer == b'{"text":"it is [removed]."}'
-            assert form not in f"{credential!r}{authorizing!r}"
+            assert form not in f"{credential!r}{authorizing!r}{said}"
         assert len(here.server.issued) == 2
 
     run(test)
