@@ -12,6 +12,7 @@ from audit.context import Principal
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api.actions import NEW, Action, Subject, caller
+from entitlements.api.fields import StopInputSerializer
 from entitlements.catalog import discovery, entitlements, systems, tools
 from entitlements.catalog.models import System, Tool
 from entitlements.errors import DomainError
@@ -94,7 +95,7 @@ ENTITLEMENT = Subject(
 REGISTER = Action("systems", NEW, _register, input=None, done=_("Registered. Next, list its tools."))
 EDIT = Action("system", SYSTEM, systems.edit_system, input=None, method="PATCH", done=_("Saved."))
 DISCOVER = Action("system-discover", SYSTEM, _discover, input=None)
-DISABLE = Action("system-disable", SYSTEM, systems.disable_system)
+DISABLE = Action("system-disable", SYSTEM, systems.disable_system, input=StopInputSerializer, stops="system")
 ENABLE = Action("system-enable", SYSTEM, systems.enable_system, done=_("%(name)s is restored."))
 SET_SECRET = Action(
     "system-secret", SYSTEM, _set_secret, input=None, method="PUT", done=_("Stored. It is never shown again.")
@@ -103,8 +104,17 @@ SET_SECRET = Action(
 APPROVE_TOOL = Action(
     "tool-approve", TOOL, approve, input=None, by=caller, done=_("%(name)s is approved, exactly as you read it.")
 )
-QUARANTINE_TOOL = Action("tool-quarantine", TOOL, tools.quarantine, done=_("%(name)s is held for review."))
-DISABLE_TOOL = Action("tool-disable", TOOL, tools.disable_tool, done=_("%(name)s is suspended."))
+QUARANTINE_TOOL = Action(
+    "tool-quarantine",
+    TOOL,
+    tools.quarantine,
+    input=StopInputSerializer,
+    stops="tool",
+    done=_("%(name)s is held for review."),
+)
+DISABLE_TOOL = Action(
+    "tool-disable", TOOL, tools.disable_tool, input=StopInputSerializer, stops="tool", done=_("%(name)s is suspended.")
+)
 ENABLE_TOOL = Action(
     "tool-enable", TOOL, tools.enable_tool, done=_("The tool is restored. If it changed, it is held for review.")
 )
