@@ -43,8 +43,9 @@ def test_the_signature_is_of_the_request_that_arrives_and_comes_back_nowhere(nod
     service.seen.clear()
     assert rest_world.ask(node, here, "GET", "/orders?limit=3").status_code == 200
     assert rest_world.ask(node, here, "GET", "/orders/a%20b").status_code == 200
-    body = {"content": b'{ "item" : "x" }', "content_type": "application/json"}
-    assert rest_world.ask(node, here, "POST", "/orders", **body).status_code == 201
+    body = b'{ "item" : "x" }'
+    made = rest_world.ask(node, here, "POST", "/orders", content=body, content_type="application/json")
+    assert made.status_code == 201
     assert [seen[2]["authorization"] for seen in service.seen] == [signature(seen) for seen in service.seen]
     assert len(service.seen) == 3
     answer = rest_world.ask(node, here, "GET", "/orders?do=text")
