@@ -15,13 +15,14 @@ from entitlements.catalog.models import System
 from entitlements.codes import Code
 from entitlements.credential_policy import policy
 from entitlements.definitions import definitions
+from entitlements.networks import network
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
 from entitlements.rest import operation
 from entitlements.rest.operation import Operation
 from entitlements.rest.read import Operations
 from entitlements.secrets import vault
-from entitlements.upstream import mcp_headers, upstream
+from entitlements.upstream import mcp_headers, own_addresses, upstream
 
 SECONDS: Final = 60.0
 MISSES_A_SECOND: Final = 20.0
@@ -167,7 +168,10 @@ class Directory:
         if kind == System.Kind.HTTP:
             operations = _operations(approved, await self._snapshots.query(_UNAPPROVED, [pk]))
         tools = {tool: _listed_tool(version, raw, tool, operations) for tool, version, raw in approved}
-        target = upstream.Target(url, credential)
+        way = network.of_rows(pk, await self._snapshots.query(network.CURRENT, [pk]))
+        if way is not None:
+            await own_addresses.refresh()
+        target = upstream.Target(url, credential, way)
         return ServedSystem(slug, name, shape, target, tuple(scopes), tools, time.monotonic(), operations)
 
 

@@ -127,7 +127,8 @@ class Endpoint:
         and nothing was sent. So are aiohttp.ClientError, TimeoutError, OSError, and ValueError for a header that would
         be two. The connection goes back to its pool at the end of the answer, and is closed where that is not reached.
         """
-        assert http.connector is not None  # noqa: S101 - for the type checker: the pool is open
+        if http.connector is None:
+            raise aiohttp.ClientConnectionError("The pool is closed: its system is reached otherwise now.")
         async with asyncio.timeout(http.timeout.total):
             connection = await http.connector.connect(self._known(), [], http.timeout)
             try:

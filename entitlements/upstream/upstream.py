@@ -16,9 +16,11 @@ import aiohttp
 
 from entitlements import strict
 from entitlements.catalog.models import System
+from entitlements.networks import network
+from entitlements.networks.network import Network
 from entitlements.secrets import vault
 
-from . import authorization, egress, mcp_headers, sse
+from . import authorization, egress, mcp_headers, own_addresses, sse
 from .authorization import Authorization
 from .egress import Unreachable
 from .endpoint import Answer, Endpoint
@@ -47,10 +49,11 @@ class PartialList(Unreachable):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a system listens, and what opens it. Two of the same address and credential are equal."""
+    """Where a system listens, what opens it, and over which network it is reached. The same three are equal."""
 
     url: str
     credential: vault.Credential | None = None
+    network: Network | None = None
     authorization: Authorization = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -159,7 +162,7 @@ class Conversation:
 
 async def begin(http: aiohttp.ClientSession, target: Target) -> Conversation:
     """Find out how to speak to a server: the modern way, else by greeting it. Raises Unreachable, ForbiddenAddress."""
-    egress.check_url(target.url)
+    egress.check_url(target.url, target.network)
     modern = Conversation(target)
     try:
         answer = await modern.ask(http, "server/discover", {})
@@ -218,15 +221,19 @@ async def first[T](
 def discover(system: System) -> Coroutine[Any, Any, list[dict[str, Any]]]:
     """List a system's tools as raw wire objects, from all pages: `asyncio.run(upstream.discover(system))`.
 
-    The credential is opened here, outside of any event loop. Raises PartialList, Unreachable, ForbiddenAddress.
+    Credential and network are opened here, outside of any event loop. Raises PartialList, Unreachable,
+    ForbiddenAddress.
     """
-    return tools(Target(system.upstream_url, vault.open_for(system)))
+    way = network.open_for(system)
+    if way is not None:
+        own_addresses.refresh_now()
+    return tools(Target(system.upstream_url, vault.open_for(system), way))
 
 
 async def tools(target: Target) -> list[dict[str, Any]]:
     """List the tools of a server, as raw wire objects. Raises PartialList, Unreachable, ForbiddenAddress."""
     listed: list[dict[str, Any]] = []
-    async with egress.client(connections=2, seconds=DISCOVERY_SECONDS) as http:
+    async with egress.client(connections=2, seconds=DISCOVERY_SECONDS, network=target.network) as http:
         conversation = await begin(http, target)
         try:
             cursor: object = None

@@ -15,6 +15,17 @@ SYSTEMS: Final[Pages] = {
     ("import-start", "POST"): like("import-confirm"),
     **both(like("system PATCH"), "system-edit"),
     **both(like("system-secret PUT"), "system-credential"),
+    ("system-network-page", "GET"): like(
+        "system-networks GET",
+        also=(
+            *("system-network-propose", "system-network-confirm", "system-network-withdraw", "system-network-end"),
+            *("system-client-certificate PUT", "system-client-certificate-forget"),
+        ),
+    ),
+    ("system-network-page", "POST"): like("system-network-propose"),
+    ("system-network-decide", "POST"): like("system-network-confirm", "system-network-withdraw", "system-network-end"),
+    ("system-certificate-set", "POST"): like("system-client-certificate PUT"),
+    ("system-certificate-forget", "POST"): like("system-client-certificate-forget"),
     **both(like("systems"), "vendor-add"),
     **both(like("system-vendor PATCH"), "vendor-edit"),
     ("vendor-name-client", "POST"): like("system-client-id PUT"),

@@ -19,6 +19,8 @@ from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, E
 from entitlements.catalog import actions
 from entitlements.catalog.models import System
 from entitlements.errors import DomainError
+from entitlements.networks import actions as network_actions
+from entitlements.networks.api import ClientCertificateSerializer
 from entitlements.people.api import known_person
 from entitlements.secrets import kinds
 from entitlements.secrets.models import Secret
@@ -73,6 +75,7 @@ class SystemSerializer(OutputSerializer):
     failures = serializers.IntegerField()
     problem = serializers.CharField()
     secret = SecretSerializer(allow_null=True, default=None)
+    client_certificate = ClientCertificateSerializer(allow_null=True, default=None)
     vendor = VendorSerializer(allow_null=True, default=None)
 
     def get_resource(self, system: System) -> str:
@@ -295,3 +298,18 @@ class Credential(_Systems, ActionEndpoint):
 
     action = actions.SET_SECRET
     asked = SecretInputSerializer
+
+
+class SetCertificate(_Systems, ActionEndpoint):
+    """Store the client certificate by which the gateway signs in to a system over TLS.
+
+    Its private key is never shown again.
+    """
+
+    action = network_actions.SET_CERTIFICATE
+
+
+class ForgetCertificate(_Systems, ActionEndpoint):
+    """Delete the client certificate of a system. Its connections are closed at once."""
+
+    action = network_actions.FORGET_CERTIFICATE

@@ -34,7 +34,7 @@ FIXES: Final = {
     ),
     Stage.PRIVATE: (
         _("The address is in a private network."),
-        _("Use a public name, or ask an operator to add the network to PRIVATE_NETWORKS."),
+        _("Propose the network of the system: another person confirms it. Or use a public name."),
     ),
     Stage.CONNECTING: (
         _("No server answers at the address."),

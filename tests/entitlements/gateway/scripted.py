@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -113,17 +114,17 @@ class Scripted:
 
 
 @contextlib.contextmanager
-def upstream(*, is_modern: bool = True) -> Iterator[Scripted]:
-    """Serve on loopback in a thread until the block ends."""
+def upstream(*, is_modern: bool = True, tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
+    """Serve on loopback in a thread until the block ends, with `tls` by https."""
     server, app = Scripted(is_modern=is_modern), web.Application()
     app.router.add_route("*", "/mcp", server.handle)
-    with served(app) as port:
-        server.url = f"http://localhost:{port}/mcp"
+    with served(app, tls) as port:
+        server.url = f"{'https' if tls else 'http'}://localhost:{port}/mcp"
         yield server
 
 
 @contextlib.contextmanager
-def served(app: web.Application) -> Iterator[int]:
+def served(app: web.Application, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """Serve an application on loopback in a thread until the block ends; yields its port."""
     port, loop = free_port(), asyncio.new_event_loop()
     is_up = threading.Event()
@@ -131,7 +132,7 @@ def served(app: web.Application) -> Iterator[int]:
     async def serve() -> web.AppRunner:
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
         await runner.setup()
-        await web.TCPSite(runner, "localhost", port).start()
+        await web.TCPSite(runner, "localhost", port, ssl_context=tls).start()
         return runner
 
     def run() -> None:
