@@ -11,19 +11,10 @@ from governance.agents.pages import agent_list, agents, sessions
 from governance.agents.pages import registration as registration_pages
 from governance.agents.pages import review as review_of_selected
 from governance.approval_policies import pages as approval_policy_pages
-from governance.audit_log import pages as audit_log_pages
+from governance.audit_log.pages import explorer as audit_log_pages
 from governance.blast_radius import pages as blast_radius_pages
 from governance.break_glass import pages as break_glass_pages
-from governance.catalog.pages import (
-    catalogue,
-    entitlement_list,
-    imports,
-    networks,
-    systems,
-    tool_list,
-    triage,
-    vendors,
-)
+from governance.catalog.pages import catalogue, entitlement_list, imports, networks, systems, tool_list, triage, vendors
 from governance.catalog.pages import credential as credential_pages
 from governance.catalog.pages import entitlements as entitlements_pages
 from governance.catalog.pages import registration as registration_pages_pages

@@ -110,8 +110,8 @@ class CredentialForm(forms.Form):
 
     kind = forms.CharField(widget=forms.HiddenInput, required=False)
 
-    def __init__(self, name: str, data: Any = None) -> None:  # noqa: ANN401 - what was posted
-        super().__init__(data, initial={"kind": name})
+    def __init__(self, name: str, data: Any, held: Mapping[str, str]) -> None:  # noqa: ANN401 - what was posted
+        super().__init__(data, initial={**held, "kind": name})
         self.choice = CHOICES[name]
         for setting in self.choice.fields:
             self.fields[setting] = _setting(setting)
@@ -142,13 +142,14 @@ class CredentialForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def credential(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show the fields of a kind, which the address names, and store what opens the system in the place of another."""
+    """Show the fields of a kind, which the address names, with the settings that are stored; store what is entered."""
     system = doors.find_subject(request, actions.SYSTEM, slug)
     doors.permit(request, actions.SET_SECRET.address, system, actions.SET_SECRET.method)
     held = Secret.objects.filter(system=system).first()
     given = (request.POST or request.GET).get("kind") or _kind_of(held)
     name = given if given in CHOICES else "bearer"
-    form = CredentialForm(name, request.POST if request.method == "POST" else None)
+    known = {**held.settings, "header": held.header} if held is not None and name == _kind_of(held) else {}
+    form = CredentialForm(name, request.POST if request.method == "POST" else None, known)
     if request.method == "POST" and _store(request, form, system):
         return redirect("system-page", slug)
     context = {
@@ -184,7 +185,7 @@ def _kind_of(held: Secret | None) -> str:
 def _setting(name: str) -> forms.Field:
     label, help_text = _TEXTS.get(name, ("", ""))
     if name == "client_authentication":
-        return forms.ChoiceField(label=gettext_lazy("The secret is sent"), choices=_METHODS, required=False)
+        return forms.ChoiceField(label=gettext_lazy("The secret is sent"), choices=_METHODS)
     widget = forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"})
     return forms.CharField(label=label, help_text=help_text, max_length=500, required=name in _REQUIRED, widget=widget)
 

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.django_db
 PAGE = "/systems/clock/secret/"
 PEM = jwk.ECKey.generate_key("P-256", private=True).as_pem(private=True).decode()
 SECRET = "correct-horse-battery"
+METHOD = "client_authentication"
 OAUTH = {"client_id": "mandate", "issuer": "https://login.example/tenant", "scope": "read write"}
 FILLED: dict[str, dict[str, str]] = {
     "bearer": {"secret": SECRET},
@@ -47,6 +48,7 @@ def test_each_kind_has_its_own_fields_and_is_stored_sealed(company: companies.Co
     row = Secret.objects.get()
     shown = {name: text for name, text in given.items() if name not in ("secret", "header")}
     assert shown.items() <= row.settings.items()
+    assert all(f'value="{text}"' in visits.text(browser.get(PAGE)) for name, text in shown.items() if name != METHOD)
     for address in (PAGE, "/systems/clock/edit/"):
         after = visits.text(browser.get(address))
         assert row.last_four in after
