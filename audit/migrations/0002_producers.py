@@ -11,10 +11,7 @@ class Migration(migrations.Migration):
     operations: ClassVar = [
         migrations.CreateModel(
             name="ProducerNumber",
-            fields=[
-                ("uuid", models.UUIDField(primary_key=True, serialize=False)),
-                ("sequence", models.BigIntegerField()),
-            ],
+            fields=[("uuid", models.UUIDField(primary_key=True, serialize=False)), ("sequence", models.BigIntegerField())],
             options={"db_table": "producers"},
-        ),
+        )
     ]

@@ -18,5 +18,5 @@ class Migration(migrations.Migration):
                 ("seen_at", models.DateTimeField()),
             ],
             options={"db_table": "anchor_states"},
-        ),
+        )
     ]

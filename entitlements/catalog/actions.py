@@ -18,6 +18,8 @@ from entitlements.catalog.models import System, Tool
 from entitlements.errors import DomainError
 from entitlements.hooks import Hook
 from entitlements.secrets import vault
+from entitlements.secrets.kinds import CredentialMalformed
+from entitlements.secrets.models import Secret
 from entitlements.upstream import reach, upstream
 from entitlements.vendors import vendors
 
@@ -43,6 +45,19 @@ def _discover(system: System, *, by: Principal) -> ToolDiscovery:
         refusal.detail["stage"] = reach.stage(refusal).value
         raise
     return ToolDiscovery(len(offered), discovery.record_discovery(system, offered, by=by))
+
+
+NO_CREDENTIAL: Final = "none"
+"""The kind of a system that is called without a credential."""
+
+
+def _set_secret(system: System, *, kind: str, by: Principal, value: str = "", **given: Any) -> Secret | None:  # noqa: ANN401 - as each takes them
+    """Store the credential of a system, or delete it where it is of the kind `none`. Raises CredentialMalformed."""
+    if kind != NO_CREDENTIAL:
+        return vault.set_secret(system, kind=kind, value=value, by=by, **given)
+    if value or given.get("settings"):
+        raise CredentialMalformed("A system that is called without a credential has no secret.", field="value")
+    return vault.remove_secret(system, by=by)
 
 
 def _register(slug: str, *, kind: str, by: Principal, **values: Any) -> System:  # noqa: ANN401 - as each takes them
@@ -83,7 +98,7 @@ DISCOVER = Action("system-discover", SYSTEM, _discover, input=None)
 DISABLE = Action("system-disable", SYSTEM, systems.disable_system, input=StopInputSerializer, stops="system")
 ENABLE = Action("system-enable", SYSTEM, systems.enable_system, done=_("%(name)s is restored."))
 SET_SECRET = Action(
-    "system-secret", SYSTEM, vault.set_secret, input=None, method="PUT", done=_("Stored. It is never shown again.")
+    "system-secret", SYSTEM, _set_secret, input=None, method="PUT", done=_("Stored. It is never shown again.")
 )
 
 APPROVE_TOOL = Action(

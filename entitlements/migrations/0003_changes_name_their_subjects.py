@@ -32,72 +32,44 @@ class Migration(migrations.Migration):
     """Add columns and their constraint."""
 
     dependencies: ClassVar = [("entitlements", "0002_models_by_the_vocabulary")]
-    operations: ClassVar = [migrations.SeparateDatabaseAndState(
-        database_operations=[migrations.RunSQL(ADD)],
-        state_operations=[
-            migrations.AddField(
-                model_name='change',
-                name='client_id',
-                field=models.BigIntegerField(blank=True, null=True),
-            ),
-            migrations.AddField(
-                model_name='change',
-                name='concerns_all',
-                field=models.BooleanField(db_default=True, default=False),
-            ),
-            migrations.AddField(
-                model_name='change',
-                name='grant_id',
-                field=models.UUIDField(blank=True, null=True),
-            ),
-            migrations.AddField(
-                model_name='change',
-                name='group_id',
-                field=models.BigIntegerField(blank=True, null=True),
-            ),
-            migrations.AddField(
-                model_name='change',
-                name='identity_link_id',
-                field=models.BigIntegerField(blank=True, null=True),
-            ),
-            migrations.AddField(
-                model_name='change',
-                name='person_id',
-                field=models.BigIntegerField(blank=True, null=True),
-            ),
-            migrations.AddField(
-                model_name='change',
-                name='session_id',
-                field=models.UUIDField(blank=True, null=True),
-            ),
-            migrations.AddField(
-                model_name='change',
-                name='signing_key_id',
-                field=models.CharField(blank=True, max_length=64, null=True),
-            ),
-            migrations.AddField(
-                model_name='change',
-                name='system_id',
-                field=models.BigIntegerField(blank=True, null=True),
-            ),
-            migrations.AddField(
-                model_name='change',
-                name='token_id',
-                field=models.UUIDField(blank=True, null=True),
-            ),
-            migrations.AddField(
-                model_name='change',
-                name='tool_id',
-                field=models.BigIntegerField(blank=True, null=True),
-            ),
-            migrations.AddField(
-                model_name='change',
-                name='trusted_issuer_id',
-                field=models.BigIntegerField(blank=True, null=True),
-            ),
-            migrations.AddConstraint(
-                model_name='change',
-                constraint=models.CheckConstraint(condition=models.Q(('concerns_all', True), ('agent_id__isnull', False), ('person_id__isnull', False), ('group_id__isnull', False), ('client_id__isnull', False), ('system_id__isnull', False), ('tool_id__isnull', False), ('grant_id__isnull', False), ('trusted_issuer_id__isnull', False), ('identity_link_id__isnull', False), ('signing_key_id__isnull', False), ('session_id__isnull', False), ('token_id__isnull', False), _connector='OR'), name='a_change_names_a_subject_or_concerns_all'),
-            ),
-        ],
-    )]
+    operations: ClassVar = [
+        migrations.SeparateDatabaseAndState(
+            database_operations=[migrations.RunSQL(ADD)],
+            state_operations=[
+                migrations.AddField(model_name="change", name="client_id", field=models.BigIntegerField(blank=True, null=True)),
+                migrations.AddField(model_name="change", name="concerns_all", field=models.BooleanField(db_default=True, default=False)),
+                migrations.AddField(model_name="change", name="grant_id", field=models.UUIDField(blank=True, null=True)),
+                migrations.AddField(model_name="change", name="group_id", field=models.BigIntegerField(blank=True, null=True)),
+                migrations.AddField(model_name="change", name="identity_link_id", field=models.BigIntegerField(blank=True, null=True)),
+                migrations.AddField(model_name="change", name="person_id", field=models.BigIntegerField(blank=True, null=True)),
+                migrations.AddField(model_name="change", name="session_id", field=models.UUIDField(blank=True, null=True)),
+                migrations.AddField(model_name="change", name="signing_key_id", field=models.CharField(blank=True, max_length=64, null=True)),
+                migrations.AddField(model_name="change", name="system_id", field=models.BigIntegerField(blank=True, null=True)),
+                migrations.AddField(model_name="change", name="token_id", field=models.UUIDField(blank=True, null=True)),
+                migrations.AddField(model_name="change", name="tool_id", field=models.BigIntegerField(blank=True, null=True)),
+                migrations.AddField(model_name="change", name="trusted_issuer_id", field=models.BigIntegerField(blank=True, null=True)),
+                migrations.AddConstraint(
+                    model_name="change",
+                    constraint=models.CheckConstraint(
+                        condition=models.Q(
+                            ("concerns_all", True),
+                            ("agent_id__isnull", False),
+                            ("person_id__isnull", False),
+                            ("group_id__isnull", False),
+                            ("client_id__isnull", False),
+                            ("system_id__isnull", False),
+                            ("tool_id__isnull", False),
+                            ("grant_id__isnull", False),
+                            ("trusted_issuer_id__isnull", False),
+                            ("identity_link_id__isnull", False),
+                            ("signing_key_id__isnull", False),
+                            ("session_id__isnull", False),
+                            ("token_id__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="a_change_names_a_subject_or_concerns_all",
+                    ),
+                ),
+            ],
+        )
+    ]

@@ -32,43 +32,52 @@ class Migration(migrations.Migration):
     dependencies: ClassVar = [("entitlements", "0004_session_of_sign_in")]
     operations: ClassVar = [
         migrations.CreateModel(
-            name='EndedClientSession',
+            name="EndedClientSession",
             fields=[
-                ('id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
-                ('ended_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField(db_index=True)),
+                ("id", models.UUIDField(editable=False, primary_key=True, serialize=False)),
+                ("ended_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField(db_index=True)),
             ],
         ),
         migrations.SeparateDatabaseAndState(
             database_operations=[migrations.RunSQL(ADD)],
             state_operations=[
-                migrations.AddField(
-                    model_name='change',
-                    name='client_session_id',
-                    field=models.UUIDField(blank=True, null=True),
-                ),
-                migrations.RemoveConstraint(
-                    model_name='change',
-                    name='a_change_names_a_subject_or_concerns_all',
-                ),
+                migrations.AddField(model_name="change", name="client_session_id", field=models.UUIDField(blank=True, null=True)),
+                migrations.RemoveConstraint(model_name="change", name="a_change_names_a_subject_or_concerns_all"),
                 migrations.AddConstraint(
-                    model_name='change',
-                    constraint=models.CheckConstraint(condition=models.Q(('concerns_all', True), ('agent_id__isnull', False), ('person_id__isnull', False), ('group_id__isnull', False), ('client_id__isnull', False), ('system_id__isnull', False), ('tool_id__isnull', False), ('grant_id__isnull', False), ('trusted_issuer_id__isnull', False), ('identity_link_id__isnull', False), ('signing_key_id__isnull', False), ('session_id__isnull', False), ('token_id__isnull', False), ('client_session_id__isnull', False), _connector='OR'), name='a_change_names_a_subject_or_concerns_all'),
+                    model_name="change",
+                    constraint=models.CheckConstraint(
+                        condition=models.Q(
+                            ("concerns_all", True),
+                            ("agent_id__isnull", False),
+                            ("person_id__isnull", False),
+                            ("group_id__isnull", False),
+                            ("client_id__isnull", False),
+                            ("system_id__isnull", False),
+                            ("tool_id__isnull", False),
+                            ("grant_id__isnull", False),
+                            ("trusted_issuer_id__isnull", False),
+                            ("identity_link_id__isnull", False),
+                            ("signing_key_id__isnull", False),
+                            ("session_id__isnull", False),
+                            ("token_id__isnull", False),
+                            ("client_session_id__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="a_change_names_a_subject_or_concerns_all",
+                    ),
                 ),
-                migrations.RemoveField(model_name='upstreamsession', name='upstream_id'),
-                migrations.AddField(
-                    model_name='upstreamsession',
-                    name='sealed',
-                    field=models.BinaryField(default=b''),
-                ),
-                migrations.AddField(
-                    model_name='upstreamsession',
-                    name='used_at',
-                    field=models.DateTimeField(blank=True, null=True),
-                ),
+                migrations.RemoveField(model_name="upstreamsession", name="upstream_id"),
+                migrations.AddField(model_name="upstreamsession", name="sealed", field=models.BinaryField(default=b"")),
+                migrations.AddField(model_name="upstreamsession", name="used_at", field=models.DateTimeField(blank=True, null=True)),
                 migrations.AddConstraint(
-                    model_name='upstreamsession',
-                    constraint=models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('system', 'agent', 'person', 'client'), name='one_open_session_of_a_caller_at_a_system', nulls_distinct=False),
+                    model_name="upstreamsession",
+                    constraint=models.UniqueConstraint(
+                        condition=models.Q(("ended_at", None)),
+                        fields=("system", "agent", "person", "client"),
+                        name="one_open_session_of_a_caller_at_a_system",
+                        nulls_distinct=False,
+                    ),
                 ),
             ],
         ),

@@ -35,12 +35,7 @@ class Migration(migrations.Migration):
                 ("sign_in_sha256", models.CharField(max_length=64)),
                 ("auth_time", models.DateTimeField()),
                 ("generation", models.PositiveIntegerField(default=1)),
-                (
-                    "retired",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.DateTimeField(), blank=True, default=list
-                    ),
-                ),
+                ("retired", django.contrib.postgres.fields.ArrayField(base_field=models.DateTimeField(), blank=True, default=list)),
                 ("started_at", models.DateTimeField()),
                 ("last_used_at", models.DateTimeField()),
                 ("expires_at", models.DateTimeField()),
@@ -52,32 +47,19 @@ class Migration(migrations.Migration):
                 "indexes": [models.Index(fields=["-started_at", "-id"], name="token_family_page")],
                 "constraints": [
                     models.UniqueConstraint(fields=("code_sha256",), name="a_code_begins_one_token_family"),
-                    models.CheckConstraint(
-                        condition=Q(ended_at=None) | ~Q(end_reason=""), name="ended_token_family_says_why"
-                    ),
-                    models.CheckConstraint(
-                        condition=Q(expires_at__gt=F("started_at")), name="token_family_ends_after_it_begins"
-                    ),
+                    models.CheckConstraint(condition=Q(ended_at=None) | ~Q(end_reason=""), name="ended_token_family_says_why"),
+                    models.CheckConstraint(condition=Q(expires_at__gt=F("started_at")), name="token_family_ends_after_it_begins"),
                 ],
             },
         ),
         migrations.AddField(
             model_name="authorizationcode",
             name="system",
-            field=models.ForeignKey(
-                blank=True,
-                null=True,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="+",
-                to="entitlements.system",
-            ),
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="entitlements.system"),
         ),
         migrations.AddField(model_name="change", name="token_family_id", field=models.UUIDField(blank=True, null=True)),
         migrations.AddField(model_name="issuedtoken", name="family", field=models.UUIDField(blank=True, null=True)),
         migrations.AddIndex(
-            model_name="issuedtoken",
-            index=models.Index(
-                condition=Q(family__isnull=False), fields=["family", "expires_at"], name="token_of_family"
-            ),
+            model_name="issuedtoken", index=models.Index(condition=Q(family__isnull=False), fields=["family", "expires_at"], name="token_of_family")
         ),
     ]

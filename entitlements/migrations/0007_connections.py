@@ -23,10 +23,7 @@ class Migration(migrations.Migration):
             model_name="client",
             name="serves",
             field=models.CharField(
-                choices=[
-                    ("own_agent", "One agent, shared by all its people"),
-                    ("personal_agents", "A personal agent of each person"),
-                ],
+                choices=[("own_agent", "One agent, shared by all its people"), ("personal_agents", "A personal agent of each person")],
                 db_default="own_agent",
                 default="own_agent",
                 max_length=16,
@@ -53,17 +50,9 @@ class Migration(migrations.Migration):
             options={
                 "indexes": [models.Index(fields=["-began_at", "-id"], name="connection_page")],
                 "constraints": [
-                    models.UniqueConstraint(
-                        condition=Q(ended_at=None),
-                        fields=("client", "person"),
-                        name="a_person_has_one_open_connection_at_a_client",
-                    ),
-                    models.UniqueConstraint(
-                        condition=Q(ended_at=None), fields=("agent",), name="an_agent_has_one_open_connection"
-                    ),
-                    models.CheckConstraint(
-                        condition=Q(ended_at=None) | ~Q(end_reason=""), name="ended_connection_says_why"
-                    ),
+                    models.UniqueConstraint(condition=Q(ended_at=None), fields=("client", "person"), name="a_person_has_one_open_connection_at_a_client"),
+                    models.UniqueConstraint(condition=Q(ended_at=None), fields=("agent",), name="an_agent_has_one_open_connection"),
+                    models.CheckConstraint(condition=Q(ended_at=None) | ~Q(end_reason=""), name="ended_connection_says_why"),
                 ],
             },
         ),

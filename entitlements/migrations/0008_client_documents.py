@@ -40,14 +40,8 @@ class Migration(migrations.Migration):
             _IDENTIFIER,
             migrations.RunSQL.noop,
             state_operations=[
-                migrations.AlterField(
-                    "client",
-                    "client_id",
-                    models.CharField(db_column="identifier", max_length=1000, unique=True, verbose_name="client ID"),
-                ),
-                migrations.AlterField(
-                    "clientcredential", "purpose", models.CharField(choices=_PURPOSES, max_length=16)
-                ),
+                migrations.AlterField("client", "client_id", models.CharField(db_column="identifier", max_length=1000, unique=True, verbose_name="client ID")),
+                migrations.AlterField("clientcredential", "purpose", models.CharField(choices=_PURPOSES, max_length=16)),
             ],
         ),
         migrations.AlterField("clientcredential", "client_id", models.CharField(max_length=1000)),
@@ -61,12 +55,7 @@ class Migration(migrations.Migration):
                 (
                     "state",
                     models.CharField(
-                        choices=[
-                            ("proposed", "Proposed"),
-                            ("in_force", "In force"),
-                            ("withdrawn", "Withdrawn"),
-                            ("ended", "Ended"),
-                        ],
+                        choices=[("proposed", "Proposed"), ("in_force", "In force"), ("withdrawn", "Withdrawn"), ("ended", "Ended")],
                         default="proposed",
                         max_length=16,
                     ),
@@ -83,16 +72,11 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.CheckConstraint(condition=~Q(reason=""), name="a_client_host_says_why"),
                     models.UniqueConstraint(
-                        condition=Q(state__in=["proposed", "in_force"]),
-                        fields=("host",),
-                        name="a_client_host_is_proposed_or_allowed_once",
+                        condition=Q(state__in=["proposed", "in_force"]), fields=("host",), name="a_client_host_is_proposed_or_allowed_once"
                     ),
                     models.CheckConstraint(
                         condition=Q(state__in=["proposed", "withdrawn"])
-                        | (
-                            Q(confirmed_by__isnull=False, confirmed_at__isnull=False)
-                            & ~Q(confirmed_by=F("proposed_by"))
-                        ),
+                        | (Q(confirmed_by__isnull=False, confirmed_at__isnull=False) & ~Q(confirmed_by=F("proposed_by"))),
                         name="a_second_person_confirms_a_client_host",
                     ),
                     models.CheckConstraint(
@@ -117,22 +101,12 @@ class Migration(migrations.Migration):
                 (
                     "state",
                     models.CharField(
-                        choices=[
-                            ("read", "Read"),
-                            ("waiting", "Waiting for an analyst"),
-                            ("approved", "Approved"),
-                            ("refused", "Refused"),
-                        ],
+                        choices=[("read", "Read"), ("waiting", "Waiting for an analyst"), ("approved", "Approved"), ("refused", "Refused")],
                         default="read",
                         max_length=16,
                     ),
                 ),
-                (
-                    "tried_by",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.BigIntegerField(), blank=True, default=list
-                    ),
-                ),
+                ("tried_by", django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), blank=True, default=list)),
                 ("asked_at", models.DateTimeField(blank=True, null=True)),
                 ("agent", _to("entitlements.agent")),
                 ("decided_by", _to(settings.AUTH_USER_MODEL)),
@@ -148,9 +122,7 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.CheckConstraint(
                         condition=Q(state__in=["read", "waiting"])
-                        | Q(
-                            state="approved", decided_by__isnull=False, decided_at__isnull=False, agent__isnull=False
-                        )
+                        | Q(state="approved", decided_by__isnull=False, decided_at__isnull=False, agent__isnull=False)
                         | (Q(state="refused", decided_by__isnull=False, decided_at__isnull=False) & ~Q(reason="")),
                         name="a_decided_client_document_says_by_whom",
                     )

@@ -14,8 +14,6 @@ class Migration(migrations.Migration):
     operations: ClassVar = [
         migrations.AddConstraint(
             model_name="system",
-            constraint=models.CheckConstraint(
-                name="a_reserved_slug_is_built_in", condition=Q(kind="builtin") | ~Q(slug__in=["mandate", "all"])
-            ),
-        ),
+            constraint=models.CheckConstraint(name="a_reserved_slug_is_built_in", condition=Q(kind="builtin") | ~Q(slug__in=["mandate", "all"])),
+        )
     ]

@@ -27,9 +27,7 @@ CREATE INDEX access_token_of_family ON entitlements_oauthaccesstoken (family) WH
 
 
 def _may_lack(name: str, to: str, related: str) -> migrations.AlterField:
-    field = models.ForeignKey(
-        blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name=related, to=to
-    )
+    field = models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name=related, to=to)
     return migrations.AlterField(model_name="tokenfamily", name=name, field=field)
 
 
@@ -55,10 +53,7 @@ class Migration(migrations.Migration):
                 *_said("tokenfamily"),
                 *_said("authorizationcode"),
                 migrations.AddField("oauthaccesstoken", "family", models.UUIDField(blank=True, null=True)),
-                migrations.AddIndex(
-                    "oauthaccesstoken",
-                    models.Index(condition=Q(family__isnull=False), fields=["family"], name="access_token_of_family"),
-                ),
+                migrations.AddIndex("oauthaccesstoken", models.Index(condition=Q(family__isnull=False), fields=["family"], name="access_token_of_family")),
                 migrations.AddConstraint(
                     "tokenfamily",
                     models.CheckConstraint(
@@ -67,5 +62,5 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-        ),
+        )
     ]

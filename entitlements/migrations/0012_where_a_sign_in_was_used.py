@@ -11,14 +11,6 @@ class Migration(migrations.Migration):
     dependencies: ClassVar = [("entitlements", "0011_identity_families_and_how_people_signed_in")]
 
     operations: ClassVar = [
-        migrations.AddField(
-            model_name="tokenfamily",
-            name="last_used_from",
-            field=models.CharField(blank=True, db_default="", default="", max_length=64),
-        ),
-        migrations.AlterField(
-            model_name="revocation",
-            name="target_id",
-            field=models.CharField(max_length=1200),
-        ),
+        migrations.AddField(model_name="tokenfamily", name="last_used_from", field=models.CharField(blank=True, db_default="", default="", max_length=64)),
+        migrations.AlterField(model_name="revocation", name="target_id", field=models.CharField(max_length=1200)),
     ]

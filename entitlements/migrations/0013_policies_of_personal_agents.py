@@ -25,10 +25,7 @@ _NAMES_ITS_AGENT = Q(serves="own_agent", agent__isnull=False) | Q(serves="person
 
 
 def _add_serves(model: str) -> migrations.AddField:
-    choices = [
-        ("own_agent", "One agent, shared by all its people"),
-        ("personal_agents", "A personal agent of each person"),
-    ]
+    choices = [("own_agent", "One agent, shared by all its people"), ("personal_agents", "A personal agent of each person")]
     field = models.CharField(choices=choices, db_default="own_agent", default="own_agent", max_length=16)
     return migrations.AddField(model, "serves", field)
 
@@ -47,31 +44,20 @@ class Migration(migrations.Migration):
                 migrations.AlterField(
                     "clienthost",
                     "agent",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="client_hosts",
-                        to="entitlements.agent",
-                    ),
+                    models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name="client_hosts", to="entitlements.agent"),
                 ),
-                migrations.AddConstraint(
-                    "clienthost",
-                    models.CheckConstraint(condition=_NAMES_ITS_AGENT, name="a_client_host_names_its_shared_agent"),
-                ),
+                migrations.AddConstraint("clienthost", models.CheckConstraint(condition=_NAMES_ITS_AGENT, name="a_client_host_names_its_shared_agent")),
                 _add_serves("clientdocument"),
                 migrations.RemoveConstraint("clientdocument", "a_decided_client_document_says_by_whom"),
                 migrations.AddConstraint(
                     "clientdocument",
                     models.CheckConstraint(
                         condition=Q(state__in=["read", "waiting"])
-                        | (
-                            Q(state="approved", decided_by__isnull=False, decided_at__isnull=False) & _NAMES_ITS_AGENT
-                        )
+                        | (Q(state="approved", decided_by__isnull=False, decided_at__isnull=False) & _NAMES_ITS_AGENT)
                         | (Q(state="refused", decided_by__isnull=False, decided_at__isnull=False) & ~Q(reason="")),
                         name="a_decided_client_document_says_by_whom",
                     ),
                 ),
             ],
-        ),
+        )
     ]

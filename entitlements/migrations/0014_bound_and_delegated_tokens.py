@@ -15,23 +15,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="issuedtoken",
             name="chain",
-            field=django.contrib.postgres.fields.ArrayField(
-                base_field=models.BigIntegerField(), blank=True, db_default=[], default=list, size=None
-            ),
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), blank=True, db_default=[], default=list, size=None),
         ),
-        migrations.AddField(
-            model_name="issuedtoken",
-            name="jkt",
-            field=models.CharField(blank=True, db_default="", default="", max_length=64),
-        ),
-        migrations.AddField(
-            model_name="issuedtoken",
-            name="authorization_details",
-            field=models.JSONField(blank=True, null=True),
-        ),
-        migrations.AddField(
-            model_name="tokenfamily",
-            name="jkt",
-            field=models.CharField(blank=True, db_default="", default="", max_length=64),
-        ),
+        migrations.AddField(model_name="issuedtoken", name="jkt", field=models.CharField(blank=True, db_default="", default="", max_length=64)),
+        migrations.AddField(model_name="issuedtoken", name="authorization_details", field=models.JSONField(blank=True, null=True)),
+        migrations.AddField(model_name="tokenfamily", name="jkt", field=models.CharField(blank=True, db_default="", default="", max_length=64)),
     ]

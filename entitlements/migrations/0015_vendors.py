@@ -6,10 +6,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-_JOINS = [
-    ("our_issuer", "It trusts Mandate's issuer"),
-    ("company_provider", "It trusts only the company's identity provider"),
-]
+_JOINS = [("our_issuer", "It trusts Mandate's issuer"), ("company_provider", "It trusts only the company's identity provider")]
 _SUBJECTS = [
     ("pairwise", "A pairwise identifier, made for this vendor alone"),
     ("login", "The login"),
@@ -43,12 +40,7 @@ class Migration(migrations.Migration):
                 ("test_fingerprint", models.CharField(blank=True, default="", max_length=16)),
                 ("trust_test", models.JSONField(blank=True, null=True)),
                 ("tested_at", models.DateTimeField(blank=True, null=True)),
-                (
-                    "system",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="vendor", to="entitlements.system"
-                    ),
-                ),
+                ("system", models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name="vendor", to="entitlements.system")),
             ],
             options={
                 "constraints": [
@@ -62,18 +54,8 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", _KEY.clone()),
                 ("subject", models.CharField(max_length=255)),
-                (
-                    "person",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL
-                    ),
-                ),
-                (
-                    "vendor",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="people", to="entitlements.vendor"
-                    ),
-                ),
+                ("person", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL)),
+                ("vendor", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="people", to="entitlements.vendor")),
             ],
             options={
                 "constraints": [

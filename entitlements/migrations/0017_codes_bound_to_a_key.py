@@ -11,9 +11,5 @@ class Migration(migrations.Migration):
     dependencies: ClassVar = [("entitlements", "0016_delegation_permissions")]
 
     operations: ClassVar = [
-        migrations.AddField(
-            model_name="authorizationcode",
-            name="jkt",
-            field=models.CharField(blank=True, db_default="", default="", max_length=64),
-        ),
+        migrations.AddField(model_name="authorizationcode", name="jkt", field=models.CharField(blank=True, db_default="", default="", max_length=64))
     ]

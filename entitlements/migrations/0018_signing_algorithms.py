@@ -21,16 +21,8 @@ class Migration(migrations.Migration):
             _COLUMNS,
             migrations.RunSQL.noop,
             state_operations=[
-                migrations.AddField(
-                    "system",
-                    "signing_algorithm",
-                    models.CharField(choices=_ALGORITHMS, db_default="ES256", default="ES256", max_length=16),
-                ),
-                migrations.AddField(
-                    "signingkey",
-                    "signer",
-                    models.CharField(db_default="database", default="database", max_length=16),
-                ),
+                migrations.AddField("system", "signing_algorithm", models.CharField(choices=_ALGORITHMS, db_default="ES256", default="ES256", max_length=16)),
+                migrations.AddField("signingkey", "signer", models.CharField(db_default="database", default="database", max_length=16)),
             ],
         )
     ]

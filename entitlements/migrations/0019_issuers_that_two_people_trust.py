@@ -33,24 +33,11 @@ FROM entitlements_trustedissuer t WHERE t.enabled
 """What is trusted already is shown, changed and ended like all else."""
 _BOTH = Q(proposed_by__isnull=False, confirmed_by__isnull=False) & ~Q(confirmed_by=F("proposed_by"))
 _NEITHER = Q(proposed_by=None, confirmed_by=None)
-_STATES = [
-    ("proposed", "Proposed"),
-    ("in_force", "In force"),
-    ("replaced", "Replaced"),
-    ("withdrawn", "Withdrawn"),
-    ("ended", "Ended"),
-]
+_STATES = [("proposed", "Proposed"), ("in_force", "In force"), ("replaced", "Replaced"), ("withdrawn", "Withdrawn"), ("ended", "Ended")]
 
 
 def _person() -> models.ForeignKey:
-    return models.ForeignKey(
-        blank=True,
-        db_index=False,
-        null=True,
-        on_delete=django.db.models.deletion.PROTECT,
-        related_name="+",
-        to=settings.AUTH_USER_MODEL,
-    )
+    return models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL)
 
 
 def _add(name: str, field: models.Field) -> migrations.AddField:
@@ -95,26 +82,16 @@ class Migration(migrations.Migration):
                 "indexes": [models.Index(fields=["-proposed_at", "-id"], name="issuer_proposal_page")],
                 "constraints": [
                     models.UniqueConstraint(
-                        condition=Q(state__in=["proposed", "in_force"]),
-                        fields=["issuer", "state"],
-                        name="an_issuer_is_proposed_once_and_in_force_once",
+                        condition=Q(state__in=["proposed", "in_force"]), fields=["issuer", "state"], name="an_issuer_is_proposed_once_and_in_force_once"
                     ),
                     models.CheckConstraint(
-                        condition=Q(
-                            state__in=["proposed", "withdrawn"], proposed_by__isnull=False, confirmed_by=None
-                        )
-                        | (
-                            Q(state__in=["in_force", "replaced", "ended"], confirmed_at__isnull=False)
-                            & (_BOTH | _NEITHER)
-                        ),
+                        condition=Q(state__in=["proposed", "withdrawn"], proposed_by__isnull=False, confirmed_by=None)
+                        | (Q(state__in=["in_force", "replaced", "ended"], confirmed_at__isnull=False) & (_BOTH | _NEITHER)),
                         name="a_second_person_confirms_an_issuer",
                     ),
                     models.CheckConstraint(
                         condition=Q(state__in=["proposed", "in_force"], ended_at=None)
-                        | (
-                            Q(state__in=["replaced", "withdrawn", "ended"], ended_at__isnull=False)
-                            & ~Q(end_reason="")
-                        ),
+                        | (Q(state__in=["replaced", "withdrawn", "ended"], ended_at__isnull=False) & ~Q(end_reason="")),
                         name="an_issuer_proposal_that_is_over_says_when_and_why",
                     ),
                 ],

@@ -23,18 +23,8 @@ _METHODS = [
     ("none", "Public client"),
     ("workload_identity", "Workload identity, no secret"),
 ]
-_PURPOSES = [
-    ("client", "New client"),
-    ("secret", "New secret"),
-    ("document", "Changed metadata document"),
-    ("workload", "New workload rule"),
-]
-_PLATFORMS = [
-    ("github", "GitHub Actions"),
-    ("kubernetes", "Kubernetes"),
-    ("spiffe", "SPIFFE"),
-    ("jwt", "Another platform"),
-]
+_PURPOSES = [("client", "New client"), ("secret", "New secret"), ("document", "Changed metadata document"), ("workload", "New workload rule")]
+_PLATFORMS = [("github", "GitHub Actions"), ("kubernetes", "Kubernetes"), ("spiffe", "SPIFFE"), ("jwt", "Another platform")]
 
 
 def _to(model: str) -> models.ForeignKey:
@@ -52,11 +42,7 @@ class Migration(migrations.Migration):
             migrations.RunSQL.noop,
             state_operations=[
                 migrations.RemoveConstraint("client", _METHOD),
-                migrations.AlterField(
-                    "client",
-                    "auth",
-                    models.CharField(choices=_METHODS, default="private_key_jwt", max_length=32),
-                ),
+                migrations.AlterField("client", "auth", models.CharField(choices=_METHODS, default="private_key_jwt", max_length=32)),
                 migrations.AddConstraint(
                     "client",
                     models.CheckConstraint(
@@ -68,9 +54,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 migrations.AlterField("clientcredential", "auth", models.CharField(choices=_METHODS, max_length=32)),
-                migrations.AlterField(
-                    "clientcredential", "purpose", models.CharField(choices=_PURPOSES, max_length=16)
-                ),
+                migrations.AlterField("clientcredential", "purpose", models.CharField(choices=_PURPOSES, max_length=16)),
                 migrations.AddField("clientcredential", "workload", models.JSONField(blank=True, null=True)),
             ],
         ),
@@ -84,11 +68,7 @@ class Migration(migrations.Migration):
                 ("claims", models.JSONField()),
                 (
                     "credential",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="workload_rule",
-                        to="entitlements.clientcredential",
-                    ),
+                    models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name="workload_rule", to="entitlements.clientcredential"),
                 ),
                 ("made_at", models.DateTimeField()),
                 ("ended_at", models.DateTimeField(blank=True, null=True)),
@@ -100,8 +80,7 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.CheckConstraint(condition=~Q(claims={}), name="a_workload_rule_names_a_claim"),
                     models.CheckConstraint(
-                        condition=Q(ended_at=None, ended_by="") | (Q(ended_at__isnull=False) & ~Q(ended_by="")),
-                        name="an_ended_workload_rule_says_by_whom",
+                        condition=Q(ended_at=None, ended_by="") | (Q(ended_at__isnull=False) & ~Q(ended_by="")), name="an_ended_workload_rule_says_by_whom"
                     ),
                 ],
             },

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from audit import clock
 
-_ISO = "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"'"
+_ISO = '\'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"\''
 _POLICY = f"""
 INSERT INTO entitlements_credentialpolicy (number, limits, overlap_hours, stops_upstream_secrets, made_at)
 SELECT 1, jsonb_object_agg(kind, jsonb_build_object(
@@ -69,10 +69,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "constraints": [
-                    models.CheckConstraint(
-                        condition=Q(overlap_hours__gte=1, overlap_hours__lte=720),
-                        name="the_overlap_of_two_credentials_is_bounded",
-                    )
+                    models.CheckConstraint(condition=Q(overlap_hours__gte=1, overlap_hours__lte=720), name="the_overlap_of_two_credentials_is_bounded")
                 ]
             },
         ),
@@ -81,59 +78,33 @@ class Migration(migrations.Migration):
             _COLUMNS,
             migrations.RunSQL.noop,
             state_operations=[
-                migrations.AddField(
-                    "client", "credential_made_at", models.DateTimeField(db_default=Now(), default=clock.now)
-                ),
-                migrations.AddField(
-                    "client",
-                    "previous_secret_sha256",
-                    models.CharField(blank=True, db_default="", default="", max_length=64),
-                ),
-                migrations.AddField(
-                    "client", "previous_jwks", models.JSONField(blank=True, db_default={}, default=dict)
-                ),
+                migrations.AddField("client", "credential_made_at", models.DateTimeField(db_default=Now(), default=clock.now)),
+                migrations.AddField("client", "previous_secret_sha256", models.CharField(blank=True, db_default="", default="", max_length=64)),
+                migrations.AddField("client", "previous_jwks", models.JSONField(blank=True, db_default={}, default=dict)),
                 migrations.AddField("client", "previous_made_at", models.DateTimeField(blank=True, null=True)),
                 migrations.AddField("client", "previous_ends_at", models.DateTimeField(blank=True, null=True)),
                 migrations.AddConstraint(
                     "client",
                     models.CheckConstraint(
-                        condition=Q(
-                            previous_secret_sha256="", previous_jwks={}, previous_made_at=None, previous_ends_at=None
-                        )
-                        | (
-                            (~Q(previous_secret_sha256="") | ~Q(previous_jwks={}))
-                            & Q(previous_made_at__isnull=False, previous_ends_at__isnull=False)
-                        ),
+                        condition=Q(previous_secret_sha256="", previous_jwks={}, previous_made_at=None, previous_ends_at=None)
+                        | ((~Q(previous_secret_sha256="") | ~Q(previous_jwks={})) & Q(previous_made_at__isnull=False, previous_ends_at__isnull=False)),
                         name="a_previous_credential_has_its_age_and_its_end",
                     ),
                 ),
-                migrations.AddField(
-                    "clientcredential", "keeps_previous", models.BooleanField(db_default=False, default=False)
-                ),
+                migrations.AddField("clientcredential", "keeps_previous", models.BooleanField(db_default=False, default=False)),
                 migrations.AddField("clientcredential", "continues", models.UUIDField(blank=True, null=True)),
-                migrations.AddField(
-                    "secret",
-                    "previous_kind",
-                    models.CharField(blank=True, db_default="", default="", max_length=16),
-                ),
-                migrations.AddField(
-                    "secret",
-                    "previous_header",
-                    models.CharField(blank=True, db_default="", default="", max_length=64),
-                ),
+                migrations.AddField("secret", "previous_kind", models.CharField(blank=True, db_default="", default="", max_length=16)),
+                migrations.AddField("secret", "previous_header", models.CharField(blank=True, db_default="", default="", max_length=64)),
                 migrations.AddField("secret", "previous_sealed", models.BinaryField(blank=True, null=True)),
                 migrations.AddField("secret", "previous_ends_at", models.DateTimeField(blank=True, null=True)),
                 migrations.AddConstraint(
                     "secret",
                     models.CheckConstraint(
-                        condition=Q(previous_sealed=None, previous_ends_at=None)
-                        | Q(previous_sealed__isnull=False, previous_ends_at__isnull=False),
+                        condition=Q(previous_sealed=None, previous_ends_at=None) | Q(previous_sealed__isnull=False, previous_ends_at__isnull=False),
                         name="a_previous_secret_has_its_end",
                     ),
                 ),
-                migrations.AddField(
-                    "peoplesource", "token_made_at", models.DateTimeField(db_default=Now(), default=clock.now)
-                ),
+                migrations.AddField("peoplesource", "token_made_at", models.DateTimeField(db_default=Now(), default=clock.now)),
                 migrations.AlterField(
                     "clientcredential",
                     "purpose",

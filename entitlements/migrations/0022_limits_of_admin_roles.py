@@ -17,29 +17,20 @@ class Migration(migrations.Migration):
     dependencies: ClassVar = [("entitlements", "0021_credentials_have_an_age")]
 
     operations: ClassVar = [
-        migrations.AddField(
-            "roleassignment", "is_limited", models.BooleanField(db_default=False, default=False)
-        ),
+        migrations.AddField("roleassignment", "is_limited", models.BooleanField(db_default=False, default=False)),
         migrations.AddField(
             "roleassignment",
             "limit_systems",
-            django.contrib.postgres.fields.ArrayField(
-                base_field=models.BigIntegerField(), blank=True, db_default=[], default=list, size=None
-            ),
+            django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), blank=True, db_default=[], default=list, size=None),
         ),
         migrations.AddField(
             "roleassignment",
             "limit_departments",
-            django.contrib.postgres.fields.ArrayField(
-                base_field=models.CharField(max_length=300), blank=True, db_default=[], default=list, size=None
-            ),
+            django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=300), blank=True, db_default=[], default=list, size=None),
         ),
         migrations.AddConstraint(
             "roleassignment",
-            models.CheckConstraint(
-                condition=Q(is_limited=True) | Q(limit_systems=[], limit_departments=[]),
-                name="a_role_without_a_limit_names_none",
-            ),
+            models.CheckConstraint(condition=Q(is_limited=True) | Q(limit_systems=[], limit_departments=[]), name="a_role_without_a_limit_names_none"),
         ),
         migrations.AddField(
             "sourcedperson",
@@ -50,7 +41,5 @@ class Migration(migrations.Migration):
                 output_field=models.CharField(max_length=300, null=True),
             ),
         ),
-        migrations.AddIndex(
-            "sourcedperson", models.Index(fields=["department", "person"], name="sourced_person_of_department")
-        ),
+        migrations.AddIndex("sourcedperson", models.Index(fields=["department", "person"], name="sourced_person_of_department")),
     ]

@@ -323,12 +323,6 @@ def this_page(context: Mapping[str, Any], **changes: object) -> str:
     return f"{request.path}?{query.urlencode()}" if query else request.path
 
 
-@register.simple_tag(takes_context=True)
-def facet_page(context: Mapping[str, Any], name: str, choice: Any) -> str:  # noqa: ANN401 - a value with `current`
-    """Return this page's address with a facet set to a value, or without it where the value is chosen already."""
-    return this_page(context, verify="", **{name: "" if choice.current else choice.value})
-
-
 @register.filter
 def figure(value: float) -> str:
     """Write a number with its thousands apart."""

@@ -10,22 +10,13 @@ from django.db.models import F, Q
 
 
 def _person(**more: object) -> models.ForeignKey:
-    return models.ForeignKey(
-        db_index=False,
-        on_delete=django.db.models.deletion.PROTECT,
-        related_name="+",
-        to=settings.AUTH_USER_MODEL,
-        **more,
-    )
+    return models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL, **more)
 
 
 class Migration(migrations.Migration):
     """Add the tables."""
 
-    dependencies: ClassVar = [
-        ("governance", "0002_models_by_the_vocabulary"),
-        ("entitlements", "0021_credentials_have_an_age"),
-    ]
+    dependencies: ClassVar = [("governance", "0002_models_by_the_vocabulary"), ("entitlements", "0021_credentials_have_an_age")]
 
     operations: ClassVar = [
         migrations.CreateModel(
@@ -39,13 +30,7 @@ class Migration(migrations.Migration):
                 (
                     "state",
                     models.CharField(
-                        choices=[
-                            ("proposed", "Proposed"),
-                            ("confirmed", "Confirmed"),
-                            ("withdrawn", "Withdrawn"),
-                        ],
-                        default="proposed",
-                        max_length=16,
+                        choices=[("proposed", "Proposed"), ("confirmed", "Confirmed"), ("withdrawn", "Withdrawn")], default="proposed", max_length=16
                     ),
                 ),
                 ("proposed_by", _person()),
@@ -59,17 +44,10 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(condition=~Q(reason=""), name="a_proposed_credential_policy_says_why"),
                     models.CheckConstraint(
                         condition=~Q(state="confirmed")
-                        | (
-                            Q(decided_by__isnull=False, decided_at__isnull=False, number__isnull=False)
-                            & ~Q(decided_by=F("proposed_by"))
-                        ),
+                        | (Q(decided_by__isnull=False, decided_at__isnull=False, number__isnull=False) & ~Q(decided_by=F("proposed_by"))),
                         name="a_second_person_confirms_a_credential_policy",
                     ),
-                    models.UniqueConstraint(
-                        condition=Q(state="proposed"),
-                        fields=("state",),
-                        name="one_credential_policy_is_proposed_at_a_time",
-                    ),
+                    models.UniqueConstraint(condition=Q(state="proposed"), fields=("state",), name="one_credential_policy_is_proposed_at_a_time"),
                 ],
                 "indexes": [models.Index(fields=["-proposed_at", "-id"], name="credential_policy_page")],
             },
@@ -82,12 +60,6 @@ class Migration(migrations.Migration):
                 ("days", models.PositiveSmallIntegerField()),
                 ("warned_at", models.DateTimeField()),
             ],
-            options={
-                "constraints": [
-                    models.UniqueConstraint(
-                        fields=("credential", "days"), name="a_credential_is_warned_about_once_each"
-                    )
-                ]
-            },
+            options={"constraints": [models.UniqueConstraint(fields=("credential", "days"), name="a_credential_is_warned_about_once_each")]},
         ),
     ]

@@ -27,50 +27,18 @@ class Migration(migrations.Migration):
                 ("used", models.PositiveIntegerField(null=True)),
                 ("privileged", models.PositiveIntegerField()),
                 ("counted_at", models.DateTimeField()),
-                (
-                    "agent",
-                    models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="+",
-                        to="entitlements.agent",
-                    ),
-                ),
-                (
-                    "client",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="+",
-                        to=settings.OAUTH2_PROVIDER_APPLICATION_MODEL,
-                    ),
-                ),
-                (
-                    "system",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="entitlements.system"
-                    ),
-                ),
+                ("agent", models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="entitlements.agent")),
+                ("client", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.OAUTH2_PROVIDER_APPLICATION_MODEL)),
+                ("system", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="entitlements.system")),
             ],
             options={
                 "indexes": [
-                    models.Index(
-                        condition=models.Q(("used__lt", models.F("opened"))),
-                        fields=["-tokens", "id"],
-                        name="token_group_wider",
-                    ),
-                    models.Index(
-                        condition=models.Q(("privileged__gt", 0), ("unbound__gt", 0)),
-                        fields=["-unbound", "id"],
-                        name="token_group_unbound",
-                    ),
+                    models.Index(condition=models.Q(("used__lt", models.F("opened"))), fields=["-tokens", "id"], name="token_group_wider"),
+                    models.Index(condition=models.Q(("privileged__gt", 0), ("unbound__gt", 0)), fields=["-unbound", "id"], name="token_group_unbound"),
                 ],
                 "constraints": [
-                    models.UniqueConstraint(
-                        fields=("client", "agent", "system"),
-                        name="a_client_agent_and_system_are_one_token_group",
-                        nulls_distinct=False,
-                    )
+                    models.UniqueConstraint(fields=("client", "agent", "system"), name="a_client_agent_and_system_are_one_token_group", nulls_distinct=False)
                 ],
             },
-        ),
+        )
     ]

@@ -11,10 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Create the table, which the release before does not know."""
 
-    dependencies: ClassVar = [
-        ("governance", "0007_token_groups"),
-        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
-    ]
+    dependencies: ClassVar = [("governance", "0007_token_groups"), migrations.swappable_dependency(settings.AUTH_USER_MODEL)]
 
     operations: ClassVar = [
         migrations.CreateModel(
@@ -26,29 +23,14 @@ class Migration(migrations.Migration):
                 ("query", models.CharField(max_length=2000)),
                 ("shared", models.BooleanField(db_default=False, default=False)),
                 ("made_at", models.DateTimeField()),
-                (
-                    "owner",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="saved_views",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
+                ("owner", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="saved_views", to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                "indexes": [
-                    models.Index(
-                        condition=models.Q(("shared", True)), fields=["list", "name"], name="saved_view_shared"
-                    )
-                ],
+                "indexes": [models.Index(condition=models.Q(("shared", True)), fields=["list", "name"], name="saved_view_shared")],
                 "constraints": [
-                    models.UniqueConstraint(
-                        fields=("owner", "list", "name"), name="a_person_names_a_view_of_a_list_once"
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(("name", ""), _negated=True), name="a_saved_view_has_a_name"
-                    ),
+                    models.UniqueConstraint(fields=("owner", "list", "name"), name="a_person_names_a_view_of_a_list_once"),
+                    models.CheckConstraint(condition=models.Q(("name", ""), _negated=True), name="a_saved_view_has_a_name"),
                 ],
             },
-        ),
+        )
     ]

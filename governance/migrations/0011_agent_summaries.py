@@ -9,10 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Create the table, which the release before does not know."""
 
-    dependencies: ClassVar = [
-        ("entitlements", "0021_credentials_have_an_age"),
-        ("governance", "0008_saved_views"),
-    ]
+    dependencies: ClassVar = [("entitlements", "0021_credentials_have_an_age"), ("governance", "0008_saved_views")]
 
     operations: ClassVar = [
         migrations.CreateModel(
@@ -21,11 +18,7 @@ class Migration(migrations.Migration):
                 (
                     "agent",
                     models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        primary_key=True,
-                        related_name="summary",
-                        serialize=False,
-                        to="entitlements.agent",
+                        on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name="summary", serialize=False, to="entitlements.agent"
                     ),
                 ),
                 ("blast_radius", models.PositiveSmallIntegerField()),
@@ -48,7 +41,7 @@ class Migration(migrations.Migration):
                     models.Index(fields=["blast_radius", "agent"], name="agent_summary_radius"),
                     models.Index(fields=["last_used_at", "agent"], name="agent_summary_use"),
                     models.Index(fields=["computed_at"], name="agent_summary_age"),
-                ],
+                ]
             },
-        ),
+        )
     ]

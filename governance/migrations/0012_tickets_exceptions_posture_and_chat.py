@@ -12,9 +12,7 @@ _TICKET = {"blank": True, "db_default": "", "default": "", "max_length": 64}
 _SERVICES = [("slack", "Slack"), ("teams", "Microsoft Teams")]
 _CHANNELS = [("urgent", "Mail at once"), ("digest", "Mail of the day"), *_SERVICES]
 _WEBHOOKS = [("standard", "Standard Webhooks"), *_SERVICES, ("servicenow", "ServiceNow"), ("jira", "Jira")]
-_FORMS = Q(form__in=["standard", "slack", "teams"], sealed_credential=None) | Q(
-    form__in=["servicenow", "jira"], sealed_credential__isnull=False
-)
+_FORMS = Q(form__in=["standard", "slack", "teams"], sealed_credential=None) | Q(form__in=["servicenow", "jira"], sealed_credential__isnull=False)
 _KINDS = [
     ("request_waiting", "A request waits for me"),
     ("request_decided", "A request of mine was answered or narrowed"),
@@ -55,19 +53,12 @@ class Migration(migrations.Migration):
                 ("made_by", _MADE_BY),
             ],
         ),
-        *(
-            migrations.AddField(model, "ticket", models.CharField(**_TICKET))
-            for model in ("accessrequest", "breakglassgrant", "sodexception")
-        ),
+        *(migrations.AddField(model, "ticket", models.CharField(**_TICKET)) for model in ("accessrequest", "breakglassgrant", "sodexception")),
         migrations.AddField("webhook", "sealed_credential", models.BinaryField(blank=True, null=True)),
-        migrations.AddField(
-            "webhook", "options", models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)
-        ),
+        migrations.AddField("webhook", "options", models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)),
         migrations.AlterField("webhook", "form", models.CharField(choices=_WEBHOOKS, max_length=16)),
         migrations.RemoveConstraint("webhook", "webhook_form_is_known"),
-        migrations.AddConstraint(
-            "webhook", models.CheckConstraint(condition=_FORMS, name="webhook_form_is_known_and_fits_its_credential")
-        ),
+        migrations.AddConstraint("webhook", models.CheckConstraint(condition=_FORMS, name="webhook_form_is_known_and_fits_its_credential")),
         migrations.CreateModel(
             name="RegisteredException",
             fields=[("key", models.CharField(max_length=64, primary_key=True, serialize=False))],
@@ -86,9 +77,7 @@ class Migration(migrations.Migration):
             options={
                 "indexes": [models.Index(fields=["department", "-month"], name="snapshot_of_department")],
                 "constraints": [
-                    models.UniqueConstraint(
-                        fields=("month", "department"), name="one_snapshot_of_a_month_and_department", nulls_distinct=False
-                    ),
+                    models.UniqueConstraint(fields=("month", "department"), name="one_snapshot_of_a_month_and_department", nulls_distinct=False),
                     models.CheckConstraint(condition=Q(month__day=1), name="a_snapshot_is_of_a_whole_month"),
                 ],
             },
@@ -114,10 +103,7 @@ class Migration(migrations.Migration):
                 ("made_at", models.DateTimeField()),
             ],
         ),
-        migrations.AddConstraint(
-            "chatconnection",
-            models.CheckConstraint(name="chat_service_is_known", condition=Q(service__in=["slack", "teams"])),
-        ),
+        migrations.AddConstraint("chatconnection", models.CheckConstraint(name="chat_service_is_known", condition=Q(service__in=["slack", "teams"]))),
         migrations.CreateModel(
             "ChatAccount",
             [
@@ -130,8 +116,5 @@ class Migration(migrations.Migration):
             ],
             {"indexes": [models.Index(fields=["connection", "account"], name="chat_account_found")]},
         ),
-        migrations.AddConstraint(
-            "chataccount",
-            models.UniqueConstraint(fields=("connection", "person"), name="one_chat_account_of_a_person"),
-        ),
+        migrations.AddConstraint("chataccount", models.UniqueConstraint(fields=("connection", "person"), name="one_chat_account_of_a_person")),
     ]

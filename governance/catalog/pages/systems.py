@@ -32,7 +32,7 @@ from governance.console.kit.lists import cells, lists
 from governance.console.kit.lists.layout import Choice, Column, Facet, Layout, View
 from governance.request_suggestions import queries as request_suggestion_queries
 
-from . import vendors
+from . import networks, vendors
 
 DATA_CLASSES = ("public", "internal", "confidential", "restricted")
 LAYOUT: Final[Layout[System, System]] = Layout(
@@ -123,6 +123,7 @@ def show(
         "problem": problem,
         "failed": triage.FIXES.get(stage) if stage else None,
         **vendors.shown(request, system),
+        **networks.shown(request, system),
     }
     if tab == "timeline" and may_read:
         context["timeline"] = events_queries.about(f"system:{system.slug}", request)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import re
-import time
 from typing import Any
 
 import pytest
@@ -108,28 +108,33 @@ def test_a_page_costs_as_many_queries_for_many_tools_as_for_few(
         browser.get("/entitlements/")
 
 
-@pytest.mark.slow
-def test_eight_thousand_tools_are_searched_in_less_than_three_tenths_of_a_second(company: companies.Company) -> None:
+def _rows_read(node: dict[str, Any]) -> int:
+    """Count the rows that a plan and what is below it read from tables, whether they were kept or not."""
+    below: int = sum(map(_rows_read, node.get("Plans", [])))
+    if "Relation Name" not in node:
+        return below
+    read: int = node["Actual Rows"] + node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Join Filter", 0)
+    return below + read * int(node["Actual Loops"])
+
+
+def test_each_word_is_looked_for_once_in_each_tool(company: companies.Company) -> None:
     system, raw, now = company.system, {"name": "t", "inputSchema": {"type": "object"}}, clock.now()
     tools = Tool.objects.bulk_create(
-        Tool(system=system, name=f"tool_{n}", sentence=f"Looks after the matter of number {n}.") for n in range(8000)
+        Tool(system=system, name=f"tool_{n}", sentence=f"Looks after the matter of number {n}.") for n in range(800)
     )
     versions = ToolVersion.objects.bulk_create(
         ToolVersion(tool=tool, definition=raw, sha256=definitions.digest(raw), seen_at=now) for tool in tools
     )
     for tool, version in zip(tools, versions, strict=True):
         tool.approved, tool.state = version, Tool.State.APPROVED
-    Tool.objects.bulk_update(tools, ["approved", "state"], batch_size=2000)
+    Tool.objects.bulk_update(tools, ["approved", "state"])
     bundles = Entitlement.objects.bulk_create(
-        Entitlement(system=system, scope=f"clock:b{n}", name=f"Bundle {n}") for n in range(800)
+        Entitlement(system=system, scope=f"clock:b{n}", name=f"Bundle {n}") for n in range(80)
     )
     EntitlementTool.objects.bulk_create(
         EntitlementTool(entitlement=bundles[n // 10], tool=tool) for n, tool in enumerate(tools)
     )
-    took = []
-    for _ in range(3):
-        began = time.perf_counter()
-        rows = list(search.search(Entitlement.objects.all(), "matter 7777").order_by("scope")[:20])
-        took.append(time.perf_counter() - began)
-        assert [row.scope for row in rows] == ["clock:b777"]
-    assert min(took) < 0.3
+    found = search.search(Entitlement.objects.all(), "matter 777").order_by("scope")[:20]
+    assert [row.scope for row in found] == ["clock:b77"]
+    [plan] = json.loads(found.explain(analyze=True, format="json"))
+    assert _rows_read(plan["Plan"]) < 2 * 3 * len(tools), "two words, each in tools, lines and entitlements once"
