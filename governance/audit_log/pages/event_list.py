@@ -33,7 +33,7 @@ WINDOW: Final = 20_000
 def _link(link: Link | None) -> SafeString:
     if link is None:
         return cells.nothing("-")
-    return format_html('<a href="{}" title="{}">{}</a>', link.address, link.whole, tags.foreign(link.text))
+    return format_html('<a class="main" href="{}" title="{}">{}</a>', link.address, link.whole, tags.foreign(link.text))
 
 
 def _about(kind: str, key: str) -> SafeString:
@@ -41,7 +41,7 @@ def _about(kind: str, key: str) -> SafeString:
     if not key:
         return cells.nothing("-")
     link = events_queries.link_to(f"{kind}:{key}")
-    return format_html('<a href="{}"><code>{}</code></a>', link.address, key)
+    return format_html('<a class="main" href="{}"><code>{}</code></a>', link.address, key)
 
 
 def _sealed(entry: TimelineEntry) -> SafeString:
@@ -108,7 +108,7 @@ LAYOUT: Final[Layout[Event, TimelineEntry]] = Layout(
             "event__on_behalf_of",
             cell=lambda entry: _link(entry.behalf),
         ),
-        Column("links", gettext_lazy("About"), "event__about", cell="console/audit_log/about_cell.html"),
+        Column("links", gettext_lazy("Linked to"), "event__about", cell="console/audit_log/about_cell.html"),
         Column("outcome", gettext_lazy("Outcome"), "event__outcome", cell=cells.status("event__outcome")),
         Column("code", gettext_lazy("Code"), "event__code", cell=cells.code("event__code"), usual=False),
         Column("actor", gettext_lazy("Actor"), "event__actor", cell=lambda entry: _link(entry.actor), usual=False),
