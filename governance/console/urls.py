@@ -19,7 +19,6 @@ from governance.catalog.pages import (
     entitlement_list,
     imports,
     networks,
-    rest_apis,
     systems,
     tool_list,
     triage,
@@ -51,6 +50,7 @@ from governance.request_changes.pages import edit as edit_pages
 from governance.request_changes.pages import renewal as renewal_pages
 from governance.requests.pages import ask as ask_pages
 from governance.requests.pages import request_list, requests
+from governance.rest_apis import pages as rest_apis
 from governance.reviews.campaigns.pages import campaigns as campaigns_pages
 from governance.reviews.campaigns.pages import items as review_items
 from governance.reviews.campaigns.pages import lifecycle as lifecycle_pages

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from entitlements.rest.openapi import reader
+from entitlements.openapi import reader
 from entitlements.rest.operation import of
 from tests.conformance import nodejs
 

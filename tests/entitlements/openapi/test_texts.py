@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entitlements.rest.openapi import documents, reader, yaml_text
-from entitlements.rest.openapi.errors import DocumentMalformed, Why
-from tests.entitlements.rest.openapi.documents import document
+from entitlements.openapi import documents, reader, yaml_text
+from entitlements.openapi.errors import DocumentMalformed, Why
+from tests.entitlements.openapi.documents import document
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 2**70) | st.floats(allow_nan=False) | st.text(max_size=9),

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from entitlements.rest.openapi.errors import SENTENCES, Why
+from entitlements.openapi.errors import SENTENCES, Why
 from entitlements.rest.operation import Body, Field, Media, Shape, Style, of
-from tests.entitlements.rest.openapi.documents import body, document, one, operation, query, read, why
+from tests.entitlements.openapi.documents import body, document, one, operation, query, read, why
 
 TEXT = {"type": "string"}
 FLAT = {"type": "object", "properties": {"a": TEXT, "n": {"type": "integer"}}}

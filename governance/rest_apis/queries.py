@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from entitlements.rest.openapi import documents
-from entitlements.rest.openapi.errors import SENTENCES, Why
-from entitlements.rest.openapi.reader import Imported, Refused
+from entitlements.openapi import documents
+from entitlements.openapi.errors import SENTENCES, Why
+from entitlements.openapi.reader import Imported, Refused
 from entitlements.rest.operation import of
 
 PAGE: Final = 100

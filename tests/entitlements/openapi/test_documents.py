@@ -8,10 +8,10 @@ import pytest
 
 from entitlements.definitions import definitions
 from entitlements.definitions.definitions import Change
-from entitlements.rest.openapi import reader
-from entitlements.rest.openapi.errors import DocumentMalformed, OperationRefused, Why
+from entitlements.openapi import reader
+from entitlements.openapi.errors import DocumentMalformed, OperationRefused, Why
 from entitlements.rest.operation import Operation, of
-from tests.entitlements.rest.openapi.documents import document, one, query, read
+from tests.entitlements.openapi.documents import document, one, query, read
 
 TEXT = {"type": "string"}
 

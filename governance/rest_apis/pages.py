@@ -20,16 +20,16 @@ from entitlements.access import visibility
 from entitlements.catalog import actions as catalog
 from entitlements.catalog.models import System
 from entitlements.errors import DomainError, NotFound
-from entitlements.rest.openapi.errors import DocumentMalformed
+from entitlements.openapi.errors import DocumentMalformed
 from entitlements.rest.operation import Method
 from entitlements.rest_apis import actions, rest_apis, sources
 from entitlements.rest_apis.api import declared
 from entitlements.rest_apis.models import RestApi
 from entitlements.rest_apis.sources import Source
-from governance.catalog.queries import rest_apis as read
+from governance.catalog.pages import registration
 from governance.console import doors, form_fields
 
-from . import registration
+from . import queries as read
 
 STATES: Final = (
     ("", gettext_lazy("All operations")),
@@ -97,6 +97,19 @@ class RegisterForm(registration.AddForm):
         )
 
 
+class _JsonField(forms.JSONField):
+    """JSON that may be left out; nothing is shown for nothing."""
+
+    widget = forms.Textarea(attrs={"rows": 4, "spellcheck": "false"})
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the framework's
+        super().__init__(required=False, **options)
+
+    def prepare_value(self, value: Any) -> Any:  # noqa: ANN401 - as the framework's
+        """Return the text to show."""
+        return "" if value is None else super().prepare_value(value)
+
+
 class OperationForm(forms.Form):
     """One operation by hand."""
 
@@ -106,15 +119,12 @@ class OperationForm(forms.Form):
         label=gettext_lazy("Path"), max_length=500, help_text=gettext_lazy("For example /orders/{number}.")
     )
     summary = forms.CharField(label=gettext_lazy("Summary"), max_length=200, required=False)
-    parameters = forms.JSONField(
+    parameters = _JsonField(
         label=gettext_lazy("Parameters"),
-        required=False,
-        initial=list,
         help_text=gettext_lazy("A list of Parameter Objects of OpenAPI 3.1, as JSON."),
     )
-    body = forms.JSONField(
+    body = _JsonField(
         label=gettext_lazy("Schema of the JSON body"),
-        required=False,
         help_text=gettext_lazy("JSON Schema 2020-12. Leave it empty where the operation takes no body."),
     )
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import fastapi
 from pydantic import BaseModel, Field
 
-from entitlements.rest.openapi import reader
+from entitlements.openapi import reader
 from entitlements.rest.operation import Media, Operation, Place, of
 
 app = fastapi.FastAPI(title="Orders", version="2.1", servers=[{"url": "https://orders.example.com/api"}])

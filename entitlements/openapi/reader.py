@@ -38,7 +38,8 @@ class Refused:
     @property
     def sentence(self) -> str:
         """Why, for people."""
-        return f"{SENTENCES[self.why]}{f' It is: {self.about}' if self.about else ''}"
+        sentence = SENTENCES[self.why]
+        return f"{sentence.removesuffix('.')}: {self.about}" if self.about else sentence
 
 
 @dataclass(frozen=True, slots=True)

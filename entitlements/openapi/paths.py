@@ -36,9 +36,9 @@ def check_path(path: str, parameters: list[Parameter]) -> None:
 def _is_plain(segment: str) -> bool:
     """Whether a segment is a text, or one parameter between two texts, and no value makes dots of it."""
     texts = _EXPRESSION.split(segment)[::2]
-    around = "".join(texts)
-    only_dots = bool(around) and not around.strip(".")
-    return len(texts) <= _MOST_TEXTS and not only_dots and _SEGMENT.fullmatch(around) is not None
+    written = "".join(texts)
+    only_dots = bool(written) and not written.strip(".")
+    return len(texts) <= _MOST_TEXTS and not only_dots and _SEGMENT.fullmatch(written) is not None
 
 
 def template(path: str) -> str:

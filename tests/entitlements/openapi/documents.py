@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from entitlements.rest.openapi import reader
+from entitlements.openapi import reader
 from entitlements.rest.operation import Operation, of
 
 
