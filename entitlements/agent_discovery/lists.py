@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -44,7 +45,7 @@ _SELECT: Final = (
 class BadPrivateKey(DomainError):
     """The credential is not a private key as JWK, with the name (kid) that its public half has at Okta."""
 
-    code, status = "discovery_bad_private_key", 422
+    code, status = "discovery_bad_private_key", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def base_of(source: DiscoverySource) -> str:

@@ -19,6 +19,7 @@ from entitlements import tasks
 from entitlements.agent_discovery import runs, sources
 from entitlements.agent_discovery.lists import BadPrivateKey
 from entitlements.agent_discovery.models import DiscoveredEntry, DiscoveryRun, DiscoverySource
+from entitlements.agent_discovery.pull import Pull
 from entitlements.keys import jws, public_keys
 from entitlements.people.models import Person
 from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
@@ -316,7 +317,7 @@ def test_a_worker_that_another_one_replaced_writes_nothing(there: StandIn) -> No
     assert runs._begin(asked.pk) is None, "it is running"
     DiscoveryRun.objects.filter(pk=asked.pk).update(attempts=2)
     runs._progress(begun, 9, 9)
-    pull = runs.Pull(there.url, lambda _pages, _rows: None)
+    pull = Pull(there.url, lambda _pages, _rows: None)
     runs._finish(begun, pull, [])
     found = DiscoveryRun.objects.get(pk=asked.pk)
     assert [found.state, found.pages] == ["running", 0]
