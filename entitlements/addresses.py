@@ -57,7 +57,7 @@ def resources_of(slug: str, kind: str, upstream_url: str) -> tuple[str, ...]:
         case System.Kind.MCP:
             return (upstream_url,)
         case System.Kind.HTTP:
-            return (f"{settings.GATEWAY_URL}/gw/{slug}/http",)
+            return (f"{settings.GATEWAY_URL}/gw/{slug}/mcp", f"{settings.GATEWAY_URL}/gw/{slug}/http")
         case _:
             return (f"{settings.GATEWAY_URL}/gw/{slug}/mcp",)
 
@@ -78,6 +78,14 @@ def request_access(agent: str, system: str, tool: str = "", denied_call: str = "
     optional = ("tool", "denied_call", "kept", *(("system",) if system == ALL else ()))
     query = urlencode({name: value for name, value in named.items() if value or name not in optional})
     return f"{settings.CONSOLE_URL}/requests/new/?{query}"
+
+
+def metadata_of(issuer: str) -> tuple[str, str]:
+    """Return where the metadata of a foreign issuer may be: appended (OpenID Connect), and inserted (RFC 8414 3.1)."""
+    split = urlsplit(issuer)
+    appended = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+    inserted = f"{split.scheme}://{split.netloc}/.well-known/oauth-authorization-server{split.path.rstrip('/')}"
+    return appended, inserted
 
 
 def parts(text: str) -> SplitResult | None:

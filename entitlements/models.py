@@ -26,6 +26,7 @@ from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall,
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.idempotency.models import IdempotentAnswer
 from entitlements.keys.models import SigningKey
+from entitlements.networks.models import ClientCertificate, SystemNetwork
 from entitlements.people.models import ApiToken, Group, GroupMapping, Identity, Membership, Person, Role, RoleAssignment
 from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
 from entitlements.revocation.models import Revocation
@@ -48,6 +49,7 @@ __all__ = [
     "Change",
     "Client",
     "ClientAlias",
+    "ClientCertificate",
     "ClientCredential",
     "ClientDocument",
     "ClientHost",
@@ -90,6 +92,7 @@ __all__ = [
     "SourcedGroup",
     "SourcedPerson",
     "System",
+    "SystemNetwork",
     "TokenFamily",
     "TokenGrant",
     "Tool",

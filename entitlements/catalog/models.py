@@ -37,7 +37,7 @@ class System(models.Model):
         EDDSA = "EdDSA", "EdDSA (Ed25519)"
         RS256 = "RS256", "RS256 (RSA)"
 
-    SERVED: ClassVar = (Kind.MCP_GATEWAY,)
+    SERVED: ClassVar = (Kind.MCP_GATEWAY, Kind.HTTP)
     """The kinds that the gateway serves now: nothing else goes through it, and of nothing else each call is seen."""
 
     slug = models.SlugField(max_length=64, unique=True)

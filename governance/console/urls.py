@@ -11,10 +11,20 @@ from governance.agents.pages import agent_list, agents, sessions
 from governance.agents.pages import registration as registration_pages
 from governance.agents.pages import review as review_of_selected
 from governance.approval_policies import pages as approval_policy_pages
-from governance.audit_log import pages as audit_log_pages
+from governance.audit_log.pages import explorer as audit_log_pages
 from governance.blast_radius import pages as blast_radius_pages
 from governance.break_glass import pages as break_glass_pages
-from governance.catalog.pages import catalogue, entitlement_list, imports, systems, tool_list, triage, vendors
+from governance.catalog.pages import (
+    catalogue,
+    entitlement_list,
+    imports,
+    networks,
+    systems,
+    tool_list,
+    triage,
+    vendors,
+)
+from governance.catalog.pages import credential as credential_pages
 from governance.catalog.pages import entitlements as entitlements_pages
 from governance.catalog.pages import registration as registration_pages_pages
 from governance.chat import pages as chat_pages
@@ -233,7 +243,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/<slug:slug>/vendor/test-client/", vendors.set_test_client, name="vendor-test-client"),
     path("systems/<slug:slug>/vendor/test-trust/", vendors.test_trust, name="vendor-test-trust"),
     path("systems/<slug:slug>/edit/", registration_pages_pages.edit, name="system-edit"),
-    path("systems/<slug:slug>/secret/", registration_pages_pages.secret, name="system-secret-set"),
+    path("systems/<slug:slug>/secret/", credential_pages.credential, name="system-credential"),
+    path("systems/<slug:slug>/network/", networks.detail, name="system-network-page"),
+    path("systems/<slug:slug>/network/<uuid:network>/", networks.decide, name="system-network-decide"),
+    path("systems/<slug:slug>/client-certificate/", networks.certificate, name="system-certificate-set"),
+    path(
+        "systems/<slug:slug>/client-certificate/forget/", networks.forget_certificate, name="system-certificate-forget"
+    ),
     path("systems/<slug:slug>/entitlements/add/", entitlements_pages.add, name="entitlement-add"),
     path("systems/<slug:slug>/entitlements/<str:scope>/", entitlements_pages.edit, name="entitlement-edit"),
     path("systems/<slug:slug>/approve/", triage.approve_easy, name="approve-easy"),

@@ -19,6 +19,7 @@ from audit.context import Principal
 from entitlements.agent_discovery import sources
 from entitlements.errors import ReasonRequired
 from entitlements.keys import signing
+from entitlements.networks import certificates
 from entitlements.secrets import seal, vault
 from entitlements.vendors import vendors
 from governance.chat import connections
@@ -41,6 +42,7 @@ class ResealedCounts:
     chat_connections: int = 0
     vendor_test_clients: int = 0
     discovery_sources: int = 0
+    client_certificates: int = 0
 
 
 def reseal(*, by: Principal, reason: str) -> ResealedCounts:
@@ -59,6 +61,7 @@ def reseal(*, by: Principal, reason: str) -> ResealedCounts:
         chat_connections=_all(connections.reseal),
         vendor_test_clients=_all(vendors.reseal),
         discovery_sources=_all(sources.reseal),
+        client_certificates=_all(certificates.reseal),
     )
     if any(asdict(done).values()):
         with transaction.atomic():

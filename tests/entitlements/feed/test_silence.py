@@ -38,6 +38,8 @@ from entitlements.grants import batches, grants
 from entitlements.grants import subjects as grant_subjects
 from entitlements.grants.models import Grant
 from entitlements.keys import signing
+from entitlements.networks import certificates, networks
+from entitlements.networks.models import SystemNetwork
 from entitlements.people import people
 from entitlements.people.models import Group, Person
 from entitlements.secrets import vault
@@ -57,6 +59,7 @@ from governance.ownership import ownership
 from tests import make
 from tests.entitlements.edge.worlds import key_set, new_key
 from tests.entitlements.feed import edge_columns
+from tests.entitlements.networks.certificates import Authority
 
 pytestmark = pytest.mark.django_db(transaction=True)
 """Each action in a transaction of its own, so that it must take the lock of what it notes by itself."""
@@ -86,6 +89,12 @@ class World:
     fingerprint: str
     rule: WorkloadRule
     vendor: System
+    network: SystemNetwork
+
+
+def certificate(system: System) -> None:
+    pair = Authority().for_client()
+    certificates.set_certificate(system, chain=pair.certificate, key=pair.key, by=SYSTEM)
 
 
 def workload_rule(client: Client, sub: str) -> WorkloadRule:
@@ -120,6 +129,7 @@ def access_token(session: Session, system: System) -> IssuedToken:
 def world() -> World:
     """Make it: also a grant whose time is over, a script unused for years, a tool that its server changed."""
     alice, bob, now = make.person("alice"), make.person("bob"), clock.now()
+    make.security("resa")
     group, agent = make.group(alice, make.person("carol")), make.agent("bot")
     client, _ = make.client(agent, "bot-client", auth="client_secret_basic")
     namesake, _ = make.client(make.agent("other"), "taken")
@@ -161,6 +171,7 @@ def world() -> World:
         secret.fingerprint,
         workload_rule(client, "job-1"),
         make.vendor("maps", owner=alice),
+        networks.propose(system, prefixes=["10.0.0.0/8"], by=make.analyst(), reason="for a test"),
     )
 
 
@@ -228,6 +239,8 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
         w.system, kind="header", header="X-Key", value="another-one", by=SYSTEM, keep_previous=True
     ),
     "a credential is withheld": lambda w: vault.withhold(w.system, w.fingerprint, **WHY),
+    "a network is confirmed": lambda w: networks.confirm(w.network.pk, by=Person.objects.get(login="resa")),
+    "a client certificate is stored": lambda w: certificate(w.system),
     "a vendor moves": lambda w: vendors.edit(
         w.vendor, issuer="https://b.example", resources=["https://b.example/mcp"], **WHY
     ),

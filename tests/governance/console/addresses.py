@@ -26,6 +26,7 @@ from entitlements.clients.models import Client
 from entitlements.credential_policy.rules import Kind as CredentialKind
 from entitlements.delegation import permissions
 from entitlements.grants.models import Grant
+from entitlements.networks import networks
 from entitlements.people import people
 from entitlements.people.models import ApiToken, Person
 from entitlements.people_sources import sources
@@ -121,6 +122,7 @@ def world() -> World:
         **_reviewed(company, campaign),
         **_agents(company, client),
         "systems/slug": company.system.slug,
+        "systems/network": _network(company),
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
         "sod-policies/pk": _excepted(company).rule_id,
@@ -173,6 +175,11 @@ def _agents(company: companies.Company, client: Client) -> dict[str, object]:
 
 def _saved(person: Person) -> SavedView:
     return saved_views.create(list_name="agents", name="Suspended", query="state=suspended", shared=False, by=person)
+
+
+def _network(company: companies.Company) -> object:
+    """Propose a private network of the system."""
+    return networks.propose(company.system, prefixes=["10.0.0.0/8"], by=company.ana, reason="a sample").pk
 
 
 def _vendor(system: System) -> None:

@@ -73,6 +73,11 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "trusted-issuer-withdraw": {"verb": "withdraw", "reason": "x"},
         "trusted-issuer-end": {"verb": "end", "reason": "x"},
     },
+    "system-network-decide": {
+        "system-network-confirm": {"verb": "confirm"},
+        "system-network-withdraw": {"verb": "withdraw", "reason": "x"},
+        "system-network-end": {"verb": "end", "reason": "x"},
+    },
     "client-document-page": {
         "client-document-approve": {"agent": "research-bot"},
         "client-document-refuse": {"refuse": "yes", "reason": "x"},
