@@ -22,6 +22,8 @@ from entitlements.errors import DomainError
 from entitlements.networks import actions as network_actions
 from entitlements.networks.api import ClientCertificateSerializer
 from entitlements.people.api import known_person
+from entitlements.rest_apis import rest_apis
+from entitlements.rest_apis.api import DocumentField, LargeJSON
 from entitlements.secrets import kinds
 from entitlements.secrets.models import Secret
 from entitlements.upstream import reach, upstream
@@ -99,12 +101,16 @@ class SystemInputSerializer(TermsFields):
     token_seconds = serializers.IntegerField(min_value=1, max_value=300, required=False)
     signing_algorithm = serializers.ChoiceField(choices=System.SigningAlgorithm.choices, required=False)
     client_ids = serializers.DictField(child=Text(max_length=300), required=False)
+    openapi = DocumentField(
+        required=False, help_text="Of the kind http: the address of an OpenAPI document, or the document itself."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Check that what is about a vendor goes with the kind of a vendor, and what is about an upstream does not."""
         is_vendor = attrs["kind"] == System.Kind.MCP
         needed = {"issuer", "resources"} if is_vendor else set()
         out_of_place = {"denial_shape", *(["upstream_url"] if attrs["upstream_url"] else [])} if is_vendor else {*TERMS}
+        out_of_place |= {"openapi"} if attrs["kind"] != System.Kind.HTTP else set()
         wrong = dict.fromkeys(out_of_place & attrs.keys(), "This field does not go with this kind of system.")
         wrong |= dict.fromkeys(needed - attrs.keys(), "A system of the kind mcp needs this field.")
         if wrong:
@@ -210,6 +216,7 @@ class Systems(_Systems, Listing, CreateEndpoint):
     """
 
     action = actions.REGISTER
+    parser_classes = (LargeJSON,)  # type: ignore[assignment]  # wider than the base's
     asked = SystemInputSerializer
     filterset_class = SystemFilter
     ordering = ("slug",)
@@ -218,7 +225,8 @@ class Systems(_Systems, Listing, CreateEndpoint):
         """Read the system, and its owner by login. Raises Forbidden for a script that names none."""
         values = super().read()
         owner = known_person(values["owner"]) if "owner" in values else person(self.caller)
-        return {**values, "owner": owner}
+        document = {"source": values.pop("openapi")} if "openapi" in values else {}
+        return {**values, "owner": owner, **document}
 
 
 class One(_Systems, Detail, EditEndpoint):
@@ -268,12 +276,19 @@ class Test(_Systems):
         self.permit(system, *self.links(system))
         began, result = time.monotonic(), TestResult()
         try:
-            result.tools = len(asyncio.run(upstream.discover(system)))
+            result.tools = _count_tools(system)
         except DomainError as refusal:
             stage = reach.stage(refusal).value
             result = TestResult(reached=False, stage=stage, code=str(refusal.code), detail=refusal.message)
         result.milliseconds = int((time.monotonic() - began) * 1000)
         return Response(asdict(result))
+
+
+def _count_tools(system: System) -> int:
+    """Ask a system, or of a REST API its document, how many tools there are. Raises as each does."""
+    if system.kind == System.Kind.HTTP:
+        return rest_apis.look(system)
+    return len(asyncio.run(upstream.discover(system)))
 
 
 class Disable(_Systems, ActionEndpoint):
