@@ -88,7 +88,7 @@ LAYOUT: Final[Layout[UnmanagedAgent, UnmanagedAgent]] = Layout(
 def listing(request: HttpRequest) -> HttpResponseBase:
     """List the agents that files and logs named, and the files."""
     caller = doors.caller(request)
-    seen = UnmanagedAgent.objects.select_related("agent").prefetch_related("workflows__system")
+    seen = queries.with_lists(UnmanagedAgent.objects.select_related("agent").prefetch_related("workflows__system"))
     context = {
         "files": queries.files(caller.human, everything=caller.sees_everything).order_by("-made_at", "-id")[:20],
         "may_bring": doors.may(caller, "adoptions", None),

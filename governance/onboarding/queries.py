@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
+from entitlements.agent_discovery.models import DiscoveredEntry
 from entitlements.people.models import Person
 from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
 from governance.onboarding.models import OnboardedAgent, OnboardingBatch
@@ -20,6 +21,12 @@ def files(person: Person | None, *, everything: bool) -> QuerySet[OnboardingBatc
     if everything:
         return rows
     return rows.filter(pk__in=OnboardedAgent.objects.filter(sponsor=person).values("batch")) if person else rows.none()
+
+
+def with_lists(rows: QuerySet[UnmanagedAgent]) -> QuerySet[UnmanagedAgent]:
+    """Add `is_gone`: discovery sources listed the agent, and none of them does any longer."""
+    listed = DiscoveredEntry.objects.filter(seen=OuterRef("pk"))
+    return rows.annotate(is_gone=Exists(listed) & ~Exists(listed.filter(vanished_at=None)))
 
 
 def at_system(rows: QuerySet[UnmanagedAgent], system: str) -> QuerySet[UnmanagedAgent]:

@@ -9,6 +9,10 @@ from uuid import UUID
 from joserfc.jwk import ECKey
 
 from audit import clock
+from audit.context import SYSTEM
+from entitlements.agent_discovery import problems, runs, sources
+from entitlements.agent_discovery.pull import Listed, Pull
+from entitlements.agent_discovery.shapes import FoundRow
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import System
 from entitlements.client_documents import documents, hosts
@@ -139,3 +143,21 @@ def vendor() -> str:
     steps.append({"name": "lifetime", "outcome": "untried", "sentence": "No lifetime was measured."})
     Vendor.objects.filter(system=made).update(trust_test=steps, tested_at=clock.now())
     return made.slug
+
+
+def discovery_sources() -> list[str]:
+    """Connect an Okta of which one list was not read, and a Fleet whose run waits; returns their short names."""
+    secret, by = "00-no-server-knows-it", SYSTEM
+    okta = sources.connect_okta(
+        slug="okta-agents", name="Okta", address="https://example.okta.com", credential=secret, by=by
+    )
+    fleet = sources.connect_fleet(
+        slug="fleet", name="Fleet", address="https://fleet.example.com", report=31, credential=secret, by=by
+    )
+    begun, pull = runs._begin(runs.ask(okta, by=by).pk), Pull(okta.address, lambda _pages, _rows: None, pages=2, rows=6)
+    found = [FoundRow("wlp1", "Support \u202eagent", "wlp1"), FoundRow("wlp2", "Invoice agent", "wlp2")]
+    limited = Listed("applications", problem=problems.RateLimited())
+    assert begun is not None
+    runs._finish(begun, pull, [Listed("agents", found, skipped=4), limited])
+    runs.ask(fleet, by=by)
+    return [okta.slug, fleet.slug]

@@ -167,6 +167,8 @@ def addresses() -> Iterator[tuple[str, str]]:
         "coverage-page": [f"/coverage/{flow.pk}/" for flow in {each.state: each for each in flows}.values()],
         "vendor-edit": [f"/systems/{(vendor := elsewhere.vendor())}/vendor/", f"/systems/{vendor}/"],
         "webhook-page": [f"/settings/notices/webhooks/{_webhook()}/"],
+        "discovery-add": [f"/settings/discovery/add/{kind}/" for kind in ("okta", "entra", "fleet")],
+        "discovery-page": [f"/settings/discovery/{slug}/" for slug in elsewhere.discovery_sources()],
         "source-page": [f"/settings/people-sources/{world.directory()}/"],
         "import-page": [f"/systems/import/{world.file_looked_at().pk}/"],
         "receipt": [f"/stop/receipts/{Revocation.objects.get().pk}/?prove"],

@@ -94,12 +94,12 @@ def stand_in() -> Iterator[StandIn]:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         there.port = runner.addresses[0][1]
-        started.set()
         return runner
 
     def run() -> None:
         asyncio.set_event_loop(loop)
         runner = loop.run_until_complete(start())
+        loop.call_soon(started.set)  # not before the loop can be stopped
         loop.run_forever()
         loop.run_until_complete(runner.cleanup())
         loop.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from audit.context import SYSTEM
 from audit.models import Event
@@ -11,6 +12,8 @@ from entitlements.agent_discovery.models import DiscoverySource
 from entitlements.errors import DomainError, Malformed
 from entitlements.secrets import seal
 from entitlements.upstream import egress
+from governance import env
+from tests.operate.test_resealing import replace
 
 from .stand_in import StandIn
 
@@ -82,3 +85,12 @@ def test_a_credential_copied_to_another_source_does_not_open(there: StandIn) -> 
     assert failed.state == "failed"
     assert {error["code"] for error in failed.errors} == {"discovery_credential_broken"}
     assert there.asked == []
+
+
+def test_a_credential_is_sealed_anew_under_another_key(there: StandIn, settings: Settings) -> None:
+    source = okta(there)
+    replace(settings)
+    assert [sources.reseal(10), sources.reseal(10)] == [1, 0]
+    settings.KEY_ENCRYPTION_KEY_PREVIOUS = env.Secret(b"")
+    source.refresh_from_db()
+    assert sources.credential(source) == CANARY

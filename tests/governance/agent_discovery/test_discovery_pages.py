@@ -98,6 +98,9 @@ def test_the_page_shows_runs_rows_errors_and_hostile_names_as_data(ada: Person) 
     assert "Unmanaged" in page
     found = visits.text(visits.as_(make.person("ana", roles=[Role.ANALYST])).get("/onboarding/?state=unmatched"))
     assert "&lt;b&gt;Bot&lt;/b&gt;" in found
+    assert "No longer listed" not in found
+    finished(source, Listed("agents"), apps)
+    assert "No longer listed" in visits.text(visits.as_(ada).get("/onboarding/?state=unmatched"))
 
 
 def test_run_now_shows_progress_until_it_is_over(ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
