@@ -17,7 +17,7 @@ from entitlements.errors import DomainError
 
 from .provisioning import DirectoryPerson
 
-COLUMNS: Final = ("login", "name", "email", "manager", "active", "groups")
+COLUMNS: Final = ("login", "name", "email", "manager", "active", "groups", "department")
 MOST: Final = 5000
 LARGEST: Final = 512 * 1024
 _LOGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,253}")
@@ -27,7 +27,7 @@ _ACTIVE: Final = {"": True, "yes": True, "true": True, "1": True, "no": False, "
 
 
 class FileUnreadable(DomainError):
-    """The file must be CSV with the columns login and name; it may have email, manager, active and groups as well."""
+    """The file must be CSV with the columns login and name; it may have the other columns as well."""
 
     code, status = "people_file_unreadable", HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -40,11 +40,15 @@ class FileTooLarge(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row and what becomes of it: `does` is add, change, same, remove, held or refused; `code` says why refused."""
+    """One row and what becomes of it: `does` is add, change, same, remove, held or refused; `code` says why refused.
+
+    `department` is None in a file without that column: then it stays as it is.
+    """
 
     number: int
     person: DirectoryPerson
     groups: frozenset[str] = frozenset()
+    department: str | None = None
     does: str = "same"
     code: str = ""
 
@@ -77,23 +81,25 @@ def _row(number: int, cells: dict[str, str]) -> Row:
         manager=cells.get("manager", ""),
     )
     groups = frozenset(name for cell in cells.get("groups", "").split(";") if (name := cell.strip()))
-    row = Row(number, person, groups)
-    wrong = "active_malformed" if active is None else _wrong(person, groups)
+    row = Row(number, person, groups, cells.get("department"))
+    wrong = "active_malformed" if active is None else _wrong(row)
     return replace(row, does="refused", code=wrong) if wrong else row
 
 
-def _wrong(person: DirectoryPerson, groups: Iterable[str]) -> str:
+def _wrong(row: Row) -> str:  # noqa: PLR0911 - a list
     """Return the code of what is wrong with a row by itself."""
-    if any(
-        _FORMULA.match(cell) for cell in (person.user_name, person.name, person.email, person.manager, *groups) if cell
-    ):
+    person, department = row.person, row.department or ""
+    cells = (person.user_name, person.name, person.email, person.manager, department, *row.groups)
+    if any(_FORMULA.match(cell) for cell in cells if cell):
         return "cell_is_a_formula"
     if not _LOGIN.fullmatch(person.user_name):
         return "login_malformed"
     if not person.name or len(person.name) > 200 or not person.name.isprintable():  # noqa: PLR2004 - what a row holds
         return "name_malformed"
-    if any(len(name) > 200 or not name.isprintable() for name in groups):  # noqa: PLR2004 - as above
+    if any(len(name) > 200 or not name.isprintable() for name in row.groups):  # noqa: PLR2004 - as above
         return "group_malformed"
+    if len(department) > 300 or not department.isprintable():  # noqa: PLR2004 - as above
+        return "department_malformed"
     try:
         if person.email:
             validate_email(person.email)

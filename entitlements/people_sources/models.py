@@ -15,7 +15,8 @@ from django.db.models.functions import Left, Lower, Now
 from audit import clock
 from audit.context import Principal
 
-_ENTERPRISE: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+ENTERPRISE: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+"""The member of a person's document that holds their department (RFC 7643 section 4.3)."""
 
 
 class StoredColumn(models.GeneratedField):
@@ -78,7 +79,7 @@ class SourcedPerson(models.Model):
     manager_said = models.CharField(max_length=255, blank=True)
     said = models.JSONField(default=dict)
     department = StoredColumn(
-        expression=Left(KeyTextTransform("department", KeyTransform(_ENTERPRISE, "said")), 300),
+        expression=Left(KeyTextTransform("department", KeyTransform(ENTERPRISE, "said")), 300),
         output_field=models.CharField(max_length=300, null=True),
         db_persist=True,
     )

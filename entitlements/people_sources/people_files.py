@@ -1,7 +1,7 @@
 """People from a file, where no directory speaks SCIM: first what it would do row by row, then exactly that.
 
-Columns: login, name, email, manager, active, groups (separated by ";"). A source takes the file as if it came
-by SCIM, so the same guard holds removals, and the same file again changes nothing.
+Columns: login, name, email, manager, active, groups (separated by ";"), department. A source takes the file as if it
+came by SCIM, so the same guard holds removals, and the same file again changes nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
+from typing import Any
 
 from django.db import transaction
 
@@ -21,7 +22,7 @@ from audit.context import Principal
 from entitlements.conflicts.independence import SelfAppointment
 from entitlements.errors import DomainError, NotFound, Stale
 from entitlements.people.models import Person
-from entitlements.people_sources.models import PeopleSource, SourcedPerson
+from entitlements.people_sources.models import ENTERPRISE, PeopleSource, SourcedPerson
 
 from . import file_rows, groups, provisioning
 from .appointments import OwnAppointments
@@ -49,7 +50,10 @@ class Plan:
     @property
     def digest(self) -> str:
         """Name the plan by what it does, and by everything that a row says."""
-        rows = [[row.number, row.does, row.code, asdict(row.person), sorted(row.groups)] for row in self.rows]
+        rows = [
+            [row.number, row.does, row.code, asdict(row.person), sorted(row.groups), row.department]
+            for row in self.rows
+        ]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
@@ -121,23 +125,33 @@ def _weighed(row: Row, entry: SourcedPerson | None, inside: Collection[str]) -> 
         return replace(row, does="remove")
     current = (entry.person.name, entry.person.email, entry.active, entry.manager_said)
     wanted = (row.person.name, row.person.email, row.person.active, row.person.manager)
-    return replace(row, does="same" if current == wanted and set(inside) == row.groups else "change")
+    moves = row.department is not None and row.department != (entry.department or "")
+    return replace(row, does="same" if current == wanted and set(inside) == row.groups and not moves else "change")
 
 
 def _done(source: PeopleSource, row: Row) -> Row:
     entry = source.people.filter(user_name__iexact=row.person.user_name, removed_at=None).first()
     try:
         if row.does == "add":
-            provisioning.add_person(source, row.person)
+            provisioning.add_person(source, replace(row.person, document=_document(row, {})))
         elif row.does in {"change", "remove"}:
             if entry is None:  # gone since it was seen
                 return replace(row, does="refused", code=NotFound.code)
-            provisioning.change_person(source, entry.pk, replace(row.person, external_id=entry.external_id))
+            document = _document(row, entry.said)
+            changed = replace(row.person, external_id=entry.external_id, document=document)
+            provisioning.change_person(source, entry.pk, changed)
     except provisioning.RemovalHeld:
         return replace(row, does="held", code=provisioning.RemovalHeld.code)
     except DomainError as refusal:
         return replace(row, does="refused", code=refusal.code)
     return row
+
+
+def _document(row: Row, said: dict[str, Any]) -> dict[str, Any]:
+    """Return what the source says of a person, with the department that the row names, if it names any."""
+    if row.department is None:
+        return said
+    return {**said, ENTERPRISE: {**said.get(ENTERPRISE, {}), "department": row.department}}
 
 
 def _group(source: PeopleSource, rows: list[Row]) -> None:

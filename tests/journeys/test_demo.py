@@ -112,6 +112,11 @@ def test_the_second_node_listens_on_the_next_port(up: Up) -> None:
     assert answers(f"http://localhost:{int(up.demo.environment['GATEWAY_PORT']) + 1}/healthz")
 
 
+def test_its_people_have_departments_so_the_posture_report_has_a_row_for_each(up: Up) -> None:
+    report = visit.api(up.demo, "resa").get("posture-reports").body
+    assert {row["department"] for row in report["results"]} >= {None, "Finance", "IT", "Sales"}
+
+
 def test_what_the_demo_tells_is_for_its_owner_alone(up: Up) -> None:
     assert stat.S_IMODE((up.demo.folder / "demo.json").stat().st_mode) == 0o600
 

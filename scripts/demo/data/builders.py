@@ -24,6 +24,9 @@ from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.people import people
 from entitlements.people.models import Group, Person, Role
+from entitlements.people_sources import provisioning, sources
+from entitlements.people_sources.models import ENTERPRISE, PeopleSource
+from entitlements.people_sources.provisioning import DirectoryPerson
 from entitlements.secrets import vault
 from entitlements.secrets.models import Secret
 from governance.approvals import approvals
@@ -61,12 +64,21 @@ def who(login: str) -> Person:
 
 
 def person(character: cast.Character, *, password: str | None = None) -> Person:
-    """Register a person with the roles that do not end."""
-    manager = who(character.manager) if character.manager else None
-    email = f"{character.login}@example.com"
-    registered_person = people.register(
-        character.login, name=character.name, email=email, manager=manager, password=password, by=SYSTEM
+    """Let the directory of the company name a person, and give the roles that do not end."""
+    directory = PeopleSource.objects.filter(slug="hr").first()
+    if directory is None:
+        directory, _token = sources.make("hr", name="HR", subjects_of=None, by=SYSTEM)
+    document = {ENTERPRISE: {"department": character.department}}
+    named = DirectoryPerson(
+        character.login,
+        character.name,
+        email=f"{character.login}@example.com",
+        manager=character.manager or "",
+        document=document,
     )
+    registered_person = provisioning.add_person(directory, named).person
+    registered_person.set_password(password)  # what people set at their first sign-in
+    registered_person.save(update_fields=["password"])
     for role in character.roles:
         if role != Role.AUDITOR:
             people.assign_role(registered_person, role, by=SYSTEM, reason="Part of the demo world.")

@@ -26,6 +26,7 @@ class Character:
     title: str = ""
     card: str = ""
     role: str = ""
+    department: str = ""
 
     @property
     def first(self) -> str:
@@ -41,6 +42,7 @@ PEOPLE: Final = (
         title="Analyst",
         card="Registers agents and systems, runs access reviews, and revokes access. Approves nothing alone.",
         role="IAM analyst",
+        department="IT",
     ),
     Character(
         "otto",
@@ -48,6 +50,7 @@ PEOPLE: Final = (
         part="owner",
         title="Owner of the agents",
         card="Builds and runs agents, and requests access for them. Cannot approve his own requests.",
+        department="IT",
     ),
     Character(
         "sofia",
@@ -56,6 +59,7 @@ PEOPLE: Final = (
         title="Sponsor of agents, manager",
         card="Owns agents and is manager of Alice and Bob. Narrows and approves requests, and reviews access.",
         role="Owner",
+        department="Sales",
     ),
     Character(
         "sam",
@@ -63,6 +67,7 @@ PEOPLE: Final = (
         part="system_owner",
         title="Owner of the systems",
         card="Owns the systems that agents call and their credentials. Can approve, and can suspend his systems.",
+        department="IT",
     ),
     Character(
         "resa",
@@ -70,6 +75,7 @@ PEOPLE: Final = (
         ("security",),
         title="Security",
         card="Approves high-risk access, sees everything, and holds the kill switch.",
+        department="Security",
     ),
     Character(
         "audrey",
@@ -78,6 +84,7 @@ PEOPLE: Final = (
         title="Auditor",
         card="Reads the whole audit log and verifies it. Can change nothing.",
         role="Auditor",
+        department="Internal audit",
     ),
     Character(
         "admin",
@@ -85,6 +92,7 @@ PEOPLE: Final = (
         ("admin",),
         title="Administrator",
         card="Manages people, admin roles and keys. Gives no access to agents.",
+        department="IT",
     ),
     Character(
         "alice",
@@ -92,6 +100,7 @@ PEOPLE: Final = (
         manager="sofia",
         title="A colleague with an agent",
         card="Her travel helper acts for her. She sees what it does in her name, and can end it.",
+        department="Sales",
     ),
     Character(
         "bob",
@@ -99,15 +108,17 @@ PEOPLE: Final = (
         manager="sofia",
         title="A colleague in a group",
         card="The research desk acts for him and his group. He sees that, and nothing of Alice's.",
+        department="Sales",
     ),
     Character(
         "mallory",
         "Mallory Quint",
         title="A colleague without an admin role",
         card="Has no admin role and no agent. She sees only what is about her.",
+        department="Sales",
     ),
 )
-GONE: Final = Character("leo", "Leo Dumont")
+GONE: Final = Character("leo", "Leo Dumont", department="IT")
 """The owner of `orphan-bot`, who has left."""
 GROUP: Final = ("research", "Research", ("alice", "bob"))
 SYSTEM_OWNER: Final = "sam"

@@ -13,15 +13,15 @@ from typing import Any, Final
 from scripts.demo.data.cast import LONG_AGO, AgentSpec, Character, EntitlementSpec
 
 PEOPLE: Final = (
-    Character("ines", "Ines Falk"),
-    Character("tara", "Tara Quist"),
-    Character("milan", "Milan Kos"),
-    Character("dana", "Dana Reyes"),
-    Character("rob", "Rob Adeyemi", ("analyst",)),
-    Character("nora", "Nora Feld", manager="ines"),
-    Character("piet", "Piet Hol", manager="tara"),
-    Character("grace", "Grace Lim", manager="tara"),
-    Character("henry", "Henry Moss", manager="ines"),
+    Character("ines", "Ines Falk", department="Finance"),
+    Character("tara", "Tara Quist", department="Customer care"),
+    Character("milan", "Milan Kos", department="Delivery"),
+    Character("dana", "Dana Reyes", department="Finance"),
+    Character("rob", "Rob Adeyemi", ("analyst",), department="Security"),
+    Character("nora", "Nora Feld", manager="ines", department="Finance"),
+    Character("piet", "Piet Hol", manager="tara", department="Customer care"),
+    Character("grace", "Grace Lim", manager="tara", department="Customer care"),
+    Character("henry", "Henry Moss", manager="ines", department="Finance"),
 )
 """Colleagues without a card: they answer for agents, or agents act for them."""
 LEAVER, LEFT_BEFORE = "nora", "piet"

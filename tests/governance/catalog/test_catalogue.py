@@ -110,11 +110,11 @@ def test_a_page_costs_as_many_queries_for_many_tools_as_for_few(
 
 def _rows_read(node: dict[str, Any]) -> int:
     """Count the rows that a plan and what is below it read from tables, whether they were kept or not."""
-    below = sum(map(_rows_read, node.get("Plans", [])))
+    below: int = sum(map(_rows_read, node.get("Plans", [])))
     if "Relation Name" not in node:
         return below
-    read = node["Actual Rows"] + node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Join Filter", 0)
-    return below + round(read * node["Actual Loops"])
+    read: int = node["Actual Rows"] + node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Join Filter", 0)
+    return below + read * int(node["Actual Loops"])
 
 
 def test_each_word_is_looked_for_once_in_each_tool(company: companies.Company) -> None:

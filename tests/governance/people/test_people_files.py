@@ -9,7 +9,7 @@ import pytest
 from audit.models import Event
 from entitlements.people.models import Group, Person, Role
 from entitlements.people_sources import file_rows, people_files, provisioning
-from entitlements.people_sources.models import PeopleSource
+from entitlements.people_sources.models import PeopleSource, SourcedPerson
 from tests import make
 from tests.entitlements.api import client
 
@@ -49,6 +49,18 @@ def test_a_file_is_looked_at_then_taken_in_and_changes_nothing_again(admin: Any)
 
     take(admin, FILE.replace("Ops;All", "All").replace("Carol,", "Carola,"))
     assert [Group.objects.get(name="Ops").people.count(), Person.objects.get(login="carol").name] == [0, "Carola"]
+
+
+def test_a_file_names_departments_and_one_without_them_leaves_them(admin: Any) -> None:  # noqa: ANN401 - as above
+    head = "login,name,department\n"
+    assert take(admin, head + "carol,Carol,Sales\ndave,Dave,\n")["applied"]
+    departments = SourcedPerson.objects.order_by("user_name").values_list("user_name", "department")
+    assert list(departments) == [("carol", "Sales"), ("dave", "")]
+    assert take(admin, head + "carol,Carol,Support\ndave,Dave,\n")["counts"] == {"change": 1, "same": 1}
+    assert take(admin, "login,name\ncarol,Carola\ndave,Dave\n")["counts"] == {"change": 1, "same": 1}
+    assert list(departments.all()) == [("carol", "Support"), ("dave", "")]
+    wrong = take(admin, head + "carol,Carola,=HYPERLINK(1)\ndave,Dave," + "x" * 301 + "\n")["rows"]
+    assert [row["code"] for row in wrong] == ["cell_is_a_formula", "department_malformed"]
 
 
 def test_what_was_not_seen_is_not_done(admin: Any) -> None:  # noqa: ANN401 - as above
