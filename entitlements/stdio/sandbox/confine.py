@@ -32,10 +32,10 @@ def become(plan: Plan, *, keeper: int, keep: int) -> None:
         ("keeper", lambda: _end_with(keeper)),
         ("scratch", lambda: os.chdir(plan.scratch)),
         ("limits", lambda: _limit(plan)),
-        ("privileges", lambda: plan.has(Layer.PRIVILEGES) and kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)),
+        ("privileges", lambda: _renounce(plan)),
         ("files", lambda: landlock.apply(plan)),
         ("descriptors", lambda: _close_all_but(keep)),
-        ("calls", lambda: plan.has(Layer.CALLS) and _filter(plan)),
+        ("calls", lambda: _filter(plan)),
         ("command", lambda: os.execve(plan.argv[0], plan.argv, plan.environment)),  # noqa: S606 - its purpose
     ]
     for name, step in steps:
@@ -102,8 +102,14 @@ def _close_all_but(keep: int) -> None:
     os.closerange(keep + 1, LAST_DESCRIPTOR)
 
 
+def _renounce(plan: Plan) -> None:
+    if plan.has(Layer.PRIVILEGES):
+        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+
+
 def _filter(plan: Plan) -> None:
-    seccomp.apply(has_network=bool(plan.ports), shares_user=plan.uid is None)
+    if plan.has(Layer.CALLS):
+        seccomp.apply(has_network=bool(plan.ports), shares_user=plan.uid is None)
 
 
 def missing(*, is_root: bool, has_network: bool) -> frozenset[Layer]:

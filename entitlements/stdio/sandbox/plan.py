@@ -97,9 +97,16 @@ class Plan:
     def from_json(cls, text: str) -> Self:
         """Return the plan. Raises ValueError, TypeError or KeyError for what `to_json` did not write."""
         found = json.loads(text)
-        lists = {name: tuple(found.pop(name)) for name in ("argv", "readable", "ports")}
-        limits, without = Limits(**found.pop("limits")), frozenset(map(Layer, found.pop("without")))
-        return cls(**lists, **found, limits=limits, without=without)
+        return cls(
+            argv=tuple(found["argv"]),
+            scratch=found["scratch"],
+            env=found["env"],
+            readable=tuple(found["readable"]),
+            ports=tuple(found["ports"]),
+            uid=found["uid"],
+            limits=Limits(**found["limits"]),
+            without=frozenset(map(Layer, found["without"])),
+        )
 
     def problem(self) -> str:
         """Return why no child can be started by this plan, or nothing."""

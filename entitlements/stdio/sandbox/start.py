@@ -101,7 +101,8 @@ class Child:
                 line = await self._report.readline()
         except TimeoutError:
             line = b""
-        said = json.loads(line) if line else {"event": "refused", "reason": "the keeper did not answer"}
+        refused: dict[str, Any] = {"event": "refused", "reason": "the keeper did not answer"}
+        said = json.loads(line) if line else refused
         if said["event"] != "started":
             await self.end()
             raise NotStarted(f"{said['reason']}{': ' if self.stderr else ''}{self.stderr}")
@@ -122,8 +123,8 @@ class Child:
 
 async def start(plan: Plan, *, longest_line: int) -> Child:
     """Start the plan's program under its keeper. `longest_line`: bytes of one message. Raises NotStarted."""
-    if problem := plan.problem():
-        raise NotStarted(problem)
+    if wrong := plan.problem():
+        raise NotStarted(wrong)
     described, (held, lifeline), (reading, report) = _described(plan), os.pipe(), os.pipe()
     ours, theirs = (lifeline, reading), (described, held, report)
     try:
