@@ -30,6 +30,7 @@ from entitlements.people_sources.models import PeopleSource, SourcedGroup, Sourc
 from entitlements.revocation.models import Revocation
 from entitlements.secrets.models import Secret
 from entitlements.sessions.models import Session
+from entitlements.stdio_commands.models import StdioCommand, StdioSystem
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken, TokenGrant, UsedAssertion
 from entitlements.trusted_issuers.models import IssuerKeys, IssuerProposal, TrustedIssuer
@@ -85,6 +86,8 @@ __all__ = [
     "SigningKey",
     "SourcedGroup",
     "SourcedPerson",
+    "StdioCommand",
+    "StdioSystem",
     "System",
     "TokenFamily",
     "TokenGrant",

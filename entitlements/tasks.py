@@ -29,6 +29,7 @@ from .idempotency import stored_answers as stored_answers_api
 from .keys import chosen, session_keys, signing
 from .people import roles
 from .revocation import record_keys, revocation
+from .stdio_commands import systems as stdio_systems
 from .token_families import person_sign_ins
 from .tokens import assertions
 from .trusted_issuers import watch
@@ -90,7 +91,7 @@ def discover_tools(system_id: int) -> None:
     if system is None:
         return
     try:
-        discovery.record_discovery(system, asyncio.run(upstream.discover(system)), by=SYSTEM)
+        discovery.record_discovery(system, asyncio.run(stdio_systems.discover(system)), by=SYSTEM)
     except DomainError as refusal:
         if isinstance(refusal, upstream.PartialList):
             discovery.record_discovery(system, refusal.listed, by=SYSTEM, complete=False)
@@ -144,8 +145,8 @@ def rotate_signing_keys() -> None:
         signing.rotate_due(session_keys.REGISTRATIONS)
     for issuer in SigningKey.objects.filter(issuer__in=record_keys.ISSUERS).values_list("issuer", flat=True).distinct():
         signing.rotate_due(issuer)
-    # A local server without an address is known and not governed: nothing is issued for it.
-    governed = System.objects.exclude(kind=System.Kind.STDIO, upstream_url="")
+    # Of what is known and not governed nothing is issued.
+    governed = System.objects.exclude(kind=System.Kind.KNOWN)
     for slug in governed.order_by("slug").values_list("slug", flat=True):
         signing.rotate_due(addresses.issuer_path(slug))
 

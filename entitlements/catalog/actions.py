@@ -17,6 +17,7 @@ from entitlements.catalog.models import System, Tool
 from entitlements.errors import DomainError
 from entitlements.hooks import Hook
 from entitlements.secrets import vault
+from entitlements.stdio_commands import systems as stdio_systems
 from entitlements.upstream import reach, upstream
 from entitlements.vendors import vendors
 
@@ -35,7 +36,7 @@ class ToolDiscovery:
 def _discover(system: System, *, by: Principal) -> ToolDiscovery:
     """Ask the system for its tools; a list that breaks off is kept that far. A refusal says at which stage."""
     try:
-        offered = asyncio.run(upstream.discover(system))
+        offered = asyncio.run(stdio_systems.discover(system))
     except DomainError as refusal:
         if isinstance(refusal, upstream.PartialList):
             discovery.record_discovery(system, refusal.listed, by=by, complete=False)
@@ -45,9 +46,11 @@ def _discover(system: System, *, by: Principal) -> ToolDiscovery:
 
 
 def _register(slug: str, *, kind: str, by: Principal, **values: Any) -> System:  # noqa: ANN401 - as each takes them
-    """Register a system; one of the kind `mcp` with its vendor. Raises as each does."""
+    """Register a system; one of the kind `mcp` with its vendor, of `stdio` with its command. Raises as each does."""
     if kind == System.Kind.MCP:
         return vendors.register(slug, by=by, **values)
+    if kind == System.Kind.STDIO:
+        return stdio_systems.register(slug, by=by, **values)
     return systems.register_system(slug, kind=kind, by=by, **values)
 
 

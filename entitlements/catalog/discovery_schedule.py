@@ -15,7 +15,7 @@ from django.db.models import F, Q, QuerySet
 from audit import clock
 from entitlements.catalog.models import System
 
-DISCOVERED: Final[tuple[str, ...]] = (System.Kind.MCP_GATEWAY,)
+DISCOVERED: Final[tuple[str, ...]] = (System.Kind.MCP_GATEWAY, System.Kind.STDIO)
 """The kinds of system whose tools we list ourselves."""
 AT_ONCE: Final = 50
 """So many systems are asked in one round; the next round is a minute later."""

@@ -17,6 +17,7 @@ from entitlements.definitions import definitions
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
 from entitlements.secrets import vault
+from entitlements.stdio.command import Command
 from entitlements.upstream import mcp_headers, upstream
 
 SECONDS: Final = 60.0
@@ -30,6 +31,7 @@ SELECT y.id, y.name, y.kind, y.upstream_url, y.denial_shape, {vault.COLUMNS},
 FROM entitlements_system y LEFT JOIN entitlements_secret s ON s.system_id = y.id AND s.withheld_at IS NULL
 WHERE y.slug = %s
 """  # noqa: S608 - the columns are constants
+_COMMAND: Final = "SELECT c.command, c.terms, c.arguments FROM entitlements_stdiosystem c WHERE c.system_id = %s"
 _NAMES: Final = "SELECT slug FROM entitlements_system WHERE kind = ANY(%s)"
 _TOOLS: Final = """
 SELECT t.name, v.id::text, v.definition
@@ -59,6 +61,8 @@ class ServedSystem:
     scopes: tuple[str, ...]
     tools: Mapping[str, ListedTool]
     read_at: float
+    command: Command | None = None
+    """What a local server is started by."""
 
 
 class Directory:
@@ -148,11 +152,20 @@ class Directory:
         rows = await self._snapshots.query(_SYSTEM, [slug])
         if not rows or rows[0][2] not in System.SERVED:
             return None
-        pk, name, _, url, shape, *secret, scopes = rows[0]
+        pk, name, kind, url, shape, *secret, scopes = rows[0]
+        command = await self._command(pk) if kind == System.Kind.STDIO else None
+        if kind == System.Kind.STDIO and command is None:
+            return None  # no command is in force for it
         in_force = policy.of_rows(await self._snapshots.query(policy.CURRENT, ()))
         credential = vault.opened(pk, tuple(secret[:4]), tuple(secret[4:]), in_force)
         tools = {tool: _listed_tool(version, raw) for tool, version, raw in await self._snapshots.query(_TOOLS, [pk])}
-        return ServedSystem(slug, name, shape, upstream.Target(url, credential), tuple(scopes), tools, time.monotonic())
+        target = upstream.Target(url, credential)
+        return ServedSystem(slug, name, shape, target, tuple(scopes), tools, time.monotonic(), command)
+
+    async def _command(self, system: int) -> Command | None:
+        rows = await self._snapshots.query(_COMMAND, [system])
+        name, terms, arguments = rows[0] if rows else ("", None, [])
+        return Command.of_terms(name, terms, arguments) if terms is not None else None
 
 
 def _listed_tool(version: str, raw: Mapping[str, Any]) -> ListedTool:

@@ -29,7 +29,7 @@ EXAMPLES: Final = (
 )
 _RESERVED: Final = frozenset({"add", "import"})
 """What stands in the place of a name in the addresses of pages."""
-_OFFERED: Final = frozenset(System.Kind.values) - {System.Kind.BUILTIN, System.Kind.MCP}
+_OFFERED: Final = frozenset(System.Kind.values) - {System.Kind.BUILTIN, System.Kind.MCP, System.Kind.KNOWN}
 """The kinds that the page names: a vendor is registered on a page of its own."""
 _FIELDS: Final = {
     "system_slug_taken": "slug",
@@ -88,7 +88,7 @@ class AddForm(_Address):
         help_text=gettext_lazy("Part of its address, so it cannot change. Leave it empty to make it from the name."),
     )
     kind = forms.ChoiceField(
-        choices=[(value, label) for value, label in System.Kind.choices if value in System.SERVED],
+        choices=[(value, label) for value, label in System.Kind.choices if value in System.AT_ADDRESS],
         initial=System.Kind.MCP_GATEWAY,
         error_messages={"required": form_fields.NEEDED},
     )
@@ -164,7 +164,9 @@ def add(request: HttpRequest) -> HttpResponse:
         if created is not None:
             return redirect(f"/systems/{created.slug}/")
     context = {
-        "kinds": [(value, label, value in System.SERVED) for value, label in System.Kind.choices if value in _OFFERED],
+        "kinds": [
+            (value, label, value in System.AT_ADDRESS) for value, label in System.Kind.choices if value in _OFFERED
+        ],
         "examples": EXAMPLES,
     }
     return form_fields.show(request, "console/catalog/system_add.html", form, context)
