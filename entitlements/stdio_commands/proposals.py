@@ -52,9 +52,15 @@ class ProposedByOwnAccount(Forbidden):
 
 
 class AdminRoleNeeded(Forbidden):
-    """A platform admin or security approver confirms a command; one without its whole sandbox needs two admins."""
+    """You cannot confirm this command: a platform admin or security approver confirms it."""
 
     code = "stdio_command_needs_admin_role"
+
+
+class SandboxForAdmins(DomainError):
+    """A command that may run without a part of its sandbox is proposed and confirmed by two platform admins."""
+
+    code, status = "stdio_command_sandbox_needs_admins", HTTPStatus.FORBIDDEN
 
 
 class FilesRefused(DomainError):
@@ -67,7 +73,7 @@ def propose(name: str, *, by: Person, reason: str, **given: Any) -> StdioCommand
     """Propose a command, or other terms for one in force. Without a digest, that of the files here is taken.
 
     The files are read before the transaction. Running without a layer of the sandbox is for two administrators.
-    Raises Forbidden, ReasonRequired, CommandMalformed, FilesRefused, AdminRoleNeeded, NothingChanges, AlreadyProposed.
+    Raises Forbidden, ReasonRequired, CommandMalformed, FilesRefused, SandboxForAdmins, NothingChanges, AlreadyProposed.
     """
     _check(by, reason, PROPOSE)
     agreed = terms.whole(given)
@@ -97,7 +103,7 @@ def _write(name: str, agreed: dict[str, Any], *, by: Person, reason: str) -> Std
 def confirm(key: UUID, *, by: Person) -> StdioCommand:
     """Put a command in force, as a second person: systems of its name are started by it from now on.
 
-    Raises NotFound, ProposalOver, AdminRoleNeeded, ProposedByOwnAccount.
+    Raises NotFound, ProposalOver, AdminRoleNeeded, SandboxForAdmins, ProposedByOwnAccount.
     """
     row = _held(key, _State.PROPOSED)
     if not by.has_role(*CONFIRM):
@@ -164,7 +170,7 @@ def _check(by: Person, reason: str, roles: tuple[str, ...]) -> None:
 def _check_accepted(agreed: dict[str, Any], by: Person) -> None:
     """Running without a layer of the sandbox is accepted by two platform admins, the proposer and the confirmer."""
     if agreed["without"] and not by.has_role(Role.ADMIN):
-        raise AdminRoleNeeded
+        raise SandboxForAdmins
 
 
 def _digest(folder: str) -> str:

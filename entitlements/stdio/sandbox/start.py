@@ -73,7 +73,7 @@ class Child:
             if said["event"] == "ended":
                 self.ending = said
         await self._process.wait()
-        self._let_go()
+        self.let_go()
         await self._draining
         return self.ending
 
@@ -83,7 +83,7 @@ class Child:
         assert stdin is not None  # noqa: S101 - as above
         assert output is not None  # noqa: S101 - as above
         stdin.close()
-        self._let_go()
+        self.let_go()
         try:
             async with asyncio.timeout(END_SECONDS):
                 while await output.read(self._longest):
@@ -108,7 +108,8 @@ class Child:
             raise NotStarted(f"{said['reason']}{': ' if self.stderr else ''}{self.stderr}")
         self.pid = said["process"]
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Close the lifeline: the keeper ends everything, whether or not anybody waits for it."""
         if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1
@@ -140,15 +141,21 @@ async def start(plan: Plan, *, longest_line: int) -> Child:
             env={},
             limit=longest_line,
         )
-    except OSError as problem:
+    except BaseException as problem:
         for descriptor in ours:
             os.close(descriptor)
-        raise NotStarted(str(problem)) from problem
+        if isinstance(problem, OSError):
+            raise NotStarted(str(problem)) from problem
+        raise
     finally:
         for descriptor in theirs:
             os.close(descriptor)
     child = Child(process, lifeline=lifeline, report=await _reader(reading), longest=longest_line)
-    await child.started()
+    try:
+        await child.started()
+    except BaseException:
+        child.let_go()
+        raise
     return child
 
 

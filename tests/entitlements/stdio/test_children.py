@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -188,6 +189,21 @@ def test_a_message_that_is_too_long_ends_the_child(command: Command) -> None:
         world.children.sweep()
 
     assert run(command, story).reports[0][1] == "message_too_long"
+
+
+def test_a_caller_who_goes_while_a_child_starts_leaves_none(command: Command) -> None:
+    command = replace(command, argv=("/usr/bin/python3", "-c", "import time; time.sleep(60)"))
+
+    async def story(world: World) -> None:
+        starting = asyncio.create_task(world.get())
+        await asyncio.sleep(0.5)
+        assert processes.descendants(os.getpid())
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert not processes.descendants(os.getpid())
+
+    run(command, story)
 
 
 def test_an_idle_child_ends_and_a_busy_one_stays(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,10 +107,10 @@ def test_who_may_and_why(company: Company, folder: Path) -> None:
 
 
 def test_running_without_a_layer_takes_two_administrators(company: Company, folder: Path) -> None:
-    with pytest.raises(proposals.AdminRoleNeeded):
+    with pytest.raises(proposals.SandboxForAdmins):
         propose(company.security, folder, without=["signals"])
     row = propose(company.admin, folder, without=["signals"])
-    with pytest.raises(proposals.AdminRoleNeeded):
+    with pytest.raises(proposals.SandboxForAdmins):
         proposals.confirm(row.pk, by=company.security)
     assert proposals.confirm(row.pk, by=company.second_admin).terms["without"] == ["signals"]
 
