@@ -60,7 +60,7 @@ class AdminRoleNeeded(Forbidden):
 class SandboxForAdmins(DomainError):
     """A command that may run without a part of its sandbox is proposed and confirmed by two platform admins."""
 
-    code, status = "stdio_command_sandbox_needs_admins", HTTPStatus.FORBIDDEN
+    code, status = "stdio_command_sandbox_needs_admins", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class FilesRefused(DomainError):

@@ -107,7 +107,6 @@ STAYS: Mapping[str, str] = {
     "session.started_at": _BEGUN,
     "stdiosystem.arguments": "it is set at the registration",
     "stdiosystem.command": "it is set at the registration",
-    "stdiosystem.system_id": _PLACE,
     "system.kind": "it is set at the registration",
     "system.slug": _KEY,
     "tool.name": _KEY,

@@ -193,15 +193,19 @@ def test_a_message_that_is_too_long_ends_the_child(command: Command) -> None:
 
 def test_a_caller_who_goes_while_a_child_starts_leaves_none(command: Command) -> None:
     command = replace(command, argv=("/usr/bin/python3", "-c", "import time; time.sleep(60)"))
+    before = processes.descendants(os.getpid())
 
     async def story(world: World) -> None:
         starting = asyncio.create_task(world.get())
         await asyncio.sleep(0.5)
-        assert processes.descendants(os.getpid())
+        assert processes.descendants(os.getpid()) != before
         starting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await starting
-        assert not processes.descendants(os.getpid())
+        for _ in range(100):
+            if processes.descendants(os.getpid()) != before:
+                await asyncio.sleep(0.05)
+        assert processes.descendants(os.getpid()) == before
 
     run(command, story)
 
