@@ -43,6 +43,8 @@ class Context:
     on_behalf_of: Principal | None = None
     source: str = ""
     session: str = ""
+    ticket: str | None = None
+    """The reference of the ticket that it belongs to: empty where none was given, None where none was asked for."""
 
 
 class Changes(TypedDict, total=False):
@@ -53,6 +55,7 @@ class Changes(TypedDict, total=False):
     on_behalf_of: Principal | None
     source: str
     session: str
+    ticket: str | None
 
 
 _NOBODY: Final = Context()

@@ -110,14 +110,16 @@ def draft(
     detail: Mapping[str, object] | None = None,
     uuid: UUID | None = None,
 ) -> Draft:
-    """Check and redact what an event is to say; time, trace, request, source and session come from context.
+    """Check and redact what an event is to say; time, trace, request, source, session and ticket come from context.
 
     `uuid` is given where the event must be the only one of its kind, and is new otherwise.
 
     Raises BadEvent for a malformed link or outcome, redaction.Unrepresentable for a number JSON cannot carry.
     """
     acting = context.current()
-    links = {link(each) for each in about}
+    links = {link(each) for each in (*about, *([f"ticket:{acting.ticket}"] if acting.ticket else []))}
+    if acting.ticket is not None:
+        detail = {**(detail or {}), "ticket": acting.ticket}
     if outcome not in _OUTCOMES:
         message = f"{outcome!r} is no outcome"
         raise BadEvent(message)

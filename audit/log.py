@@ -46,8 +46,8 @@ def record(
     """Record one event in the current transaction, with a single statement.
 
     `about` holds links "kind:id"; `personal` maps a subject ("person:ana") to values that can later be erased: they
-    are stored encrypted, the event holds a commitment to them. Trace, request, source, session and the person acted
-    for come from context. Raises NotInTransaction, draft.BadEvent, redaction.Unrepresentable.
+    are stored encrypted, the event holds a commitment to them. Trace, request, source, session, ticket and the person
+    acted for come from context. Raises NotInTransaction, draft.BadEvent, redaction.Unrepresentable.
     """
     event_draft = draft(action, by=by, about=about, outcome=outcome, code=code, reason=reason, detail=detail)
     connection = _in_transaction()

@@ -80,6 +80,14 @@ def request_access(agent: str, system: str, tool: str = "", denied_call: str = "
     return f"{settings.CONSOLE_URL}/requests/new/?{query}"
 
 
+def metadata_of(issuer: str) -> tuple[str, str]:
+    """Return where the metadata of a foreign issuer may be: appended (OpenID Connect), and inserted (RFC 8414 3.1)."""
+    split = urlsplit(issuer)
+    appended = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+    inserted = f"{split.scheme}://{split.netloc}/.well-known/oauth-authorization-server{split.path.rstrip('/')}"
+    return appended, inserted
+
+
 def parts(text: str) -> SplitResult | None:
     """Take an address apart; None for one that has no parts: a bracket that stays open, a port that is no port."""
     try:

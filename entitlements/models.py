@@ -3,6 +3,7 @@
 Django looks for the rows of an app here; nothing else imports this module.
 """
 
+from entitlements.agent_discovery.models import DiscoveredEntry, DiscoveryRun, DiscoverySource
 from entitlements.agents.models import Agent, AgentTypeRule, AgentVersion
 from entitlements.catalog.models import Entitlement, EntitlementTool, System, Tool, ToolVersion
 from entitlements.catalog_files.models import CatalogImport
@@ -25,6 +26,7 @@ from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall,
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.idempotency.models import IdempotentAnswer
 from entitlements.keys.models import SigningKey
+from entitlements.networks.models import ClientCertificate, SystemNetwork
 from entitlements.people.models import ApiToken, Group, GroupMapping, Identity, Membership, Person, Role, RoleAssignment
 from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
 from entitlements.revocation.models import Revocation
@@ -48,12 +50,16 @@ __all__ = [
     "Change",
     "Client",
     "ClientAlias",
+    "ClientCertificate",
     "ClientCredential",
     "ClientDocument",
     "ClientHost",
     "Connection",
     "CredentialPolicy",
     "DelegationPermission",
+    "DiscoveredEntry",
+    "DiscoveryRun",
+    "DiscoverySource",
     "EndedClientSession",
     "Entitlement",
     "EntitlementTool",
@@ -89,6 +95,7 @@ __all__ = [
     "StdioCommand",
     "StdioSystem",
     "System",
+    "SystemNetwork",
     "TokenFamily",
     "TokenGrant",
     "Tool",

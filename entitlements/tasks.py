@@ -19,6 +19,7 @@ from entitlements.keys.models import SigningKey
 from entitlements.revocation.models import Revocation
 
 from . import addresses
+from .agent_discovery import runs
 from .agents import lifecycle
 from .catalog import discovery, discovery_schedule, systems
 from .catalog_files import imports
@@ -108,6 +109,19 @@ def discover_all() -> None:
     """
     for system_id in discovery_schedule.claim_due():
         discover_tools.apply_async((system_id,), expires=settings.DISCOVERY_EVERY.total_seconds())
+
+
+@shared_task(ignore_result=True)
+def discover_agents(run_id: str) -> None:
+    """Read a discovery source and finish its run; a run that another worker has is left alone."""
+    runs.perform(UUID(run_id))
+
+
+@shared_task(ignore_result=True)
+def queue_discovery_runs() -> None:
+    """Queue the runs of discovery sources that are due, and those whose message was lost or whose worker died."""
+    for run_id in [*runs.claim_due(), *runs.stalled()]:
+        discover_agents.delay(str(run_id))
 
 
 @shared_task(ignore_result=True)

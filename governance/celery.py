@@ -76,6 +76,7 @@ app.conf.beat_schedule = {
     "end-roles": {"task": "entitlements.tasks.end_roles", "schedule": HOUR},
     "settle-revocations": {"task": "entitlements.tasks.settle_revocations", "schedule": 10.0},
     "count-strangers": {"task": "entitlements.tasks.count_strangers", "schedule": MINUTE},
+    "discover-agents": {"task": "entitlements.tasks.queue_discovery_runs", "schedule": MINUTE},
     "discover-tools": {"task": "entitlements.tasks.discover_all", "schedule": MINUTE},
     "resume-imports": {"task": "entitlements.tasks.resume_imports", "schedule": MINUTE},
     "rotate-signing-keys": {"task": "entitlements.tasks.rotate_signing_keys", "schedule": 5 * MINUTE},

@@ -35,7 +35,7 @@ from .break_glass import break_glass
 from .charts import figures
 from .chat import delivery as chat_delivery
 from .coverage_map import coverage_map
-from .credential_policy import warnings
+from .credential_policy import certificate_warnings, warnings
 from .mail import outbox
 from .notices import listener
 from .ownership import dormancy, leavers
@@ -87,8 +87,9 @@ def escalate_requests() -> None:
 
 @shared_task(ignore_result=True)
 def warn_of_old_credentials() -> None:
-    """Warn those responsible of credentials that end for their age within 30 days, 7 days or a day, once each."""
+    """Warn those responsible of credentials and client certificates that end in 30 days, 7 days or a day, once each."""
     warnings.warn()
+    certificate_warnings.warn()
 
 
 @shared_task(ignore_result=True)

@@ -12,7 +12,7 @@ from entitlements.gateway.access_requests import requester
 from entitlements.grants import grants
 from entitlements.people import people
 from entitlements.people.models import Person
-from entitlements.revocation import revocation
+from entitlements.revocation import tickets as revocation_tickets
 from entitlements.trusted_issuers import trust
 from entitlements.workload_identity import workload_rules
 from governance.approvals.models import Approval
@@ -54,7 +54,7 @@ def register() -> None:
     requests.WHEN_SUBMITTED.register("rules", auto_approval.consider)
     people.WHEN_DISABLED.register("reviews", find_reviewers)
     requester.ANSWER.register("requests", access_answer.run)
-    revocation.TICKET.register("tickets", tickets.check_revocation)
+    revocation_tickets.TICKET.register("tickets", tickets.check_revocation)
     role_reach.declare(AccessRequest, requests.of_limit)
     role_reach.declare(BreakGlassGrant, break_glass_queries.of_limit)
     role_reach.declare(Campaign, item_visibility.of_limit)

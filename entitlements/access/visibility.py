@@ -20,6 +20,7 @@ from entitlements.clients.models import Client, ClientCredential
 from entitlements.connections.models import Connection
 from entitlements.grants.models import Grant, GrantSubject
 from entitlements.hooks import Hook
+from entitlements.networks.models import SystemNetwork
 from entitlements.people.models import Group, Person, Role
 from entitlements.people.role_limits import EVERYTHING
 from entitlements.revocation.models import Revocation
@@ -169,12 +170,20 @@ def revocations(caller: Caller) -> QuerySet[Revocation]:
 
 def systems(caller: Caller) -> QuerySet[System]:
     """Systems: all for a person responsible for an agent, who must choose what to request; else your own."""
-    rows = System.objects.select_related("owner", "secret", "vendor").exclude(
+    rows = System.objects.select_related("owner", "secret", "vendor", "client_certificate").exclude(
         slug=addresses.ALL
     )  # it stands for the others
     if not caller.sees_everything and _answers_for_an_agent(caller):
         return rows
     return _seen(caller, rows, Q(owner=caller.human) if caller.human else role_reach.NONE)
+
+
+def system_networks(caller: Caller) -> QuerySet[SystemNetwork]:
+    """Networks of systems, proposed and in force: of your own."""
+    rows = SystemNetwork.objects.select_related("system__owner", "proposed_by", "confirmed_by")
+    if caller.sees_everything:
+        return rows
+    return rows.filter(system__owner=caller.human) if caller.human else rows.none()
 
 
 def imports(caller: Caller) -> QuerySet[CatalogImport]:

@@ -9,7 +9,7 @@ from entitlements.access import visibility
 from entitlements.agents import agents, lifecycle, versions
 from entitlements.agents.models import Agent, AgentTypeRule
 from entitlements.api.actions import NEW, Action, Performed, Subject
-from entitlements.api.fields import InputSerializer, Slug, Text
+from entitlements.api.fields import InputSerializer, Slug, StopInputSerializer, Text
 
 
 class AgentInputSerializer(InputSerializer):
@@ -69,10 +69,15 @@ RATE = Action(
     "agent-criticality", AGENT, agents.set_criticality, input=CriticalityInputSerializer, method="PUT", done=_rated
 )
 ACTIVATE = Action("agent-activate", AGENT, agents.activate, done=_("%(name)s is active, and you are its owner."))
-SUSPEND = Action("agent-suspend", AGENT, agents.suspend)
+SUSPEND = Action("agent-suspend", AGENT, agents.suspend, input=StopInputSerializer, stops="agent")
 RESTORE = Action("agent-restore", AGENT, agents.restore, done=_("%(name)s is restored. Its old tokens stay revoked."))
 RETIRE = Action(
-    "agent-retire", AGENT, agents.retire, done=_("%(name)s is retired. It gets no token and no call passes.")
+    "agent-retire",
+    AGENT,
+    agents.retire,
+    input=StopInputSerializer,
+    stops="agent",
+    done=_("%(name)s is retired. It gets no token and no call passes."),
 )
 REPORT_VERSION = Action("agent-versions", AGENT, versions.report, input=None)
 SET_TYPE_RULE = Action(

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
+from audit import context
 from entitlements.access.caller import Caller
 from entitlements.errors import Forbidden
+from entitlements.revocation import tickets
 
 from .fields import InputSerializer, ReasonInputSerializer
 
@@ -108,12 +110,22 @@ class Action:
     method: str = "POST"
     reason_in_form: bool = True
     """Whether the console demands the reason as well: not of a button without a form."""
+    stops: str = ""
+    """The kind of target that it suspends or revokes: then it takes a ticket, as the settings of tickets say."""
 
     def perform(self, row: Any, caller: Caller, values: dict[str, Any]) -> Performed:  # noqa: ANN401 - a row or None
-        """Do it. Raises what `run` raises, and Forbidden where only a person may."""
+        """Do it. Raises what `run` and `tickets.check` raise, and Forbidden where only a person may."""
         by_key = self.subject.by_key if self.by_key is None else self.by_key
         subjects = () if self.subject is NEW else (row.pk if by_key else row,)
-        return Performed(self, row, values, self.run(*subjects, by=self.actor(caller), **values))
+        given = dict(values)
+        with context.acting(ticket=self._ticket(row, caller, given)):
+            return Performed(self, row, values, self.run(*subjects, by=self.actor(caller), **given))
+
+    def _ticket(self, row: Any, caller: Caller, values: dict[str, Any]) -> str | None:  # noqa: ANN401 - as above
+        """Take the ticket out of the values, and return what the events keep of it. Raises as `tickets.check`."""
+        if not self.stops:
+            return None
+        return tickets.check(self.stops, tickets.given(self.stops, row, caller.human, values.pop("ticket", "")))
 
     def actor(self, caller: Caller) -> Any:  # noqa: ANN401 - as the action takes them
         """Return who does it. Raises Forbidden, or as `by` says, for a caller who may not do it at all."""

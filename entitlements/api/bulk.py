@@ -23,7 +23,7 @@ from entitlements.grants import actions as grants
 from . import problems
 from .actions import Action
 from .endpoints import Endpoint
-from .fields import InputSerializer, OutputSerializer, Text
+from .fields import InputSerializer, OutputSerializer, StopInputSerializer, Text
 
 MOST: Final = 200
 
@@ -45,11 +45,10 @@ class ToolsApprovalInputSerializer(InputSerializer):
     items = serializers.ListField(child=ToolApprovalInputSerializer(), min_length=1, max_length=MOST)
 
 
-class ToolsStopInputSerializer(InputSerializer):
-    """Tools to disable, and why."""
+class ToolsStopInputSerializer(StopInputSerializer):
+    """Tools to disable, why, and the ticket of it."""
 
     items = serializers.ListField(child=NamedTool(), min_length=1, max_length=MOST)
-    reason = Text(max_length=500)
 
 
 class Outcome(OutputSerializer):
@@ -159,11 +158,10 @@ class NamedGrant(InputSerializer):
     id = serializers.UUIDField()
 
 
-class GrantsStopInputSerializer(InputSerializer):
-    """Grants to end, and why."""
+class GrantsStopInputSerializer(StopInputSerializer):
+    """Grants to end, why, and the ticket of it."""
 
     items = serializers.ListField(child=NamedGrant(), min_length=1, max_length=MOST)
-    reason = Text(max_length=500)
 
 
 class GrantResultSerializer(Outcome):
@@ -192,11 +190,10 @@ class NamedAgent(InputSerializer):
     slug = Text(max_length=64)
 
 
-class AgentsStopInputSerializer(InputSerializer):
-    """Agents to stop, and why."""
+class AgentsStopInputSerializer(StopInputSerializer):
+    """Agents to stop, why, and the ticket of it."""
 
     items = serializers.ListField(child=NamedAgent(), min_length=1, max_length=MOST)
-    reason = Text(max_length=500)
 
 
 class AgentResultSerializer(Outcome):

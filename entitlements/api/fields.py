@@ -104,6 +104,12 @@ class ReasonInputSerializer(InputSerializer):
     reason = Text(max_length=500)
 
 
+class StopInputSerializer(ReasonInputSerializer):
+    """Why something is suspended or revoked, and the ticket that it belongs to."""
+
+    ticket = Ticket()
+
+
 class LineShown(OutputSerializer):
     """One tool and its limits."""
 

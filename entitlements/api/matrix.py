@@ -187,6 +187,13 @@ _ROWS: Final[Matrix] = {
     # Each step is asked the row of its own act as well (plans.py).
     ("catalogue-apply", "POST"): replace(_CATALOGUE, proven=ALWAYS),
     ("system-secret", "PUT"): row(Role.ADMIN, related="system_owner", proven=ALWAYS),
+    ("system-client-certificate", "PUT"): row(Role.ADMIN, related="system_owner", proven=ALWAYS),
+    ("system-client-certificate-forget", "POST"): row(Role.ADMIN, *_STOPS, related="system_owner"),
+    **dict.fromkeys((("system-networks", "GET"), ("system-network", "GET")), READABLE),
+    ("system-network-propose", "POST"): row(Role.ADMIN, Role.ANALYST, related="system_owner", proven=ALWAYS),
+    ("system-network-confirm", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS),
+    ("system-network-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, related="system_owner"),
+    ("system-network-end", "POST"): row(Role.ADMIN, *_STOPS, related="system_owner"),
     ("tools", "GET"): READABLE,
     ("tool", "GET"): READABLE,
     ("tools-approve", "POST"): _CATALOGUE,

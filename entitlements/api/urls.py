@@ -18,6 +18,7 @@ from entitlements.connections import api as connections_api
 from entitlements.delegation import api as delegation_api
 from entitlements.grants import api as grant_api
 from entitlements.keys import api as key_api
+from entitlements.networks import api as networks_api
 from entitlements.people import api as people_api
 from entitlements.revocation import api as revocation_api
 from entitlements.sessions import api as session_api
@@ -73,6 +74,14 @@ urlpatterns: list[URLPattern] = [
     at("systems/<slug:key>/disable", systems.Disable, "system-disable"),
     at("systems/<slug:key>/enable", systems.Enable, "system-enable"),
     at("systems/<slug:key>/secret", systems.Credential, "system-secret"),
+    at("systems/<slug:key>/client-certificate", systems.SetCertificate, "system-client-certificate"),
+    at("systems/<slug:key>/client-certificate/forget", systems.ForgetCertificate, "system-client-certificate-forget"),
+    at("systems/<slug:key>/network", networks_api.Propose, "system-network-propose"),
+    at("system-networks", networks_api.Networks, "system-networks"),
+    at("system-networks/<uuid:key>", networks_api.NetworkDetail, "system-network"),
+    at("system-networks/<uuid:key>/confirm", networks_api.Confirm, "system-network-confirm"),
+    at("system-networks/<uuid:key>/withdraw", networks_api.Withdraw, "system-network-withdraw"),
+    at("system-networks/<uuid:key>/end", networks_api.End, "system-network-end"),
     at("systems/<slug:key>/test", systems.Test, "system-test"),
     at("systems/<slug:key>/vendor", vendors.Terms, "system-vendor"),
     at("systems/<slug:key>/client-ids", vendors.ClientName, "system-client-id"),

@@ -12,11 +12,14 @@ from audit.context import Principal
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api.actions import NEW, Action, Subject, caller
+from entitlements.api.fields import StopInputSerializer
 from entitlements.catalog import discovery, entitlements, systems, tools
 from entitlements.catalog.models import System, Tool
 from entitlements.errors import DomainError
 from entitlements.hooks import Hook
 from entitlements.secrets import vault
+from entitlements.secrets.kinds import CredentialMalformed
+from entitlements.secrets.models import Secret
 from entitlements.stdio_commands import systems as stdio_systems
 from entitlements.upstream import reach, upstream
 from entitlements.vendors import vendors
@@ -43,6 +46,19 @@ def _discover(system: System, *, by: Principal) -> ToolDiscovery:
         refusal.detail["stage"] = reach.stage(refusal).value
         raise
     return ToolDiscovery(len(offered), discovery.record_discovery(system, offered, by=by))
+
+
+NO_CREDENTIAL: Final = "none"
+"""The kind of a system that is called without a credential."""
+
+
+def _set_secret(system: System, *, kind: str, by: Principal, value: str = "", **given: Any) -> Secret | None:  # noqa: ANN401 - as each takes them
+    """Store the credential of a system, or delete it where it is of the kind `none`. Raises CredentialMalformed."""
+    if kind != NO_CREDENTIAL:
+        return vault.set_secret(system, kind=kind, value=value, by=by, **given)
+    if value or given.get("settings"):
+        raise CredentialMalformed("A system that is called without a credential has no secret.", field="value")
+    return vault.remove_secret(system, by=by)
 
 
 def _register(slug: str, *, kind: str, by: Principal, **values: Any) -> System:  # noqa: ANN401 - as each takes them
@@ -82,17 +98,26 @@ ENTITLEMENT = Subject(
 REGISTER = Action("systems", NEW, _register, input=None, done=_("Registered. Next, list its tools."))
 EDIT = Action("system", SYSTEM, systems.edit_system, input=None, method="PATCH", done=_("Saved."))
 DISCOVER = Action("system-discover", SYSTEM, _discover, input=None)
-DISABLE = Action("system-disable", SYSTEM, systems.disable_system)
+DISABLE = Action("system-disable", SYSTEM, systems.disable_system, input=StopInputSerializer, stops="system")
 ENABLE = Action("system-enable", SYSTEM, systems.enable_system, done=_("%(name)s is restored."))
 SET_SECRET = Action(
-    "system-secret", SYSTEM, vault.set_secret, input=None, method="PUT", done=_("Stored. It is never shown again.")
+    "system-secret", SYSTEM, _set_secret, input=None, method="PUT", done=_("Stored. It is never shown again.")
 )
 
 APPROVE_TOOL = Action(
     "tool-approve", TOOL, approve, input=None, by=caller, done=_("%(name)s is approved, exactly as you read it.")
 )
-QUARANTINE_TOOL = Action("tool-quarantine", TOOL, tools.quarantine, done=_("%(name)s is held for review."))
-DISABLE_TOOL = Action("tool-disable", TOOL, tools.disable_tool, done=_("%(name)s is suspended."))
+QUARANTINE_TOOL = Action(
+    "tool-quarantine",
+    TOOL,
+    tools.quarantine,
+    input=StopInputSerializer,
+    stops="tool",
+    done=_("%(name)s is held for review."),
+)
+DISABLE_TOOL = Action(
+    "tool-disable", TOOL, tools.disable_tool, input=StopInputSerializer, stops="tool", done=_("%(name)s is suspended.")
+)
 ENABLE_TOOL = Action(
     "tool-enable", TOOL, tools.enable_tool, done=_("The tool is restored. If it changed, it is held for review.")
 )

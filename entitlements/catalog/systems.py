@@ -19,6 +19,7 @@ from entitlements.errors import NotFound, ReasonRequired, Stale
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.keys import signing
+from entitlements.networks import certificates, networks
 from entitlements.people.models import Person
 from entitlements.secrets.models import Secret
 from entitlements.vendors.models import Vendor
@@ -128,11 +129,12 @@ def edit_system(
 ) -> System:
     """Change name, owner, upstream_url, denial_shape, token_seconds or signing_algorithm; never the slug, an address.
 
-    Another owner or address needs a reason. A credential goes to the place that it was given for and to no other: with
-    another host it is forgotten. What was approved at one address was never seen at another: its tools are quarantined
-    until the new place has been asked (`record_seen`) and a person approves them again. `version` is what the change
-    was made from. Raises Stale, SystemMalformed, BuiltIn, NotFound, ReasonRequired, and SelfAppointment when the
-    caller makes themselves the owner.
+    Another owner or address needs a reason. A credential goes to the place that it was given for and to no other:
+    with another host it is forgotten, and so are the network that was agreed on and the client certificate. What
+    was approved at one address was never seen at another: its tools are quarantined until the new place has been
+    asked (`record_seen`) and a person approves them again. `version` is what the change was made from. Raises
+    Stale, SystemMalformed, BuiltIn, NotFound, ReasonRequired, and SelfAppointment when the caller makes themselves
+    the owner.
     """
     locked = _locked(system)
     if locked.kind == System.Kind.BUILTIN:
@@ -152,6 +154,8 @@ def edit_system(
     if "upstream_url" in changed and _place(str(was["upstream_url"])) != _place(locked.upstream_url):
         forgotten, _ = Secret.objects.filter(system=locked).delete()
         detail |= {"credential_forgotten": True} if forgotten else {}
+        detail |= {"network_ended": True} if networks.end_of(locked) else {}
+        detail |= {"client_certificate_forgotten": True} if certificates.forget_of(locked) else {}
     links = [f"system:{locked.slug}", *(f"person:{login}" for login in _owners(was, locked) if "owner" in changed)]
     log.record(Action.SYSTEM_EDITED, about=links, by=by, reason=reason, detail=detail)
     if "upstream_url" in changed:

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from entitlements import addresses
 from entitlements.access import visibility
 from entitlements.api.actions import NEW, Action, Subject, person, principal
-from entitlements.api.fields import InputSerializer, Text
+from entitlements.api.fields import InputSerializer, StopInputSerializer, Text
 from entitlements.clients import acceptance, clients, credentials, rotations
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.decisions import scopes
@@ -72,9 +72,11 @@ REVOKE_ROTATION = Action(
     "client-rotation-revoke",
     CLIENT,
     rotations.revoke_rotation,
+    input=StopInputSerializer,
+    stops="client",
     done=_("Revoked. The old credential works again, and all tokens of the client are revoked."),
 )
-DISABLE = Action("client-disable", CLIENT, clients.disable)
+DISABLE = Action("client-disable", CLIENT, clients.disable, input=StopInputSerializer, stops="client")
 ENABLE = Action("client-enable", CLIENT, clients.enable, done=_("The client is restored. Its old tokens stay revoked."))
 ACCEPT = Action(
     "client-credential-accept",

@@ -39,11 +39,12 @@ def accounts_of(person: Person) -> list[Person]:
     """
     if not person.email:
         return [person]
-    rows = Person.objects.alias(mailbox=_mailbox(F("email"))).filter(mailbox=_mailbox(Value(person.email)))
+    rows = Person.objects.alias(box=mailbox(F("email"))).filter(box=mailbox(Value(person.email)))
     return [person, *rows.exclude(pk=person.pk).order_by("pk")]
 
 
-def _mailbox(email: Expression | F) -> Func:
+def mailbox(email: Expression | F) -> Func:
+    """Return the mailbox of a column of addresses, by the database's function."""
     return Func(email, function="entitlements_mailbox", output_field=TextField())
 
 

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from entitlements.access import visibility
 from entitlements.api.actions import Action, Subject
+from entitlements.api.fields import StopInputSerializer
 from entitlements.connections import connections
 
 CONNECTION = Subject(
@@ -14,4 +15,11 @@ CONNECTION = Subject(
     by_key=True,
 )
 
-END = Action("connection-end", CONNECTION, connections.end, done=_("The connection and its sign-ins have ended."))
+END = Action(
+    "connection-end",
+    CONNECTION,
+    connections.end,
+    input=StopInputSerializer,
+    stops="connection",
+    done=_("The connection and its sign-ins have ended."),
+)

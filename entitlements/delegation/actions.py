@@ -11,7 +11,7 @@ from entitlements.access.caller import Caller
 from entitlements.agents.actions import AGENT
 from entitlements.agents.models import Agent
 from entitlements.api.actions import Action, Subject
-from entitlements.api.fields import InputSerializer, Text
+from entitlements.api.fields import InputSerializer, StopInputSerializer, Text
 from entitlements.delegation import permissions
 from entitlements.delegation.models import DelegationPermission
 from entitlements.errors import NotFound
@@ -47,5 +47,10 @@ PERMIT = Action(
     ),
 )
 WITHDRAW = Action(
-    "delegation-withdraw", PERMISSION, permissions.withdraw, done=_("The permission to act for it has ended.")
+    "delegation-withdraw",
+    PERMISSION,
+    permissions.withdraw,
+    input=StopInputSerializer,
+    stops="delegation",
+    done=_("The permission to act for it has ended."),
 )

@@ -214,9 +214,7 @@ class UpstreamCall:
 
     def _clean(self, text: bytes) -> bytes:
         """Take out our own credential, should the upstream repeat it, and line ends, which would end an event."""
-        credential = self.connection.conversation.target.credential
-        if credential is not None:
-            text = credential.removed_from(text)
+        text = self.connection.conversation.target.authorization.removed_from(text)
         return encode(_any.decode(text)) if b"\n" in text or b"\r" in text else text
 
 

@@ -14,11 +14,12 @@ from entitlements.catalog.models import System
 from entitlements.codes import Code
 from entitlements.credential_policy import policy
 from entitlements.definitions import definitions
+from entitlements.networks import network
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
 from entitlements.secrets import vault
 from entitlements.stdio.command import Command
-from entitlements.upstream import mcp_headers, upstream
+from entitlements.upstream import mcp_headers, own_addresses, upstream
 
 SECONDS: Final = 60.0
 MISSES_A_SECOND: Final = 20.0
@@ -159,13 +160,12 @@ class Directory:
         in_force = policy.of_rows(await self._snapshots.query(policy.CURRENT, ()))
         credential = vault.opened(pk, tuple(secret[:4]), tuple(secret[4:]), in_force)
         tools = {tool: _listed_tool(version, raw) for tool, version, raw in await self._snapshots.query(_TOOLS, [pk])}
-        target = upstream.Target(url, credential)
-        return ServedSystem(slug, name, shape, target, tuple(scopes), tools, time.monotonic(), command)
-
-    async def _command(self, system: int) -> Command | None:
-        rows = await self._snapshots.query(_COMMAND, [system])
-        name, terms, arguments = rows[0] if rows else ("", None, [])
-        return Command.of_terms(name, terms, arguments) if terms is not None else None
+from entitlements.stdio.command import Command
+        way = network.of_rows(pk, await self._snapshots.query(network.CURRENT, [pk]))
+        if way is not None:
+            await own_addresses.refresh()
+        target = upstream.Target(url, credential, way)
+        return ServedSystem(slug, name, shape, target, tuple(scopes), tools, time.monotonic())
 
 
 def _listed_tool(version: str, raw: Mapping[str, Any]) -> ListedTool:

@@ -272,6 +272,7 @@ class Node:
         if change.system is not None:
             self.directory.forget_system(change.system)
             self.upstreams.forget_system(change.system)
+            self.upstreams.follow(change.system)
 
     def _end_by_id(self, change: Change) -> None:
         """Deny a session or a token from now on; no right of its agent is dropped."""
@@ -287,6 +288,7 @@ class Node:
     def _forget_shared(self) -> None:
         self.directory.forget()
         self.bearers.forget()
+        self.upstreams.follow(None)
 
     async def _recheck(self, agent: str | None) -> None:
         """Cut what is open and no longer allowed, and end the sessions that no right stands behind."""

@@ -147,5 +147,7 @@ def _owner(system: str, key: Key) -> dict[str, Any]:
 
 def _digest(target: upstream.Target) -> str:
     credential = target.credential
-    parts = (target.url, "", "") if credential is None else (target.url, credential.header, credential.value)
+    parts = [target.url, "", ""] if credential is None else [target.url, *credential.identity]
+    if target.network is not None:
+        parts.append(target.network.digest())
     return hashlib.sha256(_encode(parts)).hexdigest()

@@ -149,6 +149,23 @@ class Connections:
             self._next_sweep = now + SWEEP_SECONDS
             self._track(asyncio.create_task(self.end_idle()))
 
+    def follow(self, system: str | None) -> None:
+        """Look at a system that changed, or at all: with another network its pool is closed at once, with its calls."""
+        for slug in list(self._upstreams) if system is None else [system]:
+            if slug in self._upstreams:
+                self._track(asyncio.create_task(self._follow(slug)))
+
+    async def _follow(self, system: str) -> None:
+        """Close a pool whose network is no longer in force, or is not known to be."""
+        entry = None
+        with contextlib.suppress(Closed):
+            entry = await self._directory.get(system)
+        peer = self._upstreams.get(system)
+        if peer is None or peer.target.network == (None if entry is None else entry.target.network):
+            return
+        del self._upstreams[system]
+        await peer.http.close()
+
     def cancel(self, connection: Connection, number: int) -> None:
         """Tell a legacy upstream that the client no longer waits; a modern one sees the connection close."""
         if not connection.conversation.is_modern:
@@ -169,11 +186,14 @@ class Connections:
             await peer.http.close()
 
     def _open(self, entry: ServedSystem) -> _Upstream:
-        egress.check_url(entry.target.url)
+        target = entry.target
+        egress.check_url(target.url, target.network)
         before = self._upstreams.get(entry.slug)
-        self._upstreams[entry.slug] = peer = _Upstream(entry.target, egress.client(seconds=CALL_SECONDS))
+        pool = egress.client(seconds=CALL_SECONDS, network=target.network)
+        self._upstreams[entry.slug] = peer = _Upstream(target, pool)
         if before is not None:
-            self._track(asyncio.create_task(_close_later(before)))
+            is_cut = before.target.network != target.network
+            self._track(asyncio.create_task(before.http.close() if is_cut else _close_later(before)))
         return peer
 
     async def _find_or_begin(self, system: str, peer: _Upstream, key: Key) -> Connection:
@@ -238,8 +258,9 @@ class Connections:
             entry = await self._directory.get(idle.system)
             if entry is None:
                 return
-            conversation = upstream_sessions.opened(idle.row, idle.sealed, idle.protocol, entry.target)
             peer = self._upstreams.get(entry.slug)
+            target = peer.target if peer is not None and peer.target == entry.target else entry.target  # has its token
+            conversation = upstream_sessions.opened(idle.row, idle.sealed, idle.protocol, target)
             if conversation is not None:
                 await conversation.end((peer or self._open(entry)).http)
 

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from entitlements.access import visibility
 from entitlements.api.actions import NEW, Action, Subject, person
+from entitlements.api.fields import StopInputSerializer
 from entitlements.people import people, roles
 
 PERSON = Subject(visibility.people, lambda row: [f"person:{row.login}"], ("login",))
@@ -35,7 +36,7 @@ TAKE_ROLE = Action(
     by=person,
     done=_("The admin role is removed."),
 )
-DISABLE = Action("person-disable", PERSON, people.disable)
+DISABLE = Action("person-disable", PERSON, people.disable, input=StopInputSerializer, stops="person")
 ENABLE = Action("person-enable", PERSON, people.enable, done=_("%(name)s can sign in again."))
 
 MAKE_GROUP = Action("groups", NEW, people.make_group, input=None, done=_("Created. Next, add people to it."))

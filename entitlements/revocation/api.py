@@ -25,7 +25,7 @@ from entitlements.decisions import guardrails
 from entitlements.errors import DomainError, NotFound
 from entitlements.gateway.models import Guardrail
 from entitlements.people.models import Role
-from entitlements.revocation import actions, record_keys, revocation
+from entitlements.revocation import actions, record_keys, revocation, tickets
 from entitlements.revocation.models import Revocation
 from entitlements.token_families import person_sign_ins
 
@@ -167,20 +167,21 @@ class Revocations(_Revocations, Listing):
         if values["target"]["type"] == guardrails.EVERYTHING:
             permissions.permit(self.caller, EVERYTHING, None)
         target = revocation.Target(values["target"]["type"], values["target"]["id"])
-        self._permit(target)
-        how = {name: values[name] for name in ("reason", "wait", "ticket")}
-        row = revocation.revoke(target, by=self.principal, **how)
+        ticket = tickets.given(target.type, self._permit(target), self.caller.human, values["ticket"])
+        row = revocation.revoke(target, by=self.principal, reason=values["reason"], wait=values["wait"], ticket=ticket)
         return self.show(row, status=HTTPStatus.CREATED, headers={"Location": f"/api/v1/revocations/{row.pk}"})
 
-    def _permit(self, target: revocation.Target) -> None:
-        """Ask the row of this very stop, with the object that it is about. Raises NotFound, Forbidden."""
+    def _permit(self, target: revocation.Target) -> Any:  # noqa: ANN401 - any row that can be stopped
+        """Ask the row of this very stop about its object, and return the object. Raises NotFound, Forbidden."""
+        thing = None
         self.about = [] if target.type == guardrails.EVERYTHING else [f"{target.type}:{target.id}"]
         if target.type == guardrails.EVERYTHING:
             permissions.permit(self.caller, EVERYTHING, None)
             self.weigh(weighs=EVERYTHING.needs_proof())
         else:
-            permitted(self.caller, target)
+            thing = permitted(self.caller, target)
         self._permitted = True
+        return thing
 
 
 class KillSwitchSerializer(OutputSerializer):

@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Count, Max, Model, Q
 
-from audit import clock, log
+from audit import clock, context, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from audit.models import Event
@@ -32,7 +32,6 @@ from entitlements.decisions import guardrails
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import changes
 from entitlements.grants import grants
-from entitlements.hooks import Hook
 from entitlements.keys import jws, signing
 from entitlements.keys.models import SigningKey
 from entitlements.people import people
@@ -47,15 +46,11 @@ from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
 from entitlements.unmanaged_agents.models import PathTerms
 
-from . import record_keys
+from . import record_keys, tickets
 
 RECEIPT_TYP: Final = "mandate-receipt+jwt"
 SIGN_INS: Final = "sign_ins"
 """The kind of target that is all sign-ins of a person at clients, or at one client."""
-
-
-TICKET: Final[Hook[[str, str], str]] = Hook("take a ticket reference", "tickets")
-"""Answers what to keep, for a kind of target and the reference that was given. Raises DomainError for a refused one."""
 
 
 class UnknownTarget(DomainError):
@@ -94,8 +89,8 @@ def revoke(target: Target, *, by: Principal, reason: str, wait: bool = True, tic
     """Stop the target in one transaction, then (unless `wait` is false) wait for the nodes and store the receipt.
 
     `ticket` is the reference of the ticket that it belongs to; None where none is asked for. Raises UnknownTarget,
-    ReasonRequired, NotFound, what TICKET raises and what the action on the target raises. Must not run inside a
-    transaction of the caller: the nodes could never see the change that it waits for.
+    ReasonRequired, NotFound, what `tickets.check` raises and what the action on the target raises. Must not run inside
+    a transaction of the caller: the nodes could never see the change that it waits for.
     """
     revocation = _commit(target, by=by, reason=reason, ticket=ticket)
     return settle(revocation) if wait else revocation
@@ -107,27 +102,23 @@ def _commit(target: Target, *, by: Principal, reason: str, ticket: str | None) -
         raise UnknownTarget(type=target.type, known=sorted(VERBS))
     if not reason.strip():
         raise ReasonRequired
-    kept = "" if ticket is None else TICKET.ask(target.type, ticket)[0]
+    kept = tickets.check(target.type, ticket)
     began = clock.now()
     VERBS[target.type](target.id, by, reason)
     revocation = Revocation.objects.create(
         target_type=target.type,
         target_id=target.id,
         reason=reason,
-        ticket=kept,
+        ticket=kept or "",
         by=str(by),
         committed_at=clock.now(),
         change_id=changes.last_noted(),
         covered=_covered(target, began),
         residual=residual(target),
     )
-    log.record(
-        Action.REVOCATION_COMMITTED,
-        about=[f"revocation:{revocation.pk}", *_links(target), *([f"ticket:{kept}"] if kept else [])],
-        by=by,
-        reason=reason,
-        detail={"ticket": kept} if kept else {},
-    )
+    with context.acting(ticket=kept):
+        about = [f"revocation:{revocation.pk}", *_links(target)]
+        log.record(Action.REVOCATION_COMMITTED, about=about, by=by, reason=reason)
     return revocation
 
 

@@ -12,16 +12,21 @@ class Secret(models.Model):
     """One upstream credential of a system: sealed with AES-256-GCM, its row as associated data.
 
     While it is withheld it opens nothing, as if there were none. Until `previous_ends_at` the one before is sent where
-    the system refuses this one.
+    the system refuses this one. `settings` are shown to people; what is used are those sealed with the secret.
     """
 
     class Kind(models.TextChoices):
         BEARER = "bearer", "Bearer token"
         HEADER = "header", "Header"
+        BASIC = "basic", "User name and password"
+        OAUTH_CLIENT = "oauth_client", "OAuth client credentials"
+        JWT_BEARER = "jwt_bearer", "JWT bearer grant"
+        AWS_SIGV4 = "aws_sigv4", "AWS Signature Version 4"
 
     system = models.OneToOneField("entitlements.System", on_delete=models.CASCADE, related_name="secret")
     kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.BEARER)
     header = models.CharField(max_length=64, default="Authorization")
+    settings = models.JSONField(default=dict, db_default={})
     sealed = models.BinaryField()
     last_four = models.CharField(max_length=4)
     fingerprint = models.CharField(max_length=16)

@@ -6,10 +6,9 @@ No answer, event, log line or export holds a credential: people see its last fou
 from __future__ import annotations
 
 import hashlib
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -23,38 +22,27 @@ from audit.context import Principal
 from entitlements.catalog.models import System
 from entitlements.credential_policy import policy
 from entitlements.credential_policy.rules import Kind, Policy
-from entitlements.errors import DomainError
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.secrets.models import Secret
 
-from . import seal
+from . import kinds, seal
 
-_HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
-_VALUE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
-_SHORTEST, _LONGEST = 8, 8192
 COLUMNS: Final = """
 s.kind, s.header, s.sealed, s.changed_at, s.previous_kind, s.previous_header, s.previous_sealed, s.previous_ends_at
 """
 """Of a secret `s`: what `opened` takes, of the newest and of the one before."""
-REMOVED: Final = b"[removed]"
-_OURS: Final = frozenset(
-    {"host", "content-length", "content-type", "transfer-encoding", "connection", "accept", "cookie", "te", "upgrade"}
-)
-
-
-class CredentialMalformed(DomainError):
-    """A credential must have 8 to 8192 printable ASCII characters, and its header must be an ordinary one."""
-
-    code, status = "credential_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
+_VALUE_ALONE: Final = frozenset({Secret.Kind.BEARER, Secret.Kind.HEADER})
+"""The kinds without settings: what is sealed is the value itself, as the releases before read it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """The header that opens an upstream. `secret` is the part that must show up nowhere.
+    """What opens an upstream. `secret` is the part that must show up nowhere.
 
-    `previous` is sent until `previous_ends` where the upstream refuses this one. From `ends` on, where there is such a
-    time, neither is sent: this one is too old.
+    `value` is sent in `header` with each request, and empty for a kind that authorizes each request by itself
+    (`upstream.authorization`). `previous` is sent until `previous_ends` where the upstream refuses this one. From
+    `ends` on, where there is such a time, neither is sent: this one is too old.
     """
 
     header: str
@@ -63,6 +51,22 @@ class Credential:
     previous: Credential | None = None
     previous_ends: datetime | None = None
     ends: datetime | None = None
+    kind: str = Secret.Kind.BEARER
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def forms(self) -> tuple[bytes, ...]:
+        """Each form of the secret that must not come back from an upstream; of the one before as well."""
+        before = () if self.previous is None else self.previous.forms
+        return kinds.forms(self.kind, self.secret.decode(), self.settings) + before
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What is the same as long as the credential is: header and value, else the kind and a digest."""
+        if self.value:
+            return self.header, self.value
+        parts = msgspec.json.encode((self.secret, self.settings), order="deterministic")
+        return self.kind, hashlib.sha256(parts).hexdigest()
 
     @property
     def is_too_old(self) -> bool:
@@ -80,18 +84,27 @@ class Credential:
 
         Raises msgspec.MsgspecError, UnicodeDecodeError or RecursionError when the text is not JSON.
         """
-        if self.previous is not None:
-            text = self.previous.removed_from(text)
-        written = msgspec.json.encode(self.secret.decode())[1:-1]
-        if b"\\u" in text or b"\\/" in text or written != self.secret:
-            plain = msgspec.json.encode(msgspec.json.decode(text))
-            return plain.replace(written, REMOVED) if written in plain else text
-        return text.replace(self.secret, REMOVED) if self.secret in text else text
+        return kinds.removed(text, self.forms)
 
 
-def place(system_id: int) -> str:
-    """Return what a system's sealed credential is bound to, so that it opens in no other row."""
-    return f"upstream-credential:{system_id}"
+class _Sealed(msgspec.Struct):
+    """What is sealed of a credential that has settings."""
+
+    value: str
+    settings: dict[str, str]
+
+
+_read_sealed: Final = msgspec.json.Decoder(_Sealed)
+
+
+def place(system_id: int, kind: str = Secret.Kind.BEARER) -> str:
+    """Return what a system's sealed credential is bound to, so that it opens in no other row.
+
+    One with settings is bound to its kind too: whoever knows no such kind, as the release before, cannot open it and
+    sends it nowhere.
+    """
+    bound = f"upstream-credential:{system_id}"
+    return bound if kind in _VALUE_ALONE else f"{bound}:{kind}"
 
 
 def fingerprint(secret: bytes) -> str:
@@ -106,18 +119,16 @@ def set_secret(
     kind: str,
     value: str,
     by: Principal,
-    header: str = "Authorization",
+    header: str = kinds.AUTHORIZATION,
+    settings: Mapping[str, str] | None = None,
     keep_previous: bool = False,
 ) -> Secret:
-    """Store the credential that the gateway sends upstream, replacing any before. Raises CredentialMalformed.
+    """Store the credential that the gateway sends upstream, replacing any before.
 
-    With `keep_previous` the one before is sent, until the overlap of the credential policy ends, where the upstream
-    refuses the new one.
+    `settings` are those of the kind (`kinds.SETTINGS`). With `keep_previous` the one before is sent, until the overlap
+    of the credential policy ends, where the upstream refuses the new one. Raises CredentialMalformed.
     """
-    if kind not in Secret.Kind.values or not _HEADER.fullmatch(header) or header.lower() in _OURS:
-        raise CredentialMalformed
-    if header.lower().startswith("mcp-") or not _SHORTEST <= len(value) <= _LONGEST or not _VALUE.fullmatch(value):
-        raise CredentialMalformed
+    described = kinds.checked(kind, value, header, settings or {})
     printed = fingerprint(value.encode())
     _lock(system)
     secret, _ = Secret.objects.update_or_create(
@@ -126,21 +137,41 @@ def set_secret(
             **_previous(system, keep=keep_previous),
             "kind": kind,
             "header": header,
-            "sealed": seal.seal(value.encode(), place(system.pk)),
-            "last_four": value[-4:],
+            "settings": described,
+            "sealed": _sealed(system.pk, kind, value, described),
+            "last_four": kinds.last_four(kind, value, described),
             "fingerprint": printed,
             "changed_at": clock.now(),
             "withheld_at": None,
         },
     )
-    log.record(
-        Action.SECRET_SET,
-        about=[f"system:{system.slug}"],
-        by=by,
-        detail={"kind": kind, "header": header, "fingerprint": printed, "keeps_previous": keep_previous},
-    )
+    detail: dict[str, object] = {
+        "kind": kind,
+        "header": header,
+        "fingerprint": printed,
+        "keeps_previous": keep_previous,
+    }
+    if goes_to := described.get("token_url") or described.get("issuer"):
+        detail["goes_to"] = goes_to
+    log.record(Action.SECRET_SET, about=[f"system:{system.slug}"], by=by, detail=detail)
     changes.note(subjects.system(system.pk))
     return secret
+
+
+def _sealed(system_id: int, kind: str, value: str, settings: Mapping[str, str]) -> bytes:
+    """Seal a credential with its settings, so that nobody who writes to the row sends it elsewhere."""
+    plain = value.encode() if kind in _VALUE_ALONE else msgspec.json.encode({"value": value, "settings": settings})
+    return seal.seal(plain, place(system_id, kind))
+
+
+@transaction.atomic
+def remove_secret(system: System, *, by: Principal) -> None:
+    """Delete the credential of a system, and the one before it. Without one, nothing changes."""
+    _lock(system)
+    row = Secret.objects.filter(system=system).first()
+    if row is not None:
+        row.delete()
+        _changed(Action.SECRET_FORGOTTEN, 1, system, row.fingerprint, by, "")
 
 
 def _previous(system: System, *, keep: bool) -> dict[str, Any]:
@@ -208,9 +239,9 @@ def reseal(most: int) -> int:
     )
     rows = others.order_by("pk").select_for_update()[:most]
     for row in rows:
-        row.sealed = seal.reseal(bytes(row.sealed), place(row.system_id))
+        row.sealed = seal.reseal(bytes(row.sealed), place(row.system_id, row.kind))
         if row.previous_sealed is not None:
-            row.previous_sealed = seal.reseal(bytes(row.previous_sealed), place(row.system_id))
+            row.previous_sealed = seal.reseal(bytes(row.previous_sealed), place(row.system_id, row.previous_kind))
         row.save(update_fields=["sealed", "previous_sealed"])
     return len(rows)
 
@@ -244,5 +275,7 @@ def _opened(system_id: int, row: SealedRow) -> Credential | None:
     kind, header, sealed, _ = row
     if sealed is None:
         return None
-    value = seal.unseal(bytes(sealed), place(system_id)).decode()
-    return Credential(header, f"Bearer {value}" if kind == Secret.Kind.BEARER else value, value.encode())
+    plain = seal.unseal(bytes(sealed), place(system_id, kind))
+    held = _Sealed(plain.decode(), {}) if kind in _VALUE_ALONE else _read_sealed.decode(plain)
+    sent = kinds.static_value(kind, held.value, held.settings)
+    return Credential(header, sent, held.value.encode(), kind=kind, settings=held.settings)

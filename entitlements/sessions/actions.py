@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from entitlements.access import visibility
 from entitlements.api.actions import Action, Subject
+from entitlements.api.fields import StopInputSerializer
 from entitlements.sessions import sessions
 from entitlements.tokens import tokens
 
@@ -18,5 +19,12 @@ TOKEN = Subject(
     by_key=True,
 )
 
-END = Action("session-end", SESSION, sessions.end, done=_("The session and its tokens have ended."))
-REVOKE_TOKEN = Action("token-revoke", TOKEN, tokens.revoke)
+END = Action(
+    "session-end",
+    SESSION,
+    sessions.end,
+    input=StopInputSerializer,
+    stops="session",
+    done=_("The session and its tokens have ended."),
+)
+REVOKE_TOKEN = Action("token-revoke", TOKEN, tokens.revoke, input=StopInputSerializer, stops="token")

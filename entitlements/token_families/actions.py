@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from entitlements.access import visibility
 from entitlements.api.actions import Action, Subject
+from entitlements.api.fields import StopInputSerializer
 from entitlements.token_families import families
 
 TOKEN_FAMILY = Subject(
@@ -14,4 +15,11 @@ TOKEN_FAMILY = Subject(
     by_key=True,
 )
 
-REVOKE = Action("token-family-revoke", TOKEN_FAMILY, families.revoke, done=_("The sign-in and its tokens have ended."))
+REVOKE = Action(
+    "token-family-revoke",
+    TOKEN_FAMILY,
+    families.revoke,
+    input=StopInputSerializer,
+    stops="token_family",
+    done=_("The sign-in and its tokens have ended."),
+)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urlsplit
 
+from entitlements import addresses
 from entitlements.errors import DomainError
 from entitlements.keys import jws
 from entitlements.upstream import egress
@@ -40,21 +40,14 @@ class Found:
     algorithms: tuple[str, ...]
 
 
-def addresses_of(issuer: str) -> tuple[str, str]:
-    """Return where the metadata of an issuer may stand: appended (OpenID Connect), and inserted (RFC 8414 3.1)."""
-    parts = urlsplit(issuer)
-    appended = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
-    inserted = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-authorization-server{parts.path.rstrip('/')}"
-    return appended, inserted
-
-
 def find(issuer: str, *, signs_people_in: bool = False) -> Found:
     """Read the metadata and the keys of an issuer, outside of any transaction; its name is compared exactly.
 
     Where people sign in at it, only the metadata of OpenID Connect counts.
     Raises IssuerNotDiscovered, IssuerNamedOtherwise.
     """
-    document = _document(issuer, addresses_of(issuer)[:1] if signs_people_in else addresses_of(issuer))
+    candidates = addresses.metadata_of(issuer)
+    document = _document(issuer, candidates[:1] if signs_people_in else candidates)
     uri = document.get("jwks_uri")
     if not isinstance(uri, str):
         raise IssuerNotDiscovered("The issuer's metadata names no jwks_uri.")
@@ -79,9 +72,9 @@ def algorithms_at(jwks_uri: str, issuer: str) -> tuple[str, ...]:
     return tuple(signs)
 
 
-def _document(issuer: str, addresses: Sequence[str]) -> Mapping[str, Any]:
+def _document(issuer: str, candidates: Sequence[str]) -> Mapping[str, Any]:
     problem: Exception | None = None
-    for address in addresses:
+    for address in candidates:
         try:
             document = egress.read_json(address)
         except NOT_READ as error:

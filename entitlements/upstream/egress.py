@@ -1,13 +1,15 @@
 """The one way out: HTTP to addresses that people or documents named, without becoming a way back in.
 
-https to public addresses and into PRIVATE_NETWORKS alone (in the demo also http to this machine). The name is resolved
-once, every answer must be such an address, and the connection goes to the address that was vetted. No redirects, no
-proxies of the environment, no cookies; time and size are bounded.
+https to public addresses, into PRIVATE_NETWORKS, and for one system into the networks that two people agreed on for it
+(in the demo also http to this machine). The name is resolved once, every answer must be such an address, and the
+connection goes to the address that was vetted. No redirects, no proxies of the environment, no cookies; time and size
+are bounded.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,8 +24,9 @@ from django.conf import settings
 from entitlements import addresses, strict
 from entitlements.codes import Code
 from entitlements.errors import DomainError
+from entitlements.networks.network import Network
 
-from . import prefixes
+from . import own_addresses, prefixes
 
 LARGEST_DOCUMENT: Final = 256 * 1024
 DOCUMENT_SECONDS: Final = 5.0
@@ -66,11 +69,17 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of any status; `retry_after` is that header as it came, empty when left out."""
+    """An answer of any status, with these of its headers as they came, empty when left out.
+
+    `retry_after` and `link` are the headers of that name (RFC 9110, RFC 8288), all fields of `Link` in one;
+    `rate_limit_reset` is `X-Rate-Limit-Reset`.
+    """
 
     status: int
     body: bytes
     retry_after: str = ""
+    link: str = ""
+    rate_limit_reset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,9 @@ class Document:
 class _Vetted(AbstractResolver):
     """Resolves a name and hands out its addresses only if every one of them may be connected to."""
 
+    def __init__(self, network: Network | None) -> None:
+        self._network = network
+
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
@@ -93,7 +105,7 @@ class _Vetted(AbstractResolver):
         results: list[ResolveResult] = []
         for kind, _, protocol, _, where in candidates:
             address = str(where[0])
-            if not _may_connect(address):
+            if not _may_connect(address, self._network):
                 raise PrivateAddress(host=host)
             results.append(
                 ResolveResult(
@@ -111,16 +123,19 @@ class _Vetted(AbstractResolver):
         """Nothing is held open."""
 
 
-def _vetted_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+def _vetted_socket(address: aiohttp.AddrInfoType, *, network: Network | None) -> socket.socket:
     """Open the socket for one address, whichever way it was found: a literal in the URL is never resolved."""
     kind, form, protocol, _, where = address
-    if not _may_connect(str(where[0])):
+    if not _may_connect(str(where[0]), network):
         raise PrivateAddress
     return socket.socket(kind, form, protocol)
 
 
-def check_url(url: str) -> SplitResult:
-    """Take apart an address that we are to connect to. Raises ForbiddenAddress; a name is vetted when resolved."""
+def check_url(url: str, network: Network | None = None) -> SplitResult:
+    """Take apart an address that we are to connect to, of a system with its network.
+
+    Raises ForbiddenAddress; a name is vetted when resolved.
+    """
     parts = addresses.parts(url)
     if parts is None:
         raise ForbiddenAddress
@@ -132,20 +147,26 @@ def check_url(url: str) -> SplitResult:
         raise ForbiddenAddress
     if not host.isascii():  # the client's own parser reads full-width digits and dots as an address
         raise ForbiddenAddress("Write the host of the address in ASCII, an international name as xn--.")
-    if _is_literal(host) and not _may_connect(host):
+    if _is_literal(host) and not _may_connect(host, network):
         raise PrivateAddress
     return parts
 
 
 def client(
-    *, connections: int = 100, seconds: float | None = None, connect_seconds: float = 5.0
+    *,
+    connections: int = 100,
+    seconds: float | None = None,
+    connect_seconds: float = 5.0,
+    network: Network | None = None,
 ) -> aiohttp.ClientSession:
-    """Open a pool of connections for one system or one errand. Close it with `await it.close()`."""
+    """Open a pool of connections for one system, with its network, or one errand. Close it with `await it.close()`."""
+    tls = network.tls() if network is not None else None
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=connections,
-            resolver=_Vetted(),
-            socket_factory=_vetted_socket,
+            resolver=_Vetted(network),
+            socket_factory=functools.partial(_vetted_socket, network=network),
+            ssl=True if tls is None else tls,
             ttl_dns_cache=30,
             keepalive_timeout=30,
         ),
@@ -220,7 +241,8 @@ async def request(
         try:
             async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
                 retry_after = answer.headers.get("Retry-After", "")
-                return Answer(answer.status, await read(answer, largest), retry_after)
+                link, reset = ", ".join(answer.headers.getall("Link", ())), answer.headers.get("X-Rate-Limit-Reset", "")
+                return Answer(answer.status, await read(answer, largest), retry_after, link, reset)
         except (aiohttp.ClientError, TimeoutError, OSError) as why:
             raise _forbidden(why) or Unreachable() from why
 
@@ -259,9 +281,10 @@ def _is_literal(host: str) -> bool:
     return ":" in host or host.replace(".", "").isdigit() or host.lower().startswith("0x")
 
 
-def _may_connect(address: str) -> bool:
+def _may_connect(address: str, network: Network | None = None) -> bool:
     return (
         prefixes.is_public(address)
         or prefixes.is_in(address, settings.PRIVATE_NETWORKS)
         or (bool(settings.DEMO) and prefixes.is_loopback(address))
+        or (network is not None and network.opens(address) and not own_addresses.holds(address))
     )

@@ -65,7 +65,8 @@ class Endpoint:
         be two. The connection goes back to its pool at the end of the answer, and is closed where that is not reached.
         """
         head = self._head(headers, len(body))
-        assert http.connector is not None  # noqa: S101 - for the type checker: the pool is open
+        if http.connector is None:
+            raise aiohttp.ClientConnectionError("The pool is closed: its system is reached otherwise now.")
         async with asyncio.timeout(http.timeout.total):
             connection = await http.connector.connect(self._known(), [], http.timeout)
             try:

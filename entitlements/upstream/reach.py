@@ -13,6 +13,7 @@ import aiohttp
 from entitlements.errors import DomainError
 
 from . import egress, sse
+from .token_requests import TokenRefused, TokenUnavailable
 
 
 class Stage(StrEnum):
@@ -25,6 +26,8 @@ class Stage(StrEnum):
     TLS = "tls"
     TIMEOUT = "timeout"
     SIGN_IN = "sign_in"
+    TOKEN_ENDPOINT = "token_endpoint"  # noqa: S105 - the name of a stage
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - as above
     TOO_LARGE = "too_large"
     NOT_MCP = "not_mcp"
 
@@ -37,8 +40,12 @@ def stage(refusal: DomainError) -> Stage:
     return Stage.NOT_MCP
 
 
-def _stage_of(cause: BaseException) -> Stage | None:  # noqa: PLR0911 - a table
+def _stage_of(cause: BaseException) -> Stage | None:  # noqa: C901, PLR0911 - a table
     match cause:
+        case TokenRefused():
+            return Stage.TOKEN_REFUSED
+        case TokenUnavailable():
+            return Stage.TOKEN_ENDPOINT
         case egress.PrivateAddress():
             return Stage.PRIVATE
         case egress.ForbiddenAddress():

@@ -16,11 +16,15 @@ import aiohttp
 
 from entitlements import strict
 from entitlements.catalog.models import System
+from entitlements.networks import network
+from entitlements.networks.network import Network
 from entitlements.secrets import vault
 
-from . import egress, mcp_headers, sse
+from . import authorization, egress, mcp_headers, own_addresses, sse
+from .authorization import Authorization
 from .egress import Unreachable
 from .endpoint import Answer, Endpoint
+from .token_requests import TokenUnavailable
 
 MODERN: Final = "2026-07-28"
 LEGACY: Final = ("2025-11-25", "2025-06-18", "2025-03-26")
@@ -43,16 +47,18 @@ class PartialList(Unreachable):
         self.listed = listed
 
 
-class _CredentialRefused(Exception):
-    """The upstream does not know the newest credential, or no longer."""
-
-
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a system listens, and what opens it."""
+    """Where a system listens, what opens it, and over which network it is reached. The same three are equal."""
 
     url: str
     credential: vault.Credential | None = None
+    network: Network | None = None
+    authorization: Authorization = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Know what authorizes each request."""
+        object.__setattr__(self, "authorization", authorization.of(self.credential))
 
 
 @dataclass(slots=True)
@@ -75,10 +81,8 @@ class Conversation:
         return self.version == MODERN
 
     def headers(self, method: str = "", name: str | None = None) -> dict[str, str]:
-        """Return the headers of one POST: ours alone, with the upstream's own credential."""
+        """Return the headers of one POST: ours alone. What authorizes it is added where it is sent."""
         own_headers = {"Content-Type": "application/json", "Accept": _ACCEPT, "MCP-Protocol-Version": self.version}
-        if self.target.credential is not None:
-            own_headers[self.target.credential.header] = self.target.credential.value
         if self.session:
             own_headers["Mcp-Session-Id"] = self.session
         if self.is_modern and method:
@@ -96,28 +100,13 @@ class Conversation:
         *,
         gate: Callable[[], None] | None = None,
     ) -> T:
-        """Do as `Endpoint.post`; while two credentials overlap, once more with the one before if this one is refused.
+        """Do as `Endpoint.post`, authorized; raises what `Authorization.send` raises as well."""
 
-        401 says that the request was not carried out (RFC 9110 section 15.5.2). Raises Unreachable for one too old.
-        """
-        credential = self.target.credential
-        if credential is not None and credential.is_too_old:
-            raise Unreachable("The secret of the system is older than the policy allows. Its owner replaces it.")
-        fallback = None if credential is None else credential.fallback
-        if credential is None or fallback is None:
-            return await self.endpoint.post(http, headers, body, take, gate=gate)
+        def exchange(sent: Mapping[str, str], take: Callable[[Answer], Awaitable[T]]) -> Awaitable[T]:
+            return self.endpoint.post(http, sent, body, take, gate=gate)
 
-        async def take_unless_refused(answer: Answer) -> T:
-            if answer.status == HTTPStatus.UNAUTHORIZED:
-                raise _CredentialRefused
-            return await take(answer)
-
-        try:
-            return await self.endpoint.post(http, headers, body, take_unless_refused, gate=gate)
-        except _CredentialRefused:
-            others = {name: value for name, value in headers.items() if name != credential.header}
-            again = {**others, fallback.header: fallback.value}
-            return await self.endpoint.post(http, again, body, take, gate=gate)
+        request = authorization.Request("POST", self.target.url, headers, body)
+        return await self.target.authorization.send(request, exchange, take)
 
     def body(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
         """Write one request; in the modern era the envelope of its `_meta` is ours."""
@@ -152,30 +141,34 @@ class Conversation:
 
     def _without_credential(self, message: Any) -> Any:  # noqa: ANN401 - any JSON
         """Take our own credential out of what comes back: it is stored and shown, as definition or as error."""
-        credential = self.target.credential
-        if credential is None:
+        if not self.target.authorization.forms():
             return message
-        return strict.loads(credential.removed_from(strict.dumps(message)), largest=2 * LARGEST_MESSAGE)
+        cleaned = self.target.authorization.removed_from(strict.dumps(message))
+        return strict.loads(cleaned, largest=2 * LARGEST_MESSAGE)
 
     async def end(self, http: aiohttp.ClientSession) -> None:
         """Tell a legacy server that its session is over; that it does not answer does no harm."""
         if not self.session:
             return
         try:
-            async with http.delete(self.target.url, headers=self.headers(), allow_redirects=False):
+            own_headers = self.headers()
+            request = authorization.Request("DELETE", self.target.url, own_headers)
+            own_headers |= await self.target.authorization.headers(request)
+            async with http.delete(self.target.url, headers=own_headers, allow_redirects=False):
                 pass
-        except (aiohttp.ClientError, TimeoutError, OSError):
+        except (aiohttp.ClientError, TimeoutError, OSError, Unreachable):
             return
 
 
 async def begin(http: aiohttp.ClientSession, target: Target) -> Conversation:
     """Find out how to speak to a server: the modern way, else by greeting it. Raises Unreachable, ForbiddenAddress."""
-    egress.check_url(target.url)
+    egress.check_url(target.url, target.network)
     modern = Conversation(target)
     try:
         answer = await modern.ask(http, "server/discover", {})
     except Unreachable as refusal:
-        if refusal.detail.get("status") in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        is_refused = refusal.detail.get("status") in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+        if is_refused or isinstance(refusal, TokenUnavailable):
             raise
     else:
         versions = answer.get("supportedVersions")
@@ -232,14 +225,18 @@ async def first[T](
 def discover(system: System) -> Coroutine[Any, Any, list[dict[str, Any]]]:
     """List a system's tools as raw wire objects, from all pages: `asyncio.run(upstream.discover(system))`.
 
-    The credential is opened here, outside of any event loop. Raises PartialList, Unreachable, ForbiddenAddress.
+    Credential and network are opened here, outside of any event loop. Raises PartialList, Unreachable,
+    ForbiddenAddress.
     """
-    return tools(Target(system.upstream_url, vault.open_for(system)))
+    way = network.open_for(system)
+    if way is not None:
+        own_addresses.refresh_now()
+    return tools(Target(system.upstream_url, vault.open_for(system), way))
 
 
 async def tools(target: Target) -> list[dict[str, Any]]:
     """List the tools of a server, as raw wire objects. Raises PartialList, Unreachable, ForbiddenAddress."""
-    async with egress.client(connections=2, seconds=DISCOVERY_SECONDS) as http:
+    async with egress.client(connections=2, seconds=DISCOVERY_SECONDS, network=target.network) as http:
         conversation = await begin(http, target)
         try:
             return await listed_tools(http, conversation)

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from entitlements.access import visibility
 from entitlements.api.actions import NEW, Action, Performed, Sentence, Subject
-from entitlements.api.fields import InputSerializer, Text
+from entitlements.api.fields import InputSerializer, StopInputSerializer, Text
 from entitlements.words import LONGEST_CLIENT_ID
 from entitlements.workload_identity import platforms, workload_rules
 from entitlements.workload_identity.models import WorkloadRule
@@ -42,5 +42,7 @@ END = Action(
     "workload-rule-end",
     RULE,
     workload_rules.end,
+    input=StopInputSerializer,
+    stops="workload_rule",
     done=_("Ended. The tokens of the workload are revoked, and it gets no new ones."),
 )

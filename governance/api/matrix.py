@@ -34,6 +34,7 @@ _CHAT: Final = "mandate:chat-connections"
 """Kinds of which only platform admins may do something: no scope over all kinds opens that, so that an analyst, who
 registers scripts, gives none what analysts lack."""
 
+_SOURCES_READ: Final = row(Role.ADMIN, Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ)
 _POLICIES: Final = row(Role.ADMIN, Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ)
 
 _KINDS: Final = {
@@ -75,6 +76,7 @@ _KINDS: Final = {
     **dict.fromkeys(("emergency", "emergencies"), "emergencies"),
     **dict.fromkeys(("proposal", "proposals"), "proposals"),
     **dict.fromkeys(("request", "requests"), "requests"),
+    **dict.fromkeys(("discovery-source", "discovery-sources"), "discovery-sources"),
     **dict.fromkeys(("people-source", "people-sources"), "people-sources"),
     **dict.fromkeys(("group-mapping", "group-mappings"), "group-mappings"),
 }
@@ -183,9 +185,21 @@ _ROWS: Final[Matrix] = {
     ("webhook-start", "POST"): _SECRET,
     ("webhook-messages", "GET"): row(Role.ADMIN, scope=f"{_HOOKS}:read"),
     ("webhook-message-replay", "POST"): row(Role.ADMIN, scope=f"{_HOOKS}:write"),
-    ("people-sources", "GET"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ),
+    ("discovery-sources", "GET"): _SOURCES_READ,
+    ("discovery-source", "GET"): _SOURCES_READ,
+    ("discovery-source-runs", "GET"): _SOURCES_READ,
+    ("discovery-source-entries", "GET"): _SOURCES_READ,
+    ("discovery-source-okta", "POST"): _SECRET,
+    ("discovery-source-entra", "POST"): _SECRET,
+    ("discovery-source-fleet", "POST"): _SECRET,
+    ("discovery-source-credential", "POST"): _SECRET,
+    ("discovery-source-change", "POST"): _SECRET,
+    ("discovery-source-disable", "POST"): _SECRET,
+    ("discovery-source-enable", "POST"): _SECRET,
+    ("discovery-source-run", "POST"): row(Role.ADMIN, Role.ANALYST),
+    ("people-sources", "GET"): _SOURCES_READ,
     ("people-sources", "POST"): _SECRET,
-    ("people-source", "GET"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, Role.AUDITOR, scope=READ),
+    ("people-source", "GET"): _SOURCES_READ,
     ("people-source-rotate", "POST"): _SECRET,
     ("people-source-test", "POST"): row(Role.ADMIN, scope=f"{_SOURCES}:write"),
     ("people-source-disable", "POST"): _SECRET,

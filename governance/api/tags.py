@@ -17,7 +17,7 @@ TAGS: Final = {
     "Review evidence": "Sign-off, sealed evidence packs, and the shares, samples and questions of auditors.",
     "Agents": "Non-human identities: agents with their types, versions and delegations.",
     "Ownership": "The sponsor, technical owner and backup owner of an agent, and their acceptance.",
-    "Onboarding": "Bring running agents under governance: onboarding files, unmanaged agents, and the coverage map.",
+    "Onboarding": "Bring running agents under governance: discovery, files, unmanaged agents, and the coverage map.",
     "Clients and credentials": "The software of agents and scripts: registration, secrets and keys, rotation, client "
     "metadata documents, workload identity, and the credential policy.",
     "Systems and tools": "MCP servers and HTTP APIs, the tools that they serve, and the catalogue as a file.",
@@ -44,6 +44,7 @@ _TAG: Final = {
     ),
     r"campaign|review-|remediations|event-triggered-reviews|spot-checks": "Access reviews",
     r"agents/{key}/(sponsor|owner|backup|keep)|bulk/agents/propose|ownership-proposals": "Ownership",
+    r"discovery-sources": "Onboarding",
     r"onboarding-batches|unmanaged-agents|coverage-map|agents/{key}/(cut-over|onboarding-undo)|systems/{key}/paths": (
         "Onboarding"
     ),

@@ -6,6 +6,7 @@ from typing import Final
 
 from django.urls import URLPattern, path
 
+from governance.agent_discovery import api as discovery_api
 from governance.approval_policies import api as approval_policy_api
 from governance.approvals import api as approval_api
 from governance.blast_radius.api import Outlook
@@ -61,6 +62,7 @@ _PROPOSAL: Final = PREFIX + "ownership-proposals/<uuid:key>"
 _REQUEST: Final = PREFIX + "requests/<uuid:asked>"
 _RULE: Final = PREFIX + "sod-policies/<uuid:key>"
 _SOURCE: Final = PREFIX + "people-sources/<slug:key>"
+_DISCOVERY: Final = PREFIX + "discovery-sources/<slug:key>"
 _CHAT: Final = PREFIX + "chat-connections/<slug:key>"
 _WEBHOOK: Final = PREFIX + "webhooks/<slug:key>"
 _AGES: Final = PREFIX + "credential-policy-proposals/<uuid:key>"
@@ -181,6 +183,22 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "deliveries/<uuid:key>/replay", notice_api.Replay.as_view(), name="delivery-replay"),
     path(PREFIX + "people/<slug:key>/bounced", notice_api.Bounced.as_view(), name="person-bounced"),
     path(PREFIX + "agents/<slug:key>/keep", ownership_api.Keep.as_view(), name="agent-keep"),
+    path(PREFIX + "discovery-sources", discovery_api.DiscoverySources.as_view(), name="discovery-sources"),
+    path(PREFIX + "discovery-sources/connect/okta", discovery_api.ConnectOkta.as_view(), name="discovery-source-okta"),
+    path(
+        PREFIX + "discovery-sources/connect/entra", discovery_api.ConnectEntra.as_view(), name="discovery-source-entra"
+    ),
+    path(
+        PREFIX + "discovery-sources/connect/fleet", discovery_api.ConnectFleet.as_view(), name="discovery-source-fleet"
+    ),
+    path(_DISCOVERY, discovery_api.DiscoverySourceDetail.as_view(), name="discovery-source"),
+    path(_DISCOVERY + "/runs", discovery_api.DiscoveryRuns.as_view(), name="discovery-source-runs"),
+    path(_DISCOVERY + "/entries", discovery_api.DiscoveredEntries.as_view(), name="discovery-source-entries"),
+    path(_DISCOVERY + "/credential", discovery_api.ReplaceCredential.as_view(), name="discovery-source-credential"),
+    path(_DISCOVERY + "/change", discovery_api.ChangeSource.as_view(), name="discovery-source-change"),
+    path(_DISCOVERY + "/disable", discovery_api.DisableSource.as_view(), name="discovery-source-disable"),
+    path(_DISCOVERY + "/enable", discovery_api.EnableSource.as_view(), name="discovery-source-enable"),
+    path(_DISCOVERY + "/run", discovery_api.RunSource.as_view(), name="discovery-source-run"),
     path(PREFIX + "people-sources", sources.Sources.as_view(), name="people-sources"),
     path(_SOURCE, sources.PeopleSourceDetail.as_view(), name="people-source"),
     path(_SOURCE + "/rotate", sources.RotateSource.as_view(), name="people-source-rotate"),

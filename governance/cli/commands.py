@@ -53,7 +53,7 @@ def revoke(server: Server, arguments: Namespace) -> Exit:
             raise Ended(Exit.USAGE, "which", "You cannot --wait for several grants: leave it out.")
         return _bulk(server, operation, arguments)
     kind, _, name = (f"grant:{arguments.keys[0]}" if operation else arguments.target).partition(":")
-    body = {"target": {"type": kind, "id": name}, "wait": arguments.wait, **_values(["reason"], arguments)}
+    body = {"target": {"type": kind, "id": name}, "wait": arguments.wait, **_values(["reason", "ticket"], arguments)}
     revocation = server.change("POST", "revocations", body)
     output.card(revocation, as_json=arguments.json)
     return Exit.PARTIAL if arguments.wait and (revocation["missing"] or not revocation["receipt"]) else Exit.DONE

@@ -108,6 +108,7 @@ def parser(words: Sequence[str]) -> ArgumentParser:
     target = f"KIND:ID - {kinds} - or everything"
     added.add_argument("target", help=target)
     added.add_argument("--reason", dest=f"{commands.OPTION}reason", required=True, help=_REASON)
+    added.add_argument("--ticket", dest=f"{commands.OPTION}ticket", help="the ticket that it belongs to")
     added.add_argument("--wait", **_WAIT)
     for resource, verbs in resources.items():
         aliases = operations.ALIASES.get(resource, [])

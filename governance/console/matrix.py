@@ -107,6 +107,12 @@ PAGES: Final[Pages] = {
     ("inbox-read", "POST"): like("notice-read"),
     ("inbox-read-all", "POST"): like("notices-read"),
     **both(ONES_OWN, "notice-settings-page"),
+    ("discovery-list", "GET"): like("discovery-sources GET"),
+    **both(like(*(f"discovery-source-{kind}" for kind in ("okta", "entra", "fleet"))), "discovery-add"),
+    ("discovery-page", "GET"): like("discovery-source GET"),
+    ("discovery-page", "POST"): like(
+        *(f"discovery-source-{act}" for act in ("run", "credential", "change", "disable", "enable"))
+    ),
     ("chat-settings", "GET"): like("chat-connections GET"),
     ("chat-settings", "POST"): like(
         *(f"chat-connection-{act}" for act in ("slack", "teams", "names", "test", "disconnect"))

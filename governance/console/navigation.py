@@ -107,6 +107,7 @@ GROUPS: Final = (
             Entry("setup", _("Set-up"), "sliders-horizontal", ("settings/setup",)),
             Entry("connect", _("Connect a client"), "terminal", ("connect",)),
             Entry("source-list", _("People sources"), "folder-key", ("settings/people-sources",)),
+            Entry("discovery-list", _("Discovery sources"), "search", ("settings/discovery",)),
             Entry("role-map", _("Group mapping"), "fingerprint", ("settings/role-map",)),
             Entry("stdio-commands-page", _("Local servers"), "monitor", ("settings/local-servers",)),
             Entry("ticket-settings", _("Ticket references"), "ticket", ("settings/tickets",)),

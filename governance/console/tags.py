@@ -73,6 +73,7 @@ _STATES: Final[Mapping[str, tuple[str, str, Any]]] = {
     "not_answered": ("calm", "ring", gettext_lazy("Not answered in time")),
     "revoked": ("bad", "cross", gettext_lazy("Revoked")),
     "ended": ("calm", "cross", gettext_lazy("Ended")),
+    "unexcepted": ("bad", "triangle", gettext_lazy("Open, without exception")),
     "void": ("calm", "ring", gettext_lazy("No longer needed")),
     "idle": ("calm", "ring", gettext_lazy("Idle too long")),
     "not_started": ("calm", "ring", gettext_lazy("Not begun")),
@@ -320,12 +321,6 @@ def this_page(context: Mapping[str, Any], **changes: object) -> str:
         else:
             query[name] = str(value)
     return f"{request.path}?{query.urlencode()}" if query else request.path
-
-
-@register.simple_tag(takes_context=True)
-def facet_page(context: Mapping[str, Any], name: str, choice: Any) -> str:  # noqa: ANN401 - a value with `current`
-    """Return this page's address with a facet set to a value, or without it where the value is chosen already."""
-    return this_page(context, verify="", **{name: "" if choice.current else choice.value})
 
 
 @register.filter

@@ -6,14 +6,25 @@ from allauth.account import views as account
 from allauth.socialaccount.providers.openid_connect import views as company
 from django.urls import URLPattern, URLResolver, include, path
 
+from governance.agent_discovery import pages as discovery_pages
 from governance.agents.pages import agent_list, agents, sessions
 from governance.agents.pages import registration as registration_pages
 from governance.agents.pages import review as review_of_selected
 from governance.approval_policies import pages as approval_policy_pages
-from governance.audit_log import pages as audit_log_pages
+from governance.audit_log.pages import explorer as audit_log_pages
 from governance.blast_radius import pages as blast_radius_pages
 from governance.break_glass import pages as break_glass_pages
-from governance.catalog.pages import catalogue, entitlement_list, imports, systems, tool_list, triage, vendors
+from governance.catalog.pages import (
+    catalogue,
+    entitlement_list,
+    imports,
+    networks,
+    systems,
+    tool_list,
+    triage,
+    vendors,
+)
+from governance.catalog.pages import credential as credential_pages
 from governance.catalog.pages import entitlements as entitlements_pages
 from governance.catalog.pages import registration as registration_pages_pages
 from governance.chat import pages as chat_pages
@@ -236,7 +247,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/<slug:slug>/vendor/test-client/", vendors.set_test_client, name="vendor-test-client"),
     path("systems/<slug:slug>/vendor/test-trust/", vendors.test_trust, name="vendor-test-trust"),
     path("systems/<slug:slug>/edit/", registration_pages_pages.edit, name="system-edit"),
-    path("systems/<slug:slug>/secret/", registration_pages_pages.secret, name="system-secret-set"),
+    path("systems/<slug:slug>/secret/", credential_pages.credential, name="system-credential"),
+    path("systems/<slug:slug>/network/", networks.detail, name="system-network-page"),
+    path("systems/<slug:slug>/network/<uuid:network>/", networks.decide, name="system-network-decide"),
+    path("systems/<slug:slug>/client-certificate/", networks.certificate, name="system-certificate-set"),
+    path(
+        "systems/<slug:slug>/client-certificate/forget/", networks.forget_certificate, name="system-certificate-forget"
+    ),
     path("systems/<slug:slug>/entitlements/add/", entitlements_pages.add, name="entitlement-add"),
     path("systems/<slug:slug>/entitlements/<str:scope>/", entitlements_pages.edit, name="entitlement-edit"),
     path("systems/<slug:slug>/approve/", triage.approve_easy, name="approve-easy"),
@@ -307,6 +324,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/tokens/", profile.make_token, name="make-token"),
     path("settings/tokens/<int:number>/end/", profile.revoke_token, name="end-token"),
     path("settings/notices/", notice_pages.settings, name="notice-settings-page"),
+    path("settings/discovery/", discovery_pages.listing, name="discovery-list"),
+    path("settings/discovery/add/<str:discovery_kind>/", discovery_pages.add, name="discovery-add"),
+    path("settings/discovery/<slug:discovery>/", discovery_pages.detail, name="discovery-page"),
     path("settings/chat/", chat_pages.settings, name="chat-settings"),
     path("settings/notices/webhooks/", webhook_pages.listing, name="webhook-list"),
     path("settings/notices/webhooks/<slug:webhook>/", webhook_pages.endpoint_page, name="webhook-page"),

@@ -1,7 +1,8 @@
 """Agents compared with what is seen elsewhere: known here and there, here alone, or there alone, with source and date.
 
-Elsewhere is what files brought: applications of an identity provider, configuration of clients, tables of access (as a
-vendor exports them), logs of calls. `last_call_at` is from our own record, by the gateway.
+Elsewhere is what files brought, and what discovery sources list: applications and agents of an identity provider,
+configuration of clients, tables of access (as a vendor exports them), logs of calls. `last_call_at` is from our own
+record, by the gateway.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from typing import Any, Final
 
 from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery
 
+from entitlements.agent_discovery.models import DiscoverySource
 from entitlements.agents.models import Agent
 from entitlements.unmanaged_agents.models import UnmanagedAgent
 from governance.onboarding.models import OnboardingBatch
 from governance.reviews.usage.models import UsageDay
 
 BOTH, HERE, THERE = "both", "here", "there"
-SOURCES: Final = dict(OnboardingBatch.Source.choices)
+SOURCES: Final = dict([*OnboardingBatch.Source.choices, *DiscoverySource.Kind.choices])
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,10 @@ _FINDINGS: Final = tuple(queries.FINDINGS.items())
 class RegisteredExceptionSerializer(OutputSerializer):
     """An exception: what it is from, who owns it, what makes up for it, and until when.
 
-    `state` is `open` or `ended`. `agent` and `system` are null where it has none. `beneath` is the SoD policy's short
-    name, the entitlement's scope, or the name of the review. `findings` are `no_owner` (its owner's account is
-    disabled) and `ends_soon` (within 14 days). `address` is its page in the console.
+    `state` is `open`, `ended`, or `unexcepted`: a failed remediation without an exception, which has no `owner` and no
+    `expires_at`; `since` is when the access was removed. `agent` and `system` are null where it has none. `beneath` is
+    the SoD policy's short name, the entitlement's scope, or the name of the review. `findings` are `no_owner` (its
+    owner's account is disabled) and `ends_soon` (within 14 days). `address` is its page in the console.
     """
 
     key = serializers.CharField()
@@ -35,18 +36,18 @@ class RegisteredExceptionSerializer(OutputSerializer):
     beneath = serializers.CharField()
     agent = serializers.CharField(source="agent.slug", allow_null=True, default=None)
     system = serializers.CharField(source="system.slug", allow_null=True, default=None)
-    owner = serializers.CharField(source="owner.login")
+    owner = serializers.CharField(source="owner.login", allow_null=True, default=None)
     control = serializers.SerializerMethodField()
     reason = serializers.CharField()
     ticket = serializers.CharField()
     since = serializers.DateTimeField()
-    expires_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
     findings = serializers.SerializerMethodField()
     address = serializers.SerializerMethodField()
 
     def get_state(self, row: RegisteredException) -> str:
-        """Say whether it is in force."""
+        """Say whether it is in force, or is missing."""
         return queries.state(row, clock.now())
 
     def get_control(self, row: RegisteredException) -> str:
@@ -78,8 +79,7 @@ class RegisteredExceptionFilter(filters.FilterSet):
         fields: ClassVar[list[str]] = []
 
     def _in_state(self, rows: QuerySet[RegisteredException], _name: str, state: str) -> QuerySet[RegisteredException]:
-        is_open = queries.is_open(clock.now())
-        return rows.filter(is_open if state == queries.OPEN else ~is_open)
+        return rows.filter(queries.in_state(clock.now())[state])
 
     def _found(self, rows: QuerySet[RegisteredException], _name: str, finding: str) -> QuerySet[RegisteredException]:
         return rows.filter(queries.conditions(clock.now())[finding])
@@ -88,7 +88,8 @@ class RegisteredExceptionFilter(filters.FilterSet):
 class ExceptionRegister(Listing):
     """List exceptions.
 
-    From SoD policies, from approval policies by break-glass access, and from failed remediations, the latest first.
+    From SoD policies, from approval policies by break-glass access, and from failed remediations, the latest first;
+    with the failed remediations that have no exception.
     """
 
     matrix: ClassVar[Matrix] = MATRIX

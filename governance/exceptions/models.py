@@ -12,11 +12,12 @@ _PAGES: Final = {"sod": "rule-page", "policy": "emergency-page", "remediation": 
 
 
 class RegisteredException(models.Model):
-    """One exception. It is never written here: each room keeps its own, and the view shows them as one list.
+    """One exception, or a failed remediation without one. It is never written here: the view shows them as one list.
 
-    `owner` gave it and answers for it until `expires_at`; `control` is the mitigating control. `beneath` names the SoD
-    policy, the scope or the review. `page_key` and `campaign` lead to its page, and `grant_key` is the grant of
-    break-glass access, whose control is the review by another person: `verdict` is what that review found.
+    A failed remediation without an exception has no owner and no end. Otherwise `owner` gave it and answers for it
+    until `expires_at`; `control` is the mitigating control. `beneath` names the SoD policy, the scope or the review.
+    `page_key` and `campaign` lead to its page, and `grant_key` is the grant of break-glass access, whose control is
+    the review by another person: `verdict` is what that review found.
     """
 
     class Kind(models.TextChoices):
@@ -30,11 +31,11 @@ class RegisteredException(models.Model):
     beneath = models.CharField(max_length=300)
     agent = models.ForeignKey("entitlements.Agent", null=True, on_delete=models.DO_NOTHING, related_name="+")
     system = models.ForeignKey("entitlements.System", null=True, on_delete=models.DO_NOTHING, related_name="+")
-    owner = models.ForeignKey("entitlements.Person", on_delete=models.DO_NOTHING, related_name="+")
+    owner = models.ForeignKey("entitlements.Person", null=True, on_delete=models.DO_NOTHING, related_name="+")
     control = models.CharField(max_length=500)
     reason = models.CharField(max_length=500)
     since = models.DateTimeField()
-    expires_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     verdict = models.CharField(max_length=16)
     page_key = models.UUIDField()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from django.db.models import Value
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
@@ -32,7 +34,7 @@ def _control(row: RegisteredException) -> SafeString:
 
 
 def _ends(row: RegisteredException) -> SafeString:
-    return cells.plain(row.ended_at or row.expires_at)
+    return cells.plain(row.ended_at or row.expires_at or "-")
 
 
 def _state(row: RegisteredException) -> str:
@@ -44,13 +46,14 @@ def _labels(row: RegisteredException) -> list[str]:
 
 
 def _badges(row: RegisteredException) -> object:
+    if getattr(row, "may_except", False) and _state(row) == queries.UNEXCEPTED:
+        return format_html('<a href="{}">{}</a>', row.address, _("Give an exception"))
     badges = [("", kit.badge("warn", "triangle", label)) for label in _labels(row)]
     return format_html_join(" ", "{}{}", badges) if badges else cells.nothing("-")
 
 
 def _states(_request: HttpRequest) -> Sequence[Choice]:
-    is_open = queries.is_open(clock.now())
-    conditions = {queries.OPEN: is_open, queries.ENDED: ~is_open}
+    conditions = queries.in_state(clock.now())
     return [Choice(state, label, conditions[state]) for state, label in queries.STATES]
 
 
@@ -104,11 +107,12 @@ LAYOUT: Final[Layout[RegisteredException, RegisteredException]] = Layout(
     search_label=gettext_lazy("Policy, agent, owner, control or ticket"),
     views=(
         View("open", gettext_lazy("Open"), "state=open&sort=ends"),
+        View("unexcepted", gettext_lazy("Without exception"), "state=unexcepted"),
         View("ending", gettext_lazy("Ending soon"), "finding=ends_soon&sort=ends"),
         View("orphaned", gettext_lazy("No active owner"), "finding=no_owner&sort=ends"),
     ),
     empty=gettext_lazy(
-        "No exceptions. No agent is allowed to violate a policy, and no failed remediation is excepted."
+        "No exceptions. No agent is allowed to violate a policy, and no remediation failed its verification."
     ),
 )
 
@@ -116,6 +120,8 @@ LAYOUT: Final[Layout[RegisteredException, RegisteredException]] = Layout(
 @require_safe
 @doors.page
 def listing(request: HttpRequest) -> HttpResponseBase:
-    """List the exceptions, the latest first."""
-    rows = queries.visible_to(doors.caller(request))
+    """List the exceptions and the failed remediations without one, the latest first."""
+    caller = doors.caller(request)
+    may = bool(doors.row("review-cut-except").roles & caller.roles)
+    rows = queries.visible_to(caller).annotate(may_except=Value(may))
     return lists.show(request, LAYOUT, rows, "console/exceptions/exceptions.html")

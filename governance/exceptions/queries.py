@@ -19,8 +19,12 @@ from governance.reviews.items.models import ReviewItem
 
 SOON: Final = timedelta(days=14)
 """How long before its end an exception is a finding."""
-OPEN, ENDED = "open", "ended"
-STATES: Final = ((OPEN, gettext_lazy("Open")), (ENDED, gettext_lazy("Ended")))
+OPEN, UNEXCEPTED, ENDED = "open", "unexcepted", "ended"
+STATES: Final = (
+    (OPEN, gettext_lazy("Open")),
+    (UNEXCEPTED, gettext_lazy("Open, without exception")),
+    (ENDED, gettext_lazy("Ended")),
+)
 FINDINGS: Final[Mapping[str, Any]] = {
     "no_owner": gettext_lazy("No active owner"),
     "ends_soon": gettext_lazy("Ends within 14 days"),
@@ -53,6 +57,12 @@ def is_open(now: datetime) -> Q:
     return Q(ended_at=None, expires_at__gt=now)
 
 
+def in_state(now: datetime) -> dict[str, Q]:
+    """Return the condition of each state. A failed remediation without an exception has no end."""
+    ended = Q(ended_at__isnull=False) | Q(expires_at__lte=now)
+    return {OPEN: is_open(now), UNEXCEPTED: Q(expires_at=None), ENDED: ended}
+
+
 def conditions(now: datetime) -> dict[str, Q]:
     """Return when an open exception is a finding. Break-glass access always ends soon, so that is none."""
     lasting = Q(expires_at__gt=F("since") + LONGEST_EMERGENCY)
@@ -63,13 +73,15 @@ def conditions(now: datetime) -> dict[str, Q]:
 
 
 def state(row: RegisteredException, now: datetime) -> str:
-    """Return whether an exception is open or ended."""
+    """Return the state of a row, as `in_state` does in the database."""
+    if row.expires_at is None:
+        return UNEXCEPTED
     return OPEN if row.ended_at is None and row.expires_at > now else ENDED
 
 
 def findings(row: RegisteredException, now: datetime) -> list[str]:
     """Return what is wrong with an exception, as `conditions` does in the database."""
-    if state(row, now) != OPEN:
+    if state(row, now) != OPEN or row.owner is None or row.expires_at is None:
         return []
     found = [] if row.owner.is_active else ["no_owner"]
     if row.expires_at <= now + SOON and row.expires_at > row.since + LONGEST_EMERGENCY:

@@ -19,6 +19,7 @@ from django.db.models import Q, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
+from entitlements.agent_discovery import matches, sightings
 from entitlements.agents import agents
 from entitlements.agents.models import Agent
 from entitlements.definitions import impressions
@@ -31,7 +32,6 @@ from governance.onboarding.models import ExistingAccess, OnboardedAgent, Onboard
 
 from . import files as files_actions
 from . import grants as grants_actions
-from . import matches, sightings
 from .grants import Plan
 from .stakes import Stakes
 

@@ -15,11 +15,11 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from entitlements import strict
+from entitlements.agent_discovery import sightings
+from entitlements.agent_discovery.shapes import client_of, items, member, text
+from entitlements.agent_discovery.sightings import Contents, Sighting, Source, TooMuch, bounded, key_of, moment, take
 from entitlements.catalog_files import offers
 from entitlements.errors import DomainError
-
-from . import sightings
-from .sightings import Contents, Sighting, Source, TooMuch, bounded, key_of, moment, take
 
 LARGEST: Final = 8 * 1024 * 1024
 EVERYTHING: Final = frozenset({"*", "all", "everything", "any"})
@@ -75,13 +75,13 @@ _PROVIDER_COLUMNS: Final = frozenset({"application", "application_name", "app", 
 
 def _table(content: bytes) -> Contents:
     try:
-        text = content.decode()
+        decoded = content.decode()
     except UnicodeDecodeError as why:
         raise NotReadable("The file is not UTF-8.") from why
-    head = text.lstrip().partition("\n")[0]
+    head = decoded.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=head.count)
     try:
-        rows = csv.reader(io.StringIO(text), delimiter=delimiter)
+        rows = csv.reader(io.StringIO(decoded), delimiter=delimiter)
         names = [re.sub(r"[^a-z]+", "_", name.lower()).strip("_") for name in next(rows, [])]
         columns = {
             part: next((names.index(heading) for heading in known if heading in names), -1)
@@ -161,11 +161,11 @@ def _provider(apps: list[Any]) -> Contents:
 def _assignment(number: int, data: Mapping[str, Any]) -> Sighting:
     """Read one assignment of Entra: who may use which application."""
     is_group = data.get("principalType") == "Group"
-    who = _first(data, "principalName", "userPrincipalName", "principalDisplayName")
+    who = text(data, "principalName", "userPrincipalName", "principalDisplayName")
     return Sighting(
         number,
-        _first(data, "resourceDisplayName", "appDisplayName"),
-        _first(data, "appId"),
+        text(data, "resourceDisplayName", "appDisplayName"),
+        text(data, "appId"),
         person="" if is_group else who,
         group=who if is_group else "",
         **_reach(data),
@@ -174,13 +174,11 @@ def _assignment(number: int, data: Mapping[str, Any]) -> Sighting:
 
 def _application(contents: Contents, number: int, app: Mapping[str, Any]) -> None:
     """Read one application with its `users` and `groups` (Okta's, or Entra's with `appRoleAssignedTo`)."""
-    oauth = app.get("credentials")
-    oauth = oauth.get("oauthClient") if isinstance(oauth, dict) else None
-    client_id = _first(oauth if isinstance(oauth, dict) else {}, "client_id") or _first(app, "appId", "client_id")
-    sighting = Sighting(number, _first(app, "label", "displayName", "appDisplayName", "name"), client_id, **_reach(app))
-    people = [_login(assignment) for assignment in _list(app, "users")]
-    groups = [_login(assignment, "profile", "name") for assignment in _list(app, "groups")]
-    for assignment in _list(app, "appRoleAssignedTo"):
+    name = text(app, "label", "displayName", "appDisplayName", "name")
+    sighting = Sighting(number, name, client_of(app), **_reach(app))
+    people = [_login(assignment) for assignment in items(app, "users")]
+    groups = [_login(assignment, "profile", "name") for assignment in items(app, "groups")]
+    for assignment in items(app, "appRoleAssignedTo"):
         if isinstance(assignment, dict):
             (groups if assignment.get("principalType") == "Group" else people).append(
                 _assignment(number, assignment).person or _assignment(number, assignment).group
@@ -196,12 +194,12 @@ def _application(contents: Contents, number: int, app: Mapping[str, Any]) -> Non
 
 def _reach(data: Mapping[str, Any]) -> dict[str, Any]:
     """Read what an application reaches, where the export has the added columns `system` and `tools`."""
-    tools = tuple(tool for tool in _list(data, "tools") if isinstance(tool, str))
+    tools = tuple(tool for tool in items(data, "tools") if isinstance(tool, str))
     used = moment(data.get("lastSignInDateTime") or data.get("last_used"))
     return {
-        "system": _first(data, "system"),
+        "system": text(data, "system"),
         "tools": tools,
-        "sponsor": _first(data, "owner", "sponsor"),
+        "sponsor": text(data, "owner", "sponsor"),
         "last_used": used,
     }
 
@@ -211,17 +209,7 @@ def _login(value: object, inside: str = "credentials", name: str = "userName") -
         return value
     if not isinstance(value, dict):
         return ""
-    held = value.get(inside)
-    return _first(held if isinstance(held, dict) else {}, name) or _first(value, "login", "userPrincipalName", "name")
-
-
-def _list(data: Mapping[str, Any], name: str) -> list[Any]:
-    held = data.get(name)
-    return held if isinstance(held, list) else []
-
-
-def _first(data: Mapping[str, Any], *names: str) -> str:
-    return next((data[name] for name in names if isinstance(data.get(name), str) and data[name].strip()), "")
+    return text(member(value, inside), name) or text(value, "login", "userPrincipalName", "name")
 
 
 # The log of a gateway: one call a line; those of one agent, system and person become one sighting
@@ -234,7 +222,7 @@ _TOOL: Final = ("tool", "tool_name", "name")
 
 
 def _is_call(value: Mapping[str, Any]) -> bool:
-    return bool(_first(value, *_AGENT, "client_id") and _first(value, *_SYSTEM) and _first(value, *_TOOL))
+    return bool(text(value, *_AGENT, "client_id") and text(value, *_SYSTEM) and text(value, *_TOOL))
 
 
 def _is_log(content: bytes) -> bool:
@@ -261,11 +249,11 @@ def _log(content: bytes) -> Contents:
             continue
         sighting = Sighting(
             number,
-            _first(call, *_AGENT) or _first(call, "client_id"),
-            _first(call, "client_id"),
-            system=_first(call, *_SYSTEM),
-            tools=(_first(call, *_TOOL),),
-            person=_first(call, *_PERSON),
+            text(call, *_AGENT) or text(call, "client_id"),
+            text(call, "client_id"),
+            system=text(call, *_SYSTEM),
+            tools=(text(call, *_TOOL),),
+            person=text(call, *_PERSON),
             last_used=moment(call.get("time", call.get("timestamp", call.get("ts", call.get("at"))))),
         )
         at = (key_of(sighting.agent, sighting.client_id), sighting.system, sighting.person)

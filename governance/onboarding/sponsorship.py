@@ -9,6 +9,7 @@ from django.db import transaction
 
 from audit import clock, log
 from audit.actions import Action
+from entitlements.agent_discovery import matches
 from entitlements.agents import agents
 from entitlements.agents.models import Agent
 from entitlements.catalog_files import offers
@@ -21,7 +22,6 @@ from governance.onboarding.models import ExistingAccess, OnboardedAgent, Onboard
 from governance.ownership import ownership
 from governance.ownership.models import OwnershipProposal
 
-from . import matches
 from .batches import OPEN, Batch, OwnBenefit, State, about, agents_of, hold, kind_of, plans
 from .stakes import Stakes
 

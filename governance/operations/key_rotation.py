@@ -16,8 +16,10 @@ from django.db import transaction
 from audit import log, personal_data
 from audit.actions import Action
 from audit.context import Principal
+from entitlements.agent_discovery import sources
 from entitlements.errors import ReasonRequired
 from entitlements.keys import signing
+from entitlements.networks import certificates
 from entitlements.secrets import seal, vault
 from entitlements.vendors import vendors
 from governance.chat import connections
@@ -39,6 +41,8 @@ class ResealedCounts:
     webhooks: int = 0
     chat_connections: int = 0
     vendor_test_clients: int = 0
+    discovery_sources: int = 0
+    client_certificates: int = 0
 
 
 def reseal(*, by: Principal, reason: str) -> ResealedCounts:
@@ -56,6 +60,8 @@ def reseal(*, by: Principal, reason: str) -> ResealedCounts:
         webhooks=_all(webhooks_actions.reseal),
         chat_connections=_all(connections.reseal),
         vendor_test_clients=_all(vendors.reseal),
+        discovery_sources=_all(sources.reseal),
+        client_certificates=_all(certificates.reseal),
     )
     if any(asdict(done).values()):
         with transaction.atomic():

@@ -82,10 +82,13 @@ def check(place: str, ticket: str) -> str:
     return given
 
 
-def check_revocation(target_type: str, ticket: str) -> str:
-    """Check the ticket of a revocation; the kill switch may have one and needs none. Raises as `check`."""
-    if not ticket.strip() and target_type in UNTICKETED:
-        return ""
+def check_revocation(target_type: str, ticket: str) -> str | None:
+    """Check the ticket of a suspension or revocation; None where none is asked for. Raises as `check`.
+
+    The kill switch may have one and needs none.
+    """
+    if not ticket.strip() and (target_type in UNTICKETED or current().need(Place.REVOCATION) == Need.NEVER):
+        return None
     return check(Place.REVOCATION, ticket)
 
 

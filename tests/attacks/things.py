@@ -103,7 +103,9 @@ def _more(world: addresses.World) -> dict[str, object]:
     signing.sign("idp", {}, "sample")
     return {
         "posture-reports/key": "company",
+        "system-networks/key": world.samples["systems/network"],
         "credential-policy-proposals/key": world.samples["settings/credential-policy/proposal"],
+        "discovery-sources/key": world.samples["settings/discovery"],
         "chat-connections/key": world.samples["settings/chat"],
         "webhooks/key": world.samples["settings/webhook"],
         "webhook-messages/key": WebhookMessage.objects.latest("made_at").pk,

@@ -62,7 +62,7 @@ PAGES: Final = (
     "/people/fleet-person-000007/",
     "/groups/",
     "/audit/",
-    "/audit/?order=oldest",
+    "/audit/?sort=at",
     "/audit/?lane=call",
     "/audit/?lane=admin",
     "/audit/?lane=review",

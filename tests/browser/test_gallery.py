@@ -51,6 +51,7 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     ],
     "system-page": ["/systems/crm/", "/systems/erp/?tab=entitlements"],
     "system-edit": ["/systems/crm/edit/"],
+    "system-credential": [f"/systems/crm/secret/{kind}" for kind in ("", "?kind=oauth_key", "?kind=none")],
     "entitlement-add": ["/systems/erp/entitlements/add/"],
     "entitlement-edit": ["/systems/erp/entitlements/erp:use/"],
     "tool-changes": ["/tool-changes/"],

@@ -53,7 +53,8 @@ def test_every_object_is_one_of_kubernetes(case: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_workload_is_there_and_only_what_is_asked_for(case: str) -> None:
-    assert set(pods(case)) == SERVING | WORKING | {"migrate"}
+    slack = {"slack"} if case == "everything" else set()
+    assert set(pods(case)) == SERVING | WORKING | {"migrate"} | slack, "Socket Mode is off by default"
     kinds = {each["kind"] for each in helm.rendered(case)}
     expected = {"Deployment", "StatefulSet", "Job", "Service", "PodDisruptionBudget", "NetworkPolicy"}
     scaled = set() if case == "two-replicas" else {"HorizontalPodAutoscaler"}

@@ -33,8 +33,18 @@ ALIVE = OURS["sealer"]["environment"]["ALIVE_FILE"]
 
 
 def test_every_process_that_serves_is_there() -> None:
-    assert set(OURS) == {"migrate", "web", "gateway", "sealer", "worker", "beat"}
+    assert set(OURS) == {"migrate", "web", "gateway", "sealer", "worker", "beat", "slack"}
     assert set(SERVICES) - set(OURS) == {"postgres", "redis", "proxy"}
+
+
+def test_socket_mode_alone_is_off_by_default_and_has_what_the_worker_has() -> None:
+    assert {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service} == {
+        "slack": ["slack"]
+    }
+    slack, worker = OURS["slack"], OURS["worker"]
+    assert slack["command"] == ["python", "manage.py", "slack"]
+    for part in ("environment", "secrets", "networks", "depends_on", "healthcheck"):
+        assert slack[part] == worker[part], part
 
 
 @pytest.mark.parametrize("name", SERVICES)

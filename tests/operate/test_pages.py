@@ -131,7 +131,7 @@ def started(deployment: Deployment, *names: str) -> None:
 @pytest.mark.loopback
 @pytest.mark.timeout(300)
 def test_the_files_own_commands_serve_on_a_new_database(deployment: Deployment) -> None:
-    started(deployment, "web", "gateway", "sealer", "worker", "beat")
+    started(deployment, "web", "gateway", "sealer", "worker", "beat", "slack")
     served(deployment)
     sealed(deployment)
     checked = deployment.run("web", ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"])

@@ -20,7 +20,10 @@ from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, E
 from entitlements.catalog import actions
 from entitlements.catalog.models import System
 from entitlements.errors import DomainError
+from entitlements.networks import actions as network_actions
+from entitlements.networks.api import ClientCertificateSerializer
 from entitlements.people.api import known_person
+from entitlements.secrets import kinds
 from entitlements.secrets.models import Secret
 from entitlements.stdio_commands import systems as stdio_systems
 from entitlements.upstream import reach
@@ -54,6 +57,7 @@ class SecretSerializer(OutputSerializer):
 
     kind = serializers.CharField()
     header = serializers.CharField()
+    settings = serializers.DictField(child=serializers.CharField(), help_text="All of it but the secret.")
     last_four = serializers.CharField()
     fingerprint = serializers.CharField()
     changed_at = serializers.DateTimeField()
@@ -80,6 +84,7 @@ class SystemSerializer(OutputSerializer):
     failures = serializers.IntegerField()
     problem = serializers.CharField()
     secret = SecretSerializer(allow_null=True, default=None)
+    client_certificate = ClientCertificateSerializer(allow_null=True, default=None)
     vendor = VendorSerializer(allow_null=True, default=None)
 
     def get_resource(self, system: System) -> str:
@@ -133,12 +138,42 @@ class SystemChangesInputSerializer(InputSerializer):
     reason = Text(max_length=500, required=False)
 
 
-class SecretInputSerializer(InputSerializer):
-    """A credential, written and never read again."""
+class CredentialSettingsSerializer(InputSerializer):
+    """The settings of a credential. Which go with which kind, and which are needed, is said where they are wrong."""
 
-    kind = serializers.ChoiceField(choices=Secret.Kind.choices, default=Secret.Kind.BEARER)
+    username = Text(max_length=500, required=False, trim_whitespace=False, help_text="Of `basic`.")
+    client_id = Text(max_length=500, required=False, help_text="Of `oauth_client`; of `jwt_bearer`, who signs.")
+    client_authentication = serializers.ChoiceField(
+        choices=kinds.CLIENT_AUTHENTICATION, required=False, help_text="Of `oauth_client`."
+    )
+    subject = Text(max_length=500, required=False, help_text="Of `jwt_bearer`: for whom. Without it, the `client_id`.")
+    issuer = Text(max_length=500, required=False, help_text="Whose metadata names the token endpoint (RFC 8414).")
+    token_url = Text(max_length=500, required=False, help_text="The token endpoint, where there is no metadata.")
+    scope = Text(max_length=500, required=False, help_text="Scopes, with spaces between them.")
+    resource = Text(max_length=500, required=False, help_text="The resource that the token is for (RFC 8707).")
+    audience = Text(max_length=500, required=False, help_text="Of a private key. Without it, issuer or endpoint.")
+    algorithm = Text(max_length=16, required=False, help_text="Of a private key. Without it, the usual one of the key.")
+    key_id = Text(max_length=500, required=False, help_text="Of a private key. Without it, its thumbprint (RFC 7638).")
+    access_key_id = Text(max_length=128, required=False, help_text="Of `aws_sigv4`.")
+    region = Text(max_length=64, required=False, help_text="Of `aws_sigv4`.")
+    service = Text(max_length=64, required=False, help_text="Of `aws_sigv4`, as AWS names it in signatures.")
+
+
+class SecretInputSerializer(InputSerializer):
+    """A credential, written and never read again. Its `value` is a token, a password, a secret or a private key."""
+
+    kind = serializers.ChoiceField(
+        choices=[*Secret.Kind.choices, (actions.NO_CREDENTIAL, "None")], default=Secret.Kind.BEARER
+    )
     header = Text(max_length=64, default="Authorization")
-    value = Text(max_length=8192, trim_whitespace=False, write_only=True)
+    value = Text(
+        max_length=8192,
+        trim_whitespace=False,
+        write_only=True,
+        required=False,
+        help_text="Needed unless the kind is `none`. A private key is PEM or a JSON Web Key.",
+    )
+    settings = CredentialSettingsSerializer(required=False)
     keep_previous = serializers.BooleanField(default=False)
 
 
@@ -277,3 +312,18 @@ class Credential(_Systems, ActionEndpoint):
 
     action = actions.SET_SECRET
     asked = SecretInputSerializer
+
+
+class SetCertificate(_Systems, ActionEndpoint):
+    """Store the client certificate by which the gateway signs in to a system over TLS.
+
+    Its private key is never shown again.
+    """
+
+    action = network_actions.SET_CERTIFICATE
+
+
+class ForgetCertificate(_Systems, ActionEndpoint):
+    """Delete the client certificate of a system. Its connections are closed at once."""
+
+    action = network_actions.FORGET_CERTIFICATE

@@ -137,7 +137,8 @@ def delegate(request: HttpRequest, slug: str) -> HttpResponse:
 def end_session(request: HttpRequest, session: UUID) -> HttpResponse:
     """End one session, and every token of it."""
     row = doors.find_subject(request, session_actions.SESSION, session)
-    doors.perform(request, session_actions.END, row, {"reason": doors.reason(request) or _("Ended in the console.")})
+    values = {"reason": doors.reason(request) or _("Ended in the console."), "ticket": doors.ticket(request)}
+    doors.perform(request, session_actions.END, row, values)
     return redirect(doors.back(request, f"{_address(row.agent)}?tab=tokens"))
 
 

@@ -20,9 +20,10 @@ from entitlements.access.caller import Caller
 from entitlements.api import paging
 from governance.console import doors
 
-from . import explorer, filters, names, sentences
-from .filters import LANES, lane_of
+from . import names, sentences
+from .filters import LANES, actions_of, lane_of
 
+_SIZE: Final = 50
 _PLACE: Final = 3
 _UUID: Final = 36
 _PAGES: Final = {
@@ -72,26 +73,21 @@ class TimelinePage:
     subject_url: str
     """The address of what the page is about, which its events need not name again."""
     lanes: dict[str, Any] = field(default_factory=lambda: LANES)
-    cut: bool = False
-    """Whether the search ended at its window, so that older events may match as well."""
 
 
 def about(link: str, request: HttpRequest) -> TimelinePage:
-    """Return a page of everything about one thing, narrowed by what the address says."""
-    asked = replace(filters.read(request), about=link)
-    events = visibility.events(doors.caller(request), timeline.about(link))
-    return page(explorer.find(asked, events, after(request)), asked, request)
+    """Return a page of everything about one thing, of one lane if the address names one. Raises BadCursor."""
+    caller, newest_first = doors.caller(request), request.GET.get("order") != "oldest"
+    events = visibility.events(caller, timeline.about(link))
+    if (lane := request.GET.get("lane", "")) in LANES:
+        events = events.filter(action__in=actions_of([lane]))
+    found = timeline.page(events, after=_after(request), limit=_SIZE + 1, newest_first=newest_first)
+    following = paging.seal(request.path, timeline.place(found[_SIZE - 1])) if found[_SIZE:] else None
+    rows = collapsed(entries(found[:_SIZE], caller))
+    return TimelinePage(rows, following, newest_first, link_to(link).address)
 
 
-def page(found: explorer.Found, asked: filters.Filters, request: HttpRequest) -> TimelinePage:
-    """Lay out a page of events that were found."""
-    following = paging.seal(request.path, found.next) if found.next else None
-    subject = link_to(asked.about).address if asked.about else ""
-    rows = collapsed(entries(found.events, doors.caller(request)))
-    return TimelinePage(rows, following, asked.newest_first, subject, cut=found.cut)
-
-
-def after(request: HttpRequest) -> timeline.EventPlace | None:
+def _after(request: HttpRequest) -> timeline.EventPlace | None:
     """Return where the page begins that an address asks for. Raises BadCursor."""
     cursor = request.GET.get(paging.CURSOR)
     if cursor is None:
@@ -102,11 +98,11 @@ def after(request: HttpRequest) -> timeline.EventPlace | None:
     return timeline.EventPlace(datetime.fromisoformat(place[0]), UUID(place[1]), int(place[2]))
 
 
-def entries(events: Sequence[Event], caller: Caller) -> list[TimelineEntry]:
+def entries(events: Sequence[Event], caller: Caller, *, named: bool = True) -> list[TimelineEntry]:
     """Return events in sentences, with their places in the log, read in one query, and the names of their things."""
     places = _places(events)
     mentioned = {link for event in events for link in (*event.about, event.actor, event.on_behalf_of) if link}
-    known = names.of(mentioned, caller)
+    known = names.of(mentioned, caller) if named else {}
     return [
         TimelineEntry(
             event,

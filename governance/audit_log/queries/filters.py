@@ -1,14 +1,18 @@
-"""What an address asks of the audit log: a thing, a time range, and facets."""
+"""What narrows the audit log: parts, outcomes, names, tickets and times, each as a condition on events.
+
+Links, actions and times are found by indexes. An outcome, a code, an actor and a ticket stand in the bytes that were
+sealed, which no index reads: lists seek them in windows. The keys of a body are sorted (`audit.chain.canonical`), so a
+key is looked for with the one beside it, which no detail of an event can pretend to be.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, Final
+from typing import Final
 
-from django.http import HttpRequest
+from django.db.models import BooleanField, Func, Q, QuerySet
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext_lazy as _
 
@@ -52,7 +56,6 @@ OUTCOMES: Final = {
     "refused": _("Refused"),
     "unknown": _("Unknown"),
 }
-_LONGEST: Final = 300
 
 
 class BadTimeRange(Malformed):
@@ -61,87 +64,81 @@ class BadTimeRange(Malformed):
     code = "time_range_malformed"
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """The facets of an address; empty where it has none."""
+class _Ticketed(Func):
+    """Whether some link of an event is a ticket."""
 
-    about: str = ""
-    actor: str = ""
-    agent: str = ""
-    system: str = ""
-    outcome: str = ""
-    code: str = ""
-    action: str = ""
-    lanes: frozenset[str] = frozenset()
-    since: datetime | None = None
-    until: datetime | None = None
-    newest_first: bool = True
-
-    @property
-    def links(self) -> list[str]:
-        """The links that an event must have: found by their index."""
-        wanted = [f"agent:{self.agent}" if self.agent else "", f"system:{self.system}" if self.system else ""]
-        return [link for link in (*wanted, "" if self.actor.startswith("system:") else self.actor) if link]
-
-    @property
-    def texts(self) -> list[str]:
-        """What the body of an event must hold. No index finds it, so it is looked for in a bounded window."""
-        named = {"actor": self.actor, "outcome": self.outcome, "code": self.code}
-        return [
-            json.dumps({name: value}, ensure_ascii=False, separators=(",", ":"))[1:-1]
-            for name, value in named.items()
-            if value
-        ]
-
-    @property
-    def actions(self) -> list[str] | None:
-        """The events of the lanes, or the one that is named; None where none is left out."""
-        if not self.lanes:
-            return [self.action] if self.action else None
-        named = (action.value for action in Action if lane_of(action) in self.lanes)
-        return [action for action in named if self.action in ("", action)]
-
-    @property
-    def narrow(self) -> bool:
-        """Whether any facet narrows the list."""
-        return bool(self.links or self.texts or self.actions is not None or self.since or self.until)
-
-    def match(self, event: Event) -> bool:
-        """Whether an event that was found by its text says the same where it counts."""
-        wanted = ((self.actor, event.actor), (self.outcome, event.outcome), (self.code, event.code))
-        return all(not want or want == said for want, said in wanted)
-
-    def described(self) -> dict[str, Any]:
-        """Return the filters as the event of an export keeps them."""
-        names = ("about", "actor", "agent", "system", "outcome", "code", "action")
-        told = {name: value for name in names if (value := getattr(self, name))}
-        times = {"from": self.since, "to": self.until}
-        told |= {name: at.isoformat() for name, at in times.items() if at}
-        return told | ({"lanes": sorted(self.lanes)} if self.lanes else {})
+    template = "EXISTS (SELECT FROM unnest(%(expressions)s) AS held (link) WHERE held.link LIKE 'ticket:%%%%')"
+    output_field = BooleanField()
 
 
-def read(request: HttpRequest, keys: Mapping[str, str] | None = None) -> Filters:
-    """Read an address; `keys` are the short names behind its actor, agent and system. Raises BadTimeRange."""
-    keys = keys or {}
-    wanted = {name: request.GET.get(name, "").strip()[:_LONGEST] for name in Filters.__dataclass_fields__}
-    return Filters(
-        about=wanted["about"],
-        actor=_actor(keys.get("actor", wanted["actor"])[:_LONGEST]),
-        agent=keys.get("agent", wanted["agent"])[:_LONGEST],
-        system=keys.get("system", wanted["system"])[:_LONGEST],
-        outcome=wanted["outcome"],
-        code=wanted["code"],
-        action=wanted["action"],
-        lanes=frozenset(LANES.keys() & set(request.GET.getlist("lane"))),
-        since=_moment(request.GET.get("from", "")),
-        until=_moment(request.GET.get("to", ""), ends=True),
-        newest_first=request.GET.get("order") != "oldest",
-    )
+TICKETED: Final = Q(_Ticketed("links"))
+"""The condition that an event belongs to a ticket: whatever has one is linked to it."""
+
+
+def actions_of(lanes: Iterable[str]) -> list[str]:
+    """Return the events of some parts."""
+    wanted = {*lanes}
+    return [action.value for action in Action if lane_of(action) in wanted]
+
+
+def lane_of(action: str) -> str:
+    """Return the lane of an event."""
+    return "sign-in" if action == "person.signed_in" else _LANE.get(action.partition(".")[0], "admin")
+
+
+def with_outcome(outcome: str) -> Q:
+    """Return the condition that an event had an outcome."""
+    return Q(body__contains=f'{_said("outcome", outcome)},"personal":{{')
+
+
+def with_code(rows: QuerySet[Event], code: str) -> QuerySet[Event]:
+    """Return the events that a code was answered to."""
+    return rows.filter(body__contains=f'Z",{_said("code", code)},"detail":{{')
+
+
+def acted(rows: QuerySet[Event], actor: str) -> QuerySet[Event]:
+    """Return the events of an actor: a link, or the name of a person or an agent."""
+    return named(rows, actor).filter(body__contains=f'{_said("actor", _actor(actor))},"at":"')
+
+
+def named(rows: QuerySet[Event], actor: str) -> QuerySet[Event]:
+    """Return the events that have an actor among their links, where those of an actor are; the product has none."""
+    link = _actor(actor)
+    return rows if link.startswith("system:") else rows.filter(links__contains=[link])
+
+
+def at_agent(rows: QuerySet[Event], slug: str) -> QuerySet[Event]:
+    """Return the events about an agent."""
+    return rows.filter(links__contains=[f"agent:{slug}"])
+
+
+def at_system(rows: QuerySet[Event], slug: str) -> QuerySet[Event]:
+    """Return the events at a system."""
+    return rows.filter(links__contains=[f"system:{slug}"])
+
+
+def with_text(rows: QuerySet[Event], text: str) -> QuerySet[Event]:
+    """Return the events that hold a text: in their reasons, details, names, codes or ids."""
+    return rows.filter(body__icontains=json.dumps(text, ensure_ascii=False)[1:-1])
+
+
+def since(rows: QuerySet[Event], text: str) -> QuerySet[Event]:
+    """Return the events from a date or a time on. Raises BadTimeRange."""
+    return rows.filter(at__gte=_moment(text))
+
+
+def until(rows: QuerySet[Event], text: str) -> QuerySet[Event]:
+    """Return the events before a time, or to the end of a date. Raises BadTimeRange."""
+    return rows.filter(at__lt=_moment(text, ends=True))
+
+
+def _said(name: str, value: str) -> str:
+    return json.dumps({name: value}, ensure_ascii=False, separators=(",", ":"))[1:-1]
 
 
 def _actor(text: str) -> str:
     """Return the link of a person or an agent by its name; an unknown name finds nothing."""
-    if not text or ":" in text:
+    if ":" in text:
         return text
     if person := people_queries.named(text):
         return f"person:{person.login}"
@@ -150,11 +147,8 @@ def _actor(text: str) -> str:
     return f"agent:{agent.slug}" if agent else f"person:{text}"
 
 
-def _moment(text: str, *, ends: bool = False) -> datetime | None:
+def _moment(text: str, *, ends: bool = False) -> datetime:
     """Read a date or a time, in UTC where it says no zone; a date at the end of a range is included."""
-    text = text.strip()
-    if not text:
-        return None
     try:
         if (day := parse_date(text)) is not None:
             return datetime.combine(day, time(), UTC) + timedelta(days=int(ends))
@@ -164,8 +158,3 @@ def _moment(text: str, *, ends: bool = False) -> datetime | None:
     if at is None:
         raise BadTimeRange
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def lane_of(action: str) -> str:
-    """Return the lane of an event."""
-    return "sign-in" if action == "person.signed_in" else _LANE.get(action.partition(".")[0], "admin")

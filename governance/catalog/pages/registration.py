@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from entitlements.access import visibility
 from entitlements.catalog import actions
@@ -65,18 +65,6 @@ class _Address(forms.Form):
     )
 
 
-def _secret(label: Any, *, required: bool) -> forms.CharField:  # noqa: ANN401 - a lazy translation
-    """Make the field of a credential, which only goes in."""
-    return forms.CharField(
-        label=label,
-        required=required,
-        strip=False,
-        max_length=8192,
-        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text=gettext_lazy("Stored encrypted, and never shown again."),
-    )
-
-
 class AddForm(_Address):
     """A new system."""
 
@@ -98,7 +86,16 @@ class AddForm(_Address):
         initial="none",
         widget=forms.RadioSelect,
     )
-    secret = _secret(gettext_lazy("Secret"), required=False)
+    secret = forms.CharField(
+        label=gettext_lazy("Secret"),
+        required=False,
+        strip=False,
+        max_length=8192,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text=gettext_lazy(
+            "Stored encrypted, and never shown again. Other kinds of credentials are entered on the system's page."
+        ),
+    )
 
     def clean(self) -> dict[str, Any]:
         """Make the short name; see that a secret and the sign-in with one come together."""
@@ -142,16 +139,6 @@ class EditForm(_Address):
         return data
 
 
-class SecretForm(forms.Form):
-    """What opens a system."""
-
-    secret = _secret(gettext_lazy("New secret"), required=True)
-    keep_previous = forms.BooleanField(
-        label=gettext_lazy("Send the old secret where the system refuses the new one, until the overlap ends"),
-        required=False,
-    )
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @doors.page
 def add(request: HttpRequest) -> HttpResponse:
@@ -181,11 +168,10 @@ def _register(request: HttpRequest, data: dict[str, Any]) -> System:
     return system
 
 
-def _store(request: HttpRequest, system: System, secret: str, *, keep_previous: bool = False) -> None:
+def _store(request: HttpRequest, system: System, secret: str) -> None:
     doors.require_reauthentication(request, actions.SET_SECRET.address, actions.SET_SECRET.method)
     try:
-        values = {"kind": Secret.Kind.BEARER, "value": secret, "keep_previous": keep_previous}
-        doors.perform(request, actions.SET_SECRET, system, values)
+        doors.perform(request, actions.SET_SECRET, system, {"kind": Secret.Kind.BEARER, "value": secret})
     except Forbidden as refusal:
         raise NotTheOwner from refusal
 
@@ -208,18 +194,8 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         "system": system,
         "secret": Secret.objects.filter(system=system).first(),
         "may_store": doors.may(caller, "system-secret", system, "PUT"),
-        "secret_form": SecretForm(),
     }
     return form_fields.show(request, "console/catalog/system_edit.html", form, context)
-
-
-@require_POST
-@doors.page
-def secret(request: HttpRequest, slug: str) -> HttpResponse:
-    """Store what opens the system, in the place of what was stored before."""
-    system = doors.find_subject(request, actions.SYSTEM, slug)
-    _store(request, system, request.POST.get("secret", ""), keep_previous="keep_previous" in request.POST)
-    return redirect(f"/systems/{slug}/")
 
 
 def _login(person: Person | None) -> str:

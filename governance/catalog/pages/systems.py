@@ -32,7 +32,7 @@ from governance.console.kit.lists import cells, lists
 from governance.console.kit.lists.layout import Choice, Column, Facet, Layout, View
 from governance.request_suggestions import queries as request_suggestion_queries
 
-from . import vendors
+from . import networks, vendors
 
 DATA_CLASSES = ("public", "internal", "confidential", "restricted")
 LAYOUT: Final[Layout[System, System]] = Layout(
@@ -123,6 +123,7 @@ def show(
         "problem": problem,
         "failed": triage.FIXES.get(stage) if stage else None,
         **vendors.shown(request, system),
+        **networks.shown(request, system),
     }
     if tab == "timeline" and may_read:
         context["timeline"] = events_queries.about(f"system:{system.slug}", request)
@@ -251,6 +252,8 @@ def decide(request: HttpRequest, tool: Tool, buttons: Mapping[str, Action], reas
     """Do what a button says to a tool, for the reason in the form, or else the one given."""
     action = doors.pressed(request, buttons)
     values: dict[str, Any] | None = {"reason": doors.reason(request) or reason} if reason else None
+    if values and action.stops:
+        values["ticket"] = doors.ticket(request)
     if action is actions.APPROVE_TOOL:
         accepted = request.POST.get("combinations", "")
         values = {"approval": approval(request, tool), "accept": accepted, "reason": doors.reason(request)}

@@ -142,10 +142,10 @@ def stop(request: HttpRequest, slug: str) -> HttpResponse:
     except DomainError as refusal:
         doors.record(request, refusal)
         return systems.show(request, system, refusal)
-    by, stopped = doors.person(request).principal, 0
+    values, stopped = {"reason": reason, "ticket": doors.ticket(request)}, 0
     for tool in visibility.tools(doors.caller(request)).filter(system=system, name__in=names):
         try:
-            tools.disable_tool(tool, by=by, reason=reason)
+            doors.perform(request, actions.DISABLE_TOOL, tool, values, say=False)
         except DomainError as refusal:
             doors.record(request, refusal, [f"tool:{slug}/{tool.name}"])
             messages.error(request, f"{tool.name}: {refusal.message} ({refusal.code})")

@@ -34,7 +34,7 @@ FIXES: Final = {
     ),
     Stage.PRIVATE: (
         _("The address is in a private network."),
-        _("Use a public name, or ask an operator to add the network to PRIVATE_NETWORKS."),
+        _("Propose the network of the system: another person confirms it. Or use a public name."),
     ),
     Stage.CONNECTING: (
         _("No server answers at the address."),
@@ -51,6 +51,14 @@ FIXES: Final = {
     Stage.SIGN_IN: (
         _("The server refused the sign-in (401 or 403)."),
         _("Store a secret that it accepts, or check what the secret is allowed to see."),
+    ),
+    Stage.TOKEN_ENDPOINT: (
+        _("The token endpoint gave no access token."),
+        _("Check the issuer or the token endpoint of its credential, and that it answers with a bearer token."),
+    ),
+    Stage.TOKEN_REFUSED: (
+        _("The token endpoint refused the credential."),
+        _("Check the client, its secret or key, and the scope. The log of the token endpoint says what it refused."),
     ),
     Stage.TOO_LARGE: (
         _("The answer is too large."),

@@ -18,7 +18,7 @@
     {% field form.reason %}             a form field with its label, help and errors
     {% combobox "person" "to" given.to required=True %}   chooses a person, group, agent or system, or several (`many`)
     {% ticket reference %}              a ticket reference, linked to its tracker
-    {% ticket_field "request" %}        the field of one, where the place asks for it
+    {% ticket_field "request" %}        the field of one, where the place asks for it; `only_for` one of the buttons
 
 Includes: `console/kit/chart.html` (plot, name), `console/kit/timeline.html` (timeline), `console/kit/diff.html`
 (changes, name), `console/kit/form.html` (a whole page with one form). The list component is `kit/lists/`.

@@ -73,6 +73,7 @@ class ActionForm:
     reason_label: Any = ""
     confirm: Any = ""
     small: bool = False
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)

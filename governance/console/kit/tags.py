@@ -180,8 +180,13 @@ def ticket(context: Context, reference: str) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def ticket_field(context: Context, place: str, value: str = "", key: str = "ticket") -> SafeString:
-    """Show the field of a ticket reference where a place asks for one; `key` is its id."""
+def ticket_field(
+    context: Context, place: str, value: str = "", key: str = "ticket", only_for: object = ""
+) -> SafeString:
+    """Show the field of a ticket reference where a place asks for one; `key` is its id.
+
+    `only_for` is the button that needs it, in a form with other buttons.
+    """
     now = _tickets(context)
     need = now.need(place)
     if need == tickets.Need.NEVER:
@@ -189,7 +194,7 @@ def ticket_field(context: Context, place: str, value: str = "", key: str = "tick
     names = ", ".join(pattern.name for pattern in now.patterns)
     return render_to_string(
         f"{_FOLDER}/ticket_field.html",
-        {"value": value, "key": key, "names": names, "required": need == tickets.Need.REQUIRED},
+        {"value": value, "key": key, "names": names, "only_for": only_for, "required": need == tickets.Need.REQUIRED},
     )
 
 

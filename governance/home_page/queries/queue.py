@@ -129,7 +129,7 @@ def _credentials(person: Person) -> Iterator[QueueRow]:
 
 
 def _dormant(person: Person) -> Iterator[QueueRow]:
-    choices = Choice("keep", "yes", _("Keep")), Choice("retire", "yes", _("Retire"), tone="danger")
+    choices = Choice("keep", "yes", _("Keep")), Choice("retire", "yes", _("Retire"), tone="danger", ticket="revocation")
     for agent in waiting.unneeded(person)[:MOST]:
         yield QueueRow(
             _("Dormant agent"),

@@ -13,13 +13,14 @@ _RISKS: Final = ("low", "medium", "high", "critical")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A button of a row: the field that it sends, its word, and whether it needs a reason."""
+    """A button of a row: the field that it sends, its word, whether it needs a reason, and the place of a ticket."""
 
     name: str
     value: str
     label: Any
     reason: bool = True
     tone: str = ""
+    ticket: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,8 +99,8 @@ def detail(request: HttpRequest, slug: str, item: UUID) -> HttpResponse:
         "answers": decisions.order_by("decided_at", "stage"),
         "asked": assignment_now,
         "deadline": (deadline := NoAnswer.objects.filter(item=row).select_related("restored_by").first()),
-        "failed": failed if _may(request, "retry") else None,
-        "may_except": _may(request, "except"),
+        "may_retry": failed is not None and _may(request, "retry"),
+        "may_except": failed is not None and _may(request, "except"),
         "may_reopen": is_owners and row.campaign.state == "active" and _may(request, "reopen"),
         "may_claim": assignment_now
         and row.campaign.state == "active"

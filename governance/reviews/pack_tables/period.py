@@ -68,6 +68,27 @@ _TICKETED: Final = [
     Action.BREAK_GLASS_DECLARED,
     Action.REVOCATION_COMMITTED,
 ]
+_STOPPED: Final = [
+    Action.AGENT_RETIRED,
+    Action.AGENT_SUSPENDED,
+    Action.CLIENT_DISABLED,
+    Action.CLIENT_ROTATION_REVOKED,
+    Action.CONNECTION_ENDED,
+    Action.DELEGATION_WITHDRAWN,
+    Action.GRANT_REVOKED,
+    Action.GRANT_SUSPENDED,
+    Action.PERSON_DISABLED,
+    Action.SESSION_ENDED,
+    Action.SYSTEM_DISABLED,
+    Action.TOKEN_FAMILY_REVOKED,
+    Action.TOKEN_REVOKED,
+    Action.TOOL_DISABLED,
+    Action.TOOL_QUARANTINED,
+    Action.WORKLOAD_RULE_ENDED,
+]
+"""What suspends or revokes without a receipt: listed where a ticket was asked for, so that its detail names one."""
+_NAMES_TICKET: Final = '"ticket":'
+"""What a body with that key holds. A quote within a text is escaped, so no text looks like it."""
 _LEAVING: Final = [Action.PERSON_REMOVAL_HELD, Action.PEOPLE_SOURCE_REMOVALS_REFUSED, Action.PERSON_DISABLED]
 
 
@@ -127,11 +148,19 @@ def configuration(rows: Iterable[Event]) -> Iterator[Row]:
 
 
 def _tickets(campaign: Campaign) -> QuerySet[Event]:
-    return _within(campaign, _TICKETED)
+    return named_tickets(_within(campaign, [*_TICKETED, *_STOPPED]))
+
+
+def named_tickets(rows: QuerySet[Event]) -> QuerySet[Event]:
+    """Return what has a receipt or a row of its own, and of the others those for which a ticket was asked."""
+    return rows.filter(Q(action__in=_TICKETED) | Q(action__in=_STOPPED, body__contains=_NAMES_TICKET))
 
 
 def tickets(rows: Iterable[Event]) -> Iterator[Row]:
-    """Each request, SoD exception, break-glass access and revocation of the period, with its ticket; empty for none."""
+    """Each request, SoD exception, break-glass access and revocation of the period, with its ticket; empty for none.
+
+    Where a ticket is asked for, also what was suspended or revoked without a receipt, and what ended with it.
+    """
     for event in rows:
         yield {
             "at": utc(event.at),

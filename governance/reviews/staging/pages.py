@@ -85,7 +85,8 @@ def _finish(request: HttpRequest, sent: QueryDict) -> HttpResponse:
         if request.POST.get("do") == "save-template":
             _save_template(request, form)
             return redirect("review-templates")
-        return redirect("review-page", _make(request, form, template).slug)
+        made = reverse("review-page", args=[_make(request, form, template).slug])
+        return redirect(f"{made}?launch" if request.POST.get("do") == "launch" else made)
     except DomainError as refusal:
         doors.record(request, refusal)
         return _fill(request, sent, _step_of(refusal, sent), refusal)

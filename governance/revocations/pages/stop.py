@@ -20,7 +20,7 @@ from entitlements.api import permissions
 from entitlements.decisions import guardrails
 from entitlements.errors import DomainError
 from entitlements.gateway.models import Guardrail
-from entitlements.revocation import revocation
+from entitlements.revocation import revocation, tickets
 from entitlements.revocation.actions import RESTORE_EVERYTHING
 from entitlements.revocation.api import EVERYTHING, permitted
 from entitlements.revocation.models import Revocation
@@ -109,6 +109,7 @@ def stop(request: HttpRequest, kind: str, key: str) -> HttpResponse:
         "name": name_of(kind, thing, key),
         "back": doors.back(request, page_of(kind, key)),
         "typed": kind in TYPED,
+        "takes_ticket": kind != "everything" and tickets.given(kind, thing, doors.person(request), "") is not None,
         "effect": effects.count_effects(kind, thing, key),
         "residual": revocation.residual(Target(kind, key)),
         "is_stopped": kind == "everything" and Guardrail.objects.filter(name=guardrails.EVERYTHING, on=True).exists(),
@@ -118,8 +119,9 @@ def stop(request: HttpRequest, kind: str, key: str) -> HttpResponse:
     try:
         if kind in TYPED and request.POST.get("typed", "").strip() != key:
             raise NotTyped
-        by, reason = doors.person(request).principal, doors.reason(request)
-        revoked = revocation.revoke(Target(kind, key), by=by, reason=reason, ticket=doors.ticket(request))
+        person, reason = doors.person(request), doors.reason(request)
+        ticket = tickets.given(kind, thing, person, doors.ticket(request))
+        revoked = revocation.revoke(Target(kind, key), by=person.principal, reason=reason, ticket=ticket)
     except DomainError as refusal:
         doors.record(request, refusal)
         return render(request, "console/revocations/stop.html", {**context, "problem": refusal}, status=refusal.status)

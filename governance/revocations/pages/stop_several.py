@@ -19,9 +19,10 @@ from entitlements.access.caller import Caller
 from entitlements.agents import actions as agents
 from entitlements.agents.models import Agent
 from entitlements.api.actions import Action, Subject
-from entitlements.errors import DomainError, Malformed, ReasonRequired
+from entitlements.errors import DomainError, Malformed
 from entitlements.grants import actions as grants
 from entitlements.grants.models import Grant
+from entitlements.revocation import tickets
 from entitlements.sessions import actions as sessions
 from entitlements.sessions.models import Session
 from governance.console import doors
@@ -105,15 +106,18 @@ def several(request: HttpRequest, kind: str) -> HttpResponse:
     ticked, problem = _ticked(request, kind, known), None
     act = known.acts.get(request.POST.get("act", ""))
     if act is not None and ticked:
-        reason = doors.reason(request)
-        if reason:
-            results = [(name_of(kind, thing, ""), thing, _one(request, act, kind, thing, reason)) for thing in ticked]
+        try:
+            values = doors.read(request, act.action)
+            tickets.check(kind, values["ticket"])
+        except DomainError as refusal:
+            problem = refusal
+            doors.record(request, problem, [_link(kind, thing) for thing in ticked])
+        else:
+            results = [(name_of(kind, thing, ""), thing, _one(request, act, kind, thing, values)) for thing in ticked]
             done = sum(not refusal for _name, _thing, refusal in results)
             return render(
                 request, "console/revocations/stopped.html", {"kind": known, "results": results, "done": done}
             )
-        problem = ReasonRequired()
-        doors.record(request, problem, [_link(kind, thing) for thing in ticked])
     context = {
         "kind": known,
         "name": kind,
@@ -148,11 +152,17 @@ def _ticked(request: HttpRequest, kind: str, known: Kind) -> list[Any]:
     return [by_key[key] for key in keys if key in by_key]
 
 
-def _one(request: HttpRequest, act: StopAction, kind: str, thing: Any, reason: str) -> DomainError | None:  # noqa: ANN401 - a row
+def _one(
+    request: HttpRequest,
+    act: StopAction,
+    kind: str,
+    thing: Any,  # noqa: ANN401 - a row
+    values: dict[str, Any],
+) -> DomainError | None:
     """Stop one, in a transaction of its own; return why not, which is recorded as for one alone."""
     try:
         with transaction.atomic():
-            doors.perform(request, act.action, thing, {"reason": reason}, say=False)
+            doors.perform(request, act.action, thing, values, say=False)
     except DomainError as refusal:
         doors.record(request, refusal, [_link(kind, thing)])
         return refusal

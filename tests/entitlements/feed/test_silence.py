@@ -38,6 +38,8 @@ from entitlements.grants import batches, grants
 from entitlements.grants import subjects as grant_subjects
 from entitlements.grants.models import Grant
 from entitlements.keys import signing
+from entitlements.networks import certificates, networks
+from entitlements.networks.models import SystemNetwork
 from entitlements.people import people
 from entitlements.people.models import Group, Person
 from entitlements.secrets import vault
@@ -60,6 +62,7 @@ from governance.ownership import ownership
 from tests import make
 from tests.entitlements.edge.worlds import key_set, new_key
 from tests.entitlements.feed import edge_columns
+from tests.entitlements.networks.certificates import Authority
 
 pytestmark = pytest.mark.django_db(transaction=True)
 """Each action in a transaction of its own, so that it must take the lock of what it notes by itself."""
@@ -89,6 +92,12 @@ class World:
     fingerprint: str
     rule: WorkloadRule
     vendor: System
+    network: SystemNetwork
+
+
+def certificate(system: System) -> None:
+    pair = Authority().for_client()
+    certificates.set_certificate(system, chain=pair.certificate, key=pair.key, by=SYSTEM)
 
 
 def workload_rule(client: Client, sub: str) -> WorkloadRule:
@@ -136,6 +145,7 @@ def access_token(session: Session, system: System) -> IssuedToken:
 def world() -> World:
     """Make it: also a grant whose time is over, a script unused for years, a tool that its server changed."""
     alice, bob, now = make.person("alice"), make.person("bob"), clock.now()
+    make.security("resa")
     group, agent = make.group(alice, make.person("carol")), make.agent("bot")
     client, _ = make.client(agent, "bot-client", auth="client_secret_basic")
     namesake, _ = make.client(make.agent("other"), "taken")
@@ -178,6 +188,7 @@ def world() -> World:
         secret.fingerprint,
         workload_rule(client, "job-1"),
         make.vendor("maps", owner=alice),
+        networks.propose(system, prefixes=["10.0.0.0/8"], by=make.analyst(), reason="for a test"),
     )
 
 
@@ -246,6 +257,8 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     ),
     "a credential is withheld": lambda w: vault.withhold(w.system, w.fingerprint, **WHY),
     "a command of local servers is ended": end_command,
+    "a network is confirmed": lambda w: networks.confirm(w.network.pk, by=Person.objects.get(login="resa")),
+    "a client certificate is stored": lambda w: certificate(w.system),
     "a vendor moves": lambda w: vendors.edit(
         w.vendor, issuer="https://b.example", resources=["https://b.example/mcp"], **WHY
     ),

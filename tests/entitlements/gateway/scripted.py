@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -113,18 +114,25 @@ class Scripted:
 
 
 @contextlib.contextmanager
-def upstream(*, is_modern: bool = True) -> Iterator[Scripted]:
-    """Serve on loopback in a thread until the block ends."""
-    server, port, loop = Scripted(is_modern=is_modern), free_port(), asyncio.new_event_loop()
-    server.url = f"http://localhost:{port}/mcp"
+def upstream(*, is_modern: bool = True, tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
+    """Serve on loopback in a thread until the block ends, with `tls` by https."""
+    server, app = Scripted(is_modern=is_modern), web.Application()
+    app.router.add_route("*", "/mcp", server.handle)
+    with served(app, tls) as port:
+        server.url = f"{'https' if tls else 'http'}://localhost:{port}/mcp"
+        yield server
+
+
+@contextlib.contextmanager
+def served(app: web.Application, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Serve an application on loopback in a thread until the block ends; yields its port."""
+    port, loop = free_port(), asyncio.new_event_loop()
     is_up = threading.Event()
 
     async def serve() -> web.AppRunner:
-        app = web.Application()
-        app.router.add_route("*", "/mcp", server.handle)
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
         await runner.setup()
-        await web.TCPSite(runner, "localhost", port).start()
+        await web.TCPSite(runner, "localhost", port, ssl_context=tls).start()
         return runner
 
     def run() -> None:
@@ -139,7 +147,7 @@ def upstream(*, is_modern: bool = True) -> Iterator[Scripted]:
     thread.start()
     assert is_up.wait(10)
     try:
-        yield server
+        yield port
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)

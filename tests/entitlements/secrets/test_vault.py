@@ -9,7 +9,7 @@ import pytest
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.feed.models import Change
-from entitlements.secrets import seal, vault
+from entitlements.secrets import kinds, seal, vault
 from entitlements.secrets.models import Secret
 from governance import env
 from tests import make
@@ -69,7 +69,7 @@ def test_a_system_without_a_credential_has_none() -> None:
     ],
 )
 def test_a_credential_that_would_bend_the_request_is_refused(kind: str, header: str, value: str) -> None:
-    with pytest.raises(vault.CredentialMalformed):
+    with pytest.raises(kinds.CredentialMalformed):
         vault.set_secret(make.system(), kind=kind, header=header, value=value, by=SYSTEM)
 
 

@@ -180,3 +180,15 @@ def test_an_address_that_is_not_public_is_not_connected_to(settings: Settings, h
 
     assert isinstance(played(upstream, play), egress.PrivateAddress)
     assert upstream.connections == 0
+
+
+def test_a_pool_that_was_closed_meanwhile_is_a_lost_connection() -> None:
+    upstream = Upstream(OK)
+
+    async def play(endpoint: Endpoint, http: aiohttp.ClientSession) -> None:
+        await http.close()
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await endpoint.post(http, HEADERS, b"{}", whole)
+
+    played(upstream, play)
+    assert upstream.connections == 0

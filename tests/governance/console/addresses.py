@@ -15,6 +15,9 @@ from django.urls import URLPattern, URLResolver
 
 from audit import clock
 from audit.context import SYSTEM
+from entitlements.agent_discovery import runs as discovery_runs
+from entitlements.agent_discovery import sources as discovery_sources
+from entitlements.agent_discovery.models import DiscoverySource
 from entitlements.catalog.models import System
 from entitlements.catalog_files import imports
 from entitlements.client_documents import documents, hosts
@@ -23,6 +26,7 @@ from entitlements.clients.models import Client
 from entitlements.credential_policy.rules import Kind as CredentialKind
 from entitlements.delegation import permissions
 from entitlements.grants.models import Grant
+from entitlements.networks import networks
 from entitlements.people import people
 from entitlements.people.models import ApiToken, Person
 from entitlements.people_sources import sources
@@ -118,6 +122,7 @@ def world() -> World:
         **_reviewed(company, campaign),
         **_agents(company, client),
         "systems/slug": company.system.slug,
+        "systems/network": _network(company),
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
         "sod-policies/pk": _excepted(company).rule_id,
@@ -170,6 +175,11 @@ def _agents(company: companies.Company, client: Client) -> dict[str, object]:
 
 def _saved(person: Person) -> SavedView:
     return saved_views.create(list_name="agents", name="Suspended", query="state=suspended", shared=False, by=person)
+
+
+def _network(company: companies.Company) -> object:
+    """Propose a private network of the system."""
+    return networks.propose(company.system, prefixes=["10.0.0.0/8"], by=company.ana, reason="a sample").pk
 
 
 def _vendor(system: System) -> None:
@@ -242,6 +252,8 @@ def _settings(company: companies.Company) -> dict[str, object]:
         "settings/delegation": _lent(company).pk,
         "settings/webhook": _hook().slug,
         "settings/chat": _chat().service,
+        "settings/discovery": _discovery().slug,
+        "settings/discovery_kind": "okta",
         "settings/policy": policies.ensure_default().pk,
         **_proposed(company),
         "settings/credential-policy/proposal": _older(company),
@@ -320,6 +332,14 @@ def _hook() -> Webhook:
 def _chat() -> ChatConnection:
     """Connect Slack by a token that no server knows."""
     return connections.store("slack", token="xoxb-1", name="Example Ltd", by=SYSTEM)
+
+
+def _discovery() -> DiscoverySource:
+    """Connect an Okta that is never read, and queue a run."""
+    terms = {"name": "Okta", "address": "https://example.okta.com", "credential": "00-no-server-knows-it"}
+    made = discovery_sources.connect_okta(slug="okta-agents", **terms, by=SYSTEM)
+    discovery_runs.ask(made, by=SYSTEM)
+    return made
 
 
 def _mailed(company: companies.Company) -> Delivery:

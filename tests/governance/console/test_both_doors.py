@@ -27,6 +27,22 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "people-source-keep": {"verb": "refuse", "reason": "x"},
         "people-source-file": {"verb": "look"},
     },
+    "discovery-page": {
+        "discovery-source-run": {"verb": "run"},
+        "discovery-source-credential": {"verb": "credential", "credential": "another-token"},
+        "discovery-source-change": {"verb": "change", "every_hours": "6", "reads": "all"},
+        "discovery-source-disable": {"verb": "disable", "reason": "x"},
+        "discovery-source-enable": {"verb": "enable", "reason": "x"},
+    },
+    "discovery-add": {
+        "discovery-source-okta": {
+            "name": "Okta",
+            "slug": "another-okta",
+            "address": "https://example.okta.com",
+            "credential": "00-no-server-knows-it",
+            "reads": "all",
+        },
+    },
     "webhook-page": {
         "webhook-rotate": {"verb": "rotate"},
         "webhook-test": {"verb": "test"},
@@ -56,6 +72,11 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "trusted-issuer-confirm": {"verb": "confirm"},
         "trusted-issuer-withdraw": {"verb": "withdraw", "reason": "x"},
         "trusted-issuer-end": {"verb": "end", "reason": "x"},
+    },
+    "system-network-decide": {
+        "system-network-confirm": {"verb": "confirm"},
+        "system-network-withdraw": {"verb": "withdraw", "reason": "x"},
+        "system-network-end": {"verb": "end", "reason": "x"},
     },
     "client-document-page": {
         "client-document-approve": {"agent": "research-bot"},

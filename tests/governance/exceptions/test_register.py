@@ -218,3 +218,39 @@ def test_the_ticket_of_an_exception_is_shown_and_found(world: World) -> None:
     assert 'href="https://jira.example.com/browse/CHG-17"' in visits.text(visits.as_(world.company.ana).get(PAGE))
     listed = api.of(world.company.ana).get(f"{URL}?ticket=CHG-17").json()["results"]
     assert [each["key"] for each in listed] == [world.keys["sod"]]
+
+
+def test_a_failed_remediation_without_an_exception_stands_in_the_list_with_the_way_to_one(
+    world: World, at: Move
+) -> None:
+    company, excepted = world.company, RegisteredException.objects.get(pk=world.keys["remediation"])
+    assert named(company.ana, state="unexcepted") == []
+    at(timedelta(days=11))
+    assert remediation_exceptions.end_due() == 1
+    (row,) = rows(company.ana, view="unexcepted")
+    assert (row["kind"], row["what"], row["agent"], row["system"]) == (
+        "remediation",
+        company.bot.name,
+        "research-bot",
+        "clock",
+    )
+    assert (row["state"], row["owner"], row["ends"], row["findings"]) == ("unexcepted", None, None, "")
+    assert set(named(company.ana, kind="remediation")) == {row["key"], excepted.pk}
+    assert set(named(company.ana, state="ended")) >= {excepted.pk}
+    assert row["key"] not in named(company.ana, state="open") + named(company.ana, state="ended")
+    for each in queries.visible_to(callers.of(company.ana)):
+        meets = {name for name, where in queries.in_state(clock.now()).items()
+                 if RegisteredException.objects.filter(where, pk=each.pk).exists()}  # fmt: skip
+        assert {queries.state(each, clock.now())} == meets
+    link = f'<a href="{excepted.address}">Give an exception</a>'
+    assert link in visits.text(visits.as_(company.resa).get(PAGE, {"view": "unexcepted"}))
+    assert 'value="except"' in visits.text(visits.as_(company.resa).get(excepted.address))
+    auditor = visits.text(visits.as_(make.person(roles=[Role.AUDITOR])).get(PAGE, {"view": "unexcepted"}))
+    assert "Open, without exception" in auditor
+    assert link not in auditor, "who may not give one is not asked to"
+    (listed,) = api.of(company.ana).get(URL, {"state": "unexcepted"}).json()["results"]
+    assert (listed["key"], listed["owner"], listed["expires_at"]) == (row["key"], None, None)
+    decision, ends = row["key"].removeprefix("failed:"), clock.now() + timedelta(days=9)
+    given = remediation_exceptions.make(decision, control="Read.", expires_at=ends, by=company.resa, reason="still")
+    assert named(company.ana, state="unexcepted") == []
+    assert f"remediation:{given.pk}" in named(company.ana, state="open")

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from governance.onboarding import files, sightings
-from governance.onboarding.sightings import Source
+from entitlements.agent_discovery import sightings
+from entitlements.agent_discovery.sightings import Source
+from governance.onboarding import files
 
 
 def test_a_table_names_agents_systems_tools_and_people() -> None:

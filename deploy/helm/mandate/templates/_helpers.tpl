@@ -55,6 +55,7 @@ issuer:
 gateway: { shared: {{ concat $all $metrics $feed | toJson }} }
 worker: { shared: {{ concat $all $mail | toJson }}, issuer: {{ toJson $signing }} }
 beat: { shared: {{ $all | toJson }} }
+slack: { shared: {{ $all | toJson }} }
 sealer: { shared: {{ concat $all $feed | toJson }}, sealer: [seal_database_url, seal_key] }
 migrate: { shared: {{ $all | toJson }}, migrate: [migrate_database_url] }
 {{- end }}

@@ -34,6 +34,14 @@ class Asked[M: Model, R]:
     export: str
 
     @property
+    def is_sought(self) -> bool:
+        """Whether rows must be read for it, because no index finds them."""
+        layout = self.layout
+        return bool(self.text and layout.sought) or any(
+            each.sought for each in layout.facets if each.name in self.chosen
+        )
+
+    @property
     def is_filtered(self) -> bool:
         """Whether it leaves rows out."""
         return bool(self.text or self.chosen)
@@ -54,12 +62,16 @@ def read[M: Model, R](
         layout,
         query.get(TEXT, "").strip()[:_LONGEST],
         {facet.name: values for facet in layout.facets if (values := _values(facet, query))},
-        [layout.column(name) for name in dict.fromkeys(names)] or [each for each in layout.columns if each.usual],
+        [layout.column(name) for name in dict.fromkeys(names)] or _usual(layout, export),
         column.name,
         sort.startswith("-"),
         view,
         export,
     )
+
+
+def _usual[M: Model, R](layout: Layout[M, R], export: str) -> list[Column[R]]:
+    return [each for each in layout.columns if each.usual or (export and layout.complete)]
 
 
 def effective[M: Model, R](
@@ -102,6 +114,14 @@ def changed(request: HttpRequest, **changes: str | Sequence[str]) -> str:
         else:
             query.pop(name, None)
     return f"{request.path}?{query.urlencode(safe=',')}" if query else request.path
+
+
+def page_query[M: Model, R](request: HttpRequest, layout: Layout[M, R], *names: str) -> QueryDict:
+    """Return what an address says of the page itself, and these parameters of the list."""
+    query = request.GET.copy()
+    for name in [name for name in query if name not in (*layout.kept, *names)]:
+        del query[name]
+    return query
 
 
 def others(request: HttpRequest, *names: str) -> list[tuple[str, str]]:

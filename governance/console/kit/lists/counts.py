@@ -3,6 +3,7 @@
 A value is counted under the text and the other chosen facets. One statement reads at most `MOST` rows and counts all
 facets in which nothing is chosen; each other facet has one of its own. Beyond the bound the planner says about how many
 rows there are, from the statistics that it plans by: of a list and of all its values in one statement that reads none.
+Nothing is counted for a list of which only a window was searched: it has at least the rows of the page.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ _HELD: Final = "SELECT {number}, NULL, count(*) FILTER (WHERE c{number}::boolean
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many there are; an estimate is `about` right."""
+    """How many there are: an estimate is `about` right, and what was not counted has `at_least` these."""
 
     rows: int
     about: bool = False
+    at_least: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +52,17 @@ class Counts:
 
 def count[M: Model, R](request: HttpRequest, asked: Asked[M, R], rows: QuerySet[M], page: Page[M]) -> Counts:
     """Count a list. `rows` are all that the person sees and the text leaves; `page` is what is shown of them."""
-    narrowed = filters.narrowed(request, asked, rows)
     is_all = page.next is None and page.previous is None
+    if asked.is_sought and not is_all:
+        return Counts(Count(len(page.rows), at_least=True), {})
+    narrowed = filters.narrowed(request, asked, rows)
     if is_all:  # it need not be sought once more
         narrowed = rows.filter(pk__in=[row.pk for row in page.rows])
     counted = [facet for facet in asked.layout.facets if facet.count and facet.choices and facet.narrow is None]
     together = [facet for facet in counted if facet.name not in asked.chosen]
     total, found = _tally(request, together, narrowed, are_few=is_all)
     for facet in counted:
-        if facet.name in asked.chosen:
+        if facet.name in asked.chosen and not asked.is_sought:  # without it, it would be sought in all rows
             found |= _tally(request, [facet], filters.narrowed(request, asked, rows, but=facet.name))[1]
     return Counts(total, found)
 
@@ -72,6 +76,7 @@ def _tally[M: Model](
     if exact is not None:
         number, numbers = exact
         return Count(number), _by_facet(values, [Count(numbers[facet.name, each.value]) for facet, each in values])
+    values = [(facet, each) for facet, each in values if facet.guessed and not facet.sought]
     total, *guesses = _estimates(rows, [filters.condition(facet, each) for facet, each in values])
     total = max(total, MOST)
     return Count(total, about=True), _by_facet(values, [Count(min(each, total), about=True) for each in guesses])
@@ -80,9 +85,14 @@ def _tally[M: Model](
 def _are_many[M: Model](rows: QuerySet[M]) -> bool:
     """Whether there are more than `MOST`, where the planner thinks so; what it thinks wrongly is counted."""
     try:
-        return _estimates(rows)[0] > MOST < rows.order_by().values_list("pk")[: MOST + 1].count()
+        return _estimates(rows)[0] > MOST < rows.order_by().values_list(_key(rows))[: MOST + 1].count()
     except EmptyResultSet:  # a condition that no row can meet
         return False
+
+
+def _key[M: Model](rows: QuerySet[M]) -> str:
+    """Return a field that no row lacks: the key, or the first field of one that has several."""
+    return str(rows.model._meta.pk_fields[0].attname)
 
 
 def _by_facet[M: Model](
@@ -105,7 +115,7 @@ def _exact[M: Model](
     ]
     numbers = dict.fromkeys([(facet.name, each.value) for facet, each in values], 0)
     try:
-        inner, parameters = rows.order_by().values_list("pk", *columns)[: MOST + 1].query.sql_with_params()
+        inner, parameters = rows.order_by().values_list(_key(rows), *columns)[: MOST + 1].query.sql_with_params()
     except EmptyResultSet:  # a condition that no row can meet
         return 0, numbers
     names = [f"c{number}" for number in range(len(columns) + 1)]
@@ -134,7 +144,7 @@ def _estimates[M: Model](rows: QuerySet[M], conditions: Sequence[Q] = ()) -> lis
     Raises EmptyResultSet. The cursor is not opened: it keeps the plan to one process, whose numbers are the whole ones.
     """
     columns = [ExpressionWrapper(where, output_field=BooleanField()) for where in conditions]
-    inner, parameters = rows.order_by().values_list("pk", *columns).query.sql_with_params()
+    inner, parameters = rows.order_by().values_list(_key(rows), *columns).query.sql_with_params()
     names = [f"c{number}" for number in range(len(columns) + 1)]
     counted = ", ".join(["(SELECT count(*) FROM s)", *(_UNDER.format(name=name) for name in names[1:])])
     with connection.cursor() as cursor:

@@ -89,7 +89,8 @@ def _cell(value: object) -> str:
         return ""
     if type(value) is datetime:
         return value.isoformat()
-    return spreadsheets.cell(value if type(value) is str else written(value))
+    value = value if type(value) is str else written(value)
+    return spreadsheets.cell(json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value)
 
 
 def _records(names: Sequence[str]) -> Callable[[Iterable[Sequence[Any]]], str]:
@@ -102,7 +103,10 @@ def _records(names: Sequence[str]) -> Callable[[Iterable[Sequence[Any]]], str]:
 
 
 def written(value: object) -> object:
-    """Write a value for a file: moments as ISO 8601, spans in seconds, several values with spaces between."""
+    """Write a value for a file: moments as ISO 8601, spans in seconds, several values with spaces between.
+
+    Named values stay what they are for a line of JSON, and are written as JSON in a cell.
+    """
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, datetime):
@@ -111,4 +115,6 @@ def written(value: object) -> object:
         return round(value.total_seconds())
     if isinstance(value, list | tuple):
         return " ".join(map(str, value))
+    if isinstance(value, dict):
+        return value
     return str(value)

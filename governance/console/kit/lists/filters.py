@@ -26,9 +26,22 @@ def choices[M: Model](request: HttpRequest, facet: Facet[M]) -> list[Choice]:
 
 def narrowed[M: Model, R](request: HttpRequest, asked: Asked[M, R], rows: QuerySet[M], *, but: str = "") -> QuerySet[M]:
     """Return those of searched rows that facets leave, `but` for one. A value that its facet lacks leaves none."""
+    if asked.layout.sought:
+        rows = _holding(asked, rows)
     for facet in asked.layout.facets:
         if facet.name != but and (values := asked.chosen.get(facet.name)):
             rows = chosen(request, facet, rows, values)
+    return rows
+
+
+def found[M: Model, R](request: HttpRequest, asked: Asked[M, R], rows: QuerySet[M]) -> QuerySet[M]:
+    """Return what indexes find of searched rows: those that are read for what is sought."""
+    for facet in asked.layout.facets:
+        values = asked.chosen.get(facet.name)
+        if values and not facet.sought:
+            rows = chosen(request, facet, rows, values)
+        elif values and facet.finds:
+            rows = facet.finds(rows, values[0])
     return rows
 
 
@@ -38,13 +51,18 @@ def searched[M: Model, R](asked: Asked[M, R], rows: QuerySet[M]) -> QuerySet[M]:
     No index finds a part of a word: each row is read. So it is done once; up to `MOST` are then known by their keys.
     """
     search = asked.layout.search
-    if not asked.text or not search:
+    if not asked.text or not search or asked.layout.sought:
         return rows
     if callable(search):
         return search(rows, asked.text)
-    found = rows.filter(_any([Q(**{f"{field}__icontains": asked.text}) for field in search]))
-    keys = list(found.order_by().values_list("pk", flat=True)[: MOST + 1])
-    return found if len(keys) > MOST else rows.filter(_one_of(keys))
+    held = rows.filter(_any([Q(**{f"{field}__icontains": asked.text}) for field in search]))
+    keys = list(held.order_by().values_list("pk", flat=True)[: MOST + 1])
+    return held if len(keys) > MOST else rows.filter(_one_of(keys))
+
+
+def _holding[M: Model, R](asked: Asked[M, R], rows: QuerySet[M]) -> QuerySet[M]:
+    search = asked.layout.search
+    return search(rows, asked.text) if asked.text and callable(search) else rows
 
 
 def chosen[M: Model](request: HttpRequest, facet: Facet[M], rows: QuerySet[M], values: Sequence[str]) -> QuerySet[M]:

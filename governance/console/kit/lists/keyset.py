@@ -2,6 +2,9 @@
 
 Rows without a value of the order stand last, in both directions. They are read by a query of their own: so an ordinary
 index of the field serves the others, whichever way the list runs.
+
+In a log of millions two more things keep a page bounded. What no index finds is sought in a `Window`: a page ends with
+it, and the next goes on from there. Rows of several values of one field, however rare, are found by `Each` value.
 """
 
 from __future__ import annotations
@@ -12,8 +15,9 @@ from datetime import date
 from typing import Any, Final
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db import DataError
+from django.db import DataError, connection
 from django.db.models import F, Model, OrderBy, QuerySet
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 
 from entitlements.api import paging
@@ -45,38 +49,121 @@ class Page[M: Model]:
     rows: list[M]
     next: str | None
     previous: str | None = None
+    is_cut: bool = False
+    """Whether it ends where a window does, so that rows beyond it may match as well."""
 
 
-def page[M: Model](request: HttpRequest, rows: QuerySet[M], order: Order, size: int = SIZE) -> Page[M]:
+@dataclass(frozen=True, slots=True)
+class Window[M: Model]:
+    """What an index finds of a list, and how many of these rows are read at once for what no index finds."""
+
+    rows: QuerySet[M]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """A field that has one of some values in all rows: those of each value are found by the index of both."""
+
+    field: str
+    values: Sequence[str]
+
+
+def page[M: Model](
+    request: HttpRequest,
+    rows: QuerySet[M],
+    order: Order,
+    size: int = SIZE,
+    *,
+    window: Window[M] | None = None,
+    each: Each | None = None,
+) -> Page[M]:
     """Return the page that the address names. Raises BadCursor.
 
     The order is found over keys alone, and the rows are read by key: what is beside a row is read for a page only.
     """
     salt = f"{request.path}?{'-' if order.is_down else ''}{order.field}"
     place, is_back = _place(request.GET.get(paging.CURSOR), salt, len(order.names))
-    found = list[tuple[Any, ...]]()
     try:
-        for part in _parts(rows, order, place, is_back=is_back):
-            found += part.values_list("pk", *order.names)[: size + 1 - len(found)]
-            if len(found) > size:
-                break
+        edge = _edge(window, order, place, is_back=is_back) if window else None
+        found = _found(_until(rows, order, edge, is_back=is_back), order, place, size + 1, each, is_back=is_back)
     except (ValidationError, ValueError, TypeError, DataError) as error:
         raise BadCursor from error
     more, found = len(found) > size, found[:size]
+    is_cut = edge is not None and not more
     if is_back:
         found.reverse()
     before = more if is_back else place is not None
     after = is_back or more
 
-    def seal(row: tuple[Any, ...], direction: str) -> str:
-        return paging.seal(salt, [direction, *map(_plain, row[1:])])
+    def seal(row: Sequence[Any], direction: str) -> str:
+        return paging.seal(salt, [direction, *map(_plain, row)])
 
     by_key = {row.pk: row for row in rows.filter(pk__in=[row[0] for row in found]).order_by()} if found else {}
-    return Page(
-        [by_key[row[0]] for row in found if row[0] in by_key],
-        seal(found[-1], _AFTER) if after and found else None,
-        seal(found[0], _BEFORE) if before and found else None,
-    )
+    following = seal(found[-1][1:], _AFTER) if after and found else None
+    previous = seal(found[0][1:], _BEFORE) if before and found else None
+    if is_cut and edge is not None:
+        following, previous = (following, seal(edge, _BEFORE)) if is_back else (seal(edge, _AFTER), previous)
+    return Page([by_key[row[0]] for row in found if row[0] in by_key], following, previous, is_cut)
+
+
+def _found[M: Model](
+    rows: QuerySet[M], order: Order, place: Sequence[Any] | None, most: int, each: Each | None, *, is_back: bool
+) -> list[tuple[Any, ...]]:
+    """Return the key and the place of the first rows beyond a place."""
+    names = _selected(rows, order)
+    found = list[tuple[Any, ...]]()
+    for part in _parts(rows, order, place, is_back=is_back):
+        left = most - len(found)
+        found += _by_each(part, order, left, each, is_back=is_back) if each else part.values_list(*names)[:left]
+        if len(found) == most:
+            break
+    keys = len(rows.model._meta.pk_fields)
+    places = [names.index(name) for name in order.names]
+    return [(row[:keys] if keys > 1 else row[0], *(row[place] for place in places)) for row in found]
+
+
+def _selected[M: Model](rows: QuerySet[M], order: Order) -> list[str]:
+    """Return the fields of the key, and those of the order; each once, since rows are ordered by their places."""
+    return list(dict.fromkeys([*(field.attname for field in rows.model._meta.pk_fields), *order.names]))
+
+
+def _by_each[M: Model](
+    rows: QuerySet[M], order: Order, most: int, each: Each, *, is_back: bool
+) -> list[tuple[Any, ...]]:
+    """Return the first rows of each value, and of these the first."""
+    selected = _selected(rows, order)
+    wanted = rows.filter(**{each.field: RawSQL("wanted.value", ())}).values_list(*selected)[:most]
+    inner, parameters = wanted.query.sql_with_params()
+    way = "DESC" if order.is_down != is_back else "ASC"
+    columns = ", ".join(f"c{number}" for number in range(len(selected)))
+    ordering = ", ".join(f"c{selected.index(name)} {way}" for name in order.names)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT f.* FROM unnest(%s::text[]) AS wanted (value) CROSS JOIN LATERAL ({inner}) AS f ({columns})"  # noqa: S608 - the query of a list
+            f" ORDER BY {ordering} LIMIT %s",
+            [list(each.values), *parameters, most],
+        )
+        rows_found: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows_found
+
+
+def _edge[M: Model](
+    window: Window[M], order: Order, place: Sequence[Any] | None, *, is_back: bool
+) -> Sequence[Any] | None:
+    """Return the place of the last row of the window beyond a place; None where there are fewer."""
+    last = slice(window.size - 1, window.size)
+    (part,) = _parts(window.rows, order, place, is_back=is_back)
+    return next(iter(part.values_list(*order.names)[last]), None)
+
+
+def _until[M: Model](rows: QuerySet[M], order: Order, edge: Sequence[Any] | None, *, is_back: bool) -> QuerySet[M]:
+    """Return the rows up to a place, which is among them."""
+    if edge is None:
+        return rows
+    is_down = order.is_down != is_back
+    bound = {f"{order.field}__{'gte' if is_down else 'lte'}": edge[0]}  # prunes partitions, uses the index
+    return rows.filter(**bound).exclude(paging.beyond(order.names, edge, down=is_down))
 
 
 def _place(cursor: str | None, salt: str, length: int) -> tuple[list[Any] | None, bool]:

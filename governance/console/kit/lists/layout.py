@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from entitlements.access.caller import Caller
 from entitlements.errors import Malformed
+from governance.console.kit.lists.keyset import Each
 
 
 class ListMalformed(Malformed):
@@ -80,7 +81,11 @@ class Facet[M: Model]:
     A row has a value where its `field` equals it, where the choice's own condition holds, or as `narrow` decides, which
     gets the rows and the value; `narrow` is not counted. `many` values may be chosen together: a row has one of them.
     `choices` may be a function of the request. `reference` is `agent`, `group`, `person` or `system`. What is not
-    `offered` has no menu: links lead to it, and its chip is shown.
+    `offered` has no menu: links lead to it, and its chip is shown. `kind` is that of its field: `text` or `date`.
+
+    What no index finds is `sought`: rows are read for it, in windows of the list. `finds` is what an index finds of it,
+    if anything: the rows that are read. Its values, and those of which the planner has no statistics (not `guessed`),
+    are counted where all rows are, and have no number otherwise.
     """
 
     name: str
@@ -92,6 +97,10 @@ class Facet[M: Model]:
     many: bool = False
     count: bool = True
     offered: bool = True
+    kind: str = "text"
+    sought: bool = False
+    finds: Callable[[QuerySet[M], str], QuerySet[M]] | None = None
+    guessed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +135,11 @@ class Layout[M: Model, R]:
     `search` are the fields in which a text is found, or a function of rows and text. `describe` makes what is shown of
     the rows of a page or a part of a file; without it rows are shown as they are. `key` names a row in a bulk act.
     `empty` is said where there is nothing at all: words, or a template.
+
+    For a log of millions: `between` are fields of the order before `unique`; a text is `sought` as a facet may be, in
+    `window` rows at a time; `each` says which values of one field all rows have, where its index finds each of them.
+    A file has all columns where none are named if it is `complete`; `exported` is told of each, with what was asked
+    for, before it begins. `kept` are parameters of the page itself.
     """
 
     name: str
@@ -142,6 +156,13 @@ class Layout[M: Model, R]:
     key: str = "pk"
     size: int = 50
     empty: Any = ""
+    between: tuple[str, ...] = ()
+    sought: bool = False
+    window: int = 0
+    each: Callable[[Mapping[str, Sequence[str]]], Each | None] | None = None
+    complete: bool = False
+    exported: Callable[[HttpRequest, Any], None] | None = None
+    kept: Sequence[str] = ()
 
     def column(self, name: str) -> Column[R]:
         """Return a column. Raises ListMalformed."""

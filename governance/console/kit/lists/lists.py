@@ -12,10 +12,11 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
+from entitlements.api import paging
 from governance.console import doors
 from governance.console.kit.lists import address, counts, export, filters, keyset, references, selection, shown
 from governance.console.kit.lists.address import Asked
-from governance.console.kit.lists.keyset import Order, Page
+from governance.console.kit.lists.keyset import Order, Page, Window
 from governance.console.kit.lists.layout import Bulk, Layout
 from governance.saved_views import saved_views
 from governance.saved_views.models import SavedView
@@ -43,6 +44,11 @@ class List:
     def may_select_all(self) -> bool:
         """Whether the acts may take in the rows of other pages too."""
         return selection.is_offered(self.layout.name) and self.counts.total.rows > len(self.rows)
+
+    @property
+    def has_search(self) -> bool:
+        """Whether a text is searched for; a template would call a function to learn it."""
+        return bool(self.layout.search)
 
     @property
     def most(self) -> int:
@@ -78,14 +84,27 @@ def show[M: Model, R](
     asked = references.resolved(caller, asked)
     rows = filters.searched(asked, rows)
     wanted = filters.narrowed(request, asked, rows)
-    order = Order(layout.column(asked.sort).sorts, layout.unique, asked.is_down)
+    order = Order(layout.column(asked.sort).sorts, layout.unique, asked.is_down, layout.between)
     if asked.export:
+        if layout.exported:
+            layout.exported(request, asked)
         return export.respond(request, asked, keyset.ordered(wanted, order))
-    page = keyset.page(request, wanted, order, layout.size)
+    page = _page(request, asked, rows, wanted, order)
     values = {**(context or {}), "list": _list(request, asked, rows, page, saved), "page": page}
     response = render(request, "console/kit/list.html" if _is_part(request, layout) else template, values)
     patch_vary_headers(response, ["HX-Request", "HX-Target"])
     return response
+
+
+def _page[M: Model, R](
+    request: HttpRequest, asked: Asked[M, R], rows: QuerySet[M], wanted: QuerySet[M], order: Order
+) -> Page[M]:
+    layout = asked.layout
+    if asked.is_sought:
+        window = Window(filters.found(request, asked, rows), layout.window)
+        return keyset.page(request, wanted, order, layout.size, window=window)
+    each = layout.each(asked.chosen) if layout.each else None
+    return keyset.page(request, wanted, order, layout.size, each=each)
 
 
 def _is_part[M: Model, R](request: HttpRequest, layout: Layout[M, R]) -> bool:
@@ -112,22 +131,21 @@ def _list[M: Model, R](
         shown.saving(request, asked, saved),
         [act for act, keys in by_act if keys],
         [(column, column in asked.columns) for column in layout.columns],
-        _addresses(request, page),
+        _addresses(request, layout, page),
         {name: address.others(request, name) for name in (address.TEXT, address.COLUMNS)},
     )
 
 
-def _addresses[M: Model](request: HttpRequest, page: Page[M]) -> dict[str, str]:
+def _addresses[M: Model, R](request: HttpRequest, layout: Layout[M, R], page: Page[M]) -> dict[str, str]:
     """Return where the pager, the files and `Clear` lead."""
     first = address.changed(request)
     glue = "&" if "?" in first else "?"
-    kept = request.GET.copy()
-    for name in [name for name in kept if name not in (address.SORT, address.COLUMNS)]:
-        del kept[name]
+    kept = address.page_query(request, layout, address.SORT, address.COLUMNS)
+    is_lost = page.is_cut and not page.rows and paging.CURSOR in request.GET
     return {
         "clear": f"{request.path}?{kept.urlencode(safe=',')}" if kept else request.path,
         "no_text": address.changed(request, q=""),
-        "first": first if page.previous else "",
+        "first": first if page.previous or is_lost else "",
         "previous": f"{first}{glue}cursor={page.previous}" if page.previous else "",
         "next": f"{first}{glue}cursor={page.next}" if page.next else "",
         **{kind: f"{first}{glue}export={kind}" for kind in address.EXPORTS},

@@ -57,5 +57,5 @@ def matching[M: Model](request: HttpRequest, model: type[M]) -> list[M]:
     saved = saved_views.of_list(caller.human, layout.name) if caller.human else []
     asked = references.resolved(caller, address.read(listing, layout, {str(view.pk): view.query for view in saved}))
     found = filters.narrowed(listing, asked, filters.searched(asked, rows(request)))
-    order = Order(layout.column(asked.sort).sorts, layout.unique, asked.is_down)
+    order = Order(layout.column(asked.sort).sorts, layout.unique, asked.is_down, layout.between)
     return list(keyset.ordered(found, order)[:MOST])

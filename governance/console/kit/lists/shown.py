@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import Model
 from django.http import HttpRequest
@@ -17,6 +17,9 @@ from governance.console.kit.lists.counts import Count, Counts
 from governance.console.kit.lists.layout import Column, Facet, value_of
 from governance.saved_views import saved_views
 from governance.saved_views.models import SavedView
+
+_LONG: Final = 20
+"""Options beyond which a menu leaves out what no row has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +105,16 @@ def views[M: Model, R](request: HttpRequest, asked: Asked[M, R], saved: Sequence
     own = doors.person(request).pk if saved else None
     listed = [("", _("All"), "")] + [(each.name, each.label, "") for each in asked.layout.views]
     listed += [(str(each.pk), each.name, "" if each.owner_id == own else each.owner.name) for each in saved]
+    kept = address.page_query(request, asked.layout).urlencode()
     return [
-        ViewTab(name, label, owner, f"{request.path}?view={name}" if name else request.path, name == asked.view)
+        ViewTab(name, label, owner, _with(request.path, kept, f"view={name}" if name else ""), name == asked.view)
         for name, label, owner in listed
     ]
+
+
+def _with(path: str, *queries: str) -> str:
+    query = "&".join(each for each in queries if each)
+    return f"{path}?{query}" if query else path
 
 
 def saving[M: Model, R](request: HttpRequest, asked: Asked[M, R], saved: Sequence[SavedView]) -> Saving | None:
@@ -114,6 +123,8 @@ def saving[M: Model, R](request: HttpRequest, asked: Asked[M, R], saved: Sequenc
     if caller.human is None:
         return None
     query = address.effective(request, asked.layout, {str(each.pk): each.query for each in saved})
+    for name in asked.layout.kept:
+        query.pop(name, None)
     own = next((each for each in saved if str(each.pk) == asked.view and each.owner_id == caller.human.pk), None)
     return Saving(saved_views.cleaned(query.urlencode(safe=",")), own)
 
@@ -150,12 +161,15 @@ def menus[M: Model, R](request: HttpRequest, asked: Asked[M, R], counts: Counts)
 def _options[M: Model, R](request: HttpRequest, asked: Asked[M, R], facet: Facet[M], counts: Any) -> Sequence[Option]:  # noqa: ANN401 - by value
     chosen = list(asked.chosen.get(facet.name, ()))
     options = []
-    for each in filters.choices(request, facet):
-        is_chosen = each.value in chosen
+    listed = filters.choices(request, facet)
+    for each in listed:
+        is_chosen, number = each.value in chosen, counts.get(each.value)
+        if len(listed) > _LONG and number and not number.rows and not is_chosen:
+            continue
         rest = [value for value in chosen if value != each.value] if facet.many else []
         values = rest if is_chosen else [*rest, each.value]
         where = address.changed(request, **{facet.name: values})
-        options.append(Option(each.label, where, is_chosen, counts.get(each.value)))
+        options.append(Option(each.label, where, is_chosen, number))
     return options
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Final
 
@@ -39,6 +40,17 @@ def _copy(table: str, key: str, name: str, more: str = "") -> None:
         cursor.execute(_COPIES.format(table=table, key=key, more=more), [MANY, name])
 
 
+def _log(count: int) -> None:
+    """Make events like the newest of the log, one a millisecond."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO events (at, uuid, action, links, trace, producer, sequence, body)"
+            " SELECT at - n * interval '1 ms', gen_random_uuid(), action, links, trace, producer, 1000000 + n, body"
+            " FROM generate_series(1, %s) n, (SELECT * FROM events ORDER BY at DESC LIMIT 1) newest",
+            [count],
+        )
+
+
 def _answers(person: Person) -> dict[str, int]:
     """Return the lists that do not answer, each with its status."""
     browser = visits.as_(person)
@@ -60,7 +72,16 @@ def test_names_of_two_hundred_characters_are_listed() -> None:
     Person.objects.exclude(pk=company.ana.pk).update(name=LONG)
     assert _answers(company.ana) == {}
     browser = visits.as_(company.ana)
-    for path in ("/agents/", "/grants/", "/systems/", "/people/", "/groups/", "/requests/", "/entitlements/"):
+    for path in (
+        "/agents/",
+        "/grants/",
+        "/systems/",
+        "/people/",
+        "/groups/",
+        "/requests/",
+        "/entitlements/",
+        "/audit/",
+    ):
         assert LONG in visits.text(browser.get(path)), path
 
 
@@ -73,6 +94,8 @@ def test_ten_thousand_rows_of_each_thing_are_listed() -> None:
         _copy("entitlements_person", "login", "mallory", mail)
         _copy("entitlements_group", "slug", "team")
         _copy("entitlements_system", "slug", "clock")
+    company.ask("now")
+    _log(MANY)
     for model in (Agent, Person, Group, System):
         assert model.objects.count() > MANY
     assert _answers(company.ana) == {}
@@ -81,3 +104,6 @@ def test_ten_thousand_rows_of_each_thing_are_listed() -> None:
         page = visits.text(browser.get(path))
         assert 'rel="next"' in page, path
         assert "10,0" in page, "it says how many there are"
+    log = visits.text(browser.get("/audit/"))
+    assert re.search(r"about [1-9]\d*,\d{3} rows", log), "the application may not gather statistics of events"
+    assert 'rel="next"' in log

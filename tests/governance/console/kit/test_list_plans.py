@@ -64,6 +64,8 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         *("/agents/", "/agents/?sort=-agent", "/agents/?sort=-added", "/agents/?sort=slug", "/agents/?sort=sponsor"),
         *("/agents/?sort=-owner", "/agents/?sort=-blast_radius", "/agents/?sort=-used"),
         *("/grants/", "/grants/?sort=expires", "/grants/?sort=-expires"),
+        *("/audit/", "/audit/?sort=at", "/audit/?from=2026-01-01&to=2099-01-01", "/audit/?outcome=refused"),
+        *("/audit/?code=forbidden", "/audit/?ticket=any", "/audit/?q=words"),
     ],
 )
 def test_a_page_is_read_by_an_index_of_its_order_and_never_by_sorting_all_rows(company: Company, address: str) -> None:
@@ -81,6 +83,40 @@ def test_a_page_is_read_by_an_index_of_its_order_and_never_by_sorting_all_rows(c
     kinds = [each["Node Type"] for each in nodes(plan[0]["Plan"])]
     assert not {"Sort", "Seq Scan"} & {*kinds}, kinds
     assert any(kind.startswith("Index") for kind in kinds)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("", "sort=at", "lane=review&lane=admin", "action=grant.revoked", "outcome=refused", "code=forbidden"),
+        *("ticket=none&lane=call", "q=words", "about=system:clock", "about=trace:" + "a" * 32, "actor=sofia"),
+        *("agent=research-bot&from=2026-01-01", "system=clock&outcome=failure"),
+    ],
+)
+def test_no_statement_of_the_audit_log_reads_all_events(
+    company: Company, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "MOST", 1)  # as where there are many: what is counted exactly is few
+    with CaptureQueriesContext(connection) as asked:
+        assert visits.as_(company.ana).get(f"/audit/?{query}").status_code == 200
+    reads = [each["sql"] for each in asked if '"events"' in each["sql"] and not each["sql"].startswith("EXPLAIN")]
+    assert reads
+    for sql in reads:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+            cursor.execute(f"EXPLAIN (FORMAT json) {sql}")
+            (plan,) = cursor.fetchone()
+        read = [*nodes(plan[0]["Plan"])]
+        assert "Seq Scan" not in {each["Node Type"] for each in read}, sql
+        assert "LIMIT" in sql or "IN (" in sql, "all rows are read"
+        if "LATERAL" in sql:  # those of each value come in order, and only as many as a page has are sorted
+            assert "Sort" not in {each["Node Type"] for each in nodes(_inner(read))}, sql
+
+
+def _inner(read: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is read for each value."""
+    joined: dict[str, Any] = next(each for each in read if each["Node Type"] == "Nested Loop")["Plans"][1]
+    return joined
 
 
 def test_an_order_by_who_answers_for_an_agent_joins_nothing_else(company: Company) -> None:

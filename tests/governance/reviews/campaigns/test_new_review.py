@@ -67,6 +67,13 @@ def test_the_filter_of_a_list_becomes_a_review_from_a_template_in_three_pages(co
     assert campaign.template.slug == "access"
     assert SpotCheckPlan.objects.values_list("share", "days").get() == (20, 5)
 
+    made = ana.post(NEW, {**_hidden(third), "name": "Again", "due": due, "asks_owner": "yes", "do": "launch"})
+
+    assert made["Location"] == "/reviews/again/?launch"
+    assert Campaign.objects.get(slug="again").state == Campaign.State.DRAFT, "it is launched by a form of its own"
+    assert '<details class="act" open>' in visits.text(ana.get(made["Location"]))
+    assert '<details class="act" open>' not in visits.text(ana.get("/reviews/again/"))
+
 
 def test_each_step_goes_back_with_everything_that_was_filled_in(company: Company) -> None:
     worlds.granted(company)

@@ -1,4 +1,4 @@
-"""Whom and what a file means: agents, systems, people and groups that are known, each with the reason of the match.
+"""Whom and what a file or a source means: known agents, systems, people and groups, each with why it matches.
 
 Set-based: a few queries for a whole file. What is not known stays named, and is matched by a person or not at all.
 """
@@ -69,8 +69,13 @@ def people(names: Iterable[str]) -> dict[str, Person]:
     return {**by_mail, **{person.login.casefold(): person for person in listed}}
 
 
-def agents(sightings: Sequence[Sighting], *, source: Source, now: datetime) -> dict[str, UnmanagedAgent]:
-    """Keep the agents that sightings name, matched where they are known; returns them by key."""
+def agents(
+    sightings: Sequence[Sighting], *, source: Source, now: datetime, by_client_alone: bool = False
+) -> dict[str, UnmanagedAgent]:
+    """Keep the agents that sightings name, matched where they are known; returns them by key.
+
+    With `by_client_alone` a name proves nothing: only a client identifier matches.
+    """
     first: dict[str, Sighting] = {}
     used: dict[str, datetime] = {}
     for sighting in sightings:
@@ -78,7 +83,7 @@ def agents(sightings: Sequence[Sighting], *, source: Source, now: datetime) -> d
         first.setdefault(key, sighting)
         if sighting.last_used:
             used[key] = max(used.get(key, sighting.last_used), min(sighting.last_used, now))
-    matches = _agents(first)
+    matches = _agents(first, by_client_alone=by_client_alone)
     UnmanagedAgent.objects.bulk_create(
         [
             _seen(key, first_sighting, matches.get(key), source, used.get(key, now), now)
@@ -128,7 +133,7 @@ def workflows(reached: Iterable[tuple[UnmanagedAgent, System, datetime | None]],
     Workflow.objects.bulk_update(later, ["last_used_at"], batch_size=1000)
 
 
-def _agents(first: Mapping[str, Sighting]) -> dict[str, tuple[Agent, str]]:
+def _agents(first: Mapping[str, Sighting], *, by_client_alone: bool) -> dict[str, tuple[Agent, str]]:
     """Match names with agents that are not retired: by client identifier, by one at a system, by slug, by name."""
     ids = {candidate.client_id for candidate in first.values() if candidate.client_id} | {
         candidate.agent for candidate in first.values()
@@ -143,12 +148,10 @@ def _agents(first: Mapping[str, Sighting]) -> dict[str, tuple[Agent, str]]:
     by_slug, by_name = {row.slug: row for row in rows}, _once((row.name, row) for row in rows)
     result: dict[str, tuple[Agent, str]] = {}
     for key, sighting in first.items():
-        tries = (
-            (by_client.get(sighting.client_id or sighting.agent), "client_id"),
-            (by_alias.get(sighting.client_id or sighting.agent), "alias"),
-            (by_slug.get(slug_of(sighting.agent)), "slug"),
-            (by_name.get(sighting.agent), "name"),
-        )
+        client = sighting.client_id or ("" if by_client_alone else sighting.agent)
+        tries = [(by_client.get(client), "client_id"), (by_alias.get(client), "alias")]
+        if not by_client_alone:
+            tries += [(by_slug.get(slug_of(sighting.agent)), "slug"), (by_name.get(sighting.agent), "name")]
         for agent, because in tries:
             if agent is not None:
                 result[key] = (agent, because)

@@ -1,4 +1,4 @@
-"""What a file of existing access says, row by row: kept with its texts made visible and cut, or refused with a code."""
+"""What a file or a source says, row by row: kept with its texts made visible and cut, or refused with a code."""
 
 from __future__ import annotations
 
@@ -27,12 +27,15 @@ class TooMuch(DomainError):
 
 
 class Source(StrEnum):
-    """Where a file comes from."""
+    """Where a row comes from: the form of a file, or the kind of a discovery source."""
 
     TABLE = "table"
     CLIENT = "client_configuration"
     PROVIDER = "identity_provider"
     LOG = "gateway_log"
+    OKTA = "okta"
+    ENTRA = "entra"
+    FLEET = "fleet"
 
 
 @dataclass(frozen=True, slots=True)

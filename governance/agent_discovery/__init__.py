@@ -1,0 +1,1 @@
+"""Discovery sources on pages and over REST: connect one, see its runs and what it lists, run it now."""
