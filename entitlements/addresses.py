@@ -57,7 +57,7 @@ def resources_of(slug: str, kind: str, upstream_url: str) -> tuple[str, ...]:
         case System.Kind.MCP:
             return (upstream_url,)
         case System.Kind.HTTP:
-            return (f"{settings.GATEWAY_URL}/gw/{slug}/http",)
+            return (f"{settings.GATEWAY_URL}/gw/{slug}/mcp", f"{settings.GATEWAY_URL}/gw/{slug}/http")
         case _:
             return (f"{settings.GATEWAY_URL}/gw/{slug}/mcp",)
 

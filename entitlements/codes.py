@@ -90,6 +90,18 @@ class Code(StrEnum):
     SCOPE_MALFORMED = "scope_malformed"
     DEFINITION_MALFORMED = "definition_malformed"
 
+    # Requests to a REST API.
+    OPERATION_UNKNOWN = "operation_unknown"
+    OPERATION_AMBIGUOUS = "operation_ambiguous"
+    PATH_MALFORMED = "path_malformed"
+    PARAMETER_NOT_DECLARED = "parameter_not_declared"
+    PARAMETER_REPEATED = "parameter_repeated"
+    PARAMETER_MISSING = "parameter_missing"
+    PARAMETER_NOT_VALID = "parameter_not_valid"
+    HEADER_NOT_DECLARED = "header_not_declared"
+    BODY_TYPE_NOT_DECLARED = "body_type_not_declared"
+    BODY_NOT_VALID = "body_not_valid"
+
 
 class Next(StrEnum):
     """What a person or a client can usefully do after a refusal (ARAP draft 1, `next_action`)."""
@@ -166,6 +178,11 @@ def _bad_token(sentence: str, remedy: str, bearer: str = "invalid_token", oauth:
 def _bad_message(sentence: str, status: HTTPStatus, jsonrpc: int, oauth: str = "invalid_request") -> Meaning:
     """The message itself is at fault."""
     return Meaning(sentence, "Correct the message.", status, oauth, jsonrpc, "invalid_request", Next.NONE)
+
+
+def _bad_request(sentence: str) -> Meaning:
+    """A request that means no single call, with the status of every such."""
+    return _bad_message(sentence, HTTPStatus.BAD_REQUEST, INVALID_PARAMS)
 
 
 _NEW_TOKEN = "Obtain a new token."  # noqa: S105 - a sentence
@@ -335,6 +352,20 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.DEFINITION_MALFORMED: _bad_message(
         "The tool's definition is malformed or too large.", HTTPStatus.UNPROCESSABLE_ENTITY, INVALID_PARAMS
     ),
+    Code.OPERATION_UNKNOWN: _bad_message(
+        "The system has no operation at this path with this method.", HTTPStatus.NOT_FOUND, INVALID_PARAMS
+    ),
+    Code.OPERATION_AMBIGUOUS: _bad_request("More than one operation of the system fits this path."),
+    Code.PATH_MALFORMED: _bad_request("The path can be read in several ways."),
+    Code.PARAMETER_NOT_DECLARED: _bad_request("A parameter is not declared by the operation."),
+    Code.PARAMETER_REPEATED: _bad_request("A parameter is there more than once."),
+    Code.PARAMETER_MISSING: _bad_request("A required parameter is missing."),
+    Code.PARAMETER_NOT_VALID: _bad_request("A parameter is not written as the operation declares."),
+    Code.HEADER_NOT_DECLARED: _bad_request("A header that changes the request is not declared by the operation."),
+    Code.BODY_TYPE_NOT_DECLARED: _bad_message(
+        "The body is of a type that the operation does not declare.", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, INVALID_PARAMS
+    ),
+    Code.BODY_NOT_VALID: _bad_request("The body is not written as the operation declares."),
 }
 
 

@@ -38,9 +38,9 @@ class System(models.Model):
         EDDSA = "EdDSA", "EdDSA (Ed25519)"
         RS256 = "RS256", "RS256 (RSA)"
 
-    SERVED: ClassVar = (Kind.MCP_GATEWAY, Kind.STDIO)
+    SERVED: ClassVar = (Kind.MCP_GATEWAY, Kind.HTTP, Kind.STDIO)
     """The kinds that the gateway serves now: nothing else goes through it, and of nothing else each call is seen."""
-    AT_ADDRESS: ClassVar = (Kind.MCP_GATEWAY,)
+    AT_ADDRESS: ClassVar = (Kind.MCP_GATEWAY, Kind.HTTP)
     """Those of them that are registered by their address alone."""
 
     slug = models.SlugField(max_length=64, unique=True)

@@ -21,22 +21,24 @@ from entitlements.node.refusals import Refused
 DENIAL: Final = "mandate/denial"
 """The `_meta` key under which a denied tool result says what was denied and what would help."""
 NULL: Final = b"null"
+MCP, REST = "mcp", "http"
+"""What the addresses of a system end with."""
 _OF_PROOFS: Final = frozenset({"invalid_dpop_proof", "use_dpop_nonce"})
 
 
-def resource(slug: str) -> str:
+def resource(slug: str, protocol: str = MCP) -> str:
     """Return the resource identifier of a system behind the gateway, or of all of them."""
-    return f"{settings.GATEWAY_URL}{path(slug)}"
+    return f"{settings.GATEWAY_URL}{path(slug, protocol)}"
 
 
-def metadata_url(slug: str) -> str:
+def metadata_url(slug: str, protocol: str = MCP) -> str:
     """Return where that resource's metadata is (RFC 9728 section 3.1)."""
-    return f"{settings.GATEWAY_URL}/.well-known/oauth-protected-resource{path(slug)}"
+    return f"{settings.GATEWAY_URL}/.well-known/oauth-protected-resource{path(slug, protocol)}"
 
 
-def path(slug: str) -> str:
-    """Return the path of a system's MCP address, or of the one for all systems."""
-    return "/gw/mcp" if slug == addresses.ALL else f"/gw/{slug}/mcp"
+def path(slug: str, protocol: str = MCP) -> str:
+    """Return the path of a system's address for MCP or REST, or of the one for all systems."""
+    return "/gw/mcp" if slug == addresses.ALL else f"/gw/{slug}/{protocol}"
 
 
 def result(request_id: bytes, value: bytes) -> bytes:
@@ -63,9 +65,9 @@ def refused(refusal: Refused, request_id: bytes = NULL, *, slug: str = "", evalu
     return Answer(refusal.status, error(request_id, body), headers)
 
 
-def challenge(slug: str, word: str, message: str, scope: str = "") -> Header:
+def challenge(slug: str, word: str, message: str, scope: str = "", protocol: str = MCP) -> Header:
     """Return the WWW-Authenticate header of a system (RFC 6750, RFC 9728 section 5.1, RFC 9470)."""
-    parameters = [f'resource_metadata="{metadata_url(slug)}"']
+    parameters = [f'resource_metadata="{metadata_url(slug, protocol)}"']
     if word:
         parameters = [f'error="{word}"', f'error_description="{message}"', *parameters]
     if scope:
@@ -106,7 +108,7 @@ def denied(
     if entry.shape == System.DenialShape.FORBIDDEN:
         headers: tuple[Header, ...] = (JSON, NO_STORE)
         if verdict.code is Code.SCOPE_MISSING:
-            headers += (challenge(at, meaning.bearer, meaning.sentence, _all_scopes(bearer, verdict)),)
+            headers += (challenge(at, meaning.bearer, meaning.sentence, all_scopes(bearer, verdict)),)
         return Answer(HTTPStatus.FORBIDDEN, error(request_id, failure), headers)
     if entry.shape == System.DenialShape.JSONRPC or not tool:
         return Answer(HTTPStatus.OK if tool else HTTPStatus.FORBIDDEN, error(request_id, failure))
@@ -143,7 +145,7 @@ def explanation(
     return detail
 
 
-def _all_scopes(bearer: Bearer, verdict: Verdict) -> str:
+def all_scopes(bearer: Bearer, verdict: Verdict) -> str:
     """Name every scope the next token needs: clients ask for the challenge's scopes and for no others."""
     needed = verdict.remedy.scopes if verdict.remedy else ()
     return " ".join(sorted(bearer.token.scopes.union(needed)))

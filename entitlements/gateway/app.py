@@ -10,7 +10,7 @@ from typing import Final
 from audit import clock
 from entitlements import addresses
 from entitlements.codes import Code
-from entitlements.gateway import answers, authzen, cors, mcp, metadata
+from entitlements.gateway import answers, authzen, cors, mcp, metadata, problems, rest
 from entitlements.gateway.http import Answer, Disconnected, Request
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed, Refused
@@ -29,8 +29,13 @@ logger = logging.getLogger(__name__)
 async def serve(node: Node, request: Request) -> None:
     """Answer one request at an address of the gateway, or at a page that every process has."""
     slug = mcp_system(request.path)
+    at_api = "" if slug else rest_system(request.raw_path)
+    refused = problems.refused if at_api else answers.refused
+    slug = slug or at_api
     try:
-        if slug:
+        if at_api:
+            await rest.serve(node, request, slug)
+        elif slug:
             await mcp.serve(node, request, slug)
         elif request.path.startswith("/access/v1/") or request.path == authzen.METADATA:
             await authzen.serve(node, request)
@@ -42,13 +47,13 @@ async def serve(node: Node, request: Request) -> None:
         is_failure = why.status == HTTPStatus.UNAUTHORIZED and why.code is not Code.PROOF_NONCE_NEEDED
         if is_failure and not isinstance(why, Closed):
             node.strangers.count(why.code, request.source)
-        await _answer(request, answers.refused(why, slug=slug))
+        await _answer(request, refused(why, slug=slug))
     except clock.ClockUnknown:
-        await _answer(request, answers.refused(Closed(Code.CLOCK_UNKNOWN)))
+        await _answer(request, refused(Closed(Code.CLOCK_UNKNOWN)))
     except Exception:
         logger.exception("gateway_failed")
         failed = Refused(Code.FEED_UNKNOWN, "The gateway failed.", status=HTTPStatus.INTERNAL_SERVER_ERROR)
-        await _answer(request, answers.refused(failed))
+        await _answer(request, refused(failed))
 
 
 def is_page(path: str) -> bool:
@@ -71,6 +76,8 @@ async def _page(node: Node, request: Request) -> None:
         answer = metadata.metrics(node, request.header("authorization") or "")
     elif path.startswith(_METADATA) and (slug := mcp_system("/" + path.removeprefix(_METADATA))):
         answer = await metadata.resource_metadata(node, slug)
+    elif path.startswith(_METADATA) and (slug := _at("/" + path.removeprefix(_METADATA), answers.REST)):
+        answer = await metadata.resource_metadata(node, slug, answers.REST)
     else:
         answer = Answer.of(HTTPStatus.NOT_FOUND, {"error": "There is nothing at this address."})
     await request.answer(answer)
@@ -88,9 +95,16 @@ def mcp_system(path: str) -> str:
     The parts are compared, not patterns. What could not be a system's name is none, and so gets into no header and no
     statement.
     """
+    return addresses.ALL if path == "/gw/mcp" else _at(path, answers.MCP)
+
+
+def rest_system(raw_path: bytes) -> str:
+    """Return the system of `/gw/<system>/http/...`, not decoded; empty for every other address."""
+    return _at("/".join(raw_path.decode("latin-1").split("/", 4)[:4]), answers.REST)
+
+
+def _at(path: str, protocol: str) -> str:
     match path.split("/"):
-        case ["", "gw", "mcp"]:
-            return addresses.ALL
-        case ["", "gw", slug, "mcp"] if slug != addresses.ALL and _SLUG.fullmatch(slug):
+        case ["", "gw", slug, last] if last == protocol and slug != addresses.ALL and _SLUG.fullmatch(slug):
             return slug
     return ""

@@ -1,10 +1,11 @@
-"""The life of one tools/call: decide, record, look again, forward, and say how it ended."""
+"""The life of one call of a tool: decide, record, look again, forward, and say how it ended."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -15,10 +16,11 @@ from entitlements import codes
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
-from entitlements.gateway import answers, possession, relay
+from entitlements.gateway import possession, relay
 from entitlements.gateway.access_requests import denied_calls
+from entitlements.gateway.doors import Door
+from entitlements.gateway.forwarding import Forwarding
 from entitlements.gateway.http import Request
-from entitlements.gateway.messages import Call, check_params
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
@@ -33,7 +35,6 @@ WATCH_AFTER: Final = 0.05
 """Seconds before we look after a call that is not over: most are over sooner."""
 GONE: Final = "the client went away"
 _MOST_TRIES: Final = 5
-_FORWARDED_PARAMS: Final = b"mcp-param-"
 
 
 class _RightsChanged(Exception):
@@ -42,46 +43,46 @@ class _RightsChanged(Exception):
 
 @dataclass(slots=True)
 class ToolCall:
-    """One tools/call that this node carries out."""
+    """One call of a tool that this node carries out: in through a door, out by a forwarding."""
 
     node: Node
     entry: ServedSystem
     bearer: Bearer
     request: Request
-    call: Call
     about: CallDetails
+    arguments: Mapping[str, Any]
+    door: Door
+    forwarding: Forwarding
     session: UUID | None = None
-    at: str = ""
-    """The address at which the client called: that of the system, if left out, or of all."""
     policy_call: PolicyCall = field(init=False)
-    responder: relay.Responder = field(init=False)
     _held: SnapshotInUse | None = None
-    _upstream_call: relay.UpstreamCall | None = None
     _open: OpenRequest = field(init=False)
 
     async def run(self) -> None:
         """Carry the call through. Raises Refused and Closed while nothing has been answered."""
-        arguments = relay.arguments_of(self.call)
-        self.about.tool = self.call.params["name"]
-        self.responder = relay.Responder(self.request.send)
-        tool = self.entry.tools.get(self.about.tool)
-        check_params(self.call, self.request, tool.mirrored if tool else {})
-        self.policy_call = self.bearer.asks(self.entry.slug, self.about.tool, arguments)
-        verdict, self._held = await self.node.decide(self.policy_call)
+        self.policy_call = self.bearer.asks(self.entry.slug, self.about.tool, self.arguments)
+        verdict = await self._decide()
         self.node.count(verdict)
         await self.node.recorder.durably(
-            records.decision(self.about, verdict, arguments), possession.take(self.request)
+            records.decision(self.about, verdict, self.arguments), possession.take(self.request)
         )
         if not verdict.allowed:
             await self._deny(verdict)
             return
         await self._forward()
 
+    async def _decide(self) -> Verdict:
+        """Decide on the facts of now, and deny what is allowed and cannot be sent."""
+        verdict, self._held = await self.node.decide(self.policy_call)
+        if verdict.allowed and (problem := self.forwarding.problem(verdict)) is not None:
+            return Verdict(Effect.DENY, problem.code, (problem,))
+        return verdict
+
     async def _forward(self) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker
         self._open = open_request = OpenRequest(
-            self.policy_call, task, is_call=True, session=self.session, request_id=self.call.request_id
+            self.policy_call, task, is_call=True, session=self.session, request_id=self.door.request_id
         )
         watching = asyncio.get_running_loop().call_later(WATCH_AFTER, self._watch)
         self.node.opened.add(open_request)
@@ -96,7 +97,7 @@ class ToolCall:
             await self._cut(open_request.stop, began)
         finally:
             self.node.opened.remove(open_request)
-            self.responder.close()
+            self.door.responder.close()
             watching.cancel()
 
     async def _until_sent(self, began: float) -> None:
@@ -110,14 +111,14 @@ class ToolCall:
     async def _retry_while_rights_change(self, began: float) -> None:
         for _ in range(_MOST_TRIES):
             try:
-                ended = await self._try()
+                ended = await self.forwarding.carry_out(self._gate)
             except _RightsChanged:
-                verdict, self._held = await self.node.decide(self.policy_call)
+                verdict = await self._decide()
                 if not verdict.allowed:
                     await self._withdraw(verdict)
                     return
             except relay.SessionLost:
-                self._lose_connection()
+                self.forwarding.lose()
             except (egress.Unreachable, egress.ForbiddenAddress) as why:
                 await self._failed(why, began)
                 return
@@ -126,31 +127,10 @@ class ToolCall:
                 return
         await self._failed(egress.Unreachable("The system does not keep its sessions."), began)
 
-    async def _try(self) -> relay.CallEnd:
-        tool = self.entry.tools.get(self.about.tool)
-        connection = await self.node.upstreams.get(self.entry, self.bearer)
-        self._upstream_call = relay.UpstreamCall(
-            self.call,
-            connection,
-            tool.mirrored if tool else {},
-            self.about.trace,
-            tuple(self._unknown_params(tool.mirrored if tool else {})),
-            self._gate,
-            self.responder,
-        )
-        return await self._upstream_call.carry_out()
-
     def _gate(self) -> None:
         """Look once more, synchronously, before the first byte: epoch and lease, and the clock for good measure."""
         if not self.node.still_allows(self.policy_call, self._held):
             raise _RightsChanged
-
-    def _unknown_params(self, known: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - only asked for membership
-        unknown: list[tuple[str, str]] = []
-        for name, value in self.request.raw:
-            if name.startswith(_FORWARDED_PARAMS) and name[len(_FORWARDED_PARAMS) :].decode() not in known:
-                unknown.append((name.decode(), value.decode("latin-1")))
-        return unknown
 
     async def _withdraw(self, verdict: Verdict) -> None:
         reasons = (Reason(Code.CALL_WITHDRAWN, codes.meaning(verdict.code).sentence), *verdict.reasons)
@@ -170,34 +150,22 @@ class ToolCall:
         if codes.meaning(verdict.code).next is codes.Next.REQUEST:
             arguments, now = self.policy_call.arguments, self.node.now()
             kept = await denied_calls.sealed(self.node.reads(), self.about.evaluation, arguments, now)
-        answer = answers.denied(
-            self.entry,
-            self.bearer,
-            verdict,
-            self.about.evaluation,
-            self.call.request_id,
-            self.about.tool,
-            at=self.at,
-            kept=kept,
-        )
-        await self.responder.finish(answer)
+        await self.door.responder.finish(self.door.denied(verdict, self.about.evaluation, kept))
 
     async def _failed(self, why: egress.Unreachable | egress.ForbiddenAddress, began: float) -> None:
         """Say that the upstream failed: certainly without effect if nothing was sent or it turned us away."""
         status = int(str(why.detail.get("status", 0)))
-        is_certain = self._upstream_call is None or not self._upstream_call.was_sent or status // 100 in (3, 4)
+        is_certain = not self.forwarding.was_sent or status // 100 in (3, 4)
         action = Action.CALL_FINISHED if is_certain else Action.CALL_INDETERMINATE
         outcome = "failure" if is_certain else "unknown"
         self._end(action, outcome, Code.UPSTREAM_UNAVAILABLE.value, began, status=status)
-        self._lose_connection()
+        self.forwarding.lose()
         await self._finish_refused(Refused(Code.UPSTREAM_UNAVAILABLE, data={"certain": is_certain}))
 
     async def _cut(self, reason: str, began: float) -> None:
         """End a call that must not, or need not, go on; its upstream request is cancelled with the connection."""
-        upstream_call = self._upstream_call
-        was_sent = upstream_call is not None and upstream_call.was_sent
-        if upstream_call is not None and was_sent:
-            self.node.upstreams.cancel(upstream_call.connection, upstream_call.number)
+        was_sent = self.forwarding.was_sent
+        self.forwarding.cancel()
         action = Action.CALL_INDETERMINATE if was_sent else Action.CALL_WITHDRAWN
         self._end(action, "unknown" if was_sent else "refused", reason.replace(" ", "_"), began)
         if reason == GONE:
@@ -206,10 +174,7 @@ class ToolCall:
         await self._finish_refused(Refused(code, "" if reason == code else f"The call was cut short: {reason}."))
 
     async def _finish_refused(self, refusal: Refused) -> None:
-        answer = answers.refused(
-            refusal, self.call.request_id, slug=self.at or self.entry.slug, evaluation=self.about.evaluation
-        )  # fmt: skip
-        await self.responder.finish(answer)
+        await self.door.responder.finish(self.door.refused(refusal, self.about.evaluation))
 
     def _end(self, action: Action, outcome: str, code: str, began: float, **detail: int | str) -> None:
         detail["milliseconds"] = round((time.monotonic() - began) * 1000)
@@ -220,17 +185,10 @@ class ToolCall:
         """Claim the end of this call and return its event; None when the call has ended. Every end comes from here."""
         return records.ending(self.about, action, outcome, code, detail) if self._open.claim_end() else None
 
-    def _lose_connection(self) -> None:
-        if self._upstream_call is not None:
-            self.node.upstreams.lose(self.entry, self.bearer, self._upstream_call.connection)
-
     def _watch(self) -> None:
-        """Keep the answer's connection alive from now on, and cancel the call when a modern client goes away (GW-6).
-
-        To a legacy client going away means nothing.
-        """
-        self.responder.keep_alive()
-        if self.call.is_modern:
+        """Keep the answer's connection alive from now on, and cancel the call when such a client goes away."""
+        self.door.responder.keep_alive()
+        if self.door.ends_with_client:
             watcher = asyncio.get_running_loop().create_task(self._until_gone())
             self._open.task.add_done_callback(lambda _: watcher.cancel())
 

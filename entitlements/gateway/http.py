@@ -62,6 +62,8 @@ class Request:
     send: Send
     source: str = ""
     query: bytes = b""
+    raw_path: bytes = b""
+    """The path as it came, not decoded."""
     has_begun: bool = False
     proof: Proof | None = None
     """A proof of possession that was checked and is not used up yet (`possession.py`)."""
@@ -86,7 +88,7 @@ class Request:
         peer, forwarded = scope.get("client"), request.headers.get(FORWARDED_FOR, b"")
         if FORWARDED_FOR in request.repeated:
             forwarded = b",".join([value for name, value in request.raw if name == FORWARDED_FOR])
-        request.query = scope.get("query_string", b"")
+        request.query, request.raw_path = scope.get("query_string", b""), scope.get("raw_path") or b""
         request.source = client_address.resolve(str(peer[0]) if peer else "", forwarded.decode("latin-1"))
 
         async def send_and_note(message: Message) -> None:

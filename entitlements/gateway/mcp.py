@@ -21,14 +21,17 @@ from entitlements.gateway import (
     all_systems,
     answers,
     client_sessions,
+    doors,
     messages,
     possession,
     relay,
+    rest_results,
     tool_list,
 )
 from entitlements.gateway.access_requests import request_access
 from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.client_sessions import ClientSession
+from entitlements.gateway.forwarding import Forwarding, McpForwarding, RestAnswer, RestForwarding
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
 from entitlements.gateway.messages import Call
 from entitlements.node import records
@@ -61,9 +64,7 @@ type Handler = Callable[[Exchange], Awaitable[None]]
 
 async def serve(node: Node, request: Request, slug: str) -> None:
     """Answer one request at the MCP address of a system, or of all. Raises Refused and Closed for `app` to answer."""
-    origin = request.headers.get(b"origin")
-    if origin is not None and origin.decode("latin-1") not in (settings.CONSOLE_URL, settings.GATEWAY_URL):
-        raise Refused(Code.MALFORMED_CALL, "Requests from this origin are not accepted.", status=HTTPStatus.FORBIDDEN)
+    doors.check_origin(request)
     if request.method not in ("POST", "GET", "DELETE"):
         await request.answer(_not_allowed())
         return
@@ -187,9 +188,30 @@ async def _call_tool(exchange: Exchange) -> None:
         entry, call = await all_systems.called(exchange.node, call)
         exchange.about.system = entry.slug
     session = None if exchange.session is None else exchange.session.id
+    arguments = relay.arguments_of(call)
+    exchange.about.tool = name = call.params["name"]
+    pinned = entry.tools.get(name)
+    messages.check_params(call, exchange.request, pinned.mirrored if pinned else {})
+    responder = relay.Responder(exchange.request.send)
+    door = doors.McpDoor(entry, exchange.bearer, call, exchange.entry.slug, responder)
+    way = _forwarding(exchange, entry, call, arguments, responder)
     await ToolCall(
-        exchange.node, entry, exchange.bearer, exchange.request, call, exchange.about, session, at=exchange.entry.slug
-    ).run()
+        exchange.node, entry, exchange.bearer, exchange.request, exchange.about, arguments, door, way, session
+    ).run()  # fmt: skip
+
+
+def _forwarding(
+    exchange: Exchange, entry: ServedSystem, call: Call, arguments: dict[str, Any], responder: relay.Responder
+) -> Forwarding:
+    node, about = exchange.node, exchange.about
+    if entry.operations is None:
+        return McpForwarding(node, entry, exchange.bearer, exchange.request, call, about.trace, responder)
+
+    async def deliver(answer: RestAnswer) -> None:
+        body = answers.result(call.request_id, rest_results.result(answer, entry.slug, about.evaluation))
+        await responder.finish(Answer(HTTPStatus.OK, body, (JSON, NO_STORE)))
+
+    return RestForwarding(node, entry, about.tool, arguments, about.trace, deliver)
 
 
 async def _request_access(exchange: Exchange) -> None:

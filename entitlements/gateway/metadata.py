@@ -33,16 +33,18 @@ _TEXT: Final = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _PUBLIC: Final = (b"cache-control", b"max-age=60")
 
 
-async def resource_metadata(node: Node, slug: str) -> Answer:
-    """Return the protected resource metadata of one system, or of all (RFC 9728; GW-9). Raises Refused, Closed.
+async def resource_metadata(node: Node, slug: str, protocol: str = answers.MCP) -> Answer:
+    """Return the protected resource metadata of one address of a system, or of all (RFC 9728; GW-9).
+
+    Raises Refused, Closed.
 
     For all it names no scope: a client that asks for none gets what its agent holds, wherever that is.
     """
     entry = await all_systems.entry(node, slug)
-    if entry is None:
+    if entry is None or (protocol == answers.REST and entry.operations is None):
         raise Refused(Code.SYSTEM_UNKNOWN)
     metadata = {
-        "resource": answers.resource(slug),
+        "resource": answers.resource(slug, protocol),
         "authorization_servers": [addresses.issuer(addresses.issuer_path(slug))],
         "scopes_supported": list(entry.scopes),
         "bearer_methods_supported": ["header"],

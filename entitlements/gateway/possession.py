@@ -42,11 +42,11 @@ def answer_with_nonce(node: Node, request: Request) -> None:
 async def check(node: Node, request: Request, bearer: Bearer, address: str, *, needs_digest: bool = False) -> None:
     """Check the proof for a bound token at an address of ours, and keep it to be claimed. Raises Refused, Disconnected.
 
-    The body is read for it, at most as much as without a proof.
+    The body is read for it, at most as much as without a proof; one that was read before counts with every method.
     """
     if HEADER in request.repeated:
         raise _refused("The request has more than one proof.")
-    body = await request.body() if request.method == "POST" else None
+    body = await request.body() if request.method == "POST" else request.content or None
     token = request.headers.get(b"authorization", b"").partition(b" ")[2].decode("latin-1")
     try:
         proof = proofs.read(request.headers.get(HEADER, b"").decode("latin-1"))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +18,9 @@ from entitlements.definitions import definitions
 from entitlements.networks import network
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
+from entitlements.rest import operation
+from entitlements.rest.operation import Operation
+from entitlements.rest.read import Operations
 from entitlements.secrets import vault
 from entitlements.stdio.command import Command
 from entitlements.upstream import mcp_headers, own_addresses, upstream
@@ -38,6 +42,11 @@ _TOOLS: Final = """
 SELECT t.name, v.id::text, v.definition
 FROM entitlements_tool t JOIN entitlements_toolversion v ON v.id = t.approved_id WHERE t.system_id = %s
 """
+_UNAPPROVED: Final = """
+SELECT t.name, v.definition FROM entitlements_tool t JOIN entitlements_toolversion v ON v.id = t.seen_id
+WHERE t.system_id = %s AND t.seen_id IS DISTINCT FROM t.approved_id
+"""
+"""What a REST API offers beside what is approved: no path may lead there under the name of another tool."""
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -62,6 +71,8 @@ class ServedSystem:
     scopes: tuple[str, ...]
     tools: Mapping[str, ListedTool]
     read_at: float
+    operations: Operations | None = None
+    """What its tools are as requests, of a REST API; of every other system None."""
     command: Command | None = None
     """What a local server is started by."""
 
@@ -159,15 +170,38 @@ class Directory:
             return None  # no command is in force for it
         in_force = policy.of_rows(await self._snapshots.query(policy.CURRENT, ()))
         credential = vault.opened(pk, tuple(secret[:4]), tuple(secret[4:]), in_force)
-        tools = {tool: _listed_tool(version, raw) for tool, version, raw in await self._snapshots.query(_TOOLS, [pk])}
-from entitlements.stdio.command import Command
+        approved = await self._snapshots.query(_TOOLS, [pk])
+        operations = None
+        if kind == System.Kind.HTTP:
+            operations = _operations(approved, await self._snapshots.query(_UNAPPROVED, [pk]))
+        tools = {tool: _listed_tool(version, raw, tool, operations) for tool, version, raw in approved}
         way = network.of_rows(pk, await self._snapshots.query(network.CURRENT, [pk]))
         if way is not None:
             await own_addresses.refresh()
         target = upstream.Target(url, credential, way)
-        return ServedSystem(slug, name, shape, target, tuple(scopes), tools, time.monotonic())
+        return ServedSystem(slug, name, shape, target, tuple(scopes), tools, time.monotonic(), operations, command)
+
+    async def _command(self, system: int) -> Command | None:
+        rows = await self._snapshots.query(_COMMAND, [system])
+        name, terms, arguments = rows[0] if rows else ("", None, [])
+        return None if terms is None else Command.of_terms(name, terms, arguments)
 
 
-def _listed_tool(version: str, raw: Mapping[str, Any]) -> ListedTool:
+def _listed_tool(version: str, raw: Mapping[str, Any], name: str, operations: Operations | None) -> ListedTool:
     mirrored = mcp_headers.annotated(raw.get("inputSchema"))
-    return ListedTool(version, _encode(definitions.reviewed(raw)), mirrored or {}, is_listable=mirrored is not None)
+    is_listable = mirrored is not None and (operations is None or name in operations)
+    return ListedTool(version, _encode(definitions.reviewed(raw)), mirrored or {}, is_listable)
+
+
+def _operations(approved: Iterable[Sequence[Any]], others: Iterable[Sequence[Any]]) -> Operations:
+    return Operations(
+        dict(_read_operations((name, raw) for name, _, raw in approved)),
+        _read_operations((name, raw) for name, raw in others),
+    )
+
+
+def _read_operations(definitions_by_tool: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[tuple[str, Operation]]:
+    """Yield the operation of each definition that holds a whole one; a tool without is never called."""
+    for name, definition in definitions_by_tool:
+        with contextlib.suppress(msgspec.ValidationError):
+            yield name, operation.of(definition)

@@ -30,7 +30,8 @@ from entitlements.node.snapshots import Snapshots
 from entitlements.node.upstream_sessions import IDLE_SECONDS, TOUCH_SECONDS, IdleSession, Key, UpstreamSessions
 from entitlements.node.writes import Writes
 from entitlements.upstream import egress, upstream
-from entitlements.upstream.endpoint import Answer
+from entitlements.upstream.authorization import Authorization
+from entitlements.upstream.endpoint import Answer, Endpoint
 
 CALL_SECONDS: Final = 300.0
 MOST_SESSIONS: Final = 5_000
@@ -77,6 +78,11 @@ class _Upstream:
     is_legacy: bool = False
     sessions: dict[Key, Connection] = field(default_factory=dict)
     lost: dict[Key, UUID] = field(default_factory=dict)
+    endpoint: Endpoint = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Know where requests of a REST API go."""
+        self.endpoint = Endpoint(self.target.url)
 
     def lock_of(self, key: Key) -> asyncio.Lock:
         """Return what one caller's session is begun under; while the era is not known, all wait for each other."""
@@ -108,6 +114,13 @@ class Connections:
                 connection = _kept(peer, bearer.key) or await self._find_or_begin(entry.slug, peer, bearer.key)
         connection.used_at = time.monotonic()
         return connection
+
+    def pool(self, entry: ServedSystem) -> tuple[aiohttp.ClientSession, Endpoint, Authorization]:
+        """Return the pool of a REST API, where its requests go, and what authorizes them. Raises ForbiddenAddress."""
+        peer = self._upstreams.get(entry.slug)
+        if peer is None or peer.target != entry.target:
+            peer = self._open(entry)
+        return peer.http, peer.endpoint, peer.target.authorization
 
     def lose(self, entry: ServedSystem, bearer: Bearer, connection: Connection) -> None:
         """Forget a session that the upstream no longer knows, or an era that no longer fits."""

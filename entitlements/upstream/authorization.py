@@ -96,6 +96,12 @@ class Authorization:
         forms = self.forms()
         return kinds.removed(text, forms) if forms else text
 
+    def removed_from_octets(self, content: bytes) -> bytes:
+        """Do the same to what is no JSON: the secret is found as it is written."""
+        for form in self.forms():
+            content = content.replace(form, kinds.REMOVED)
+        return content
+
     def forms(self) -> tuple[bytes, ...]:
         """Return all that must not show up in an answer: each form of the secret, and what was made from it."""
         fallback = self._fallback()

@@ -5,7 +5,7 @@ What these do at the token endpoints stands in `tests/entitlements/edge/test_mat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +28,7 @@ from entitlements.sessions import sessions
 from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
 from tests import make
+from tests.entitlements.gateway import rest_world
 from tests.entitlements.gateway import test_authzen as authzen
 from tests.entitlements.gateway.world import Gateway, World, wait_until
 
@@ -53,7 +54,7 @@ def _withdraw_key(here: World) -> None:
 def _narrow(here: World) -> None:
     """Replace what is held by a grant of other arguments."""
     grants.revoke(here.grant.pk, by=SYSTEM, reason=WHY)
-    limits = {here.tool.name: {"timezone": {"one_of": ["Europe/Paris"]}}}
+    limits = {here.tool.name: {name: {"one_of": ["Europe/Paris"]} for name in here.arguments}}
     make.grant(here.agent, here.entitlement, people=[here.person], limits=limits)
 
 
@@ -89,6 +90,10 @@ Endpoint = Callable[[], str]
 
 def code_of(answer: httpx2.Response) -> str:
     body = answer.json()
+    if answer.headers["content-type"] == "application/problem+json":
+        return str(body["code"])
+    if "result" not in body and "error" not in body:
+        return ""
     if "error" in body:
         return str(body["error"]["data"]["code"])
     return str(body["result"].get("_meta", {}).get("mandate/denial", {}).get("code", ""))
@@ -139,6 +144,37 @@ def test_what_is_in_the_way_is_refused_at_every_endpoint(node: Gateway, here: Wo
     still_opens = spoilt == "grant narrowed"  # with other arguments
     assert _is_listed(node, here, token) is still_opens
     wait_until(lambda: is_active() is still_opens, 5)
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[rest_world.Service]:
+    with rest_world.service() as found:
+        yield found
+
+
+@pytest.mark.parametrize("spoilt", SPOILERS)
+def test_what_is_in_the_way_is_refused_at_a_rest_api_by_either_way(
+    node: Gateway, service: rest_world.Service, spoilt: str
+) -> None:
+    here = rest_world.build(service.url)
+    (spoil, code), by_mcp, by_rest = SPOILERS[spoilt], here.token(), rest_world.token(here)
+    endpoints: dict[str, Endpoint] = {
+        "REST": lambda: code_of(rest_world.ask(node, here, "GET", "/orders?do=x&limit=3", with_token=by_rest)),
+    }
+    here.arguments = {"do": "x", "limit": 3}
+    if spoilt != "token revoked":  # which revokes the newest, that of REST
+        endpoints["MCP"] = lambda: code_of(node.call(here, by_mcp))
+    if spoilt not in UNSEEN:
+        assert [ask() for ask in endpoints.values()] == [""] * len(endpoints)
+
+    spoil(here)
+
+    for ask in endpoints.values():
+        _wait_for(ask, code)
+        sent, before = len(service.seen), _denied(here, "call")
+        assert ask() == code
+        assert _denied(here, "call")[len(before) :] == ([] if spoilt in STRANGERS else [code])
+        assert len(service.seen) == sent
 
 
 def _wait_for(ask: Endpoint, code: str) -> None:

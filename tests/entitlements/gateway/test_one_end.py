@@ -24,6 +24,8 @@ from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.gateway import relay
 from entitlements.gateway.calls import ToolCall
+from entitlements.gateway.doors import McpDoor
+from entitlements.gateway.forwarding import McpForwarding
 from entitlements.gateway.http import Answer, Message, Request
 from entitlements.gateway.messages import Call
 from entitlements.node import records
@@ -133,8 +135,11 @@ class Story:
         entry = ServedSystem("crm", "CRM", "tool_result", cast("upstream.Target", None), (), {}, 0)
         call = Call("tools/call", {"name": "read"}, b"7", is_modern=False, meta={})
         request = Request("POST", "/gw/crm/mcp", [], self.receive, self.send)
-        about = records.CallDetails(BEARER, "crm", "tools/call", trace="t")
-        return asyncio.create_task(ToolCall(cast("Node", node), entry, BEARER, request, call, about).run())
+        about = records.CallDetails(BEARER, "crm", "tools/call", tool="read", trace="t")
+        responder, held = relay.Responder(self.send), cast("Node", node)
+        door = McpDoor(entry, BEARER, call, "crm", responder)
+        forwarding = McpForwarding(held, entry, BEARER, request, call, "t", responder)
+        return asyncio.create_task(ToolCall(held, entry, BEARER, request, about, {}, door, forwarding).run())
 
     def cut(self, reason: str = REVOKED) -> None:
         """Do what a change of rights does to whatever is open."""

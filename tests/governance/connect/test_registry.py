@@ -80,7 +80,7 @@ def test_it_lists_all_systems_at_one_address_where_the_gateway_serves_them_so(ca
     assert urls["com.example.mandate/all"].endswith("/gw/mcp")
 
 
-@pytest.mark.parametrize("spoiled", [{"status": "disabled"}, {"kind": "mcp"}, {"kind": "http"}, {"kind": "builtin"}])
+@pytest.mark.parametrize("spoiled", [{"status": "disabled"}, {"kind": "mcp"}, {"kind": "stdio"}, {"kind": "builtin"}])
 def test_a_system_that_is_disabled_or_not_served_is_nowhere_in_it(catalog: list[System], spoiled: Any) -> None:  # noqa: ANN401
     System.objects.filter(pk=catalog[1].pk).update(**spoiled)
     name = quote("com.example.mandate/beta", safe="")
@@ -88,6 +88,12 @@ def test_a_system_that_is_disabled_or_not_served_is_nowhere_in_it(catalog: list[
     assert _names(_read(include_deleted="true", updated_since="2020-01-01T00:00:00Z")) == _names(_read())
     for path in ("versions", "versions/latest"):
         assert Client().get(f"{URL}/{name}/{path}").status_code == 404
+
+
+def test_a_rest_api_is_listed_with_its_mcp_address(catalog: list[System]) -> None:
+    System.objects.filter(pk=catalog[1].pk).update(kind="http")
+    urls = {each["server"]["name"]: each["server"]["remotes"][0]["url"] for each in _read()["servers"]}
+    assert urls["com.example.mandate/beta"].endswith("/gw/beta/mcp")
 
 
 def test_it_is_read_in_pages_to_the_end(catalog: list[System]) -> None:
