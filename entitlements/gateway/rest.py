@@ -27,7 +27,12 @@ from entitlements.rest.read import Incoming, Mapped
 from entitlements.rest.refusals import NotMapped
 
 _WITHOUT_LENGTH: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
-_SAFE: Final[tuple[Header, ...]] = (NO_STORE, (b"x-content-type-options", b"nosniff"))
+_SAFE: Final[tuple[Header, ...]] = (
+    NO_STORE,
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; sandbox"),
+)
+"""A page of a system that is opened here runs nothing, and is no page of ours."""
 
 
 async def serve(node: Node, request: Request, slug: str) -> None:
