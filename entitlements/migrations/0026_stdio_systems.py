@@ -14,7 +14,7 @@ def name_what_is_known(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('entitlements', '0023_tickets_and_orders_of_lists'),
+        ('entitlements', '0028_discovery_sources'),
     ]
 
     operations = [
