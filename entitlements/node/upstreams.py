@@ -15,6 +15,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -24,15 +25,19 @@ from entitlements import strict
 from entitlements.node import upstream_sessions
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import Directory, ServedSystem
-from entitlements.node.local_servers import LocalServers
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
 from entitlements.node.upstream_sessions import IDLE_SECONDS, TOUCH_SECONDS, IdleSession, Key, UpstreamSessions
 from entitlements.node.writes import Writes
+from entitlements.stdio.local_servers import LocalServers
 from entitlements.upstream import egress, upstream
 from entitlements.upstream.authorization import Authorization
 from entitlements.upstream.endpoint import Answer, Endpoint
 
+_FAILED: Final = """
+UPDATE entitlements_stdiosystem c SET problem = %s, stderr = %s, failed_at = clock_timestamp()
+FROM entitlements_system y WHERE y.id = c.system_id AND y.slug = %s RETURNING c.system_id
+"""
 CALL_SECONDS: Final = 300.0
 MOST_SESSIONS: Final = 5_000
 SWEEP_SECONDS: Final = 30.0
@@ -96,7 +101,7 @@ class Connections:
         self._upstreams: dict[str, _Upstream] = {}
         self._shared = UpstreamSessions(snapshots, writes)
         self._directory = directory
-        self._local, self._local_numbers = LocalServers(writes), _request_numbers()
+        self._local, self._local_numbers = LocalServers(partial(_write_down, writes)), _request_numbers()
         self._under_way: set[asyncio.Task[None]] = set()
         self._next_sweep = time.monotonic() + secrets.randbelow(int(SWEEP_SECONDS))
 
@@ -289,6 +294,12 @@ def _kept(peer: _Upstream, key: Key) -> Connection | None:
     """Return what is used without asking anybody."""
     connection = peer.modern or peer.sessions.get(key)
     return connection if connection is not None and connection.is_fresh else None
+
+
+async def _write_down(writes: Writes, system: str, why: str, stderr: str) -> None:
+    """Keep for its owner why a local server ended or did not start; that it cannot be kept changes no call."""
+    with contextlib.suppress(Closed):
+        await writes.run(_FAILED, [why, stderr, system])
 
 
 async def _cancelled(connection: Connection, number: int) -> None:

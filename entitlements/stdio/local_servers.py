@@ -1,4 +1,4 @@
-"""The local servers of this node: a child for each system, agent and person, spoken to as any upstream is.
+"""The children of a node by its callers: for each system, agent and person, whichever client they come by.
 
 Each node has children of its own: a request is never handed to another node's child.
 """
@@ -6,34 +6,30 @@ Each node has children of its own: a request is never handed to another node's c
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import defaultdict
-from typing import Final
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 
-from entitlements.node.refusals import Closed
-from entitlements.node.upstream_sessions import Key
-from entitlements.node.writes import Writes
 from entitlements.stdio.children import Children, Owner
 from entitlements.stdio.command import Command
 from entitlements.upstream import egress, upstream
 
-_FAILED: Final = """
-UPDATE entitlements_stdiosystem c SET problem = %s, stderr = %s, failed_at = clock_timestamp()
-FROM entitlements_system y WHERE y.id = c.system_id AND y.slug = %s RETURNING c.system_id
-"""
+type Key = tuple[str, str | None, str]
+"""Agent, person and client."""
+type WriteDown = Callable[[str, str, str], Awaitable[None]]
+"""Keeps for the owner of a system why a child of it ended or did not start, and the end of its standard error."""
 
 
 class LocalServers:
     """The children of this node, by the callers whose they are."""
 
-    def __init__(self, writes: Writes) -> None:
-        self._writes = writes
+    def __init__(self, write_down: WriteDown) -> None:
+        self._write_down = write_down
         self._children = Children(report=self._report)
         self._http: aiohttp.ClientSession | None = None
         self._keys: defaultdict[tuple[str, Owner], set[Key]] = defaultdict(set)
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Future[None]] = set()
 
     async def get(self, system: str, command: Command, key: Key) -> tuple[aiohttp.ClientSession, upstream.Conversation]:
         """Return the conversation with this caller's child, started if need be. Raises Unreachable."""
@@ -72,14 +68,9 @@ class LocalServers:
             await self._http.close()
 
     def _report(self, system: str, why: str, stderr: str) -> None:
-        task = asyncio.create_task(self._write_down(system, why, stderr))
+        task = asyncio.ensure_future(self._write_down(system, why, stderr))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-
-    async def _write_down(self, system: str, why: str, stderr: str) -> None:
-        """Keep for the owner why a child ended or did not start; that it cannot be kept changes no call."""
-        with contextlib.suppress(Closed):
-            await self._writes.run(_FAILED, [why, stderr, system])
 
 
 def _owner(key: Key) -> Owner:
