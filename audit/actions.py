@@ -260,6 +260,8 @@ class Action(StrEnum):
     SYSTEM_NETWORK_ENDED = "system_network.ended"
     SYSTEM_NETWORK_PROPOSED = "system_network.proposed"
     SYSTEM_NETWORK_WITHDRAWN = "system_network.withdrawn"
+    SYSTEM_OPENAPI_READ = "system.openapi_read"
+    SYSTEM_OPERATION_DECLARED = "system.operation_declared"
     SYSTEM_REGISTERED = "system.registered"
     SYSTEM_TOOLS_IMPORTED = "system.tools_imported"
     SYSTEM_TRUST_TESTED = "system.trust_tested"

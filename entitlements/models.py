@@ -29,6 +29,7 @@ from entitlements.keys.models import SigningKey
 from entitlements.networks.models import ClientCertificate, SystemNetwork
 from entitlements.people.models import ApiToken, Group, GroupMapping, Identity, Membership, Person, Role, RoleAssignment
 from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
+from entitlements.rest_apis.models import RestApi
 from entitlements.revocation.models import Revocation
 from entitlements.secrets.models import Secret
 from entitlements.sessions.models import Session
@@ -84,6 +85,7 @@ __all__ = [
     "PathTerms",
     "PeopleSource",
     "Person",
+    "RestApi",
     "Revocation",
     "Role",
     "RoleAssignment",

@@ -29,6 +29,7 @@ from .grants import batches
 from .idempotency import stored_answers as stored_answers_api
 from .keys import chosen, session_keys, signing
 from .people import roles
+from .rest_apis import rest_apis
 from .revocation import record_keys, revocation
 from .stdio_commands import systems as stdio_systems
 from .token_families import person_sign_ins
@@ -92,7 +93,10 @@ def discover_tools(system_id: int) -> None:
     if system is None:
         return
     try:
-        discovery.record_discovery(system, asyncio.run(stdio_systems.discover(system)), by=SYSTEM)
+        if system.kind == System.Kind.HTTP:
+            rest_apis.discover(system, by=SYSTEM)
+        else:
+            discovery.record_discovery(system, asyncio.run(stdio_systems.discover(system)), by=SYSTEM)
     except DomainError as refusal:
         if isinstance(refusal, upstream.PartialList):
             discovery.record_discovery(system, refusal.listed, by=SYSTEM, complete=False)

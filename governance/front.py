@@ -52,8 +52,8 @@ STRANGER_SECONDS: Final = 15.0
 SIGNED_IN_SECONDS: Final = 120.0
 """Seconds in which the body of a request must be here, from its headers on."""
 LARGEST_WITHOUT_CREDENTIAL: Final = 1024 * 1024
-LARGEST: Final = 10 * 1024 * 1024
-"""Bytes of a body. The largest that anything takes is an import file of 9 MiB."""
+LARGEST: Final = 18 * 1024 * 1024
+"""Bytes of a body. The largest that anything takes is an OpenAPI document of 16 MiB."""
 MOST_OF_STRANGERS: Final = 64 * 1024 * 1024
 """Bytes of bodies that are kept for strangers at once."""
 
@@ -75,7 +75,7 @@ class BodyTooLate(DomainError):
 
 
 class BodyTooLarge(DomainError):
-    """The body is larger than this server accepts. Send less at once; an import file may have 9 MiB."""
+    """The body is larger than this server accepts. Send less at once; an OpenAPI document may have 16 MiB."""
 
     code, status = "body_too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 

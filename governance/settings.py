@@ -256,7 +256,7 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 # What is sent as a file stays in memory; a larger one than the largest import is not taken.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
-FILE_UPLOAD_MAX_MEMORY_SIZE = 9 * 1024 * 1024
+FILE_UPLOAD_MAX_MEMORY_SIZE = 17 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000  # sixty items of a review on one page, with a box for each of their tools
 

@@ -17,6 +17,7 @@ from entitlements.catalog import discovery, entitlements, systems, tools
 from entitlements.catalog.models import System, Tool
 from entitlements.errors import DomainError
 from entitlements.hooks import Hook
+from entitlements.rest_apis import rest_apis
 from entitlements.secrets import vault
 from entitlements.secrets.kinds import CredentialMalformed
 from entitlements.secrets.models import Secret
@@ -39,6 +40,8 @@ class ToolDiscovery:
 def _discover(system: System, *, by: Principal) -> ToolDiscovery:
     """Ask the system for its tools; a list that breaks off is kept that far. A refusal says at which stage."""
     try:
+        if system.kind == System.Kind.HTTP:
+            return ToolDiscovery(*rest_apis.discover(system, by=by))
         offered = asyncio.run(stdio_systems.discover(system))
     except DomainError as refusal:
         if isinstance(refusal, upstream.PartialList):
@@ -62,9 +65,11 @@ def _set_secret(system: System, *, kind: str, by: Principal, value: str = "", **
 
 
 def _register(slug: str, *, kind: str, by: Principal, **values: Any) -> System:  # noqa: ANN401 - as each takes them
-    """Register a system; one of the kind `mcp` with its vendor, of `stdio` with its command. Raises as each does."""
+    """Register a system with what its kind has: a vendor, a document or a command. Raises as each does."""
     if kind == System.Kind.MCP:
         return vendors.register(slug, by=by, **values)
+    if kind == System.Kind.HTTP:
+        return rest_apis.register(slug, by=by, **values)
     if kind == System.Kind.STDIO:
         return stdio_systems.register(slug, by=by, **values)
     return systems.register_system(slug, kind=kind, by=by, **values)

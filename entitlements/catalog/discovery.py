@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 from django.db import transaction
 from django.db.models import F, Q
 
@@ -18,6 +19,7 @@ from entitlements.definitions.definitions import Consequence
 from entitlements.errors import DomainError, Stale
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
+from entitlements.rest import operation
 from entitlements.words import Risk
 
 from . import discovery_schedule, new_tools, tools
@@ -55,7 +57,7 @@ def record_discovery(system: System, raw_tools: Iterable[object], *, by: Princip
     Raises ListMalformed, and Stale when the system moved since it was asked.
     """
     result = Discovery()
-    offered = _readable(raw_tools, result)
+    offered = _readable(raw_tools, result, with_operation=system.kind == System.Kind.HTTP)
     known = {tool.name: tool.pk for tool in system.tools.all()}
     locks.exclusive((Lock.SYSTEM, system.pk), *((Lock.TOOL, pk) for pk in known.values()))
     if not System.objects.filter(pk=system.pk, upstream_url=system.upstream_url).exists():
@@ -79,7 +81,7 @@ def changed() -> Q:
     return Q(state=Tool.State.QUARANTINED) | differs
 
 
-def _readable(raw_tools: Iterable[object], result: Discovery) -> dict[str, dict[str, Any]]:
+def _readable(raw_tools: Iterable[object], result: Discovery, *, with_operation: bool) -> dict[str, dict[str, Any]]:
     offered: dict[str, dict[str, Any]] = {}
     listed = list(raw_tools)
     if len(listed) > MOST_TOOLS:
@@ -88,9 +90,12 @@ def _readable(raw_tools: Iterable[object], result: Discovery) -> dict[str, dict[
         try:
             tool = definitions.check(raw)
             definitions.canonical(tool)
-        except definitions.DefinitionMalformed as why:
+            if with_operation:
+                operation.of(tool)
+        except (definitions.DefinitionMalformed, msgspec.ValidationError) as why:
             named = raw.get("name") if isinstance(raw, Mapping) else None
-            result.malformed[str(named)[:128] if named else f"#{number}"] = why.message
+            problem = why.message if isinstance(why, DomainError) else "It has no operation of a REST API."
+            result.malformed[str(named)[:128] if named else f"#{number}"] = problem
             continue
         if tool["name"] in offered:
             raise ListMalformed("The server names a tool twice.", tool=tool["name"])

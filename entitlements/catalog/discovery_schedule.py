@@ -15,8 +15,6 @@ from django.db.models import F, Q, QuerySet
 from audit import clock
 from entitlements.catalog.models import System
 
-DISCOVERED: Final[tuple[str, ...]] = (System.Kind.MCP_GATEWAY, System.Kind.STDIO)
-"""The kinds of system whose tools we list ourselves."""
 AT_ONCE: Final = 50
 """So many systems are asked in one round; the next round is a minute later."""
 _LONGEST: Final = timedelta(days=1)
@@ -24,7 +22,7 @@ _MOST_FAILURES: Final = 30_000
 
 
 def find_discoverable(system_id: int) -> System | None:
-    """Return a system that is to be asked: active, of a kind that we list, with an address."""
+    """Return a system that is to be asked: active, an MCP server, or a REST API whose document has an address."""
     return _askable().filter(pk=system_id).first()
 
 
@@ -32,7 +30,11 @@ def find_discoverable(system_id: int) -> System | None:
 def claim_due() -> list[int]:
     """Claim the systems whose turn it is, longest wait first; no other worker asks them before the next turn."""
     now = clock.now()
-    due = _askable().filter(Q(ask_again_at=None) | Q(ask_again_at__lte=now)).select_for_update(skip_locked=True)
+    due = (
+        _askable()
+        .filter(Q(ask_again_at=None) | Q(ask_again_at__lte=now))
+        .select_for_update(skip_locked=True, of=("self",))
+    )
     turns = list(due.order_by(F("ask_again_at").asc(nulls_first=True), "pk").values_list("pk", flat=True)[:AT_ONCE])
     System.objects.filter(pk__in=turns).update(ask_again_at=now + settings.DISCOVERY_EVERY)
     return turns
@@ -60,4 +62,6 @@ def schedule_now(system: System) -> None:
 
 
 def _askable() -> QuerySet[System]:
-    return System.objects.filter(status=System.Status.ACTIVE, kind__in=DISCOVERED).exclude(upstream_url="")
+    listed = Q(kind__in=[System.Kind.MCP_GATEWAY, System.Kind.STDIO]) & ~Q(upstream_url="")
+    fetched = Q(kind=System.Kind.HTTP, rest_api__document_url__gt="")
+    return System.objects.filter(listed | fetched, status=System.Status.ACTIVE)

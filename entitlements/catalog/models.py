@@ -40,7 +40,7 @@ class System(models.Model):
 
     SERVED: ClassVar = (Kind.MCP_GATEWAY, Kind.HTTP, Kind.STDIO)
     """The kinds that the gateway serves now: nothing else goes through it, and of nothing else each call is seen."""
-    AT_ADDRESS: ClassVar = (Kind.MCP_GATEWAY,)
+    AT_ADDRESS: ClassVar = (Kind.MCP_GATEWAY, Kind.HTTP)
     """Those of them that are registered by their address alone."""
 
     slug = models.SlugField(max_length=64, unique=True)

@@ -120,12 +120,12 @@ class ChildEndpoint(Endpoint):
             raise ConnectionRefusedError
         async with asyncio.timeout(CALL_SECONDS):
             if number is None:
-                await self._send(body, gate)
+                await self._hand(body, gate)
                 return await take(Answer(HTTPStatus.ACCEPTED, {}, _body(_Pending(None))))
             pending = self._pending[number] = _Pending(_own_token(message, number))
             self._idle.clear()
             try:
-                await self._send(_write(message), gate)
+                await self._hand(_write(message), gate)
                 return await take(Answer(HTTPStatus.OK, _EVENTS, _body(pending)))
             finally:
                 self._pending.pop(number, None)
@@ -143,7 +143,7 @@ class ChildEndpoint(Endpoint):
             await self._reading
         return await self._child.end()
 
-    async def _send(self, line: bytes, gate: Callable[[], None] | None) -> None:
+    async def _hand(self, line: bytes, gate: Callable[[], None] | None) -> None:
         if gate is not None:
             gate()
         await self._child.write(line)

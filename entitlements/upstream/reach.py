@@ -30,6 +30,7 @@ class Stage(StrEnum):
     TOKEN_REFUSED = "token_refused"  # noqa: S105 - as above
     TOO_LARGE = "too_large"
     NOT_MCP = "not_mcp"
+    NOT_OPENAPI = "not_openapi"
 
 
 def stage(refusal: DomainError) -> Stage:
@@ -37,7 +38,7 @@ def stage(refusal: DomainError) -> Stage:
     for cause in _causes(refusal):
         if known_stage := _stage_of(cause):
             return known_stage
-    return Stage.NOT_MCP
+    return Stage.NOT_OPENAPI if refusal.code == "openapi_malformed" else Stage.NOT_MCP
 
 
 def _stage_of(cause: BaseException) -> Stage | None:  # noqa: C901, PLR0911 - a table

@@ -22,6 +22,7 @@ type Key = tuple[str, str]
 
 ALONE: Final = {
     "system-test": "a look",
+    "openapi-preview": "a look",
     "campaign-preview": "a look",
     "campaign-bulk-preview": "a look",
     "simulate-reduction": "a look",

@@ -23,6 +23,8 @@ from entitlements.errors import DomainError
 from entitlements.networks import actions as network_actions
 from entitlements.networks.api import ClientCertificateSerializer
 from entitlements.people.api import known_person
+from entitlements.rest_apis import rest_apis
+from entitlements.rest_apis.api import DocumentField, LargeJSON
 from entitlements.secrets import kinds
 from entitlements.secrets.models import Secret
 from entitlements.stdio_commands import systems as stdio_systems
@@ -31,7 +33,11 @@ from entitlements.vendors.api.serializers import TERMS, TermsFields, VendorSeria
 from entitlements.vendors.queries import issuer_of
 
 KINDS = [choice for choice in System.Kind.choices if choice[0] not in {System.Kind.BUILTIN, System.Kind.KNOWN}]
-OF_KIND: Final[Mapping[str, set[str]]] = {System.Kind.MCP: {*TERMS}, System.Kind.STDIO: {"command", "args"}}
+OF_KIND: Final[Mapping[str, set[str]]] = {
+    System.Kind.MCP: {*TERMS},
+    System.Kind.HTTP: {"openapi"},
+    System.Kind.STDIO: {"command", "args"},
+}
 """The fields of a new system that go with one kind alone."""
 NEEDED: Final[Mapping[str, set[str]]] = {System.Kind.MCP: {"issuer", "resources"}, System.Kind.STDIO: {"command"}}
 NOT_OF_KIND: Final[Mapping[str, set[str]]] = {
@@ -108,6 +114,9 @@ class SystemInputSerializer(TermsFields):
     token_seconds = serializers.IntegerField(min_value=1, max_value=300, required=False)
     signing_algorithm = serializers.ChoiceField(choices=System.SigningAlgorithm.choices, required=False)
     client_ids = serializers.DictField(child=Text(max_length=300), required=False)
+    openapi = DocumentField(
+        required=False, help_text="Of the kind http: the address of an OpenAPI document, or the document itself."
+    )
     command = Slug(max_length=64, required=False, help_text="A command of the allow-list that is in force.")
     args = serializers.ListField(child=Text(max_length=500), max_length=40, required=False)
 
@@ -224,6 +233,7 @@ class Systems(_Systems, Listing, CreateEndpoint):
     """
 
     action = actions.REGISTER
+    parser_classes = (LargeJSON,)  # type: ignore[assignment]  # wider than the base's
     asked = SystemInputSerializer
     filterset_class = SystemFilter
     ordering = ("slug",)
@@ -232,7 +242,8 @@ class Systems(_Systems, Listing, CreateEndpoint):
         """Read the system, and its owner by login. Raises Forbidden for a script that names none."""
         values = super().read()
         owner = known_person(values["owner"]) if "owner" in values else person(self.caller)
-        return {**values, "owner": owner}
+        document = {"source": values.pop("openapi")} if "openapi" in values else {}
+        return {**values, "owner": owner, **document}
 
 
 class One(_Systems, Detail, EditEndpoint):
@@ -282,12 +293,19 @@ class Test(_Systems):
         self.permit(system, *self.links(system))
         began, result = time.monotonic(), TestResult()
         try:
-            result.tools = len(asyncio.run(stdio_systems.discover(system)))
+            result.tools = _count_tools(system)
         except DomainError as refusal:
             stage = reach.stage(refusal).value
             result = TestResult(reached=False, stage=stage, code=str(refusal.code), detail=refusal.message)
         result.milliseconds = int((time.monotonic() - began) * 1000)
         return Response(asdict(result))
+
+
+def _count_tools(system: System) -> int:
+    """Ask a system, or of a REST API its document, how many tools there are. Raises as each does."""
+    if system.kind == System.Kind.HTTP:
+        return rest_apis.look(system)
+    return len(asyncio.run(stdio_systems.discover(system)))
 
 
 class Disable(_Systems, ActionEndpoint):

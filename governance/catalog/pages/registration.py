@@ -29,9 +29,14 @@ EXAMPLES: Final = (
 )
 _RESERVED: Final = frozenset({"add", "import"})
 """What stands in the place of a name in the addresses of pages."""
-_OFFERED: Final = frozenset(System.Kind.values) - {System.Kind.BUILTIN, System.Kind.MCP, System.Kind.KNOWN}
-"""The kinds that the page names: a vendor is registered on a page of its own."""
-_FIELDS: Final = {
+_OFFERED: Final = frozenset(System.Kind.values) - {
+    System.Kind.BUILTIN,
+    System.Kind.MCP,
+    System.Kind.HTTP,
+    System.Kind.KNOWN,
+}
+"""The kinds that the page names: a vendor and a REST API are each registered on a page of their own."""
+FIELDS: Final = {
     "system_slug_taken": "slug",
     "system_malformed": "upstream_url",
     "forbidden_address": "upstream_url",
@@ -76,7 +81,9 @@ class AddForm(_Address):
         help_text=gettext_lazy("Part of its address, so it cannot change. Leave it empty to make it from the name."),
     )
     kind = forms.ChoiceField(
-        choices=[(value, label) for value, label in System.Kind.choices if value in System.AT_ADDRESS],
+        choices=[
+            (value, label) for value, label in System.Kind.choices if value in System.AT_ADDRESS and value in _OFFERED
+        ],
         initial=System.Kind.MCP_GATEWAY,
         error_messages={"required": form_fields.NEEDED},
     )
@@ -147,7 +154,7 @@ def add(request: HttpRequest) -> HttpResponse:
     form = AddForm(request.POST or None, initial={"owner": doors.person(request).login})
     if request.method == "POST":
         form = AddForm(request.POST)
-        created = form_fields.submit(request, form, lambda data: _register(request, data), _FIELDS)
+        created = form_fields.submit(request, form, lambda data: _register(request, data), FIELDS)
         if created is not None:
             return redirect(f"/systems/{created.slug}/")
     context = {
@@ -188,7 +195,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     form = EditForm(initial={**known, "owner": _login(system.owner)})
     if request.method == "POST":
         form = EditForm(request.POST)
-        if form_fields.perform(request, form, actions.EDIT, system, fields=_FIELDS):
+        if form_fields.perform(request, form, actions.EDIT, system, fields=FIELDS):
             return redirect(f"/systems/{slug}/")
     context = {
         "system": system,

@@ -22,6 +22,7 @@ from entitlements.catalog import tools as tools_actions
 from entitlements.catalog.models import System, Tool
 from entitlements.definitions import impressions
 from entitlements.errors import DomainError, Forbidden
+from entitlements.rest_apis.models import RestApi
 from entitlements.upstream import reach
 from governance.audit_log.queries import events as events_queries
 from governance.blast_radius.queries import reach as access
@@ -123,6 +124,7 @@ def show(
         "problem": problem,
         "failed": triage.FIXES.get(stage) if stage else None,
         **vendors.shown(request, system),
+        "rest_api": RestApi.objects.filter(system=system).first() if system.kind == System.Kind.HTTP else None,
         **networks.shown(request, system),
     }
     if tab == "timeline" and may_read:

@@ -68,6 +68,10 @@ FIXES: Final = {
         _("The server does not speak MCP."),
         _("Give the address of the MCP endpoint itself, often ending in /mcp; redirects are not followed."),
     ),
+    Stage.NOT_OPENAPI: (
+        _("The document cannot be read."),
+        _("It must be OpenAPI 3.0 or 3.1, in JSON or YAML; redirects are not followed."),
+    ),
 }
 """What went wrong at each stage, and what to do about it."""
 

@@ -227,7 +227,7 @@ def test_what_the_old_address_offered_is_not_taken_for_what_the_new_one_does() -
         discovery.record_discovery(system, [tool.approved.definition], by=SYSTEM)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("kind", ["http", "stdio", "mcp"])
+@pytest.mark.parametrize("kind", ["stdio", "mcp"])
 def test_a_system_of_a_kind_that_is_not_served_is_registered_at_no_door(kind: str) -> None:
     address = {"upstream_url": "https://time.example/mcp"}
     with pytest.raises(errors.SystemKindNotServed):

@@ -1,0 +1,1 @@
+"""Systems of the kind `http`: their OpenAPI documents, and operations that people declare by hand."""
