@@ -84,6 +84,7 @@ from governance.sod.pages import agent_calls as agent_calls_pages
 from governance.sod.pages import policies as policies_pages
 from governance.sod.pages import policy_form as policy_form_pages
 from governance.starter_packs import pages as starter_pack_pages
+from governance.stdio_commands.pages import commands as stdio_commands
 from governance.tickets import pages as ticket_pages
 from governance.token_health.pages import findings as findings_pages
 from governance.token_health.pages import token_list
@@ -206,6 +207,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/trusted-issuers/", trusted_issuers.listing, name="trusted-issuers-page"),
     path("settings/trusted-issuers/propose/", trusted_issuers.propose, name="trusted-issuer-propose"),
     path("settings/trusted-issuers/<uuid:issuer>/", trusted_issuers.decide, name="trusted-issuer-decide"),
+    path("settings/local-servers/", stdio_commands.listing, name="stdio-commands-page"),
+    path("settings/local-servers/propose/", stdio_commands.propose, name="stdio-command-propose"),
+    path("settings/local-servers/<uuid:command>/", stdio_commands.decide, name="stdio-command-decide"),
     path("client-credentials/<uuid:pk>/", credentials.detail, name="credential-page"),
     path("agents/<slug:slug>/restore/", agents.restore, name="agent-start"),
     path("my-agents/", agents.mine, name="my-agents"),
