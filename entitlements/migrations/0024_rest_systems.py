@@ -5,31 +5,30 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
-    dependencies = [
-        ('entitlements', '0023_tickets_and_orders_of_lists'),
-    ]
+    dependencies = [("entitlements", "0023_tickets_and_orders_of_lists")]
 
     operations = [
         migrations.CreateModel(
-            name='RestApi',
+            name="RestApi",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('document_url', models.CharField(blank=True, db_default='', default='', max_length=500)),
-                ('file_name', models.CharField(blank=True, db_default='', default='', max_length=200)),
-                ('title', models.CharField(blank=True, db_default='', default='', max_length=200)),
-                ('api_version', models.CharField(blank=True, db_default='', default='', max_length=200)),
-                ('sha256', models.CharField(blank=True, db_default='', default='', max_length=64)),
-                ('size', models.PositiveIntegerField(db_default=0, default=0)),
-                ('read_at', models.DateTimeField(blank=True, null=True)),
-                ('operations', models.PositiveIntegerField(db_default=0, default=0)),
-                ('refused', models.JSONField(db_default=models.Value([], models.JSONField()), default=list)),
-                ('renamed', models.JSONField(db_default=models.Value([], models.JSONField()), default=list)),
-                ('declared', models.JSONField(db_default=models.Value([], models.JSONField()), default=list)),
-                ('system', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='rest_api', to='entitlements.system')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("document_url", models.CharField(blank=True, db_default="", default="", max_length=500)),
+                ("file_name", models.CharField(blank=True, db_default="", default="", max_length=200)),
+                ("title", models.CharField(blank=True, db_default="", default="", max_length=200)),
+                ("api_version", models.CharField(blank=True, db_default="", default="", max_length=200)),
+                ("sha256", models.CharField(blank=True, db_default="", default="", max_length=64)),
+                ("size", models.PositiveIntegerField(db_default=0, default=0)),
+                ("read_at", models.DateTimeField(blank=True, null=True)),
+                ("operations", models.PositiveIntegerField(db_default=0, default=0)),
+                ("refused", models.JSONField(db_default=models.Value([], models.JSONField()), default=list)),
+                ("renamed", models.JSONField(db_default=models.Value([], models.JSONField()), default=list)),
+                ("declared", models.JSONField(db_default=models.Value([], models.JSONField()), default=list)),
+                ("system", models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name="rest_api", to="entitlements.system")),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('document_url', ''), ('file_name', ''), _connector='OR'), name='a_document_came_from_one_place')],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("document_url", ""), ("file_name", ""), _connector="OR"), name="a_document_came_from_one_place")
+                ]
             },
-        ),
+        )
     ]
