@@ -12,7 +12,7 @@ _KINDS += [("aws_sigv4", "AWS Signature Version 4")]
 class Migration(migrations.Migration):
     """A constant default: nothing is rewritten, and the table is small."""
 
-    dependencies: ClassVar = [("entitlements", "0023_tickets_and_orders_of_lists")]
+    dependencies: ClassVar = [("entitlements", "0024_rest_systems")]
     operations: ClassVar = [
         migrations.AddField("secret", "settings", models.JSONField(db_default={}, default=dict)),
         migrations.AlterField("secret", "kind", models.CharField(choices=_KINDS, default="bearer", max_length=16)),

@@ -9,30 +9,17 @@ from django.db import migrations, models
 from django.db.models import F, Q
 
 _SECOND = Q(confirmed_by__isnull=False, confirmed_at__isnull=False) & ~Q(confirmed_by=F("proposed_by"))
-_STATES = [
-    ("proposed", "Proposed"),
-    ("in_force", "In force"),
-    ("replaced", "Replaced"),
-    ("withdrawn", "Withdrawn"),
-    ("ended", "Ended"),
-]
+_STATES = [("proposed", "Proposed"), ("in_force", "In force"), ("replaced", "Replaced"), ("withdrawn", "Withdrawn"), ("ended", "Ended")]
 
 
 def _person() -> models.ForeignKey:
-    return models.ForeignKey(
-        blank=True,
-        db_index=False,
-        null=True,
-        on_delete=django.db.models.deletion.PROTECT,
-        related_name="+",
-        to=settings.AUTH_USER_MODEL,
-    )
+    return models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL)
 
 
 class Migration(migrations.Migration):
     """Add two tables."""
 
-    dependencies: ClassVar = [("entitlements", "0023_tickets_and_orders_of_lists")]
+    dependencies: ClassVar = [("entitlements", "0025_upstream_credentials")]
 
     operations: ClassVar = [
         migrations.CreateModel(
@@ -49,37 +36,22 @@ class Migration(migrations.Migration):
                 ("confirmed_at", models.DateTimeField(blank=True, null=True)),
                 ("ended_at", models.DateTimeField(blank=True, null=True)),
                 ("end_reason", models.CharField(blank=True, max_length=500)),
-                (
-                    "system",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="networks",
-                        to="entitlements.system",
-                    ),
-                ),
+                ("system", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="networks", to="entitlements.system")),
             ],
             options={
                 "indexes": [models.Index(fields=["-proposed_at", "-id"], name="system_network_page")],
                 "constraints": [
                     models.UniqueConstraint(
-                        condition=Q(state__in=["proposed", "in_force"]),
-                        fields=["system", "state"],
-                        name="a_system_network_is_proposed_once_and_in_force_once",
+                        condition=Q(state__in=["proposed", "in_force"]), fields=["system", "state"], name="a_system_network_is_proposed_once_and_in_force_once"
                     ),
                     models.CheckConstraint(
                         condition=Q(proposed_by__isnull=False)
-                        & (
-                            Q(state__in=["proposed", "withdrawn"], confirmed_by=None)
-                            | (Q(state__in=["in_force", "replaced", "ended"]) & _SECOND)
-                        ),
+                        & (Q(state__in=["proposed", "withdrawn"], confirmed_by=None) | (Q(state__in=["in_force", "replaced", "ended"]) & _SECOND)),
                         name="a_second_person_confirms_a_system_network",
                     ),
                     models.CheckConstraint(
                         condition=Q(state__in=["proposed", "in_force"], ended_at=None)
-                        | (
-                            Q(state__in=["replaced", "withdrawn", "ended"], ended_at__isnull=False)
-                            & ~Q(end_reason="")
-                        ),
+                        | (Q(state__in=["replaced", "withdrawn", "ended"], ended_at__isnull=False) & ~Q(end_reason="")),
                         name="a_system_network_that_is_over_says_when_and_why",
                     ),
                 ],
@@ -95,14 +67,7 @@ class Migration(migrations.Migration):
                 ("fingerprint", models.CharField(max_length=64)),
                 ("ends_at", models.DateTimeField()),
                 ("changed_at", models.DateTimeField()),
-                (
-                    "system",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="client_certificate",
-                        to="entitlements.system",
-                    ),
-                ),
+                ("system", models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name="client_certificate", to="entitlements.system")),
             ],
         ),
     ]

@@ -144,8 +144,8 @@ class _Signed(Authorization):
 
     async def _made(self, request: Request, credential: vault.Credential) -> dict[str, str]:  # noqa: ARG002 - as above
         url = yarl.URL(request.url)
-        sent = {name: value for name, value in request.headers.items() if name.lower() in ("content-type", "accept")}
-        headers = (("Host", str(url.host_port_subcomponent)), *sent.items())
+        sent = (each for each in request.headers.items() if _is_signed(each[0].lower()))
+        headers = (("Host", str(url.host_port_subcomponent)), *sent)
         signable = sigv4.Request(request.method, url.raw_path, url.raw_query_string, headers, request.body)
         signed = sigv4.sign(signable, self._signer, clock.now())
         self._signatures.append(signed.signature.encode())
@@ -249,8 +249,16 @@ async def _discovered(issuer: str) -> str:
     raise TokenUnavailable("The metadata of the system's issuer cannot be read. Check the issuer.")
 
 
+def _is_signed(name: str) -> bool:
+    """Say whether a header is signed that the request has: AWS wants all of its own, and the signer adds two."""
+    is_theirs = name.startswith("x-amz-") and name not in sigv4.ADDED
+    return is_theirs or name in ("content-type", "accept")
+
+
 def _with(request: Request, headers: Mapping[str, str]) -> dict[str, str]:
-    return {**request.headers, **headers}
+    """Return all headers; of two names that differ in case alone, what authorizes is sent."""
+    ours = {name.lower() for name in headers}
+    return {name: value for name, value in request.headers.items() if name.lower() not in ours} | dict(headers)
 
 
 def _unless_refused[T](take: Take[T]) -> Take[T]:

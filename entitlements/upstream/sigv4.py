@@ -17,6 +17,8 @@ from urllib.parse import quote, unquote
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _UNSIGNED: Final = frozenset({"authorization", "connection", "expect", "transfer-encoding", "user-agent"})
 """Headers that a proxy may change or that hold the signature itself."""
+ADDED: Final = frozenset({"x-amz-date", "x-amz-content-sha256"})
+"""The headers that a signature brings, beside Authorization."""
 _SPACES: Final = re.compile(r" +")
 _KEEPS_ITS_PATH: Final = "s3"
 """The one service that takes a path as it is: neither normalised nor encoded a second time."""

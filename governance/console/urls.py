@@ -71,6 +71,7 @@ from governance.reviews.spot_checks import pages as spot_check_pages
 from governance.reviews.staging import pages as staging_pages
 from governance.reviews.templates import pages as template_pages
 from governance.reviews.usage import pages as usage_pages
+from governance.reviews.workbench import pages as workbench_pages
 from governance.revocations.pages import stop as stop_pages
 from governance.revocations.pages import stop_several as stop_several_pages
 from governance.saved_views import pages as saved_view_pages
@@ -88,8 +89,6 @@ from governance.token_health.pages import findings as findings_pages
 from governance.token_health.pages import token_list
 from governance.trusted_issuers.pages import issuers as trusted_issuers
 from governance.webhooks import pages as webhook_pages
-
-from . import key_pages
 
 SIGN_IN: list[URLPattern | URLResolver] = [
     path("login/", account.login, name="account_login"),
@@ -334,7 +333,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/role-map/", role_maps_pages.listing, name="role-map"),
     path("settings/deliveries/", notice_pages.deliveries, name="delivery-list"),
     path("settings/deliveries/<uuid:delivery>/replay/", notice_pages.replay, name="delivery-again"),
-    path("settings/keys/", key_pages.page, name="keys"),
+    path("settings/keys/", workbench_pages.page, name="keys"),
     path("settings/theme/", home_page_pages.theme, name="theme"),
     path("people/", people_list.listing, name="people-list"),
     path("people/add/", people.add, name="person-add"),

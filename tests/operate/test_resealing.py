@@ -144,7 +144,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
     left = SubjectKey.objects.exclude(wrapped=None).count() - 2
     assert {what: count for count, what in re.findall(r"(\d+) (.*) sealed anew", reseal())} == {
         **done, "subject keys": str(left), "webhooks": "0", "chat connections": "0", "vendor test clients": "0",
-        "client certificates": "0",
+        "discovery sources": "0", "client certificates": "0",
     }  # fmt: skip
     settings.KEY_ENCRYPTION_KEY_PREVIOUS = NONE
     opens(sealed)
@@ -202,6 +202,7 @@ def test_whatever_is_sealed_is_sealed_anew_as_well() -> None:
     }
     assert found == {
         "audit/personal_data.py",
+        "entitlements/agent_discovery/sources.py",
         "entitlements/keys/signing.py",
         "entitlements/networks/certificates.py",
         "entitlements/node/upstream_sessions.py",  # one that does not open any more is begun anew

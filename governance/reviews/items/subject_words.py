@@ -114,13 +114,21 @@ def _token(facts: Mapping[str, Any]) -> list[str]:
     ]
 
 
+_USED_FOR: Final = {
+    "oauth_client": gettext_lazy("Gets the access tokens that are sent with each call; stored on %(day)s."),
+    "jwt_bearer": gettext_lazy("Signs for the access tokens that are sent with each call; stored on %(day)s."),
+    "aws_sigv4": gettext_lazy("Signs each call; stored on %(day)s."),
+}
+"""What a credential is used for that is not itself sent to its system."""
+
+
 def _upstream(facts: Mapping[str, Any]) -> list[str]:
     used = facts["last_call_at"]
     last = _("It was last used on %(day)s.") % {"day": _day(used)} if used else _("It was never used.")
-    stored = _("Sent to the system with each call, as %(header)s; stored on %(day)s.") % {
-        "header": facts["header"],
-        "day": _day(facts["changed_at"]),
-    }
+    used_for = _USED_FOR.get(
+        facts["sent_as"], _("Sent to the system with each call, as %(header)s; stored on %(day)s.")
+    )
+    stored = used_for % {"header": facts["header"], "day": _day(facts["changed_at"])}
     after = _("Revoke deletes it: it is never sent again. Change it at the system too.")
     return [f"{stored} {last}", after]
 

@@ -286,7 +286,11 @@ def test_a_credential_that_is_too_old_is_never_sent(kind: str, chosen: dict[str,
     run(test)
 
 
-def test_tokens_secrets_and_their_encodings_are_taken_out_of_answers_and_shown_by_nothing() -> None:
+def test_tokens_secrets_and_their_encodings_are_taken_out_of_answers_and_shown_by_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG")
+
     async def test(here: Place) -> None:
         credential = here.client()
         authorizing = authorization.of(credential)
@@ -294,13 +298,29 @@ def test_tokens_secrets_and_their_encodings_are_taken_out_of_answers_and_shown_b
         here.server.live.clear()
         await here.call(authorizing)
         encoded = base64.b64encode(b"mandate:s3cret%2Fof%2Bthe%3Aclient").decode()
+        said = [record.getMessage() for record in caplog.records if not record.name.startswith("authlib")]  # the server
+        assert said
         for form in (*here.server.issued, SECRET, encoded):
             answer = authorizing.removed_from(b'{"text":"it is ' + form.encode() + b'."}')
             assert answer == b'{"text":"it is [removed]."}'
-            assert form not in f"{credential!r}{authorizing!r}"
+            assert form not in f"{credential!r}{authorizing!r}{said}"
         assert len(here.server.issued) == 2
 
     run(test)
+
+
+def test_no_argument_stands_beside_what_authorizes_under_the_same_name_in_other_letters() -> None:
+    authorizing = authorization.of(made("bearer", SECRET, {}))
+
+    async def exchange(headers: Mapping[str, str], _take: object) -> Mapping[str, str]:
+        return headers
+
+    async def take(_: Answer) -> Mapping[str, str]:
+        return {}
+
+    request = authorization.Request("GET", "https://h.example/", {"authorization": "Bearer mine", "X-A": "1"})
+    sent = asyncio.run(authorizing.send(request, exchange, take))
+    assert sent == {"X-A": "1", "Authorization": f"Bearer {SECRET}"}
 
 
 def test_a_password_is_sent_as_basic_and_taken_out_in_both_forms() -> None:
@@ -324,8 +344,13 @@ def test_aws_signs_what_is_sent_whatever_the_method_and_the_signature_is_taken_o
     settings = {"access_key_id": "AKIDEXAMPLE", "region": "eu-central-1", "service": "execute-api"}
     authorizing = authorization.of(made("aws_sigv4", "wJalrXUtnFEMI/K7MDENG", settings))
 
-    def headers(method: str, body: bytes) -> dict[str, str]:
-        request = authorization.Request(method, "https://h.example:8443/a%20b?x=1", {"Content-Type": "a/b"}, body)
+    def headers(method: str, body: bytes, **more: str) -> dict[str, str]:
+        given = {
+            "Content-Type": "a/b",
+            "Traceparent": "00-1",
+            **{name.replace("_", "-"): text for name, text in more.items()},
+        }
+        request = authorization.Request(method, "https://h.example:8443/a%20b?x=1", given, body)
         return asyncio.run(authorizing.headers(request))
 
     first, other = headers("PUT", b"one"), headers("PUT", b"two")
@@ -333,6 +358,8 @@ def test_aws_signs_what_is_sent_whatever_the_method_and_the_signature_is_taken_o
     assert "/eu-central-1/execute-api/aws4_request" in first["Authorization"]
     assert "SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date" in first["Authorization"]
     assert first["X-Amz-Content-Sha256"] != other["X-Amz-Content-Sha256"]
+    target = headers("PUT", b"one", X_Amz_Target="DynamoDB.GetItem", X_Amz_Date="20150830T123600Z")["Authorization"]
+    assert "SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date;x-amz-target, " in target
     signature = first["Authorization"].rpartition("=")[2].encode()
     assert authorizing.removed_from(b'{"s":"' + signature + b'"}') == b'{"s":"[removed]"}'
     assert "wJalr" not in repr(authorizing) + repr(authorizing.credential)

@@ -11,6 +11,7 @@ from django.db import connection
 
 from audit import clock
 from audit.actions import Action
+from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements.catalog.models import Tool
 from entitlements.node import directory
@@ -69,6 +70,16 @@ def test_the_owner_of_the_system_is_asked_first_with_age_and_last_use(kept: tupl
     assert worlds.live(item).reviewer != company.sam, "never hers alone"
     with refused("their own"):
         decide(item, company.sam, stage=2, comment=KEEP.comment)
+
+
+def test_a_credential_that_is_not_sent_itself_is_asked_about_as_what_it_is_used_for(kept: tuple[Company, str]) -> None:
+    company, _ = kept
+    settings = {"client_id": "mandate", "token_url": "https://login.example/token"}
+    vault.set_secret(company.system, kind="oauth_client", value="hush-hush-1234", settings=settings, by=SYSTEM)
+    campaign = begin(company, "credential")
+    page = visits.text(visits.as_(company.sam).get(f"/reviews/{campaign.slug}/work/", secure=True))
+    assert "Gets the access tokens that are sent with each call" in page
+    assert "Sent to the system" not in page
 
 
 def test_a_removal_withholds_it_at_once_is_proven_and_forgets_it_when_final(

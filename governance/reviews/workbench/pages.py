@@ -11,7 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from governance.console import doors, keys
+from governance.console import doors
+
+from . import keys
 
 _ACTS: Final = (
     gettext_lazy("Keep"),

@@ -13,10 +13,11 @@ from django.conf import settings
 
 from entitlements.codes import Code
 from entitlements.decisions.verdicts import Effect, Verdict
-from entitlements.gateway import answers, doors, possession, problems
+from entitlements.gateway import answers, doors, possession
 from entitlements.gateway.calls import ToolCall
-from entitlements.gateway.forwarding import RestAnswer, RestForwarding
 from entitlements.gateway.http import NO_STORE, Answer, Header, Request, Send, trace_of
+from entitlements.gateway.rest import problems
+from entitlements.gateway.rest.forwarding import RestAnswer, RestForwarding
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
@@ -27,7 +28,12 @@ from entitlements.rest.read import Incoming, Mapped
 from entitlements.rest.refusals import NotMapped
 
 _WITHOUT_LENGTH: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
-_SAFE: Final[tuple[Header, ...]] = (NO_STORE, (b"x-content-type-options", b"nosniff"))
+_SAFE: Final[tuple[Header, ...]] = (
+    NO_STORE,
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; sandbox"),
+)
+"""A page of a system that is opened here runs nothing, and is no page of ours."""
 
 
 async def serve(node: Node, request: Request, slug: str) -> None:

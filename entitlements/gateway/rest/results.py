@@ -8,12 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
-from entitlements.gateway.forwarding import RestAnswer
 from entitlements.gateway.http import encode
+from entitlements.gateway.rest.forwarding import JSON, RestAnswer
 
 HTTP: Final = "mandate/http"
 """The `_meta` key under which the status and the headers of the answer stand."""
-_JSON: Final = ("/json", "+json")
 _TEXTS: Final = ("text/", "application/xml", "application/x-www-form-urlencoded", "application/yaml")
 _decode: Final = msgspec.json.Decoder().decode
 
@@ -39,7 +38,7 @@ def _content(answer: RestAnswer, uri: str) -> dict[str, Any]:
     if not answer.body:
         return _text(f"Status {answer.status}, without a body.")
     kind = answer.content_type
-    if kind.endswith(_JSON) or kind.startswith(_TEXTS):
+    if kind.endswith(JSON) or kind.startswith(_TEXTS):
         try:
             return _text(answer.body.decode("utf-8"))
         except UnicodeDecodeError:
@@ -50,7 +49,7 @@ def _content(answer: RestAnswer, uri: str) -> dict[str, Any]:
 
 
 def _json(answer: RestAnswer) -> Any:  # noqa: ANN401 - any JSON value
-    if not answer.content_type.endswith(_JSON):
+    if not answer.content_type.endswith(JSON):
         return None
     try:
         return _decode(answer.body)

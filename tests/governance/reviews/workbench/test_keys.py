@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from governance.console import keys
+from governance.reviews.workbench import keys
 from tests.governance import companies
 from tests.governance.console import visits
 
