@@ -33,6 +33,7 @@ from entitlements.rest_apis.models import RestApi
 from entitlements.revocation.models import Revocation
 from entitlements.secrets.models import Secret
 from entitlements.sessions.models import Session
+from entitlements.stdio_commands.models import StdioCommand, StdioSystem
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken, TokenGrant, UsedAssertion
 from entitlements.trusted_issuers.models import IssuerKeys, IssuerProposal, TrustedIssuer
@@ -93,6 +94,8 @@ __all__ = [
     "SigningKey",
     "SourcedGroup",
     "SourcedPerson",
+    "StdioCommand",
+    "StdioSystem",
     "System",
     "SystemNetwork",
     "TokenFamily",

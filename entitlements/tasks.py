@@ -31,6 +31,7 @@ from .keys import chosen, session_keys, signing
 from .people import roles
 from .rest_apis import rest_apis
 from .revocation import record_keys, revocation
+from .stdio_commands import systems as stdio_systems
 from .token_families import person_sign_ins
 from .tokens import assertions
 from .trusted_issuers import watch
@@ -95,7 +96,7 @@ def discover_tools(system_id: int) -> None:
         if system.kind == System.Kind.HTTP:
             rest_apis.discover(system, by=SYSTEM)
         else:
-            discovery.record_discovery(system, asyncio.run(upstream.discover(system)), by=SYSTEM)
+            discovery.record_discovery(system, asyncio.run(stdio_systems.discover(system)), by=SYSTEM)
     except DomainError as refusal:
         if isinstance(refusal, upstream.PartialList):
             discovery.record_discovery(system, refusal.listed, by=SYSTEM, complete=False)
@@ -162,8 +163,8 @@ def rotate_signing_keys() -> None:
         signing.rotate_due(session_keys.REGISTRATIONS)
     for issuer in SigningKey.objects.filter(issuer__in=record_keys.ISSUERS).values_list("issuer", flat=True).distinct():
         signing.rotate_due(issuer)
-    # A local server without an address is known and not governed: nothing is issued for it.
-    governed = System.objects.exclude(kind=System.Kind.STDIO, upstream_url="")
+    # Of what is known and not governed nothing is issued.
+    governed = System.objects.exclude(kind=System.Kind.KNOWN)
     for slug in governed.order_by("slug").values_list("slug", flat=True):
         signing.rotate_due(addresses.issuer_path(slug))
 

@@ -25,6 +25,7 @@ from entitlements.people.models import Group, Person, Role
 from entitlements.people.role_limits import EVERYTHING
 from entitlements.revocation.models import Revocation
 from entitlements.sessions.models import Session
+from entitlements.stdio_commands.models import StdioCommand
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers.models import IssuerProposal
@@ -153,6 +154,12 @@ def client_documents(caller: Caller) -> QuerySet[ClientDocument]:
 def issuer_proposals(caller: Caller) -> QuerySet[IssuerProposal]:
     """Issuers that were proposed or are trusted: for those who see everything."""
     rows = IssuerProposal.objects.select_related("proposed_by", "confirmed_by")
+    return rows if caller.sees_everything else rows.none()
+
+
+def stdio_commands(caller: Caller) -> QuerySet[StdioCommand]:
+    """Commands of local servers that were proposed or are in force: for those who see everything."""
+    rows = StdioCommand.objects.select_related("proposed_by", "confirmed_by")
     return rows if caller.sees_everything else rows.none()
 
 

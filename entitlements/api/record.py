@@ -279,11 +279,5 @@ class Proof(Endpoint):
             proof = None
         if proof is None:
             raise NoProof
-        return Response(
-            {
-                "index": proof.index,
-                "leaf": proof.leaf.hex(),
-                "path": [step.hex() for step in proof.path],
-                "checkpoint": proof.note,
-            }
-        )
+        path = [step.hex() for step in proof.path]
+        return Response({"index": proof.index, "leaf": proof.leaf.hex(), "path": path, "checkpoint": proof.note})

@@ -23,6 +23,7 @@ from entitlements.people import api as people_api
 from entitlements.rest_apis import api as rest_apis
 from entitlements.revocation import api as revocation_api
 from entitlements.sessions import api as session_api
+from entitlements.stdio_commands import api as stdio_commands
 from entitlements.token_families import api as token_family_api
 from entitlements.trusted_issuers import api as trusted_issuers
 from entitlements.vendors.api import vendors
@@ -130,7 +131,7 @@ urlpatterns: list[URLPattern] = [
     at("clients/<path:key>/keys", clients.Keys, "client-keys"),
     at("clients/<path:key>/rotation/revoke", clients.RevokeRotation, "client-rotation-revoke"),
     at("clients/<path:key>", clients.One, "client"),
-    *(at(*address) for address in (*client_documents.ADDRESSES, *trusted_issuers.ADDRESSES)),
+    *(at(*address) for address in (*client_documents.ADDRESSES, *trusted_issuers.ADDRESSES, *stdio_commands.ADDRESSES)),
     at("client-credentials", credentials_api.Credentials, "client-credentials"),
     at("client-credentials/<uuid:key>", credentials_api.One, "client-credential"),
     at("client-credentials/<uuid:key>/accept", credentials_api.Accept, "client-credential-accept"),

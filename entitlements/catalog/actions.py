@@ -21,6 +21,7 @@ from entitlements.rest_apis import rest_apis
 from entitlements.secrets import vault
 from entitlements.secrets.kinds import CredentialMalformed
 from entitlements.secrets.models import Secret
+from entitlements.stdio_commands import systems as stdio_systems
 from entitlements.upstream import reach, upstream
 from entitlements.vendors import vendors
 
@@ -41,7 +42,7 @@ def _discover(system: System, *, by: Principal) -> ToolDiscovery:
     try:
         if system.kind == System.Kind.HTTP:
             return ToolDiscovery(*rest_apis.discover(system, by=by))
-        offered = asyncio.run(upstream.discover(system))
+        offered = asyncio.run(stdio_systems.discover(system))
     except DomainError as refusal:
         if isinstance(refusal, upstream.PartialList):
             discovery.record_discovery(system, refusal.listed, by=by, complete=False)
@@ -64,11 +65,13 @@ def _set_secret(system: System, *, kind: str, by: Principal, value: str = "", **
 
 
 def _register(slug: str, *, kind: str, by: Principal, **values: Any) -> System:  # noqa: ANN401 - as each takes them
-    """Register a system; of the kind `mcp` with its vendor, of `http` with its document. Raises as each does."""
+    """Register a system with what its kind has: a vendor, a document or a command. Raises as each does."""
     if kind == System.Kind.MCP:
         return vendors.register(slug, by=by, **values)
     if kind == System.Kind.HTTP:
         return rest_apis.register(slug, by=by, **values)
+    if kind == System.Kind.STDIO:
+        return stdio_systems.register(slug, by=by, **values)
     return systems.register_system(slug, kind=kind, by=by, **values)
 
 

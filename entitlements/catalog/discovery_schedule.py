@@ -62,6 +62,6 @@ def schedule_now(system: System) -> None:
 
 
 def _askable() -> QuerySet[System]:
-    listed = Q(kind=System.Kind.MCP_GATEWAY) & ~Q(upstream_url="")
+    listed = Q(kind__in=[System.Kind.MCP_GATEWAY, System.Kind.STDIO]) & ~Q(upstream_url="")
     fetched = Q(kind=System.Kind.HTTP, rest_api__document_url__gt="")
     return System.objects.filter(listed | fetched, status=System.Status.ACTIVE)

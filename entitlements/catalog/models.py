@@ -22,6 +22,7 @@ class System(models.Model):
         HTTP = "http", "REST API behind our gateway"
         STDIO = "stdio", "Local MCP server behind our gateway"
         BUILTIN = "builtin", "Mandate itself"
+        KNOWN = "known", "Known from an import, not behind our gateway"
 
     class Status(models.TextChoices):
         ACTIVE = "active", "Active"
@@ -37,8 +38,10 @@ class System(models.Model):
         EDDSA = "EdDSA", "EdDSA (Ed25519)"
         RS256 = "RS256", "RS256 (RSA)"
 
-    SERVED: ClassVar = (Kind.MCP_GATEWAY, Kind.HTTP)
+    SERVED: ClassVar = (Kind.MCP_GATEWAY, Kind.HTTP, Kind.STDIO)
     """The kinds that the gateway serves now: nothing else goes through it, and of nothing else each call is seen."""
+    AT_ADDRESS: ClassVar = (Kind.MCP_GATEWAY, Kind.HTTP)
+    """Those of them that are registered by their address alone."""
 
     slug = models.SlugField(max_length=64, unique=True)
     name = models.CharField(max_length=200)

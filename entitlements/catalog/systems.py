@@ -26,6 +26,8 @@ from entitlements.vendors.models import Vendor
 
 from . import discovery_schedule, errors, move
 
+STDIO_SCHEME: Final = "stdio:"
+"""What stands before the command's name where another system has its address."""
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -213,9 +215,9 @@ def _check_name(slug: str, kind: str) -> None:
 
 
 def check_kind(kind: object) -> None:
-    """Refuse a kind that the gateway does not serve. Raises SystemKindNotServed."""
-    if kind not in System.SERVED:
-        raise errors.SystemKindNotServed(kind=str(kind), served=[str(kind_served) for kind_served in System.SERVED])
+    """Refuse a kind that the gateway does not serve at an address. Raises SystemKindNotServed."""
+    if kind not in System.AT_ADDRESS:
+        raise errors.SystemKindNotServed(kind=str(kind), served=[str(served) for served in System.AT_ADDRESS])
 
 
 def check_owner(owner: Person | None) -> None:
@@ -229,7 +231,9 @@ def _check_address(kind: str, address: str) -> None:
     parts = addresses.parts(address)
     schemes = {"https", "http"} if settings.DEMO else {"https"}
     whole = parts and parts.scheme in schemes and parts.hostname and not parts.username and not parts.fragment
-    if not whole and not (kind == System.Kind.STDIO and not address):
+    if kind == System.Kind.STDIO:
+        whole = address.startswith(STDIO_SCHEME)
+    if not whole:
         raise errors.SystemMalformed("The address is https, without user name and fragment.", upstream_url=address)
 
 
@@ -246,6 +250,8 @@ def _check_changes(system: System, changed: Mapping[str, Any], *, by: Principal,
         check_owner(changed["owner"])
         independence.check_appointment(changed["owner"], present=system.owner, by=by)
     if "upstream_url" in changed:
+        if system.kind == System.Kind.STDIO:
+            raise errors.SystemMalformed("A local server has a command instead of an address.")
         _check_address(system.kind, changed["upstream_url"])
         if Vendor.objects.filter(system=system).exists():
             raise errors.SystemMalformed("The address of this system is the first resource of its vendor: edit that.")

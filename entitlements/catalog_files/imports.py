@@ -290,7 +290,7 @@ def _change(differences: Iterable[_Difference], *, by: Principal) -> None:
 
 def _system(offer: Offer, owner: Person) -> System:
     """Make the row of a new system: behind the gateway when it has an address, else known and not governed."""
-    kind = System.Kind.MCP_GATEWAY if offer.address else System.Kind.STDIO
+    kind = System.Kind.MCP_GATEWAY if offer.address else System.Kind.KNOWN
     return System(slug=offer.slug, name=offer.name, kind=kind, owner=owner, upstream_url=offer.address)
 
 

@@ -10,8 +10,9 @@ from typing import Final
 from audit import clock
 from entitlements import addresses
 from entitlements.codes import Code
-from entitlements.gateway import answers, authzen, cors, mcp, metadata, problems, rest
+from entitlements.gateway import answers, authzen, cors, mcp, metadata
 from entitlements.gateway.http import Answer, Disconnected, Request
+from entitlements.gateway.rest import problems, requests
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed, Refused
 
@@ -34,7 +35,7 @@ async def serve(node: Node, request: Request) -> None:
     slug = slug or at_api
     try:
         if at_api:
-            await rest.serve(node, request, slug)
+            await requests.serve(node, request, slug)
         elif slug:
             await mcp.serve(node, request, slug)
         elif request.path.startswith("/access/v1/") or request.path == authzen.METADATA:

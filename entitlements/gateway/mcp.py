@@ -25,15 +25,16 @@ from entitlements.gateway import (
     messages,
     possession,
     relay,
-    rest_results,
     tool_list,
 )
 from entitlements.gateway.access_requests import request_access
 from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.client_sessions import ClientSession
-from entitlements.gateway.forwarding import Forwarding, McpForwarding, RestAnswer, RestForwarding
+from entitlements.gateway.forwarding import Forwarding, McpForwarding
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
 from entitlements.gateway.messages import Call
+from entitlements.gateway.rest import results
+from entitlements.gateway.rest.forwarding import RestAnswer, RestForwarding
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
@@ -208,7 +209,7 @@ def _forwarding(
         return McpForwarding(node, entry, exchange.bearer, exchange.request, call, about.trace, responder)
 
     async def deliver(answer: RestAnswer) -> None:
-        body = answers.result(call.request_id, rest_results.result(answer, entry.slug, about.evaluation))
+        body = answers.result(call.request_id, results.result(answer, entry.slug, about.evaluation))
         await responder.finish(Answer(HTTPStatus.OK, body, (JSON, NO_STORE)))
 
     return RestForwarding(node, entry, about.tool, arguments, about.trace, deliver)

@@ -22,6 +22,7 @@ from entitlements.rest import operation
 from entitlements.rest.operation import Operation
 from entitlements.rest.read import Operations
 from entitlements.secrets import vault
+from entitlements.stdio.command import Command
 from entitlements.upstream import mcp_headers, own_addresses, upstream
 
 SECONDS: Final = 60.0
@@ -35,6 +36,7 @@ SELECT y.id, y.name, y.kind, y.upstream_url, y.denial_shape, {vault.COLUMNS},
 FROM entitlements_system y LEFT JOIN entitlements_secret s ON s.system_id = y.id AND s.withheld_at IS NULL
 WHERE y.slug = %s
 """  # noqa: S608 - the columns are constants
+_COMMAND: Final = "SELECT c.command, c.terms, c.arguments FROM entitlements_stdiosystem c WHERE c.system_id = %s"
 _NAMES: Final = "SELECT slug FROM entitlements_system WHERE kind = ANY(%s)"
 _TOOLS: Final = """
 SELECT t.name, v.id::text, v.definition
@@ -71,6 +73,8 @@ class ServedSystem:
     read_at: float
     operations: Operations | None = None
     """What its tools are as requests, of a REST API; of every other system None."""
+    command: Command | None = None
+    """What a local server is started by."""
 
 
 class Directory:
@@ -161,6 +165,9 @@ class Directory:
         if not rows or rows[0][2] not in System.SERVED:
             return None
         pk, name, kind, url, shape, *secret, scopes = rows[0]
+        command = await self._command(pk) if kind == System.Kind.STDIO else None
+        if kind == System.Kind.STDIO and command is None:
+            return None  # no command is in force for it
         in_force = policy.of_rows(await self._snapshots.query(policy.CURRENT, ()))
         credential = vault.opened(pk, tuple(secret[:4]), tuple(secret[4:]), in_force)
         approved = await self._snapshots.query(_TOOLS, [pk])
@@ -172,7 +179,12 @@ class Directory:
         if way is not None:
             await own_addresses.refresh()
         target = upstream.Target(url, credential, way)
-        return ServedSystem(slug, name, shape, target, tuple(scopes), tools, time.monotonic(), operations)
+        return ServedSystem(slug, name, shape, target, tuple(scopes), tools, time.monotonic(), operations, command)
+
+    async def _command(self, system: int) -> Command | None:
+        rows = await self._snapshots.query(_COMMAND, [system])
+        name, terms, arguments = rows[0] if rows else ("", None, [])
+        return None if terms is None else Command.of_terms(name, terms, arguments)
 
 
 def _listed_tool(version: str, raw: Mapping[str, Any], name: str, operations: Operations | None) -> ListedTool:

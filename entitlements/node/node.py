@@ -271,6 +271,7 @@ class Node:
             self.bearers.forget_client(change.client)
         if change.system is not None:
             self.directory.forget_system(change.system)
+            self.upstreams.forget_system(change.system)
             self.upstreams.follow(change.system)
 
     def _end_by_id(self, change: Change) -> None:

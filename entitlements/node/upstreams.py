@@ -15,6 +15,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -28,10 +29,15 @@ from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
 from entitlements.node.upstream_sessions import IDLE_SECONDS, TOUCH_SECONDS, IdleSession, Key, UpstreamSessions
 from entitlements.node.writes import Writes
+from entitlements.stdio.local_servers import LocalServers
 from entitlements.upstream import egress, upstream
 from entitlements.upstream.authorization import Authorization
 from entitlements.upstream.endpoint import Answer, Endpoint
 
+_FAILED: Final = """
+UPDATE entitlements_stdiosystem c SET problem = %s, stderr = %s, failed_at = clock_timestamp()
+FROM entitlements_system y WHERE y.id = c.system_id AND y.slug = %s RETURNING c.system_id
+"""
 CALL_SECONDS: Final = 300.0
 MOST_SESSIONS: Final = 5_000
 SWEEP_SECONDS: Final = 30.0
@@ -95,11 +101,15 @@ class Connections:
         self._upstreams: dict[str, _Upstream] = {}
         self._shared = UpstreamSessions(snapshots, writes)
         self._directory = directory
+        self._local, self._local_numbers = LocalServers(partial(_write_down, writes)), _request_numbers()
         self._under_way: set[asyncio.Task[None]] = set()
         self._next_sweep = time.monotonic() + secrets.randbelow(int(SWEEP_SECONDS))
 
     async def get(self, entry: ServedSystem, bearer: Bearer) -> Connection:
         """Return the conversation for this caller, begun if need be. Raises Unreachable, ForbiddenAddress, Closed."""
+        if entry.command is not None:
+            local = await self._local.get(entry.slug, entry.command, bearer.key)
+            return Connection(*local, numbers=self._local_numbers)
         peer = self._upstreams.get(entry.slug)
         if peer is None or peer.target != entry.target:
             peer = self._open(entry)
@@ -130,17 +140,24 @@ class Connections:
                 peer.lost[bearer.key] = connection.row
 
     def end(self, system: str, key: Key) -> None:
-        """End the legacy session of someone whose rights are gone."""
+        """End the legacy session, and the local server, of someone whose rights are gone."""
+        self._local.end(system, key)
         peer = self._upstreams.get(system)
         if peer is not None and (connection := peer.sessions.pop(key, None)) is not None:
             self._track(asyncio.create_task(self._end(connection)))
 
     def held(self) -> list[tuple[str, Key]]:
-        """Name every legacy session that this node remembers, by system and owner."""
-        return [(system, key) for system, peer in self._upstreams.items() for key in peer.sessions]
+        """Name every legacy session and local server of this node, by system and owner."""
+        sessions = [(system, key) for system, peer in self._upstreams.items() for key in peer.sessions]
+        return sessions + self._local.held()
+
+    def forget_system(self, system: str) -> None:
+        """Start the local servers of a system anew: it, or its command, has changed."""
+        self._local.forget_system(system)
 
     def sweep(self) -> None:
         """Forget the legacy sessions that this node did not use for a while, and end those that no node uses."""
+        self._local.sweep()
         now = time.monotonic()
         for peer in self._upstreams.values():
             for key, connection in list(peer.sessions.items()):
@@ -174,6 +191,7 @@ class Connections:
 
     async def close(self) -> None:
         """Close every pool. Sessions that other nodes may use stay; the rest end, as far as the upstreams listen."""
+        await self._local.close()
         for peer in self._upstreams.values():
             for key in list(peer.sessions):
                 self._forget(peer, key)
@@ -276,6 +294,12 @@ def _kept(peer: _Upstream, key: Key) -> Connection | None:
     """Return what is used without asking anybody."""
     connection = peer.modern or peer.sessions.get(key)
     return connection if connection is not None and connection.is_fresh else None
+
+
+async def _write_down(writes: Writes, system: str, why: str, stderr: str) -> None:
+    """Keep for its owner why a local server ended or did not start; that it cannot be kept changes no call."""
+    with contextlib.suppress(Closed):
+        await writes.run(_FAILED, [why, stderr, system])
 
 
 async def _cancelled(connection: Connection, number: int) -> None:

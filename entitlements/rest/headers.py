@@ -20,12 +20,13 @@ RESERVED: Final = frozenset(
         "accept", "accept-encoding", "authorization", "connection", "content-encoding", "content-length",
         "content-type", "cookie", "dpop", "expect", "forwarded", "host", "keep-alive", "mandate-hop",
         "proxy-authenticate", "proxy-authorization", "proxy-connection", "set-cookie", "te", "trailer",
-        "transfer-encoding", "upgrade", "via", "x-http-method", "x-http-method-override", "x-method-override",
-        "x-original-uri", "x-original-url", "x-real-ip", "x-rewrite-url",
+        "transfer-encoding", "upgrade", "via", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token",
+        "x-http-method", "x-http-method-override", "x-method-override", "x-original-uri", "x-original-url",
+        "x-real-ip", "x-rewrite-url",
     }
 )  # fmt: skip
 """What no operation may declare: it steers the connection, says who asks, or would make it another request."""
-_RESERVED_BEGINS: Final = ("x-forwarded-", "proxy-", "sec-", "x-envoy-", "x-amz-")
+_RESERVED_BEGINS: Final = ("x-forwarded-", "proxy-", "sec-", "x-envoy-")
 _OF_WEIGHT: Final = frozenset(
     {
         "content-encoding", "content-range", "cookie", "idempotency-key", "if-match", "if-unmodified-since",

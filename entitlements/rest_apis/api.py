@@ -24,14 +24,14 @@ from entitlements.api.resources import ActionEndpoint, Detail, Resource
 from entitlements.catalog import actions as catalog_actions
 from entitlements.catalog.models import System
 from entitlements.errors import Malformed, NotFound
-from entitlements.rest.openapi import documents
+from entitlements.openapi import documents
 from entitlements.rest.operation import Method
 from entitlements.rest_apis import actions, rest_apis, sources
 from entitlements.rest_apis.models import RestApi
 
-_AROUND: Final = 64 * 1024
+_FIELDS: Final = 64 * 1024
 """What the fields beside a document may weigh."""
-_LARGEST: Final = documents.LARGEST + _AROUND
+_LARGEST: Final = documents.LARGEST + _FIELDS
 
 
 class LargeJSON(BaseParser):

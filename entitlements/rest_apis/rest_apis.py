@@ -18,10 +18,10 @@ from entitlements.catalog.systems import SystemOptions
 from entitlements.errors import DomainError
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
+from entitlements.openapi import reader
+from entitlements.openapi.errors import SENTENCES, OperationRefused, Why
+from entitlements.openapi.reader import Imported
 from entitlements.people.models import Person
-from entitlements.rest.openapi import reader
-from entitlements.rest.openapi.errors import SENTENCES, OperationRefused, Why
-from entitlements.rest.openapi.reader import Imported
 from entitlements.rest_apis import sources
 from entitlements.rest_apis.models import RestApi
 from entitlements.rest_apis.sources import Source

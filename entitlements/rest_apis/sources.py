@@ -9,7 +9,7 @@ from typing import Any, Final
 from entitlements import strict
 from entitlements.definitions import impressions
 from entitlements.errors import DomainError
-from entitlements.rest.openapi import documents
+from entitlements.openapi import documents
 from entitlements.upstream import egress
 
 FETCH_SECONDS: Final = 10.0

@@ -179,7 +179,11 @@ async def begin(http: aiohttp.ClientSession, target: Target) -> Conversation:
 
 async def greet(http: aiohttp.ClientSession, target: Target) -> Conversation:
     """Begin a session with a legacy server, as a client without capabilities. Raises Unreachable."""
-    conversation = Conversation(target, version=LEGACY[0])
+    return await initialize(http, Conversation(target, version=LEGACY[0]))
+
+
+async def initialize(http: aiohttp.ClientSession, conversation: Conversation) -> Conversation:
+    """Greet a legacy server, wherever the conversation's requests go. Returns the conversation. Raises Unreachable."""
     hello = {"protocolVersion": LEGACY[0], "capabilities": {}, "clientInfo": IDENTITY}
     initialized = await conversation.ask(http, "initialize", hello)
     if initialized.get("protocolVersion") not in LEGACY:
@@ -232,25 +236,31 @@ def discover(system: System) -> Coroutine[Any, Any, list[dict[str, Any]]]:
 
 async def tools(target: Target) -> list[dict[str, Any]]:
     """List the tools of a server, as raw wire objects. Raises PartialList, Unreachable, ForbiddenAddress."""
-    listed: list[dict[str, Any]] = []
     async with egress.client(connections=2, seconds=DISCOVERY_SECONDS, network=target.network) as http:
         conversation = await begin(http, target)
         try:
-            cursor: object = None
-            for _ in range(_MOST_PAGES):
-                page = await conversation.ask(http, "tools/list", {} if cursor is None else {"cursor": cursor})
-                listed += _tools_of(page)
-                cursor = page.get("nextCursor")
-                if cursor is None:
-                    return listed
-                if len(listed) > _MOST_TOOLS or not isinstance(cursor, str):
-                    break
-        except Unreachable as why:
-            if not listed:
-                raise
-            raise PartialList(listed) from why
+            return await listed_tools(http, conversation)
         finally:
             await conversation.end(http)
+
+
+async def listed_tools(http: aiohttp.ClientSession, conversation: Conversation) -> list[dict[str, Any]]:
+    """List the tools of a server that was greeted, from all pages. Raises PartialList, Unreachable."""
+    listed: list[dict[str, Any]] = []
+    try:
+        cursor: object = None
+        for _ in range(_MOST_PAGES):
+            page = await conversation.ask(http, "tools/list", {} if cursor is None else {"cursor": cursor})
+            listed += _tools_of(page)
+            cursor = page.get("nextCursor")
+            if cursor is None:
+                return listed
+            if len(listed) > _MOST_TOOLS or not isinstance(cursor, str):
+                break
+    except Unreachable as why:
+        if not listed:
+            raise
+        raise PartialList(listed) from why
     raise egress.AnswerTooLarge("The system lists too many tools.")
 
 

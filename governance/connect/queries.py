@@ -33,7 +33,7 @@ from .recipes import Recipe, find
 from .registry import Entry, namespace
 from .rollout import McpServer
 
-_SPEAKS_MCP: Final = (System.Kind.MCP_GATEWAY, System.Kind.HTTP, System.Kind.MCP)
+_SPEAKS_MCP: Final = (System.Kind.MCP_GATEWAY, System.Kind.HTTP, System.Kind.STDIO, System.Kind.MCP)
 
 
 @dataclass(frozen=True, slots=True)

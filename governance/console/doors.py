@@ -247,10 +247,7 @@ def read(request: HttpRequest, action: Action) -> dict[str, Any]:
             raise Malformed
         if name == "reason" and not text and field.required and action.reason_in_form:
             raise ReasonRequired
-        if name == "ticket":
-            values[name] = ticket(request)
-            continue
-        values[name] = text[: getattr(field, "max_length", None)]
+        values[name] = ticket(request) if name == "ticket" else text[: getattr(field, "max_length", None)]
     return values
 
 

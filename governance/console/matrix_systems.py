@@ -46,6 +46,12 @@ SYSTEMS: Final[Pages] = {
     ("tool-changes", "POST"): like("tool-approve", "tool-disable", "tool-quarantine"),
     ("tools-stop", "POST"): like("tool-disable"),
     ("discover", "POST"): like("system-discover"),
+    ("stdio-commands-page", "GET"): like(
+        "stdio-commands GET",
+        also=("stdio-commands", "stdio-command-confirm", "stdio-command-withdraw", "stdio-command-end"),
+    ),
+    **both(like("stdio-commands"), "stdio-command-propose"),
+    ("stdio-command-decide", "POST"): like("stdio-command-confirm", "stdio-command-withdraw", "stdio-command-end"),
     ("system-start", "POST"): like("system-enable"),
     ("tool-page", "GET"): like("tool GET"),
     ("tool-page", "POST"): like("tool-approve", "tool-quarantine", "tool-enable"),

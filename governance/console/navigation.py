@@ -109,6 +109,7 @@ GROUPS: Final = (
             Entry("source-list", _("People sources"), "folder-key", ("settings/people-sources",)),
             Entry("discovery-list", _("Discovery sources"), "search", ("settings/discovery",)),
             Entry("role-map", _("Group mapping"), "fingerprint", ("settings/role-map",)),
+            Entry("stdio-commands-page", _("Local servers"), "monitor", ("settings/local-servers",)),
             Entry("ticket-settings", _("Ticket references"), "ticket", ("settings/tickets",)),
             Entry("webhook-list", _("Webhooks"), "webhook", ("settings/notices/webhooks",)),
             Entry("chat-settings", _("Chat"), "message-square", ("settings/chat",)),

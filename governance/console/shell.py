@@ -15,10 +15,11 @@ from governance.back_office.site import Office
 from governance.home_page.queries import waiting
 from governance.notices.models import Notice
 from governance.reviews.items import visibility
+from governance.reviews.workbench import keys
 from governance.search.queries import places
 from governance.setup import readiness
 
-from . import doors, keys, navigation
+from . import doors, navigation
 
 THEMES: Final = ("auto", "light", "dark")
 

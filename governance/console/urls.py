@@ -19,7 +19,6 @@ from governance.catalog.pages import (
     entitlement_list,
     imports,
     networks,
-    rest_apis,
     systems,
     tool_list,
     triage,
@@ -51,6 +50,7 @@ from governance.request_changes.pages import edit as edit_pages
 from governance.request_changes.pages import renewal as renewal_pages
 from governance.requests.pages import ask as ask_pages
 from governance.requests.pages import request_list, requests
+from governance.rest_apis import pages as rest_apis
 from governance.reviews.campaigns.pages import campaigns as campaigns_pages
 from governance.reviews.campaigns.pages import items as review_items
 from governance.reviews.campaigns.pages import lifecycle as lifecycle_pages
@@ -71,6 +71,7 @@ from governance.reviews.spot_checks import pages as spot_check_pages
 from governance.reviews.staging import pages as staging_pages
 from governance.reviews.templates import pages as template_pages
 from governance.reviews.usage import pages as usage_pages
+from governance.reviews.workbench import pages as workbench_pages
 from governance.revocations.pages import stop as stop_pages
 from governance.revocations.pages import stop_several as stop_several_pages
 from governance.saved_views import pages as saved_view_pages
@@ -83,13 +84,12 @@ from governance.sod.pages import agent_calls as agent_calls_pages
 from governance.sod.pages import policies as policies_pages
 from governance.sod.pages import policy_form as policy_form_pages
 from governance.starter_packs import pages as starter_pack_pages
+from governance.stdio_commands.pages import commands as stdio_commands
 from governance.tickets import pages as ticket_pages
 from governance.token_health.pages import findings as findings_pages
 from governance.token_health.pages import token_list
 from governance.trusted_issuers.pages import issuers as trusted_issuers
 from governance.webhooks import pages as webhook_pages
-
-from . import key_pages
 
 SIGN_IN: list[URLPattern | URLResolver] = [
     path("login/", account.login, name="account_login"),
@@ -207,6 +207,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/trusted-issuers/", trusted_issuers.listing, name="trusted-issuers-page"),
     path("settings/trusted-issuers/propose/", trusted_issuers.propose, name="trusted-issuer-propose"),
     path("settings/trusted-issuers/<uuid:issuer>/", trusted_issuers.decide, name="trusted-issuer-decide"),
+    path("settings/local-servers/", stdio_commands.listing, name="stdio-commands-page"),
+    path("settings/local-servers/propose/", stdio_commands.propose, name="stdio-command-propose"),
+    path("settings/local-servers/<uuid:command>/", stdio_commands.decide, name="stdio-command-decide"),
     path("client-credentials/<uuid:pk>/", credentials.detail, name="credential-page"),
     path("agents/<slug:slug>/restore/", agents.restore, name="agent-start"),
     path("my-agents/", agents.mine, name="my-agents"),
@@ -334,7 +337,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/role-map/", role_maps_pages.listing, name="role-map"),
     path("settings/deliveries/", notice_pages.deliveries, name="delivery-list"),
     path("settings/deliveries/<uuid:delivery>/replay/", notice_pages.replay, name="delivery-again"),
-    path("settings/keys/", key_pages.page, name="keys"),
+    path("settings/keys/", workbench_pages.page, name="keys"),
     path("settings/theme/", home_page_pages.theme, name="theme"),
     path("people/", people_list.listing, name="people-list"),
     path("people/add/", people.add, name="person-add"),

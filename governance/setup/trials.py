@@ -22,8 +22,9 @@ from entitlements.errors import DomainError
 from entitlements.keys import jws
 from entitlements.people.models import Person
 from entitlements.revocation import record_keys, revocation
+from entitlements.stdio_commands import systems as stdio_systems
 from entitlements.trusted_issuers import discovery
-from entitlements.upstream import egress, upstream
+from entitlements.upstream import egress
 from governance.setup.models import SetupCheck
 
 from . import milestones, readiness
@@ -94,7 +95,7 @@ def _try_system(_by: Person) -> str:
     if system is None:
         raise Failed(_("No system is registered yet."))
     try:
-        offered = asyncio.run(upstream.discover(system))
+        offered = asyncio.run(stdio_systems.discover(system))
     except DomainError as problem:
         raise Failed(f"{system.name}: {problem}") from problem
     now = dict(filter(None, map(_named, offered)))

@@ -50,7 +50,7 @@ def test_a_rest_api_is_previewed_and_registered_at_the_screen(visitor: Visitor, 
     page.get_by_text("GET /orders/127").wait_for()
     page.get_by_label("Path, name or reason").fill("cookie")
     page.get_by_label("Path, name or reason").press("Enter")
-    page.get_by_text("It takes a cookie.").wait_for()
+    page.get_by_text("It takes a cookie: session").wait_for()
     page.get_by_role("button", name="Add system").click()
     page.get_by_role("link", name="Document and refused operations").wait_for()
     wrong += look_at(visitor, "rest-api-system", "/systems/orders/", opened=True)

@@ -107,11 +107,11 @@ def _stop_and_prove(hands: Mouse, *, scripted: bool) -> None:
     expect(page.get_by_role("heading", name="Verified: every call is refused")).to_be_visible()
     assert page.locator("#proof tbody tr").count() == 2
     hands.press(page.get_by_role("link", name="Timeline"))
-    expect(page.locator(".timeline")).to_contain_text("Alice has her answer.")
+    expect(page.locator("#list-audit-log")).to_contain_text("Alice has her answer.")
     hands.write(page.locator("main").get_by_label("About", exact=True), "agent:dunning")
-    hands.press(page.get_by_role("button", name="Show"))
+    hands.press(page.get_by_role("button", name="Open timeline"))
     for told in ("requested access", "granted access", "revoked access"):
-        expect(page.locator(".timeline")).to_contain_text(told)
+        expect(page.locator("#list-audit-log")).to_contain_text(told)
 
 
 def _begin_a_review(hands: Mouse) -> None:

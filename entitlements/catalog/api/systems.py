@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django_filters import rest_framework as filters
 from rest_framework import serializers
@@ -26,11 +27,23 @@ from entitlements.rest_apis import rest_apis
 from entitlements.rest_apis.api import DocumentField, LargeJSON
 from entitlements.secrets import kinds
 from entitlements.secrets.models import Secret
-from entitlements.upstream import reach, upstream
+from entitlements.stdio_commands import systems as stdio_systems
+from entitlements.upstream import reach
 from entitlements.vendors.api.serializers import TERMS, TermsFields, VendorSerializer
 from entitlements.vendors.queries import issuer_of
 
-KINDS = [choice for choice in System.Kind.choices if choice[0] != System.Kind.BUILTIN]
+KINDS = [choice for choice in System.Kind.choices if choice[0] not in {System.Kind.BUILTIN, System.Kind.KNOWN}]
+OF_KIND: Final[Mapping[str, set[str]]] = {
+    System.Kind.MCP: {*TERMS},
+    System.Kind.HTTP: {"openapi"},
+    System.Kind.STDIO: {"command", "args"},
+}
+"""The fields of a new system that go with one kind alone."""
+NEEDED: Final[Mapping[str, set[str]]] = {System.Kind.MCP: {"issuer", "resources"}, System.Kind.STDIO: {"command"}}
+NOT_OF_KIND: Final[Mapping[str, set[str]]] = {
+    System.Kind.MCP: {"denial_shape", "upstream_url"},
+    System.Kind.STDIO: {"upstream_url"},
+}
 
 
 class SystemFilter(filters.FilterSet):
@@ -90,7 +103,7 @@ class SystemSerializer(OutputSerializer):
 
 
 class SystemInputSerializer(TermsFields):
-    """A new system. Of the kind `mcp` it is a vendor's, with an authorization server of its own."""
+    """A new system. Of the kind `mcp` it is a vendor's, with an authorization server; of `stdio`, it has a command."""
 
     slug = Slug(max_length=63)
     name = Text(max_length=200)
@@ -104,18 +117,22 @@ class SystemInputSerializer(TermsFields):
     openapi = DocumentField(
         required=False, help_text="Of the kind http: the address of an OpenAPI document, or the document itself."
     )
+    command = Slug(max_length=64, required=False, help_text="A command of the allow-list that is in force.")
+    args = serializers.ListField(child=Text(max_length=500), max_length=40, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Check that what is about a vendor goes with the kind of a vendor, and what is about an upstream does not."""
-        is_vendor = attrs["kind"] == System.Kind.MCP
-        needed = {"issuer", "resources"} if is_vendor else set()
-        out_of_place = {"denial_shape", *(["upstream_url"] if attrs["upstream_url"] else [])} if is_vendor else {*TERMS}
-        out_of_place |= {"openapi"} if attrs["kind"] != System.Kind.HTTP else set()
-        wrong = dict.fromkeys(out_of_place & attrs.keys(), "This field does not go with this kind of system.")
-        wrong |= dict.fromkeys(needed - attrs.keys(), "A system of the kind mcp needs this field.")
+        """Check that what is about a vendor, a command or an upstream goes with the kind of system."""
+        kind = attrs["kind"]
+        if kind in NOT_OF_KIND and not attrs["upstream_url"]:
+            del attrs["upstream_url"]
+        others = set().union(*(fields for of, fields in OF_KIND.items() if of != kind))
+        out_of_place = (others | NOT_OF_KIND.get(kind, set())) & attrs.keys()
+        wrong = dict.fromkeys(out_of_place, "This field does not go with this kind of system.")
+        missing = NEEDED.get(kind, set()) - attrs.keys()
+        wrong |= dict.fromkeys(missing, f"A system of the kind {kind} needs this field.")
         if wrong:
             raise serializers.ValidationError(wrong)
-        return {name: value for name, value in attrs.items() if not (is_vendor and name == "upstream_url")}
+        return attrs
 
 
 class SystemChangesInputSerializer(InputSerializer):
@@ -288,7 +305,7 @@ def _count_tools(system: System) -> int:
     """Ask a system, or of a REST API its document, how many tools there are. Raises as each does."""
     if system.kind == System.Kind.HTTP:
         return rest_apis.look(system)
-    return len(asyncio.run(upstream.discover(system)))
+    return len(asyncio.run(stdio_systems.discover(system)))
 
 
 class Disable(_Systems, ActionEndpoint):

@@ -33,7 +33,7 @@ WINDOW: Final = 20_000
 def _link(link: Link | None) -> SafeString:
     if link is None:
         return cells.nothing("-")
-    return format_html('<a href="{}" title="{}">{}</a>', link.address, link.whole, tags.foreign(link.text))
+    return format_html('<a class="main" href="{}" title="{}">{}</a>', link.address, link.whole, tags.foreign(link.text))
 
 
 def _about(kind: str, key: str) -> SafeString:
@@ -41,7 +41,7 @@ def _about(kind: str, key: str) -> SafeString:
     if not key:
         return cells.nothing("-")
     link = events_queries.link_to(f"{kind}:{key}")
-    return format_html('<a href="{}"><code>{}</code></a>', link.address, key)
+    return format_html('<a class="main" href="{}"><code>{}</code></a>', link.address, key)
 
 
 def _sealed(entry: TimelineEntry) -> SafeString:
@@ -102,17 +102,16 @@ LAYOUT: Final[Layout[Event, TimelineEntry]] = Layout(
             greatest_first=True,
         ),
         Column("action", gettext_lazy("Event"), "event__action", cell="console/audit_log/event_cell.html", main=True),
-        Column("links", gettext_lazy("About"), "event__about", cell="console/audit_log/about_cell.html"),
-        Column("outcome", gettext_lazy("Outcome"), "event__outcome", cell=cells.status("event__outcome")),
-        Column("code", gettext_lazy("Code"), "event__code", cell=cells.code("event__code"), usual=False),
-        Column("actor", gettext_lazy("Actor"), "event__actor", cell=lambda entry: _link(entry.actor), usual=False),
         Column(
             "on_behalf_of",
             gettext_lazy("On behalf of"),
             "event__on_behalf_of",
             cell=lambda entry: _link(entry.behalf),
-            usual=False,
         ),
+        Column("links", gettext_lazy("Linked to"), "event__about", cell="console/audit_log/about_cell.html"),
+        Column("outcome", gettext_lazy("Outcome"), "event__outcome", cell=cells.status("event__outcome")),
+        Column("code", gettext_lazy("Code"), "event__code", cell=cells.code("event__code"), usual=False),
+        Column("actor", gettext_lazy("Actor"), "event__actor", cell=lambda entry: _link(entry.actor), usual=False),
         Column("reason", gettext_lazy("Reason"), "event__reason", usual=False),
         Column("part", gettext_lazy("Part"), "lane", cell=lambda entry: cells.plain(str(entry.lane_name)), usual=False),
         Column("ticket", gettext_lazy("Ticket"), _tickets, usual=False),

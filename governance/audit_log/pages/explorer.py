@@ -23,8 +23,8 @@ from entitlements.access.visibility import READERS
 from entitlements.errors import NotFound
 from entitlements.people.role_limits import NOTHING
 from entitlements.revocation.api import KINDS
-from governance.audit_log.queries import around, names, trace
 from governance.audit_log.queries import events as events_queries
+from governance.audit_log.queries import names, trace
 from governance.console import doors
 from governance.console.kit.lists import address, lists
 from governance.requests import requests
@@ -74,8 +74,10 @@ def _story(link: str, rows: QuerySet[Event], caller: Caller) -> dict[str, Any]:
     if kind == "trace":
         return {"steps": trace.steps(events_queries.entries(timeline.page(rows, limit=trace.MOST), caller))}
     if kind == "event" and (event := rows.first()):
-        before, after = around.before_and_after(event, caller)
-        return {"before": events_queries.entries(before, caller), "after": events_queries.entries(after, caller)}
+        before, after = trace.before_and_after(event, caller)
+        (entry,) = events_queries.entries([event], caller)
+        sides = {"before": events_queries.entries(before, caller), "after": events_queries.entries(after, caller)}
+        return {"entry": entry, **sides}
     return {}
 
 
@@ -90,7 +92,7 @@ def _readable(caller: Caller, link: str) -> QuerySet[Event]:
     Raises NotFound.
     """
     kind, _colon, key = link.partition(":")
-    events = around.event(link) if kind == "event" else timeline.about(link)
+    events = trace.event(link) if kind == "event" else timeline.about(link)
     if caller.has(*READERS):
         return events
     if link == str(caller.principal):

@@ -29,7 +29,12 @@ EXAMPLES: Final = (
 )
 _RESERVED: Final = frozenset({"add", "import"})
 """What stands in the place of a name in the addresses of pages."""
-_OFFERED: Final = frozenset(System.Kind.values) - {System.Kind.BUILTIN, System.Kind.MCP, System.Kind.HTTP}
+_OFFERED: Final = frozenset(System.Kind.values) - {
+    System.Kind.BUILTIN,
+    System.Kind.MCP,
+    System.Kind.HTTP,
+    System.Kind.KNOWN,
+}
 """The kinds that the page names: a vendor and a REST API are each registered on a page of their own."""
 FIELDS: Final = {
     "system_slug_taken": "slug",
@@ -77,7 +82,7 @@ class AddForm(_Address):
     )
     kind = forms.ChoiceField(
         choices=[
-            (value, label) for value, label in System.Kind.choices if value in System.SERVED and value in _OFFERED
+            (value, label) for value, label in System.Kind.choices if value in System.AT_ADDRESS and value in _OFFERED
         ],
         initial=System.Kind.MCP_GATEWAY,
         error_messages={"required": form_fields.NEEDED},
@@ -153,7 +158,9 @@ def add(request: HttpRequest) -> HttpResponse:
         if created is not None:
             return redirect(f"/systems/{created.slug}/")
     context = {
-        "kinds": [(value, label, value in System.SERVED) for value, label in System.Kind.choices if value in _OFFERED],
+        "kinds": [
+            (value, label, value in System.AT_ADDRESS) for value, label in System.Kind.choices if value in _OFFERED
+        ],
         "examples": EXAMPLES,
     }
     return form_fields.show(request, "console/catalog/system_add.html", form, context)

@@ -86,7 +86,7 @@ def _finish(request: HttpRequest, sent: QueryDict) -> HttpResponse:
             _save_template(request, form)
             return redirect("review-templates")
         made = reverse("review-page", args=[_make(request, form, template).slug])
-        return redirect(f"{made}?launch" if request.POST.get("do") == "launch" else made)
+        return redirect(f"{made}?launch=yes" if request.POST.get("do") == "launch" else made)
     except DomainError as refusal:
         doors.record(request, refusal)
         return _fill(request, sent, _step_of(refusal, sent), refusal)

@@ -235,8 +235,8 @@ def test_a_system_of_a_kind_that_is_not_served_is_registered_at_no_door(kind: st
 
     ana = make.analyst()
     said = {"name": "Time", "kind": kind, "owner": ana.login, **address}
-    is_vendor = kind == "mcp"  # which has a server of its own, and is registered with it: in no file
-    one_by_one = [] if is_vendor else [(api.of(ana), "systems", {"slug": "time", **said})]
+    is_own = kind in {"mcp", "stdio"}  # registered with its vendor or its command: in no file
+    one_by_one = [] if is_own else [(api.of(ana), "systems", {"slug": "time", **said})]
     for by, at, body in (
         *one_by_one,
         (api.of(ana), "catalog/plan", {"systems": {"time": said}}),
@@ -252,4 +252,4 @@ def test_a_system_of_a_kind_that_is_not_served_is_registered_at_no_door(kind: st
 def test_what_an_import_knows_without_governing_it_stays_possible() -> None:
     made = imports._system(Offer(1, "local", "Local", ""), make.person())
 
-    assert (made.kind, made.upstream_url) == ("stdio", "")
+    assert (made.kind, made.upstream_url) == ("known", "")

@@ -37,7 +37,7 @@ def test_each_system_has_its_turn_once_an_interval_and_those_that_wait_longest_f
 
 def test_what_is_disabled_or_ours_or_local_or_without_address_has_no_turn() -> None:
     make.system(status="disabled")
-    make.system(kind="stdio")
+    make.system(kind="known")
     System.objects.filter(pk=make.system().pk).update(upstream_url="")
     systems.ensure_builtin()
 

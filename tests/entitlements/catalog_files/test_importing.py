@@ -90,7 +90,7 @@ def test_what_is_new_is_known_pending_and_suggested_and_nothing_is_approved(owne
 
     assert (done.state, done.offers, done.position) == ("done", None, 2)
     time, far = System.objects.get(slug="time"), System.objects.get(slug="far")
-    assert (time.name, time.kind, time.upstream_url, time.owner) == ("Time", "stdio", "", owner)
+    assert (time.name, time.kind, time.upstream_url, time.owner) == ("Time", "known", "", owner)
     assert (far.kind, far.upstream_url) == ("mcp_gateway", "https://far.example/mcp")
     assert [key.issuer for key in SigningKey.objects.filter(issuer__in=["as/time", "as/far"])] == ["as/far"]
     tool = Tool.objects.get(system=time)

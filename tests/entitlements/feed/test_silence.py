@@ -45,6 +45,9 @@ from entitlements.people.models import Group, Person
 from entitlements.secrets import vault
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
+from entitlements.stdio_commands import proposals
+from entitlements.stdio_commands import systems as stdio_systems
+from entitlements.stdio_commands.models import StdioCommand
 from entitlements.token_families import families
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens import tokens
@@ -104,6 +107,19 @@ def workload_rule(client: Client, sub: str) -> WorkloadRule:
     return WorkloadRule.objects.get(claims={"sub": sub})
 
 
+def local_server() -> None:
+    """Have a system started by a command in force."""
+    terms = {"folder": "/opt/clock", "argv": ["/usr/bin/env"], "digest": "0" * 64}
+    row = proposals.propose("clock", by=make.analyst("ann"), reason="a tool", **terms)
+    proposals.confirm(row.pk, by=make.security("sam"))
+    stdio_systems.register("clock", name="Clock", owner=make.person("olga"), command="clock", by=SYSTEM)
+
+
+def end_command(_world: World) -> object:
+    key = StdioCommand.objects.get(state="in_force").pk
+    return proposals.end(key, by=Person.objects.get(login="sam"), reason="over")
+
+
 def unused_script() -> None:
     script, _ = make.client(None, "script", auth="client_secret_basic")
     long_ago = clock.now() - timedelta(days=2000)
@@ -134,6 +150,7 @@ def world() -> World:
     client, _ = make.client(agent, "bot-client", auth="client_secret_basic")
     namesake, _ = make.client(make.agent("other"), "taken")
     unused_script()
+    local_server()
     system = make.system("time", upstream_url="https://time.example/mcp")
     tool, changed = make.tool(system, "now"), make.tool(system, "convert")
     entitlement = make.entitlement(system, tool, changed)
@@ -239,6 +256,7 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
         w.system, kind="header", header="X-Key", value="another-one", by=SYSTEM, keep_previous=True
     ),
     "a credential is withheld": lambda w: vault.withhold(w.system, w.fingerprint, **WHY),
+    "a command of local servers is ended": end_command,
     "a network is confirmed": lambda w: networks.confirm(w.network.pk, by=Person.objects.get(login="resa")),
     "a client certificate is stored": lambda w: certificate(w.system),
     "a vendor moves": lambda w: vendors.edit(

@@ -80,10 +80,17 @@ def test_a_label_does_not_become_dots() -> None:
         build(Operation(Method.GET, "/a/{x}", (path("x", TEXT, Style.LABEL),)), {"x": "."})
 
 
-@pytest.mark.parametrize("name", ["Host", "Authorization", "X-Forwarded-For", "Content-Length", "X-HTTP-Method"])
+@pytest.mark.parametrize(
+    "name", ["Host", "Authorization", "X-Forwarded-For", "Content-Length", "X-HTTP-Method", "X-Amz-Date"]
+)
 def test_no_operation_declares_a_header_that_steers_the_connection(name: str) -> None:
     with pytest.raises(ValueError, match="header"):
         build(Operation(Method.GET, "/a", (header(name),)), {})
+
+
+def test_an_operation_declares_the_header_that_names_the_call_of_an_aws_service() -> None:
+    built = build(Operation(Method.POST, "/", (header("X-Amz-Target"),)), {"x_amz_target": "Ledger.List"})
+    assert built.headers == {"X-Amz-Target": "Ledger.List"}
 
 
 def test_two_parameters_of_one_name_or_argument_are_no_operation() -> None:

@@ -170,6 +170,7 @@ def test_one_event_tells_what_led_to_it_and_what_followed(company: companies.Com
     given = Event.objects.get(action="approval.given")
     told = visits.as_(company.ana).get(f"/audit/?about=event:{given.uuid}").context
     assert [entry.event.action for entry in told["before"]][:1] == ["request.submitted"]
+    assert (told["entry"].event, told["entry"].behalf) == (given, None)
     assert "grant.issued" in [entry.event.action for entry in told["after"]]
     waterfall = visits.as_(company.ana).get(f"/audit/?about=trace:{given.trace}").context["steps"]
     assert waterfall[0].entry.event.action == "request.submitted"

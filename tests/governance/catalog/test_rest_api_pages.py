@@ -13,7 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from entitlements.catalog.models import System, Tool
 from entitlements.people.models import Person
 from entitlements.rest_apis.models import RestApi
-from governance.catalog.queries import rest_apis as read
+from governance.rest_apis import queries as read
 from tests import make
 from tests.governance.console import visits
 

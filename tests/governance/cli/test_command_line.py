@@ -54,7 +54,9 @@ def test_access_is_asked_for_approved_listed_and_revoked_with_a_receipt(company:
 
     ended, listed, _ = run(company.ana, "grants", "list", "--agent", "research-bot", "--state", "active")
     assert (ended, [each["id"] for each in listed]) == (0, [approved["grant"]])
-    ended, (receipt,), _ = run(company.ana, "revoke", f"grant:{approved['grant']}", "--wait", "--reason", "Filed.")
+    asked = ("revoke", f"grant:{approved['grant']}", "--wait", "--reason", "Filed.")
+    assert "ticket_not_recognised" in run(company.ana, *asked, "--ticket", "SEC-1")[2]
+    ended, (receipt,), _ = run(company.ana, *asked)
     assert (ended, receipt["missing"], bool(receipt["receipt"])) == (0, [], True)
     assert run(company.ana, "grants", "revoke", approved["grant"], "--reason", "Again.")[0] == 4
     assert run(company.ana, "grants", "show", approved["grant"])[1][0]["state"] == "revoked"

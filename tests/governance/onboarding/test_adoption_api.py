@@ -146,7 +146,7 @@ def test_a_workflow_that_is_used_past_us_after_the_move_is_a_finding(company: Co
 
 
 def test_what_the_gateway_does_not_serve_counts_as_unseen_and_is_not_moved(company: Company) -> None:
-    for kind in ("http", "stdio"):
+    for kind in ("http", "known"):
         system = make.system(f"rest-{kind}", kind=kind)
         make.grant(make.agent(f"{kind}-bot"), make.entitlement(system))
     rows = client.of(company.ana).get("/api/v1/coverage-map").json()["results"]

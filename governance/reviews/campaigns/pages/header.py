@@ -30,7 +30,7 @@ class ReviewHeader:
 
     `items`, `to_decide` and `reviewers` are counts for the tabs; `waits` is how many items wait for the person.
     `sees_all` says whether the person sees the reviewers and settings: its owner, and people who read its evidence.
-    `launch` is what launching needs before the review has begun, and `is_launching` opens its form.
+    `launch` is what launching needs before the review has begun.
     """
 
     campaign: Campaign
@@ -46,7 +46,6 @@ class ReviewHeader:
     may_evidence: bool
     plan: SpotCheckPlan | None
     launch: dict[str, Any] = field(default_factory=dict)
-    is_launching: bool = False
 
     @property
     def tabs(self) -> list[Tab]:
@@ -123,6 +122,5 @@ def context(request: HttpRequest, campaign: Campaign, tab: str) -> dict[str, Any
         may_evidence=reads_evidence or visibility_actions.shared_with(person, campaign),
         plan=SpotCheckPlan.objects.filter(campaign=campaign).first(),
         launch=launch.context(campaign, count="differ" in request.GET) if is_before else {},
-        is_launching="launch" in request.GET,
     )
     return {"campaign": campaign, "person": person, "head": head, "now": clock.now()}

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from audit import clock
 from entitlements import strict
 from entitlements.errors import DomainError, Malformed, NotFound
-from governance.console import doors, keys, paging
+from governance.console import doors, paging
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.decisions import actions, attention, submission
@@ -34,6 +34,7 @@ from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import ViolationOpen
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.items.pages import crumbs, item_of
+from governance.reviews.workbench import keys
 from governance.reviews.workbench.queries import comments
 from governance.reviews.workbench.queries import groups as groups_queries
 from governance.reviews.workbench.queries import progress as progress_queries

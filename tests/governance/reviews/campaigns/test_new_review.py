@@ -69,7 +69,7 @@ def test_the_filter_of_a_list_becomes_a_review_from_a_template_in_three_pages(co
 
     made = ana.post(NEW, {**_hidden(third), "name": "Again", "due": due, "asks_owner": "yes", "do": "launch"})
 
-    assert made["Location"] == "/reviews/again/?launch"
+    assert made["Location"] == "/reviews/again/?launch=yes"
     assert Campaign.objects.get(slug="again").state == Campaign.State.DRAFT, "it is launched by a form of its own"
     assert '<details class="act" open>' in visits.text(ana.get(made["Location"]))
     assert '<details class="act" open>' not in visits.text(ana.get("/reviews/again/"))

@@ -1,0 +1,61 @@
+"""The answer of a REST API as the result of a tool: JSON as such, text as text, all else as an embedded resource."""
+
+from __future__ import annotations
+
+import base64
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+from entitlements.gateway.http import encode
+from entitlements.gateway.rest.forwarding import JSON, RestAnswer
+
+HTTP: Final = "mandate/http"
+"""The `_meta` key under which the status and the headers of the answer stand."""
+_TEXTS: Final = ("text/", "application/xml", "application/x-www-form-urlencoded", "application/yaml")
+_decode: Final = msgspec.json.Decoder().decode
+
+
+def result(answer: RestAnswer, system: str, evaluation: str) -> bytes:
+    """Return the tool result, as JSON. A status from 300 on is an error: we follow no redirect."""
+    passed = {name.decode(): value.decode("latin-1") for name, value in answer.headers}
+    written: dict[str, Any] = {
+        "content": [_content(answer, f"mandate://{system}/{evaluation}")],
+        "resultType": "complete",
+        "_meta": {HTTP: {"status": answer.status, "headers": passed}},
+    }
+    is_error = answer.status >= HTTPStatus.MULTIPLE_CHOICES
+    if is_error:
+        written["isError"] = True
+        written["content"].insert(0, _text(f"The system answered with the status {answer.status}."))
+    elif (value := _json(answer)) is not None:
+        written["structuredContent"] = value if isinstance(value, dict) else {"result": value}
+    return encode(written)
+
+
+def _content(answer: RestAnswer, uri: str) -> dict[str, Any]:
+    if not answer.body:
+        return _text(f"Status {answer.status}, without a body.")
+    kind = answer.content_type
+    if kind.endswith(JSON) or kind.startswith(_TEXTS):
+        try:
+            return _text(answer.body.decode("utf-8"))
+        except UnicodeDecodeError:
+            pass
+    blob = base64.b64encode(answer.body).decode()
+    named = kind or "application/octet-stream"
+    return {"type": "resource", "resource": {"uri": uri, "mimeType": named, "blob": blob}}
+
+
+def _json(answer: RestAnswer) -> Any:  # noqa: ANN401 - any JSON value
+    if not answer.content_type.endswith(JSON):
+        return None
+    try:
+        return _decode(answer.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}

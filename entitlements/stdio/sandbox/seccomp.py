@@ -1,0 +1,93 @@
+"""seccomp: the kernel's calls that a child may not make, as a program of classic BPF (seccomp(2), bpf(4)).
+
+Everything that is not refused here is allowed, and what is newer than this list does not exist for the child. No
+library for it is both kept and under a permissive licence; the filter is a hundred comparisons.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import struct
+
+from entitlements.stdio.sandbox import kernel
+from entitlements.stdio.sandbox.calls import FLAGS, KNOWN_ARCHITECTURES, NEWEST, Calls
+
+LOAD, EQUAL, ABOVE, ANY_BIT, RETURN, AND = 0x20, 0x15, 0x25, 0x45, 0x06, 0x54
+ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+NUMBER, ARCHITECTURE = 0, 4
+X32 = 0x3FFFFFFF
+SECCOMP_MODE_FILTER = 2
+type Instruction = tuple[int, int, int, int]
+"""Operation, steps when true, steps when false, value."""
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+
+def is_supported() -> bool:
+    """Whether the filter knows this machine's calls, and the kernel takes filters."""
+    if kernel.MACHINE not in KNOWN_ARCHITECTURES:
+        return False
+    try:
+        kernel.prctl(kernel.PR_SET_SECCOMP, SECCOMP_MODE_FILTER, None)
+    except kernel.Refused as refused:
+        return refused.errno == errno.EFAULT  # it looked for the program, so it takes one
+    return False
+
+
+def program(machine: str, *, has_network: bool, shares_user: bool) -> list[Instruction]:
+    """Return the filter. `shares_user`: the gateway runs as the same user, whose files' modes are to be left alone."""
+    calls = KNOWN_ARCHITECTURES[machine]
+    refused = calls.refused | (calls.of_own_files if shares_user else frozenset())
+    lines = [
+        *((LOAD, 0, 0, ARCHITECTURE), (EQUAL, 1, 0, calls.architecture), (RETURN, 0, 0, KILL)),
+        *((LOAD, 0, 0, NUMBER), (ABOVE, 0, 1, X32), (RETURN, 0, 0, KILL)),
+        *((ABOVE, 0, 1, NEWEST), (RETURN, 0, 0, ERRNO | errno.ENOSYS)),
+    ]
+    for number in sorted(calls.absent):
+        lines += [(EQUAL, 0, 1, number), (RETURN, 0, 0, ERRNO | errno.ENOSYS)]
+    for number in sorted(refused):
+        lines += [(EQUAL, 0, 1, number), (RETURN, 0, 0, ERRNO | errno.EPERM)]
+    for number, block in _by_argument(calls, has_network=has_network):
+        lines += [(EQUAL, 0, len(block), number), *block]
+    return [*lines, (RETURN, 0, 0, ALLOW)]
+
+
+def apply(*, has_network: bool, shares_user: bool) -> None:
+    """Hold this process, and all that it starts, to the filter; needs no_new_privs. Raises Refused, KeyError."""
+    lines = program(kernel.MACHINE, has_network=has_network, shares_user=shares_user)
+    text = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in lines))
+    kernel.prctl(
+        kernel.PR_SET_SECCOMP,
+        SECCOMP_MODE_FILTER,
+        ctypes.byref(_Program(len(lines), ctypes.cast(text, ctypes.c_void_p))),
+    )
+
+
+def _by_argument(calls: Calls, *, has_network: bool) -> list[tuple[int, list[Instruction]]]:
+    no: Instruction = (RETURN, 0, 0, ERRNO | errno.EPERM)
+    yes: Instruction = (RETURN, 0, 0, ALLOW)
+    of_others: list[Instruction] = [(LOAD, 0, 0, _argument(0)), (EQUAL, 0, 1, 0), yes, no]
+    stream: list[Instruction] = [
+        *((LOAD, 0, 0, _argument(0)), (EQUAL, 2, 0, FLAGS.inet), (EQUAL, 1, 0, FLAGS.inet6), no),
+        *((LOAD, 0, 0, _argument(1)), (AND, 0, 0, 0xF), (EQUAL, 1, 0, FLAGS.stream), no),
+        *((LOAD, 0, 0, _argument(2)), (EQUAL, 2, 0, 0), (EQUAL, 1, 0, FLAGS.tcp), no, yes),
+    ]
+    return [
+        (calls.clone, [(LOAD, 0, 0, _argument(0)), (ANY_BIT, 0, 1, FLAGS.new_namespaces), no, yes]),
+        (calls.socket, stream if has_network else [no]),
+        (calls.socketpair, [(LOAD, 0, 0, _argument(0)), (EQUAL, 1, 0, FLAGS.unix), no, yes]),
+        (
+            calls.ioctl,
+            [(LOAD, 0, 0, _argument(1)), (EQUAL, 1, 0, FLAGS.tiocsti), (EQUAL, 0, 1, FLAGS.tioclinux), no, yes],
+        ),
+        (calls.prctl, [(LOAD, 0, 0, _argument(0)), (EQUAL, 0, 1, kernel.PR_SET_PDEATHSIG), no, yes]),
+        *((number, of_others) for number in sorted(calls.of_a_process)),
+    ]
+
+
+def _argument(index: int) -> int:
+    """Return where the low half of an argument lies in seccomp_data, little end first."""
+    return 16 + 8 * index

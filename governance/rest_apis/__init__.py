@@ -1,0 +1,1 @@
+"""The pages of REST APIs: their documents, refused operations, and operations by hand."""
