@@ -95,6 +95,7 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     ],
     "connect-light": [],  # a part of a page
     "rollout-file": [],  # a file
+    "discovery-add": [f"/settings/discovery/add/{kind}/" for kind in ("okta", "entra", "fleet")],
     "group-page": ["/groups/research/"],
     "person-page": ["/people/sofia/"],
     "person-connections": ["/people/alice/connections/"],
@@ -153,10 +154,7 @@ def addresses() -> Iterator[tuple[str, str]]:
         "review-item-page": [f"/reviews/{item.campaign.slug}/items/{item.pk}/", talked_about],
         "review-question": inquiries,
         "review-template-edit": [f"/reviews/templates/{elsewhere.template()}/edit/"],
-        "review-one": [
-            f"/event-triggered-reviews/{small.small_review()}/",
-            f"/event-triggered-reviews/{small.unused()}/",
-        ],
+        "review-one": [f"/event-triggered-reviews/{each}/" for each in (small.small_review(), small.unused())],
         "rule-page": [f"/sod-policies/{rule.pk}/" for rule in world.rules()],
         "policy-history": [f"/settings/approvals/versions/{approval_world.policies_and_rules().pk}/"],
         "credential-page": [f"/client-credentials/{pk}/" for pk in elsewhere.credentials()],
@@ -167,7 +165,6 @@ def addresses() -> Iterator[tuple[str, str]]:
         "coverage-page": [f"/coverage/{flow.pk}/" for flow in {each.state: each for each in flows}.values()],
         "vendor-edit": [f"/systems/{(vendor := elsewhere.vendor())}/vendor/", f"/systems/{vendor}/"],
         "webhook-page": [f"/settings/notices/webhooks/{_webhook()}/"],
-        "discovery-add": [f"/settings/discovery/add/{kind}/" for kind in ("okta", "entra", "fleet")],
         "discovery-page": [f"/settings/discovery/{slug}/" for slug in elsewhere.discovery_sources()],
         "source-page": [f"/settings/people-sources/{world.directory()}/"],
         "import-page": [f"/systems/import/{world.file_looked_at().pk}/"],
