@@ -47,6 +47,8 @@ SELECT t.name, v.definition FROM entitlements_tool t JOIN entitlements_toolversi
 WHERE t.system_id = %s AND t.seen_id IS DISTINCT FROM t.approved_id
 """
 """What a REST API offers beside what is approved: no path may lead there under the name of another tool."""
+_REFUSED: Final = "SELECT r.refused FROM entitlements_restapi r WHERE r.system_id = %s"
+"""What its document offers and no tool is: no path may lead there either."""
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -173,7 +175,8 @@ class Directory:
         approved = await self._snapshots.query(_TOOLS, [pk])
         operations = None
         if kind == System.Kind.HTTP:
-            operations = _operations(approved, await self._snapshots.query(_UNAPPROVED, [pk]))
+            others = await self._snapshots.query(_UNAPPROVED, [pk])
+            operations = _operations(approved, others, await self._snapshots.query(_REFUSED, [pk]))
         tools = {tool: _listed_tool(version, raw, tool, operations) for tool, version, raw in approved}
         way = network.of_rows(pk, await self._snapshots.query(network.CURRENT, [pk]))
         if way is not None:
@@ -193,10 +196,13 @@ def _listed_tool(version: str, raw: Mapping[str, Any], name: str, operations: Op
     return ListedTool(version, _encode(definitions.reviewed(raw)), mirrored or {}, is_listable)
 
 
-def _operations(approved: Iterable[Sequence[Any]], others: Iterable[Sequence[Any]]) -> Operations:
+def _operations(
+    approved: Iterable[Sequence[Any]], others: Iterable[Sequence[Any]], refused: Iterable[Sequence[Any]]
+) -> Operations:
     return Operations(
         dict(_read_operations((name, raw) for name, _, raw in approved)),
         _read_operations((name, raw) for name, raw in others),
+        ((each["method"], each["path"]) for row in refused for each in row[0]),
     )
 
 

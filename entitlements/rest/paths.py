@@ -11,13 +11,14 @@ import msgspec
 from entitlements.codes import Code
 
 from . import primitives, styles
-from .operation import Operation, Parameter, Place
+from .operation import Operation, Parameter, Place, Shape, Style
 from .refusals import NotMapped, bad_value
 
 _PCHAR: Final = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=:@%]*")
 _ESCAPED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DOTS: Final = frozenset({".", ".."})
+_ANY: Final = Parameter("", "", Place.PATH, Style.SIMPLE, explode=False, shape=Shape("string"))
 _LITERAL_SAFE: Final = "!$&'()*+,;=:@"
 
 
@@ -55,6 +56,19 @@ def template(operation: Operation) -> tuple[Segment, ...]:
     if sorted(used) != sorted(declared):
         raise ValueError("The parameters of the path and of the operation differ.")
     return segments
+
+
+def outline(path: str) -> tuple[Segment, ...]:
+    """Take the path of an operation apart that is no tool, so whatever its parameters are. Raises ValueError."""
+    if not path.startswith("/"):
+        raise ValueError("A path begins with a slash.")
+    return tuple(map(_outlined, path[1:].split("/")))
+
+
+def is_alike(one: tuple[Segment, ...], other: tuple[Segment, ...]) -> bool:
+    """Whether two templates have the same form, whatever their parameters are called."""
+    forms = [[(each.before, each.parameter is None, each.after) for each in segments] for segments in (one, other)]
+    return forms[0] == forms[1]
 
 
 def segments_of(raw: bytes) -> list[str]:
@@ -134,6 +148,14 @@ def _segment(text: str, declared: Mapping[str, Parameter]) -> Segment:
     if not closed or name not in declared or "{" in after or "}" in before + after:
         raise ValueError("A segment of a path holds one parameter at most, and it is declared.")
     return Segment(primitives.decode(before.encode()), declared[name], primitives.decode(after.encode()))
+
+
+def _outlined(text: str) -> Segment:
+    before, opened, rest = text.partition("{")
+    if not opened:
+        return Segment(primitives.decode(text.encode()))
+    after = rest.rpartition("}")[2]
+    return Segment(primitives.decode(before.encode()), _ANY, primitives.decode(after.encode()))
 
 
 def _literal(text: str) -> str:

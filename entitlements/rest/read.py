@@ -37,16 +37,28 @@ class Mapped(msgspec.Struct, frozen=True):
     arguments: dict[str, Any]
 
 
+class Reserved(msgspec.Struct, frozen=True):
+    """The path of an operation that is no tool: no call means it, and no other may lead to it."""
+
+    segments: tuple[paths.Segment, ...]
+
+
 class Operations:
     """The operations of one system, by the names of their tools.
 
-    `others` are those that no call may mean any more or yet, and that a path must not lead to under another's name.
-    What has no single reading is in `broken`, and is never called.
+    `others` are those that no call may mean any more or yet, and that a path must not lead to under another's name. So
+    are `refused`: methods and paths of operations that are no tools. What has no single reading is in `broken`, and is
+    never called.
     """
 
-    def __init__(self, declared: Mapping[str, Operation], others: Iterable[tuple[str, Operation]] = ()) -> None:
+    def __init__(
+        self,
+        declared: Mapping[str, Operation],
+        others: Iterable[tuple[str, Operation]] = (),
+        refused: Iterable[tuple[str, str]] = (),
+    ) -> None:
         self._by_tool: dict[str, Compiled] = {}
-        self._by_form: dict[tuple[str, int], list[tuple[str, Compiled]]] = {}
+        self._by_form: dict[tuple[str, int], list[tuple[str, Compiled | Reserved]]] = {}
         self.broken: set[str] = set()
         for name, operation in declared.items():
             try:
@@ -58,10 +70,19 @@ class Operations:
         for name, operation in others:
             with contextlib.suppress(ValueError):
                 self._take(name, Compiled(operation))
+        for method, path in refused:
+            with contextlib.suppress(ValueError):
+                self._reserve(method, paths.outline(path))
 
     def _take(self, name: str, compiled: Compiled) -> None:
         form = compiled.operation.method.value, len(compiled.segments)
         self._by_form.setdefault(form, []).append((name, compiled))
+
+    def _reserve(self, method: str, segments: tuple[paths.Segment, ...]) -> None:
+        """Keep a path from all calls, unless a tool has this very path, as one that was declared by hand may."""
+        known = self._by_form.setdefault((method, len(segments)), [])
+        if not any(paths.is_alike(each.segments, segments) for _, each in known):
+            known.append(("", Reserved(segments)))
 
     def __contains__(self, name: object) -> bool:
         """Whether a call can mean this tool."""
@@ -75,6 +96,8 @@ class Operations:
         """Return the call that a request means. Raises NotMapped."""
         texts = paths.segments_of(request.path)
         name, compiled = self._find(request.method, texts)
+        if isinstance(compiled, Reserved):
+            raise NotMapped(Code.OPERATION_UNKNOWN, "The operation was refused when its document was read.")
         if compiled is not self._by_tool.get(name, compiled):
             raise NotMapped(Code.OPERATION_UNKNOWN, "The operation has changed, and waits for a review.")
         found, content_type = headers.of_request(request.headers, compiled.headers)
@@ -95,7 +118,7 @@ class Operations:
             raise NotMapped(Code.OPERATION_AMBIGUOUS, "With these arguments the path would be another operation's.")
         return built
 
-    def _find(self, method: str, texts: list[str]) -> tuple[str, Compiled]:
+    def _find(self, method: str, texts: list[str]) -> tuple[str, Compiled | Reserved]:
         candidates = self._by_form.get((method, len(texts)), ())
         fitting = [each for each in candidates if all(map(paths.Segment.matches, each[1].segments, texts))]
         if not fitting:

@@ -16,7 +16,7 @@ from entitlements.catalog import discovery, systems
 from entitlements.catalog.models import System, Tool
 from entitlements.catalog.systems import SystemOptions
 from entitlements.errors import DomainError
-from entitlements.feed import locks
+from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.openapi import reader
 from entitlements.openapi.errors import SENTENCES, OperationRefused, Why
@@ -155,7 +155,10 @@ def _record(rest_api: RestApi, source: Source, imported: Imported, *, by: Princi
     rest_api.title, rest_api.api_version = imported.title, imported.version
     rest_api.sha256, rest_api.size, rest_api.read_at = imported.sha256, imported.size, clock.now()
     rest_api.operations = len(imported.tools)
-    rest_api.refused = [{**asdict(each), "why": each.why.value} for each in imported.refused]
+    refused = [{**asdict(each), "why": each.why.value} for each in imported.refused]
+    if refused != rest_api.refused:
+        changes.note(subjects.system(rest_api.system_id))  # no call may lead to one of them
+    rest_api.refused = refused
     rest_api.renamed = [asdict(each) for each in imported.renamed]
     rest_api.save()
     if not is_same:

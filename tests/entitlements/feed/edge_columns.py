@@ -52,6 +52,7 @@ NAMED_BY: Mapping[str, Mapping[str, str]] = {
     "entitlements_issuedtoken": {"token_id": "t.jti", "token_family_id": "t.family"},
     "entitlements_membership": {"person_id": "t.person_id"},
     "entitlements_person": {"person_id": "t.id"},
+    "entitlements_restapi": {"system_id": "t.system_id"},
     "entitlements_secret": {"system_id": "t.system_id"},
     "entitlements_session": {"session_id": "t.id", "person_id": "t.person_id", "client_id": "t.client_id"},
     "entitlements_signingkey": {"signing_key_id": "t.kid"},
