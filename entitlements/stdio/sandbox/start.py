@@ -73,7 +73,7 @@ class Child:
             if said["event"] == "ended":
                 self.ending = said
         await self._process.wait()
-        self.let_go()
+        self.release()
         await self._draining
         return self.ending
 
@@ -83,7 +83,7 @@ class Child:
         assert stdin is not None  # noqa: S101 - as above
         assert output is not None  # noqa: S101 - as above
         stdin.close()
-        self.let_go()
+        self.release()
         try:
             async with asyncio.timeout(END_SECONDS):
                 while await output.read(self._longest):
@@ -108,7 +108,7 @@ class Child:
             raise NotStarted(f"{said['reason']}{': ' if self.stderr else ''}{self.stderr}")
         self.pid = said["process"]
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Close the lifeline: the keeper ends everything, whether or not anybody waits for it."""
         if self._lifeline >= 0:
             os.close(self._lifeline)
@@ -154,7 +154,7 @@ async def start(plan: Plan, *, longest_line: int) -> Child:
     try:
         await child.started()
     except BaseException:
-        child.let_go()
+        child.release()
         raise
     return child
 
