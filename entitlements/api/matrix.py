@@ -121,6 +121,7 @@ def _finer(name: str, scope: str, kinds: Mapping[str, str]) -> str:
 READABLE: Final = Row(anybody=True, scope=READ)
 PUBLIC: Final = Row(public=True)
 _CATALOGUE: Final = row(Role.ANALYST, related="system_owner", scope=WRITE)
+_TWO: Final = ("trusted-issuer", "stdio-command")  # two people agree on each
 _STOPS: Final = (Role.ANALYST, Role.SECURITY, Role.RESPONDER)
 _PEOPLE: Final = row(Role.ADMIN, Role.ANALYST, scope=WRITE)
 _RECORD: Final = (Role.ANALYST, Role.SECURITY, Role.AUDITOR)
@@ -250,16 +251,11 @@ _ROWS: Final[Matrix] = {
     ("client-host-end", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, related=_RESPONSIBLE),
     **{(f"client-document{act}", "POST"): row(Role.ANALYST, proven=ALWAYS) for act in ("s", "-approve")},
     ("client-document-refuse", "POST"): row(Role.ANALYST, Role.SECURITY),
-    **{(f"trusted-issuer{s}", "GET"): row(*_RECORD, Role.ADMIN, Role.RESPONDER, scope=READ) for s in ("", "s")},
-    ("trusted-issuers", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, proven=ALWAYS),
-    ("trusted-issuer-confirm", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS),
-    ("trusted-issuer-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY),
-    ("trusted-issuer-end", "POST"): row(Role.ADMIN, *_STOPS),
-    **{(f"stdio-command{s}", "GET"): row(*_RECORD, Role.ADMIN, Role.RESPONDER, scope=READ) for s in ("", "s")},
-    ("stdio-commands", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, proven=ALWAYS),
-    ("stdio-command-confirm", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS),
-    ("stdio-command-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY),
-    ("stdio-command-end", "POST"): row(Role.ADMIN, *_STOPS),
+    **{(f"{of}{s}", "GET"): row(*_RECORD, Role.ADMIN, Role.RESPONDER, scope=READ) for of in _TWO for s in ("", "s")},
+    **{(f"{of}s", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, proven=ALWAYS) for of in _TWO},
+    **{(f"{of}-confirm", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS) for of in _TWO},
+    **{(f"{of}-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY) for of in _TWO},
+    **{(f"{of}-end", "POST"): row(Role.ADMIN, *_STOPS) for of in _TWO},
     # The targets differ; each is asked the row of its own stop (revocations.py).
     ("revocations", "GET"): row(*_RECORD, Role.RESPONDER, scope=READ),
     ("revocations", "POST"): Row(anybody=True, scope=REVOKE),
