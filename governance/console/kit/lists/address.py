@@ -62,16 +62,13 @@ def read[M: Model, R](
         layout,
         query.get(TEXT, "").strip()[:_LONGEST],
         {facet.name: values for facet in layout.facets if (values := _values(facet, query))},
-        [layout.column(name) for name in dict.fromkeys(names)] or _usual(layout, export),
+        [layout.column(name) for name in dict.fromkeys(names)]
+        or [each for each in layout.columns if each.usual or (export and layout.complete)],
         column.name,
         sort.startswith("-"),
         view,
         export,
     )
-
-
-def _usual[M: Model, R](layout: Layout[M, R], export: str) -> list[Column[R]]:
-    return [each for each in layout.columns if each.usual or (export and layout.complete)]
 
 
 def effective[M: Model, R](

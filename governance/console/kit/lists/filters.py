@@ -26,8 +26,9 @@ def choices[M: Model](request: HttpRequest, facet: Facet[M]) -> list[Choice]:
 
 def narrowed[M: Model, R](request: HttpRequest, asked: Asked[M, R], rows: QuerySet[M], *, but: str = "") -> QuerySet[M]:
     """Return those of searched rows that facets leave, `but` for one. A value that its facet lacks leaves none."""
-    if asked.layout.sought:
-        rows = _holding(asked, rows)
+    search = asked.layout.search
+    if asked.layout.sought and asked.text and callable(search):
+        rows = search(rows, asked.text)
     for facet in asked.layout.facets:
         if facet.name != but and (values := asked.chosen.get(facet.name)):
             rows = chosen(request, facet, rows, values)
@@ -58,11 +59,6 @@ def searched[M: Model, R](asked: Asked[M, R], rows: QuerySet[M]) -> QuerySet[M]:
     held = rows.filter(_any([Q(**{f"{field}__icontains": asked.text}) for field in search]))
     keys = list(held.order_by().values_list("pk", flat=True)[: MOST + 1])
     return held if len(keys) > MOST else rows.filter(_one_of(keys))
-
-
-def _holding[M: Model, R](asked: Asked[M, R], rows: QuerySet[M]) -> QuerySet[M]:
-    search = asked.layout.search
-    return search(rows, asked.text) if asked.text and callable(search) else rows
 
 
 def chosen[M: Model](request: HttpRequest, facet: Facet[M], rows: QuerySet[M], values: Sequence[str]) -> QuerySet[M]:

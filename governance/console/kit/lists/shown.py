@@ -106,15 +106,11 @@ def views[M: Model, R](request: HttpRequest, asked: Asked[M, R], saved: Sequence
     listed = [("", _("All"), "")] + [(each.name, each.label, "") for each in asked.layout.views]
     listed += [(str(each.pk), each.name, "" if each.owner_id == own else each.owner.name) for each in saved]
     kept = address.page_query(request, asked.layout).urlencode()
+    queries = ["&".join(filter(None, (kept, f"view={name}" if name else ""))) for name, _label, _owner in listed]
     return [
-        ViewTab(name, label, owner, _with(request.path, kept, f"view={name}" if name else ""), name == asked.view)
-        for name, label, owner in listed
+        ViewTab(name, label, owner, f"{request.path}?{query}" if query else request.path, name == asked.view)
+        for (name, label, owner), query in zip(listed, queries, strict=True)
     ]
-
-
-def _with(path: str, *queries: str) -> str:
-    query = "&".join(each for each in queries if each)
-    return f"{path}?{query}" if query else path
 
 
 def saving[M: Model, R](request: HttpRequest, asked: Asked[M, R], saved: Sequence[SavedView]) -> Saving | None:
