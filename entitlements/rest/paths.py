@@ -11,14 +11,13 @@ import msgspec
 from entitlements.codes import Code
 
 from . import primitives, styles
-from .operation import Operation, Parameter, Place, Shape, Style
+from .operation import Operation, Parameter, Place
 from .refusals import NotMapped, bad_value
 
 _PCHAR: Final = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=:@%]*")
 _ESCAPED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DOTS: Final = frozenset({".", ".."})
-_ANY: Final = Parameter("", "", Place.PATH, Style.SIMPLE, explode=False, shape=Shape("string"))
 _LITERAL_SAFE: Final = "!$&'()*+,;=:@"
 
 
@@ -42,6 +41,32 @@ class Segment(msgspec.Struct, frozen=True):
         return fits and len(text) > len(self.before) + len(self.after)
 
 
+class Outline(msgspec.Struct, frozen=True):
+    """One segment of the path of an operation that is no tool: the texts around its parameters, however many."""
+
+    texts: tuple[str, ...]
+
+    @property
+    def rank(self) -> int:
+        """How concrete it is, as of a segment."""
+        return 2 if len(self.texts) == 1 else int(any(self.texts))
+
+    def matches(self, text: str) -> bool:
+        """Whether a decoded segment has this form: the texts in their order, and something for each parameter."""
+        first, *others = self.texts
+        if not others:
+            return text == first
+        *inner, last = others
+        if not text.startswith(first) or not text.endswith(last):
+            return False
+        rest = text[len(first) : len(text) - len(last)] if len(text) > len(first) + len(last) else ""
+        for each in inner:
+            before, found, rest = rest[:1], *rest[1:].partition(each)[1:]
+            if not before or (each and not found):
+                return False
+        return bool(rest)
+
+
 def template(operation: Operation) -> tuple[Segment, ...]:
     """Take the path of an operation apart. Raises ValueError for one that has no single reading."""
     if not operation.path.startswith("/"):
@@ -58,17 +83,16 @@ def template(operation: Operation) -> tuple[Segment, ...]:
     return segments
 
 
-def outline(path: str) -> tuple[Segment, ...]:
-    """Take the path of an operation apart that is no tool, so whatever its parameters are. Raises ValueError."""
+def outline(path: str) -> tuple[Outline, ...]:
+    """Take the path of an operation apart that is no tool, whatever its parameters are. Raises ValueError."""
     if not path.startswith("/"):
         raise ValueError("A path begins with a slash.")
     return tuple(map(_outlined, path[1:].split("/")))
 
 
-def is_alike(one: tuple[Segment, ...], other: tuple[Segment, ...]) -> bool:
-    """Whether two templates have the same form, whatever their parameters are called."""
-    forms = [[(each.before, each.parameter is None, each.after) for each in segments] for segments in (one, other)]
-    return forms[0] == forms[1]
+def outline_of(segments: tuple[Segment, ...]) -> tuple[Outline, ...]:
+    """Return what is left of a template without its parameters."""
+    return tuple(Outline((each.before, each.after) if each.parameter else (each.before,)) for each in segments)
 
 
 def segments_of(raw: bytes) -> list[str]:
@@ -150,12 +174,10 @@ def _segment(text: str, declared: Mapping[str, Parameter]) -> Segment:
     return Segment(primitives.decode(before.encode()), declared[name], primitives.decode(after.encode()))
 
 
-def _outlined(text: str) -> Segment:
-    before, opened, rest = text.partition("{")
-    if not opened:
-        return Segment(primitives.decode(text.encode()))
-    after = rest.rpartition("}")[2]
-    return Segment(primitives.decode(before.encode()), _ANY, primitives.decode(after.encode()))
+def _outlined(text: str) -> Outline:
+    before, *parameters = text.split("{")
+    texts = [before, *(each.partition("}")[2] for each in parameters)]
+    return Outline(tuple(primitives.decode(each.encode()) for each in texts))
 
 
 def _literal(text: str) -> str:

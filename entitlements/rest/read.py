@@ -7,7 +7,7 @@ the call came, must read as the operation it was built for: `/users/{id}` with t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -40,7 +40,7 @@ class Mapped(msgspec.Struct, frozen=True):
 class Reserved(msgspec.Struct, frozen=True):
     """The path of an operation that is no tool: no call means it, and no other may lead to it."""
 
-    segments: tuple[paths.Segment, ...]
+    segments: tuple[paths.Outline, ...]
 
 
 class Operations:
@@ -78,11 +78,12 @@ class Operations:
         form = compiled.operation.method.value, len(compiled.segments)
         self._by_form.setdefault(form, []).append((name, compiled))
 
-    def _reserve(self, method: str, segments: tuple[paths.Segment, ...]) -> None:
+    def _reserve(self, method: str, outline: tuple[paths.Outline, ...]) -> None:
         """Keep a path from all calls, unless a tool has this very path, as one that was declared by hand may."""
-        known = self._by_form.setdefault((method, len(segments)), [])
-        if not any(paths.is_alike(each.segments, segments) for _, each in known):
-            known.append(("", Reserved(segments)))
+        known = self._by_form.setdefault((method, len(outline)), [])
+        others = [each.segments for _, each in known if isinstance(each, Compiled)]
+        if outline not in map(paths.outline_of, others):
+            known.append(("", Reserved(outline)))
 
     def __contains__(self, name: object) -> bool:
         """Whether a call can mean this tool."""
@@ -120,7 +121,7 @@ class Operations:
 
     def _find(self, method: str, texts: list[str]) -> tuple[str, Compiled | Reserved]:
         candidates = self._by_form.get((method, len(texts)), ())
-        fitting = [each for each in candidates if all(map(paths.Segment.matches, each[1].segments, texts))]
+        fitting = [each for each in candidates if _fits(each[1], texts)]
         if not fitting:
             raise NotMapped(Code.OPERATION_UNKNOWN, "The system has no operation at this path with this method.")
         ranks = [[segment.rank for segment in compiled.segments] for _, compiled in fitting]
@@ -129,6 +130,11 @@ class Operations:
         if len(chosen) != 1:
             raise NotMapped(Code.OPERATION_AMBIGUOUS, "More than one operation of the system fits this path.")
         return chosen[0]
+
+
+def _fits(candidate: Compiled | Reserved, texts: list[str]) -> bool:
+    segments: Sequence[paths.Segment | paths.Outline] = candidate.segments
+    return all(segment.matches(text) for segment, text in zip(segments, texts, strict=True))
 
 
 def _of_headers(compiled: Compiled, found: Mapping[str, str]) -> dict[str, Any]:

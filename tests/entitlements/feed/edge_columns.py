@@ -97,6 +97,7 @@ STAYS: Mapping[str, str] = {
     "issuedtoken.system_id": _ISSUED,
     "issuedtoken.trace": _ISSUED,
     "person.login": _KEY,
+    "restapi.system_id": _PLACE,
     "session.agent_id": _BEGUN,
     "session.auth_time": _BEGUN,
     "session.client_id": _BEGUN,

@@ -61,7 +61,7 @@ from governance.operations import after_restore
 from governance.ownership import ownership
 from tests import make
 from tests.entitlements.edge.worlds import key_set, new_key
-from tests.entitlements.feed import edge_columns
+from tests.entitlements.feed import edge_columns, orders
 from tests.entitlements.networks.certificates import Authority
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -151,6 +151,7 @@ def world() -> World:
     namesake, _ = make.client(make.agent("other"), "taken")
     unused_script()
     local_server()
+    orders.register(alice)
     system = make.system("time", upstream_url="https://time.example/mcp")
     tool, changed = make.tool(system, "now"), make.tool(system, "convert")
     entitlement = make.entitlement(system, tool, changed)
@@ -257,6 +258,7 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     ),
     "a credential is withheld": lambda w: vault.withhold(w.system, w.fingerprint, **WHY),
     "a command of local servers is ended": end_command,
+    "a document has an operation that is refused": orders.refuse,
     "a network is confirmed": lambda w: networks.confirm(w.network.pk, by=Person.objects.get(login="resa")),
     "a client certificate is stored": lambda w: certificate(w.system),
     "a vendor moves": lambda w: vendors.edit(

@@ -201,6 +201,25 @@ def test_an_operation_that_nobody_approved_still_bars_its_path() -> None:
         waiting.build("own", {})
 
 
+@pytest.mark.parametrize(
+    ("template", "value"), [("/items/me", "me"), ("/items/{a}...{b}", "x...y"), ("/items/m{rest}", "me")]
+)
+def test_an_operation_that_the_import_refused_bars_its_path(template: str, value: str) -> None:
+    known = Operations({"read": API["read"]}, refused=[("GET", template), ("DELETE", "/items/free")])
+    with pytest.raises(NotMapped) as refused:
+        known.build("read", {"id": value})
+    assert refused.value.code is Code.OPERATION_AMBIGUOUS
+    with pytest.raises(NotMapped) as refused:
+        known.read(asked("GET", f"/items/{value}"))
+    assert refused.value.code is Code.OPERATION_UNKNOWN
+    assert known.build("read", {"id": "free"}).path == "/items/free", "another method is another operation"
+
+
+def test_a_tool_keeps_its_own_path_though_a_document_has_it_too() -> None:
+    known = Operations({"read": API["read"]}, refused=[("GET", "/items/{other}"), ("GET", "no path")])
+    assert known.read(asked("GET", "/items/7")).tool == "read"
+
+
 def test_a_changed_operation_waits_for_its_review() -> None:
     changed = Operations({"read": API["read"]}, [("read", API["nested"])])
     assert changed.read(asked("GET", "/items/1")).tool == "read"
