@@ -41,6 +41,7 @@ PROVEN = (
     "Signing in at Mandate itself, by code and PKCE, serves as well",
     "In both protocol eras the agent sees the one tool it may use",
     "A second real server answers",
+    "A REST API stands behind the same gateway, called by MCP and by REST",
     "6. A tool outside the grant is denied",
     "An argument outside its limit is denied",
     "No denied call and none of the caller's tokens reached a server",

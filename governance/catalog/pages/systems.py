@@ -23,6 +23,7 @@ from entitlements.catalog.models import System, Tool
 from entitlements.definitions import impressions
 from entitlements.errors import DomainError, Forbidden
 from entitlements.rest_apis.models import RestApi
+from entitlements.stdio_commands.models import StdioSystem
 from entitlements.upstream import reach
 from governance.audit_log.queries import events as events_queries
 from governance.blast_radius.queries import reach as access
@@ -125,6 +126,7 @@ def show(
         "failed": triage.FIXES.get(stage) if stage else None,
         **vendors.shown(request, system),
         "rest_api": RestApi.objects.filter(system=system).first() if system.kind == System.Kind.HTTP else None,
+        "local_server": StdioSystem.objects.filter(system=system).first() if may_read else None,
         **networks.shown(request, system),
     }
     if tab == "timeline" and may_read:

@@ -237,6 +237,12 @@ TOOLS: Final[Mapping[str, Mapping[str, ToolWords]]] = {
         "git_checkout": ToolWords("Switches the working copy to another branch.", "write", "high"),
         "git_reset": ToolWords("Unmarks everything that was marked for the next commit.", "delete", "high"),
     },
+    "parcels": {
+        "list_parcels": ToolWords("Lists parcels, of one state or all."),
+        "show_parcel": ToolWords("Shows where a parcel is."),
+        "announce_parcel": ToolWords("Announces a parcel.", "write", "medium"),
+        "cancel_parcel": ToolWords("Cancels a parcel that was announced.", "delete", "high"),
+    },
 }
 
 
@@ -270,6 +276,12 @@ ENTITLEMENTS: Final = (
         "Commit, branch, and switch branches.",
         tuple(name for name, seen in TOOLS["git"].items() if seen.action != "read"),
     ),
+    EntitlementSpec(
+        "parcels:send",
+        "Send and follow parcels",
+        "List, show and announce parcels.",
+        tuple(name for name, seen in TOOLS["parcels"].items() if seen.action != "delete"),
+    ),
 )
 
 
@@ -300,6 +312,9 @@ OLD: Final = frozenset({"stale-bot", "orphan-bot"})
 ACCESS_REQUESTS: Final = (
     AccessRequestSpec("build-bot", "git:read", 30, "The build report quotes the commits since the last release."),
     AccessRequestSpec("research-bot", "time:read", 30, "Meetings across time zones.", groups=("research",)),
+    AccessRequestSpec(
+        "research-bot", "parcels:send", 30, "Samples are sent to partners and followed.", groups=("research",)
+    ),
     AccessRequestSpec("desk-bot", "time:read", 30, "Times of colleagues elsewhere.", people=("alice",)),
     AccessRequestSpec(
         "research-bot",

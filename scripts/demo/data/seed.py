@@ -37,6 +37,9 @@ from entitlements.errors import DomainError  # noqa: E402
 from entitlements.keys import signing  # noqa: E402
 from entitlements.people import people  # noqa: E402
 from entitlements.people.models import Person, Role  # noqa: E402
+from entitlements.rest_apis import rest_apis, sources  # noqa: E402
+from entitlements.secrets import vault  # noqa: E402
+from entitlements.secrets.models import Secret  # noqa: E402
 from entitlements.trusted_issuers import trust  # noqa: E402
 from entitlements.trusted_issuers.models import TrustedIssuer  # noqa: E402
 from entitlements.upstream import upstream  # noqa: E402
@@ -45,6 +48,7 @@ from governance.reviews.usage import usage  # noqa: E402
 from governance.setup import setup  # noqa: E402
 from scripts.demo.data import backstory, builders, cast, company, world  # noqa: E402
 from scripts.demo.data.builders import days_ago, who  # noqa: E402
+from scripts.demo.servers import parcels  # noqa: E402
 
 SEALED_WITHIN = 120.0
 EXTRA_LASTS = timedelta(days=1)
@@ -62,7 +66,7 @@ def main() -> int:
 
 def fill(resources: Mapping[str, Any], office: backstory.OfficeServers) -> world.World:
     """Make the whole world, from the founding of the company until today."""
-    make_keys([*resources["samples"], *(department.slug for department in company.SYSTEMS)])
+    make_keys([*resources["samples"], parcels.SLUG, *(department.slug for department in company.SYSTEMS)])
     with days_ago(company.FOUNDED):
         made_people = make_people()
         setup.declare_demo(by=who("admin").principal)
@@ -188,6 +192,7 @@ def make_systems(resources: Mapping[str, Any], office: backstory.OfficeServers) 
     for slug, sample in resources["samples"].items():
         system = make_system(slug, sample["url"], office, sample["secret"])
         approve_tools(system, cast.TOOLS[slug])
+    approve_tools(make_rest_api(office), cast.TOOLS[parcels.SLUG])
     for bundle in cast.ENTITLEMENTS:
         lines = cast.limits(bundle, resources["repository"])
         builders.entitlement(
@@ -201,6 +206,15 @@ def make_system(slug: str, url: str, office: backstory.OfficeServers, secret: st
     result = discovery.record_discovery(system, office.listed(system), by=who(cast.ANALYST).principal)
     if result.malformed:
         print(f"{slug} offers tools that cannot be read, and they are left out: {result.malformed}")
+    return system
+
+
+def make_rest_api(office: backstory.OfficeServers) -> System:
+    """Register the company's REST API by its document, with its credential."""
+    address = f"{office.url(parcels.SLUG).removesuffix('mcp')}openapi.json"
+    owner, analyst = who(cast.SYSTEM_OWNER), who(cast.ANALYST).principal
+    system = rest_apis.register(parcels.SLUG, name="Parcels", owner=owner, source=sources.fetch(address), by=analyst)
+    vault.set_secret(system, kind=Secret.Kind.BEARER, value=office.secret, by=owner.principal)
     return system
 
 
@@ -250,13 +264,16 @@ def the_world(
     """Put together what `var/demo.json` holds."""
     console, gateway, stub = settings.CONSOLE_URL, settings.GATEWAY_URL, resources["stub_issuer"]
     upstreams = {**{slug: sample["url"] for slug, sample in resources["samples"].items()}, **resources["systems"]}
+    served = {slug: world.system(console, gateway, slug, url) for slug, url in upstreams.items()}
+    address, kind = f"{resources['office']['url']}/{parcels.SLUG}", System.Kind.HTTP.value
+    served[parcels.SLUG] = world.system(console, gateway, parcels.SLUG, address, kind)
     return world.World(
         console=console,
         gateway=gateway,
         people=made_people,
         clients=oauth_clients,
         idp=world.IdentityProviders(issuer=f"{console}/idp", stub_issuer=stub, stub_mint_url=f"{stub}/mint"),
-        systems={slug: world.system(console, gateway, slug, url) for slug, url in upstreams.items()},
+        systems=served,
         agents={
             spec.slug: world.Agent(sponsor=spec.sponsor, owner=spec.owner, client_id=spec.client_id)
             for spec in cast.AGENTS

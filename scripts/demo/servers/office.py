@@ -2,7 +2,8 @@
 
 `POST /<system>/mcp` speaks MCP (2026-07-28) and wants `Authorization: Bearer <UPSTREAM_SECRET>`, as the gateway injects
 it; a call answers with a sentence. `POST /control/drift` lets the systems from then on say what `company.DRIFT` says:
-the change of definitions that the product must notice.
+the change of definitions that the product must notice. `/parcels/...` is a REST API, and needs the same credential, but
+for its document.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import uvicorn
 
 from scripts.demo.data import company
+from scripts.demo.servers import parcels
 
 HOST = "localhost"
 MODERN = "2026-07-28"
@@ -39,6 +41,7 @@ class Office:
     def __init__(self, secret: str) -> None:
         self._expected = f"Bearer {secret}".encode()
         self._drifted = False
+        self._parcels = parcels.Parcels()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -47,11 +50,16 @@ class Office:
         path = scope["path"].strip("/")
         if path == "healthz":
             await _answer(send, 200, {"status": "ok"})
+        elif path == parcels.DOCUMENT:
+            await _answer(send, 200, parcels.OPENAPI)
         elif not hmac.compare_digest(dict(scope["headers"]).get(b"authorization", b""), self._expected):
             await _answer(send, 401, {"error": "The upstream credential is missing or wrong."})
         elif path == "control/drift":
             self._drifted = True
             await _answer(send, 200, {"drifted": True})
+        elif path.startswith(f"{parcels.SLUG}/"):
+            below, body = path.removeprefix(f"{parcels.SLUG}/"), await _body(receive)
+            await _answer(send, *self._parcels.answer(scope["method"], below, scope["query_string"], body))
         elif (system := path.removesuffix("/mcp")) in company.SERVED and scope["method"] == "POST":
             await self._say(system, json.loads(await _body(receive)), send)
         else:

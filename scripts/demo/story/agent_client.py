@@ -168,10 +168,10 @@ class AgentClient:
         self.noted(answer["access_token"])
         return answer
 
-    async def redeem(self, system: str, id_jag: str) -> dict[str, Any]:
+    async def redeem(self, system: str, id_jag: str, *, resource: str = "") -> dict[str, Any]:
         """Do leg 2 (RFC 7523) by hand, as a client without the SDK does: return the token answer. Raises Refused."""
         target = self.world["systems"][system]
-        form = {"grant_type": JWT_BEARER, "assertion": id_jag, "resource": target["resource"]}
+        form = {"grant_type": JWT_BEARER, "assertion": id_jag, "resource": resource or target["resource"]}
         answer = await self.post(f"{target['issuer']}/token", target["issuer"], form)
         self.noted(answer["access_token"])
         return answer

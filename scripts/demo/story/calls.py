@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,18 @@ from mcp import Client
 
 from scripts.demo.servers.stdio_runner import digest
 from scripts.demo.story import browser
-from scripts.demo.story.agent_client import CallOutcome, Era, Refused, refusal
+from scripts.demo.story.agent_client import AgentClient, CallOutcome, Era, Refused, refusal
 from scripts.demo.story.stage import AGENT, CITIES, SYSTEM, USER, Stage, check, done
 
 ERAS: tuple[Era, Era] = ("2026-07-28", "legacy")
 DENIAL = "mandate/denial"
+REST_CALLS = (
+    ("GET", "/items/P-1001", HTTPStatus.OK),
+    ("DELETE", "/items/P-1001", HTTPStatus.FORBIDDEN),
+    ("GET", "/items?owner=me", HTTPStatus.BAD_REQUEST),
+    ("GET", "/items/..%2fitems", HTTPStatus.BAD_REQUEST),
+)
+"""What is asked of the REST API: a granted operation, one that is not, and two requests that mean none."""
 
 
 async def tools_are_called(stage: Stage) -> None:
@@ -58,6 +66,23 @@ async def tools_are_called(stage: Stage) -> None:
         log = await player.call("git", "git_log", repository, person=USER, era=era)
         check(log.allowed and "Begin." in log.text, f"the second server's call ({era}) failed: {log}")
     stage.proven(5, "A second real server answers under its own grant, in both eras.", "git_log shows “Begin.”")
+
+
+async def rest_is_called(stage: Stage) -> None:
+    """Step 5: a REST API that knows nothing of MCP is called by MCP and by REST, under one grant."""
+    player = AgentClient.of(stage.world, "research-bot")
+    by_mcp = await player.call("parcels", "show_parcel", {"number": "P-1001"}, person="bob")
+    check(by_mcp.allowed and "Lisbon" in by_mcp.text, f"the REST API's call by MCP failed: {by_mcp}")
+    address = stage.world["systems"]["parcels"]["resource"].removesuffix("/mcp") + "/http"
+    id_jag = await player.exchange("parcels", await player.sign_in("bob"), resource=address)
+    token = (await player.redeem("parcels", id_jag["access_token"], resource=address))["access_token"]
+    seen = []
+    async with player.http() as http:
+        for method, path, status in REST_CALLS:
+            answer = await http.request(method, f"{address}{path}", headers={"Authorization": f"Bearer {token}"})
+            check(answer.status_code == status, f"{method} {path} was answered {answer.status_code}: {answer.text}")
+            seen.append(f"{method} {path}: {status} {answer.json().get('code', answer.json().get('to', ''))}")
+    stage.proven(5, "A REST API stands behind the same gateway, called by MCP and by REST.", *seen)
 
 
 async def calls_are_decided(stage: Stage) -> None:

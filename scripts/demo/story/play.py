@@ -27,6 +27,7 @@ async def play(stage: Stage) -> None:
     await steps.access_is_requested(stage)
     steps.request_is_approved(stage)
     await calls.tools_are_called(stage)
+    await calls.rest_is_called(stage)
     await calls.calls_are_decided(stage)
     await calls.grant_is_revoked(stage)
     await review.access_is_reviewed(stage)

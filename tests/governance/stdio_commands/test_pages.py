@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from audit import clock
+from entitlements.catalog.models import System
 from entitlements.people.models import Role
-from entitlements.stdio_commands.models import StdioCommand
+from entitlements.stdio_commands.models import StdioCommand, StdioSystem
 from tests import make
 from tests.entitlements.stdio import packages
 from tests.governance.console import visits
@@ -77,3 +79,18 @@ def test_what_cannot_be_proposed_is_said_at_its_field(folder: Path, changed: dic
     assert page.status_code == 422, page.status_code
     assert words in visits.text(page)
     assert not StdioCommand.objects.exists()
+
+
+def test_its_owner_sees_why_a_local_server_does_not_start_and_others_do_not() -> None:
+    olga, hostile = make.person("olga"), "<script>alert(1)</script> no module named clock"
+    system = make.system("clock", kind=System.Kind.STDIO, owner=olga, upstream_url="stdio:clock")
+    StdioSystem.objects.create(
+        system=system, command="clock", arguments=["--utc"], problem="exit 1", stderr=hostile, failed_at=clock.now()
+    )
+    page = visits.text(visits.as_(olga).get("/systems/clock/"))
+    assert "--utc" in page
+    assert "no module named clock" in page
+    assert "<script>alert(1)" not in page
+    other = visits.as_(make.agent("bot").sponsor).get("/systems/clock/")
+    assert other.status_code == 200
+    assert "no module named clock" not in visits.text(other)
