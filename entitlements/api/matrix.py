@@ -66,7 +66,7 @@ _KINDS: Final = {
     **dict.fromkeys(("connection", "connections"), "connections"),
     **dict.fromkeys(("revocation", "revocations"), "revocations"),
     **dict.fromkeys(("trusted-issuer", "trusted-issuers"), "issuers"),
-    **dict.fromkeys(("stdio-command", "stdio-commands"), "stdio_commands"),
+    **dict.fromkeys(("stdio-command", "stdio-commands"), "stdio-commands"),
     **dict.fromkeys(("import", "imports"), "imports"),
     **dict.fromkeys(("key", "keys"), "keys"),
     **dict.fromkeys(("kind", "kinds", "delegation"), "agents"),

@@ -219,9 +219,9 @@ def _register(request: HttpRequest, data: dict[str, Any], source: Source) -> Sys
 
 @require_safe
 @doors.page
-def detail(request: HttpRequest, slug: str) -> HttpResponse:
+def detail(request: HttpRequest, api: str) -> HttpResponse:
     """Show the document of a REST API, when it was read, and which operations were refused."""
-    return _show(request, doors.find(visibility.systems(doors.caller(request)), slug=slug))
+    return _show(request, doors.find(visibility.systems(doors.caller(request)), slug=api))
 
 
 def _show(

@@ -19,7 +19,11 @@ from entitlements.client_documents import documents, hosts
 from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.credential_policy.rules import Kind
+from entitlements.networks import networks
 from entitlements.people.models import Person
+from entitlements.rest_apis import rest_apis
+from entitlements.rest_apis import sources as api_documents
+from entitlements.stdio_commands import proposals as commands
 from entitlements.unmanaged_agents.models import Workflow
 from entitlements.vendors import vendors
 from entitlements.vendors.models import Vendor
@@ -161,3 +165,35 @@ def discovery_sources() -> list[str]:
     runs._finish(begun, pull, [Listed("agents", found, skipped=4), limited])
     runs.ask(fleet, by=by)
     return [okta.slug, fleet.slug]
+
+
+def rest_api() -> str:
+    """Register a REST API: an operation that is a tool, one that is refused, one without an id; return its name."""
+    cookie = [{"name": "s", "in": "cookie", "schema": {"type": "string"}}]
+    answers = {"responses": {"200": {"description": "What was asked for"}}}
+    paths = {
+        "/orders": {"get": {"operationId": "list_orders", "summary": "List orders.", **answers}, "post": answers},
+        "/mine": {"get": {"operationId": "mine", "parameters": cookie, **answers}},
+    }
+    server, info = [{"url": "https://orders.example.com/api"}], {"title": "Orders", "version": "7"}
+    document = {"openapi": "3.1.0", "info": info, "servers": server, "paths": paths}
+    source, owner = api_documents.of(document), Person.objects.get(login="sam")
+    return rest_apis.register("orders", name="Orders", owner=owner, source=source, by=SYSTEM).slug
+
+
+def local_servers() -> str:
+    """Have one command of local servers in force and another proposed; return the address of their page."""
+    ana, terms = Person.objects.get(login="ana"), {"argv": ["/usr/bin/env"], "digest": "0" * 64}
+    agreed = commands.propose("clock", by=ana, reason="The team's clock.", folder="/opt/clock", **terms)
+    commands.confirm(agreed.pk, by=Person.objects.get(login="resa"))
+    commands.propose("files", by=ana, reason="Reads the team's files.", folder="/opt/files", **terms)
+    return "/settings/local-servers/"
+
+
+def network(slug: str) -> str:
+    """Have a private network of a system in force, and another one proposed; return the address of its page."""
+    system, ana = System.objects.get(slug=slug), Person.objects.get(login="ana")
+    agreed = networks.propose(system, prefixes=["10.20.0.0/16"], by=ana, reason="It is in our own hall.")
+    networks.confirm(agreed.pk, by=Person.objects.get(login="resa"))
+    networks.propose(system, prefixes=["10.20.30.0/24"], by=ana, reason="A part of it is enough.")
+    return f"/systems/{slug}/network/"

@@ -133,6 +133,18 @@ def company(company: None) -> None:  # noqa: ARG001 - the company, and a review 
     _chat()
 
 
+def _systems() -> dict[str, list[str]]:
+    """Make systems of other kinds, and what leads to systems."""
+    vendor, api = elsewhere.vendor(), elsewhere.rest_api()
+    return {
+        "vendor-edit": [f"/systems/{vendor}/vendor/", f"/systems/{vendor}/"],
+        "rest-api-page": [f"/systems/{api}/openapi/", f"/systems/{api}/"],
+        "system-network-page": [elsewhere.network(api)],
+        "stdio-commands-page": [elsewhere.local_servers()],
+        "discovery-page": [f"/settings/discovery/{slug}/" for slug in elsewhere.discovery_sources()],
+    }
+
+
 def addresses() -> Iterator[tuple[str, str]]:
     """Name every page that has an address, each with what there is to look at."""
     from governance.console import urls  # noqa: PLC0415 - the product can be imported only now
@@ -163,9 +175,8 @@ def addresses() -> Iterator[tuple[str, str]]:
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],
         "adoption-page": [f"/onboarding/{batch.pk}/"],
         "coverage-page": [f"/coverage/{flow.pk}/" for flow in {each.state: each for each in flows}.values()],
-        "vendor-edit": [f"/systems/{(vendor := elsewhere.vendor())}/vendor/", f"/systems/{vendor}/"],
+        **_systems(),
         "webhook-page": [f"/settings/notices/webhooks/{_webhook()}/"],
-        "discovery-page": [f"/settings/discovery/{slug}/" for slug in elsewhere.discovery_sources()],
         "source-page": [f"/settings/people-sources/{world.directory()}/"],
         "import-page": [f"/systems/import/{world.file_looked_at().pk}/"],
         "receipt": [f"/stop/receipts/{Revocation.objects.get().pk}/?prove"],

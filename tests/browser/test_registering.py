@@ -78,8 +78,9 @@ def _secret_anew(hands: Mouse, clock: servers.Upstream) -> None:
     hands.press(page.get_by_role("button", name="Test and list tools"))
     expect(page.get_by_role("alert")).to_contain_text("The server refused the sign-in (401 or 403).")
     hands.press(page.get_by_role("link", name="Change address or secret"))
-    hands.write(page.locator("main").get_by_label("New secret"), clock.secret)
-    hands.press(page.get_by_role("button", name="Store secret"))
+    hands.press(page.get_by_role("link", name="Change credential"))
+    hands.write(page.locator("main").get_by_label("Token", exact=True), clock.secret)
+    hands.press(page.get_by_role("button", name="Store credential"))
     hands.press(page.get_by_role("button", name="Test and list tools"))
     expect(page.get_by_text("2 new, 0 changed, 0 no longer offered.")).to_be_visible()
 

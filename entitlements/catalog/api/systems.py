@@ -333,9 +333,9 @@ class Credential(_Systems, ActionEndpoint):
 
 
 class SetCertificate(_Systems, ActionEndpoint):
-    """Store the client certificate by which the gateway signs in to a system over TLS.
+    """Store the client certificate for a system.
 
-    Its private key is never shown again.
+    The gateway shows it to the system over TLS. Its private key is never shown again.
     """
 
     action = network_actions.SET_CERTIFICATE

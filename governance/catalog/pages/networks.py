@@ -87,7 +87,7 @@ class ShownNetwork:
 def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the network of a system, and propose another one."""
     system = doors.find_subject(request, SYSTEM, slug)
-    kept = _shown(request, system, SystemNetwork.State.IN_FORCE)
+    kept = _shown(request, system).get(SystemNetwork.State.IN_FORCE)
     initial = {"prefixes": "\n".join(kept.row.prefixes), "company_ca": kept.row.company_ca} if kept else None
     form = NetworkForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and form_fields.perform(request, form, actions.PROPOSE, system, fields=_FIELDS):
@@ -146,9 +146,10 @@ def _page(request: HttpRequest, system: System, form: forms.Form, certificate_fo
 def shown(request: HttpRequest, system: System) -> dict[str, Any]:
     """Return what pages show of a system's network and client certificate, to those who see them."""
     caller = doors.caller(request)
+    found = _shown(request, system)
     return {
-        "network": _shown(request, system, SystemNetwork.State.IN_FORCE),
-        "network_proposed": _shown(request, system, SystemNetwork.State.PROPOSED),
+        "network": found.get(SystemNetwork.State.IN_FORCE),
+        "network_proposed": found.get(SystemNetwork.State.PROPOSED),
         "certificate": ClientCertificate.objects.filter(system=system).first() if _sees(caller, system) else None,
         "sees_network": _sees(caller, system),
     }
@@ -158,12 +159,16 @@ def _sees(caller: Caller, system: System) -> bool:
     return caller.sees_everything or (caller.human is not None and system.owner_id == caller.human.pk)
 
 
-def _shown(request: HttpRequest, system: System, state: SystemNetwork.State) -> ShownNetwork | None:
+def _shown(request: HttpRequest, system: System) -> dict[str, ShownNetwork]:
+    """Return the networks of a system that are in force or proposed, by state, as far as the person sees them."""
+    states = (SystemNetwork.State.IN_FORCE, SystemNetwork.State.PROPOSED)
+    rows = visibility.system_networks(doors.caller(request)).filter(system=system, state__in=states)
+    return {row.state: _one(request, system, row) for row in rows}
+
+
+def _one(request: HttpRequest, system: System, row: SystemNetwork) -> ShownNetwork:
     caller, me = doors.caller(request), doors.person(request)
-    row = visibility.system_networks(caller).filter(system=system, state=state).first()
-    if row is None:
-        return None
-    waits = state == SystemNetwork.State.PROPOSED
+    waits = row.state == SystemNetwork.State.PROPOSED
     return ShownNetwork(
         row,
         rules.authorities_of(row.company_ca),

@@ -126,7 +126,9 @@ def show(
         "failed": triage.FIXES.get(stage) if stage else None,
         **vendors.shown(request, system),
         "rest_api": RestApi.objects.filter(system=system).first() if system.kind == System.Kind.HTTP else None,
-        "local_server": StdioSystem.objects.filter(system=system).first() if may_read else None,
+        "local_server": StdioSystem.objects.filter(system=system).first()
+        if may_read and system.kind == System.Kind.STDIO
+        else None,
         **networks.shown(request, system),
     }
     if tab == "timeline" and may_read:

@@ -47,7 +47,8 @@ _OF_CALLS: Final = (
     "client_unproven guardrail header_mismatch lease_lapsed malformed_call outside_authorization_details "
     "tool_changed tool_definition_unusable "
     "tool_disabled tool_not_approved tool_quarantined tool_removed unknown_method unknown_tool unsupported_version "
-    "upstream_unavailable"
+    "upstream_unavailable operation_unknown operation_ambiguous path_malformed parameter_not_declared "
+    "parameter_repeated parameter_not_valid header_not_declared body_type_not_declared body_not_valid"
 )
 """Codes of calls: a token is decided without a tool, so one that is stopped leaves `no_grant`."""
 ELSEWHERE: Final[dict[str, str]] = {

@@ -102,7 +102,7 @@ def test_what_is_granted_later_is_there_with_the_next_refresh(every: World) -> N
     assert refresh(every, first.body["refresh_token"]).body["scope"] == "git:read maps:read time:read"
 
 
-@pytest.mark.parametrize("kind", [System.Kind.MCP, System.Kind.STDIO])
+@pytest.mark.parametrize("kind", [System.Kind.MCP, System.Kind.KNOWN])
 def test_a_system_that_the_gateway_does_not_serve_is_left_out(every: World, kind: System.Kind) -> None:
     """Nothing of such a system passes the gateway, so no decision of a call would stand behind its scope."""
     native = make.system("native", kind=kind)

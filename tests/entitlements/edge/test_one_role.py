@@ -35,7 +35,12 @@ from tests.entitlements.gateway.world import Gateway
 pytestmark = pytest.mark.loopback
 
 SIGNING_KEY = os.urandom(32)
-OF_THE_GATEWAY = ("entitlements.node.directory.", "entitlements.node.upstream_sessions.", "entitlements.gateway.")
+OF_THE_GATEWAY = (
+    "entitlements.node.directory.",
+    "entitlements.node.upstream_sessions.",
+    "entitlements.networks.network.",
+    "entitlements.gateway.",
+)
 """Whose statements a node without the role `gateway` never runs."""
 
 

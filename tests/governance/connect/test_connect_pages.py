@@ -137,7 +137,7 @@ def test_a_service_agent_is_shown_recipes_with_a_key_alone(company: Company) -> 
 
 def test_a_disabled_system_and_one_that_speaks_no_mcp_are_no_choice(company: Company, desk: Client) -> None:
     del desk
-    for changes in ({"status": System.Status.DISABLED}, {"kind": System.Kind.STDIO}):
+    for changes in ({"status": System.Status.DISABLED}, {"kind": System.Kind.KNOWN}):
         System.objects.filter(pk=company.system.pk).update(**{"status": "active", "kind": "mcp_gateway"} | changes)
         assert "no access to an MCP server yet" in _show(visits.as_(company.alice), agent=company.bot.slug)
 

@@ -80,7 +80,7 @@ def test_it_lists_all_systems_at_one_address_where_the_gateway_serves_them_so(ca
     assert urls["com.example.mandate/all"].endswith("/gw/mcp")
 
 
-@pytest.mark.parametrize("spoiled", [{"status": "disabled"}, {"kind": "mcp"}, {"kind": "stdio"}, {"kind": "builtin"}])
+@pytest.mark.parametrize("spoiled", [{"status": "disabled"}, {"kind": "mcp"}, {"kind": "known"}, {"kind": "builtin"}])
 def test_a_system_that_is_disabled_or_not_served_is_nowhere_in_it(catalog: list[System], spoiled: Any) -> None:  # noqa: ANN401
     System.objects.filter(pk=catalog[1].pk).update(**spoiled)
     name = quote("com.example.mandate/beta", safe="")

@@ -30,9 +30,11 @@ from entitlements.networks import networks
 from entitlements.people import people
 from entitlements.people.models import ApiToken, Person
 from entitlements.people_sources import sources
+from entitlements.rest_apis import rest_apis
 from entitlements.revocation.models import Revocation
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
+from entitlements.stdio_commands import proposals as stdio_proposals
 from entitlements.trusted_issuers import proposals, trust
 from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
 from entitlements.vendors.models import Vendor
@@ -123,6 +125,8 @@ def world() -> World:
         **_agents(company, client),
         "systems/slug": company.system.slug,
         "systems/network": _network(company),
+        "systems/api": _rest_api(company),
+        "settings/command": _command(company),
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
         "sod-policies/pk": _excepted(company).rule_id,
@@ -180,6 +184,18 @@ def _saved(person: Person) -> SavedView:
 def _network(company: companies.Company) -> object:
     """Propose a private network of the system."""
     return networks.propose(company.system, prefixes=["10.0.0.0/8"], by=company.ana, reason="a sample").pk
+
+
+def _rest_api(company: companies.Company) -> str:
+    """Have a REST API of the system's owner, whose operations are declared by hand."""
+    address = "https://orders.example.com"
+    return rest_apis.register("orders", name="Orders", owner=company.sam, upstream_url=address, by=SYSTEM).slug
+
+
+def _command(company: companies.Company) -> object:
+    """Propose a command of local servers."""
+    terms = {"folder": "/opt/sample", "argv": ["/usr/bin/env"], "digest": "0" * 64}
+    return stdio_proposals.propose("sample", by=company.ana, reason="a sample", **terms).pk
 
 
 def _vendor(system: System) -> None:

@@ -78,6 +78,11 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "system-network-withdraw": {"verb": "withdraw", "reason": "x"},
         "system-network-end": {"verb": "end", "reason": "x"},
     },
+    "stdio-command-decide": {
+        "stdio-command-confirm": {"verb": "confirm"},
+        "stdio-command-withdraw": {"verb": "withdraw", "reason": "x"},
+        "stdio-command-end": {"verb": "end", "reason": "x"},
+    },
     "client-document-page": {
         "client-document-approve": {"agent": "research-bot"},
         "client-document-refuse": {"refuse": "yes", "reason": "x"},

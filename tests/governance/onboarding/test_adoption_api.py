@@ -146,14 +146,14 @@ def test_a_workflow_that_is_used_past_us_after_the_move_is_a_finding(company: Co
 
 
 def test_what_the_gateway_does_not_serve_counts_as_unseen_and_is_not_moved(company: Company) -> None:
-    for kind in ("http", "known"):
-        system = make.system(f"rest-{kind}", kind=kind)
-        make.grant(make.agent(f"{kind}-bot"), make.entitlement(system))
+    for slug in ("files", "clock-app"):
+        system = make.system(slug, kind="known")
+        make.grant(make.agent(f"{slug}-bot"), make.entitlement(system))
     rows = client.of(company.ana).get("/api/v1/coverage-map").json()["results"]
     assert {(row["path"], row["usage_grade"]) for row in rows} == {("known", "C")}
     assert client.of(company.ana).get("/api/v1/coverage-map/summary").json()["percent"] == 0
-    bot, http = make.agent("moving-bot"), System.objects.get(slug="rest-http")
+    bot, files = make.agent("moving-bot"), System.objects.get(slug="files")
     seen = {"origin": "seen", "state": "adopted", "adopted_from": uuid4(), "changed_at": clock.now()}
-    Workflow.objects.create(agent=bot, system=http, **seen)
+    Workflow.objects.create(agent=bot, system=files, **seen)
     refused = post(company.ana, "agents/moving-bot/cut-over", reason="The address is set.")
     assert (refused.status_code, refused.json()["code"]) == (409, "onboarding_no_governed_path")
