@@ -172,6 +172,15 @@ AGENTS: Final = (
         {"research-bot": "private_key_jwt", "research-desktop": "none"},
     ),
     AgentSpec(
+        "parcel-bot",
+        "Parcel clerk",
+        "shared",
+        "ines",
+        "otto",
+        "Announces parcels and says where they are.",
+        {"parcel-bot": "private_key_jwt"},
+    ),
+    AgentSpec(
         "desk-bot",
         "Desk assistant",
         "shared",
@@ -312,9 +321,7 @@ OLD: Final = frozenset({"stale-bot", "orphan-bot"})
 ACCESS_REQUESTS: Final = (
     AccessRequestSpec("build-bot", "git:read", 30, "The build report quotes the commits since the last release."),
     AccessRequestSpec("research-bot", "time:read", 30, "Meetings across time zones.", groups=("research",)),
-    AccessRequestSpec(
-        "research-bot", "parcels:send", 30, "Samples are sent to partners and followed.", groups=("research",)
-    ),
+    AccessRequestSpec("parcel-bot", "parcels:send", 30, "Samples are sent to partners and followed.", people=("bob",)),
     AccessRequestSpec("desk-bot", "time:read", 30, "Times of colleagues elsewhere.", people=("alice",)),
     AccessRequestSpec(
         "research-bot",

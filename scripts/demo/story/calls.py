@@ -70,7 +70,7 @@ async def tools_are_called(stage: Stage) -> None:
 
 async def rest_is_called(stage: Stage) -> None:
     """Step 5: a REST API that knows nothing of MCP is called by MCP and by REST, under one grant."""
-    player = AgentClient.of(stage.world, "research-bot")
+    player = AgentClient.of(stage.world, "parcel-bot")
     by_mcp = await player.call("parcels", "show_parcel", {"number": "P-1001"}, person="bob")
     check(by_mcp.allowed and "Lisbon" in by_mcp.text, f"the REST API's call by MCP failed: {by_mcp}")
     address = stage.world["systems"]["parcels"]["resource"].removesuffix("/mcp") + "/http"
