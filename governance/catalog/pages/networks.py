@@ -16,8 +16,9 @@ from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.catalog.actions import SYSTEM
 from entitlements.catalog.models import System
+from entitlements.errors import NotFound
 from entitlements.networks import actions, rules
-from entitlements.networks.models import ClientCertificate, SystemNetwork
+from entitlements.networks.models import SystemNetwork
 from governance.console import doors, form_fields
 
 _FIELDS: Final = {
@@ -87,6 +88,8 @@ class ShownNetwork:
 def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the network of a system, and propose another one."""
     system = doors.find_subject(request, SYSTEM, slug)
+    if not _sees(doors.caller(request), system):
+        raise NotFound
     kept = _shown(request, system).get(SystemNetwork.State.IN_FORCE)
     initial = {"prefixes": "\n".join(kept.row.prefixes), "company_ca": kept.row.company_ca} if kept else None
     form = NetworkForm(request.POST if request.method == "POST" else None, initial=initial)
@@ -150,7 +153,7 @@ def shown(request: HttpRequest, system: System) -> dict[str, Any]:
     return {
         "network": found.get(SystemNetwork.State.IN_FORCE),
         "network_proposed": found.get(SystemNetwork.State.PROPOSED),
-        "certificate": ClientCertificate.objects.filter(system=system).first() if _sees(caller, system) else None,
+        "certificate": getattr(system, "client_certificate", None) if _sees(caller, system) else None,
         "sees_network": _sees(caller, system),
     }
 

@@ -97,7 +97,8 @@ def listing(request: HttpRequest) -> HttpResponseBase:
 @doors.page
 def detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a system with its tools, its entitlements, and its timeline for its owner and for auditors."""
-    return show(request, doors.find(visibility.systems(doors.caller(request)), slug=slug))
+    rows = visibility.systems(doors.caller(request)).select_related("client_certificate")
+    return show(request, doors.find(rows, slug=slug))
 
 
 def show(

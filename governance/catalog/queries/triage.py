@@ -90,7 +90,8 @@ class Step:
 def steps(caller: Caller, system: System, tools: Sequence[Tool]) -> list[Step]:
     """Return the steps from an address to something that can be asked for; none once that is there, or it is ours."""
     may = doors.may(caller, "system-discover", system)
-    bundled = Entitlement.objects.filter(system=system).exists()
+    is_held = any(vars(tool).get("held") for tool in tools)
+    bundled = is_held or Entitlement.objects.filter(system=system).exists()
     is_discovered = system.discovered_at is not None
     if system.kind == System.Kind.BUILTIN or not may or (bundled and is_discovered):
         return []
