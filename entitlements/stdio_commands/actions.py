@@ -20,7 +20,7 @@ class StdioCommandInputSerializer(InputSerializer):
 
     name = Slug()
     folder = Text(max_length=500)
-    digest = serializers.RegexField(r"\A[0-9a-f]{64}\Z", default="", allow_blank=True)
+    sha256 = serializers.RegexField(r"\A[0-9a-f]{64}\Z", default="", allow_blank=True, source="digest")
     argv = _texts()
     env = serializers.DictField(child=Text(max_length=terms.LONGEST_PART, allow_blank=True), default=dict)
     ports = serializers.ListField(child=serializers.IntegerField(), max_length=20, default=list)

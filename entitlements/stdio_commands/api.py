@@ -20,7 +20,7 @@ class StdioCommandSerializer(OutputSerializer):
     name = serializers.CharField()
     state = serializers.ChoiceField(choices=StdioCommand.State.choices)
     folder = serializers.CharField(source="terms.folder")
-    digest = serializers.CharField(source="terms.digest")
+    sha256 = serializers.CharField(source="terms.digest", help_text="Of the files, in hexadecimal.")
     argv = serializers.JSONField(source="terms.argv")
     env = serializers.JSONField(source="terms.env")
     ports = serializers.JSONField(source="terms.ports")

@@ -104,6 +104,7 @@ def _more(world: addresses.World) -> dict[str, object]:
     return {
         "posture-reports/key": "company",
         "system-networks/key": world.samples["systems/network"],
+        "systems/openapi/key": world.samples["systems/api"],
         "stdio-commands/key": world.samples["settings/command"],
         "credential-policy-proposals/key": world.samples["settings/credential-policy/proposal"],
         "discovery-sources/key": world.samples["settings/discovery"],
@@ -136,7 +137,9 @@ def _cut(world: addresses.World) -> ReviewDecision:
 
 def keys(path: str, things: Mapping[str, object]) -> dict[str, object]:
     """Return what exists, for the parts of an address. Raises LookupError, with what to write, where nothing does."""
-    first = path.removeprefix("/api/v1/").partition("/")[0]
+    first, *rest = path.removeprefix("/api/v1/").split("/")
+    if rest[1:] and f"{first}/{rest[1]}/key" in things:  # a page of its own kind alone, as of a REST API
+        first = f"{first}/{rest[1]}"
     found = {part: f"{first}/{part}" for part in PARTS.findall(path)}
     for name in found.values():
         if name not in things:

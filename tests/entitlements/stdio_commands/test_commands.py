@@ -242,7 +242,8 @@ def test_one_person_ends_a_command_at_once(company: Company, folder: Path) -> No
 
 
 def test_the_whole_life_over_rest(company: Company, folder: Path) -> None:
-    asked = {"name": "small", "reason": "tools", **packages.agreed(folder, digest="")}
+    terms = {name: value for name, value in packages.agreed(folder).items() if name != "digest"}
+    asked = {"name": "small", "reason": "tools", **terms, "sha256": ""}
     made = api.proven(company.admin).post("/api/v1/stdio-commands", asked, format="json")
     assert made.status_code == 201, made.json()
     key = made.json()["id"]
