@@ -5,11 +5,8 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
-
-def name_what_is_known(apps, schema_editor):
-    """Until now only an import made a system of this kind: known, and not governed. That has a kind of its own."""
-    rows = apps.get_model("entitlements", "System").objects.using(schema_editor.connection.alias)
-    rows.filter(kind="stdio").update(kind="known")
+_KNOWN = "UPDATE entitlements_system SET kind = 'known' WHERE kind = 'stdio'"
+"""Until now only an import made a system of this kind: known, and not governed. That has a kind of its own."""
 
 
 class Migration(migrations.Migration):
@@ -48,7 +45,6 @@ class Migration(migrations.Migration):
                 max_length=16,
             ),
         ),
-        migrations.RunPython(name_what_is_known, migrations.RunPython.noop, elidable=True),
         migrations.CreateModel(
             name="StdioCommand",
             fields=[
@@ -111,4 +107,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.RunSQL(_KNOWN, migrations.RunSQL.noop),
     ]
