@@ -12,7 +12,7 @@ from django.test import override_settings
 from entitlements.catalog.models import System
 from governance.reviews.usage import usage
 from scripts.demo.data import backstory, cast, company
-from scripts.demo.servers import office
+from scripts.demo.servers import layout, office
 from tests.audit.make import Archive
 
 REPOSITORY = "/srv/repository"
@@ -39,8 +39,9 @@ def fill(archive: Archive) -> None:
         drift=lambda: drifted.append(True),
         settle=settling(archive),
     )
-    samples = {slug: {"url": f"http://localhost:1/{slug}", "secret": "neither-is-this"} for slug in cast.TOOLS}
+    samples = {slug: {"url": f"http://localhost:1/{slug}", "secret": "neither-is-this"} for slug in layout.SAMPLES}
     told = {"samples": samples, "systems": {}, "repository": REPOSITORY, "stub_issuer": "http://localhost:1"}
+    told["office"] = {"url": "http://localhost:1", "secret": "not-a-real-one"}
     with override_settings(DEMO=True):
         seed.fill(told, offices)
 

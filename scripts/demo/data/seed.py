@@ -210,10 +210,11 @@ def make_system(slug: str, url: str, office: backstory.OfficeServers, secret: st
 
 
 def make_rest_api(office: backstory.OfficeServers) -> System:
-    """Register the company's REST API by its document, with its credential."""
+    """Register the company's REST API by the document that its address answers with, and its credential."""
     address = f"{office.url(parcels.SLUG).removesuffix('mcp')}openapi.json"
     owner, analyst = who(cast.SYSTEM_OWNER), who(cast.ANALYST).principal
-    system = rest_apis.register(parcels.SLUG, name="Parcels", owner=owner, source=sources.fetch(address), by=analyst)
+    source = sources.Source(json.dumps(parcels.OPENAPI).encode(), url=address)
+    system = rest_apis.register(parcels.SLUG, name="Parcels", owner=owner, source=source, by=analyst)
     vault.set_secret(system, kind=Secret.Kind.BEARER, value=office.secret, by=owner.principal)
     return system
 
