@@ -116,7 +116,7 @@ class HostDetail(_Hosts, Detail):
 class ConfirmHost(_Hosts, ActionEndpoint):
     """Confirm a proposed client host.
 
-    Somebody else than the person who proposed it confirms it: for a shared agent, a person responsible for that
+    Another person than the one who proposed it confirms it: for a shared agent, a person responsible for that
     agent; for personal agents, a platform admin or security approver.
     """
 

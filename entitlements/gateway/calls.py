@@ -18,8 +18,8 @@ from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.gateway import possession, relay
 from entitlements.gateway.access_requests import denied_calls
+from entitlements.gateway.dispatch import Forwarding
 from entitlements.gateway.doors import Door
-from entitlements.gateway.forwarding import Forwarding
 from entitlements.gateway.http import Request
 from entitlements.node import records
 from entitlements.node.bearer import Bearer

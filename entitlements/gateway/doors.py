@@ -24,7 +24,7 @@ class Responder(Protocol):
         """Send the answer, or its last part, once."""
 
     def keep_alive(self) -> None:
-        """See from now on that nobody takes the connection for dead."""
+        """Keep the connection alive from now on."""
 
     def close(self) -> None:
         """Do nothing more."""

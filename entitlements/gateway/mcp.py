@@ -30,11 +30,11 @@ from entitlements.gateway import (
 from entitlements.gateway.access_requests import request_access
 from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.client_sessions import ClientSession
-from entitlements.gateway.forwarding import Forwarding, McpForwarding
+from entitlements.gateway.dispatch import Forwarding, McpForwarding
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
 from entitlements.gateway.messages import Call
 from entitlements.gateway.rest import results
-from entitlements.gateway.rest.forwarding import RestAnswer, RestForwarding
+from entitlements.gateway.rest.dispatch import RestAnswer, RestForwarding
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem

@@ -99,7 +99,7 @@ class Propose(ActionEndpoint):
 class Confirm(_Networks, ActionEndpoint):
     """Confirm the proposed network of a system.
 
-    Somebody else than the person who proposed it confirms: a platform admin or security approver.
+    Another person than the one who proposed it confirms: a platform admin or security approver.
     """
 
     action = actions.CONFIRM

@@ -100,7 +100,7 @@ _read_sealed: Final = msgspec.json.Decoder(_Sealed)
 def place(system_id: int, kind: str = Secret.Kind.BEARER) -> str:
     """Return what a system's sealed credential is bound to, so that it opens in no other row.
 
-    One with settings is bound to its kind too: whoever knows no such kind, as the release before, cannot open it and
+    One with settings is bound to its kind too: a release that knows no such kind, as the one before, cannot open it and
     sends it nowhere.
     """
     bound = f"upstream-credential:{system_id}"
@@ -159,7 +159,7 @@ def set_secret(
 
 
 def _sealed(system_id: int, kind: str, value: str, settings: Mapping[str, str]) -> bytes:
-    """Seal a credential with its settings, so that nobody who writes to the row sends it elsewhere."""
+    """Seal a credential with its settings, so that a change of the row sends it nowhere else."""
     plain = value.encode() if kind in _VALUE_ALONE else msgspec.json.encode({"value": value, "settings": settings})
     return seal.seal(plain, place(system_id, kind))
 

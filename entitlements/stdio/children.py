@@ -1,6 +1,6 @@
 """The children of one process: one for each system, agent and person, or one a system where its command says so.
 
-A child is started by the first request that needs it, ends when nobody used it for a while, and after it ended by
+A child is started by the first request that needs it, ends when it was not used for a while, and after it ended by
 itself is started again later and later. Its scratch folder is its own and goes with it.
 """
 
@@ -90,11 +90,11 @@ class Children:
         return running.conversation
 
     def owners(self) -> list[tuple[str, Owner]]:
-        """Name every child that belongs to somebody, by system and owner."""
+        """Name every child that has an owner, by system and owner."""
         return [(system, owner) for system, owner in self._places if owner is not None]
 
     def end(self, system: str, owner: Owner) -> None:
-        """End the child of somebody whose rights are gone, at once."""
+        """End the child of an owner whose rights are gone, at once."""
         self._leave((system, owner), at_once=True)
 
     def end_system(self, system: str) -> None:
@@ -103,7 +103,7 @@ class Children:
             self._leave(key)
 
     def sweep(self) -> None:
-        """End the children that nobody used for long, and notice those that ended by themselves."""
+        """End the children that were not used for long, and notice those that ended by themselves."""
         now = time.monotonic()
         for key, place in list(self._places.items()):
             if place.lock.locked():

@@ -12,7 +12,7 @@ from entitlements.stdio.sandbox.plan import Layer, Limits, Plan
 
 
 class SandboxMissing(Exception):
-    """The machine does not hold a child as it has to be held, and nobody accepted that."""
+    """The machine does not hold a child as it has to be held, and that was not accepted."""
 
 
 @dataclass(frozen=True, slots=True)

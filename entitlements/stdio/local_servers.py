@@ -56,7 +56,7 @@ class LocalServers:
         self._children.end_system(system)
 
     def sweep(self) -> None:
-        """End the children that nobody used for long, and notice those that ended by themselves."""
+        """End the children that were not used for long, and notice those that ended by themselves."""
         self._children.sweep()
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The files of a command: their digest, which two people agreed on, and whether somebody could have changed them."""
+"""The files of a command: their digest, which two people agreed on, and whether others could have changed them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PackageRefused(Exception):
 def digest(folder: str) -> str:
     """Return the SHA-256 of a folder in hex: of each path, whether it can be run, and its bytes or where it points.
 
-    Two folders with the same files have one digest, wherever they lie and whoever has them. Raises PackageRefused for
+    Two folders with the same files have one digest, wherever they lie, of whichever owner. Raises PackageRefused for
     a folder that is not there, that others may write to, or that holds too much or something else than files.
     """
     root = Path(folder)

@@ -71,7 +71,7 @@ class CommandDetail(_Commands, Detail):
 class ConfirmCommand(_Commands, ActionEndpoint):
     """Confirm a proposed command of local servers.
 
-    Somebody else than the person who proposed it confirms: a platform admin or security approver.
+    Another person than the one who proposed it confirms: a platform admin or security approver.
     """
 
     action = actions.CONFIRM

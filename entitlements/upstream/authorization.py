@@ -1,6 +1,6 @@
 """What authorizes one request to an upstream: headers, made from the system's credential where the request goes out.
 
-It knows nothing of what is asked: a method, an address, headers and a body, as they are sent. Whoever sends an answer
+It knows nothing of what is asked: a method, an address, headers and a body, as they are sent. What sends an answer
 on takes out of it, by `removed_from`, the secret and all that was made from it. Tokens stay in the memory of this node.
 """
 

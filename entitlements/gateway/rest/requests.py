@@ -17,7 +17,7 @@ from entitlements.gateway import answers, doors, possession
 from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.http import NO_STORE, Answer, Header, Request, Send, trace_of
 from entitlements.gateway.rest import problems
-from entitlements.gateway.rest.forwarding import RestAnswer, RestForwarding
+from entitlements.gateway.rest.dispatch import RestAnswer, RestForwarding
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem

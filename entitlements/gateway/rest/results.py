@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from entitlements.gateway.http import encode
-from entitlements.gateway.rest.forwarding import JSON, RestAnswer
+from entitlements.gateway.rest.dispatch import JSON, RestAnswer
 
 HTTP: Final = "mandate/http"
 """The `_meta` key under which the status and the headers of the answer stand."""

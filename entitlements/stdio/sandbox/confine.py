@@ -47,7 +47,7 @@ def become(plan: Plan, *, keeper: int, keep: int) -> None:
 
 
 def _take_user(uid: int | None) -> None:
-    """Become the plan's user without groups or capabilities; as root, nobody stays root."""
+    """Become the plan's user without groups or capabilities; as root, none stays root."""
     if uid is None:
         if os.getuid() == 0 or os.geteuid() == 0:
             raise PermissionError("the gateway is root, and the plan names no user")

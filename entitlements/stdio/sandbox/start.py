@@ -30,7 +30,7 @@ class TooLong(Exception):
 
 
 class Child:
-    """A running child. Its streams are read here alone; whoever has it ends it."""
+    """A running child. Its streams are read here alone; its holder ends it."""
 
     def __init__(
         self, process: asyncio.subprocess.Process, *, lifeline: int, report: asyncio.StreamReader, longest: int
@@ -78,7 +78,7 @@ class Child:
         return self.ending
 
     async def end(self) -> Mapping[str, Any]:
-        """End it and all that it started: politely, then by force. Nobody reads it any more. Returns as `wait` does."""
+        """End it and all that it started: politely, then by force. It is not read any more. Returns as `wait` does."""
         stdin, output = self._process.stdin, self._process.stdout
         assert stdin is not None  # noqa: S101 - as above
         assert output is not None  # noqa: S101 - as above
@@ -87,7 +87,7 @@ class Child:
         try:
             async with asyncio.timeout(END_SECONDS):
                 while await output.read(self._longest):
-                    pass  # what it still says, to nobody
+                    pass  # what it still says is not read
                 return await self.wait()
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):

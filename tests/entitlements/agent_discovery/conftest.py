@@ -20,7 +20,7 @@ def there(settings: Settings) -> Iterator[stand_in.StandIn]:
 
 @pytest.fixture
 def elsewhere(settings: Settings) -> Iterator[stand_in.StandIn]:
-    """Run the server of somebody else."""
+    """Run another party's server."""
     settings.DEMO = True
     with stand_in.stand_in() as running:
         yield running

@@ -24,8 +24,8 @@ from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.gateway import relay
 from entitlements.gateway.calls import ToolCall
+from entitlements.gateway.dispatch import McpForwarding
 from entitlements.gateway.doors import McpDoor
-from entitlements.gateway.forwarding import McpForwarding
 from entitlements.gateway.http import Answer, Message, Request
 from entitlements.gateway.messages import Call
 from entitlements.node import records

@@ -75,7 +75,7 @@ def test_a_request_whose_end_can_be_seen_twice_is_refused(
 def test_an_argument_does_not_lead_to_an_operation_that_waits_for_its_review(
     node: Gateway, here: World, service: Service
 ) -> None:
-    """`/orders/{id}` with `mine` is `/orders/mine`, which nobody has approved; the service would carry it out."""
+    """`/orders/{id}` with `mine` is `/orders/mine`, which is not approved; the service would carry it out."""
     answer = node.modern(here.system.slug, "tools/call", here.token(), name="read_order", arguments={"id": "mine"})
     assert answer.json()["result"]["_meta"]["mandate/denial"]["code"] == "argument_not_valid"
     by_rest = rest_world.ask(node, here, "GET", "/orders/mine")

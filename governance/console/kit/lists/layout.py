@@ -138,7 +138,7 @@ class Layout[M: Model, R]:
 
     For a log of millions: `between` are fields of the order before `unique`; a text is `sought` as a facet may be, in
     `window` rows at a time; `each` says which values of one field all rows have, where its index finds each of them.
-    A file has all columns where none are named if it is `complete`; `exported` is told of each, with what was asked
+    A file has all columns where none are named if it is `complete`; `exported` hears of each, with what was asked
     for, before it begins. `kept` are parameters of the page itself.
     """
 

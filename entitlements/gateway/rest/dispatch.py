@@ -14,7 +14,7 @@ import msgspec
 from entitlements import codes
 from entitlements.codes import Code
 from entitlements.decisions.verdicts import Reason, Verdict
-from entitlements.gateway.forwarding import Gate
+from entitlements.gateway.dispatch import Gate
 from entitlements.gateway.relay import CallEnd
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node

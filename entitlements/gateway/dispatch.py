@@ -1,4 +1,4 @@
-"""How an allowed call reaches its system: as a tools/call of an MCP server here, of a REST API in `rest.forwarding`."""
+"""How an allowed call reaches its system: as a tools/call of an MCP server here, of a REST API in `rest.dispatch`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Forwarding(Protocol):
         """
 
     def cancel(self) -> None:
-        """Tell the system that nobody waits any more."""
+        """Tell the system that the call is given up."""
 
     def lose(self) -> None:
         """Do not use the connection again."""
