@@ -7,7 +7,7 @@ import pytest
 from tests.architecture import tree
 
 LONGEST_FILE, LONGEST_FUNCTION = 400, 50
-MOST_LINES = {"migrations": 4_200, "sql": 2_300}
+MOST_LINES = {"migrations": 4_900, "sql": 2_700}
 NAMES_THAT_SAY_NOTHING = {"services", "utils", "helpers", "common", "misc", "util", "helper"}
 
 FILLED_ELSEWHERE = {
