@@ -24,6 +24,7 @@ from django.conf import settings
 from entitlements import addresses, strict
 from entitlements.codes import Code
 from entitlements.errors import DomainError
+from entitlements.networks import rules
 from entitlements.networks.network import Network
 
 from . import own_addresses, prefixes
@@ -277,8 +278,15 @@ def _forbidden(why: BaseException | None) -> ForbiddenAddress | None:
     return None
 
 
+def is_ever_reached(host: str) -> bool:
+    """Say whether a host could be connected to for some system: a name could, and is vetted when resolved."""
+    return not _is_literal(host) or _may_connect(host) or rules.is_private(host)
+
+
 def _is_literal(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit() or host.lower().startswith("0x")
+    """Say whether a host is an address in some spelling: one that ends in a number is (WHATWG URL section 3.5)."""
+    last = host.rstrip(".").rpartition(".")[2].lower()
+    return ":" in host or last.isdigit() or last.startswith("0x")
 
 
 def _may_connect(address: str, network: Network | None = None) -> bool:
