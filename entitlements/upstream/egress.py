@@ -179,15 +179,23 @@ def client(
     )
 
 
-async def fetch_json(url: str, *, largest: int = LARGEST_DOCUMENT, seconds: float = DOCUMENT_SECONDS) -> Any:  # noqa: ANN401
+async def fetch_json(
+    url: str,
+    *,
+    largest: int = LARGEST_DOCUMENT,
+    seconds: float = DOCUMENT_SECONDS,
+    network: Network | None = None,
+) -> Any:  # noqa: ANN401
     """GET a JSON document (metadata, key sets): any JSON value. Raises ForbiddenAddress, Unreachable, NotStrictJson."""
-    return strict.loads((await fetch_document(url, largest=largest, seconds=seconds)).body)
+    return strict.loads((await fetch_document(url, largest=largest, seconds=seconds, network=network)).body)
 
 
-async def fetch_document(url: str, *, largest: int, seconds: float = DOCUMENT_SECONDS) -> Document:
+async def fetch_document(
+    url: str, *, largest: int, seconds: float = DOCUMENT_SECONDS, network: Network | None = None
+) -> Document:
     """GET a document as its server sends it. Raises ForbiddenAddress, Unreachable."""
-    check_url(url)
-    async with client(connections=1, seconds=seconds) as session:
+    check_url(url, network)
+    async with client(connections=1, seconds=seconds, network=network) as session:
         try:
             async with session.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as answer:
                 if answer.status != _OK:
@@ -220,10 +228,16 @@ async def fetch(
 
 
 async def submit(
-    url: str, body: bytes, headers: Mapping[str, str], *, largest: int, seconds: float = DOCUMENT_SECONDS
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    largest: int,
+    seconds: float = DOCUMENT_SECONDS,
+    network: Network | None = None,
 ) -> tuple[int, bytes]:
     """POST a body and return status and answer, whatever they are. Raises as `fetch`."""
-    answer = await request("POST", url, body, headers, largest=largest, seconds=seconds)
+    answer = await request("POST", url, body, headers, largest=largest, seconds=seconds, network=network)
     return answer.status, answer.body
 
 
@@ -235,10 +249,11 @@ async def request(
     *,
     largest: int,
     seconds: float = DOCUMENT_SECONDS,
+    network: Network | None = None,
 ) -> Answer:
     """Send a request and return the answer, whatever its status. Raises as `fetch`."""
-    check_url(url)
-    async with client(connections=1, seconds=seconds) as session:
+    check_url(url, network)
+    async with client(connections=1, seconds=seconds, network=network) as session:
         try:
             async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
                 retry_after = answer.headers.get("Retry-After", "")

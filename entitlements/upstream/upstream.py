@@ -61,7 +61,7 @@ class Target:
 
     def __post_init__(self) -> None:
         """Know what authorizes each request."""
-        object.__setattr__(self, "authorization", authorization.of(self.credential))
+        object.__setattr__(self, "authorization", authorization.of(self.credential, self.network))
 
 
 @dataclass(slots=True)
