@@ -236,7 +236,7 @@ def _check_address(kind: str, address: str) -> None:
         whole = address.startswith(STDIO_SCHEME)
     if not whole:
         raise errors.SystemMalformed("The address is https, without user name and fragment.", upstream_url=address)
-    if kind != System.Kind.STDIO and parts and not egress.is_ever_reached(parts.hostname or ""):
+    if kind != System.Kind.STDIO and parts and not egress.may_be_reached(parts.hostname or ""):
         message = "The address leads to Mandate's own machine or links, which no system is reached at."
         raise errors.SystemMalformed(message, upstream_url=address)
 

@@ -293,7 +293,7 @@ def _forbidden(why: BaseException | None) -> ForbiddenAddress | None:
     return None
 
 
-def is_ever_reached(host: str) -> bool:
+def may_be_reached(host: str) -> bool:
     """Say whether a host could be connected to for some system: a name could, and is vetted when resolved."""
     return not _is_literal(host) or _may_connect(host) or rules.is_private(host)
 
