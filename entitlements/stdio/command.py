@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from entitlements.stdio import package
-from entitlements.stdio.sandbox import confine
+from entitlements.stdio.sandbox import bubblewrap, confine
 from entitlements.stdio.sandbox.plan import Layer, Limits, Plan
 
 
@@ -64,4 +64,5 @@ class Command:
             uid=uid,
             limits=self.limits,
             without=lacking,
+            level=bubblewrap.level(has_network=bool(self.ports)),
         )

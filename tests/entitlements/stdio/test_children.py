@@ -22,6 +22,7 @@ from entitlements.stdio.sandbox import landlock, processes
 from entitlements.stdio.sandbox.plan import Layer
 from entitlements.upstream import egress, upstream
 from entitlements.upstream.endpoint import Answer
+from tests.entitlements.stdio.processes import having
 
 ADA, BEN = ("assistant", "ada"), ("assistant", "ben")
 
@@ -90,22 +91,21 @@ def run(command: Command, story: Callable[[World], Awaitable[None]]) -> World:
 def test_each_agent_and_person_has_a_child_of_their_own(command: Command) -> None:
     async def story(world: World) -> None:
         ada, again, ben = await world.facts(ADA), await world.facts(ADA), await world.facts(BEN)
-        assert ada["pid"] == again["pid"] != ben["pid"]
-        assert ada["place"] != ben["place"]
+        assert ada["place"] == again["place"] != ben["place"]
         assert ada["arguments"] == ["first"]
         assert world.children.owners() == [("small", ADA), ("small", BEN)]
         for place in (ada["place"], ben["place"]):
             assert exists(place)
         await world.children.close()
         assert not exists(ada["place"])
-        assert not processes._parent(ada["pid"])
+        assert not having(f"HOME={ada['place']}")
 
     assert run(command, story).reports == []
 
 
 def test_all_share_one_where_its_command_says_so(command: Command) -> None:
     async def story(world: World) -> None:
-        assert (await world.facts(ADA))["pid"] == (await world.facts(BEN))["pid"]
+        assert (await world.facts(ADA))["place"] == (await world.facts(BEN))["place"]
         assert world.children.owners() == [], "it ends with nobody's rights alone"
 
     run(replace(command, is_shared=True), story)
@@ -172,7 +172,7 @@ def test_a_child_that_dies_starts_again_later_and_later(command: Command) -> Non
         place = world.children._places["small", ADA]
         assert 0 < place.not_before - asyncio.get_running_loop().time() <= 1
         await asyncio.sleep(1.05)
-        assert (await world.facts())["pid"] != before["pid"]
+        assert (await world.facts())["place"] != before["place"]
         await world.call("die")
         world.children.sweep()
         assert 1 < place.not_before - asyncio.get_running_loop().time() <= 2
@@ -223,7 +223,7 @@ def test_an_idle_child_ends_and_a_busy_one_stays(command: Command, monkeypatch: 
         world.children.sweep()
         assert world.children.owners() == []
         await world.children.close()
-        assert not processes._parent(idle["pid"])
+        assert not having(f"HOME={idle['place']}")
 
     run(command, story)
 
