@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from entitlements.codes import Code
 from entitlements.gateway import app
+from entitlements.gateway.child_calls import InternalAddress
 from entitlements.gateway.http import NO_STORE, Answer, Disconnected, Receive, Request, Send
 from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
@@ -60,13 +61,18 @@ class Application:
         await receive()
         node = self._node = Node(self._worker)
         outside = self._outside = OnNode(node) if ISSUER in self.roles else None
+        inside = InternalAddress(node) if GATEWAY in self.roles else None
         await node.start()
+        if inside is not None:
+            await inside.start()
         if outside is not None:
             outside.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         if outside is not None:
             await outside.stop()
+        if inside is not None:
+            await inside.stop()
         await node.stop()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from audit import batch, draft, redaction
 from audit.actions import Action
-from audit.context import Principal
+from audit.context import SYSTEM, Principal
 from audit.draft import TextDraft
 from audit.statements import Claim
 from entitlements.codes import Code
@@ -102,6 +102,16 @@ def ending(about: CallDetails, action: Action, outcome: str, code: str, detail: 
         written = {"evaluation": f'"{about.evaluation}"', **detail}
         text = "{" + ",".join([f'"{name}":{written[name]}' for name in sorted(written)]) + "}"
     return _event(about, None, (action, outcome, code), text, draft.following_uuid(about.evaluation, b"end"))
+
+
+def child_started(system: str, owner: tuple[str, str | None] | None, node: str, level: str) -> TextDraft:
+    """Say that a local server was started on a node, for its owner or for all callers, and how far it is held."""
+    agent, person = owner or ("", None)
+    actor = Principal("agent", agent) if agent else SYSTEM
+    common = draft.shared(str(actor), person, "", (f"system:{system}",))
+    detail = draft.canonical({"node": node, "level": level})
+    what = (Action.STDIO_CHILD_STARTED, "success", "")
+    return draft.event(common, what, detail, uuid=draft.new_uuid(), trace="", request_id="", source="")
 
 
 def _event(about: CallDetails, grant: str | None, what: draft.What, detail: str, uuid: str) -> TextDraft:

@@ -32,8 +32,10 @@ class Command:
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
-    def of_terms(cls, name: str, terms: Mapping[str, Any], arguments: list[str]) -> Self:
-        """Return the command of stored terms, with a system's arguments behind it."""
+    def of_terms(
+        cls, name: str, terms: Mapping[str, Any], arguments: list[str], *, is_shared: bool | None = None
+    ) -> Self:
+        """Return the command of stored terms, with a system's arguments behind it and, where it says so, no sharing."""
         return cls(
             name=name,
             folder=terms["folder"],
@@ -41,7 +43,7 @@ class Command:
             digest=terms["digest"],
             env=tuple(sorted(terms["env"].items())),
             ports=tuple(terms["ports"]),
-            is_shared=terms["shared"],
+            is_shared=terms["shared"] and is_shared is not False,
             without=frozenset(map(Layer, terms["without"])),
             limits=Limits(**terms["limits"]),
         )

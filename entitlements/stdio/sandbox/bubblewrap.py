@@ -41,7 +41,7 @@ def _works(has_network: bool, _user: int) -> bool:  # noqa: FBT001 - a key of th
     with tempfile.TemporaryDirectory(prefix="mandate-stdio-") as scratch:
         plan = Plan(argv=(), scratch=scratch, ports=(1,) if has_network else (), level=Level.BUBBLEWRAP)
         try:
-            answer = subprocess.run(
+            answer = subprocess.run(  # noqa: S603 - our own program
                 [*interpreter(plan), "works"], env={}, cwd="/", capture_output=True, timeout=SECONDS, check=False
             )
         except (OSError, subprocess.TimeoutExpired):
