@@ -10,6 +10,7 @@ import contextlib
 import functools
 import os
 import re
+import socket
 from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -350,12 +351,13 @@ def all_networks() -> tuple[tuple[IPv4Network | IPv6Network, ...], ...]:
 
 
 def node_address() -> tuple[str, int]:
-    """Read NODE_ADDRESS: the address of this machine, as a literal, and the port."""
+    """Read NODE_ADDRESS: an address of this machine, as a literal or as `self`, and the port."""
     value = text("NODE_ADDRESS")
     host, _, port = value.rpartition(":")
     try:
+        host = socket.gethostbyname(socket.gethostname()) if host == "self" else host
         return str(ip_address(host.removeprefix("[").removesuffix("]"))), int(port)
-    except ValueError as why:
+    except (OSError, ValueError) as why:
         raise BadEnvironmentError(f"NODE_ADDRESS is no address with a port, such as 10.0.0.7:8002: {value}") from why
 
 

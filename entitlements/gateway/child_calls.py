@@ -24,9 +24,9 @@ from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed
 from entitlements.node.streams import OpenRequest
-from entitlements.stdio import peers
+from entitlements.stdio import other_nodes
 from entitlements.stdio.local_servers import Way
-from entitlements.stdio.peers import Asked, NotOurs, Opener
+from entitlements.stdio.other_nodes import Asked, Inbox, NotOurs
 from entitlements.upstream import egress
 from entitlements.upstream.endpoint import Answer
 
@@ -40,7 +40,7 @@ _AGAIN_SECONDS: Final = 1.0
 logger = logging.getLogger(__name__)
 
 
-class InDoubt(Exception):
+class Unknown(Exception):
     """It cannot be known here and now that the call is still allowed."""
 
 
@@ -48,9 +48,9 @@ class InternalAddress:
     """Listens at NODE_ADDRESS for other nodes, and says in the database where."""
 
     def __init__(self, node: Node) -> None:
-        self._node, self._opener = node, Opener(node.name, node.places.run)
-        application = web.Application(client_max_size=peers.LARGEST)
-        application.router.add_post(peers.PATH, self._serve)
+        self._node, self._inbox = node, Inbox(node.name, node.places.run)
+        application = web.Application(client_max_size=other_nodes.LARGEST)
+        application.router.add_post(other_nodes.PATH, self._serve)
         self._runner = web.AppRunner(application, access_log=None, handler_cancellation=True)
         self._saying: asyncio.Task[None] | None = None
 
@@ -59,7 +59,7 @@ class InternalAddress:
         await self._runner.setup()
         host, first = settings.NODE_ADDRESS
         port = await self._listen(host, range(first, first + (MOST_PROCESSES if first else 1)))
-        self._node.places.address = f"http://{f'[{host}]' if ':' in host else host}:{port}{peers.PATH}"
+        self._node.places.address = f"http://{f'[{host}]' if ':' in host else host}:{port}{other_nodes.PATH}"
         self._saying = asyncio.create_task(self._say())
 
     async def _listen(self, host: str, ports: range) -> int:
@@ -91,11 +91,11 @@ class InternalAddress:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         try:
-            asked = self._opener.open(await request.read())
-            return await self._hand_on(request, asked, peers.message_of(asked))
+            asked = self._inbox.open(await request.read())
+            return await self._hand_on(request, asked, other_nodes.message_of(asked))
         except NotOurs:
             return web.Response(status=HTTPStatus.UNAUTHORIZED)
-        except (Closed, InDoubt, clock.ClockUnknown, egress.Unreachable, TimeoutError, OSError) as why:
+        except (Closed, Unknown, clock.ClockUnknown, egress.Unreachable, TimeoutError, OSError) as why:
             logger.info("child_call_refused", extra={"node": self._node.name, "why": type(why).__name__})
             return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -103,20 +103,20 @@ class InternalAddress:
         await self._catch_up(asked.position)
         entry = await self._node.directory.get(asked.system)
         if entry is None or entry.command is None:
-            raise InDoubt
+            raise Unknown
         if message.get("method") != "tools/call":
             return await self._notify(entry, asked, message)
         call = _call(asked, message.get("params"))
         verdict, held = await self._node.decide(call)
         if not verdict.allowed:
-            raise InDoubt
+            raise Unknown
         way = await self._node.upstreams.local.get_here(entry.slug, entry.command, _key(asked))
         if way is None:
             return web.Response(status=HTTPStatus.NOT_FOUND)
 
         def gate() -> None:
             if not self._node.still_allows(call, held):
-                raise InDoubt
+                raise Unknown
 
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker
@@ -130,7 +130,7 @@ class InternalAddress:
     async def _notify(self, entry: ServedSystem, asked: Asked, message: dict[str, Any]) -> web.Response:
         """Hand a notification to the child, where one runs; it is about a call that was decided before."""
         if "id" in message:
-            raise InDoubt
+            raise Unknown
         local, command = self._node.upstreams.local, entry.command
         if command is not None and local.has(entry.slug, command, _key(asked)):
             way = await local.get_here(entry.slug, command, _key(asked))
@@ -139,14 +139,14 @@ class InternalAddress:
         return web.Response(status=HTTPStatus.ACCEPTED)
 
     async def _catch_up(self, position: int) -> None:
-        """Wait until this node knows of every change that the sender knew of. Raises InDoubt, Closed."""
+        """Wait until this node knows of every change that the sender knew of. Raises Unknown, Closed."""
         self._node.check_open()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CATCH_UP_SECONDS):
                 while self._node.feed.position < position:  # noqa: ASYNC110 - the feed wakes nobody
                     await asyncio.sleep(_PAUSE)
         if self._node.feed.position < position:
-            raise InDoubt
+            raise Unknown
         self._node.check_open()
 
 
@@ -157,7 +157,7 @@ async def _answered(request: web.Request, asked: Asked, way: Way, gate: Any) -> 
         response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
         await response.prepare(request)
         with contextlib.suppress(aiohttp.ClientConnectionResetError):
-            async for piece in peers.sealed_pieces(answer, asked.number):
+            async for piece in other_nodes.sealed_pieces(answer, asked.number):
                 await response.write(piece)
         return response
 

@@ -190,7 +190,8 @@ class Node:
 
     def _record_start(self, system: str, owner: tuple[str, str | None] | None, level: Level) -> None:
         """Record that a local server was started here, for whom, and how far it is held."""
-        self.recorder.eventually(records.child_started(system, owner, self.name, level))
+        with contextlib.suppress(clock.ClockUnknown):
+            self.recorder.eventually(records.child_started(system, owner, self.name, level))
 
     def count(self, verdict: Verdict) -> None:
         """Count a decision for the metrics."""

@@ -31,7 +31,7 @@ from entitlements.node.upstream_sessions import IDLE_SECONDS, TOUCH_SECONDS, Idl
 from entitlements.node.writes import Writes
 from entitlements.stdio.children import Started
 from entitlements.stdio.local_servers import Ask, LocalServers
-from entitlements.stdio.peers import Asked
+from entitlements.stdio.other_nodes import Asked
 from entitlements.stdio.places import Places
 from entitlements.upstream import egress, upstream
 from entitlements.upstream.authorization import Authorization

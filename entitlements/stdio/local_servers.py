@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import aiohttp
 
-from entitlements.stdio import peers
+from entitlements.stdio import other_nodes
 from entitlements.stdio.children import Children, Started
 from entitlements.stdio.command import Command
-from entitlements.stdio.peers import Asked, PeerEndpoint
+from entitlements.stdio.other_nodes import Asked, NodeEndpoint
 from entitlements.stdio.places import Elsewhere, Owner, Places
 from entitlements.stdio.sandbox.plan import Level
 from entitlements.upstream import egress, upstream
@@ -41,7 +41,7 @@ class LocalServers:
         self._places, self._write_down, self._record = places, write_down, started
         self._children = Children(report=self._report, started=self._started, left=self._left)
         self._http: aiohttp.ClientSession | None = None
-        self._peers: aiohttp.ClientSession | None = None
+        self._pool: aiohttp.ClientSession | None = None
         self._keys: defaultdict[tuple[str, Owner], set[Key]] = defaultdict(set)
         self._known: dict[tuple[str, Owner | None], tuple[Elsewhere, float]] = {}
         self._locks: weakref.WeakValueDictionary[tuple[str, Owner | None], asyncio.Lock] = weakref.WeakValueDictionary()
@@ -55,12 +55,12 @@ class LocalServers:
         owner = _owner(command, key)
         if (elsewhere := await self._elsewhere(system, owner)) is None:
             return await self._here(system, command, key)
-        if self._peers is None:
-            self._peers = peers.pool()
+        if self._pool is None:
+            self._pool = other_nodes.pool()
         conversation = upstream.Conversation(upstream.Target("stdio://child"), version=upstream.LEGACY[0])
         conversation.session = elsewhere.node  # so an answer that it is not there any more sends us to look again
-        conversation.endpoint = PeerEndpoint(elsewhere, ask)
-        return self._peers, conversation
+        conversation.endpoint = NodeEndpoint(elsewhere, ask)
+        return self._pool, conversation
 
     async def get_here(self, system: str, command: Command, key: Key) -> Way | None:
         """Return the conversation with a child that is this node's, started if need be; None where it is another's.
@@ -106,14 +106,14 @@ class LocalServers:
         await self._children.close()
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=1)
-        for pool in (self._http, self._peers):
+        for pool in (self._http, self._pool):
             if pool is not None:
                 await pool.close()
 
     async def _elsewhere(self, system: str, owner: Owner | None) -> Elsewhere | None:
         """Return the other node that has a child, or None once it is this one's."""
         place = (system, owner)
-        if self._places.is_sure(*place) and self._children.has(*place):
+        if self._places.is_known(*place) and self._children.has(*place):
             return None
         known, until = self._known.get(place, (None, 0.0))
         if known is not None and until > time.monotonic():

@@ -1,7 +1,7 @@
 """Which node has which child, as rows: one for each system, agent and person, or one a system for all its callers.
 
 A row is a node's while the lease of that node lives. A node whose lease lapsed may have lost its rows to another, so it
-asks again before it uses a child (`is_sure`).
+asks again before it uses a child (`is_known`).
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Places:
     level: Level = Level.FLOOR
     _said: bool = False
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _sure: dict[tuple[str, Owner | None], int] = field(default_factory=dict)
+    _known: dict[tuple[str, Owner | None], int] = field(default_factory=dict)
 
     async def say(self) -> None:
         """Say how this node holds children and where it is reached, once; rows of nodes that are gone go."""
@@ -97,9 +97,9 @@ class Places:
             await self.write(_CLEAR, [])
             self._said = True
 
-    def is_sure(self, system: str, owner: Owner | None) -> bool:
+    def is_known(self, system: str, owner: Owner | None) -> bool:
         """Whether a child is this node's beyond doubt: the lease has not lapsed since it was taken."""
-        return self._sure.get((system, owner)) == self.lapses()
+        return self._known.get((system, owner)) == self.lapses()
 
     async def take(self, system: str, owner: Owner | None) -> Elsewhere | None:
         """Take a child for this node, or say which living node has it. Raises Unreachable, and what `write` raises."""
@@ -110,7 +110,7 @@ class Places:
             for node, run, address in rows:
                 if run != self.run:
                     return Elsewhere(node, run, address)
-                self._sure[system, owner] = lapses
+                self._known[system, owner] = lapses
                 return None
         raise egress.Unreachable("The caller of the local server is not known.")
 
@@ -120,7 +120,7 @@ class Places:
 
     async def leave(self, system: str, owner: Owner | None) -> None:
         """Let any node have the child from now on. Raises what `write` raises."""
-        self._sure.pop((system, owner), None)
+        self._known.pop((system, owner), None)
         await self.write(_LEFT, self._about(system, owner))
 
     def _about(self, system: str, owner: Owner | None) -> dict[str, object]:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from entitlements.stdio.sandbox import kernel
 from entitlements.stdio.sandbox.plan import Level, Plan
 
 CODE = Path(__file__).resolve().parent
@@ -32,7 +33,7 @@ def interpreter(plan: Plan) -> list[str]:
 
 def level(*, has_network: bool) -> Level:
     """Return how far a child can be held on this machine beside the floor, by having tried it once."""
-    return Level.BUBBLEWRAP if _works(has_network, os.geteuid()) else Level.FLOOR
+    return Level.BUBBLEWRAP if kernel.IS_LINUX and _works(has_network, os.geteuid()) else Level.FLOOR
 
 
 @functools.cache

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import json
 import os
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from entitlements.stdio.sandbox import bubblewrap
+from entitlements.stdio.sandbox import bubblewrap, kernel
 from entitlements.stdio.sandbox.plan import Plan
 
 STDERR_BYTES = 2048
@@ -156,7 +157,11 @@ async def start(plan: Plan, *, longest_line: int) -> Child:
 
 
 def _described(plan: Plan) -> int:
-    described = os.memfd_create("plan", os.MFD_CLOEXEC)
+    if kernel.IS_LINUX:
+        described = os.memfd_create("plan", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            described = os.dup(file.fileno())
     os.write(described, plan.to_json().encode())
     os.lseek(described, 0, os.SEEK_SET)
     return described

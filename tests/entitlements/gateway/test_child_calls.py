@@ -16,9 +16,9 @@ from audit.models import Event
 from entitlements.feed.models import GatewayNode
 from entitlements.grants import grants
 from entitlements.secrets import seal
-from entitlements.stdio import peers
+from entitlements.stdio import other_nodes
 from entitlements.stdio.models import StdioChild, StdioNode
-from entitlements.stdio.peers import Asked
+from entitlements.stdio.other_nodes import Asked
 from entitlements.stdio.sandbox import bubblewrap
 from entitlements.stdio_commands import terms
 from entitlements.stdio_commands.models import StdioSystem
@@ -65,7 +65,7 @@ def asked(here: World, **changes: object) -> Asked:
 
 def sealed(request: Asked, node: str = "node-1", run: uuid.UUID | None = None) -> bytes:
     run = run or StdioNode.objects.get(node=node).run
-    return seal.seal(peers._encode(request), f"stdio-request:{node}:{run}")
+    return seal.seal(other_nodes._encode(request), f"stdio-request:{node}:{run}")
 
 
 def sent(body: bytes, node: str = "node-1") -> httpx2.Response:
@@ -103,7 +103,7 @@ def test_how_a_child_is_held_is_kept_with_its_start_and_said_of_each_node(
     world.wait_until(lambda: StdioChild.objects.get(system=here.system).level == level, 5)
     about = Event.objects.filter(action="stdio_child.started", links__contains=[f"system:{here.system.slug}"])
     world.wait_until(about.exists, 5)
-    assert about.get().detail == {"level": level, "node": "node-1"}
+    assert about.get().detail == {"level": level, "node": "node-1", "agent": here.agent.slug}
 
 
 def test_after_a_revocation_the_node_of_the_child_hands_nothing_on(node: Gateway, agreed: dict[str, Any]) -> None:
@@ -126,16 +126,16 @@ def test_what_is_not_sealed_for_this_process_now_is_none_of_ours(node: Gateway, 
     facts(node, here)
     once = sealed(asked(here))
     assert sent(once).status_code == 200
-    old = asked(here, at=clock.now().timestamp() - peers.FRESH_SECONDS - 1)
+    old = asked(here, at=clock.now().timestamp() - other_nodes.FRESH_SECONDS - 1)
     another = sealed(asked(here), run=uuid.uuid4())
-    plain = peers._encode(asked(here))
+    plain = other_nodes._encode(asked(here))
     altered = bytearray(sealed(asked(here)))
     altered[-1] ^= 1
     for body in (once, sealed(old), another, plain, bytes(altered), b""):
         assert sent(body).status_code == 401
     assert httpx2.get(StdioNode.objects.get(node="node-1").address).status_code == 405
     assert node.post(here.system.slug, {}).status_code == 401
-    assert httpx2.post(f"{node.base}{peers.PATH}", content=once).status_code == 404, "no client reaches it"
+    assert httpx2.post(f"{node.base}{other_nodes.PATH}", content=once).status_code == 404, "no client reaches it"
 
 
 def test_a_call_given_up_at_another_node_is_said_to_the_child(node: Gateway, agreed: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parents[3]))
+sys.path.append(str(Path(*Path(__file__).resolve().parts[:-4])))
 
 from entitlements.stdio.sandbox.plan import Layer, Level, Limits, Plan
 from entitlements.stdio.sandbox.start import NotStarted, TooLong, start

@@ -18,7 +18,7 @@ from entitlements.stdio import endpoint as endpoint_module
 from entitlements.stdio import package
 from entitlements.stdio.children import Children, tools
 from entitlements.stdio.command import Command, SandboxMissing
-from entitlements.stdio.sandbox import landlock, processes
+from entitlements.stdio.sandbox import bubblewrap, kernel, landlock, processes
 from entitlements.stdio.sandbox.plan import Layer
 from entitlements.upstream import egress, upstream
 from entitlements.upstream.endpoint import Answer
@@ -347,3 +347,30 @@ def test_files_that_others_may_write_are_not_pinned(folder: Path, mode: int) -> 
 )
 def test_a_command_begins_with_a_program_that_is_pinned_or_the_systems(path: str, *, may: bool) -> None:
     assert package.is_program(path) is may
+
+
+def test_a_machine_without_any_sandbox_starts_none_until_that_is_accepted(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS: nothing of the sandbox works, and with all of it left out a child starts, is spoken to, and ends."""
+    monkeypatch.setattr(kernel, "IS_LINUX", False)
+    monkeypatch.setattr(bubblewrap, "KEEPER", str(Path(__file__).with_name("elsewhere.py")))
+
+    async def refused(world: World) -> None:
+        with pytest.raises(egress.Unreachable):
+            await world.facts()
+
+    assert "SandboxMissing: This machine does not hold: calls, files, limits" in run(command, refused).reports[0][1]
+
+    async def story(world: World) -> None:
+        found = await world.facts()
+        await world.call("sleep", seconds=0.1)
+        await world.children.close()
+        assert not having(f"HOME={found['place']}")
+
+    run(replace(command, without=frozenset(Layer)), story)
+
+    async def dies(world: World) -> None:
+        assert await world.call("die") == []
+
+    run(replace(command, without=frozenset(Layer)), dies)

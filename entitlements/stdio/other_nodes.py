@@ -66,7 +66,7 @@ _decode: Final = msgspec.json.Decoder(Asked).decode
 
 
 @dataclass(slots=True)
-class Opener:
+class Inbox:
     """Opens what other nodes send to one process, each once."""
 
     node: str
@@ -94,7 +94,7 @@ class Opener:
         return len(self._seen) < MOST_NUMBERS
 
 
-class PeerEndpoint(Endpoint):
+class NodeEndpoint(Endpoint):
     """A child of another node, as an address that requests go to. `ask` makes the request of a message."""
 
     def __init__(self, place: Elsewhere, ask: Callable[[bytes, float, str], Asked]) -> None:
