@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from entitlements.codes import Code
 from entitlements.gateway import app
-from entitlements.gateway.child_calls import InternalAddress
 from entitlements.gateway.http import NO_STORE, Answer, Disconnected, Receive, Request, Send
 from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
 from entitlements.node_feed.worker_feed import Worker
+from entitlements.stdio_calls.internal_address import InternalAddress
 
 from . import issuer
 from .door import Received

@@ -23,6 +23,7 @@ from entitlements.stdio.command import Command, SandboxMissing
 from entitlements.stdio.endpoint import LONGEST_LINE, ChildEndpoint
 from entitlements.stdio.package import PackageRefused
 from entitlements.stdio.places import Owner
+from entitlements.stdio.sandbox import bubblewrap
 from entitlements.stdio.sandbox.plan import Level
 from entitlements.stdio.sandbox.start import NotStarted, start
 from entitlements.upstream import egress, upstream
@@ -151,7 +152,8 @@ class Children:
         try:
             if uid is not None:
                 os.chown(scratch, uid, uid)
-            plan = await asyncio.to_thread(place.command.plan, scratch=scratch, uid=uid)
+            level = await asyncio.to_thread(bubblewrap.level, has_network=bool(place.command.ports))
+            plan = await asyncio.to_thread(place.command.plan, scratch=scratch, uid=uid, level=level)
             endpoint = ChildEndpoint(await start(plan, longest_line=LONGEST_LINE))
             conversation = upstream.Conversation(upstream.Target("stdio://child"), version=upstream.LEGACY[0])
             conversation.endpoint = endpoint

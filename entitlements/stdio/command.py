@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from entitlements.stdio import package
-from entitlements.stdio.sandbox import bubblewrap, confine
-from entitlements.stdio.sandbox.plan import Layer, Limits, Plan
+from entitlements.stdio.sandbox import confine
+from entitlements.stdio.sandbox.plan import Layer, Level, Limits, Plan
 
 
 class SandboxMissing(Exception):
@@ -48,8 +48,10 @@ class Command:
             limits=Limits(**terms["limits"]),
         )
 
-    def plan(self, *, scratch: str, uid: int | None) -> Plan:
+    def plan(self, *, scratch: str, uid: int | None, level: Level = Level.FLOOR) -> Plan:
         """Return the plan of one child, held by all that works here. Raises SandboxMissing, PackageRefused.
+
+        `level`: how far it is held beside the floor.
 
         Reads every file of the package: not to be called in an event loop.
         """
@@ -66,5 +68,5 @@ class Command:
             uid=uid,
             limits=self.limits,
             without=lacking,
-            level=bubblewrap.level(has_network=bool(self.ports)),
+            level=level,
         )
