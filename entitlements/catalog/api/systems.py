@@ -36,7 +36,7 @@ KINDS = [choice for choice in System.Kind.choices if choice[0] not in {System.Ki
 OF_KIND: Final[Mapping[str, set[str]]] = {
     System.Kind.MCP: {*TERMS},
     System.Kind.HTTP: {"openapi"},
-    System.Kind.STDIO: {"command", "args"},
+    System.Kind.STDIO: {"command", "args", "shared"},
 }
 """The fields of a new system that go with one kind alone."""
 NEEDED: Final[Mapping[str, set[str]]] = {System.Kind.MCP: {"issuer", "resources"}, System.Kind.STDIO: {"command"}}
@@ -119,6 +119,10 @@ class SystemInputSerializer(TermsFields):
     )
     command = Slug(max_length=64, required=False, help_text="A command of the allow-list that is in force.")
     args = serializers.ListField(child=Text(max_length=500), max_length=40, required=False)
+    shared = serializers.BooleanField(
+        required=False,
+        help_text="Whether all callers share one process, which the command has to allow. As the command says, if not.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Check that what is about a vendor, a command or an upstream goes with the kind of system."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -179,6 +180,12 @@ class World:
             TokenGrant.objects.create(token=row, grant=self.grant)
         typ = claims.pop("typ", "at+jwt")
         return signing.sign(f"as/{self.system.slug}", {k: v for k, v in claims.items() if v is not None}, typ)
+
+    def token_id(self) -> str:
+        """Return the id of a token for this agent, as `token` notes it."""
+        claims = self.token().split(".")[1]
+        found: str = json.loads(base64.urlsafe_b64decode(claims + "=="))["jti"]
+        return found
 
     def with_another_client(self) -> World:
         """Return the same world by another client of its agent, in a session of its own."""
