@@ -164,6 +164,11 @@ class CredentialSettingsSerializer(InputSerializer):
     token_url = Text(max_length=500, required=False, help_text="The token endpoint, where there is no metadata.")
     scope = Text(max_length=500, required=False, help_text="Scopes, with spaces between them.")
     resource = Text(max_length=500, required=False, help_text="The resource that the token is for (RFC 8707).")
+    token_network = serializers.ChoiceField(
+        choices=kinds.TOKEN_NETWORKS,
+        required=False,
+        help_text="`system`: the token endpoint is reached over the private network of the system, by its company CA.",
+    )
     audience = Text(max_length=500, required=False, help_text="Of a private key. Without it, issuer or endpoint.")
     algorithm = Text(max_length=16, required=False, help_text="Of a private key. Without it, the usual one of the key.")
     key_id = Text(max_length=500, required=False, help_text="Of a private key. Without it, its thumbprint (RFC 7638).")
