@@ -29,9 +29,8 @@ ON CONFLICT (node) DO UPDATE SET run = EXCLUDED.run, address = EXCLUDED.address,
     said_at = EXCLUDED.said_at
 """
 _ALIVE: Final = f"""
-SELECT 1 FROM entitlements_gatewaynode g JOIN entitlements_stdionode s ON s.node = g.id
-WHERE g.id = c.node AND s.run = c.run AND g.stopped_at IS NULL
-  AND g.polled_at > clock_timestamp() - interval '{LEASE_SECONDS} seconds'
+SELECT s.run FROM entitlements_gatewaynode g JOIN entitlements_stdionode s ON s.node = g.id
+WHERE g.stopped_at IS NULL AND g.polled_at > clock_timestamp() - interval '{LEASE_SECONDS} seconds'
 """  # noqa: S608 - made of constants
 _CALLER: Final = """
 SELECT y.id AS system, a.id AS agent, p.id AS person FROM entitlements_system y
@@ -46,7 +45,7 @@ WITH caller AS ({_CALLER}), taken AS (
     SELECT system, agent, person, %(node)s, %(run)s, clock_timestamp() FROM caller
     ON CONFLICT (system_id, agent_id, person_id) DO UPDATE
     SET node = EXCLUDED.node, run = EXCLUDED.run, taken_at = EXCLUDED.taken_at, level = '', started_at = NULL
-    WHERE c.run <> EXCLUDED.run AND NOT EXISTS ({_ALIVE})
+    WHERE c.run <> EXCLUDED.run AND c.run NOT IN ({_ALIVE})
     RETURNING c.node, c.run, '' AS address)
 SELECT node, run, address FROM taken
 UNION ALL
@@ -61,7 +60,7 @@ WHERE {_OF_CALLER} AND c.run = %(run)s
 _LEFT: Final = f"""
 DELETE FROM entitlements_stdiochild c USING ({_CALLER}) AS caller WHERE {_OF_CALLER} AND c.run = %(run)s
 """  # noqa: S608 - made of constants
-_CLEAR: Final = f"DELETE FROM entitlements_stdiochild c WHERE NOT EXISTS ({_ALIVE})"  # noqa: S608 - as above
+_CLEAR: Final = f"DELETE FROM entitlements_stdiochild c WHERE c.run NOT IN ({_ALIVE})"  # noqa: S608 - as above
 
 
 @dataclass(frozen=True, slots=True)
