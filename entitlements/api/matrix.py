@@ -67,6 +67,7 @@ _KINDS: Final = {
     **dict.fromkeys(("revocation", "revocations"), "revocations"),
     **dict.fromkeys(("trusted-issuer", "trusted-issuers"), "issuers"),
     **dict.fromkeys(("stdio-command", "stdio-commands"), "stdio-commands"),
+    **dict.fromkeys(("connector", "connectors"), "systems"),
     **dict.fromkeys(("import", "imports"), "imports"),
     **dict.fromkeys(("key", "keys"), "keys"),
     **dict.fromkeys(("kind", "kinds", "delegation"), "agents"),
@@ -194,6 +195,10 @@ _ROWS: Final[Matrix] = {
     ("system-client-certificate", "PUT"): row(Role.ADMIN, related="system_owner", proven=ALWAYS),
     ("system-client-certificate-forget", "POST"): row(Role.ADMIN, *_STOPS, related="system_owner"),
     **dict.fromkeys((("system-networks", "GET"), ("system-network", "GET")), READABLE),
+    **dict.fromkeys((("connectors", "GET"), ("connector", "GET")), READABLE),
+    ("connector-enrol", "POST"): PUBLIC,  # its one-time code is the credential
+    ("connector-revoke", "POST"): row(Role.ADMIN, *_STOPS, related="system_owner", scope=REVOKE),
+    ("system-connector-add", "POST"): row(Role.ADMIN, Role.ANALYST, proven=ALWAYS),
     ("system-network-propose", "POST"): row(Role.ADMIN, Role.ANALYST, related="system_owner", proven=ALWAYS),
     ("system-network-confirm", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS),
     ("system-network-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, related="system_owner"),

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from entitlements.codes import Code
-from entitlements.gateway import app
+from entitlements.gateway import app, connectors
 from entitlements.gateway.http import NO_STORE, Answer, Disconnected, Receive, Request, Send
 from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
@@ -54,7 +54,15 @@ class Application:
         elif scope["type"] == "http":
             await self._serve(Request.of(scope, receive, send))
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
+            await self._connect(scope, receive, send)
+
+    async def _connect(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve a connector, which is the only one that speaks WebSocket here."""
+        system = app.connector_system(scope["path"])
+        if self._node is None or GATEWAY not in self.roles or not system:
+            await send({"type": "websocket.close", "code": connectors.REFUSED})
+        else:
+            await connectors.serve(self._node, system, scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

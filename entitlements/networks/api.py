@@ -40,6 +40,7 @@ class SystemNetworkSerializer(OutputSerializer):
     id = serializers.UUIDField()
     system = serializers.CharField(source="system.slug")
     prefixes = serializers.ListField(child=serializers.CharField())
+    relayed = serializers.ListField(child=serializers.CharField(), help_text="What its connectors reach, as host:port.")
     company_ca = serializers.SerializerMethodField()
     state = serializers.ChoiceField(choices=SystemNetwork.State.choices)
     reason = serializers.CharField()

@@ -34,6 +34,7 @@ from entitlements.node.kept import KeptRows
 from entitlements.node.reads import NodeReads
 from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
+from entitlements.node.relays import Relays
 from entitlements.node.snapshots import SnapshotInUse, Snapshots
 from entitlements.node.streams import CancelledCounts, OpenRequest, OpenRequests, digest_of
 from entitlements.node.upstreams import Connections
@@ -101,7 +102,8 @@ class Node:
         self.recorder = Recorder(self.writer)
         self.strangers = Strangers(address)
         self.writes = Writes(self.pool)
-        self.upstreams = Connections(self.snapshots, self.writes, self.directory)
+        self.relays = Relays(self.name, self.snapshots, self.writes, self.directory)
+        self.upstreams = Connections(self.snapshots, self.writes, self.directory, self.relays)
         self.opened = OpenRequests()
         self.cancelled_counts = CancelledCounts()
         self._has_warned = False
@@ -128,6 +130,7 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.upstreams.close()
+        await self.relays.close()
         await self.writer.close()
         await self.strangers.close()
         await self.pool.close()
@@ -273,6 +276,7 @@ class Node:
             self.directory.forget_system(change.system)
             self.upstreams.forget_system(change.system)
             self.upstreams.follow(change.system)
+            self.relays.follow(change.system)
 
     def _end_by_id(self, change: Change) -> None:
         """Deny a session or a token from now on; no right of its agent is dropped."""
@@ -289,6 +293,7 @@ class Node:
         self.directory.forget()
         self.bearers.forget()
         self.upstreams.follow(None)
+        self.relays.follow(None)
 
     async def _recheck(self, agent: str | None) -> None:
         """Cut what is open and no longer allowed, and end the sessions that no right stands behind."""
@@ -351,6 +356,7 @@ class Node:
                     request.end(Code.LEASE_LAPSED)
             if "gateway" in settings.EDGE_ROLES:  # an issuer alone speaks to no upstream, and may not write their rows
                 self.upstreams.sweep()
+                self.relays.sweep()
             with contextlib.suppress(Exception):
                 await self.strangers.flush()
 

@@ -26,6 +26,7 @@ from entitlements.node import upstream_sessions
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import Directory, ServedSystem
 from entitlements.node.refusals import Closed
+from entitlements.node.relays import Relays
 from entitlements.node.snapshots import Snapshots
 from entitlements.node.upstream_sessions import IDLE_SECONDS, TOUCH_SECONDS, IdleSession, Key, UpstreamSessions
 from entitlements.node.writes import Writes
@@ -97,7 +98,8 @@ class _Upstream:
 class Connections:
     """The connections of this node to all its upstreams."""
 
-    def __init__(self, snapshots: Snapshots, writes: Writes, directory: Directory) -> None:
+    def __init__(self, snapshots: Snapshots, writes: Writes, directory: Directory, relays: Relays) -> None:
+        self._relays = relays
         self._upstreams: dict[str, _Upstream] = {}
         self._shared = UpstreamSessions(snapshots, writes)
         self._directory = directory
@@ -207,7 +209,8 @@ class Connections:
         target = entry.target
         egress.check_url(target.url, target.network)
         before = self._upstreams.get(entry.slug)
-        pool = egress.client(seconds=CALL_SECONDS, network=target.network)
+        dial = partial(self._relays.dial, entry.slug)
+        pool = egress.client(seconds=CALL_SECONDS, network=target.network, dial=dial)
         self._upstreams[entry.slug] = peer = _Upstream(target, pool)
         if before is not None:
             is_cut = before.target.network != target.network

@@ -23,6 +23,7 @@ from entitlements.catalog_files import imports
 from entitlements.client_documents import documents, hosts
 from entitlements.clients import clients
 from entitlements.clients.models import Client
+from entitlements.connectors import connectors
 from entitlements.credential_policy.rules import Kind as CredentialKind
 from entitlements.delegation import permissions
 from entitlements.grants.models import Grant
@@ -125,6 +126,7 @@ def world() -> World:
         **_agents(company, client),
         "systems/slug": company.system.slug,
         "systems/network": _network(company),
+        "systems/connector": _connector(company),
         "systems/api": _rest_api(company),
         "settings/command": _command(company),
         "requests/pk": asked.pk,
@@ -184,6 +186,11 @@ def _saved(person: Person) -> SavedView:
 def _network(company: companies.Company) -> object:
     """Propose a private network of the system."""
     return networks.propose(company.system, prefixes=["10.0.0.0/8"], by=company.ana, reason="a sample").pk
+
+
+def _connector(company: companies.Company) -> object:
+    """Make a connector of the system."""
+    return connectors.add(company.system, name="sample", by=company.ana, reason="a sample").connector.pk
 
 
 def _rest_api(company: companies.Company) -> str:
