@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.conf import settings
 from django.db import transaction
@@ -141,3 +141,12 @@ class Enrol(Endpoint):
             row = connectors.enrol(**given)
         enrolled = _Enrolled(row.pk, row.system, row.thumbprint, settings.GATEWAY_URL)
         return Response(EnrolmentSerializer(enrolled).data, status=HTTPStatus.CREATED)
+
+
+ADDRESSES: Final = (
+    ("systems/<slug:key>/connectors", Add, "system-connector-add"),
+    ("connectors", Connectors, "connectors"),
+    ("connectors/enrol", Enrol, "connector-enrol"),
+    ("connectors/<uuid:key>", ConnectorDetail, "connector"),
+    ("connectors/<uuid:key>/revoke", Revoke, "connector-revoke"),
+)

@@ -40,7 +40,7 @@ class NewConnector:
 def add(system: System, *, name: str, by: Person, reason: str = "") -> NewConnector:
     """Make a connector of a system, and a code by which it enrols itself within an hour.
 
-    Raises ReasonRequired, NotFound, ConnectorsFull.
+    Raises ReasonRequired, NotFound, TooManyConnectors.
     """
     if not reason.strip():
         raise ReasonRequired
@@ -50,7 +50,7 @@ def add(system: System, *, name: str, by: Person, reason: str = "") -> NewConnec
     held = Connector.objects.filter(system=system, state__in=(_State.PENDING, _State.ACTIVE))
     free = sorted(set(PLACES) - set(held.values_list("place", flat=True)))
     if not free:
-        raise errors.ConnectorsFull
+        raise errors.TooManyConnectors
     code = proof.CODE_PREFIX + secrets.token_urlsafe(32)
     row = Connector.objects.create(
         system=system,

@@ -7,10 +7,10 @@ from http import HTTPStatus
 from entitlements.errors import DomainError
 
 
-class ConnectorsFull(DomainError):
+class TooManyConnectors(DomainError):
     """A system has at most two connectors. Revoke one of them first."""
 
-    code, status = "connectors_full", HTTPStatus.CONFLICT
+    code, status = "too_many_connectors", HTTPStatus.CONFLICT
 
 
 class ConnectorRevoked(DomainError):

@@ -12,13 +12,13 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from entitlements.codes import Code
-from entitlements.gateway import app, connectors
+from entitlements.gateway import app
 from entitlements.gateway.http import NO_STORE, Answer, Disconnected, Receive, Request, Send
 from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
 from entitlements.node_feed.worker_feed import Worker
 
-from . import issuer
+from . import connectors, issuer
 from .door import Received
 from .on_node import OnNode
 

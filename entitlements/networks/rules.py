@@ -117,12 +117,12 @@ def relayed(host: str, port: int) -> str:
         if not _NAME.fullmatch(name) or name.rpartition(".")[2].isdecimal():
             raise errors.NetworkMalformed(f"{host[:80]} is no host.") from why
         return f"{name}:{port}"
-    if is_never_relayed(name):
+    if is_forbidden(name):
         raise errors.NetworkForbidden("No connector connects to link-local addresses or cloud metadata.", host=name)
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"  # noqa: PLR2004 - of the protocol
 
 
-def is_never_relayed(address: str) -> bool:
+def is_forbidden(address: str) -> bool:
     """Say whether an address, written plainly, is one that no connector connects to, whatever is listed."""
     parsed = ip_address(address)
     inner = getattr(parsed, "ipv4_mapped", None) or parsed

@@ -23,18 +23,19 @@ from audit.database import libpq
 from entitlements import addresses, all_systems
 from entitlements.catalog.models import System
 from entitlements.codes import Code
+from entitlements.connectors.relays import Relays
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.dpop import claims
 from entitlements.node import numbers
 from entitlements.node.bearer import Bearers
+from entitlements.node.connector_facts import ConnectorFacts
 from entitlements.node.directory import Directory
 from entitlements.node.kept import KeptRows
 from entitlements.node.reads import NodeReads
 from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
-from entitlements.node.relays import Relays
 from entitlements.node.snapshots import SnapshotInUse, Snapshots
 from entitlements.node.streams import CancelledCounts, OpenRequest, OpenRequests, digest_of
 from entitlements.node.upstreams import Connections
@@ -102,7 +103,7 @@ class Node:
         self.recorder = Recorder(self.writer)
         self.strangers = Strangers(address)
         self.writes = Writes(self.pool)
-        self.relays = Relays(self.name, self.snapshots, self.writes, self.directory)
+        self.relays = Relays(self.name, ConnectorFacts(self.snapshots, self.writes, self.directory))
         self.upstreams = Connections(self.snapshots, self.writes, self.directory, self.relays)
         self.opened = OpenRequests()
         self.cancelled_counts = CancelledCounts()

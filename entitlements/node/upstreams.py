@@ -22,11 +22,11 @@ from uuid import UUID
 import aiohttp
 
 from entitlements import strict
+from entitlements.connectors.relays import Relays
 from entitlements.node import upstream_sessions
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import Directory, ServedSystem
 from entitlements.node.refusals import Closed
-from entitlements.node.relays import Relays
 from entitlements.node.snapshots import Snapshots
 from entitlements.node.upstream_sessions import IDLE_SECONDS, TOUCH_SECONDS, IdleSession, Key, UpstreamSessions
 from entitlements.node.writes import Writes

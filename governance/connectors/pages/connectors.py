@@ -15,7 +15,7 @@ from governance.catalog.pages import networks
 from governance.connectors.pages.forms import ConnectorForm
 from governance.console import doors, form_fields
 
-_FIELDS: Final = {"reason_required": "reason", "connectors_full": "name"}
+_FIELDS: Final = {"reason_required": "reason", "too_many_connectors": "name"}
 
 
 @require_POST

@@ -65,10 +65,10 @@ class Premises:
         thread.join(5)
         return made[0]
 
-    def run(self, key: Path, *allowed: str, gateways: tuple[int, ...] = GATEWAY_PORTS) -> Process:
+    def run(self, key: Path, *allowed: str) -> Process:
         """Run a connector in the namespace."""
         words = [word for each in allowed for word in ("--allow", each)]
-        words += [word for port in gateways for word in ("--gateway", f"https://{self.here}:{port}")]
+        words += [word for port in GATEWAY_PORTS for word in ("--gateway", f"https://{self.here}:{port}")]
         log = self.folder / f"{secrets.token_hex(4)}.log"
         command = ["-m", "entitlements.edge.connector", "run", "--key", str(key), "--ca", str(self.folder / "ca.pem")]
         with log.open("wb") as file:
@@ -88,6 +88,10 @@ class Process:
     def says(self, word: str) -> int:
         """Count the lines of its log that hold a word."""
         return sum(word in line for line in self.log.read_text().splitlines())
+
+    def wait_until_connected(self, nodes: int) -> None:
+        """Wait until it holds a connection to so many nodes."""
+        wait_until(lambda: self.says('"connected"') - self.says('"disconnected"') == nodes, 30)
 
     def kill(self) -> None:
         """Unplug it."""

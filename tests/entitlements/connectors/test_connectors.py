@@ -82,7 +82,7 @@ def test_a_key_that_is_none_or_is_weak_uses_up_no_code(public: str) -> None:
 def test_a_system_has_two_connectors_and_a_place_is_free_again_when_one_is_revoked() -> None:
     system = make.system()
     first, _ = add(system), add(system)
-    with pytest.raises(errors.ConnectorsFull):
+    with pytest.raises(errors.TooManyConnectors):
         add(system)
     add(make.system())
     connectors.revoke(first.connector.pk, by=SYSTEM, reason=REASON)

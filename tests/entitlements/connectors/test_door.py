@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import struct
 from collections.abc import Awaitable, Callable, Iterator
@@ -131,6 +132,31 @@ def test_a_link_outlives_the_deadline_of_requests_and_is_cut_when_it_breaks_the_
     lives, code = visit(node, peer.system.slug, talk)
     assert lives
     assert code == 4400
+
+
+def test_one_source_holds_few_connections_without_a_signature(node: Gateway) -> None:
+    system = make.system().slug
+
+    async def run() -> tuple[int, int]:
+        async with aiohttp.ClientSession() as http, contextlib.AsyncExitStack() as stack:
+            held = 0
+            while held < 100:
+                try:
+                    await stack.enter_async_context(http.ws_connect(f"{node.base}/gw/{system}/connector"))
+                except aiohttp.WSServerHandshakeError as refused:
+                    return held, refused.status
+                held += 1
+            return held, 0
+
+    assert asyncio.run(run()) == (20, 403)
+    peer = Peer(make.system())
+
+    def comes_in() -> bool:
+        with contextlib.suppress(aiohttp.WSServerHandshakeError):
+            return "nodes" in told(node, peer.system.slug, peer.signature)
+        return False
+
+    world.wait_until(comes_in, 5)
 
 
 def test_no_other_address_speaks_websocket(node: Gateway) -> None:

@@ -26,13 +26,15 @@ from tests.entitlements.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.enable_socket
 CUT_WITHIN = 2.0
+NODES = {"node-a/1", "node-a/2", "node-b"}
+"""The first two share a port, as behind a balancer."""
 SECRET = "the-secret-of-the-system"
 REASON = "for a test"
 
 
 @dataclass
 class Company:
-    """Two nodes outside, a namespace, and in it a system whose bytes are kept as they pass the connector."""
+    """Two hosts of nodes outside, a namespace, and in it a system whose bytes are kept as they pass the connector."""
 
     nodes: tuple[Gateway, Gateway]
     place: Premises
@@ -73,11 +75,12 @@ def company(
         server = places.system(loop, place.listening(INNER_PORT), tls)
         inside = place.listening(PORT)
         relayed = places.forward(loop, inside, lambda: place.connected(INNER_PORT))
-        nodes = tuple(stack.enter_context(world.gateway(name)) for name in ("node-a", "node-b"))
+        node_a = stack.enter_context(world.gateway("node-a", more=("--workers", "2")))
+        nodes = (node_a, stack.enter_context(world.gateway("node-b")))
         outer = places.tls_of(place.folder, place.here)
         kept = [_terminated(loop, place, node, port, outer) for node, port in zip(nodes, GATEWAY_PORTS, strict=True)]
         stack.callback(databases.empty)
-        yield Company((nodes[0], nodes[1]), place, server, relayed, kept[0])
+        yield Company(nodes, place, server, relayed, kept[0])
 
 
 def _terminated(loop, place: Premises, node: Gateway, port: int, tls) -> Forwarder:  # type: ignore[no-untyped-def]  # noqa: ANN001
@@ -91,8 +94,6 @@ def _terminated(loop, place: Premises, node: Gateway, port: int, tls) -> Forward
 @pytest.fixture
 def running(company: Company) -> Iterator[list[places.Process]]:
     started: list[places.Process] = []
-    company.system.started.clear()
-    company.system.cancelled.clear()
     company.system.is_broken = False
     yield started
     for each in started:
@@ -109,11 +110,11 @@ def test_a_system_without_a_way_in_is_served_until_its_connector_is_unplugged(
     assert company.relayed.connections == 0
     row, key = places.enrolled(it.system, company.place.folder)
     running.append(company.place.run(key, company.target))
-    places.wait_until(lambda: running[0].says('"connected"') == len(company.nodes))
+    running[0].wait_until_connected(len(NODES))
     assert company.works(it, 0)
     assert company.works(it, 1)
     row.refresh_from_db()
-    assert set(row.nodes) == {"node-a", "node-b"}
+    assert set(row.nodes) == NODES
     running[0].kill()
     began = time.monotonic()
     assert "upstream_unavailable" in company.nodes[0].call(it, do="answer").text
@@ -127,7 +128,10 @@ def test_a_revoked_connector_is_cut_with_the_call_that_it_carries(
     it = company.world()
     row, key = places.enrolled(it.system, company.place.folder)
     running.append(company.place.run(key, company.target))
-    places.wait_until(lambda: company.works(it))
+    running[0].wait_until_connected(len(NODES))
+    assert company.works(it)
+    company.system.started.clear()
+    company.system.cancelled.clear()
     token = it.token()
     with ThreadPoolExecutor() as pool:
         hanging = pool.submit(company.nodes[0].call, it, token, do="hang")
@@ -147,8 +151,9 @@ def test_the_other_connector_takes_over(company: Company, running: list[places.P
     it = company.world()
     for _ in range(2):
         _, key = places.enrolled(it.system, company.place.folder)
-        running.append(company.place.run(key, company.target, gateways=GATEWAY_PORTS[:1]))
-    places.wait_until(lambda: all(each.says('"connected"') for each in running))
+        running.append(company.place.run(key, company.target))
+    for each in running:
+        each.wait_until_connected(len(NODES))
     assert company.works(it)
     running.pop(0).kill()
     assert all(company.works(it) for _ in range(5))
@@ -159,8 +164,9 @@ def test_what_is_relayed_is_tls_whose_keys_the_connector_does_not_have(
 ) -> None:
     it = company.world()
     _, key = places.enrolled(it.system, company.place.folder)
-    running.append(company.place.run(key, company.target, gateways=GATEWAY_PORTS[:1]))
-    places.wait_until(lambda: company.works(it))
+    running.append(company.place.run(key, company.target))
+    running[0].wait_until_connected(len(NODES))
+    assert company.works(it)
     assert company.system.headers[-1]["authorization"] == f"Bearer {SECRET}"
     relayed, arrived = bytes(company.relayed.passed), bytes(company.arrived.passed)
     assert relayed.startswith(b"\x16\x03"), "a TLS handshake"
@@ -183,7 +189,7 @@ def test_a_worker_discovers_the_tools_through_a_node(company: Company, running: 
     assert stage(it) is reach.Stage.CONNECTOR
     _, key = places.enrolled(it.system, company.place.folder)
     running.append(company.place.run(key, company.target))
-    places.wait_until(lambda: running[0].says('"connected"') == len(company.nodes))
+    running[0].wait_until_connected(len(NODES))
     assert [tool["name"] for tool in asyncio.run(upstream.discover(it.system))] == ["act"]
     company.system.is_broken = True
     assert stage(it) is reach.Stage.SIGN_IN
@@ -193,8 +199,8 @@ def test_a_worker_discovers_the_tools_through_a_node(company: Company, running: 
 def test_neither_side_reaches_a_host_that_is_not_listed(company: Company, running: list[places.Process]) -> None:
     it = company.world()
     _, key = places.enrolled(it.system, company.place.folder)
-    running.append(company.place.run(key, f"{company.place.inside}:{PORT + 1}", gateways=GATEWAY_PORTS[:1]))
-    places.wait_until(lambda: running[0].says('"connected"') > 0)
+    running.append(company.place.run(key, f"{company.place.inside}:{PORT + 1}"))
+    running[0].wait_until_connected(len(NODES))
     before = len(company.relayed.passed)
     assert not company.works(it)
     assert running[0].says("not_allowed") > 0

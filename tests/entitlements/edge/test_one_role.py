@@ -39,7 +39,7 @@ OF_THE_GATEWAY = (
     "entitlements.node.directory.",
     "entitlements.node.upstream_sessions.",
     "entitlements.networks.network.",
-    "entitlements.node.relays.",
+    "entitlements.connectors.relays.",
     "entitlements.gateway.",
 )
 """Whose statements a node without the role `gateway` never runs."""

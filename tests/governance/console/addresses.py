@@ -125,8 +125,7 @@ def world() -> World:
         **_reviewed(company, campaign),
         **_agents(company, client),
         "systems/slug": company.system.slug,
-        "systems/network": _network(company),
-        "systems/connector": _connector(company),
+        **_on_premises(company),
         "systems/api": _rest_api(company),
         "settings/command": _command(company),
         "requests/pk": asked.pk,
@@ -183,14 +182,13 @@ def _saved(person: Person) -> SavedView:
     return saved_views.create(list_name="agents", name="Suspended", query="state=suspended", shared=False, by=person)
 
 
-def _network(company: companies.Company) -> object:
-    """Propose a private network of the system."""
-    return networks.propose(company.system, prefixes=["10.0.0.0/8"], by=company.ana, reason="a sample").pk
-
-
-def _connector(company: companies.Company) -> object:
-    """Make a connector of the system."""
-    return connectors.add(company.system, name="sample", by=company.ana, reason="a sample").connector.pk
+def _on_premises(company: companies.Company) -> dict[str, object]:
+    """Propose a private network of the system, and make a connector of it."""
+    ana, system = company.ana, company.system
+    return {
+        "systems/network": networks.propose(system, prefixes=["10.0.0.0/8"], by=ana, reason="a sample").pk,
+        "systems/connector": connectors.add(system, name="sample", by=ana, reason="a sample").connector.pk,
+    }
 
 
 def _rest_api(company: companies.Company) -> str:

@@ -8,23 +8,20 @@ import logging
 import secrets
 import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from entitlements.connectors import proof, streams
-from entitlements.connectors.streams import Link
 from entitlements.errors import DomainError
-from entitlements.node.directory import Directory
-from entitlements.node.refusals import Closed
-from entitlements.node.snapshots import Snapshots
-from entitlements.node.writes import Writes
 from entitlements.strict import known_uuid
 from entitlements.upstream import reach, upstream
 from entitlements.upstream.relayed import NoConnector
+
+from . import proof, streams
+from .streams import Link
 
 OPEN_SECONDS: Final = 4.0
 """Seconds for one connector to reach the host; then the other one is asked."""
@@ -59,6 +56,23 @@ WHERE id = %s
 logger = logging.getLogger(__name__)
 
 
+class NotKnown(Exception):
+    """The database does not answer now."""
+
+
+class Facts(Protocol):
+    """What a node reads and writes about connectors. Each raises NotKnown."""
+
+    async def read(self, statement: str, values: Sequence[object]) -> Sequence[Sequence[Any]]:
+        """Run a read, and return its rows."""
+
+    async def write(self, statement: str, values: Sequence[object]) -> Sequence[Sequence[Any]]:
+        """Run a statement that may be run twice, and return its rows."""
+
+    async def target(self, system: str) -> upstream.Target | None:
+        """Return where a system is; None for one that is not served."""
+
+
 @dataclass(slots=True, eq=False)
 class Held:
     """A connector that is connected: its link, and the end of it, with a word for the other side."""
@@ -78,15 +92,15 @@ class Held:
 class Relays:
     """The links of this node, by system and connector."""
 
-    def __init__(self, name: str, snapshots: Snapshots, writes: Writes, directory: Directory) -> None:
-        self._name, self._snapshots, self._writes, self._directory = name, snapshots, writes, directory
+    def __init__(self, name: str, facts: Facts) -> None:
+        self._name, self._facts = name, facts
         self._links: dict[str, dict[UUID, Held]] = {}
         self._under_way: set[asyncio.Task[None]] = set()
         self._is_announced = False
         self._noted_at = time.monotonic()
 
     async def is_proven(self, system: str, connector: str, signature: str, nonce: str) -> UUID | None:
-        """Return the connector of a system that signed for this node and nonce; None for all else. Raises Closed."""
+        """Return the connector of a system that signed for this node and nonce; None for all else. Raises NotKnown."""
         key = known_uuid(connector)
         if key is None:
             return None
@@ -103,8 +117,8 @@ class Relays:
         await self._follow(system)
         if held.ended.is_set():
             return False
-        with contextlib.suppress(Closed):
-            await self._writes.run(_SEEN, [self._name, self._name, [held.connector]])
+        with contextlib.suppress(NotKnown):
+            await self._facts.write(_SEEN, [self._name, self._name, [held.connector]])
         logger.info("connector_connected", extra={"system": system, "connector": str(held.connector)})
         return True
 
@@ -114,14 +128,14 @@ class Relays:
         if self._links.get(system, {}).get(held.connector) is held:
             del self._links[system][held.connector]
             logger.info("connector_gone", extra={"system": system, "connector": str(held.connector)})
-            with contextlib.suppress(Closed):
-                await self._writes.run(_GONE, [self._name, held.connector])
+            with contextlib.suppress(NotKnown):
+                await self._facts.write(_GONE, [self._name, held.connector])
         if not self._links.get(system, True):
             del self._links[system]
 
     async def nodes(self) -> list[str]:
-        """Return the names of the nodes that connectors connect to. Raises Closed."""
-        return [name for (name,) in await self._snapshots.query(_NODES, ())]
+        """Return the names of the nodes that connectors connect to. Raises NotKnown."""
+        return [name for (name,) in await self._facts.read(_NODES, ())]
 
     async def dial(self, system: str, target: str) -> socket.socket:
         """Open a relayed connection to a `host:port`, by whichever connector of the system reaches it.
@@ -159,7 +173,7 @@ class Relays:
         """Cut what is not active any more, or is not known to be."""
         active: dict[UUID, str] = {}
         word = "not_known"
-        with contextlib.suppress(Closed):
+        with contextlib.suppress(NotKnown):
             active, word = await self._listed(system), "revoked"
         for key, held in list(self._links.get(system, {}).items()):
             if key not in active:
@@ -184,20 +198,21 @@ class Relays:
             await asyncio.wait(self._under_way, timeout=1)
 
     async def _listed(self, system: str) -> dict[UUID, str]:
-        return dict(await self._snapshots.query(_LISTED, [system]))
+        rows = await self._facts.read(_LISTED, [system])
+        return {row[0]: row[1] for row in rows}
 
     async def _announce(self) -> None:
-        with contextlib.suppress(Closed):
-            self._is_announced = bool(await self._writes.run(_RELAYS, [self._name]))
+        with contextlib.suppress(NotKnown):
+            self._is_announced = bool(await self._facts.write(_RELAYS, [self._name]))
 
     async def _note(self) -> None:
-        with contextlib.suppress(Closed):
+        with contextlib.suppress(NotKnown):
             connected = [key for links in self._links.values() for key in links]
-            await self._writes.run(_SEEN, [self._name, self._name, connected])
+            await self._facts.write(_SEEN, [self._name, self._name, connected])
 
     async def _take(self) -> None:
-        with contextlib.suppress(Closed):
-            for asked, system in await self._writes.run(_TAKE, [self._name, list(self._links)]):
+        with contextlib.suppress(NotKnown):
+            for asked, system in await self._facts.write(_TAKE, [self._name, list(self._links)]):
                 self._run(self._discover(asked, system))
 
     async def _discover(self, asked: UUID, system: str) -> None:
@@ -205,17 +220,17 @@ class Relays:
         tools: list[dict[str, Any]] = []
         is_whole, problem = True, reach.Stage.CONNECTING.value
         try:
-            if (entry := await self._directory.get(system)) is not None:
-                tools = await upstream.tools(entry.target, lambda target: self.dial(system, target))
+            if (target := await self._facts.target(system)) is not None:
+                tools = await upstream.tools(target, lambda pair: self.dial(system, pair))
                 problem = ""
         except upstream.PartialList as partial:
             tools, is_whole, problem = partial.listed, False, ""
         except DomainError as why:
             problem = reach.stage(why).value
-        except Closed:
+        except NotKnown:
             pass
-        with contextlib.suppress(Closed):
-            await self._writes.run(_ANSWER, [Jsonb(tools), is_whole, problem, asked])
+        with contextlib.suppress(NotKnown):
+            await self._facts.write(_ANSWER, [Jsonb(tools), is_whole, problem, asked])
 
     def _run(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(job)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 from uuid import UUID
@@ -19,16 +20,17 @@ import msgspec
 from audit import client_address
 from entitlements.codes import Code
 from entitlements.connectors import proof
+from entitlements.connectors.relays import Held, NotKnown
 from entitlements.connectors.streams import BrokenLink, Link
 from entitlements.gateway.http import FORWARDED_FOR, Receive, Send
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed
-from entitlements.node.relays import Held
 
 PROVE_SECONDS: Final = 10.0
 """Seconds for a connector to sign."""
-MOST_UNPROVEN: Final = 100
-"""Connections that have not signed yet."""
+MOST_UNPROVEN: Final = 200
+MOST_OF_ONE: Final = 20
+"""Connections that have not signed yet: of all sources, and of one."""
 CLOSE_SECONDS: Final = 2.0
 TELL_SECONDS: Final = 15.0
 """Seconds between two messages that name the nodes."""
@@ -37,7 +39,8 @@ OVER: Final = 4400
 _LONGEST: Final = 1024
 
 logger = logging.getLogger(__name__)
-_unproven: set[object] = set()
+_unproven: Counter[str] = Counter()
+"""By source."""
 
 
 class _Signed(msgspec.Struct):
@@ -48,28 +51,30 @@ class _Signed(msgspec.Struct):
 async def serve(node: Node, system: str, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
     """Serve one WebSocket of a connector of this system, from its handshake to its end."""
     await receive()
-    if len(_unproven) >= MOST_UNPROVEN or not system:
+    source = client_address.counted_as(_source(scope))
+    if _unproven.total() >= MOST_UNPROVEN or _unproven[source] >= MOST_OF_ONE:
         await send({"type": "websocket.close", "code": REFUSED})
         return
-    me = object()
-    _unproven.add(me)
+    _unproven[source] += 1
     try:
         await send({"type": "websocket.accept"})
         connector = await _proven(node, system, receive, send)
-    except (Closed, TimeoutError):
+    except (Closed, NotKnown, TimeoutError):
         await _close(send, OVER, "not_now")
         return
     finally:
-        _unproven.discard(me)
+        _unproven[source] -= 1
+        if not _unproven[source]:
+            del _unproven[source]
     if connector is None:
-        node.strangers.count(Code.PROOF_INVALID, _source(scope))
+        node.strangers.count(Code.PROOF_INVALID, source)
         await _close(send, REFUSED, "connector_unknown")
         return
     await _carry(node, system, connector, receive, send)
 
 
 async def _proven(node: Node, system: str, receive: Receive, send: Send) -> UUID | None:
-    """Return the connector that signs; None for one that does not. Raises Closed, TimeoutError."""
+    """Return the connector that signs; None for one that does not. Raises Closed, NotKnown, TimeoutError."""
     node.check_open()
     nonce = secrets.token_urlsafe(32)
     await _tell(send, {"kind": proof.KIND, "node": node.name, "nonce": nonce})
@@ -120,7 +125,7 @@ async def _take(link: Link, receive: Receive) -> None:
 async def _name_nodes(node: Node, send: Send) -> None:
     """Say which nodes there are, at once and again and again: a connector connects to each."""
     while True:
-        with contextlib.suppress(Closed):
+        with contextlib.suppress(NotKnown):
             await _tell(send, {"nodes": await node.relays.nodes()})
         await asyncio.sleep(TELL_SECONDS)
 
