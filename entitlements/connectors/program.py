@@ -4,7 +4,7 @@
     python -m entitlements.edge.connector run --key connector.json --allow erp.internal:8443
 
 It opens no port. What it relays is TLS between the gateway and the system, whose keys it does not have. It connects to
-each node of the gateway, to hosts and ports of its own list alone, and needs nothing of the product but this module.
+each node of the gateway, to hosts and ports of its own list alone, and needs no setting, no database and no Django.
 """
 
 from __future__ import annotations
