@@ -8,7 +8,7 @@ import logging
 import secrets
 import socket
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -56,21 +56,28 @@ WHERE id = %s
 logger = logging.getLogger(__name__)
 
 
-class NotKnown(Exception):
-    """The database does not answer now."""
+class Served(Protocol):
+    """A system that the node serves."""
+
+    @property
+    def target(self) -> upstream.Target:
+        """Where it is."""
 
 
-class Facts(Protocol):
-    """What a node reads and writes about connectors. Each raises NotKnown."""
+type Rows = Sequence[Sequence[Any]]
 
-    async def read(self, statement: str, values: Sequence[object]) -> Sequence[Sequence[Any]]:
-        """Run a read, and return its rows."""
 
-    async def write(self, statement: str, values: Sequence[object]) -> Sequence[Sequence[Any]]:
-        """Run a statement that may be run twice, and return its rows."""
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a node reads and writes about connectors: each raises `closed` where that cannot be done now.
 
-    async def target(self, system: str) -> upstream.Target | None:
-        """Return where a system is; None for one that is not served."""
+    What `write` is given may be run twice.
+    """
+
+    read: Callable[[str, Sequence[object]], Awaitable[Rows]]
+    write: Callable[[str, Sequence[object]], Awaitable[Rows]]
+    system: Callable[[str], Awaitable[Served | None]]
+    closed: type[Exception]
 
 
 @dataclass(slots=True, eq=False)
@@ -100,7 +107,7 @@ class Relays:
         self._noted_at = time.monotonic()
 
     async def is_proven(self, system: str, connector: str, signature: str, nonce: str) -> UUID | None:
-        """Return the connector of a system that signed for this node and nonce; None for all else. Raises NotKnown."""
+        """Return the connector of a system that signed for this node and nonce; None for all else. Raises Closed."""
         key = known_uuid(connector)
         if key is None:
             return None
@@ -117,7 +124,7 @@ class Relays:
         await self._follow(system)
         if held.ended.is_set():
             return False
-        with contextlib.suppress(NotKnown):
+        with contextlib.suppress(self._facts.closed):
             await self._facts.write(_SEEN, [self._name, self._name, [held.connector]])
         logger.info("connector_connected", extra={"system": system, "connector": str(held.connector)})
         return True
@@ -128,13 +135,13 @@ class Relays:
         if self._links.get(system, {}).get(held.connector) is held:
             del self._links[system][held.connector]
             logger.info("connector_gone", extra={"system": system, "connector": str(held.connector)})
-            with contextlib.suppress(NotKnown):
+            with contextlib.suppress(self._facts.closed):
                 await self._facts.write(_GONE, [self._name, held.connector])
         if not self._links.get(system, True):
             del self._links[system]
 
     async def nodes(self) -> list[str]:
-        """Return the names of the nodes that connectors connect to. Raises NotKnown."""
+        """Return the names of the nodes that connectors connect to. Raises Closed."""
         return [name for (name,) in await self._facts.read(_NODES, ())]
 
     async def dial(self, system: str, target: str) -> socket.socket:
@@ -173,7 +180,7 @@ class Relays:
         """Cut what is not active any more, or is not known to be."""
         active: dict[UUID, str] = {}
         word = "not_known"
-        with contextlib.suppress(NotKnown):
+        with contextlib.suppress(self._facts.closed):
             active, word = await self._listed(system), "revoked"
         for key, held in list(self._links.get(system, {}).items()):
             if key not in active:
@@ -202,16 +209,16 @@ class Relays:
         return {row[0]: row[1] for row in rows}
 
     async def _announce(self) -> None:
-        with contextlib.suppress(NotKnown):
+        with contextlib.suppress(self._facts.closed):
             self._is_announced = bool(await self._facts.write(_RELAYS, [self._name]))
 
     async def _note(self) -> None:
-        with contextlib.suppress(NotKnown):
+        with contextlib.suppress(self._facts.closed):
             connected = [key for links in self._links.values() for key in links]
             await self._facts.write(_SEEN, [self._name, self._name, connected])
 
     async def _take(self) -> None:
-        with contextlib.suppress(NotKnown):
+        with contextlib.suppress(self._facts.closed):
             for asked, system in await self._facts.write(_TAKE, [self._name, list(self._links)]):
                 self._run(self._discover(asked, system))
 
@@ -220,16 +227,16 @@ class Relays:
         tools: list[dict[str, Any]] = []
         is_whole, problem = True, reach.Stage.CONNECTING.value
         try:
-            if (target := await self._facts.target(system)) is not None:
-                tools = await upstream.tools(target, lambda pair: self.dial(system, pair))
+            if (served := await self._facts.system(system)) is not None:
+                tools = await upstream.tools(served.target, lambda pair: self.dial(system, pair))
                 problem = ""
         except upstream.PartialList as partial:
             tools, is_whole, problem = partial.listed, False, ""
         except DomainError as why:
             problem = reach.stage(why).value
-        except NotKnown:
+        except self._facts.closed:
             pass
-        with contextlib.suppress(NotKnown):
+        with contextlib.suppress(self._facts.closed):
             await self._facts.write(_ANSWER, [Jsonb(tools), is_whole, problem, asked])
 
     def _run(self, job: Coroutine[Any, Any, None]) -> None:

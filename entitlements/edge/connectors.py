@@ -20,7 +20,7 @@ import msgspec
 from audit import client_address
 from entitlements.codes import Code
 from entitlements.connectors import proof
-from entitlements.connectors.relays import Held, NotKnown
+from entitlements.connectors.relays import Held
 from entitlements.connectors.streams import BrokenLink, Link
 from entitlements.gateway.http import FORWARDED_FOR, Receive, Send
 from entitlements.node.node import Node
@@ -59,7 +59,7 @@ async def serve(node: Node, system: str, scope: MutableMapping[str, Any], receiv
     try:
         await send({"type": "websocket.accept"})
         connector = await _proven(node, system, receive, send)
-    except (Closed, NotKnown, TimeoutError):
+    except (Closed, TimeoutError):
         await _close(send, OVER, "not_now")
         return
     finally:
@@ -74,7 +74,7 @@ async def serve(node: Node, system: str, scope: MutableMapping[str, Any], receiv
 
 
 async def _proven(node: Node, system: str, receive: Receive, send: Send) -> UUID | None:
-    """Return the connector that signs; None for one that does not. Raises Closed, NotKnown, TimeoutError."""
+    """Return the connector that signs; None for one that does not. Raises Closed, TimeoutError."""
     node.check_open()
     nonce = secrets.token_urlsafe(32)
     await _tell(send, {"kind": proof.KIND, "node": node.name, "nonce": nonce})
@@ -125,7 +125,7 @@ async def _take(link: Link, receive: Receive) -> None:
 async def _name_nodes(node: Node, send: Send) -> None:
     """Say which nodes there are, at once and again and again: a connector connects to each."""
     while True:
-        with contextlib.suppress(NotKnown):
+        with contextlib.suppress(Closed):
             await _tell(send, {"nodes": await node.relays.nodes()})
         await asyncio.sleep(TELL_SECONDS)
 

@@ -23,14 +23,13 @@ from audit.database import libpq
 from entitlements import addresses, all_systems
 from entitlements.catalog.models import System
 from entitlements.codes import Code
-from entitlements.connectors.relays import Relays
+from entitlements.connectors.relays import Facts, Relays
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.dpop import claims
-from entitlements.node import numbers
+from entitlements.node import numbers, records
 from entitlements.node.bearer import Bearers
-from entitlements.node.connector_facts import ConnectorFacts
 from entitlements.node.directory import Directory
 from entitlements.node.kept import KeptRows
 from entitlements.node.reads import NodeReads
@@ -44,6 +43,8 @@ from entitlements.node_feed.change import Change
 from entitlements.node_feed.feed import CANCELLATIONS, Feed
 from entitlements.node_feed.lease import own_name
 from entitlements.node_feed.worker_feed import Worker, WorkerFeed
+from entitlements.stdio.places import Places
+from entitlements.stdio.sandbox.plan import Level
 from entitlements.strangers import Strangers
 from entitlements.strict import known_uuid
 
@@ -103,8 +104,11 @@ class Node:
         self.recorder = Recorder(self.writer)
         self.strangers = Strangers(address)
         self.writes = Writes(self.pool)
-        self.relays = Relays(self.name, ConnectorFacts(self.snapshots, self.writes, self.directory))
-        self.upstreams = Connections(self.snapshots, self.writes, self.directory, self.relays)
+        self.relays = Relays(self.name, Facts(self.snapshots.query, self.writes.run, self.directory.get, Closed))
+        self.places = Places(self.writes.run, self.name, lambda: self.feed.lapses)
+        self.upstreams = Connections(
+            self.snapshots, self.writes, self.directory, self.places, self._record_start, self.relays.dial
+        )
         self.opened = OpenRequests()
         self.cancelled_counts = CancelledCounts()
         self._has_warned = False
@@ -188,6 +192,11 @@ class Node:
     def writer_is_running(self) -> bool:
         """Whether events can be handed to the record."""
         return self.recorder.is_running
+
+    def _record_start(self, system: str, owner: tuple[str, str | None] | None, level: Level) -> None:
+        """Record that a local server was started here, for whom, and how far it is held."""
+        with contextlib.suppress(clock.ClockUnknown):
+            self.recorder.eventually(records.child_started(system, owner, self.name, level))
 
     def count(self, verdict: Verdict) -> None:
         """Count a decision for the metrics."""
