@@ -37,7 +37,7 @@ def test_a_connector_is_made_shown_and_revoked() -> None:
     page = visits.text(visits.as_(sam).get(PAGE))
     assert "edge-1" in page
     assert "edge-2" not in page, "that node said nothing for minutes"
-    assert "Add connector" not in page, "the owner may not"
+    assert "Add a connector" not in page, "the owner may not"
     visits.as_(sam).post(f"{ADD}{row.pk}/revoke/", {"reason": "It is lost."})
     row.refresh_from_db()
     assert (row.state, row.revoke_reason) == ("revoked", "It is lost.")
