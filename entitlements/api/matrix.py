@@ -64,6 +64,7 @@ _KINDS: Final = {
     **dict.fromkeys(("token", "tokens"), "tokens"),
     **dict.fromkeys(("client", "clients", "workload-rule", "workload-rules"), "clients"),
     **dict.fromkeys(("connection", "connections"), "connections"),
+    **dict.fromkeys(("connected-account", "connected-accounts"), "connected-accounts"),
     **dict.fromkeys(("revocation", "revocations"), "revocations"),
     **dict.fromkeys(("trusted-issuer", "trusted-issuers"), "issuers"),
     **dict.fromkeys(("stdio-command", "stdio-commands"), "stdio-commands"),
@@ -227,6 +228,8 @@ _ROWS: Final[Matrix] = {
     ("token-family-revoke", "POST"): row(*_STOPS, related="sponsor owner person system_owner", scope=REVOKE),
     **dict.fromkeys((("connections", "GET"), ("connection", "GET")), READABLE),
     ("connection-end", "POST"): row(*_STOPS, related="sponsor owner person", scope=REVOKE),
+    **dict.fromkeys((("connected-accounts", "GET"), ("connected-account", "GET")), READABLE),
+    ("connected-account-end", "POST"): row(*_STOPS, related="person system_owner", scope=REVOKE),
     ("clients", "GET"): READABLE,
     ("clients", "POST"): replace(
         row(Role.ANALYST, related=_RESPONSIBLE, scope=WRITE, proven=ALWAYS), shut_to_agents=True

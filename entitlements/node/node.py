@@ -28,6 +28,7 @@ from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.dpop import claims
 from entitlements.node import numbers
+from entitlements.node.accounts import Accounts
 from entitlements.node.bearer import Bearers
 from entitlements.node.directory import Directory
 from entitlements.node.kept import KeptRows
@@ -102,6 +103,7 @@ class Node:
         self.strangers = Strangers(address)
         self.writes = Writes(self.pool)
         self.upstreams = Connections(self.snapshots, self.writes, self.directory)
+        self.accounts = Accounts(self.snapshots, self.writes)
         self.opened = OpenRequests()
         self.cancelled_counts = CancelledCounts()
         self._has_warned = False
@@ -315,6 +317,8 @@ class Node:
 
     async def _may_go_on(self, request: OpenRequest) -> bool:
         with contextlib.suppress(Closed):
+            if request.account is not None and not await self.accounts.is_open(request.account, request.call):
+                return False
             if not request.is_call:
                 verdict, _ = await self.admits(request.call)
                 return verdict.allowed or verdict.code is Code.NO_GRANT
