@@ -85,7 +85,7 @@ def finish(answer: SignInAnswer, *, by: Person) -> ConnectedAccount:
         pending.endpoints.issuer,
         pending.client_id,
     ):
-        raise errors.AccountAnswerMixedUp  # the credential is of another authorization server by now
+        raise errors.AccountRedirectMismatch  # the credential is of another authorization server by now
     held, scope = _redeemed(credential, pending, code, redirect_uri(system))
     try:
         return _store(system, pending, held, scope, by=by)
@@ -138,9 +138,7 @@ def _used_up(state: str) -> AccountSignIn:
     return row
 
 
-def _redeemed(
-    credential: vault.Credential, pending: Pending, code: str, back: str
-) -> tuple[tokens.AccountTokens, str]:
+def _redeemed(credential: vault.Credential, pending: Pending, code: str, back: str) -> tuple[tokens.AccountTokens, str]:
     try:
         return asyncio.run(tokens.redeem(credential, pending, code, back))
     except TokenRefused as why:
@@ -150,9 +148,7 @@ def _redeemed(
 
 
 @transaction.atomic
-def _store(
-    system: System, pending: Pending, held: tokens.AccountTokens, scope: str, *, by: Person
-) -> ConnectedAccount:
+def _store(system: System, pending: Pending, held: tokens.AccountTokens, scope: str, *, by: Person) -> ConnectedAccount:
     """Keep an account, in the place of one before it. Raises Forbidden, AccountsNotUsed, AgentNotOffered."""
     locks.exclusive((Lock.PERSON, by.pk))  # who disables the person holds it too
     if not Person.objects.filter(pk=by.pk, is_active=True).exists():

@@ -28,19 +28,19 @@ class AgentNotOffered(DomainError):
 class AccountSignInUnknown(DomainError):
     """The sign-in is not known: it took more than ten minutes, or its answer came before. Connect the account again."""
 
-    code, status = "account_sign_in_unknown", HTTPStatus.BAD_REQUEST
+    code, status = "account_sign_in_unknown", HTTPStatus.NOT_FOUND
 
 
-class AccountSignInOfAnother(DomainError):
+class AccountSignInMismatch(DomainError):
     """The sign-in was begun by another person, or in another browser, so no account is connected."""
 
-    code, status = "account_sign_in_of_another", HTTPStatus.FORBIDDEN
+    code, status = "account_sign_in_mismatch", HTTPStatus.FORBIDDEN
 
 
-class AccountAnswerMixedUp(DomainError):
+class AccountRedirectMismatch(DomainError):
     """The answer came to the address of another system or authorization server, so no account is connected."""
 
-    code, status = "account_answer_mixed_up", HTTPStatus.BAD_REQUEST
+    code, status = "account_redirect_mismatch", HTTPStatus.BAD_REQUEST
 
 
 class AccountIssuerMismatch(DomainError):

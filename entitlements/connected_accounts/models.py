@@ -65,9 +65,7 @@ class ConnectedAccount(models.Model):
             models.CheckConstraint(
                 name="tokens_of_an_account_are_kept_until_their_revocation_is_settled",
                 condition=Q(revocation__in=["", "pending"], sealed__isnull=False, revocation_settled_at=None)
-                | Q(
-                    revocation__in=["revoked", "refused", "unknown"], sealed=None, revocation_settled_at__isnull=False
-                ),
+                | Q(revocation__in=["revoked", "refused", "unknown"], sealed=None, revocation_settled_at__isnull=False),
             ),
         ]
         indexes: ClassVar = [

@@ -99,13 +99,13 @@ def authorization_address(pending: Pending, settings: Mapping[str, str], redirec
 def check_answer(answer: SignInAnswer, pending: Pending, *, person: int, browser: str, path: str) -> str:
     """Return the code of an answer to the sign-in of this person, in this browser, at this path.
 
-    `browser` is a digest. Raises AccountSignInOfAnother, AccountAnswerMixedUp, AccountIssuerMismatch,
+    `browser` is a digest. Raises AccountSignInMismatch, AccountRedirectMismatch, AccountIssuerMismatch,
     AccountRefusedUpstream, AccountSignInUnknown.
     """
     if answer.person != person or not hmac.compare_digest(digest(answer.browser), browser):
-        raise errors.AccountSignInOfAnother
+        raise errors.AccountSignInMismatch
     if answer.path != path:
-        raise errors.AccountAnswerMixedUp
+        raise errors.AccountRedirectMismatch
     endpoints = pending.endpoints
     if (answer.iss or endpoints.names_itself) and answer.iss != endpoints.issuer:
         raise errors.AccountIssuerMismatch

@@ -95,7 +95,9 @@ class AccountAuthorization(Authorization):
         self._refreshed_at: datetime | None = None
         self._known: deque[bytes] = deque(maxlen=_MOST_KEPT)
 
-    def know(self, credential: vault.Credential, version: int, sealed: bytes, refreshed_at: datetime | None) -> None:
+    def take_row(
+        self, credential: vault.Credential, version: int, sealed: bytes, refreshed_at: datetime | None
+    ) -> None:
         """Take what a row holds now; an older one is left. Raises SealBroken."""
         self.credential = credential
         if version >= self._version:
@@ -186,7 +188,7 @@ class AccountAuthorization(Authorization):
         self._remember(renewed)
         sealed = tokens.sealed(renewed, self.account)
         if await self._held.keep(self, version, sealed):
-            self.know(credential, version + 1, sealed, clock.now())
+            self.take_row(credential, version + 1, sealed, clock.now())
             return
         await tokens.revoke(credential, renewed)  # it ended, and its tokens are revoked and forgotten already
         raise AccountGone
@@ -215,7 +217,7 @@ class Accounts:
         if not is_agreed:
             return _reason(Code.ACCOUNT_NOT_CONNECTED, _NO_CONSENT)
         found = self._known(pk, credential)
-        found.know(credential, version, bytes(sealed), refreshed_at)
+        found.take_row(credential, version, bytes(sealed), refreshed_at)
         if is_refused or not found.is_of_system or not await found.ready():
             return _reason(Code.ACCOUNT_NOT_CONNECTED, _BROKEN)
         return found
@@ -239,7 +241,7 @@ class Accounts:
         if not rows or of.credential is None:
             raise AccountGone
         version, sealed, refreshed_at, _ = rows[0]
-        of.know(of.credential, version, bytes(sealed), refreshed_at)
+        of.take_row(of.credential, version, bytes(sealed), refreshed_at)
 
     async def keep(self, of: AccountAuthorization, version: int, sealed: bytes) -> bool:
         """Write refreshed tokens in the place of one version. Says whether there is a row to keep them."""
@@ -264,5 +266,3 @@ class Accounts:
 
 def _reason(code: Code, sentence: str = "") -> Reason:
     return Reason(code, sentence or meaning(code).sentence)
-
-

@@ -107,9 +107,7 @@ class Connections:
         self._under_way: set[asyncio.Task[None]] = set()
         self._next_sweep = time.monotonic() + secrets.randbelow(int(SWEEP_SECONDS))
 
-    async def get(
-        self, entry: ServedSystem, bearer: Bearer, account: AccountAuthorization | None = None
-    ) -> Connection:
+    async def get(self, entry: ServedSystem, bearer: Bearer, account: AccountAuthorization | None = None) -> Connection:
         """Return the conversation for this caller, begun if need be; with an account it is of that account alone.
 
         Raises Unreachable, ForbiddenAddress, Closed.

@@ -331,9 +331,7 @@ def _left_of_accounts(target: Target) -> list[dict[str, Any]]:
             rows = rows.filter(consents__agent__slug=target.id)
         case "grant":
             held = Grant.objects.filter(pk=_uuid(target.id))
-            rows = rows.filter(
-                system__in=held.values("entitlement__system"), consents__agent__in=held.values("agent")
-            )
+            rows = rows.filter(system__in=held.values("entitlement__system"), consents__agent__in=held.values("agent"))
         case guardrails.EVERYTHING:
             pass
         case _:

@@ -18,11 +18,13 @@ from entitlements.catalog.models import System
 from entitlements.client_documents import documents, hosts
 from entitlements.clients import clients
 from entitlements.clients.models import Client
+from entitlements.connected_accounts import accounts
 from entitlements.credential_policy.rules import Kind
 from entitlements.networks import networks
 from entitlements.people.models import Person
 from entitlements.rest_apis import rest_apis
 from entitlements.rest_apis import sources as api_documents
+from entitlements.secrets import vault
 from entitlements.stdio_commands import proposals as commands
 from entitlements.unmanaged_agents.models import Workflow
 from entitlements.vendors import vendors
@@ -165,6 +167,26 @@ def discovery_sources() -> list[str]:
     runs._finish(begun, pull, [Listed("agents", found, skipped=4), limited])
     runs.ask(fleet, by=by)
     return [okta.slug, fleet.slug]
+
+
+def connected_accounts() -> list[str]:
+    """Let people have accounts at two systems, ana one at each, of which one is broken; returns her pages."""
+    crm, erp = System.objects.get(slug="crm"), System.objects.get(slug="erp")
+    client, ana = Client.objects.get(client_id="expense-bot"), Person.objects.get(login="ana")
+    for login in ("ana", "bob", "sofia"):
+        make.connected_account(Person.objects.get(login=login), crm, client)
+    accounts.end(
+        make.connected_account(Person.objects.get(login="otto"), crm, client).pk, by=SYSTEM, reason="No longer needed."
+    )
+    make.connected_account(ana, erp, client)
+    vault.set_secret(
+        crm,
+        kind="oauth_user",
+        value="a-secret-of-the-client",
+        settings={"client_id": "mandate", "issuer": "https://login.example", "scope": "read write"},
+        by=SYSTEM,
+    )
+    return [f"/connected-accounts/{each.slug}/" for each in (crm, erp)]
 
 
 def rest_api() -> str:

@@ -91,10 +91,10 @@ def test_a_forged_or_missing_state_is_unknown(place: Place, state: str | None) -
 
 def test_an_answer_in_another_browser_or_of_another_person_connects_nothing_and_is_used_up(place: Place) -> None:
     back = place.vendor.authorize(place.begin())
-    refused(place, back, errors.AccountSignInOfAnother, browser="the-session-of-another-browser")
+    refused(place, back, errors.AccountSignInMismatch, browser="the-session-of-another-browser")
     refused(place, back, errors.AccountSignInUnknown)
     back = place.vendor.authorize(place.begin())
-    refused(place, back, errors.AccountSignInOfAnother, person=make.person())
+    refused(place, back, errors.AccountSignInMismatch, person=make.person())
     refused(place, back, errors.AccountSignInUnknown)
 
 
@@ -139,8 +139,8 @@ def test_a_mix_up_of_two_systems_is_refused_whichever_way_the_answer_is_turned(
     theirs = urlsplit(servers[1].authorize(other.begin()))
     mine = urlsplit(servers[0].authorize(place.begin()))
     # the code of one system at the address of the other, with the state of either
-    refused(place, urlunsplit((*mine[:2], theirs.path, mine.query, "")), errors.AccountAnswerMixedUp)
-    refused(other, urlunsplit((*theirs[:2], mine.path, theirs.query, "")), errors.AccountAnswerMixedUp)
+    refused(place, urlunsplit((*mine[:2], theirs.path, mine.query, "")), errors.AccountRedirectMismatch)
+    refused(other, urlunsplit((*theirs[:2], mine.path, theirs.query, "")), errors.AccountRedirectMismatch)
     # an answer of the attacker's server that pretends to be the honest one's
     code = dict(parse_qsl(urlsplit(servers[1].authorize(other.begin())).query))["code"]
     back = changed(servers[0].authorize(place.begin()), code=code)
@@ -201,7 +201,7 @@ def test_another_client_meanwhile_gets_no_code(place: Place, vendor: AccountServ
     settings = {"client_id": "another", "issuer": vendor.issuer}
     vault.set_secret(place.here.system, kind="oauth_user", value="another-secret", settings=settings, by=SYSTEM)
     asked = len(vendor.forms)
-    refused(place, back, errors.AccountAnswerMixedUp)
+    refused(place, back, errors.AccountRedirectMismatch)
     assert len(vendor.forms) == asked
 
 
@@ -234,5 +234,3 @@ def test_endpoints_that_are_named_need_no_metadata(place: Place, vendor: Account
     address = place.begin()
     assert "tenant=7" in address
     assert place.finish(vendor.authorize(address)).state == "active"
-
-

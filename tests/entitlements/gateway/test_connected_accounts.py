@@ -62,7 +62,9 @@ def denied(node: Gateway, of: world.World, token: str | None = None) -> tuple[st
 
 
 def works(node: Gateway, of: world.World) -> bool:
-    return node.call(of, do="answer").json().get("result", {}).get("content") == [{"type": "text", "text": "done"}]
+    return bool(
+        node.call(of, do="answer").json().get("result", {}).get("content") == [{"type": "text", "text": "done"}]
+    )
 
 
 def wait_until_due(account: ConnectedAccount) -> None:
