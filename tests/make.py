@@ -238,7 +238,9 @@ def connected_account(of: Person, system: System, *clients_: Client) -> Connecte
     """Make the account of a person at a system, as connected a moment ago; its tokens are known to no server."""
     pk, now = uuid.uuid4(), clock.now()
     server = rules.Endpoints("https://login.example", "https://login.example/authorize", "https://login.example/token")
-    held = tokens.AccountTokens(uuid.uuid4().hex, uuid.uuid4().hex, now.timestamp(), None, server, "mandate")
+    held = tokens.AccountTokens(
+        uuid.uuid4().hex, uuid.uuid4().hex, now.timestamp(), None, server, "mandate", rules.host_of(system.upstream_url)
+    )
     account = ConnectedAccount.objects.create(
         id=pk,
         system=system,

@@ -86,7 +86,7 @@ def finish(answer: SignInAnswer, *, by: Person) -> ConnectedAccount:
         pending.client_id,
     ):
         raise errors.AccountRedirectMismatch  # the credential is of another authorization server by now
-    held, scope = _redeemed(credential, pending, code, redirect_uri(system))
+    held, scope = _redeemed(credential, pending, code, system)
     try:
         return _store(system, pending, held, scope, by=by)
     except DomainError:
@@ -138,9 +138,11 @@ def _used_up(state: str) -> AccountSignIn:
     return row
 
 
-def _redeemed(credential: vault.Credential, pending: Pending, code: str, back: str) -> tuple[tokens.AccountTokens, str]:
+def _redeemed(
+    credential: vault.Credential, pending: Pending, code: str, system: System
+) -> tuple[tokens.AccountTokens, str]:
     try:
-        return asyncio.run(tokens.redeem(credential, pending, code, back))
+        return asyncio.run(tokens.redeem(credential, pending, code, redirect_uri(system), system.upstream_url))
     except TokenRefused as why:
         raise errors.AccountRefusedUpstream(error=why.detail.get("error", "")) from why
     except (TokenUnavailable, egress.ForbiddenAddress) as why:
@@ -153,7 +155,7 @@ def _store(system: System, pending: Pending, held: tokens.AccountTokens, scope: 
     locks.exclusive((Lock.PERSON, by.pk))  # who disables the person holds it too
     if not Person.objects.filter(pk=by.pk, is_active=True).exists():
         raise Forbidden
-    if not held.is_of(vault.open_for(system)):
+    if not held.is_of(vault.open_for(system), System.objects.get(pk=system.pk).upstream_url):
         raise errors.AccountsNotUsed
     offered = offers.by_key(offers.for_person(by, system))
     if rules.missing(pending.chosen, offered):

@@ -74,7 +74,7 @@ def _result(account: ConnectedAccount) -> Revoked | None:
     try:
         held = tokens.opened(bytes(account.sealed or b""), account.pk)
         credential = vault.open_for(account.system)
-        if credential is None or not held.is_of(credential):
+        if credential is None or not held.is_of_client(credential):
             return Revoked.UNKNOWN  # nobody but the client may revoke them, and Mandate is that client no longer
         return asyncio.run(tokens.revoke(credential, held))
     except (TokenUnavailable, egress.ForbiddenAddress):

@@ -74,6 +74,12 @@ def redirect_key(system: int) -> str:
     return hashlib.sha256(f"redirect of connected accounts\n{system}".encode()).hexdigest()[:20]
 
 
+def host_of(url: str) -> str:
+    """Return the part of a system's address to which an account's tokens are sent, and to no other."""
+    split = urlsplit(url)
+    return f"{split.scheme}://{split.netloc}".lower()
+
+
 def challenge(verifier: str) -> str:
     """Return the S256 challenge of a PKCE verifier (RFC 7636 section 4.2)."""
     return urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")

@@ -42,7 +42,7 @@ class Revoked(StrEnum):
 
 
 class AccountTokens(msgspec.Struct, frozen=True):
-    """What is sealed of an account, with where it is refreshed and revoked, so that a row's change sends it nowhere.
+    """What is sealed of an account, with where it is sent, refreshed and revoked, so that a row's change moves nothing.
 
     Times are epoch seconds; `ends` is None where the server names no end.
     """
@@ -53,6 +53,7 @@ class AccountTokens(msgspec.Struct, frozen=True):
     ends: float | None
     endpoints: Endpoints
     client_id: str
+    host: str
 
     def __repr__(self) -> str:
         return "AccountTokens(***)"
@@ -69,7 +70,11 @@ class AccountTokens(msgspec.Struct, frozen=True):
         """Whether the access token has not ended."""
         return self.ends is None or clock.now().timestamp() < self.ends
 
-    def is_of(self, credential: vault.Credential | None) -> bool:
+    def is_of(self, credential: vault.Credential | None, url: str) -> bool:
+        """Whether a system has the credential, as the client, and the host that these tokens were given to."""
+        return self.is_of_client(credential) and self.host == rules.host_of(url)
+
+    def is_of_client(self, credential: vault.Credential | None) -> bool:
         """Whether a system's credential is still the client that these tokens were given to."""
         if credential is None or credential.kind != Secret.Kind.OAUTH_USER:
             return False
@@ -114,18 +119,21 @@ async def endpoints(settings: Mapping[str, str]) -> Endpoints:
 
 
 async def redeem(
-    credential: vault.Credential, pending: rules.Pending, code: str, redirect_uri: str
+    credential: vault.Credential, pending: rules.Pending, code: str, redirect_uri: str, url: str
 ) -> tuple[AccountTokens, str]:
-    """Redeem a code: returns the tokens and their scope. Raises TokenRefused, TokenUnavailable, ForbiddenAddress."""
+    """Redeem a code for a system at `url`: returns the tokens and their scope.
+
+    Raises TokenRefused, TokenUnavailable, ForbiddenAddress.
+    """
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
     form["code_verifier"] = pending.verifier
-    return await _ask(credential, pending.endpoints, form, "")
+    return await _ask(credential, pending.endpoints, form, rules.host_of(url))
 
 
 async def refresh(credential: vault.Credential, held: AccountTokens) -> AccountTokens:
     """Refresh; a server that rotates gives another refresh token, else the one before stays. Raises as `redeem`."""
     form = {"grant_type": "refresh_token", "refresh_token": held.refresh}
-    return (await _ask(credential, held.endpoints, form, held.refresh))[0]
+    return (await _ask(credential, held.endpoints, form, held.host, held.refresh))[0]
 
 
 async def revoke(credential: vault.Credential, held: AccountTokens) -> Revoked:
@@ -156,7 +164,7 @@ def _named(held: AccountTokens) -> list[tuple[str, str]]:
 
 
 async def _ask(
-    credential: vault.Credential, server: Endpoints, form: dict[str, str], refresh_before: str
+    credential: vault.Credential, server: Endpoints, form: dict[str, str], host: str, refresh_before: str = ""
 ) -> tuple[AccountTokens, str]:
     now = clock.now()
     if "resource" in credential.settings:
@@ -167,7 +175,9 @@ async def _ask(
         raise TokenUnavailable("The system's token endpoint gave a refresh token that cannot be sent.")
     given = (document["access_token"], renewed, now.timestamp(), _ends(document, now))
     scope = document.get("scope", credential.settings.get("scope", ""))
-    return AccountTokens(*given, server, credential.settings["client_id"]), scope if isinstance(scope, str) else ""
+    return AccountTokens(*given, server, credential.settings["client_id"], host), scope if isinstance(
+        scope, str
+    ) else ""
 
 
 async def _send(credential: vault.Credential, url: str, form: Mapping[str, str]) -> tuple[int, bytes]:

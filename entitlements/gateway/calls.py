@@ -14,6 +14,7 @@ from audit.actions import Action
 from audit.draft import TextDraft
 from entitlements import codes
 from entitlements.codes import Code
+from entitlements.connected_accounts.account_calls import Caller
 from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.gateway import possession, relay
@@ -83,7 +84,9 @@ class ToolCall:
 
     async def _account_problem(self) -> Reason | None:
         """Find the account by which the call goes out, as it is now; say why there is none for this caller."""
-        found = await self.node.accounts.find(self.entry, self.bearer)
+        found = await self.node.accounts.find(
+            self.entry.slug, self.entry.target, Caller(self.bearer.person, self.bearer.client, self.bearer.agent)
+        )
         if isinstance(found, Reason):
             return found
         self.forwarding.account = found

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.decisions.verdicts import Reason, Verdict
 from entitlements.gateway import relay
 from entitlements.gateway.http import Request
 from entitlements.gateway.messages import Call
 from entitlements.gateway.relay import CallEnd
-from entitlements.node.accounts import AccountAuthorization
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node

@@ -23,12 +23,12 @@ from audit.database import libpq
 from entitlements import addresses, all_systems
 from entitlements.catalog.models import System
 from entitlements.codes import Code
+from entitlements.connected_accounts.account_calls import Accounts
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.dpop import claims
 from entitlements.node import numbers
-from entitlements.node.accounts import Accounts
 from entitlements.node.bearer import Bearers
 from entitlements.node.directory import Directory
 from entitlements.node.kept import KeptRows
@@ -103,7 +103,7 @@ class Node:
         self.strangers = Strangers(address)
         self.writes = Writes(self.pool)
         self.upstreams = Connections(self.snapshots, self.writes, self.directory)
-        self.accounts = Accounts(self.snapshots, self.writes)
+        self.accounts = Accounts(self.snapshots.query, self.writes.run, Closed)
         self.opened = OpenRequests()
         self.cancelled_counts = CancelledCounts()
         self._has_warned = False
@@ -317,7 +317,8 @@ class Node:
 
     async def _may_go_on(self, request: OpenRequest) -> bool:
         with contextlib.suppress(Closed):
-            if request.account is not None and not await self.accounts.is_open(request.account, request.call):
+            call, account = request.call, request.account
+            if account is not None and not await self.accounts.is_open(account, call.client, call.agent):
                 return False
             if not request.is_call:
                 verdict, _ = await self.admits(request.call)

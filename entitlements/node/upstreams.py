@@ -22,8 +22,8 @@ from uuid import UUID
 import aiohttp
 
 from entitlements import strict
+from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.node import upstream_sessions
-from entitlements.node.accounts import AccountAuthorization
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import Directory, ServedSystem
 from entitlements.node.refusals import Closed

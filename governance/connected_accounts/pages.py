@@ -47,7 +47,7 @@ def own(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_GET
 @doors.page
-def callback(request: HttpRequest, slug: str, key: str) -> HttpResponse:  # noqa: ARG001 - both are in the path
+def callback(request: HttpRequest, slug: str, token: str) -> HttpResponse:  # noqa: ARG001 - both are in the path
     """Take the answer that the browser brings from a system's authorization server; it is used up whatever it says."""
     person = doors.person(request)
     doors.about(request, f"person:{person.login}")

@@ -217,7 +217,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/", connections_pages.mine, name="my-connections"),
     path("connected-accounts/<slug:slug>/", connected_accounts_pages.own, name="connected-account-page"),
     path(
-        "connected-accounts/<slug:slug>/<slug:key>/callback",
+        "connected-accounts/<slug:slug>/<slug:token>/callback",
         connected_accounts_pages.callback,
         name="connected-account-callback",
     ),

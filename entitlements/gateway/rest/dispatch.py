@@ -13,10 +13,10 @@ import msgspec
 
 from entitlements import codes
 from entitlements.codes import Code
+from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.decisions.verdicts import Reason, Verdict
 from entitlements.gateway.dispatch import Gate
 from entitlements.gateway.relay import CallEnd
-from entitlements.node.accounts import AccountAuthorization
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.rest import headers

@@ -13,6 +13,7 @@ from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import tasks
+from entitlements.catalog.models import System
 from entitlements.connected_accounts import accounts, offers
 from entitlements.connected_accounts.models import ConnectedAccount
 from entitlements.people import people
@@ -248,6 +249,21 @@ def test_another_client_at_the_vendor_ends_the_accounts_and_gets_no_token(node: 
     account.refresh_from_db()
     assert (account.end_reason, account.revocation) == (accounts.OTHER_CREDENTIAL, "unknown")
     assert len(place.vendor.forms) == seen
+
+
+def test_another_host_of_the_system_gets_no_token(node: Gateway, place: Place) -> None:
+    account = place.connect()
+    assert works(node, place.here)
+    seen = len(place.upstream.requests)
+    System.objects.filter(pk=place.here.system.pk).update(
+        upstream_url=place.upstream.url.replace("localhost", "127.0.0.1")
+    )
+    worlds.register(place.here.system, place.vendor)
+    world.wait_until(lambda: denied(node, place.here)[0] == "account_not_connected", 5)
+    assert len(place.upstream.requests) == seen
+    tasks.look_after_connected_accounts()
+    account.refresh_from_db()
+    assert (account.state, account.revocation) == ("broken", "revoked")
 
 
 def test_the_session_at_a_legacy_system_is_of_one_account(

@@ -137,9 +137,6 @@ def world() -> World:
         "connect/name": "copilot-managed-settings.json",
         "groups/slug": make.group(company.bob).slug,
         "sessions/session": session.pk,
-        "connected-accounts/slug": company.system.slug,
-        "connected-accounts/key": "of-no-system",
-        "connected-accounts/pk": make.connected_account(company.bob, company.system, client).pk,
         "stop/pk": stop.pk,
         "systems/pk": looked.pk,
         "stop/kind": "agent",
@@ -174,6 +171,8 @@ def _agents(company: companies.Company, client: Client) -> dict[str, object]:
     return {
         "agents/slug": company.bot.slug,
         "agents/client_id": client.client_id,
+        "connected-accounts/slug": company.system.slug,
+        "connected-accounts/pk": make.connected_account(company.bob, company.system, client).pk,
         "agent-calls/pk": agent_calls.allow(company.bot, helper, by=by, reason="x").pk,
         "views/pk": _saved(company.ana).pk,
         "delegations/pk": permissions.permit(company.bot, actor=helper, by=by, reason="a sample").pk,
@@ -185,7 +184,6 @@ def _saved(person: Person) -> SavedView:
 
 
 def _network(company: companies.Company) -> object:
-    """Propose a private network of the system."""
     return networks.propose(company.system, prefixes=["10.0.0.0/8"], by=company.ana, reason="a sample").pk
 
 

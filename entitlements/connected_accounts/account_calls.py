@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
@@ -17,13 +19,8 @@ from audit import clock
 from entitlements.codes import Code, meaning
 from entitlements.connected_accounts import tokens
 from entitlements.connected_accounts.tokens import AccountTokens
-from entitlements.decisions.snapshot import Call
+from entitlements.decisions.reads import Rows, Values
 from entitlements.decisions.verdicts import Reason
-from entitlements.node.bearer import Bearer
-from entitlements.node.directory import ServedSystem
-from entitlements.node.refusals import Closed
-from entitlements.node.snapshots import Snapshots
-from entitlements.node.writes import Writes
 from entitlements.secrets import kinds, vault
 from entitlements.upstream import egress
 from entitlements.upstream.authorization import PAUSE, Authorization, Request
@@ -113,10 +110,9 @@ class AccountAuthorization(Authorization):
         """Return a system's target for this account alone."""
         return Target(base.url, base.credential, base.network, str(self.account), self)
 
-    @property
-    def is_of_system(self) -> bool:
-        """Whether the tokens were given to the client that the system's credential names."""
-        return self._tokens is not None and self._tokens.is_of(self.credential)
+    def is_of(self, target: Target) -> bool:
+        """Whether the tokens were given to the client and the host that a system has now."""
+        return self._tokens is not None and self._tokens.is_of(target.credential, target.url)
 
     async def ready(self) -> bool:
         """Have a token that lasts; False where the account is refused. What else fails shows when it is used."""
@@ -165,13 +161,13 @@ class AccountAuthorization(Authorization):
                 await self._held.look(self)
                 if time.monotonic() > deadline:
                     raise TokenUnavailable("The account is being refreshed for too long.")
-        except (Closed, egress.ForbiddenAddress) as why:
+        except (self._held.closed, egress.ForbiddenAddress) as why:
             raise TokenUnavailable from why
 
     async def renew(self, version: int, claim: UUID) -> None:
-        """Refresh at the authorization server, with the claim in hand. Raises AccountGone, TokenUnavailable, Closed."""
+        """Refresh at the authorization server, with the claim in hand. Raises AccountGone, TokenUnavailable, `closed`."""
         held, credential = self._tokens, self.credential
-        if credential is None or held is None or not held.refresh or not self.is_of_system:
+        if credential is None or held is None or not held.refresh or not held.is_of_client(credential):
             await self._held.refused(self, version)
             raise AccountGone
         try:
@@ -194,50 +190,74 @@ class AccountAuthorization(Authorization):
         raise AccountGone
 
 
+type Statement = Callable[[str, Values], Awaitable[Rows]]
+"""Runs one statement over the node's own connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """For whom a call goes out: the person acted for, and the client of the agent that acts."""
+
+    person: str | None
+    client: str
+    agent: str
+
+
 class Accounts:
-    """The accounts as this node uses them."""
+    """The accounts as this node uses them. `query` reads, `run` writes, and both raise `closed` when they cannot."""
 
-    def __init__(self, snapshots: Snapshots, writes: Writes) -> None:
-        self._snapshots, self._writes = snapshots, writes
+    def __init__(self, query: Statement, run: Statement, closed: type[Exception]) -> None:
+        self._query, self._run, self.closed = query, run, closed
         self._used: dict[UUID, AccountAuthorization] = {}
+        self._renewing: set[asyncio.Task[None]] = set()
 
-    async def find(self, entry: ServedSystem, bearer: Bearer) -> AccountAuthorization | Reason:
-        """Return what authorizes a caller's calls to a system, or why nothing does. Raises Closed.
+    async def find(self, system: str, target: Target, caller: Caller) -> AccountAuthorization | Reason:
+        """Return what authorizes a caller's calls to a system, or why nothing does. Raises `closed`.
 
         The account is that of the person who is acted for, and this client of this agent must have their consent.
         """
-        if bearer.person is None:
+        if caller.person is None:
             return _reason(Code.ACCOUNT_NEEDS_PERSON)
-        asked = {"system": entry.slug, "person": bearer.person, "client": bearer.client, "agent": bearer.agent}
-        rows = await self._snapshots.query(_FIND, asked)
-        credential = entry.target.credential
-        if not rows or credential is None:
+        asked = {"system": system, "person": caller.person, "client": caller.client, "agent": caller.agent}
+        rows = await self._query(_FIND, asked)
+        if not rows or target.credential is None:
             return _reason(Code.ACCOUNT_NOT_CONNECTED)
         pk, version, sealed, refreshed_at, is_refused, is_agreed = rows[0]
         if not is_agreed:
             return _reason(Code.ACCOUNT_NOT_CONNECTED, _NO_CONSENT)
-        found = self._known(pk, credential)
-        found.take_row(credential, version, bytes(sealed), refreshed_at)
-        if is_refused or not found.is_of_system or not await found.ready():
+        found = self._known(pk, target.credential)
+        found.take_row(target.credential, version, bytes(sealed), refreshed_at)
+        if not is_refused and not found.is_of(target):
+            await self.refused(found, version)  # no person agreed to send it to another host, or by another client
+        if is_refused or not found.is_of(target) or not await found.ready():
             return _reason(Code.ACCOUNT_NOT_CONNECTED, _BROKEN)
         return found
 
-    async def is_open(self, account: UUID, call: Call) -> bool:
-        """Say whether an account is still there for the client and agent of a call. Raises Closed."""
-        return bool(await self._snapshots.query(_OPEN, [account, call.client, call.agent]))
+    async def is_open(self, account: UUID, client: str, agent: str) -> bool:
+        """Say whether an account is still there for the client and agent of a call. Raises `closed`."""
+        return bool(await self._query(_OPEN, [account, client, agent]))
 
     async def claimed(self, of: AccountAuthorization, version: int) -> bool:
         """Refresh an account if this node may. Says whether it did. Raises as `AccountAuthorization.renew`."""
         claim = uuid4()
         asked = {"claim": claim, "seconds": CLAIM_SECONDS, "account": of.account, "version": version}
-        if not await self._writes.run(_CLAIM, asked):
+        if not await self._run(_CLAIM, asked):
             return False
-        await asyncio.shield(of.renew(version, claim))  # a caller that goes away must not lose what was rotated
+        renewing = asyncio.create_task(of.renew(version, claim))
+        self._renewing.add(renewing)
+        renewing.add_done_callback(self._renewed)
+        await asyncio.shield(renewing)  # a caller that goes away must not lose what was rotated
         return True
+
+    def _renewed(self, done: asyncio.Task[None]) -> None:
+        """Forget a refresh that is over; what it raised, its caller has, unless that went away."""
+        self._renewing.discard(done)
+        if not done.cancelled():
+            done.exception()
 
     async def look(self, of: AccountAuthorization) -> None:
         """Take what another node has refreshed. Raises AccountGone where the account ended or was refused."""
-        rows = await self._snapshots.query(_LOOK, [of.account])
+        rows = await self._query(_LOOK, [of.account])
         if not rows or of.credential is None:
             raise AccountGone
         version, sealed, refreshed_at, _ = rows[0]
@@ -246,15 +266,15 @@ class Accounts:
     async def keep(self, of: AccountAuthorization, version: int, sealed: bytes) -> bool:
         """Write refreshed tokens in the place of one version. Says whether there is a row to keep them."""
         asked = {"sealed": sealed, "account": of.account, "version": version}
-        return bool(await self._writes.run(_KEEP, asked))
+        return bool(await self._run(_KEEP, asked))
 
     async def release(self, claim: UUID) -> None:
         """Let others try: the authorization server did not answer."""
-        await self._writes.run(_RELEASE, [claim])
+        await self._run(_RELEASE, [claim])
 
     async def refused(self, of: AccountAuthorization, version: int) -> None:
         """Write down that the authorization server refuses: a job ends the account and tells the person."""
-        await self._writes.run(_REFUSED, [of.account, version])
+        await self._run(_REFUSED, [of.account, version])
 
     def _known(self, account: UUID, credential: vault.Credential) -> AccountAuthorization:
         if (found := self._used.get(account)) is None:
