@@ -147,8 +147,8 @@ def resume_imports() -> None:
 @shared_task(ignore_result=True)
 def look_after_connected_accounts() -> None:
     """End accounts that are refused or that nothing stands behind, and have the tokens of ended ones revoked."""
-    accounts.end_refused()
     accounts.end_without_right()
+    accounts.end_refused()
     connect.forget_expired()
     revoke.revoke_due()
 
