@@ -165,7 +165,7 @@ class AccountAuthorization(Authorization):
             raise TokenUnavailable from why
 
     async def renew(self, version: int, claim: UUID) -> None:
-        """Refresh at the authorization server, with the claim in hand. Raises AccountGone, TokenUnavailable, `closed`."""
+        """Refresh at the server, with the claim in hand. Raises AccountGone, TokenUnavailable, `closed`."""
         held, credential = self._tokens, self.credential
         if credential is None or held is None or not held.refresh or not held.is_of_client(credential):
             await self._held.refused(self, version)

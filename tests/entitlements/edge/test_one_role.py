@@ -40,6 +40,7 @@ OF_THE_GATEWAY = (
     "entitlements.connected_accounts.",
     "entitlements.node.upstream_sessions.",
     "entitlements.networks.network.",
+    "entitlements.stdio.places.",
     "entitlements.gateway.",
 )
 """Whose statements a node without the role `gateway` never runs."""
