@@ -77,7 +77,7 @@ class ToolCall:
         verdict, self._held = await self.node.decide(self.policy_call)
         if not verdict.allowed:
             return verdict
-        problem = await self._account_problem() if self.entry.needs_account else None
+        problem = await self._account_problem() if self.entry.target.needs_account else None
         if (problem := problem or self.forwarding.problem(verdict)) is not None:
             return Verdict(Effect.DENY, problem.code, (problem,))
         return verdict

@@ -22,7 +22,6 @@ from entitlements.rest import operation
 from entitlements.rest.operation import Operation
 from entitlements.rest.read import Operations
 from entitlements.secrets import vault
-from entitlements.secrets.models import Secret
 from entitlements.stdio.command import Command
 from entitlements.upstream import mcp_headers, own_addresses, upstream
 
@@ -80,12 +79,6 @@ class ServedSystem:
     """What its tools are as requests, of a REST API; of every other system None."""
     command: Command | None = None
     """What a local server is started by."""
-
-    @property
-    def needs_account(self) -> bool:
-        """Whether each call goes out with a connected account of the person who is acted for."""
-        credential = self.target.credential
-        return credential is not None and credential.kind == Secret.Kind.OAUTH_USER
 
 
 class Directory:

@@ -118,8 +118,6 @@ class Connections:
     ) -> Connection:
         """Return the conversation for this caller, begun if need be. `position`: of the feed, as it was decided by.
 
-        With an account it is of that account alone.
-
         Raises Unreachable, ForbiddenAddress, Closed.
         """
         if entry.command is not None:
@@ -139,14 +137,12 @@ class Connections:
         connection.used_at = time.monotonic()
         return connection
 
-    def pool(
-        self, entry: ServedSystem, account: Authorization | None = None
-    ) -> tuple[aiohttp.ClientSession, Endpoint, Authorization]:
+    def pool(self, entry: ServedSystem) -> tuple[aiohttp.ClientSession, Endpoint, Authorization]:
         """Return the pool of a REST API, where its requests go, and what authorizes them. Raises ForbiddenAddress."""
         peer = self._upstreams.get(entry.slug)
         if peer is None or peer.target != entry.target:
             peer = self._open(entry)
-        return peer.http, peer.endpoint, account or peer.target.authorization
+        return peer.http, peer.endpoint, peer.target.authorization
 
     def lose(self, entry: ServedSystem, bearer: Bearer, connection: Connection) -> None:
         """Forget a session that the upstream no longer knows, or an era that no longer fits."""
@@ -319,7 +315,7 @@ class Connections:
 def _kept(peer: _Upstream, key: Key, target: Target) -> Connection | None:
     """Return what is used without asking anybody."""
     connection = peer.modern or peer.sessions.get(key)
-    if connection is None or not connection.is_fresh or connection.conversation.target != target:
+    if connection is None or not connection.is_fresh or connection.conversation.target not in (target,):
         return None
     connection.conversation.target = target  # of an account, what authorizes by the tokens that are known now
     return connection

@@ -69,6 +69,11 @@ class Target:
         """Know what authorizes each request."""
         object.__setattr__(self, "authorization", self.by or authorization.of(self.credential, self.network))
 
+    @property
+    def needs_account(self) -> bool:
+        """Whether each call goes out with a connected account of the person who is acted for."""
+        return self.credential is not None and self.credential.kind == Secret.Kind.OAUTH_USER
+
 
 @dataclass(slots=True)
 class Conversation:

@@ -85,7 +85,8 @@ class RestForwarding:
     async def carry_out(self, gate: Gate) -> CallEnd:
         """Send the request and read the whole answer, as large as one may be. It follows no redirect."""
         built = self._built
-        http, endpoint, self._authorization = self.node.upstreams.pool(self.entry, self.account)
+        http, endpoint, shared = self.node.upstreams.pool(self.entry)
+        self._authorization = self.account or shared
 
         def gate_and_note() -> None:
             gate()
