@@ -107,6 +107,11 @@ class Action(StrEnum):
     CLIENT_RETURNED = "client.returned"
     CLIENT_ROTATION_REVOKED = "client.rotation_revoked"
     CLIENT_SECRET_ROTATED = "client.secret_rotated"  # noqa: S105 - the name of an event
+    CONNECTED_ACCOUNT_BROKEN = "connected_account.broken"
+    CONNECTED_ACCOUNT_CLIENTS_CHANGED = "connected_account.clients_changed"
+    CONNECTED_ACCOUNT_CONNECTED = "connected_account.connected"
+    CONNECTED_ACCOUNT_ENDED = "connected_account.ended"
+    CONNECTED_ACCOUNT_REVOCATION_SETTLED = "connected_account.revocation_settled"
     CONNECTION_BEGUN = "connection.begun"
     CONNECTION_ENDED = "connection.ended"
     CONNECTOR_ADDED = "connector.added"

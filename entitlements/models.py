@@ -18,6 +18,7 @@ from entitlements.clients.models import (
     OAuthIDToken,
     OAuthRefreshToken,
 )
+from entitlements.connected_accounts.models import AccountConsent, AccountSignIn, ConnectedAccount
 from entitlements.connections.models import Connection
 from entitlements.connectors.models import Connector, RelayedDiscovery
 from entitlements.credential_policy.models import CredentialPolicy
@@ -44,6 +45,8 @@ from entitlements.vendors.models import Vendor, VendorSubject
 from entitlements.workload_identity.models import WorkloadRule
 
 __all__ = [
+    "AccountConsent",
+    "AccountSignIn",
     "Agent",
     "AgentTypeRule",
     "AgentVersion",
@@ -57,6 +60,7 @@ __all__ = [
     "ClientCredential",
     "ClientDocument",
     "ClientHost",
+    "ConnectedAccount",
     "Connection",
     "Connector",
     "CredentialPolicy",

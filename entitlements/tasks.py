@@ -24,6 +24,7 @@ from .agents import lifecycle
 from .catalog import discovery, discovery_schedule, systems
 from .catalog_files import imports
 from .clients import acceptance
+from .connected_accounts import accounts, connect, revoke
 from .errors import DomainError
 from .grants import batches
 from .idempotency import stored_answers as stored_answers_api
@@ -141,6 +142,15 @@ def resume_imports() -> None:
     for import_id in imports.stalled():
         run_import.delay(str(import_id))
     imports.delete_old_previews()
+
+
+@shared_task(ignore_result=True)
+def look_after_connected_accounts() -> None:
+    """End accounts that are refused or that nothing stands behind, and have the tokens of ended ones revoked."""
+    accounts.end_without_right()
+    accounts.end_refused()
+    connect.forget_expired()
+    revoke.revoke_due()
 
 
 @shared_task(ignore_result=True)

@@ -17,6 +17,7 @@ from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.catalog_files.models import CatalogImport
 from entitlements.client_documents.models import ClientDocument, ClientHost
 from entitlements.clients.models import Client, ClientCredential
+from entitlements.connected_accounts.models import ConnectedAccount
 from entitlements.connections.models import Connection
 from entitlements.connectors.models import Connector
 from entitlements.grants.models import Grant, GrantSubject
@@ -116,6 +117,17 @@ def connections(caller: Caller) -> QuerySet[Connection]:
     """Connections of your agents, and your own."""
     rows = Connection.objects.select_related("agent", "person", "client")
     return _seen(caller, rows, _mine(caller, "agent__") | _acted_for(caller))
+
+
+def connected_accounts(caller: Caller) -> QuerySet[ConnectedAccount]:
+    """Connected accounts of people: your own, and those at your systems."""
+    rows = ConnectedAccount.objects.select_related("system__owner", "person").prefetch_related(
+        "consents__client", "consents__agent"
+    )
+    if caller.sees_everything:
+        return rows
+    human = caller.human
+    return rows.filter(Q(person=human) | Q(system__owner=human)) if human else rows.none()
 
 
 def clients(caller: Caller) -> QuerySet[Client]:

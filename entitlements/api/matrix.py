@@ -64,6 +64,7 @@ _KINDS: Final = {
     **dict.fromkeys(("token", "tokens"), "tokens"),
     **dict.fromkeys(("client", "clients", "workload-rule", "workload-rules"), "clients"),
     **dict.fromkeys(("connection", "connections"), "connections"),
+    **dict.fromkeys(("connected-account", "connected-accounts"), "connected-accounts"),
     **dict.fromkeys(("revocation", "revocations"), "revocations"),
     **dict.fromkeys(("trusted-issuer", "trusted-issuers"), "issuers"),
     **dict.fromkeys(("stdio-command", "stdio-commands"), "stdio-commands"),
@@ -130,6 +131,7 @@ _STOP_AGENT: Final = row(*_STOPS, related="sponsor owner", scope=REVOKE)
 _RETIRE_AGENT: Final = row(Role.ANALYST, related="sponsor")
 _STOP_GRANT: Final = row(*_STOPS, related="sponsor owner system_owner", scope=REVOKE)
 _RESPONSIBLE: Final = "sponsor owner backup"
+_LISTED: Final = ("session", "token", "client", "connection", "connected-account")
 _START_SYSTEM: Final = row(Role.ANALYST, Role.SECURITY, scope=WRITE)
 
 _ROWS: Final[Matrix] = {
@@ -219,22 +221,17 @@ _ROWS: Final[Matrix] = {
     ("grants-revoke", "POST"): _STOP_GRANT,
     ("grant-suspend", "POST"): _STOP_GRANT,
     ("grant-restore", "POST"): row(Role.ANALYST, Role.SECURITY, scope=WRITE),
-    ("sessions", "GET"): READABLE,
-    ("session", "GET"): READABLE,
+    **{(f"{of}{s}", "GET"): READABLE for of in _LISTED for s in ("", "s")},
     ("session-end", "POST"): row(*_STOPS, related="sponsor owner person", scope=REVOKE),
-    ("tokens", "GET"): READABLE,
-    ("token", "GET"): READABLE,
     ("token-revoke", "POST"): row(*_STOPS, related="sponsor owner person system_owner", scope=REVOKE),
     ("token-families", "GET"): READABLE,
     ("token-family", "GET"): READABLE,
     ("token-family-revoke", "POST"): row(*_STOPS, related="sponsor owner person system_owner", scope=REVOKE),
-    **dict.fromkeys((("connections", "GET"), ("connection", "GET")), READABLE),
     ("connection-end", "POST"): row(*_STOPS, related="sponsor owner person", scope=REVOKE),
-    ("clients", "GET"): READABLE,
+    ("connected-account-end", "POST"): row(*_STOPS, related="person system_owner", scope=REVOKE),
     ("clients", "POST"): replace(
         row(Role.ANALYST, related=_RESPONSIBLE, scope=WRITE, proven=ALWAYS), shut_to_agents=True
     ),
-    ("client", "GET"): READABLE,
     ("client-disable", "POST"): row(*_STOPS, related="sponsor owner", scope=REVOKE),
     ("client-enable", "POST"): row(Role.ANALYST, scope=WRITE),
     ("client-secret", "POST"): row(Role.ANALYST, related=_RESPONSIBLE, scope=WRITE, proven=ALWAYS),

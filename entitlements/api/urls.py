@@ -14,6 +14,7 @@ from entitlements.catalog_files.api import imports, plans
 from entitlements.client_documents import api as client_documents
 from entitlements.clients.api import clients
 from entitlements.clients.api import credentials as credentials_api
+from entitlements.connected_accounts import api as connected_accounts
 from entitlements.connections import api as connections_api
 from entitlements.connectors import api as connectors
 from entitlements.delegation import api as delegation_api
@@ -114,6 +115,9 @@ urlpatterns: list[URLPattern] = [
     at("tokens", session_api.Tokens, "tokens"),
     at("tokens/<uuid:key>", session_api.TokenDetail, "token"),
     at("tokens/<uuid:key>/revoke", session_api.Revoke, "token-revoke"),
+    at("connected-accounts", connected_accounts.Accounts, "connected-accounts"),
+    at("connected-accounts/<uuid:key>", connected_accounts.AccountDetail, "connected-account"),
+    at("connected-accounts/<uuid:key>/end", connected_accounts.End, "connected-account-end"),
     at("connections", connections_api.Connections, "connections"),
     at("connections/<uuid:key>", connections_api.ConnectionDetail, "connection"),
     at("connections/<uuid:key>/end", connections_api.End, "connection-end"),

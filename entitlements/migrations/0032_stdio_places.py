@@ -12,7 +12,7 @@ def _owner(to: str, **options: object) -> models.ForeignKey:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("entitlements", "0030_connectors")]
+    dependencies = [("entitlements", "0031_connected_accounts")]
 
     operations = [
         migrations.AddField("StdioSystem", "is_shared", models.BooleanField(blank=True, null=True)),

@@ -23,6 +23,7 @@ from audit.database import libpq
 from entitlements import addresses, all_systems
 from entitlements.catalog.models import System
 from entitlements.codes import Code
+from entitlements.connected_accounts.account_calls import Accounts
 from entitlements.connectors.relays import Facts, Relays
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
@@ -109,6 +110,7 @@ class Node:
         self.upstreams = Connections(
             self.snapshots, self.writes, self.directory, self.places, self._record_start, self.relays.dial
         )
+        self.accounts = Accounts(self.snapshots.query, self.writes.run, Closed)
         self.opened = OpenRequests()
         self.cancelled_counts = CancelledCounts()
         self._has_warned = False
@@ -330,6 +332,9 @@ class Node:
 
     async def _may_go_on(self, request: OpenRequest) -> bool:
         with contextlib.suppress(Closed):
+            call, account = request.call, request.account
+            if account is not None and not await self.accounts.is_open(account, call.client, call.agent):
+                return False
             if not request.is_call:
                 verdict, _ = await self.admits(request.call)
                 return verdict.allowed or verdict.code is Code.NO_GRANT

@@ -23,6 +23,7 @@ from uuid import UUID
 import aiohttp
 
 from entitlements import strict
+from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.node import upstream_sessions
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import Directory, ServedSystem
@@ -37,6 +38,7 @@ from entitlements.stdio.places import Places
 from entitlements.upstream import egress, upstream
 from entitlements.upstream.authorization import Authorization
 from entitlements.upstream.endpoint import Answer, Endpoint
+from entitlements.upstream.upstream import Target
 
 _FAILED: Final = """
 UPDATE entitlements_stdiosystem c SET problem = %s, stderr = %s, failed_at = clock_timestamp()
@@ -123,7 +125,9 @@ class Connections:
         self._under_way: set[asyncio.Task[None]] = set()
         self._next_sweep = time.monotonic() + secrets.randbelow(int(SWEEP_SECONDS))
 
-    async def get(self, entry: ServedSystem, bearer: Bearer, position: int = 0) -> Connection:
+    async def get(
+        self, entry: ServedSystem, bearer: Bearer, position: int = 0, account: AccountAuthorization | None = None
+    ) -> Connection:
         """Return the conversation for this caller, begun if need be. `position`: of the feed, as it was decided by.
 
         Raises Unreachable, ForbiddenAddress, Closed.
@@ -135,10 +139,13 @@ class Connections:
         peer = self._upstreams.get(entry.slug)
         if peer is None or peer.target != entry.target:
             peer = self._open(entry)
-        connection = _kept(peer, bearer.key)
+        target = peer.target if account is None else account.target(peer.target)
+        connection = _kept(peer, bearer.key, target)
         if connection is None:
             async with peer.lock_of(bearer.key):
-                connection = _kept(peer, bearer.key) or await self._find_or_begin(entry.slug, peer, bearer.key)
+                connection = _kept(peer, bearer.key, target) or await self._find_or_begin(
+                    entry.slug, peer, bearer.key, target
+                )
         connection.used_at = time.monotonic()
         return connection
 
@@ -239,22 +246,25 @@ class Connections:
             self._track(asyncio.create_task(before.http.close() if is_cut else _close_later(before)))
         return peer
 
-    async def _find_or_begin(self, system: str, peer: _Upstream, key: Key) -> Connection:
+    async def _find_or_begin(self, system: str, peer: _Upstream, key: Key, target: Target) -> Connection:
         known = peer.sessions.get(key)
+        if known is not None and known.conversation.target != target:
+            self._forget(peer, key)  # it is of another account of the person
+            known = None
         if known is not None and known.row is not None and await self._shared.touch(known.row):
             known.touched_at = time.monotonic()
             return known
         if (lost := peer.lost.get(key)) is not None:
             await self._shared.end(lost)
             peer.lost.pop(key, None)
-        if (shared := await self._shared.find(system, key, peer.target)) is not None:
+        if (shared := await self._shared.find(system, key, target)) is not None:
             return self._remember(peer, key, Connection(peer.http, shared[1], shared[0]))
-        return await self._begin(system, peer, key)
+        return await self._begin(system, peer, key, target)
 
-    async def _begin(self, system: str, peer: _Upstream, key: Key) -> Connection:
+    async def _begin(self, system: str, peer: _Upstream, key: Key, target: Target) -> Connection:
         greet = upstream.greet if peer.is_legacy else upstream.begin
-        connection = Connection(peer.http, await greet(peer.http, peer.target))
-        if connection.conversation.is_modern:
+        connection = Connection(peer.http, await greet(peer.http, target))
+        if connection.conversation.is_modern and not target.account:
             peer.modern = connection
             return connection
         if connection.conversation.session:
@@ -267,13 +277,13 @@ class Connections:
             own.row = await self._shared.keep(system, key, own.conversation)
             if own.row is not None:
                 return own
-            if (theirs := await self._shared.find(system, key, peer.target)) is not None:
+            if (theirs := await self._shared.find(system, key, own.conversation.target)) is not None:
                 self._later(own)
                 return Connection(peer.http, theirs[1], theirs[0])
         return own
 
     def _remember(self, peer: _Upstream, key: Key, connection: Connection) -> Connection:
-        peer.is_legacy = True
+        peer.is_legacy = peer.is_legacy or not connection.conversation.is_modern
         while len(peer.sessions) >= MOST_SESSIONS:
             self._forget(peer, next(iter(peer.sessions)))
         peer.sessions[key] = connection
@@ -315,10 +325,13 @@ class Connections:
         task.add_done_callback(self._under_way.discard)
 
 
-def _kept(peer: _Upstream, key: Key) -> Connection | None:
+def _kept(peer: _Upstream, key: Key, target: Target) -> Connection | None:
     """Return what is used without asking anybody."""
     connection = peer.modern or peer.sessions.get(key)
-    return connection if connection is not None and connection.is_fresh else None
+    if connection is None or not connection.is_fresh or connection.conversation.target != target:
+        return None
+    connection.conversation.target = target  # of an account, what authorizes by the tokens that are known now
+    return connection
 
 
 def _asked(system: str, bearer: Bearer, position: int) -> Ask:

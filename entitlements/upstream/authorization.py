@@ -133,6 +133,16 @@ class Authorization:
     _before: Authorization | None = None
 
 
+class _OfPerson(Authorization):
+    """Authorizes nothing: what opens the system is the account of the person who is acted for, and none was given."""
+
+    async def _made(self, request: Request, credential: vault.Credential) -> dict[str, str]:  # noqa: ARG002 - as above
+        raise TokenUnavailable("This system is called with the connected account of a person.")
+
+    def _fallback(self) -> Authorization | None:
+        return None
+
+
 class _Signed(Authorization):
     """Signs each request by AWS Signature Version 4."""
 
@@ -246,6 +256,8 @@ def of(credential: vault.Credential | None, network: Network | None = None) -> A
     """
     if credential is None or credential.value:
         return Authorization(credential, network)
+    if credential.kind == Secret.Kind.OAUTH_USER:
+        return _OfPerson(credential, network)
     return _Signed(credential) if credential.kind == Secret.Kind.AWS_SIGV4 else _Tokens(credential, network)
 
 

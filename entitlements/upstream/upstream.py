@@ -19,6 +19,7 @@ from entitlements.catalog.models import System
 from entitlements.networks import network
 from entitlements.networks.network import Network
 from entitlements.secrets import vault
+from entitlements.secrets.models import Secret
 
 from . import authorization, egress, mcp_headers, own_addresses, relayed, sse
 from .authorization import Authorization
@@ -53,16 +54,26 @@ class PartialList(Unreachable):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a system listens, what opens it, and over which network it is reached. The same three are equal."""
+    """Where a system listens, what opens it, and over which network it is reached. The same are equal.
+
+    `account` is the connected account by which one person's calls go out; `by` then authorizes them.
+    """
 
     url: str
     credential: vault.Credential | None = None
     network: Network | None = None
+    account: str = ""
+    by: Authorization | None = field(default=None, repr=False, compare=False)
     authorization: Authorization = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Know what authorizes each request."""
-        object.__setattr__(self, "authorization", authorization.of(self.credential, self.network))
+        object.__setattr__(self, "authorization", self.by or authorization.of(self.credential, self.network))
+
+    @property
+    def needs_account(self) -> bool:
+        """Whether each call goes out with a connected account of the person who is acted for."""
+        return self.credential is not None and self.credential.kind == Secret.Kind.OAUTH_USER
 
 
 @dataclass(slots=True)
@@ -235,15 +246,17 @@ async def first[T](
 def discover(system: System) -> Coroutine[Any, Any, list[dict[str, Any]]]:
     """List a system's tools as raw wire objects, from all pages: `asyncio.run(upstream.discover(system))`.
 
-    Credential and network are opened here, outside of any event loop. Raises PartialList, Unreachable,
-    ForbiddenAddress.
+    Credential and network are opened here, outside of any event loop. A system that is called with accounts of people
+    is asked without any: only the gateway uses them. Raises PartialList, Unreachable, ForbiddenAddress.
     """
     way = network.open_for(system)
     if way is not None and way.relayed:
         return _as_listed(*relayed.ask(system))
     if way is not None:
         own_addresses.refresh_now()
-    return tools(Target(system.upstream_url, vault.open_for(system), way))
+    credential = vault.open_for(system)
+    is_of_people = credential is not None and credential.kind == Secret.Kind.OAUTH_USER
+    return tools(Target(system.upstream_url, None if is_of_people else credential, way))
 
 
 async def _as_listed(listed: list[dict[str, Any]], is_whole: bool) -> list[dict[str, Any]]:  # noqa: FBT001 - as given

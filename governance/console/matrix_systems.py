@@ -20,6 +20,7 @@ SYSTEMS: Final[Pages] = {
     ("import-start", "POST"): like("import-confirm"),
     **both(like("system PATCH"), "system-edit"),
     **both(like("system-secret PUT"), "system-credential"),
+    ("system-accounts", "GET"): like("connected-accounts GET", also=("connected-account-end",)),
     ("system-network-page", "GET"): like(
         "system-networks GET",
         also=(

@@ -73,7 +73,12 @@ GROUPS: Final = (
             Entry("token-health", _("Token health"), "ticket", ("token-health",)),
             Entry("coverage-map", _("Coverage map"), "map", ("coverage",)),
             Entry("adoption-list", _("Onboarding"), "log-in", ("onboarding",)),
-            Entry("my-agents", _("Agents that act for me"), "user-check", ("my-agents", "connections")),
+            Entry(
+                "my-agents",
+                _("Agents that act for me"),
+                "user-check",
+                ("my-agents", "connections", "connected-accounts"),
+            ),
         ),
     ),
     Group(

@@ -31,6 +31,7 @@ from governance.chat import pages as chat_pages
 from governance.clients.pages import clients, credentials, workload_rules
 from governance.clients.pages import documents as client_documents
 from governance.connect.pages import connect, rollout
+from governance.connected_accounts import pages as connected_accounts_pages
 from governance.connections import pages as connections_pages
 from governance.connectors.pages import connectors as connector_pages
 from governance.coverage_map.pages import coverage_map as coverage_map_pages
@@ -216,6 +217,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("agents/<slug:slug>/restore/", agents.restore, name="agent-start"),
     path("my-agents/", agents.mine, name="my-agents"),
     path("connections/", connections_pages.mine, name="my-connections"),
+    path("connected-accounts/<slug:slug>/", connected_accounts_pages.own, name="connected-account-page"),
+    path(
+        "connected-accounts/<slug:slug>/<slug:token>/callback",
+        connected_accounts_pages.callback,
+        name="connected-account-callback",
+    ),
+    path("connected-accounts/<uuid:pk>/end/", connected_accounts_pages.end, name="connected-account-end"),
     path("people/<slug:login>/connections/", connections_pages.of_person, name="person-connections"),
     path("sessions/", sessions.listing, name="session-list"),
     path("sessions/<uuid:session>/end/", agents.end_session, name="end-session"),
@@ -255,6 +263,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/<slug:slug>/vendor/test-trust/", vendors.test_trust, name="vendor-test-trust"),
     path("systems/<slug:slug>/edit/", registration_pages_pages.edit, name="system-edit"),
     path("systems/<slug:slug>/secret/", credential_pages.credential, name="system-credential"),
+    path("systems/<slug:slug>/connected-accounts/", connected_accounts_pages.at_system, name="system-accounts"),
     path("systems/<slug:slug>/network/", networks.detail, name="system-network-page"),
     path("systems/<slug:slug>/network/<uuid:network>/", networks.decide, name="system-network-decide"),
     path("systems/<slug:slug>/connectors/", connector_pages.add, name="connector-add"),

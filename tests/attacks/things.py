@@ -120,6 +120,7 @@ def _more(world: addresses.World) -> dict[str, object]:
         "remediations/key": _cut(world).pk,
         "group-mappings/key": mapped.pk,
         "trusted-issuers/key": world.samples["settings/issuer"],
+        "connected-accounts/key": world.samples["connected-accounts/pk"],
         "connections/key": personal_agents.connect(make.personal_client(), company.bob).pk,
         "tokens/key": token.jti,
         "token-families/key": make.token_family(world.session, company.system).pk,

@@ -15,10 +15,11 @@ from entitlements.agent_discovery import problems, runs, sources
 from entitlements.agent_discovery.pull import Listed, Pull
 from entitlements.agent_discovery.shapes import FoundRow
 from entitlements.agents.models import Agent
-from entitlements.catalog.models import System
+from entitlements.catalog.models import Entitlement, System
 from entitlements.client_documents import documents, hosts
 from entitlements.clients import clients
 from entitlements.clients.models import Client
+from entitlements.connected_accounts import accounts
 from entitlements.connectors import connectors, proof
 from entitlements.connectors.models import Connector
 from entitlements.credential_policy.rules import Kind
@@ -26,6 +27,7 @@ from entitlements.networks import networks
 from entitlements.people.models import Person
 from entitlements.rest_apis import rest_apis
 from entitlements.rest_apis import sources as api_documents
+from entitlements.secrets import vault
 from entitlements.stdio_commands import proposals as commands
 from entitlements.unmanaged_agents.models import Workflow
 from entitlements.vendors import vendors
@@ -168,6 +170,29 @@ def discovery_sources() -> list[str]:
     runs._finish(begun, pull, [Listed("agents", found, skipped=4), limited])
     runs.ask(fleet, by=by)
     return [okta.slug, fleet.slug]
+
+
+def connected_accounts() -> list[str]:
+    """Let people have accounts at two systems, ana one at each, of which one is broken; returns her pages."""
+    crm, erp = System.objects.get(slug="crm"), System.objects.get(slug="erp")
+    client, ana = Client.objects.get(client_id="expense-bot"), Person.objects.get(login="ana")
+    assert client.agent is not None
+    for login in ("ana", "bob", "sofia"):
+        make.connected_account(Person.objects.get(login=login), crm, client)
+    accounts.end(
+        make.connected_account(Person.objects.get(login="otto"), crm, client).pk, by=SYSTEM, reason="No longer needed."
+    )
+    make.connected_account(ana, erp, client)
+    make.grant(client.agent, Entitlement.objects.filter(system=crm).order_by("pk")[0], people=[ana])
+    named = {f"{name}_url": f"https://login.example/{name}" for name in ("authorization", "token", "revocation")}
+    vault.set_secret(
+        crm,
+        kind="oauth_user",
+        value="a-secret-of-the-client",
+        settings={"client_id": "mandate", "issuer": "https://login.example", "scope": "read write", **named},
+        by=SYSTEM,
+    )
+    return [f"/connected-accounts/{each.slug}/" for each in (crm, erp)]
 
 
 def rest_api() -> str:

@@ -117,6 +117,7 @@ def _token(facts: Mapping[str, Any]) -> list[str]:
 _USED_FOR: Final = {
     "oauth_client": gettext_lazy("Gets the access tokens that are sent with each call; stored on %(day)s."),
     "jwt_bearer": gettext_lazy("Signs for the access tokens that are sent with each call; stored on %(day)s."),
+    "oauth_user": gettext_lazy("People connect their own accounts through it; stored on %(day)s."),
     "aws_sigv4": gettext_lazy("Signs each call; stored on %(day)s."),
     "client_certificate": gettext_lazy("Signs Mandate in to the system over TLS; stored on %(day)s."),
 }

@@ -37,6 +37,7 @@ pytestmark = pytest.mark.loopback
 SIGNING_KEY = os.urandom(32)
 OF_THE_GATEWAY = (
     "entitlements.node.directory.",
+    "entitlements.connected_accounts.",
     "entitlements.node.upstream_sessions.",
     "entitlements.networks.network.",
     "entitlements.connectors.relays.",

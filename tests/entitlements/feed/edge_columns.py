@@ -21,6 +21,8 @@ ELSEWHERE = {"entitlements.agents.lifecycle._DUE": "a sweep of the control lane 
 OWN = {"entitlements_change", "entitlements_gatewaynode"}
 """The feed itself."""
 NEVER_KEPT = {
+    "entitlements_accountconsent": "each call looks at the consent of its own client and agent",
+    "entitlements_connectedaccount": "each call takes the account as its row is, and those under way look again",
     "entitlements_authorizationcode": "a code is read when it is redeemed, and its row is taken in the write",
     "entitlements_clientcredential": "what a client had is read when it rotates, and its row is judged in the write",
     "entitlements_upstreamsession": "it carries no right, and a node looks at it every two minutes",

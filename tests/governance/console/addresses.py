@@ -171,6 +171,8 @@ def _agents(company: companies.Company, client: Client) -> dict[str, object]:
     return {
         "agents/slug": company.bot.slug,
         "agents/client_id": client.client_id,
+        "connected-accounts/slug": company.system.slug,
+        "connected-accounts/pk": make.connected_account(company.bob, company.system, client).pk,
         "agent-calls/pk": agent_calls.allow(company.bot, helper, by=by, reason="x").pk,
         "views/pk": _saved(company.ana).pk,
         "delegations/pk": permissions.permit(company.bot, actor=helper, by=by, reason="a sample").pk,

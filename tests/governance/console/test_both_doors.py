@@ -78,6 +78,7 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "system-network-withdraw": {"verb": "withdraw", "reason": "x"},
         "system-network-end": {"verb": "end", "reason": "x"},
     },
+    "connected-account-end": {"connected-account-end": {"reason": "x"}},
     "stdio-command-decide": {
         "stdio-command-confirm": {"verb": "confirm"},
         "stdio-command-withdraw": {"verb": "withdraw", "reason": "x"},
