@@ -67,6 +67,7 @@ _KINDS: Final = {
     **dict.fromkeys(("revocation", "revocations"), "revocations"),
     **dict.fromkeys(("trusted-issuer", "trusted-issuers"), "issuers"),
     **dict.fromkeys(("stdio-command", "stdio-commands"), "stdio-commands"),
+    **dict.fromkeys(("risk", "signal-response", "signal-responses"), "risk"),
     **dict.fromkeys(("import", "imports"), "imports"),
     **dict.fromkeys(("key", "keys"), "keys"),
     **dict.fromkeys(("kind", "kinds", "delegation"), "agents"),
@@ -122,6 +123,7 @@ READABLE: Final = Row(anybody=True, scope=READ)
 PUBLIC: Final = Row(public=True)
 _CATALOGUE: Final = row(Role.ANALYST, related="system_owner", scope=WRITE)
 _TWO: Final = ("trusted-issuer", "stdio-command")  # two people agree on each
+_RISK: Final = ("risk", "risk-signal", "signal-responses", "signal-response")
 _STOPS: Final = (Role.ANALYST, Role.SECURITY, Role.RESPONDER)
 _PEOPLE: Final = row(Role.ADMIN, Role.ANALYST, scope=WRITE)
 _RECORD: Final = (Role.ANALYST, Role.SECURITY, Role.AUDITOR)
@@ -256,6 +258,14 @@ _ROWS: Final[Matrix] = {
     **{(f"{of}-confirm", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS) for of in _TWO},
     **{(f"{of}-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY) for of in _TWO},
     **{(f"{of}-end", "POST"): row(Role.ADMIN, *_STOPS) for of in _TWO},
+    **{(name, "GET"): row(*_RECORD, Role.ADMIN, Role.RESPONDER, scope=READ) for name in _RISK},
+    ("risk-confirm", "POST"): row(*_STOPS, proven=ALWAYS),
+    **{
+        (f"risk-{name}", "POST"): row(Role.ANALYST, Role.SECURITY, proven=ALWAYS)
+        for name in ("confirm-safe", "dismiss")
+    },
+    **{(f"signal-response{act}", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS) for act in ("s", "-confirm")},
+    ("signal-response-withdraw", "POST"): row(Role.ADMIN, Role.SECURITY),
     # The targets differ; each is asked the row of its own stop (revocations.py).
     ("revocations", "GET"): row(*_RECORD, Role.RESPONDER, scope=READ),
     ("revocations", "POST"): Row(anybody=True, scope=REVOKE),

@@ -32,12 +32,17 @@ from entitlements.people.models import ApiToken, Person
 from entitlements.people_sources import sources
 from entitlements.rest_apis import rest_apis
 from entitlements.revocation.models import Revocation
+from entitlements.risk import response_policy, risk
+from entitlements.risk.models import RiskSignal
+from entitlements.risk.rules import Kind as RiskKind
+from entitlements.risk.subject import RiskSubject
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.stdio_commands import proposals as stdio_proposals
 from entitlements.trusted_issuers import proposals, trust
 from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
 from entitlements.vendors.models import Vendor
+from entitlements.words import Risk
 from entitlements.workload_identity import workload_rules
 from governance.approval_policies import policies
 from governance.approval_policies import rules as policy_rules
@@ -126,6 +131,8 @@ def world() -> World:
         "systems/slug": company.system.slug,
         "systems/network": _network(company),
         "systems/api": _rest_api(company),
+        "risk-signals/signal": _signal(company).pk,
+        "settings/signal-responses/response": _response(company),
         "settings/command": _command(company),
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
@@ -190,6 +197,22 @@ def _rest_api(company: companies.Company) -> str:
     """Have a REST API of the system's owner, whose operations are declared by hand."""
     address = "https://orders.example.com"
     return rest_apis.register("orders", name="Orders", owner=company.sam, upstream_url=address, by=SYSTEM).slug
+
+
+def _signal(company: companies.Company) -> RiskSignal:
+    """Note a signal of risk about the bot."""
+    noted = risk.note(
+        RiskSubject(agent=company.bot),
+        risk.News(RiskKind.DENIED_CALL_BURST, Risk.LOW, "detector:sample", "A sample.", clock.now(), "sample"),
+    )
+    assert noted is not None
+    return noted
+
+
+def _response(company: companies.Company) -> object:
+    """Propose how one kind of signal is answered."""
+    given = {"response": "review", "mode": "observe", "reason": "a sample"}
+    return response_policy.propose("session_revoked", by=company.resa, **given).pk
 
 
 def _command(company: companies.Company) -> object:
