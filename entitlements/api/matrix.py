@@ -264,8 +264,9 @@ _ROWS: Final[Matrix] = {
         (f"risk-{name}", "POST"): row(Role.ANALYST, Role.SECURITY, proven=ALWAYS)
         for name in ("confirm-safe", "dismiss")
     },
-    **{(f"signal-response{act}", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS) for act in ("s", "-confirm")},
-    ("signal-response-withdraw", "POST"): row(Role.ADMIN, Role.SECURITY),
+    ("signal-responses", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, proven=ALWAYS),
+    ("signal-response-confirm", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS),
+    ("signal-response-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY),
     # The targets differ; each is asked the row of its own stop (revocations.py).
     ("revocations", "GET"): row(*_RECORD, Role.RESPONDER, scope=READ),
     ("revocations", "POST"): Row(anybody=True, scope=REVOKE),

@@ -25,7 +25,7 @@ from .database.writer import Writer
 from .rate_limits import RateLimits
 from .rotation import write
 from .rotation.write import Rotation
-from .signals.intake import Intake, TakenEvent
+from .signals.event_writer import EventWriter, TakenEvent
 from .used_here import UsedHere
 
 
@@ -35,7 +35,7 @@ class OnNode:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._writer = Writer(libpq.address(settings.ISSUE_DATABASE))
-        self._intake = Intake(libpq.address(settings.ISSUE_DATABASE))
+        self._events = EventWriter(libpq.address(settings.ISSUE_DATABASE))
         self._limits = RateLimits(settings.REDIS_URL.reveal())
         self._used = UsedHere()
         self._backlog = Backlog()
@@ -48,7 +48,7 @@ class OnNode:
         """Let go of what is held."""
         await self._limits.stop()
         await self._writer.close()
-        await self._intake.close()
+        await self._events.close()
 
     def position(self) -> int:
         """Return how far the change feed has been applied to what `reads` knows.
@@ -120,7 +120,7 @@ class OnNode:
     async def take_event(self, event: TakenEvent) -> None:
         """Write a security event, once; durable when this returns. Raises Closed."""
         self._node.check_open()
-        await self._intake.take(event)
+        await self._events.take(event)
 
     async def count_stranger(self, kind: str, source: str) -> None:
         """Count a failure of an unknown caller."""

@@ -18,7 +18,7 @@ from entitlements.tokens.revoke_family import FamilyRevocation
 from entitlements.tokens.revoke_tokens import TokenRevocation
 
 from .rotation.write import Rotation
-from .signals.intake import TakenEvent
+from .signals.event_writer import TakenEvent
 
 
 class RequestReads(Reads, Protocol):

@@ -13,7 +13,7 @@ from entitlements.people.models import Identity, Person
 from entitlements.sessions.models import Session
 from entitlements.strict import known_uuid
 
-from .security_events import Event, Simple
+from .security_events import Event, SubjectName
 from .subject import RiskSubject, sessions
 
 
@@ -29,7 +29,7 @@ def of(event: Event) -> RiskSubject | None:
     return None if person is None else RiskSubject(person=person)
 
 
-def _person(named: Simple) -> Person | None:
+def _person(named: SubjectName) -> Person | None:
     if named.format == "iss_sub":
         issuer, subject = named.names
         if issuer == addresses.issuer(addresses.IDP):
@@ -45,7 +45,7 @@ def _person(named: Simple) -> Person | None:
     return None
 
 
-def _session(named: Simple) -> Session | None:
+def _session(named: SubjectName) -> Session | None:
     key = known_uuid(named.names[0]) if named.format == "opaque" and named.names else None
     found: Session | None = sessions().filter(pk=key).first() if key is not None else None
     return found

@@ -58,7 +58,7 @@ def _follow(row: SecurityEvent) -> str:
     if subject is None:
         return SecurityEvent.Outcome.SUBJECT_UNKNOWN
     signal = security_events.meaning(event)
-    news = risk.News(
+    new = risk.NewSignal(
         signal.kind,
         signal.level,
         f"issuer:{row.issuer.issuer}",
@@ -67,7 +67,7 @@ def _follow(row: SecurityEvent) -> str:
         f"security_event:{row.pk}",
         signal.improves,
     )
-    risk.note(subject, news)
+    risk.note(subject, new)
     return SecurityEvent.Outcome.SIGNALLED
 
 

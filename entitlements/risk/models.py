@@ -26,7 +26,7 @@ class RiskSignal(models.Model):
 
     `level` is what it says by itself, `subject_level` what the subject's level was with it. `response` and `mode` are
     how its kind was answered then, and `outcome` says what became of that. `reference` names what it came from, so that
-    nothing is told twice.
+    nothing is noted twice.
     """
 
     class Outcome(models.TextChoices):

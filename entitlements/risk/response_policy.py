@@ -22,8 +22,9 @@ from entitlements.people.models import Person, Role
 from .models import SignalResponse
 from .rules import DEFAULTS, Kind, Mode, Policy, Response
 
-MAY: Final = (Role.ADMIN, Role.SECURITY)
-"""Who proposes, confirms and withdraws."""
+PROPOSE: Final = (Role.ADMIN, Role.ANALYST, Role.SECURITY)
+CONFIRM: Final = (Role.ADMIN, Role.SECURITY)
+"""Who may: what is carried out can stop agents and people, so those confirm who answer for that."""
 _State = SignalResponse.State
 
 
@@ -84,7 +85,7 @@ def confirm(key: UUID, *, by: Person) -> SignalResponse:
 
     Raises Forbidden, NotFound, ResponseProposalOver, ResponseProposedByOwnAccount.
     """
-    if not by.has_role(*MAY):
+    if not by.has_role(*CONFIRM):
         raise Forbidden
     row = _held(key)
     if independence.same_human(row.proposed_by, by):
@@ -115,7 +116,7 @@ def about(row: SignalResponse) -> list[str]:
 
 
 def _check(by: Person, reason: str) -> None:
-    if not by.has_role(*MAY):
+    if not by.has_role(*PROPOSE):
         raise Forbidden
     if not reason.strip():
         raise ReasonRequired

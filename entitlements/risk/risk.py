@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from uuid import UUID
@@ -19,8 +19,8 @@ from entitlements.words import Risk
 
 from . import response_policy, responses
 from .models import RiskDecision, RiskSignal
-from .rules import Kind, Mode, Policy, Response, Told, Verdict, level_of
-from .subject import RiskSubject, history, hold, of, set_level, told
+from .rules import CountedSignal, Kind, Mode, Policy, Response, Verdict, level_of
+from .subject import RiskSubject, counted, history, hold, of, set_level
 
 _LONGEST = 500
 
@@ -38,7 +38,7 @@ class OwnRisk(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class NewSignal:
     """What a signal says, and where it came from; `improves` is said of what is only noted."""
 
     kind: Kind
@@ -51,37 +51,37 @@ class News:
 
 
 @transaction.atomic
-def note(subject: RiskSubject, news: News, *, by: Principal = SYSTEM) -> RiskSignal | None:
+def note(subject: RiskSubject, new: NewSignal, *, by: Principal = SYSTEM) -> RiskSignal | None:
     """Note a signal about a subject, set its level, and answer it as its kind's policy says.
 
     None where it was noted before, by its `reference`. Raises NotFound.
     """
     held = hold(subject)
-    if RiskSignal.objects.filter(reference=news.reference).exists():
+    if RiskSignal.objects.filter(reference=new.reference).exists():
         return None
-    now, policy = clock.now(), response_policy.current(news.kind)
-    if news.improves:
+    now, policy = clock.now(), response_policy.current(new.kind)
+    if new.improves:
         policy = Policy(Response.NOTE, policy.mode)
     outcome = _outcome(policy)
-    reason = news.reason[:_LONGEST]
+    reason = new.reason[:_LONGEST]
     if outcome is RiskSignal.Outcome.DONE and not responses.carry_out(
-        policy.response, held, news.at, f"A risk signal: {reason}"[:_LONGEST]
+        policy.response, held, new.at, f"A risk signal: {reason}"[:_LONGEST]
     ):
         outcome = RiskSignal.Outcome.NOTHING
-    level = level_of([*history(held), Told(news.kind, news.source, news.level, now)])
+    level = level_of([*history(held), CountedSignal(new.kind, new.source, new.level, now)])
     signal = RiskSignal.objects.create(
         **held.columns,
-        kind=news.kind,
-        level=news.level,
+        kind=new.kind,
+        level=new.level,
         subject_level=level,
-        source=news.source,
+        source=new.source,
         reason=reason,
-        at=news.at,
+        at=new.at,
         noted_at=now,
         response=policy.response,
         mode=policy.mode,
         outcome=outcome,
-        reference=news.reference,
+        reference=new.reference,
     )
     set_level(hold(held), history(held))
     log.record(Action.RISK_SIGNALLED, about=_about(signal, held), by=by, reason=reason, detail=_detail(signal))
@@ -101,10 +101,10 @@ def confirm_compromised(key: UUID, *, by: Person, reason: str) -> RiskSignal:
     """
     with transaction.atomic():
         signal, subject = _decide(key, Verdict.COMPROMISED, Action.RISK_CONFIRMED_COMPROMISED, by=by, reason=reason)
-        news = News(
+        new = NewSignal(
             Kind.CONFIRMED_COMPROMISE, Risk.HIGH, str(by.principal), reason, clock.now(), f"decision:{signal.pk}"
         )
-        note(subject, news, by=by.principal)
+        note(subject, new, by=by.principal)
     return signal
 
 
@@ -135,8 +135,9 @@ def _decide(key: UUID, verdict: Verdict, action: Action, *, by: Person, reason: 
     if RiskDecision.objects.filter(signal=signal).exists():
         raise RiskDecided
     now = clock.now()
-    rows = [row for row in history(subject) if row != told(signal)]
-    level = level_of([*rows, Told(signal.kind, signal.source, Risk(signal.level), signal.noted_at, verdict, now)])
+    known = counted(signal)
+    others = [each for each in history(subject) if each != known]
+    level = level_of([*others, replace(known, verdict=verdict, decided=now)])
     RiskDecision.objects.create(signal=signal, verdict=verdict, by=by, reason=reason, at=now, subject_level=level)
     set_level(subject, history(subject))
     detail = {"signal": str(signal.pk), "kind": signal.kind, "level": level.value}

@@ -93,7 +93,7 @@ LEVELS: Final = (Risk.LOW, Risk.MEDIUM, Risk.HIGH)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class CountedSignal:
     """One signal as the level is worked out from it, with what a person decided about it."""
 
     kind: str
@@ -104,31 +104,31 @@ class Told:
     decided: datetime | None = None
 
 
-def level_of(signals: Iterable[Told]) -> Risk:
+def level_of(signals: Iterable[CountedSignal]) -> Risk:
     """Return the level that signals about one subject give: the highest of those that count.
 
     A signal counts until it is dismissed, and until any signal of the subject is confirmed safe after it was noted. One
     that is confirmed compromised stands for the highest level. Of risk levels that one source reports, only its last
     counts.
     """
-    told = sorted(signals, key=lambda each: each.noted)
-    safe = max((each.decided for each in told if each.verdict is Verdict.SAFE and each.decided), default=None)
-    last = {each.source: each for each in told if each.kind == Kind.RISK_LEVEL_CHANGE and _counts(each, None)}
+    known = sorted(signals, key=lambda each: each.noted)
+    safe = max((each.decided for each in known if each.verdict is Verdict.SAFE and each.decided), default=None)
+    last = {each.source: each for each in known if each.kind == Kind.RISK_LEVEL_CHANGE and _counts(each, None)}
     counting = [
         each
-        for each in told
+        for each in known
         if _counts(each, safe) and (each.kind != Kind.RISK_LEVEL_CHANGE or last.get(each.source) is each)
     ]
     return max((_level(each) for each in counting), key=lambda level: level.rank, default=Risk.LOW)
 
 
-def _counts(each: Told, safe: datetime | None) -> bool:
+def _counts(each: CountedSignal, safe: datetime | None) -> bool:
     """Whether a signal counts still. What was confirmed compromised later than anything was confirmed safe does."""
     moment = each.decided if each.verdict is Verdict.COMPROMISED and each.decided else each.noted
     return each.verdict not in (Verdict.SAFE, Verdict.DISMISSED) and (safe is None or moment > safe)
 
 
-def _level(each: Told) -> Risk:
+def _level(each: CountedSignal) -> Risk:
     return Risk.HIGH if each.verdict is Verdict.COMPROMISED else each.level
 
 

@@ -43,7 +43,7 @@ class EventRefused(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
-class Simple:
+class SubjectName:
     """A simple subject (RFC 9493): the format, and what it names; of `iss_sub` two texts, else one."""
 
     format: str
@@ -58,8 +58,8 @@ class Event:
     name: str
     jti: str
     issued: float
-    subject: Simple | None
-    session: Simple | None
+    subject: SubjectName | None
+    session: SubjectName | None
     payload: Mapping[str, Any]
 
     @property
@@ -135,7 +135,7 @@ def taken(claims: Mapping[str, Any]) -> Event:
     return Event(kind, signals.TYPES.get(kind, ""), claims["jti"], issued, subject, session, payload)
 
 
-def _subject(value: object) -> tuple[Simple | None, Simple | None]:
+def _subject(value: object) -> tuple[SubjectName | None, SubjectName | None]:
     """Return the person and the session that a `sub_id` names. Raises EventRefused."""
     if not isinstance(value, dict):
         raise invalid("The claim sub_id is missing, or no object.")
@@ -147,7 +147,7 @@ def _subject(value: object) -> tuple[Simple | None, Simple | None]:
     return found.get("user"), found.get("session")
 
 
-def _simple(value: object) -> Simple:
+def _simple(value: object) -> SubjectName:
     if not isinstance(value, dict):
         raise invalid("A part of the subject is no object.")
     names: tuple[str, ...]
@@ -168,12 +168,12 @@ def _simple(value: object) -> Simple:
             | "saml_assertion_id"
             | "ip-addresses"
         }:
-            return Simple(str(value["format"]), ())
+            return SubjectName(str(value["format"]), ())
         case _:
             raise invalid("The subject's format is unknown, or its members do not fit it.")
     if not all(0 < len(name) <= LONGEST and name.isprintable() for name in names):
         raise invalid("The subject is named by a text that is empty, too long or not printable.")
-    return Simple(str(value["format"]), names)
+    return SubjectName(str(value["format"]), names)
 
 
 def meaning(event: Event) -> Signal:

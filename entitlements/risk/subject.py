@@ -16,7 +16,7 @@ from entitlements.strict import known_uuid
 from entitlements.words import Risk
 
 from .models import RiskSignal
-from .rules import Told, Verdict, level_of
+from .rules import CountedSignal, Verdict, level_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +100,23 @@ def _there[R](row: R | None) -> R:
     return row
 
 
-def history(subject: RiskSubject) -> list[Told]:
+def history(subject: RiskSubject) -> list[CountedSignal]:
     """Return the signals about it, as its level is worked out from them."""
     columns = {name: row for name, row in subject.columns.items() if row is not None}
     rows = RiskSignal.objects.filter(**columns).select_related("decision")
-    return [told(row) for row in rows]
+    return [counted(row) for row in rows]
 
 
-def told(row: RiskSignal) -> Told:
+def counted(row: RiskSignal) -> CountedSignal:
     """Return a signal as the rule takes it."""
     decision = row.decision if hasattr(row, "decision") else None
     verdict = Verdict(decision.verdict) if decision is not None else None
-    return Told(row.kind, row.source, Risk(row.level), row.noted_at, verdict, decision.at if decision else None)
+    return CountedSignal(
+        row.kind, row.source, Risk(row.level), row.noted_at, verdict, decision.at if decision else None
+    )
 
 
-def set_level(subject: RiskSubject, signals: list[Told]) -> Risk:
+def set_level(subject: RiskSubject, signals: list[CountedSignal]) -> Risk:
     """Write the level that signals give, and tell the nodes where it is another one. The caller holds the subject."""
     level = level_of(signals)
     if level == subject.level:

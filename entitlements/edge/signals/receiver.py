@@ -25,7 +25,7 @@ from entitlements.risk.security_events import EventRefused
 from entitlements.trusted_issuers import issuers, key_sets
 from entitlements.trusted_issuers.models import TrustedIssuer
 
-from .intake import TakenEvent
+from .event_writer import TakenEvent
 
 PATH: Final = "/ssf/events"
 LARGEST: Final = jws.LARGEST

@@ -125,8 +125,8 @@ def end_command(_world: World) -> object:
 
 
 def signalled(about: RiskSubject) -> object:
-    news = risk.News(RiskKind.REFRESH_REUSE, Risk.HIGH, "detector:test", "a test", clock.now(), "one")
-    return risk.note(about, news)
+    new = risk.NewSignal(RiskKind.REFRESH_REUSE, Risk.HIGH, "detector:test", "a test", clock.now(), "one")
+    return risk.note(about, new)
 
 
 def sign_in_again(about: RiskSubject) -> object:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from entitlements.risk import rules
-from entitlements.risk.rules import Kind, Told, Verdict
+from entitlements.risk.rules import CountedSignal, Kind, Verdict
 from entitlements.words import Risk
 
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -18,10 +19,12 @@ def at(minute: int) -> datetime:
     return BEGUN + timedelta(minutes=minute)
 
 
-def told(level: str, minute: int, verdict: str | None = None, decided: int | None = None, **more: str) -> Told:
+def told(level: str, minute: int, verdict: str | None = None, decided: int | None = None, **more: str) -> CountedSignal:
     known = {"kind": Kind.SESSION_REVOKED, "source": "issuer:a", **more}
     moment = None if decided is None else at(decided)
-    return Told(known["kind"], known["source"], Risk(level), at(minute), Verdict(verdict) if verdict else None, moment)
+    return CountedSignal(
+        known["kind"], known["source"], Risk(level), at(minute), Verdict(verdict) if verdict else None, moment
+    )
 
 
 def test_the_highest_that_counts_is_the_level() -> None:
@@ -61,10 +64,10 @@ _SIGNALS = st.lists(
 
 
 @given(_SIGNALS, st.randoms())
-def test_the_order_of_reading_changes_nothing_and_a_further_signal_lowers_nothing(signals: list[Told], random) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_the_order_changes_nothing_and_one_more_lowers_nothing(signals: list[CountedSignal], mixer: Random) -> None:
     level = rules.level_of(signals)
     mixed = [*signals]
-    random.shuffle(mixed)
+    mixer.shuffle(mixed)
     assert rules.level_of(mixed) is level
     assert rules.level_of([*signals, told("high", 30)]) is Risk.HIGH
     assert rules.level_of([*signals, told("low", 30)]).rank >= level.rank

@@ -29,8 +29,8 @@ WHY = "I looked at it."
 
 
 def signal(subject: RiskSubject, kind: Kind = Kind.REFRESH_REUSE, level: Risk = Risk.MEDIUM) -> RiskSignal:
-    news = risk.News(kind, level, "detector:test", "It happened.", clock.now(), str(uuid.uuid4()))
-    noted = risk.note(subject, news)
+    new = risk.NewSignal(kind, level, "detector:test", "It happened.", clock.now(), str(uuid.uuid4()))
+    noted = risk.note(subject, new)
     assert noted is not None
     return noted
 
@@ -176,7 +176,7 @@ def test_one_person_proposes_an_answer_and_another_confirms(world: World) -> Non
     resa, rosa, ana = make.security("resa"), make.security("rosa"), make.analyst("ana")
     given = {"response": "step_up", "mode": "enforce", "reason": "We are ready."}
     with pytest.raises(Forbidden):
-        response_policy.propose("session_revoked", by=ana, **given)
+        response_policy.propose("session_revoked", by=world.alice, **given)
     with pytest.raises(response_policy.ResponseUnchanged):
         response_policy.propose("session_revoked", by=resa, **{**given, "mode": "observe"})
     row = response_policy.propose("session_revoked", by=resa, **given)

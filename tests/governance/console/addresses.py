@@ -203,7 +203,7 @@ def _signal(company: companies.Company) -> RiskSignal:
     """Note a signal of risk about the bot."""
     noted = risk.note(
         RiskSubject(agent=company.bot),
-        risk.News(RiskKind.DENIED_CALL_BURST, Risk.LOW, "detector:sample", "A sample.", clock.now(), "sample"),
+        risk.NewSignal(RiskKind.DENIED_CALL_BURST, Risk.LOW, "detector:sample", "A sample.", clock.now(), "sample"),
     )
     assert noted is not None
     return noted

@@ -19,8 +19,8 @@ LIST, RESPONSES = "/risk-signals/", "/settings/signal-responses/"
 
 
 def signal(subject: RiskSubject, reference: str = "one") -> RiskSignal:
-    news = risk.News(Kind.REFRESH_REUSE, Risk.MEDIUM, "detector:test", "It was used again.", clock.now(), reference)
-    noted = risk.note(subject, news)
+    new = risk.NewSignal(Kind.REFRESH_REUSE, Risk.MEDIUM, "detector:test", "It was used again.", clock.now(), reference)
+    noted = risk.note(subject, new)
     assert noted is not None
     return noted
 

@@ -45,7 +45,7 @@ def parameters(events: list[TakenEvent]) -> list[str]:
     return [json.dumps([event.row for event in events])]
 
 
-class Intake:
+class EventWriter:
     """Writes events on a connection of its own."""
 
     def __init__(self, address: str) -> None:
