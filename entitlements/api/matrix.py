@@ -122,8 +122,7 @@ def _finer(name: str, scope: str, kinds: Mapping[str, str]) -> str:
 READABLE: Final = Row(anybody=True, scope=READ)
 PUBLIC: Final = Row(public=True)
 _CATALOGUE: Final = row(Role.ANALYST, related="system_owner", scope=WRITE)
-_TWO: Final = ("trusted-issuer", "stdio-command")  # two people agree on each
-_RISK: Final = ("risk", "risk-signal", "signal-responses", "signal-response")
+_TWO: Final = ("trusted-issuer", "stdio-command", "signal-response")  # two people agree on each
 _STOPS: Final = (Role.ANALYST, Role.SECURITY, Role.RESPONDER)
 _PEOPLE: Final = row(Role.ADMIN, Role.ANALYST, scope=WRITE)
 _RECORD: Final = (Role.ANALYST, Role.SECURITY, Role.AUDITOR)
@@ -257,16 +256,13 @@ _ROWS: Final[Matrix] = {
     **{(f"{of}s", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, proven=ALWAYS) for of in _TWO},
     **{(f"{of}-confirm", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS) for of in _TWO},
     **{(f"{of}-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY) for of in _TWO},
-    **{(f"{of}-end", "POST"): row(Role.ADMIN, *_STOPS) for of in _TWO},
-    **{(name, "GET"): row(*_RECORD, Role.ADMIN, Role.RESPONDER, scope=READ) for name in _RISK},
+    **{(f"{of}-end", "POST"): row(Role.ADMIN, *_STOPS) for of in _TWO[:2]},
+    **{(f"risk{of}", "GET"): row(*_RECORD, Role.ADMIN, Role.RESPONDER, scope=READ) for of in ("", "-signal")},
     ("risk-confirm", "POST"): row(*_STOPS, proven=ALWAYS),
     **{
         (f"risk-{name}", "POST"): row(Role.ANALYST, Role.SECURITY, proven=ALWAYS)
         for name in ("confirm-safe", "dismiss")
     },
-    ("signal-responses", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, proven=ALWAYS),
-    ("signal-response-confirm", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS),
-    ("signal-response-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY),
     # The targets differ; each is asked the row of its own stop (revocations.py).
     ("revocations", "GET"): row(*_RECORD, Role.RESPONDER, scope=READ),
     ("revocations", "POST"): Row(anybody=True, scope=REVOKE),

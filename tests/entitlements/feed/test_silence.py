@@ -42,9 +42,6 @@ from entitlements.networks import certificates, networks
 from entitlements.networks.models import SystemNetwork
 from entitlements.people import people
 from entitlements.people.models import Group, Person
-from entitlements.risk import risk
-from entitlements.risk.rules import Kind as RiskKind
-from entitlements.risk.subject import RiskSubject, ask_to_sign_in, hold
 from entitlements.secrets import vault
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
@@ -58,14 +55,13 @@ from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.vendors import vendors
-from entitlements.words import Risk
 from entitlements.workload_identity import workload_rules
 from entitlements.workload_identity.models import WorkloadRule
 from governance.operations import after_restore
 from governance.ownership import ownership
 from tests import make
 from tests.entitlements.edge.worlds import key_set, new_key
-from tests.entitlements.feed import edge_columns, orders
+from tests.entitlements.feed import edge_columns, orders, risks
 from tests.entitlements.networks.certificates import Authority
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -122,15 +118,6 @@ def local_server() -> None:
 def end_command(_world: World) -> object:
     key = StdioCommand.objects.get(state="in_force").pk
     return proposals.end(key, by=Person.objects.get(login="sam"), reason="over")
-
-
-def signalled(about: RiskSubject) -> object:
-    new = risk.NewSignal(RiskKind.REFRESH_REUSE, Risk.HIGH, "detector:test", "a test", clock.now(), "one")
-    return risk.note(about, new)
-
-
-def sign_in_again(about: RiskSubject) -> object:
-    return ask_to_sign_in(hold(about), clock.now())
 
 
 def unused_script() -> None:
@@ -311,11 +298,7 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     ),
     "a grant serves one person less": lambda w: grant_subjects.remove_person(w.grant.pk, w.alice, **WHY),
     "a session is ended": lambda w: sessions.end(w.session.pk, **WHY),
-    "a risk is told of an agent": lambda w: signalled(RiskSubject(agent=w.agent)),
-    "a risk is told of a person": lambda w: signalled(RiskSubject(person=w.alice)),
-    "a risk is told of a session": lambda w: signalled(RiskSubject(session=w.session)),
-    "an agent's people are to sign in again": lambda w: sign_in_again(RiskSubject(agent=w.agent)),
-    "a person is to sign in again": lambda w: sign_in_again(RiskSubject(person=w.alice)),
+    **risks.ACTIONS,
     "a connection is ended": lambda w: connections.end(w.connection.pk, **WHY),
     "a delegation is permitted": lambda w: permissions.permit(w.agent, actor=Agent.objects.get(slug="other"), **WHY),
     "a delegation is withdrawn": lambda w: permissions.withdraw(w.agent.delegation_permissions.get(), **WHY),

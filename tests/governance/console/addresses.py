@@ -32,17 +32,12 @@ from entitlements.people.models import ApiToken, Person
 from entitlements.people_sources import sources
 from entitlements.rest_apis import rest_apis
 from entitlements.revocation.models import Revocation
-from entitlements.risk import response_policy, risk
-from entitlements.risk.models import RiskSignal
-from entitlements.risk.rules import Kind as RiskKind
-from entitlements.risk.subject import RiskSubject
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.stdio_commands import proposals as stdio_proposals
 from entitlements.trusted_issuers import proposals, trust
 from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
 from entitlements.vendors.models import Vendor
-from entitlements.words import Risk
 from entitlements.workload_identity import workload_rules
 from governance.approval_policies import policies
 from governance.approval_policies import rules as policy_rules
@@ -75,6 +70,7 @@ from governance.webhooks import webhooks
 from governance.webhooks.models import Webhook
 from tests import make, snapshots
 from tests.governance import companies
+from tests.governance.console import risk_samples
 from tests.governance.reviews import worlds
 
 PART: Final = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -131,8 +127,6 @@ def world() -> World:
         "systems/slug": company.system.slug,
         "systems/network": _network(company),
         "systems/api": _rest_api(company),
-        "risk-signals/signal": _signal(company).pk,
-        "settings/signal-responses/response": _response(company),
         "settings/command": _command(company),
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
@@ -176,6 +170,7 @@ def _agents(company: companies.Company, client: Client) -> dict[str, object]:
     """Let the bot call one agent, and let that one act for the bot."""
     helper, by = make.agent(), company.ana.principal
     return {
+        **risk_samples.of(company),
         "agents/slug": company.bot.slug,
         "agents/client_id": client.client_id,
         "agent-calls/pk": agent_calls.allow(company.bot, helper, by=by, reason="x").pk,
@@ -189,7 +184,6 @@ def _saved(person: Person) -> SavedView:
 
 
 def _network(company: companies.Company) -> object:
-    """Propose a private network of the system."""
     return networks.propose(company.system, prefixes=["10.0.0.0/8"], by=company.ana, reason="a sample").pk
 
 
@@ -197,22 +191,6 @@ def _rest_api(company: companies.Company) -> str:
     """Have a REST API of the system's owner, whose operations are declared by hand."""
     address = "https://orders.example.com"
     return rest_apis.register("orders", name="Orders", owner=company.sam, upstream_url=address, by=SYSTEM).slug
-
-
-def _signal(company: companies.Company) -> RiskSignal:
-    """Note a signal of risk about the bot."""
-    noted = risk.note(
-        RiskSubject(agent=company.bot),
-        risk.NewSignal(RiskKind.DENIED_CALL_BURST, Risk.LOW, "detector:sample", "A sample.", clock.now(), "sample"),
-    )
-    assert noted is not None
-    return noted
-
-
-def _response(company: companies.Company) -> object:
-    """Propose how one kind of signal is answered."""
-    given = {"response": "review", "mode": "observe", "reason": "a sample"}
-    return response_policy.propose("session_revoked", by=company.resa, **given).pk
 
 
 def _command(company: companies.Company) -> object:

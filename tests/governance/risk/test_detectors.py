@@ -62,7 +62,9 @@ def test_what_the_audit_log_tells_of_is_noted_once(archive: Archive) -> None:
     known = make.tool(company.system, "drop")
     Tool.objects.filter(pk=known.pk).update(action="execute")
     day = clock.now().date() - timedelta(days=3)
-    UsageDay.objects.create(agent=company.bot, tool=known, day=day, calls=1, denied=0, last_at=clock.now() - timedelta(days=3))
+    UsageDay.objects.create(
+        agent=company.bot, tool=known, day=day, calls=1, denied=0, last_at=clock.now() - timedelta(days=3)
+    )
     bystander = make.agent("bystander")
     assert found(archive) == [], "it begins with what comes from now"
 
