@@ -34,6 +34,7 @@ from entitlements.revocation.models import Revocation
 from entitlements.risk.models import RiskDecision, RiskSignal, SecurityEvent, SignalResponse
 from entitlements.secrets.models import Secret
 from entitlements.sessions.models import Session
+from entitlements.stdio.models import StdioChild, StdioNode
 from entitlements.stdio_commands.models import StdioCommand, StdioSystem
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken, TokenGrant, UsedAssertion
@@ -99,7 +100,9 @@ __all__ = [
     "SigningKey",
     "SourcedGroup",
     "SourcedPerson",
+    "StdioChild",
     "StdioCommand",
+    "StdioNode",
     "StdioSystem",
     "System",
     "SystemNetwork",
