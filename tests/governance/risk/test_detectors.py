@@ -15,6 +15,7 @@ from audit.context import SYSTEM, Principal
 from audit.models import Event
 from entitlements.catalog.models import Tool
 from entitlements.risk.models import RiskSignal
+from entitlements.risk.subject import RiskSubject
 from governance.reviews.event_triggered import triggers
 from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.usage.models import UsageDay
@@ -23,7 +24,7 @@ from tests import make
 from tests.audit.make import Archive
 from tests.entitlements.risk.worlds import answered
 from tests.governance.reviews import worlds
-from tests.governance.risk.test_pages import RiskSubject, signal
+from tests.governance.risk.test_pages import signal
 
 BOT = Principal("agent", "research-bot")
 
