@@ -11,7 +11,6 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -20,7 +19,7 @@ from entitlements.access import visibility
 from entitlements.risk import actions, response_policy
 from entitlements.risk.models import RiskSignal, SignalResponse
 from entitlements.risk.rules import Kind, Policy
-from governance.console import doors, form_fields, tags
+from governance.console import doors, form_fields
 from governance.console.kit.lists import cells, lists
 from governance.console.kit.lists.layout import Choice, Column, Facet, Layout, View
 from governance.risk import words
@@ -28,10 +27,6 @@ from governance.risk import words
 BUTTONS: Final = {"confirm": actions.CONFIRM_COMPROMISED, "safe": actions.CONFIRM_SAFE, "dismiss": actions.DISMISS}
 DECISIONS: Final = {"confirm": actions.CONFIRM, "withdraw": actions.WITHDRAW}
 _FIELDS: Final = {"signal_response_proposed_already": "kind", "signal_response_unchanged": "response"}
-
-
-def _kind(row: RiskSignal) -> SafeString:
-    return format_html('{}<span class="sub">{}</span>', words.KINDS[row.kind], tags.foreign(row.reason))
 
 
 def _about(row: RiskSignal) -> SafeString:
@@ -55,13 +50,17 @@ LAYOUT: Final[Layout[RiskSignal, RiskSignal]] = Layout(
     label=gettext_lazy("Risk signals"),
     columns=(
         Column(
-            "noted", gettext_lazy("Noted"), "noted_at", sorts="noted_at", cell="console/risk/noted_cell.html", main=True
+            "kind",
+            gettext_lazy("Signal"),
+            "kind",
+            cell=cells.link(lambda row: words.KINDS[row.kind], "risk-signal-page", "pk", sub="reason"),
+            main=True,
         ),
-        Column("kind", gettext_lazy("Signal"), "kind", cell=_kind),
         Column("about", gettext_lazy("About"), lambda row: row.about, cell=_about),
         Column("level", gettext_lazy("Risk level"), "subject_level", cell=cells.risk("subject_level")),
         Column("response", gettext_lazy("Response"), "response", cell=lambda row: words.RESPONSES[row.response]),
         Column("outcome", gettext_lazy("Outcome"), "outcome", cell=lambda row: words.OUTCOMES[row.outcome]),
+        Column("noted", gettext_lazy("Noted"), "noted_at", sorts="noted_at"),
         Column("state", gettext_lazy("Decision"), lambda row: row.state, cell=_state),
         Column("source", gettext_lazy("Source"), "source", usual=False),
         Column("at", gettext_lazy("Happened"), "at", usual=False),
