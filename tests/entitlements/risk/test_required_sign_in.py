@@ -66,6 +66,7 @@ def test_a_signal_from_before_the_sign_in_asks_for_nothing(world: World) -> None
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_a_refresh_is_refused_and_the_page_asks_the_person_to_sign_in(world: World, subject: str) -> None:
     world.client = sign_ins.public_client(world)
+    flow.sign_in(world, ago=60)
     token = str(sign_ins.signed_in(world).body["refresh_token"])
     code = sign_ins.agree(world)["code"]
     ask_again(world, subject)
