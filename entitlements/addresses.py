@@ -36,6 +36,11 @@ def issuer_path(system_slug: str) -> str:
     return f"as/{system_slug}"
 
 
+def signals_endpoint() -> str:
+    """Return where security events are pushed to, which is the audience of those that are for us."""
+    return f"{settings.EDGE_URL}/ssf/events"
+
+
 def sign_in_page(system_slug: str) -> str:
     """Return where the page of `/as/<slug>/authorize` stands a second time, outside `/as`.
 

@@ -33,6 +33,7 @@ from entitlements.people.models import ApiToken, Group, GroupMapping, Identity, 
 from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
 from entitlements.rest_apis.models import RestApi
 from entitlements.revocation.models import Revocation
+from entitlements.risk.models import RiskDecision, RiskSignal, SecurityEvent, SignalResponse
 from entitlements.secrets.models import Secret
 from entitlements.sessions.models import Session
 from entitlements.stdio.models import StdioChild, StdioNode
@@ -95,10 +96,14 @@ __all__ = [
     "RelayedDiscovery",
     "RestApi",
     "Revocation",
+    "RiskDecision",
+    "RiskSignal",
     "Role",
     "RoleAssignment",
     "Secret",
+    "SecurityEvent",
     "Session",
+    "SignalResponse",
     "SigningKey",
     "SourcedGroup",
     "SourcedPerson",

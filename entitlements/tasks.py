@@ -32,6 +32,7 @@ from .keys import chosen, session_keys, signing
 from .people import roles
 from .rest_apis import rest_apis
 from .revocation import record_keys, revocation
+from .risk import follow
 from .stdio_commands import systems as stdio_systems
 from .token_families import person_sign_ins
 from .tokens import assertions
@@ -50,6 +51,20 @@ logger = logging.getLogger(__name__)
 def expire_grants() -> None:
     """Expire until nothing is due. Two at once share the work; a lost message is made up by the next tick."""
     while batches.expire_due():
+        pass
+
+
+@shared_task(ignore_result=True)
+def follow_security_events() -> None:
+    """Follow the security events that wait: each becomes a risk signal. Two at once share the work."""
+    while follow.follow_waiting():
+        pass
+
+
+@shared_task(ignore_result=True)
+def forget_security_events() -> None:
+    """Delete security events that were followed long ago."""
+    while follow.forget_old():
         pass
 
 

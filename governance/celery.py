@@ -69,6 +69,8 @@ MINUTE, HOUR = 60.0, 3600.0
 app.conf.beat_schedule = {
     # Seconds between two messages. A lost one costs nothing: each job finds whatever is due.
     "expire-grants": {"task": "entitlements.tasks.expire_grants", "schedule": 10.0},
+    "follow-security-events": {"task": "entitlements.tasks.follow_security_events", "schedule": 1.0},
+    "forget-security-events": {"task": "entitlements.tasks.forget_security_events", "schedule": HOUR},
     "end-agents": {"task": "entitlements.tasks.end_agents", "schedule": MINUTE},
     "look-after-clients": {"task": "entitlements.tasks.look_after_clients", "schedule": HOUR},
     "lapse-credentials": {"task": "entitlements.tasks.lapse_credentials", "schedule": HOUR},
@@ -107,6 +109,7 @@ app.conf.beat_schedule = {
     "forget-timings": {"task": "governance.tasks.forget_timings", "schedule": 10 * MINUTE},
     "apply-deadlines": {"task": "governance.tasks.apply_deadlines", "schedule": 15 * MINUTE},
     "open-micro-reviews": {"task": "governance.tasks.open_micro_reviews", "schedule": MINUTE},
+    "detect-risk": {"task": "governance.tasks.detect_risk", "schedule": 10.0},
     "look-for-causes": {"task": "governance.tasks.look_for_causes", "schedule": 10 * MINUTE},
     "put-tallies-together": {"task": "governance.tasks.put_tallies_together", "schedule": MINUTE},
     "count-figures": {"task": "governance.tasks.count_figures", "schedule": 10 * MINUTE},

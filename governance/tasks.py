@@ -40,6 +40,7 @@ from .mail import outbox
 from .notices import listener
 from .ownership import dormancy, leavers
 from .requests import expiry, requests
+from .risk import detectors
 from .sign_in import sessions
 from .sod import exceptions
 from .token_health import groups
@@ -166,6 +167,13 @@ def apply_deadlines() -> None:
 def open_micro_reviews() -> None:
     """Open event-triggered reviews, and close answered ones. A failing step does not stop the others."""
     _each(_hear_causes, settlement.settle_due, _open_causes)
+
+
+@shared_task(ignore_result=True)
+def detect_risk() -> None:
+    """Read the sealed events for what tells of risk, until none are left."""
+    while detectors.listen():
+        pass
 
 
 @shared_task(ignore_result=True)

@@ -26,6 +26,7 @@ from entitlements.networks.models import SystemNetwork
 from entitlements.people.models import Group, Person, Role
 from entitlements.people.role_limits import EVERYTHING
 from entitlements.revocation.models import Revocation
+from entitlements.risk.models import RiskSignal, SignalResponse
 from entitlements.sessions.models import Session
 from entitlements.stdio_commands.models import StdioCommand
 from entitlements.token_families.models import TokenFamily
@@ -167,6 +168,18 @@ def client_documents(caller: Caller) -> QuerySet[ClientDocument]:
 def issuer_proposals(caller: Caller) -> QuerySet[IssuerProposal]:
     """Issuers that were proposed or are trusted: for those who see everything."""
     rows = IssuerProposal.objects.select_related("proposed_by", "confirmed_by")
+    return rows if caller.sees_everything else rows.none()
+
+
+def risk_signals(caller: Caller) -> QuerySet[RiskSignal]:
+    """Signals of risk: for those who see everything, and not for whom they are about."""
+    rows = RiskSignal.objects.select_related("agent", "person", "session", "decision__by")
+    return rows if caller.sees_everything else rows.none()
+
+
+def signal_responses(caller: Caller) -> QuerySet[SignalResponse]:
+    """How kinds of signals are answered: for those who see everything."""
+    rows = SignalResponse.objects.select_related("proposed_by", "confirmed_by")
     return rows if caller.sees_everything else rows.none()
 
 

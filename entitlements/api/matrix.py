@@ -68,6 +68,7 @@ _KINDS: Final = {
     **dict.fromkeys(("revocation", "revocations"), "revocations"),
     **dict.fromkeys(("trusted-issuer", "trusted-issuers"), "issuers"),
     **dict.fromkeys(("stdio-command", "stdio-commands"), "stdio-commands"),
+    **dict.fromkeys(("risk", "signal-response", "signal-responses"), "risk"),
     **dict.fromkeys(("import", "imports"), "imports"),
     **dict.fromkeys(("key", "keys"), "keys"),
     **dict.fromkeys(("kind", "kinds", "delegation"), "agents"),
@@ -122,7 +123,7 @@ def _finer(name: str, scope: str, kinds: Mapping[str, str]) -> str:
 READABLE: Final = Row(anybody=True, scope=READ)
 PUBLIC: Final = Row(public=True)
 _CATALOGUE: Final = row(Role.ANALYST, related="system_owner", scope=WRITE)
-_TWO: Final = ("trusted-issuer", "stdio-command")  # two people agree on each
+_TWO: Final = ("trusted-issuer", "stdio-command", "signal-response")  # two people agree on each
 _STOPS: Final = (Role.ANALYST, Role.SECURITY, Role.RESPONDER)
 _PEOPLE: Final = row(Role.ADMIN, Role.ANALYST, scope=WRITE)
 _RECORD: Final = (Role.ANALYST, Role.SECURITY, Role.AUDITOR)
@@ -131,7 +132,7 @@ _STOP_AGENT: Final = row(*_STOPS, related="sponsor owner", scope=REVOKE)
 _RETIRE_AGENT: Final = row(Role.ANALYST, related="sponsor")
 _STOP_GRANT: Final = row(*_STOPS, related="sponsor owner system_owner", scope=REVOKE)
 _RESPONSIBLE: Final = "sponsor owner backup"
-_LISTED: Final = ("session", "token", "client", "connection", "connected-account")
+_LISTED: Final = ("session", "token", "client", "connection", "connected-account", "grant", "tool")
 _START_SYSTEM: Final = row(Role.ANALYST, Role.SECURITY, scope=WRITE)
 
 _ROWS: Final[Matrix] = {
@@ -203,8 +204,6 @@ _ROWS: Final[Matrix] = {
     ("system-network-confirm", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS),
     ("system-network-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, related="system_owner"),
     ("system-network-end", "POST"): row(Role.ADMIN, *_STOPS, related="system_owner"),
-    ("tools", "GET"): READABLE,
-    ("tool", "GET"): READABLE,
     ("tools-approve", "POST"): _CATALOGUE,
     ("tools-disable", "POST"): _STOP_SYSTEM,
     ("tool-approve", "POST"): _CATALOGUE,
@@ -215,8 +214,6 @@ _ROWS: Final[Matrix] = {
     ("entitlements", "POST"): _CATALOGUE,
     ("entitlement", "GET"): READABLE,
     ("entitlement", "PATCH"): _CATALOGUE,
-    ("grants", "GET"): READABLE,
-    ("grant", "GET"): READABLE,
     ("grant-revoke", "POST"): _STOP_GRANT,
     ("grants-revoke", "POST"): _STOP_GRANT,
     ("grant-suspend", "POST"): _STOP_GRANT,
@@ -255,7 +252,13 @@ _ROWS: Final[Matrix] = {
     **{(f"{of}s", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, proven=ALWAYS) for of in _TWO},
     **{(f"{of}-confirm", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS) for of in _TWO},
     **{(f"{of}-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY) for of in _TWO},
-    **{(f"{of}-end", "POST"): row(Role.ADMIN, *_STOPS) for of in _TWO},
+    **{(f"{of}-end", "POST"): row(Role.ADMIN, *_STOPS) for of in _TWO[:2]},
+    **{(f"risk{of}", "GET"): row(*_RECORD, Role.ADMIN, Role.RESPONDER, scope=READ) for of in ("", "-signal")},
+    ("risk-confirm", "POST"): row(*_STOPS, proven=ALWAYS),
+    **{
+        (f"risk-{name}", "POST"): row(Role.ANALYST, Role.SECURITY, proven=ALWAYS)
+        for name in ("confirm-safe", "dismiss")
+    },
     # The targets differ; each is asked the row of its own stop (revocations.py).
     ("revocations", "GET"): row(*_RECORD, Role.RESPONDER, scope=READ),
     ("revocations", "POST"): Row(anybody=True, scope=REVOKE),

@@ -24,6 +24,7 @@ from entitlements.networks import api as networks
 from entitlements.people import api as people_api
 from entitlements.rest_apis import api as rest_apis
 from entitlements.revocation import api as revocation_api
+from entitlements.risk import api as risk_api
 from entitlements.sessions import api as session_api
 from entitlements.stdio_commands import api as stdio_commands
 from entitlements.token_families import api as token_family_api
@@ -136,7 +137,7 @@ urlpatterns: list[URLPattern] = [
     at("client-credentials/<uuid:key>", credentials_api.One, "client-credential"),
     at("client-credentials/<uuid:key>/accept", credentials_api.Accept, "client-credential-accept"),
     at("client-credentials/<uuid:key>/refuse", credentials_api.Refuse, "client-credential-refuse"),
-    *(at(*address) for address in workload_identity.ADDRESSES),
+    *(at(*address) for address in (*workload_identity.ADDRESSES, *risk_api.ADDRESSES)),
     at("revocations", revocation_api.Revocations, "revocations"),
     at("revocations/everything/restore", revocation_api.RestoreEverything, "revocations-everything-restore"),
     at("revocations/<uuid:key>", revocation_api.One, "revocation"),

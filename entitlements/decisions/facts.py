@@ -81,7 +81,8 @@ WHERE y.slug = %s AND v.sha256 = ANY(%s)
 SESSION: Final = """
 SELECT n.id::text, p.login, extract(epoch FROM n.last_used_at)::float8 + n.idle_seconds,
        extract(epoch FROM n.expires_at)::float8, extract(epoch FROM coalesce(n.auth_time, n.started_at))::float8,
-       n.ended_at IS NOT NULL, n.risk, to_json(n.labels)::text
+       n.ended_at IS NOT NULL, n.risk, to_json(n.labels)::text, a.risk_level, coalesce(p.risk_level, 'low'),
+       extract(epoch FROM greatest(a.sign_in_required_after, p.sign_in_required_after))::float8
 FROM entitlements_session n JOIN entitlements_agent a ON a.id = n.agent_id
 LEFT JOIN entitlements_person p ON p.id = n.person_id WHERE n.id = %s AND a.slug = %s
 """
@@ -139,10 +140,17 @@ def keep_schemas(rows: Iterable[Row]) -> None:
 
 
 def session_of(row: Row) -> tuple[str, SessionFacts]:
-    """Return what a row of SESSION says, by the session's id."""
-    sid, login, idle, absolute, signed_in, ended, risk, labels = row
-    known = SessionFacts(login, idle, absolute, signed_in, ended, risk=Risk(risk), labels=frozenset(json.loads(labels)))
+    """Return what a row of SESSION says, by the session's id. Its risk level is the highest of those it stands on."""
+    sid, login, idle, absolute, signed_in, ended, own, labels, *risks, required = row
+    risk = max(map(Risk, (own, *risks)), key=lambda level: level.rank)
+    again = -math.inf if is_signed_in_too_early(signed_in, required) else math.inf
+    known = SessionFacts(login, idle, absolute, signed_in, ended, again, risk, frozenset(json.loads(labels)))
     return sid, known
+
+
+def is_signed_in_too_early(signed_in: float, required: float | None) -> bool:
+    """Whether a sign-in is from before the moment after which one is required; providers name whole seconds."""
+    return required is not None and signed_in < int(required)
 
 
 def build(

@@ -57,6 +57,7 @@ _TAG: Final = {
     r"sessions|token|connect": "Sessions and tokens",
     r"trusted-issuers|keys": "Issuers and keys",
     r"revocations": "Revocations",
+    r"risk|signal-responses": "Risk and signals",
     r"audit": "Audit log",
     r"posture-reports": "Posture report",
     r"saved-views": "Saved views",

@@ -235,6 +235,14 @@ PAGES: Final[Pages] = {
     ("rule-withdraw", "POST"): like("sod-policy-withdraw"),
     ("rule-except", "POST"): like("sod-exceptions"),
     ("exception-list", "GET"): like("exceptions GET"),
+    ("risk-signals", "GET"): like("risk GET", also=("signal-responses GET",)),
+    ("risk-signal-page", "GET"): like("risk-signal GET", also=("risk-confirm", "risk-confirm-safe", "risk-dismiss")),
+    ("risk-signal-page", "POST"): like("risk-confirm", "risk-confirm-safe", "risk-dismiss"),
+    ("signal-responses-page", "GET"): like(
+        "signal-responses GET", also=("signal-responses", "signal-response-confirm", "signal-response-withdraw")
+    ),
+    **both(like("signal-responses"), "signal-response-propose"),
+    ("signal-response-decide", "POST"): like("signal-response-confirm", "signal-response-withdraw"),
     ("exception-end", "POST"): like("sod-exception-end"),
     **REVIEWS,
     # People

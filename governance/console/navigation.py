@@ -87,6 +87,7 @@ GROUPS: Final = (
         (
             Entry("approval-settings", _("Approval policies"), "stamp", ("settings/approvals",)),
             Entry("rule-list", _("SoD policies"), "scale", ("sod-policies",)),
+            Entry("risk-signals", _("Risk signals"), "triangle-alert", ("risk-signals", "settings/signal-responses")),
             Entry("exception-list", _("Exceptions"), "flag", ("exceptions",)),
             Entry("starter-pack-list", _("Starter packs"), "bookmark", ("settings/starter-packs",)),
             Entry("agent-call-list", _("Agents calling agents"), "waypoints", ("agent-calls", "delegations")),

@@ -76,6 +76,7 @@ from governance.reviews.usage import pages as usage_pages
 from governance.reviews.workbench import pages as workbench_pages
 from governance.revocations.pages import stop as stop_pages
 from governance.revocations.pages import stop_several as stop_several_pages
+from governance.risk import pages as risk_pages
 from governance.saved_views import pages as saved_view_pages
 from governance.search import pages as search_pages
 from governance.setup import pages as setup_pages
@@ -307,6 +308,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sod-policies/<uuid:pk>/withdraw/", policies_pages.withdraw, name="rule-withdraw"),
     path("sod-policies/<uuid:pk>/except/", policies_pages.give, name="rule-except"),
     path("exceptions/", exceptions_pages.listing, name="exception-list"),
+    path("risk-signals/", risk_pages.listing, name="risk-signals"),
+    path("risk-signals/<uuid:signal>/", risk_pages.detail, name="risk-signal-page"),
+    path("settings/signal-responses/", risk_pages.responses, name="signal-responses-page"),
+    path("settings/signal-responses/propose/", risk_pages.propose, name="signal-response-propose"),
+    path("settings/signal-responses/<uuid:response>/", risk_pages.decide, name="signal-response-decide"),
     path("exceptions/<uuid:pk>/end/", policies_pages.end, name="exception-end"),
     path("connect/", connect.connect, name="connect"),
     path("connect/light/<path:client_id>/", connect.light, name="connect-light"),

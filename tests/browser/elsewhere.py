@@ -27,11 +27,15 @@ from entitlements.networks import networks
 from entitlements.people.models import Person
 from entitlements.rest_apis import rest_apis
 from entitlements.rest_apis import sources as api_documents
+from entitlements.risk import response_policy, risk
+from entitlements.risk.rules import Kind as RiskKind
+from entitlements.risk.subject import RiskSubject
 from entitlements.secrets import vault
 from entitlements.stdio_commands import proposals as commands
 from entitlements.unmanaged_agents.models import Workflow
 from entitlements.vendors import vendors
 from entitlements.vendors.models import Vendor
+from entitlements.words import Risk
 from governance.credential_policy import policy_proposals
 from governance.onboarding import batches, sponsorship
 from governance.onboarding.models import OnboardingBatch
@@ -216,6 +220,25 @@ def local_servers() -> str:
     commands.confirm(agreed.pk, by=Person.objects.get(login="resa"))
     commands.propose("files", by=ana, reason="Reads the team's files.", folder="/opt/files", **terms)
     return "/settings/local-servers/"
+
+
+def risk_signals(agent: str) -> str:
+    """Have signals about an agent and a person, one of them decided, and a response in force and one proposed.
+
+    Returns the address of a signal that nobody decided about.
+    """
+    resa, now = Person.objects.get(login="resa"), clock.now()
+    about = [RiskSubject(agent=Agent.objects.get(slug=agent)), RiskSubject(person=Person.objects.get(login="alice"))]
+    said = "A refresh token or code was used a second time: it, or its first use, was stolen."
+    what = RiskKind.REFRESH_REUSE, Risk.MEDIUM, "detector:refresh-reuse", said, now
+    noted = [risk.note(each, risk.NewSignal(*what, f"shown {n}")) for n, each in enumerate([*about, about[0]])]
+    decided, _, waiting = (row for row in noted if row is not None)
+    risk.dismiss(decided.pk, by=resa, reason="It was our own test.")
+    given = {"response": "step_up", "mode": "enforce", "reason": "We watched it for a month."}
+    agreed = response_policy.propose("session_revoked", by=resa, **given)
+    response_policy.confirm(agreed.pk, by=Person.objects.get(login="admin"))
+    response_policy.propose("refresh_reuse", by=resa, **{**given, "response": "revoke"})
+    return f"/risk-signals/{waiting.pk}/"
 
 
 def network(slug: str) -> str:

@@ -112,7 +112,6 @@ STAYS: Mapping[str, str] = {
     "session.labels": _BEGUN,
     "session.last_used_at": "use makes a session last longer, and takes nothing away",
     "session.person_id": _BEGUN,
-    "session.risk": _BEGUN,
     "session.sign_in_sha256": _BEGUN,
     "session.started_at": _BEGUN,
     "stdiosystem.arguments": "it is set at the registration",

@@ -63,7 +63,7 @@ from governance.ownership import ownership
 from tests import make
 from tests.entitlements.connectors import pairs
 from tests.entitlements.edge.worlds import key_set, new_key
-from tests.entitlements.feed import edge_columns, orders
+from tests.entitlements.feed import edge_columns, orders, risks
 from tests.entitlements.networks.certificates import Authority
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -304,6 +304,7 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     ),
     "a grant serves one person less": lambda w: grant_subjects.remove_person(w.grant.pk, w.alice, **WHY),
     "a session is ended": lambda w: sessions.end(w.session.pk, **WHY),
+    **risks.ACTIONS,
     "a connection is ended": lambda w: connections.end(w.connection.pk, **WHY),
     "a delegation is permitted": lambda w: permissions.permit(w.agent, actor=Agent.objects.get(slug="other"), **WHY),
     "a delegation is withdrawn": lambda w: permissions.withdraw(w.agent.delegation_permissions.get(), **WHY),

@@ -70,6 +70,7 @@ from governance.webhooks.models import Webhook
 from tests import make, snapshots
 from tests.entitlements.connectors import pairs
 from tests.governance import companies
+from tests.governance.console import risk_samples
 from tests.governance.reviews import worlds
 
 PART: Final = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -169,6 +170,7 @@ def _agents(company: companies.Company, client: Client) -> dict[str, object]:
     """Let the bot call one agent, and let that one act for the bot."""
     helper, by = make.agent(), company.ana.principal
     return {
+        **risk_samples.of(company),
         "agents/slug": company.bot.slug,
         "agents/client_id": client.client_id,
         "connected-accounts/slug": company.system.slug,

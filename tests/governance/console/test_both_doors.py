@@ -79,6 +79,15 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "system-network-end": {"verb": "end", "reason": "x"},
     },
     "connected-account-end": {"connected-account-end": {"reason": "x"}},
+    "risk-signal-page": {
+        "risk-confirm": {"verb": "confirm", "reason": "x"},
+        "risk-confirm-safe": {"verb": "safe", "reason": "x"},
+        "risk-dismiss": {"verb": "dismiss", "reason": "x"},
+    },
+    "signal-response-decide": {
+        "signal-response-confirm": {"verb": "confirm"},
+        "signal-response-withdraw": {"verb": "withdraw", "reason": "x"},
+    },
     "stdio-command-decide": {
         "stdio-command-confirm": {"verb": "confirm"},
         "stdio-command-withdraw": {"verb": "withdraw", "reason": "x"},
