@@ -59,8 +59,10 @@ UNKNOWN: Final = {
 @doors.page
 def why_page(request: HttpRequest) -> HttpResponse:
     """Explain one decision."""
-    caller = doors.caller(request)
-    found = why.explain(api.readable(caller, request.GET.get("evaluation", "").strip()))
+    caller, asked = doors.caller(request), request.GET.get("evaluation", "").strip()
+    if not asked:
+        return render(request, "console/decisions/why_none.html", {})
+    found = why.explain(api.readable(caller, asked))
     links = [f"{kind}:{key}" for kind, keys in found.by_kind.items() for key in keys]
     known = names.of(links, caller)
     things = [

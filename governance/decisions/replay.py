@@ -43,7 +43,7 @@ FROM (
         SELECT max(substr(x, 8)) FILTER (WHERE starts_with(x, 'client:')) AS client,
                max(substr(x, 6)) FILTER (WHERE starts_with(x, 'tool:')) AS tool,
                max(substr(x, 7)) FILTER (WHERE starts_with(x, 'grant:')) AS held,
-               coalesce(bool_or(starts_with(x, 'agent:')), false) AS chain
+               coalesce(bool_or(starts_with(x, 'agent:') AND x <> b.body ->> 'actor'), false) AS chain
         FROM jsonb_array_elements_text(b.body -> 'links') x) n
     WHERE v.action = 'call.allowed' AND v.at >= %(since)s AND v.at < %(until)s AND v.links && %(agents)s
       AND b.body ->> 'actor' = ANY(%(agents)s)
