@@ -52,20 +52,20 @@ class BadEvaluation(Malformed):
     code = "evaluation_malformed"
 
 
-class ReasonSerializer(OutputSerializer):
+class RecordedReasonSerializer(OutputSerializer):
     """One thing that spoke. `code` is null where only a sentence was recorded."""
 
     code = serializers.CharField(allow_null=True)
     sentence = serializers.CharField()
 
 
-class StepSerializer(OutputSerializer):
+class RuleAnswerSerializer(OutputSerializer):
     """One rule, in the order in which the decision function asks."""
 
     rule = serializers.CharField(source="rule.key")
     asks = serializers.CharField(source="rule.asks")
     outcome = serializers.ChoiceField(choices=[outcome.value for outcome in Outcome])
-    reasons = ReasonSerializer(many=True)
+    reasons = RecordedReasonSerializer(many=True)
 
 
 class GrantThenSerializer(OutputSerializer):
@@ -92,7 +92,7 @@ class SessionThenSerializer(OutputSerializer):
     ended_at = serializers.DateTimeField(allow_null=True)
 
 
-class WhySerializer(OutputSerializer):
+class ExplanationSerializer(OutputSerializer):
     """One decision, explained. `status`: of what it names, at that moment; `unknown`: what no record tells."""
 
     evaluation = serializers.UUIDField(source="event.uuid")
@@ -105,7 +105,7 @@ class WhySerializer(OutputSerializer):
     actor = serializers.CharField(source="event.actor")
     on_behalf_of = serializers.CharField(source="event.on_behalf_of", allow_blank=True)
     links = serializers.ListField(child=serializers.CharField(), source="event.about")
-    steps = StepSerializer(many=True)
+    steps = RuleAnswerSerializer(many=True)
     grant = GrantThenSerializer(allow_null=True)
     session = SessionThenSerializer(allow_null=True)
     scopes = serializers.CharField(allow_null=True)
@@ -148,15 +148,15 @@ class WhyEndpoint(Endpoint):
 
     @extend_schema(
         parameters=[OpenApiParameter("evaluation", str, required=True, description="The id of the decision's event.")],
-        responses=WhySerializer,
+        responses=ExplanationSerializer,
     )
     def get(self, request: Request) -> Response:
         """Return why a decision was made."""
         event = readable(self.caller, request.query_params.get("evaluation", ""))
-        return Response(WhySerializer(why.explain(event)).data)
+        return Response(ExplanationSerializer(why.explain(event)).data)
 
 
-class GroupSerializer(OutputSerializer):
+class GroupReachSerializer(OutputSerializer):
     """A group that the grant names."""
 
     slug = serializers.CharField()
@@ -164,7 +164,7 @@ class GroupSerializer(OutputSerializer):
     active = serializers.IntegerField()
 
 
-class AccessSerializer(OutputSerializer):
+class ToolAccessSerializer(OutputSerializer):
     """One grant of the tool. `can_call`: whether a call can pass with some arguments and a fresh sign-in.
 
     `people` are named directly. `people_count` are all, with those of groups; `active_count` those among them who are
@@ -175,7 +175,7 @@ class AccessSerializer(OutputSerializer):
     agent = serializers.CharField(source="grant.agent.slug")
     entitlement = serializers.CharField(source="grant.entitlement.scope")
     people = serializers.ListField(child=serializers.CharField())
-    groups = GroupSerializer(many=True)
+    groups = GroupReachSerializer(many=True)
     people_count = serializers.IntegerField(source="count")
     active_count = serializers.SerializerMethodField()
     limits = serializers.DictField()
@@ -198,7 +198,7 @@ class WhoCanSerializer(OutputSerializer):
     tool = serializers.CharField()
     at = serializers.DateTimeField()
     not_reconstructed = serializers.ListField(child=serializers.CharField())
-    results = AccessSerializer(many=True)
+    results = ToolAccessSerializer(many=True)
     next = serializers.CharField(allow_null=True)
 
 
@@ -235,7 +235,7 @@ class WhoCan(Listing):
 
     matrix: ClassVar[Matrix] = MATRIX
     parameters = frozenset({"tool", "at"})
-    shown = AccessSerializer
+    shown = ToolAccessSerializer
 
     def get_queryset(self) -> QuerySet[Grant]:
         """Return nothing, for the schema."""
