@@ -16,6 +16,7 @@ from audit import clock, context, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.access import caller as callers
+from entitlements.catalog.models import Tool
 from entitlements.clients.models import Client
 from entitlements.decisions import facts, policy
 from entitlements.decisions.limits import LimitMalformed
@@ -24,6 +25,7 @@ from entitlements.decisions.verdicts import Verdict
 from entitlements.errors import DomainError, NotFound
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
+from entitlements.people import people
 from entitlements.people.models import Person
 from governance.decisions import replay, what_if
 from governance.decisions.changes import KINDS, ChangeMalformed
@@ -203,6 +205,42 @@ def test_what_the_log_does_not_hold_is_unknown_and_never_harmless(bounded: Traff
     assert as_counter(row) == denied, "the numbers alone deny these"
     assert row.result["unknown"] == 6, "what lies below the numbers may still go elsewhere"
     assert sum(denied.values()) <= row.result["denied"] + row.result["unknown"]
+
+
+def test_a_call_of_which_the_log_does_not_tell_enough_is_unknown_and_one_that_cannot_pass_now_is_no_news(
+    bounded: Traffic,
+) -> None:
+    grant, agent = bounded.fleet.grants[0], bounded.fleet.agents[1]
+    tool = Tool.objects.get(system=bounded.fleet.system, name="book")
+    enough = [f"client:{agent.slug}-client", f"grant:{grant.pk}", "system:ledger", "tool:ledger/book"]
+    calls: list[tuple[list[str], object]] = [
+        (enough, tool.approved_id),
+        ([link for link in enough if not link.startswith("client:")], tool.approved_id),
+        ([*enough, "agent:bot-5"], tool.approved_id),
+        (enough, "another definition"),
+        ([*enough, f"agent:{agent.slug}"], tool.approved_id),
+    ]
+    for person in bounded.fleet.people[:2]:
+        for links, version in calls:
+            with context.acting(on_behalf_of=person.principal):
+                detail = {"tool": "book", "version": str(version)}
+                log.record(Action.CALL_ALLOWED, by=agent.principal, about=links, detail=detail)
+    people.disable(bounded.fleet.people[1], by=SYSTEM, reason="left")
+    row = predicted({"kind": "grant", "grant": str(grant.pk), "tools": ["pay"]})
+    assert as_counter(row) == {(agent.slug, "ledger/book", "no_grant"): 2}
+    assert row.result["unknown"] == 2 + 3
+    assert row.result["denied_anyway"] == 3 + 4
+
+
+def test_a_replay_of_what_is_gone_fails_and_says_so() -> None:
+    grant = make.grant(of=make.entitlement(system := make.system(), make.tool(system, "one"), make.tool(system, "two")))
+    change = {"kind": "grant", "grant": str(grant.pk), "tools": ["two"]}
+    row = what_if.begin(change, 1, by=callers.of(make.analyst()))
+    grants.reduce(grant.pk, {"one": {}}, by=SYSTEM, reason="really")
+    assert not what_if.advance(row.pk)
+    row.refresh_from_db()
+    assert (row.state, what_if.unfinished()) == ("failed", [])
+    assert row.failure
 
 
 def test_a_worker_that_dies_repeats_its_day_and_counts_no_call_twice(traffic: Traffic) -> None:
