@@ -303,5 +303,6 @@ class Action(StrEnum):
     WEBHOOK_STARTED = "webhook.started"
     WEBHOOK_STOPPED = "webhook.stopped"
     WEBHOOK_TESTED = "webhook.tested"
+    WHAT_IF_ASKED = "what_if.asked"
     WORKLOAD_RULE_ENDED = "workload_rule.ended"
     WORKLOAD_RULE_MADE = "workload_rule.made"

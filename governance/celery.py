@@ -101,6 +101,7 @@ app.conf.beat_schedule = {
     "open-emergency-reviews": {"task": "governance.tasks.open_emergency_reviews", "schedule": MINUTE},
     "look-after-unused": {"task": "governance.tasks.look_after_unused", "schedule": HOUR},
     "resume-staging": {"task": "governance.tasks.resume_staging", "schedule": 10.0},
+    "resume-what-ifs": {"task": "governance.tasks.resume_what_ifs", "schedule": 10.0},
     "resume-sealing": {"task": "governance.tasks.resume_sealing", "schedule": 10.0},
     "launch-recurring": {"task": "governance.tasks.launch_recurring", "schedule": MINUTE},
     "prove-removals": {"task": "governance.tasks.prove_removals", "schedule": MINUTE},

@@ -36,6 +36,7 @@ from .charts import figures
 from .chat import delivery as chat_delivery
 from .coverage_map import coverage_map
 from .credential_policy import certificate_warnings, warnings
+from .decisions import what_if
 from .mail import outbox
 from .notices import listener
 from .ownership import dormancy, leavers
@@ -307,3 +308,20 @@ def post_chat_messages() -> None:
     """Send the chat messages that are due, until none is. Two at once share the work."""
     while chat_delivery.send_next():
         pass
+
+
+@shared_task(ignore_result=True, **_WHOLE_REVIEW)
+def read_what_if(key: str) -> None:
+    """Replay a change over recorded calls, a day at a time, a while in one go: then other tasks have their turn."""
+    until = time.monotonic() + TURN_SECONDS
+    while what_if.advance(UUID(key)):
+        if time.monotonic() > until:
+            read_what_if.delay(key)
+            return
+
+
+@shared_task(ignore_result=True)
+def resume_what_ifs() -> None:
+    """Go on with replays whose worker died or whose message was lost. Where one is at work, nothing happens."""
+    for key in what_if.unfinished():
+        read_what_if.delay(str(key))

@@ -101,7 +101,9 @@ GROUPS: Final = (
         "audit",
         _("Audit"),
         (
-            Entry("audit", _("Audit log"), "scroll-text", ("audit",)),
+            Entry("audit", _("Audit log"), "scroll-text", ("audit", "decisions/why")),
+            Entry("who-can", _("Who can call"), "user-check", ("decisions/who-can",)),
+            Entry("what-if-list", _("What if"), "waypoints", ("decisions/what-if",)),
             Entry("stops", _("Revocations"), "octagon-x", ("stop",)),
             Entry("posture", _("Posture report"), "chart-line", ("posture",)),
         ),

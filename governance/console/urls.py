@@ -37,6 +37,7 @@ from governance.connectors.pages import connectors as connector_pages
 from governance.coverage_map.pages import coverage_map as coverage_map_pages
 from governance.coverage_map.pages import reconciliation as reconciliation_pages
 from governance.credential_policy import pages as credential_policy_pages
+from governance.decisions import pages as decision_pages
 from governance.exceptions import pages as exceptions_pages
 from governance.grants.pages import grant_list
 from governance.grants.pages import grants as grant_pages
@@ -114,6 +115,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("search/", search_pages.search, name="search"),
     path("search/options/", search_pages.options, name="search-options"),
     path("audit/", audit_log_pages.explorer, name="audit"),
+    path("decisions/why/", decision_pages.why_page, name="why"),
+    path("decisions/who-can/", decision_pages.who_can_page, name="who-can"),
+    path("decisions/what-if/", decision_pages.what_if_list, name="what-if-list"),
+    path("decisions/what-if/grants/<uuid:pk>/", decision_pages.of_grant, name="what-if-grant"),
+    path("decisions/what-if/<uuid:pk>/", decision_pages.what_if_page, name="what-if-page"),
     path("reviews/", campaigns_pages.listing, name="review-list"),
     path("reviews/new/", staging_pages.new, name="review-new"),
     path("reviews/templates/", template_pages.listing, name="review-templates"),

@@ -103,6 +103,7 @@ def _more(world: addresses.World) -> dict[str, object]:
     signing.sign("idp", {}, "sample")
     return {
         "posture-reports/key": "company",
+        "decisions/key": world.samples["decisions/pk"],
         "system-networks/key": world.samples["systems/network"],
         "connectors/key": world.samples["systems/connector"],
         "systems/openapi/key": world.samples["systems/api"],

@@ -26,7 +26,7 @@ from entitlements.revocation.models import Revocation
 from governance.chat import connections
 from governance.reviews.items.models import ReviewItem
 from governance.webhooks import webhooks
-from tests.browser import approval_world, campaigns, elsewhere, emergencies, small, world
+from tests.browser import approval_world, campaigns, elsewhere, emergencies, explained, small, world
 from tests.browser.conftest import PASSWORD, Visitor, complaints, leave
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -181,6 +181,7 @@ def addresses() -> Iterator[tuple[str, str]]:
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],
         "adoption-page": [f"/onboarding/{batch.pk}/"],
         "coverage-page": [f"/coverage/{flow.pk}/" for flow in {each.state: each for each in flows}.values()],
+        **explained.pages(),
         **_systems(),
         "webhook-page": [f"/settings/notices/webhooks/{_webhook()}/"],
         "source-page": [f"/settings/people-sources/{world.directory()}/"],

@@ -15,6 +15,7 @@ from django.urls import URLPattern, URLResolver
 
 from audit import clock
 from audit.context import SYSTEM
+from entitlements.access import caller as callers
 from entitlements.agent_discovery import runs as discovery_runs
 from entitlements.agent_discovery import sources as discovery_sources
 from entitlements.agent_discovery.models import DiscoverySource
@@ -48,6 +49,8 @@ from governance.chat import connections
 from governance.chat.models import ChatConnection
 from governance.console import urls
 from governance.credential_policy import policy_proposals
+from governance.decisions import what_if
+from governance.decisions.models import WhatIf
 from governance.eligibility import eligibility
 from governance.notices import queue
 from governance.notices.models import Delivery, Kind, Notice
@@ -130,6 +133,8 @@ def world() -> World:
         "settings/command": _command(company),
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
+        "decisions/what-if/grants/pk": grant.pk,
+        "decisions/pk": _replayed(company.ana, grant).pk,
         "sod-policies/pk": _excepted(company).rule_id,
         "break-glass/pk": _declared(company).pk,
         "exceptions/pk": SodException.objects.get().pk,
@@ -369,6 +374,11 @@ def _mailed(company: companies.Company) -> Delivery:
         queue.queue(Kind.AGENT_STOPPED, [company.bob], about=about, sentence=said, url=url, dedupe="x")
     Notice.objects.filter(person=company.bob).update(delivery=made)
     return made
+
+
+def _replayed(by: Person, grant: Grant) -> WhatIf:
+    """Ask what revoking a grant would deny."""
+    return what_if.begin({"kind": "grant", "grant": str(grant.pk), "revoke": True}, 7, by=callers.of(by))
 
 
 def own() -> dict[str, str]:

@@ -27,6 +27,7 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "people-source-keep": {"verb": "refuse", "reason": "x"},
         "people-source-file": {"verb": "look"},
     },
+    "what-if-grant": {"decisions-what-if": {"revoke": "1", "days": "7"}},
     "discovery-page": {
         "discovery-source-run": {"verb": "run"},
         "discovery-source-credential": {"verb": "credential", "credential": "another-token"},
