@@ -77,6 +77,7 @@ class Code(StrEnum):
     ARGUMENT_NOT_VALID = "argument_not_valid"
     GUARDRAIL = "guardrail"
     APPROVAL_OF_CALL_REQUIRED = "approval_of_call_required"
+    APPROVAL_REQUIRED = "approval_required"
 
     # Messages.
     UNKNOWN_METHOD = "unknown_method"
@@ -315,6 +316,10 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.GUARDRAIL: _refused("A guardrail forbids this.", "Ask security whether the guardrail is right."),
     Code.APPROVAL_OF_CALL_REQUIRED: _refused(
         "A person must approve this call first.", "Wait for the answer, then call again.", then=Next.WAIT
+    ),
+    Code.APPROVAL_REQUIRED: _requestable(
+        "A guardrail wants a person's approval of this call, and calls cannot wait for one yet.",
+        "Request access, and say what the call is for.",
     ),
     Code.UNKNOWN_METHOD: _bad_message("The method is not known.", HTTPStatus.NOT_FOUND, METHOD_NOT_FOUND),
     Code.MALFORMED_CALL: _bad_message("The message is malformed.", HTTPStatus.BAD_REQUEST, INVALID_PARAMS),

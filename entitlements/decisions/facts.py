@@ -1,6 +1,7 @@
 """What decisions need to know about one agent at one system: three queries, one snapshot.
 
 A fourth reads the schemas of approved tools that this process has not met: they are kept by the hash of the definition.
+So are guardrails, by the newest version of their set, which the first query reads.
 What a caller presents beside its rights, its session and its token, is read by its id.
 
 The SQL is shared by the Django side (`load`) and the gateway's own connections, which run the same statements and
@@ -20,8 +21,8 @@ from entitlements import prepared
 from entitlements.strict import known_uuid
 from entitlements.words import Action, Risk, Status, ToolState
 
-from . import arguments, limits
-from .snapshot import AgentFacts, Line, SessionFacts, ToolFacts
+from . import arguments, guardrail_terms, limits
+from .snapshot import AgentFacts, Guardrail, Line, SessionFacts, ToolFacts
 
 OWNER_UNTIL: Final = """
 CASE WHEN NOT o.is_active THEN extract(epoch FROM o.disabled_at + interval '7 days')::float8 END
@@ -40,7 +41,9 @@ SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
                                              WHERE k.agent_id = a.id AND k.ended_at IS NULL))::text,
        {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8, s.login, o.login,
        array(SELECT b.slug FROM entitlements_delegationpermission d JOIN entitlements_agent b ON b.id = d.actor_id
-              WHERE d.agent_id = a.id AND d.ended_at IS NULL)
+              WHERE d.agent_id = a.id AND d.ended_at IS NULL),
+       a.kind, (SELECT v.id::text FROM entitlements_guardrailversion v WHERE v.position IS NOT NULL
+                ORDER BY v.position DESC LIMIT 1)
 FROM entitlements_agent a JOIN entitlements_person s ON s.id = a.sponsor_id
 LEFT JOIN entitlements_person o ON o.id = a.owner_id, entitlements_system y
 WHERE a.slug = %s AND y.slug = %s
@@ -64,7 +67,7 @@ WHERE a.slug = %s AND y.slug = %s AND g.ended_at IS NULL AND g.state IN ('active
 """
 
 TOOLS: Final = """
-SELECT t.name, t.state, coalesce(v.id::text, ''), coalesce(v.sha256, ''), t.action, t.risk,
+SELECT t.name, t.state, coalesce(v.id::text, ''), coalesce(v.sha256, ''), t.action, t.risk, t.data_class,
        array(SELECT e.scope FROM entitlements_entitlementtool l
                JOIN entitlements_entitlement e ON e.id = l.entitlement_id
               WHERE l.tool_id = t.id AND e.enabled ORDER BY e.scope)
@@ -78,6 +81,12 @@ SELECT v.sha256, (v.definition -> 'inputSchema')::text FROM entitlements_toolver
 JOIN entitlements_tool t ON t.id = v.tool_id JOIN entitlements_system y ON y.id = t.system_id
 WHERE y.slug = %s AND v.sha256 = ANY(%s)
 """
+GUARDRAILS: Final = """
+SELECT DISTINCT ON (v.key) v.key, v.name, v.position, v.effect, v.mode, v.conditions::text, v.max_age
+FROM entitlements_guardrailversion v JOIN entitlements_guardrailversion newest ON newest.id = %s::uuid
+WHERE v.position <= newest.position ORDER BY v.key, v.position DESC
+"""
+"""The set of guardrails whose newest version is this. A version that is confirmed never changes, so no set does."""
 SESSION: Final = """
 SELECT n.id::text, p.login, extract(epoch FROM n.last_used_at)::float8 + n.idle_seconds,
        extract(epoch FROM n.expires_at)::float8, extract(epoch FROM coalesce(n.auth_time, n.started_at))::float8,
@@ -88,10 +97,13 @@ LEFT JOIN entitlements_person p ON p.id = n.person_id WHERE n.id = %s AND a.slug
 REVOKED: Final = "SELECT 1 FROM entitlements_issuedtoken WHERE jti = %s AND revoked_at IS NOT NULL"
 PERSON: Final = "SELECT is_active FROM entitlements_person WHERE login = %s"
 MOST_SCHEMAS: Final = 20_000
+_MOST_SETS: Final = 8
 
 type Row = Sequence[Any]
 
 _schemas: dict[str, arguments.Schema] = {}
+_guardrails: dict[str, tuple[Guardrail, ...]] = {}
+"""The sets of guardrails that this process has met, compiled once each, by the id of their newest version."""
 
 
 def load(
@@ -115,6 +127,8 @@ def load(
     principals = prepared.row(PRINCIPALS, [agent, system])
     if principals is None or None in chained:
         return None
+    for newest in unread_guardrails([principals]):
+        keep_guardrails(newest, prepared.rows(GUARDRAILS, [newest]))
     lines, tools = prepared.rows(LINES, [agent, system]), prepared.rows(TOOLS, [system])
     if schemas and (unread := unread_schemas(tools)):
         keep_schemas(prepared.rows(SCHEMAS, [system, unread]))
@@ -128,6 +142,18 @@ def load(
 def unread_schemas(tools: Iterable[Row]) -> list[str]:
     """Name the approved definitions among rows of TOOLS, by hash, whose schema SCHEMAS must still read."""
     return [sha256 for _, _, _, sha256, *_ in tools if sha256 and sha256 not in _schemas]
+
+
+def unread_guardrails(principals: Iterable[Row]) -> list[str]:
+    """Name the sets of guardrails among rows of PRINCIPALS that GUARDRAILS must still read."""
+    return [newest for newest in {row[-1] for row in principals} if newest is not None and newest not in _guardrails]
+
+
+def keep_guardrails(newest: str, rows: Iterable[Row]) -> None:
+    """Compile and keep the set that GUARDRAILS returned; the oldest go."""
+    _guardrails[newest] = guardrail_terms.compile_all(rows)
+    for each in [*_guardrails][:-_MOST_SETS]:
+        _guardrails.pop(each, None)
 
 
 def keep_schemas(rows: Iterable[Row]) -> None:
@@ -156,7 +182,7 @@ def build(
     """Make a snapshot of the rows that PRINCIPALS, LINES and TOOLS return, with what is presented."""
     position, agent, status, sponsor_active, valid_after, system, system_status, stopped, registered, *rest = principals
     clients = json.loads(registered or "[]")
-    owner_until, agent_until, sponsor, owner, delegates = rest
+    owner_until, agent_until, sponsor, owner, delegates, kind, newest = rest
     known = {login: _active(is_active) for login, is_active in people}
     held: dict[tuple[str, str, str | None], list[Line]] = {}
     groups: set[int] = set()
@@ -186,6 +212,8 @@ def build(
         client_tokens_valid_after={name: moment for name, _, moment, _ in clients if moment is not None},
         unproven_clients=frozenset(name for name, *_, is_unproven in clients if is_unproven),
         stopped=stopped or "",
+        guardrails=() if newest is None else _guardrails[newest],
+        kind=kind,
         offers=offers,
         answer_for_it=frozenset(person for person in (sponsor, owner) if person is not None),
         groups=frozenset(groups),
@@ -206,10 +234,10 @@ def _catalogue(
 ) -> tuple[dict[tuple[str, str], ToolFacts], dict[tuple[str, str], tuple[str, ...]]]:
     tools: dict[tuple[str, str], ToolFacts] = {}
     offers: dict[tuple[str, str], tuple[str, ...]] = {}
-    for name, state, version, sha256, action, risk, scopes in rows:
+    for name, state, version, sha256, action, risk, data_class, scopes in rows:
         schema = _schemas.get(sha256, arguments.UNREAD)
         tools[system, name] = ToolFacts(
-            system, name, ToolState(state), version, sha256, Action(action), Risk(risk), schema
+            system, name, ToolState(state), version, sha256, Action(action), Risk(risk), schema, data_class
         )
         offers[system, name] = tuple(scopes)
     return tools, offers

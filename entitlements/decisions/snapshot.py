@@ -15,8 +15,9 @@ from typing import Final, Protocol
 
 from entitlements.codes import Code
 from entitlements.decisions.arguments import UNREAD, Schema
+from entitlements.decisions.hours import Hours
 from entitlements.decisions.limits import Compiled
-from entitlements.decisions.verdicts import Effect, Reason
+from entitlements.decisions.verdicts import Effect, GuardrailAnswer, Reason
 from entitlements.words import Action, Flow, Risk, Status, ToolState
 
 UNLIMITED: Final = Compiled.unlimited()
@@ -138,7 +139,8 @@ class Line:
 class ToolFacts:
     """One tool as it is pinned: `version` is the approved ToolVersion, `definition` its hash.
 
-    `schema` is what it approves of arguments. Where it was not read, no call is allowed.
+    `schema` is what it approves of arguments. Where it was not read, no call is allowed. `data_class` is empty where it
+    is not known.
     """
 
     system: str
@@ -149,6 +151,7 @@ class ToolFacts:
     action: Action
     risk: Risk
     schema: Schema = UNREAD
+    data_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,27 +172,46 @@ class SessionFacts:
 class Guardrail:
     """A rule over every grant: calls that match are denied, held for a person, or need a fresh sign-in.
 
-    A selector of None matches everything; an empty one is refused, since it would match
-    nothing in silence. `labels` matches a session that carries any of them, `session_risk`
-    one at or above it; both match when there is no session to know better.
+    A selector of None matches everything; an empty one is refused, since it would match nothing in silence. Each is
+    `guardrail_rules`' to read: what it cannot know of a call, it takes to match. `tools` are pairs of system and tool,
+    with an empty system for the tool of that name anywhere. `depth` is the least number of agents behind. A guardrail
+    that `observes` changes no answer. `is_broken`, where its terms cannot be read, matches every call. `max_age` is in
+    seconds, and `position` its version in the set of all guardrails.
     """
 
     name: str
     effect: Effect
-    sentence: str
+    key: str = ""
+    position: int = 0
+    observes: bool = False
     systems: frozenset[str] | None = None
     tools: frozenset[tuple[str, str]] | None = None
     actions: frozenset[Action] | None = None
     risks: frozenset[Risk] | None = None
+    data_classes: frozenset[str] | None = None
+    agent_kinds: frozenset[str] | None = None
+    depth: int = 0
+    arguments: Compiled | None = None
+    hours: Hours | None = None
     labels: frozenset[str] | None = None
     session_risk: Risk | None = None
     max_age: float = 300.0
+    is_broken: bool = False
+    answer: GuardrailAnswer = field(init=False)
+    session_risks: tuple[Risk, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Refuse a guardrail that could never stop anything."""
-        selectors = (self.systems, self.tools, self.actions, self.risks, self.labels)
-        if self.effect is Effect.ALLOW or any(selector is not None and not selector for selector in selectors):
+        """Refuse a guardrail that could never stop anything, and prepare what it answers."""
+        selectors = (self.systems, self.tools, self.actions, self.risks, self.data_classes, self.agent_kinds)
+        if self.effect is Effect.ALLOW or any(
+            selector is not None and not selector for selector in (*selectors, self.labels)
+        ):
             raise ValueError(f"guardrail {self.name!r} can never stop a call")
+        mode = "observe" if self.observes else "enforce"
+        answer = GuardrailAnswer(self.key, self.name, self.position, self.effect, mode, self.max_age)
+        object.__setattr__(self, "answer", answer)
+        least = 0 if self.session_risk is None else self.session_risk.rank
+        object.__setattr__(self, "session_risks", tuple(risk for risk in Risk if risk.rank >= least))
 
 
 @dataclass(slots=True)
@@ -204,7 +226,8 @@ class AgentFacts:
     serves remedies. `answer_for_it` (the logins of sponsor and owner) and `groups` (the keys of those that grants
     name) say whose changes concern these facts. `delegates` are the agents that may act for this one. `behind` are the
     facts about the agents of a delegation chain behind this one, nearest first, at the same system; all share the
-    sessions of the last, which began the chain.
+    sessions of the last, which began the chain. `kind` is the agent's. `guardrails` are those of all agents;
+    `concerning` keeps, by tool, those that can match a call of it.
     """
 
     agent: str
@@ -230,6 +253,8 @@ class AgentFacts:
     groups: frozenset[int] = frozenset()
     delegates: frozenset[str] = frozenset()
     behind: tuple[AgentFacts, ...] = ()
+    kind: str = ""
+    concerning: dict[tuple[str, str], tuple[Guardrail, ...]] = field(init=False)
     held: Mapping[tuple[str, str | None], tuple[tuple[str, Line], ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -238,6 +263,7 @@ class AgentFacts:
         for (system, tool, person), lines in self.lines.items():
             held.setdefault((system, person), []).extend((tool, line) for line in lines)
         self.held = {key: tuple(lines) for key, lines in held.items()}
+        self.concerning = {}
 
     @property
     def key(self) -> str:

@@ -31,10 +31,31 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardrailAnswer:
+    """What one guardrail said of a call: by its key, its public name, its version, its effect and its mode.
+
+    `max_age` is how old a sign-in may be, in seconds, where it asks for a fresh one.
+    """
+
+    key: str
+    name: str
+    version: int
+    effect: Effect
+    mode: str
+    max_age: float
+
+    @property
+    def written(self) -> dict[str, object]:
+        """Return what the audit log keeps of it."""
+        return {"name": self.name, "version": self.version, "effect": self.effect.value, "mode": self.mode}
+
+
+@dataclass(frozen=True, slots=True)
 class Remedy:
     """What would turn the answer around, in a form that a request can be prefilled from.
 
-    `scopes` are the entitlements to request, or the scopes that the next token needs.
+    `scopes` are the entitlements to request, or the scopes that the next token needs; `max_age` is how old the sign-in
+    behind it may be, in seconds.
     """
 
     next: Next
@@ -43,6 +64,7 @@ class Remedy:
     tool: str = ""
     person: str | None = None
     scopes: tuple[str, ...] = ()
+    max_age: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +88,8 @@ class Verdict:
 
     `grant` is the grant that covered the call, `tool_version` the approved definition that is to run; `measured` are
     the numbers among its arguments that a limit bounds. In a delegation chain, `agent` is the agent behind the acting
-    one that a denial is about, and `behind` the grants of the agents behind that covered the call.
+    one that a denial is about, and `behind` the grants of the agents behind that covered the call. `guardrails` are
+    those that stopped the call, and those that observe and would have answered more strictly.
     """
 
     effect: Effect
@@ -79,6 +102,7 @@ class Verdict:
     measured: Mapping[str, float] | None = None
     agent: str = ""
     behind: tuple[str, ...] = ()
+    guardrails: tuple[GuardrailAnswer, ...] = ()
 
     @property
     def allowed(self) -> bool:

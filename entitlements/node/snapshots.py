@@ -222,6 +222,9 @@ class Snapshots:
             principals, lines = rows[: len(agents)], rows[len(agents) :]
             if not all(principals):
                 return None
+            for newest in facts.unread_guardrails(one[0] for one in principals):
+                (guardrails,) = await read_only(connection, (facts.GUARDRAILS, [newest]))
+                facts.keep_guardrails(newest, guardrails)
             if unread := facts.unread_schemas(tools):
                 (schemas,) = await read_only(connection, (facts.SCHEMAS, [system, unread]))
                 facts.keep_schemas(schemas)
