@@ -31,12 +31,12 @@ def may_match(conditions: Compiled, arguments: Mapping[str, object]) -> bool:
     return bool(conditions.broken) or _may_hold(conditions.root, arguments)
 
 
-def did_match(conditions: Compiled, numbers: Mapping[str, float]) -> bool | None:
+def recorded_match(conditions: Compiled, numbers: Mapping[str, float]) -> bool | None:
     """Say whether arguments met every condition, by the numbers recorded of them; None where they cannot tell.
 
     One condition that surely was not met is enough for a no.
     """
-    answers = [_did_hold(place, numbers) for place in _values(conditions.root)]
+    answers = [_recorded_hold(place, numbers) for place in _values(conditions.root)]
     if False in answers:
         return False
     return None if conditions.broken or None in answers else True
@@ -48,7 +48,7 @@ def _values(place: Node) -> list[Node]:
     return [*inner, place] if place.closed or not place.children else inner
 
 
-def _did_hold(place: Node, numbers: Mapping[str, float]) -> bool | None:
+def _recorded_hold(place: Node, numbers: Mapping[str, float]) -> bool | None:
     if place.name not in numbers:
         return None
     if place.is_absent or place.closed:

@@ -149,3 +149,8 @@ def names(when: Mapping[str, Any], word: str) -> list[str]:
     """Return what is written under a word as a list; empty where nothing is."""
     written = when.get(word, [])
     return [written] if isinstance(written, str) else list(written)
+
+
+def written(when: Mapping[str, Any]) -> str:
+    """Return conditions as they are stored."""
+    return json.dumps(when)

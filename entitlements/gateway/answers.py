@@ -105,7 +105,7 @@ def denied(
     data = explanation(entry.slug, bearer.agent, tool, verdict, evaluation, kept=kept)
     failure = encode({"code": codes.DENIED, "message": meaning.sentence, "data": data})
     if meaning.status == HTTPStatus.UNAUTHORIZED:
-        challenge_header = challenge(at, meaning.bearer, meaning.sentence, max_age=longest_age(verdict))
+        challenge_header = challenge(at, meaning.bearer, meaning.sentence, max_age=max_age(verdict))
         return Answer(HTTPStatus.UNAUTHORIZED, error(request_id, failure), (JSON, NO_STORE, challenge_header))
     if meaning.status == HTTPStatus.SERVICE_UNAVAILABLE:
         return refused(Refused(verdict.code), request_id, evaluation=evaluation)
@@ -149,7 +149,7 @@ def explanation(
     return detail
 
 
-def longest_age(verdict: Verdict) -> int | None:
+def max_age(verdict: Verdict) -> int | None:
     """Return how old, in seconds, the sign-in behind the next token may be; None where any will do."""
     return None if verdict.remedy is None else verdict.remedy.max_age
 

@@ -57,6 +57,7 @@ _TAG: Final = {
     r"sessions|token|connections": "Sessions and tokens",
     r"trusted-issuers|keys": "Issuers and keys",
     r"revocations": "Revocations",
+    r"guardrails": "Guardrails",
     r"audit": "Audit log",
     r"posture-reports": "Posture report",
     r"saved-views": "Saved views",

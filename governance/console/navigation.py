@@ -81,6 +81,7 @@ GROUPS: Final = (
         _("Policy"),
         (
             Entry("approval-settings", _("Approval policies"), "stamp", ("settings/approvals",)),
+            Entry("guardrail-list", _("Guardrails"), "shield", ("guardrails",)),
             Entry("rule-list", _("SoD policies"), "scale", ("sod-policies",)),
             Entry("exception-list", _("Exceptions"), "flag", ("exceptions",)),
             Entry("starter-pack-list", _("Starter packs"), "bookmark", ("settings/starter-packs",)),

@@ -289,7 +289,7 @@ def test_arguments_match_unless_they_surely_do_not(
 def test_of_recorded_calls_only_numbers_are_known(
     conditions: dict[str, Any], numbers: dict[str, float], *, did: bool | None
 ) -> None:
-    assert argument_matches.did_match(limits.compile(conditions), numbers) is did
+    assert argument_matches.recorded_match(limits.compile(conditions), numbers) is did
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ from governance.chat.models import ChatConnection
 from governance.console import urls
 from governance.credential_policy import policy_proposals
 from governance.eligibility import eligibility
+from governance.guardrails import proposals as guardrail_proposals
 from governance.notices import queue
 from governance.notices.models import Delivery, Kind, Notice
 from governance.onboarding import batches, sponsorship
@@ -127,6 +128,7 @@ def world() -> World:
         "systems/network": _network(company),
         "systems/api": _rest_api(company),
         "settings/command": _command(company),
+        "guardrails/guardrail": _guardrail(company),
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
         "sod-policies/pk": _excepted(company).rule_id,
@@ -319,6 +321,12 @@ def _proposed(company: companies.Company) -> dict[str, object]:
         "settings/rule": waits.pk,
         "settings/approval": AutoApproval.objects.get().pk,
     }
+
+
+def _guardrail(company: companies.Company) -> object:
+    """Let a guardrail be proposed."""
+    when = {"action": "delete"}
+    return guardrail_proposals.propose("sample", effect="hold", mode="enforce", when=when, by=company.resa).pk
 
 
 def _older(company: companies.Company) -> object:
