@@ -18,7 +18,7 @@ from entitlements.guardrails.models import GuardrailVersion
 from governance.guardrails.models import GuardrailProposal, ObservedCalls
 
 DAYS: Final = 30
-MOST_NAMED: Final = 20
+MOST_NAMED: Final = 10
 LABELS: Final = {
     "system": gettext_lazy("System"),
     "tool": gettext_lazy("Tool"),

@@ -25,6 +25,14 @@ _LATER: Final = ("session_risk", "labels")
 _TIME: Final = ("days", "from", "to", "zone")
 
 
+class _Conditions(forms.JSONField):
+    """Conditions of arguments as JSON; empty where there are none."""
+
+    def prepare_value(self, value: Any) -> Any:  # noqa: ANN401 - the framework's signature
+        """Return what stands in the field."""
+        return "" if value is None else super().prepare_value(value)
+
+
 def _several(label: Any, names: Any) -> forms.MultipleChoiceField:  # noqa: ANN401 - a lazy text, words
     choices = [(str(name), str(name)) for name in names]
     return forms.MultipleChoiceField(label=label, choices=choices, required=False, widget=forms.CheckboxSelectMultiple)
@@ -57,7 +65,7 @@ class GuardrailForm(forms.Form):
     delegation_depth = forms.IntegerField(
         label=LABELS["delegation_depth"], required=False, min_value=1, max_value=DEEPEST
     )
-    argument = forms.JSONField(
+    argument = _Conditions(
         label=LABELS["argument"],
         required=False,
         widget=forms.Textarea(attrs={"rows": 2, **_PLAIN}),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import transaction
 
 from audit import clock, context, log
 from audit.actions import Action
@@ -67,7 +68,7 @@ class Simulation:
         if verdict.guardrails:
             detail["guardrails"] = [each.written for each in verdict.guardrails]
             links += [f"guardrail:{each.key}" for each in verdict.guardrails]
-        with context.acting(on_behalf_of=Principal("person", "alice")):
+        with transaction.atomic(), context.acting(on_behalf_of=Principal("person", "alice")):
             log.record(Action.CALL_ALLOWED, by=Principal("agent", call.agent), about=links, detail=detail)
 
 
