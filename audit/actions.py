@@ -253,6 +253,7 @@ class Action(StrEnum):
     SPOT_CHECK_FOLLOWED_UP = "spot_check.followed_up"
     SPOT_CHECK_REASSIGNED = "spot_check.reassigned"
     SUBJECT_ERASED = "subject.erased"
+    STDIO_CHILD_STARTED = "stdio_child.started"
     STDIO_COMMAND_ALLOWED = "stdio_command.allowed"
     STDIO_COMMAND_ENDED = "stdio_command.ended"
     STDIO_COMMAND_PROPOSED = "stdio_command.proposed"

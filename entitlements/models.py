@@ -34,6 +34,7 @@ from entitlements.rest_apis.models import RestApi
 from entitlements.revocation.models import Revocation
 from entitlements.secrets.models import Secret
 from entitlements.sessions.models import Session
+from entitlements.stdio.models import StdioChild, StdioNode
 from entitlements.stdio_commands.models import StdioCommand, StdioSystem
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken, TokenGrant, UsedAssertion
@@ -96,7 +97,9 @@ __all__ = [
     "SigningKey",
     "SourcedGroup",
     "SourcedPerson",
+    "StdioChild",
     "StdioCommand",
+    "StdioNode",
     "StdioSystem",
     "System",
     "SystemNetwork",

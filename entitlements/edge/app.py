@@ -17,6 +17,7 @@ from entitlements.gateway.http import NO_STORE, Answer, Disconnected, Receive, R
 from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
 from entitlements.node_feed.worker_feed import Worker
+from entitlements.stdio_calls.internal_address import InternalAddress
 
 from . import issuer
 from .door import Received
@@ -60,13 +61,18 @@ class Application:
         await receive()
         node = self._node = Node(self._worker)
         outside = self._outside = OnNode(node) if ISSUER in self.roles else None
+        inside = InternalAddress(node) if GATEWAY in self.roles else None
         await node.start()
+        if inside is not None:
+            await inside.start()
         if outside is not None:
             outside.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         if outside is not None:
             await outside.stop()
+        if inside is not None:
+            await inside.stop()
         await node.stop()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -69,7 +69,7 @@ class McpForwarding:
         """Send it over the conversation with this caller's upstream."""
         tool = self.entry.tools.get(self.call.params["name"])
         mirrored = tool.mirrored if tool else {}
-        connection = await self.node.upstreams.get(self.entry, self.bearer)
+        connection = await self.node.upstreams.get(self.entry, self.bearer, self.node.feed.position)
         params = tuple(self._unknown_params(mirrored))
         self._upstream_call = relay.UpstreamCall(
             self.call, connection, mirrored, self.trace, params, gate, self.responder

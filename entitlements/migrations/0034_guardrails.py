@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("entitlements", "0029_stdio_systems"),
+        ("entitlements", "0032_stdio_places"),
     ]
 
     operations = [

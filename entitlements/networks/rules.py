@@ -79,13 +79,16 @@ def read_prefixes(texts: Iterable[str]) -> tuple[Prefix, ...]:
 
 def opens(address: str, prefixes: Sequence[Prefix]) -> bool:
     """Say whether these networks open an address, written plainly; what is never opened is not, whatever they hold."""
+    return is_private(address) and any(ip_address(address) in prefix for prefix in prefixes)
+
+
+def is_private(address: str) -> bool:
+    """Say whether an address, written plainly, is one that the network of a system may open."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return False
-    if any(parsed in each for each in _METADATA):
-        return False
-    return any(parsed in private for private in _PRIVATE) and any(parsed in prefix for prefix in prefixes)
+    return any(parsed in private for private in _PRIVATE) and not any(parsed in each for each in _METADATA)
 
 
 def read_authorities(pem: str, now: datetime) -> tuple[str, tuple[Certificate, ...]]:

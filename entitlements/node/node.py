@@ -27,7 +27,7 @@ from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.dpop import claims
-from entitlements.node import numbers
+from entitlements.node import numbers, records
 from entitlements.node.bearer import Bearers
 from entitlements.node.directory import Directory
 from entitlements.node.kept import KeptRows
@@ -42,6 +42,8 @@ from entitlements.node_feed.change import Change
 from entitlements.node_feed.feed import CANCELLATIONS, Feed
 from entitlements.node_feed.lease import own_name
 from entitlements.node_feed.worker_feed import Worker, WorkerFeed
+from entitlements.stdio.places import Places
+from entitlements.stdio.sandbox.plan import Level
 from entitlements.strangers import Strangers
 from entitlements.strict import known_uuid
 
@@ -101,7 +103,8 @@ class Node:
         self.recorder = Recorder(self.writer)
         self.strangers = Strangers(address)
         self.writes = Writes(self.pool)
-        self.upstreams = Connections(self.snapshots, self.writes, self.directory)
+        self.places = Places(self.writes.run, self.name, lambda: self.feed.lapses)
+        self.upstreams = Connections(self.snapshots, self.writes, self.directory, self.places, self._record_start)
         self.opened = OpenRequests()
         self.cancelled_counts = CancelledCounts()
         self._has_warned = False
@@ -184,6 +187,11 @@ class Node:
     def writer_is_running(self) -> bool:
         """Whether events can be handed to the record."""
         return self.recorder.is_running
+
+    def _record_start(self, system: str, owner: tuple[str, str | None] | None, level: Level) -> None:
+        """Record that a local server was started here, for whom, and how far it is held."""
+        with contextlib.suppress(clock.ClockUnknown):
+            self.recorder.eventually(records.child_started(system, owner, self.name, level))
 
     def count(self, verdict: Verdict) -> None:
         """Count a decision for the metrics."""

@@ -29,7 +29,10 @@ from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
 from entitlements.node.upstream_sessions import IDLE_SECONDS, TOUCH_SECONDS, IdleSession, Key, UpstreamSessions
 from entitlements.node.writes import Writes
-from entitlements.stdio.local_servers import LocalServers
+from entitlements.stdio.children import Started
+from entitlements.stdio.local_servers import Ask, LocalServers
+from entitlements.stdio.other_nodes import Asked
+from entitlements.stdio.places import Places
 from entitlements.upstream import egress, upstream
 from entitlements.upstream.authorization import Authorization
 from entitlements.upstream.endpoint import Answer, Endpoint
@@ -97,18 +100,25 @@ class _Upstream:
 class Connections:
     """The connections of this node to all its upstreams."""
 
-    def __init__(self, snapshots: Snapshots, writes: Writes, directory: Directory) -> None:
+    def __init__(
+        self, snapshots: Snapshots, writes: Writes, directory: Directory, places: Places, started: Started
+    ) -> None:
         self._upstreams: dict[str, _Upstream] = {}
         self._shared = UpstreamSessions(snapshots, writes)
         self._directory = directory
-        self._local, self._local_numbers = LocalServers(partial(_write_down, writes)), _request_numbers()
+        self.local = LocalServers(places, partial(_write_down, writes), started)
+        self._local_numbers = _request_numbers()
         self._under_way: set[asyncio.Task[None]] = set()
         self._next_sweep = time.monotonic() + secrets.randbelow(int(SWEEP_SECONDS))
 
-    async def get(self, entry: ServedSystem, bearer: Bearer) -> Connection:
-        """Return the conversation for this caller, begun if need be. Raises Unreachable, ForbiddenAddress, Closed."""
+    async def get(self, entry: ServedSystem, bearer: Bearer, position: int = 0) -> Connection:
+        """Return the conversation for this caller, begun if need be. `position`: of the feed, as it was decided by.
+
+        Raises Unreachable, ForbiddenAddress, Closed.
+        """
         if entry.command is not None:
-            local = await self._local.get(entry.slug, entry.command, bearer.key)
+            ask = _asked(entry.slug, bearer, position)
+            local = await self.local.get(entry.slug, entry.command, bearer.key, ask)
             return Connection(*local, numbers=self._local_numbers)
         peer = self._upstreams.get(entry.slug)
         if peer is None or peer.target != entry.target:
@@ -129,6 +139,8 @@ class Connections:
 
     def lose(self, entry: ServedSystem, bearer: Bearer, connection: Connection) -> None:
         """Forget a session that the upstream no longer knows, or an era that no longer fits."""
+        if entry.command is not None:
+            self.local.lose(entry.slug, entry.command, bearer.key)
         peer = self._upstreams.get(entry.slug)
         if peer is None:
             return
@@ -141,7 +153,7 @@ class Connections:
 
     def end(self, system: str, key: Key) -> None:
         """End the legacy session, and the local server, of someone whose rights are gone."""
-        self._local.end(system, key)
+        self.local.end(system, key)
         peer = self._upstreams.get(system)
         if peer is not None and (connection := peer.sessions.pop(key, None)) is not None:
             self._track(asyncio.create_task(self._end(connection)))
@@ -149,15 +161,15 @@ class Connections:
     def held(self) -> list[tuple[str, Key]]:
         """Name every legacy session and local server of this node, by system and owner."""
         sessions = [(system, key) for system, peer in self._upstreams.items() for key in peer.sessions]
-        return sessions + self._local.held()
+        return sessions + self.local.held()
 
     def forget_system(self, system: str) -> None:
         """Start the local servers of a system anew: it, or its command, has changed."""
-        self._local.forget_system(system)
+        self.local.forget_system(system)
 
     def sweep(self) -> None:
         """Forget the legacy sessions that this node did not use for a while, and end those that no node uses."""
-        self._local.sweep()
+        self.local.sweep()
         now = time.monotonic()
         for peer in self._upstreams.values():
             for key, connection in list(peer.sessions.items()):
@@ -191,7 +203,7 @@ class Connections:
 
     async def close(self) -> None:
         """Close every pool. Sessions that other nodes may use stay; the rest end, as far as the upstreams listen."""
-        await self._local.close()
+        await self.local.close()
         for peer in self._upstreams.values():
             for key in list(peer.sessions):
                 self._forget(peer, key)
@@ -294,6 +306,20 @@ def _kept(peer: _Upstream, key: Key) -> Connection | None:
     """Return what is used without asking anybody."""
     connection = peer.modern or peer.sessions.get(key)
     return connection if connection is not None and connection.is_fresh else None
+
+
+def _asked(system: str, bearer: Bearer, position: int) -> Ask:
+    """Return what makes a request for another node of a message: with the caller, for whom it decides once more.
+
+    What the details of a token cover was looked at here, and does not change.
+    """
+    token = bearer.token
+    return lambda message, at, number: Asked(
+        at=at, number=number, system=system, position=position, message=message,
+        agent=bearer.agent, person=bearer.person, client=bearer.client, session=bearer.session, chain=bearer.chain,
+        jti=token.jti, issued=token.issued, expires=token.expires, scopes=tuple(token.scopes),
+        covers_all=token.covers_all or token.details is not None,
+    )  # fmt: skip
 
 
 async def _write_down(writes: Writes, system: str, why: str, stderr: str) -> None:

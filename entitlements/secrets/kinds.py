@@ -27,6 +27,9 @@ AUTHORIZATION: Final = "Authorization"
 SECRET_BASIC, SECRET_POST, PRIVATE_KEY_JWT = "client_secret_basic", "client_secret_post", "private_key_jwt"
 """How a client authenticates at a token endpoint (OpenID Connect Core 1.0, section 9)."""
 CLIENT_AUTHENTICATION: Final = (SECRET_BASIC, SECRET_POST, PRIVATE_KEY_JWT)
+SYSTEM_NETWORK: Final = "system"
+TOKEN_NETWORKS: Final = (SYSTEM_NETWORK,)
+"""Over which network the token endpoint is reached: that of the system; without the setting as any other address."""
 _HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _SHORTEST, _LONGEST, _LONGEST_SETTING = 8, 8192, 500
@@ -43,11 +46,12 @@ class CredentialMalformed(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting of a kind. Of several `choices` the first is the default; another pattern than printable is named."""
+    """One setting of a kind. Of `choices` the first is the default where there is one; else a pattern is named."""
 
     name: str
     is_required: bool = False
     choices: tuple[str, ...] = ()
+    has_default: bool = True
     pattern: re.Pattern[str] = _PRINTABLE
     is_address: bool = False
 
@@ -57,6 +61,7 @@ _AT_THE_TOKEN_ENDPOINT: Final = (
     Setting("token_url", is_address=True),
     Setting("scope", pattern=re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")),
     Setting("resource", is_address=True),
+    Setting("token_network", choices=TOKEN_NETWORKS, has_default=False),
 )
 _OF_ASSERTIONS: Final = (Setting("audience"), Setting("algorithm"), Setting("key_id"))
 _AWS_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -168,7 +173,7 @@ def _check_header(kind: str, header: str) -> None:
 def _check_setting(setting: Setting, given: dict[str, str]) -> None:
     """Check one setting, and give it its default. Raises CredentialMalformed."""
     value = given.get(setting.name)
-    if value is None and setting.choices:
+    if value is None and setting.choices and setting.has_default:
         given[setting.name] = setting.choices[0]
     if value is None:
         if setting.is_required:

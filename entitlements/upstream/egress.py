@@ -24,6 +24,7 @@ from django.conf import settings
 from entitlements import addresses, strict
 from entitlements.codes import Code
 from entitlements.errors import DomainError
+from entitlements.networks import rules
 from entitlements.networks.network import Network
 
 from . import own_addresses, prefixes
@@ -178,15 +179,23 @@ def client(
     )
 
 
-async def fetch_json(url: str, *, largest: int = LARGEST_DOCUMENT, seconds: float = DOCUMENT_SECONDS) -> Any:  # noqa: ANN401
+async def fetch_json(
+    url: str,
+    *,
+    largest: int = LARGEST_DOCUMENT,
+    seconds: float = DOCUMENT_SECONDS,
+    network: Network | None = None,
+) -> Any:  # noqa: ANN401
     """GET a JSON document (metadata, key sets): any JSON value. Raises ForbiddenAddress, Unreachable, NotStrictJson."""
-    return strict.loads((await fetch_document(url, largest=largest, seconds=seconds)).body)
+    return strict.loads((await fetch_document(url, largest=largest, seconds=seconds, network=network)).body)
 
 
-async def fetch_document(url: str, *, largest: int, seconds: float = DOCUMENT_SECONDS) -> Document:
+async def fetch_document(
+    url: str, *, largest: int, seconds: float = DOCUMENT_SECONDS, network: Network | None = None
+) -> Document:
     """GET a document as its server sends it. Raises ForbiddenAddress, Unreachable."""
-    check_url(url)
-    async with client(connections=1, seconds=seconds) as session:
+    check_url(url, network)
+    async with client(connections=1, seconds=seconds, network=network) as session:
         try:
             async with session.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as answer:
                 if answer.status != _OK:
@@ -219,10 +228,16 @@ async def fetch(
 
 
 async def submit(
-    url: str, body: bytes, headers: Mapping[str, str], *, largest: int, seconds: float = DOCUMENT_SECONDS
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    largest: int,
+    seconds: float = DOCUMENT_SECONDS,
+    network: Network | None = None,
 ) -> tuple[int, bytes]:
     """POST a body and return status and answer, whatever they are. Raises as `fetch`."""
-    answer = await request("POST", url, body, headers, largest=largest, seconds=seconds)
+    answer = await request("POST", url, body, headers, largest=largest, seconds=seconds, network=network)
     return answer.status, answer.body
 
 
@@ -234,10 +249,11 @@ async def request(
     *,
     largest: int,
     seconds: float = DOCUMENT_SECONDS,
+    network: Network | None = None,
 ) -> Answer:
     """Send a request and return the answer, whatever its status. Raises as `fetch`."""
-    check_url(url)
-    async with client(connections=1, seconds=seconds) as session:
+    check_url(url, network)
+    async with client(connections=1, seconds=seconds, network=network) as session:
         try:
             async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
                 retry_after = answer.headers.get("Retry-After", "")
@@ -277,8 +293,15 @@ def _forbidden(why: BaseException | None) -> ForbiddenAddress | None:
     return None
 
 
+def may_be_reached(host: str) -> bool:
+    """Say whether a host could be connected to for some system: a name could, and is vetted when resolved."""
+    return not _is_literal(host) or _may_connect(host) or rules.is_private(host)
+
+
 def _is_literal(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit() or host.lower().startswith("0x")
+    """Say whether a host is an address in some spelling: one that ends in a number is (WHATWG URL section 3.5)."""
+    last = host.rstrip(".").rpartition(".")[2].lower()
+    return ":" in host or last.isdigit() or last.startswith("0x")
 
 
 def _may_connect(address: str, network: Network | None = None) -> bool:

@@ -33,6 +33,9 @@ META_CLIENT: Final = "io.modelcontextprotocol/clientInfo"
 META_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 IDENTITY: Final = {"name": "mandate-gateway", "version": "1"}
 LARGEST_MESSAGE: Final = 16 * 1024 * 1024
+LONGEST_STREAM: Final = 2 * LARGEST_MESSAGE
+MOST_EVENTS: Final = 10_000
+"""What one answer may hold in all, beside the message that is waited for: reading it costs everybody's time."""
 DISCOVERY_SECONDS: Final = 30.0
 _MOST_PAGES: Final = 100
 _MOST_TOOLS: Final = 5000
@@ -58,7 +61,7 @@ class Target:
 
     def __post_init__(self) -> None:
         """Know what authorizes each request."""
-        object.__setattr__(self, "authorization", authorization.of(self.credential))
+        object.__setattr__(self, "authorization", authorization.of(self.credential, self.network))
 
 
 @dataclass(slots=True)
@@ -214,11 +217,17 @@ async def first[T](
         return await take(await egress.read(answer, largest))
     if kind != "text/event-stream":
         raise Unreachable("The system answered with something else than MCP.", status=answer.status)
-    reader = sse.Reader(largest)
+    reader, size, count = sse.Reader(largest), 0, 0
     while chunk := await answer.content.readany():
+        size += len(chunk)
         for data in reader.feed(chunk):
+            count += 1
             if (found := await take(data)) is not None:
                 return found
+            if count >= MOST_EVENTS:
+                raise sse.TooLarge
+        if size > LONGEST_STREAM:
+            raise sse.TooLarge
     return None
 
 

@@ -11,6 +11,7 @@ SYSTEMS: Final[Pages] = {
     ("system-page", "GET"): like("system GET"),
     **both(like("systems", also=("system-secret PUT",)), "system-add"),
     **both(like("systems"), "rest-api-add"),
+    **both(like("systems"), "local-server-add"),
     ("rest-api-page", "GET"): like("system-openapi GET"),
     ("rest-api-read", "POST"): like("system-openapi PUT"),
     ("rest-api-declare", "POST"): like("system-operations"),

@@ -86,6 +86,7 @@ from governance.sod.pages import policies as policies_pages
 from governance.sod.pages import policy_form as policy_form_pages
 from governance.starter_packs import pages as starter_pack_pages
 from governance.stdio_commands.pages import commands as stdio_commands
+from governance.stdio_commands.pages import registration as local_servers
 from governance.tickets import pages as ticket_pages
 from governance.token_health.pages import findings as findings_pages
 from governance.token_health.pages import token_list
@@ -240,6 +241,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/import/<uuid:pk>/", imports.detail, name="import-page"),
     path("systems/import/<uuid:pk>/start/", imports.start, name="import-start"),
     path("systems/add/", registration_pages_pages.add, name="system-add"),
+    path("systems/add/local-server/", local_servers.add, name="local-server-add"),
     path("systems/add/rest-api/", rest_apis.add, name="rest-api-add"),
     path("systems/add/vendor/", vendors.add, name="vendor-add"),
     path("systems/<slug:slug>/", systems.detail, name="system-page"),

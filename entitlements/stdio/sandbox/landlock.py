@@ -48,6 +48,8 @@ class _Port(ctypes.Structure):
 
 def abi() -> int:
     """Return the version of Landlock that answers here; 0 where none does."""
+    if not kernel.IS_LINUX:
+        return 0
     try:
         return kernel.syscall(kernel.LANDLOCK_CREATE_RULESET, None, 0, VERSION)
     except kernel.Refused:

@@ -19,7 +19,7 @@ from entitlements.secrets.kinds import CredentialMalformed
 from entitlements.secrets.models import Secret
 from governance.console import doors, form_fields
 
-_AT_THE_TOKEN_ENDPOINT: Final = ("issuer", "token_url", "scope", "resource")
+_AT_THE_TOKEN_ENDPOINT: Final = ("issuer", "token_url", "scope", "resource", "token_network")
 _OF_A_KEY: Final = ("audience", "algorithm", "key_id")
 
 
@@ -91,6 +91,10 @@ _TEXTS: Final[Mapping[str, tuple[Any, Any]]] = {
     "service": (gettext_lazy("Service"), gettext_lazy("As AWS names it in signatures, for example execute-api.")),
 }
 _REQUIRED: Final = frozenset({"header", "username", "client_id", "access_key_id", "region", "service"})
+_NETWORKS: Final = (
+    ("", gettext_lazy("As any other address")),
+    (kinds.SYSTEM_NETWORK, gettext_lazy("Over the private network of the system, with its company CA")),
+)
 _METHODS: Final = (
     (kinds.SECRET_BASIC, gettext_lazy("In the header (client_secret_basic)")),
     (kinds.SECRET_POST, gettext_lazy("In the form (client_secret_post)")),
@@ -186,6 +190,8 @@ def _setting(name: str) -> forms.Field:
     label, help_text = _TEXTS.get(name, ("", ""))
     if name == "client_authentication":
         return forms.ChoiceField(label=gettext_lazy("The secret is sent"), choices=_METHODS)
+    if name == "token_network":
+        return forms.ChoiceField(label=gettext_lazy("The token endpoint is reached"), choices=_NETWORKS, required=False)
     widget = forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"})
     return forms.CharField(label=label, help_text=help_text, max_length=500, required=name in _REQUIRED, widget=widget)
 

@@ -39,6 +39,7 @@ OF_THE_GATEWAY = (
     "entitlements.node.directory.",
     "entitlements.node.upstream_sessions.",
     "entitlements.networks.network.",
+    "entitlements.stdio.places.",
     "entitlements.gateway.",
 )
 """Whose statements a node without the role `gateway` never runs."""
