@@ -14,10 +14,12 @@ from typing import Final
 
 from entitlements import codes
 from entitlements.codes import Code, Next
-from entitlements.decisions import guardrail_rules, scopes
+from entitlements.decisions import scopes
 from entitlements.decisions.limits import NotCovered
 from entitlements.decisions.snapshot import AgentFacts, Call, Issuance, Line, SessionFacts, ToolFacts
-from entitlements.decisions.verdicts import Effect, GuardrailAnswer, Issue, Reason, Remedy, Verdict
+from entitlements.decisions.verdicts import Effect, Issue, Reason, Remedy, Verdict
+from entitlements.guardrails import rules as guardrail_rules
+from entitlements.guardrails.rules import GuardrailAnswer
 from entitlements.words import REDEEMING, Risk, Status, ToolState
 
 # Read once: looking an enum member up costs more than comparing it.
@@ -165,10 +167,10 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
         return _denied(call, facts, Code.TOOL_CHANGED)
     if call.client in facts.unproven_clients and is_too_risky(tool):
         return _denied(call, facts, Code.CLIENT_UNPROVEN)
-    token = call.token
-    shown = None if listing else call.arguments
+    token, shown = call.token, None if listing else call.arguments
     if token is not None and token.details is not None and (outside := token.details.outside(call.tool, shown)):
         return _denied(call, facts, _DETAILS, (Reason(_DETAILS, outside),))
+    concerning = facts.guardrails and facts.concerning.get(place, facts.guardrails)
     asking: Line | None = None
     missed: list[Reason] = []
     for line in facts.lines.get((call.system, call.tool, call.person), ()):
@@ -193,19 +195,13 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
             return _denied(call, facts, Code.ARGUMENT_NOT_VALID, (Reason(Code.ARGUMENT_NOT_VALID, problem),))
         if line.ask:
             asking = asking or line
-        elif (
-            facts.guardrails
-            and facts.concerning.get(place, facts.guardrails)
-            and (given := guardrail_rules.answers(call, facts, tool, now, listing))
-        ):
+        elif concerning and (given := guardrail_rules.answers(call, facts, tool, now, listing)):
             return _guarded(call, facts, tool, line, given)
         elif line.limits.free:
             return Verdict(_ALLOW, Code.ALLOWED, line.because, line.grant, tool.version)
         else:
             return _allowed(call, tool, line)
-    if asking is None:
-        return _no_line(call, facts, missed)
-    return _guarded(call, facts, tool, asking, guardrail_rules.answers(call, facts, tool, now, listing))
+    return _no_line(call, facts, missed) if asking is None else _asked(call, facts, tool, asking, now, listing)
 
 
 def _blocking_code(  # noqa: C901, PLR0911, PLR0912 - one order, read from top to bottom; calls cost more than lines
@@ -285,6 +281,10 @@ def _guarded(call: Call, facts: AgentFacts, tool: ToolFacts, line: Line, given: 
     remedy = replace(_remedy(call, facts, code), max_age=guardrail_rules.max_age(stopping, effect))
     spoke = (*stopping, *guardrail_rules.stricter(given, effect))
     return Verdict(effect, code, reasons, line.grant, remedy=remedy, guardrails=spoke)
+
+
+def _asked(call: Call, facts: AgentFacts, tool: ToolFacts, line: Line, now: float, listing: bool) -> Verdict:  # noqa: FBT001
+    return _guarded(call, facts, tool, line, guardrail_rules.answers(call, facts, tool, now, listing))
 
 
 def _allowed(call: Call, tool: ToolFacts, line: Line) -> Verdict:

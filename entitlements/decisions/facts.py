@@ -18,11 +18,12 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from entitlements import prepared
+from entitlements.guardrails import sets
 from entitlements.strict import known_uuid
 from entitlements.words import Action, Risk, Status, ToolState
 
-from . import arguments, guardrail_terms, limits
-from .snapshot import AgentFacts, Guardrail, Line, SessionFacts, ToolFacts
+from . import arguments, limits
+from .snapshot import AgentFacts, Line, SessionFacts, ToolFacts
 
 OWNER_UNTIL: Final = """
 CASE WHEN NOT o.is_active THEN extract(epoch FROM o.disabled_at + interval '7 days')::float8 END
@@ -81,12 +82,6 @@ SELECT v.sha256, (v.definition -> 'inputSchema')::text FROM entitlements_toolver
 JOIN entitlements_tool t ON t.id = v.tool_id JOIN entitlements_system y ON y.id = t.system_id
 WHERE y.slug = %s AND v.sha256 = ANY(%s)
 """
-GUARDRAILS: Final = """
-SELECT DISTINCT ON (v.key) v.key, v.name, v.position, v.effect, v.mode, v.conditions::text, v.max_age
-FROM entitlements_guardrailversion v JOIN entitlements_guardrailversion newest ON newest.id = %s::uuid
-WHERE v.position <= newest.position ORDER BY v.key, v.position DESC
-"""
-"""The set of guardrails whose newest version is this. A version that is confirmed never changes, so no set does."""
 SESSION: Final = """
 SELECT n.id::text, p.login, extract(epoch FROM n.last_used_at)::float8 + n.idle_seconds,
        extract(epoch FROM n.expires_at)::float8, extract(epoch FROM coalesce(n.auth_time, n.started_at))::float8,
@@ -97,13 +92,10 @@ LEFT JOIN entitlements_person p ON p.id = n.person_id WHERE n.id = %s AND a.slug
 REVOKED: Final = "SELECT 1 FROM entitlements_issuedtoken WHERE jti = %s AND revoked_at IS NOT NULL"
 PERSON: Final = "SELECT is_active FROM entitlements_person WHERE login = %s"
 MOST_SCHEMAS: Final = 20_000
-_MOST_SETS: Final = 8
 
 type Row = Sequence[Any]
 
 _schemas: dict[str, arguments.Schema] = {}
-_guardrails: dict[str, tuple[Guardrail, ...]] = {}
-"""The sets of guardrails that this process has met, compiled once each, by the id of their newest version."""
 
 
 def load(
@@ -127,8 +119,8 @@ def load(
     principals = prepared.row(PRINCIPALS, [agent, system])
     if principals is None or None in chained:
         return None
-    for newest in unread_guardrails([principals]):
-        keep_guardrails(newest, prepared.rows(GUARDRAILS, [newest]))
+    for newest in sets.unread([principals]):
+        sets.keep(newest, prepared.rows(sets.GUARDRAILS, [newest]))
     lines, tools = prepared.rows(LINES, [agent, system]), prepared.rows(TOOLS, [system])
     if schemas and (unread := unread_schemas(tools)):
         keep_schemas(prepared.rows(SCHEMAS, [system, unread]))
@@ -142,18 +134,6 @@ def load(
 def unread_schemas(tools: Iterable[Row]) -> list[str]:
     """Name the approved definitions among rows of TOOLS, by hash, whose schema SCHEMAS must still read."""
     return [sha256 for _, _, _, sha256, *_ in tools if sha256 and sha256 not in _schemas]
-
-
-def unread_guardrails(principals: Iterable[Row]) -> list[str]:
-    """Name the sets of guardrails among rows of PRINCIPALS that GUARDRAILS must still read."""
-    return [newest for newest in {row[-1] for row in principals} if newest is not None and newest not in _guardrails]
-
-
-def keep_guardrails(newest: str, rows: Iterable[Row]) -> None:
-    """Compile and keep the set that GUARDRAILS returned; the oldest go."""
-    _guardrails[newest] = guardrail_terms.compile_all(rows)
-    for each in [*_guardrails][:-_MOST_SETS]:
-        _guardrails.pop(each, None)
 
 
 def keep_schemas(rows: Iterable[Row]) -> None:
@@ -212,7 +192,7 @@ def build(
         client_tokens_valid_after={name: moment for name, _, moment, _ in clients if moment is not None},
         unproven_clients=frozenset(name for name, *_, is_unproven in clients if is_unproven),
         stopped=stopped or "",
-        guardrails=() if newest is None else _guardrails[newest],
+        guardrails=sets.current(newest),
         kind=kind,
         offers=offers,
         answer_for_it=frozenset(person for person in (sponsor, owner) if person is not None),

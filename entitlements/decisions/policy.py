@@ -12,11 +12,13 @@ from dataclasses import replace
 from typing import Final
 
 from entitlements.codes import Code, meaning
-from entitlements.decisions import agent_policy, guardrail_rules, scopes
+from entitlements.decisions import agent_policy, scopes
 from entitlements.decisions.agent_policy import is_revoked_by_stop, is_too_risky
 from entitlements.decisions.scopes import Outcome
 from entitlements.decisions.snapshot import AgentFacts, Call, Issuance, ToolFacts
-from entitlements.decisions.verdicts import Effect, GuardrailAnswer, Issue, Reason, Remedy, Verdict
+from entitlements.decisions.verdicts import Effect, Issue, Reason, Remedy, Verdict
+from entitlements.guardrails import rules as guardrail_rules
+from entitlements.guardrails.rules import GuardrailAnswer
 
 MOST_BEHIND: Final = 4
 """Agents behind the one that acts: a chain of five in all."""

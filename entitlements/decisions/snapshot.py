@@ -11,14 +11,16 @@ import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from entitlements.codes import Code
 from entitlements.decisions.arguments import UNREAD, Schema
-from entitlements.decisions.hours import Hours
 from entitlements.decisions.limits import Compiled
-from entitlements.decisions.verdicts import Effect, GuardrailAnswer, Reason
+from entitlements.decisions.verdicts import Reason
 from entitlements.words import Action, Flow, Risk, Status, ToolState
+
+if TYPE_CHECKING:
+    from entitlements.guardrails.rules import Guardrail
 
 UNLIMITED: Final = Compiled.unlimited()
 
@@ -166,52 +168,6 @@ class SessionFacts:
     reauthenticate_at: float = math.inf
     risk: Risk = Risk.LOW
     labels: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Guardrail:
-    """A rule over every grant: calls that match are denied, held for a person, or need a fresh sign-in.
-
-    A selector of None matches everything; an empty one is refused, since it would match nothing in silence. Each is
-    `guardrail_rules`' to read: what it cannot know of a call, it takes to match. `tools` are pairs of system and tool,
-    with an empty system for the tool of that name anywhere. `depth` is the least number of agents behind. A guardrail
-    that `observes` changes no answer. `is_broken`, where its terms cannot be read, matches every call. `max_age` is in
-    seconds, and `position` its version in the set of all guardrails.
-    """
-
-    name: str
-    effect: Effect
-    key: str = ""
-    position: int = 0
-    observes: bool = False
-    systems: frozenset[str] | None = None
-    tools: frozenset[tuple[str, str]] | None = None
-    actions: frozenset[Action] | None = None
-    risks: frozenset[Risk] | None = None
-    data_classes: frozenset[str] | None = None
-    agent_kinds: frozenset[str] | None = None
-    depth: int = 0
-    arguments: Compiled | None = None
-    hours: Hours | None = None
-    labels: frozenset[str] | None = None
-    session_risk: Risk | None = None
-    max_age: float = 300.0
-    is_broken: bool = False
-    answer: GuardrailAnswer = field(init=False)
-    session_risks: tuple[Risk, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Refuse a guardrail that could never stop anything, and prepare what it answers."""
-        selectors = (self.systems, self.tools, self.actions, self.risks, self.data_classes, self.agent_kinds)
-        if self.effect is Effect.ALLOW or any(
-            selector is not None and not selector for selector in (*selectors, self.labels)
-        ):
-            raise ValueError(f"guardrail {self.name!r} can never stop a call")
-        mode = "observe" if self.observes else "enforce"
-        answer = GuardrailAnswer(self.key, self.name, self.position, self.effect, mode, self.max_age)
-        object.__setattr__(self, "answer", answer)
-        least = 0 if self.session_risk is None else self.session_risk.rank
-        object.__setattr__(self, "session_risks", tuple(risk for risk in Risk if risk.rank >= least))
 
 
 @dataclass(slots=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from entitlements import codes
 from entitlements.codes import Code, Next
 from entitlements.decisions.scopes import Outcome
+
+if TYPE_CHECKING:
+    from entitlements.guardrails.rules import GuardrailAnswer
 
 
 class Effect(StrEnum):
@@ -28,26 +31,6 @@ class Reason:
     code: Code
     sentence: str
     grant: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GuardrailAnswer:
-    """What one guardrail said of a call: by its key, its public name, its version, its effect and its mode.
-
-    `max_age` is how old a sign-in may be, in seconds, where it asks for a fresh one.
-    """
-
-    key: str
-    name: str
-    version: int
-    effect: Effect
-    mode: str
-    max_age: float
-
-    @property
-    def written(self) -> dict[str, object]:
-        """Return what the audit log keeps of it."""
-        return {"name": self.name, "version": self.version, "effect": self.effect.value, "mode": self.mode}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements.catalog.models import System, Tool
-from entitlements.decisions import guardrail_terms
-from entitlements.decisions.guardrail_terms import GuardrailMalformed
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
+from entitlements.guardrails import terms as guardrail_terms
+from entitlements.guardrails.terms import GuardrailMalformed
 
 from .models import GuardrailVersion
 

@@ -12,7 +12,7 @@ from django.db.models import F, Q
 class GuardrailVersion(models.Model):
     """One version of a guardrail; the one with the highest position of its key is in force, unless its mode is `off`.
 
-    `conditions` say which calls it is about (`decisions.guardrail_terms`). `position` counts the versions of all
+    `conditions` say which calls it is about (`terms`). `position` counts the versions of all
     guardrails, so that the newest is the version of their set. `max_age` is in seconds.
     """
 

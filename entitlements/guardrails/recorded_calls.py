@@ -10,9 +10,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from entitlements.decisions import argument_matches, guardrail_rules
-from entitlements.decisions.snapshot import Guardrail, ToolFacts
+from entitlements.decisions.snapshot import ToolFacts
 from entitlements.decisions.verdicts import Effect
+from entitlements.guardrails import argument_matches
+from entitlements.guardrails import rules as guardrail_rules
+from entitlements.guardrails.rules import Guardrail
 
 
 @dataclass(frozen=True, slots=True)

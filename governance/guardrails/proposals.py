@@ -13,12 +13,12 @@ from django.utils.text import slugify
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements.decisions.guardrail_terms import GuardrailMalformed
 from entitlements.errors import DomainError
 from entitlements.feed import locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.guardrails import guardrails
 from entitlements.guardrails.models import GuardrailVersion
+from entitlements.guardrails.terms import GuardrailMalformed
 from entitlements.people.models import Person, Role
 from governance.guardrails.models import GuardrailProposal
 from governance.proposals import proposals

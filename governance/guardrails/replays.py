@@ -22,9 +22,10 @@ from audit.actions import Action
 from audit.models import Event
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Tool
-from entitlements.decisions import guardrail_terms
-from entitlements.decisions.snapshot import Guardrail, ToolFacts
+from entitlements.decisions.snapshot import ToolFacts
+from entitlements.guardrails import terms as guardrail_terms
 from entitlements.guardrails.recorded_calls import RecordedCall, RecordedSession, would_change
+from entitlements.guardrails.rules import Guardrail
 from entitlements.sessions.models import Session
 from entitlements.strict import known_uuid
 from entitlements.words import Action as ToolAction

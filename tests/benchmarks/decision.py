@@ -14,8 +14,9 @@ from typing import Any
 
 from entitlements.decisions import limits, policy
 from entitlements.decisions.arguments import Schema
-from entitlements.decisions.snapshot import AgentFacts, Call, Guardrail, Line, SessionFacts, Token, ToolFacts
+from entitlements.decisions.snapshot import AgentFacts, Call, Line, SessionFacts, Token, ToolFacts
 from entitlements.decisions.verdicts import Effect
+from entitlements.guardrails.rules import Guardrail
 from entitlements.words import Action, Risk, Status, ToolState
 from tests.benchmarks import measure
 

@@ -10,18 +10,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
 from entitlements.codes import Code
-from entitlements.decisions import limits
 from entitlements.decisions.limits import NotCovered
-from entitlements.decisions.snapshot import UNLIMITED, AgentFacts, Call, Guardrail
+from entitlements.decisions.snapshot import UNLIMITED, AgentFacts, Call
 from entitlements.decisions.verdicts import Effect
+from entitlements.guardrails.rules import Guardrail
 from entitlements.words import Action
-from tests.entitlements import issuing_rows, worlds
+from tests.entitlements import guardrail_rows, issuing_rows, worlds
+from tests.entitlements.guardrail_rows import guarded
 from tests.entitlements.limit_cases import COVERING, DECLARING, MALFORMED, TIGHTENING, UNUSABLE
 from tests.entitlements.worlds import CALL_SPOILERS, NOW, PERSON_SPOILERS, SPOILERS, World
 
@@ -57,7 +58,10 @@ def alive(mutant: Mutant | None) -> Iterator[tuple[ModuleType, ModuleType, Modul
 
 
 def _copy(name: str, mutant: Mutant | None) -> ModuleType:
-    original = importlib.import_module(f"entitlements.decisions.{name}")
+    is_guardrail = name == "guardrail_rules"
+    original = importlib.import_module(
+        "entitlements.guardrails.rules" if is_guardrail else f"entitlements.decisions.{name}"
+    )
     source = Path(str(original.__file__)).read_text(encoding="utf-8")
     if mutant is not None and mutant.module == name:
         assert source.count(mutant.old) == 1, f"{mutant.old!r} is found {source.count(mutant.old)} times"
@@ -72,7 +76,7 @@ def complaints(policy: ModuleType, limits: ModuleType, arguments: ModuleType) ->
     """Check everything that the rows and the spoiled worlds know, and name what is wrong."""
     yield from _about_limits(limits)
     yield from _about_calls(policy)
-    yield from _about_forbidden_tools(policy)
+    yield from guardrail_rows.about_forbidden_tools(policy)
     yield from _about_arguments(policy, limits, arguments)
     yield from issuing_rows.complaints(policy)
 
@@ -137,21 +141,21 @@ def _more_calls() -> Iterator[tuple[str, World, Code]]:
     first.facts.lines = {first.key: (replace(first.facts.lines[first.key][0], starts=first.now),)}
     yield "first instant", first, Code.ALLOWED
     for effect, code in ((Effect.DENY, Code.GUARDRAIL), (Effect.HOLD, Code.APPROVAL_REQUIRED)):
-        yield f"{effect} matches", _guarded(Guardrail("x", effect, actions=frozenset({Action.READ}))), code
-        other = _guarded(Guardrail("x", effect, actions=frozenset({Action.WRITE})))
+        yield f"{effect} matches", guarded(Guardrail("x", effect, actions=frozenset({Action.READ}))), code
+        other = guarded(Guardrail("x", effect, actions=frozenset({Action.WRITE})))
         yield f"{effect} does not match", other, Code.ALLOWED
-    labelled = _guarded(Guardrail("x", Effect.DENY, labels=frozenset({"pii"})))
+    labelled = guarded(Guardrail("x", Effect.DENY, labels=frozenset({"pii"})))
     yield "not labelled", labelled, Code.ALLOWED
-    blind = _guarded(Guardrail("x", Effect.DENY, labels=frozenset({"pii"})))
+    blind = guarded(Guardrail("x", Effect.DENY, labels=frozenset({"pii"})))
     blind.call.token = blind.call.session = None
     yield "labels unknown", blind, Code.GUARDRAIL
-    yield "fresh enough", _guarded(Guardrail("x", Effect.STEP_UP, max_age=60)), Code.ALLOWED
-    stale = _guarded(Guardrail("x", Effect.STEP_UP, max_age=59))
+    yield "fresh enough", guarded(Guardrail("x", Effect.STEP_UP, max_age=60)), Code.ALLOWED
+    stale = guarded(Guardrail("x", Effect.STEP_UP, max_age=59))
     yield "stale", stale, Code.REAUTHENTICATION_DUE
-    strict = _guarded(Guardrail("x", Effect.HOLD), Guardrail("y", Effect.DENY))
+    strict = guarded(Guardrail("x", Effect.HOLD), Guardrail("y", Effect.DENY))
     yield "strictest", strict, Code.GUARDRAIL
-    yield from _more_guardrails()
-    released = _guarded(Guardrail("x", Effect.HOLD))
+    yield from guardrail_rows.more_calls()
+    released = guarded(Guardrail("x", Effect.HOLD))
     released.call.approval = "approval-1"
     yield "released", released, Code.ALLOWED
     silent = worlds.allowed(cap=UNLIMITED)
@@ -160,58 +164,6 @@ def _more_calls() -> Iterator[tuple[str, World, Code]]:
     asking = worlds.allowed()
     asking.facts.lines = {asking.key: (replace(asking.facts.lines[asking.key][0], ask=True),)}
     yield "asks", asking, Code.APPROVAL_OF_CALL_REQUIRED
-
-
-def _more_guardrails() -> Iterator[tuple[str, World, Code]]:
-    forbid = partial(Guardrail, "x", Effect.DENY)
-    yield "observes", _guarded(forbid(observes=True)), Code.ALLOWED
-    yield "no chain", _guarded(forbid(depth=1)), Code.ALLOWED
-    yield (
-        "broken",
-        _guarded(forbid(is_broken=True, systems=frozenset({"git"}), labels=frozenset({"x"}))),
-        Code.GUARDRAIL,
-    )
-    paris = limits.compile({"timezone": {"equals": "Europe/Paris"}})
-    yield "argument matches", _guarded(forbid(arguments=paris)), Code.GUARDRAIL
-    berlin = limits.compile({"timezone": {"equals": "Europe/Berlin"}})
-    yield "argument does not match", _guarded(forbid(arguments=berlin)), Code.ALLOWED
-    silent = _guarded(forbid(arguments=berlin))
-    silent.facts.lines = {silent.key: (replace(silent.facts.lines[silent.key][0], limits=UNLIMITED),)}
-    silent.call.arguments, silent.call.states_arguments = {}, False
-    yield "arguments not stated", silent, Code.GUARDRAIL
-    both = _guarded(Guardrail("x", Effect.HOLD))
-    both.facts.lines = {both.key: (replace(both.facts.lines[both.key][0], ask=True),)}
-    both.call.approval = "approval-1"
-    yield "asks and holds, released", both, Code.ALLOWED
-
-
-def _about_forbidden_tools(policy: ModuleType) -> Iterator[str]:
-    """What is forbidden whatever the call: no list shows it, and no token is for it."""
-    forbid = partial(Guardrail, "x", Effect.DENY)
-    paris, labels = limits.compile({"timezone": {"equals": "Europe/Paris"}}), frozenset({"pii"})
-    for name, rule, shows, issues in (
-        ("forbidden", forbid(), False, False),
-        ("of another", forbid(systems=frozenset({"git"})), True, True),
-        ("observed", forbid(observes=True), True, True),
-        ("held", Guardrail("x", Effect.HOLD), True, True),
-        ("by arguments", forbid(arguments=paris), True, True),
-        ("by an absent argument", forbid(arguments=limits.compile({"unit": {"absent": True}})), True, True),
-        ("by labels", forbid(labels=labels), True, True),
-        ("by depth", forbid(depth=1), True, True),
-        ("broken", forbid(is_broken=True, labels=labels), False, False),
-    ):
-        world = _guarded(rule)
-        if bool(policy.visible_tools(world.call, world.facts, world.now)) is not shows:
-            yield f"list: {name}"
-        verdict = policy.may_issue(world.issuance, world.facts, world.now)
-        if verdict.code is not (Code.ALLOWED if issues else Code.GUARDRAIL):
-            yield f"issue: {name}"
-
-
-def _guarded(*rules: Guardrail) -> World:
-    world = worlds.allowed()
-    world.facts.guardrails = rules
-    return world
 
 
 def _of(module: str, *pairs: tuple[str, str]) -> tuple[Mutant, ...]:
@@ -272,7 +224,7 @@ MUTANTS: Final = (
         ("if token is not None and line.scope not in token.scopes and not token.covers_all:", "if False:"),
         ("line.scope not in token.scopes and not token.covers_all", "line.scope not in token.scopes"),
         ("if line.ask:\n            asking", "if False:\n            asking"),
-        ("            facts.guardrails\n            and facts.concerning", "            False\n            and facts.concerning"),  # noqa: E501
+        ("elif concerning and (given :=", "elif False and (given :="),  # noqa: E501
         ("facts.concerning.get(place, facts.guardrails)", "facts.concerning.get(place)"),
         ("-guardrail_rules.STRICTNESS[answer.effect]", "guardrail_rules.STRICTNESS[answer.effect]"),
         ('if answer.mode == "enforce"', "if True"),
@@ -306,25 +258,7 @@ MUTANTS: Final = (
         ("if line.starts <= now < line.expires and not", "if now < line.expires and not"),
         ("scopes.canonical(wanted & scopes.PROTOCOL_SCOPES)", "scopes.canonical(wanted)"),
     ),
-    *_of(
-        "guardrail_rules",
-        ("now - signed_in <= rule.max_age", "now - signed_in <= 2 * rule.max_age"),
-        ("return call.approval is not None", "return False"),
-        ("return call.approval is not None", "return True"),
-        ("tool.action in rule.actions", "tool.action not in rule.actions"),
-        ("rule.labels is None or session is None or not", "rule.labels is None or session is not None and not"),
-        ("not rule.labels.isdisjoint(session.labels)", "rule.labels.isdisjoint(session.labels)"),
-        ("(not listing and _arguments_match(rule, call))", "_arguments_match(rule, call)"),
-        ("(not listing and _arguments_match(rule, call))", "False"),
-        ("not call.states_arguments or ", ""),
-        ("        and not rule.observes\n", ""),
-        ("rule.depth == 0 and all", "all"),
-        ("len(call.chain) >= rule.depth", "True"),
-        ("all(each is None for each in conditions)", "True"),
-        ("conditions = (rule.labels, rule.session_risk, rule.arguments, rule.hours)", "conditions = ()"),
-        ("return rule.is_broken or (\n        (rule.systems", "return (\n        (rule.systems"),
-        ("return rule.is_broken or (\n        (rule.labels", "return (\n        (rule.labels"),
-    ),
+    *_of("guardrail_rules", *guardrail_rows.MUTANTS),
     *_of(
         "limits",
         ("if self.broken:", "if False:"),

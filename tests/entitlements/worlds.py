@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from entitlements.codes import Code
 from entitlements.decisions import arguments, limits, policy
-from entitlements.decisions.snapshot import AgentFacts, Call, Guardrail, Issuance, Line, SessionFacts, Token, ToolFacts
+from entitlements.decisions.snapshot import AgentFacts, Call, Issuance, Line, SessionFacts, Token, ToolFacts
 from entitlements.decisions.verdicts import Effect, Verdict
+from entitlements.guardrails.rules import Guardrail
 from entitlements.words import Action, Flow, Risk, Status, ToolState
 
 NOW = 1_800_000_000.0

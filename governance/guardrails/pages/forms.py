@@ -10,9 +10,9 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from entitlements.decisions import hours
-from entitlements.decisions.guardrail_terms import AGENT_KINDS, DEEPEST
+from entitlements.guardrails import hours
 from entitlements.guardrails.models import GuardrailVersion
+from entitlements.guardrails.terms import AGENT_KINDS, DEEPEST
 from entitlements.words import Action, Risk
 from governance.guardrails.models import GuardrailProposal
 from governance.guardrails.queries import EFFECTS, LABELS, MODES

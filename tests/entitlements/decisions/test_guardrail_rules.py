@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entitlements.codes import Code
-from entitlements.decisions import argument_matches, guardrail_terms, hours, limits, policy
-from entitlements.decisions.guardrail_rules import STRICTNESS
-from entitlements.decisions.guardrail_terms import GuardrailMalformed
-from entitlements.decisions.snapshot import Guardrail
+from entitlements.decisions import limits, policy
 from entitlements.decisions.verdicts import Effect
+from entitlements.guardrails import argument_matches, hours
+from entitlements.guardrails import terms as guardrail_terms
+from entitlements.guardrails.rules import STRICTNESS, Guardrail
+from entitlements.guardrails.terms import GuardrailMalformed
 from entitlements.words import Action, Risk
 from tests.entitlements import worlds
 from tests.entitlements.worlds import NOW, World

@@ -15,9 +15,10 @@ from django.db import transaction
 from audit import clock, context, log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements.decisions import facts, guardrail_terms, policy
+from entitlements.decisions import facts, policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Verdict
+from entitlements.guardrails import terms as guardrail_terms
 from entitlements.people.models import Person
 from governance.guardrails import observed, proposals, queries, replays
 from governance.guardrails.models import GuardrailProposal, ObservedCalls

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 from entitlements.codes import Code
-from entitlements.decisions import argument_matches
-from entitlements.decisions.snapshot import AgentFacts, Call, Guardrail, SessionFacts, ToolFacts
-from entitlements.decisions.verdicts import Effect, GuardrailAnswer, Reason
+from entitlements.decisions.limits import Compiled
+from entitlements.decisions.snapshot import AgentFacts, Call, SessionFacts, ToolFacts
+from entitlements.decisions.verdicts import Effect, Reason
+from entitlements.guardrails import argument_matches
+from entitlements.guardrails.hours import Hours
+from entitlements.words import Action, Risk
 
 STRICTNESS: Final = {Effect.ALLOW: 0, Effect.HOLD: 1, Effect.STEP_UP: 2, Effect.DENY: 3}
 CODES: Final = {
@@ -26,6 +30,72 @@ _SENTENCES: Final = {
     Effect.STEP_UP: "The guardrail “{name}” wants a fresh sign-in for this call.",
     Effect.HOLD: "The guardrail “{name}” wants a person's approval of this call, and calls cannot wait for one yet.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailAnswer:
+    """What one guardrail said of a call: by its key, its public name, its version, its effect and its mode.
+
+    `max_age` is how old a sign-in may be, in seconds, where it asks for a fresh one.
+    """
+
+    key: str
+    name: str
+    version: int
+    effect: Effect
+    mode: str
+    max_age: float
+
+    @property
+    def written(self) -> dict[str, object]:
+        """Return what the audit log keeps of it."""
+        return {"name": self.name, "version": self.version, "effect": self.effect.value, "mode": self.mode}
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """A rule over every grant: calls that match are denied, held for a person, or need a fresh sign-in.
+
+    A selector of None matches everything; an empty one is refused, since it would match nothing in silence. What cannot
+    be known of a call matches. `tools` are pairs of system and tool, with an empty system for the tool of that name
+    anywhere. `depth` is the least number of agents behind. A guardrail
+    that `observes` changes no answer. `is_broken`, where its terms cannot be read, matches every call. `max_age` is in
+    seconds, and `position` its version in the set of all guardrails.
+    """
+
+    name: str
+    effect: Effect
+    key: str = ""
+    position: int = 0
+    observes: bool = False
+    systems: frozenset[str] | None = None
+    tools: frozenset[tuple[str, str]] | None = None
+    actions: frozenset[Action] | None = None
+    risks: frozenset[Risk] | None = None
+    data_classes: frozenset[str] | None = None
+    agent_kinds: frozenset[str] | None = None
+    depth: int = 0
+    arguments: Compiled | None = None
+    hours: Hours | None = None
+    labels: frozenset[str] | None = None
+    session_risk: Risk | None = None
+    max_age: float = 300.0
+    is_broken: bool = False
+    answer: GuardrailAnswer = field(init=False)
+    session_risks: tuple[Risk, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a guardrail that could never stop anything, and prepare what it answers."""
+        selectors = (self.systems, self.tools, self.actions, self.risks, self.data_classes, self.agent_kinds)
+        if self.effect is Effect.ALLOW or any(
+            selector is not None and not selector for selector in (*selectors, self.labels)
+        ):
+            raise ValueError(f"guardrail {self.name!r} can never stop a call")
+        mode = "observe" if self.observes else "enforce"
+        answer = GuardrailAnswer(self.key, self.name, self.position, self.effect, mode, self.max_age)
+        object.__setattr__(self, "answer", answer)
+        least = 0 if self.session_risk is None else self.session_risk.rank
+        object.__setattr__(self, "session_risks", tuple(risk for risk in Risk if risk.rank >= least))
 
 
 def answers(

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from entitlements.decisions import hours, limits
-from entitlements.decisions.snapshot import Guardrail
+from entitlements.decisions import limits
 from entitlements.decisions.verdicts import Effect
 from entitlements.errors import DomainError
+from entitlements.guardrails import hours
+from entitlements.guardrails.rules import Guardrail
 from entitlements.words import Action, Risk
 
 OFF: Final = "off"
