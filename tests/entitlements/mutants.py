@@ -224,7 +224,7 @@ MUTANTS: Final = (
         ("if token is not None and line.scope not in token.scopes and not token.covers_all:", "if False:"),
         ("line.scope not in token.scopes and not token.covers_all", "line.scope not in token.scopes"),
         ("if line.ask:\n            asking", "if False:\n            asking"),
-        ("elif concerning and (given :=", "elif False and (given :="),  # noqa: E501
+        ("elif concerning and (given :=", "elif False and (given :="),
         ("facts.concerning.get(place, facts.guardrails)", "facts.concerning.get(place)"),
         ("-guardrail_rules.STRICTNESS[answer.effect]", "guardrail_rules.STRICTNESS[answer.effect]"),
         ('if answer.mode == "enforce"', "if True"),
