@@ -65,13 +65,17 @@ def refused(refusal: Refused, request_id: bytes = NULL, *, slug: str = "", evalu
     return Answer(refusal.status, error(request_id, body), headers)
 
 
-def challenge(slug: str, word: str, message: str, scope: str = "", protocol: str = MCP) -> Header:
-    """Return the WWW-Authenticate header of a system (RFC 6750, RFC 9728 section 5.1, RFC 9470)."""
+def challenge(
+    slug: str, word: str, message: str, scope: str = "", protocol: str = MCP, max_age: int | None = None
+) -> Header:
+    """Return the WWW-Authenticate header of a system (RFC 6750, RFC 9728 section 5.1, RFC 9470 section 3)."""
     parameters = [f'resource_metadata="{metadata_url(slug, protocol)}"']
     if word:
         parameters = [f'error="{word}"', f'error_description="{message}"', *parameters]
     if scope:
         parameters.append(f'scope="{scope}"')
+    if max_age is not None:
+        parameters.append(f'max_age="{max_age}"')
     return b"www-authenticate", f"{scheme(word)} {', '.join(parameters)}".encode()
 
 
@@ -101,7 +105,7 @@ def denied(
     data = explanation(entry.slug, bearer.agent, tool, verdict, evaluation, kept=kept)
     failure = encode({"code": codes.DENIED, "message": meaning.sentence, "data": data})
     if meaning.status == HTTPStatus.UNAUTHORIZED:
-        challenge_header = challenge(at, meaning.bearer, meaning.sentence)
+        challenge_header = challenge(at, meaning.bearer, meaning.sentence, max_age=max_age(verdict))
         return Answer(HTTPStatus.UNAUTHORIZED, error(request_id, failure), (JSON, NO_STORE, challenge_header))
     if meaning.status == HTTPStatus.SERVICE_UNAVAILABLE:
         return refused(Refused(verdict.code), request_id, evaluation=evaluation)
@@ -145,6 +149,11 @@ def explanation(
     if verdict.remedy is not None and verdict.remedy.scopes:
         detail["scopes"] = list(verdict.remedy.scopes)
     return detail
+
+
+def max_age(verdict: Verdict) -> int | None:
+    """Return how old, in seconds, the sign-in behind the next token may be; None where any will do."""
+    return None if verdict.remedy is None else verdict.remedy.max_age
 
 
 def all_scopes(bearer: Bearer, verdict: Verdict) -> str:
