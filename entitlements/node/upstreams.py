@@ -315,7 +315,7 @@ class Connections:
 def _kept(peer: _Upstream, key: Key, target: Target) -> Connection | None:
     """Return what is used without asking anybody."""
     connection = peer.modern or peer.sessions.get(key)
-    if connection is None or not connection.is_fresh or connection.conversation.target not in (target,):
+    if connection is None or not connection.is_fresh or connection.conversation.target != target:
         return None
     connection.conversation.target = target  # of an account, what authorizes by the tokens that are known now
     return connection
