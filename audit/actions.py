@@ -109,6 +109,9 @@ class Action(StrEnum):
     CLIENT_SECRET_ROTATED = "client.secret_rotated"  # noqa: S105 - the name of an event
     CONNECTION_BEGUN = "connection.begun"
     CONNECTION_ENDED = "connection.ended"
+    CONNECTOR_ADDED = "connector.added"
+    CONNECTOR_ENROLLED = "connector.enrolled"
+    CONNECTOR_REVOKED = "connector.revoked"
     CREDENTIAL_POLICY_PROPOSED = "credential_policy.proposed"
     CREDENTIAL_POLICY_PUBLISHED = "credential_policy.published"
     CREDENTIAL_POLICY_WITHDRAWN = "credential_policy.withdrawn"

@@ -19,6 +19,7 @@ from entitlements.clients.models import (
     OAuthRefreshToken,
 )
 from entitlements.connections.models import Connection
+from entitlements.connectors.models import Connector, RelayedDiscovery
 from entitlements.credential_policy.models import CredentialPolicy
 from entitlements.delegation.models import DelegationPermission
 from entitlements.feed.models import Change, GatewayNode
@@ -57,6 +58,7 @@ __all__ = [
     "ClientDocument",
     "ClientHost",
     "Connection",
+    "Connector",
     "CredentialPolicy",
     "DelegationPermission",
     "DiscoveredEntry",
@@ -86,6 +88,7 @@ __all__ = [
     "PathTerms",
     "PeopleSource",
     "Person",
+    "RelayedDiscovery",
     "RestApi",
     "Revocation",
     "Role",

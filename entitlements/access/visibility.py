@@ -18,6 +18,7 @@ from entitlements.catalog_files.models import CatalogImport
 from entitlements.client_documents.models import ClientDocument, ClientHost
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.connections.models import Connection
+from entitlements.connectors.models import Connector
 from entitlements.grants.models import Grant, GrantSubject
 from entitlements.hooks import Hook
 from entitlements.networks.models import SystemNetwork
@@ -181,6 +182,14 @@ def systems(caller: Caller) -> QuerySet[System]:
 def system_networks(caller: Caller) -> QuerySet[SystemNetwork]:
     """Networks of systems, proposed and in force: of your own."""
     rows = SystemNetwork.objects.select_related("system__owner", "proposed_by", "confirmed_by")
+    if caller.sees_everything:
+        return rows
+    return rows.filter(system__owner=caller.human) if caller.human else rows.none()
+
+
+def connectors(caller: Caller) -> QuerySet[Connector]:
+    """Connectors: those of your own systems."""
+    rows = Connector.objects.select_related("system__owner", "created_by")
     if caller.sees_everything:
         return rows
     return rows.filter(system__owner=caller.human) if caller.human else rows.none()

@@ -15,10 +15,11 @@ from entitlements.client_documents import api as client_documents
 from entitlements.clients.api import clients
 from entitlements.clients.api import credentials as credentials_api
 from entitlements.connections import api as connections_api
+from entitlements.connectors import api as connectors
 from entitlements.delegation import api as delegation_api
 from entitlements.grants import api as grant_api
 from entitlements.keys import api as key_api
-from entitlements.networks import api as networks_api
+from entitlements.networks import api as networks
 from entitlements.people import api as people_api
 from entitlements.rest_apis import api as rest_apis
 from entitlements.revocation import api as revocation_api
@@ -77,12 +78,7 @@ urlpatterns: list[URLPattern] = [
     at("systems/<slug:key>/secret", systems.Credential, "system-secret"),
     at("systems/<slug:key>/client-certificate", systems.SetCertificate, "system-client-certificate"),
     at("systems/<slug:key>/client-certificate/forget", systems.ForgetCertificate, "system-client-certificate-forget"),
-    at("systems/<slug:key>/network", networks_api.Propose, "system-network-propose"),
-    at("system-networks", networks_api.Networks, "system-networks"),
-    at("system-networks/<uuid:key>", networks_api.NetworkDetail, "system-network"),
-    at("system-networks/<uuid:key>/confirm", networks_api.Confirm, "system-network-confirm"),
-    at("system-networks/<uuid:key>/withdraw", networks_api.Withdraw, "system-network-withdraw"),
-    at("system-networks/<uuid:key>/end", networks_api.End, "system-network-end"),
+    *(at(*address) for address in (*networks.ADDRESSES, *connectors.ADDRESSES)),
     at("systems/<slug:key>/test", systems.Test, "system-test"),
     at("systems/<slug:key>/vendor", vendors.Terms, "system-vendor"),
     at("systems/<slug:key>/client-ids", vendors.ClientName, "system-client-id"),

@@ -19,7 +19,7 @@ from entitlements.node.refusals import Refused
 from entitlements.node_feed.worker_feed import Worker
 from entitlements.stdio_calls.internal_address import InternalAddress
 
-from . import issuer
+from . import connectors, issuer
 from .door import Received
 from .on_node import OnNode
 
@@ -55,7 +55,15 @@ class Application:
         elif scope["type"] == "http":
             await self._serve(Request.of(scope, receive, send))
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
+            await self._connect(scope, receive, send)
+
+    async def _connect(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve a connector, which is the only one that speaks WebSocket here."""
+        system = app.connector_system(scope["path"])
+        if self._node is None or GATEWAY not in self.roles or not system:
+            await send({"type": "websocket.close", "code": connectors.REFUSED})
+        else:
+            await connectors.serve(self._node, system, scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

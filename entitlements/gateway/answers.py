@@ -21,7 +21,7 @@ from entitlements.node.refusals import Refused
 DENIAL: Final = "mandate/denial"
 """The `_meta` key under which a denied tool result says what was denied and what would help."""
 NULL: Final = b"null"
-MCP, REST = "mcp", "http"
+MCP, REST, CONNECTOR = "mcp", "http", "connector"
 """What the addresses of a system end with."""
 _OF_PROOFS: Final = frozenset({"invalid_dpop_proof", "use_dpop_nonce"})
 

@@ -12,7 +12,7 @@ def _owner(to: str, **options: object) -> models.ForeignKey:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("entitlements", "0029_stdio_systems")]
+    dependencies = [("entitlements", "0030_connectors")]
 
     operations = [
         migrations.AddField("StdioSystem", "is_shared", models.BooleanField(blank=True, null=True)),

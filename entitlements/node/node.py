@@ -23,6 +23,7 @@ from audit.database import libpq
 from entitlements import addresses, all_systems
 from entitlements.catalog.models import System
 from entitlements.codes import Code
+from entitlements.connectors.relays import Facts, Relays
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
@@ -103,8 +104,11 @@ class Node:
         self.recorder = Recorder(self.writer)
         self.strangers = Strangers(address)
         self.writes = Writes(self.pool)
+        self.relays = Relays(self.name, Facts(self.snapshots.query, self.writes.run, self.directory.get, Closed))
         self.places = Places(self.writes.run, self.name, lambda: self.feed.lapses)
-        self.upstreams = Connections(self.snapshots, self.writes, self.directory, self.places, self._record_start)
+        self.upstreams = Connections(
+            self.snapshots, self.writes, self.directory, self.places, self._record_start, self.relays.dial
+        )
         self.opened = OpenRequests()
         self.cancelled_counts = CancelledCounts()
         self._has_warned = False
@@ -131,6 +135,7 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.upstreams.close()
+        await self.relays.close()
         await self.writer.close()
         await self.strangers.close()
         await self.pool.close()
@@ -281,6 +286,7 @@ class Node:
             self.directory.forget_system(change.system)
             self.upstreams.forget_system(change.system)
             self.upstreams.follow(change.system)
+            self.relays.follow(change.system)
 
     def _end_by_id(self, change: Change) -> None:
         """Deny a session or a token from now on; no right of its agent is dropped."""
@@ -297,6 +303,7 @@ class Node:
         self.directory.forget()
         self.bearers.forget()
         self.upstreams.follow(None)
+        self.relays.follow(None)
 
     async def _recheck(self, agent: str | None) -> None:
         """Cut what is open and no longer allowed, and end the sessions that no right stands behind."""
@@ -359,6 +366,7 @@ class Node:
                     request.end(Code.LEASE_LAPSED)
             if "gateway" in settings.EDGE_ROLES:  # an issuer alone speaks to no upstream, and may not write their rows
                 self.upstreams.sweep()
+                self.relays.sweep()
             with contextlib.suppress(Exception):
                 await self.strangers.flush()
 

@@ -11,9 +11,10 @@ import asyncio
 import contextlib
 import itertools
 import secrets
+import socket
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -47,6 +48,10 @@ SWEEP_SECONDS: Final = 30.0
 _SOON: Final = 5.0
 """Seconds for a notice without an answer."""
 _TRIES: Final = 3
+
+
+type DialSystem = Callable[[str, str], Awaitable[socket.socket]]
+"""Opens a connection to a system by a connector, to a `host:port` (`Relays.dial`)."""
 
 
 def _request_numbers() -> Iterator[int]:
@@ -101,8 +106,15 @@ class Connections:
     """The connections of this node to all its upstreams."""
 
     def __init__(
-        self, snapshots: Snapshots, writes: Writes, directory: Directory, places: Places, started: Started
+        self,
+        snapshots: Snapshots,
+        writes: Writes,
+        directory: Directory,
+        places: Places,
+        started: Started,
+        dial: DialSystem,
     ) -> None:
+        self._dial = dial
         self._upstreams: dict[str, _Upstream] = {}
         self._shared = UpstreamSessions(snapshots, writes)
         self._directory = directory
@@ -219,7 +231,8 @@ class Connections:
         target = entry.target
         egress.check_url(target.url, target.network)
         before = self._upstreams.get(entry.slug)
-        pool = egress.client(seconds=CALL_SECONDS, network=target.network)
+        dial = partial(self._dial, entry.slug)
+        pool = egress.client(seconds=CALL_SECONDS, network=target.network, dial=dial)
         self._upstreams[entry.slug] = peer = _Upstream(target, pool)
         if before is not None:
             is_cut = before.target.network != target.network

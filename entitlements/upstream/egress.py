@@ -27,7 +27,8 @@ from entitlements.errors import DomainError
 from entitlements.networks import rules
 from entitlements.networks.network import Network
 
-from . import own_addresses, prefixes
+from . import own_addresses, prefixes, relayed
+from .relayed import Dial
 
 LARGEST_DOCUMENT: Final = 256 * 1024
 DOCUMENT_SECONDS: Final = 5.0
@@ -141,14 +142,18 @@ def check_url(url: str, network: Network | None = None) -> SplitResult:
     if parts is None:
         raise ForbiddenAddress
     host, port = parts.hostname or "", parts.port
-    is_here = bool(settings.DEMO) and host in _HERE
+    is_relayed = network is not None and bool(network.relayed)
+    is_here = bool(settings.DEMO) and host in _HERE and not is_relayed
     if parts.scheme != "https" and not (parts.scheme == "http" and is_here):
         raise ForbiddenAddress("The address must start with https://.")
     if not host or port == 0 or parts.username is not None or parts.password is not None or parts.fragment:
         raise ForbiddenAddress
     if not host.isascii():  # the client's own parser reads full-width digits and dots as an address
         raise ForbiddenAddress("Write the host of the address in ASCII, an international name as xn--.")
-    if _is_literal(host) and not _may_connect(host, network):
+    if is_relayed and network is not None:
+        if not relayed.is_listed(host, port or relayed.HTTPS, network):
+            raise PrivateAddress("The host and port are not among those that the connectors of the system reach.")
+    elif _is_literal(host) and not _may_connect(host, network):
         raise PrivateAddress
     return parts
 
@@ -159,23 +164,33 @@ def client(
     seconds: float | None = None,
     connect_seconds: float = 5.0,
     network: Network | None = None,
+    dial: Dial | None = None,
 ) -> aiohttp.ClientSession:
-    """Open a pool of connections for one system, with its network, or one errand. Close it with `await it.close()`."""
-    tls = network.tls() if network is not None else None
+    """Open a pool of connections for one system, with its network, or one errand. Close it with `await it.close()`.
+
+    `dial` leads to the connectors of the system, which its network may name as the only way.
+    """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=connections,
-            resolver=_Vetted(network),
-            socket_factory=functools.partial(_vetted_socket, network=network),
-            ssl=True if tls is None else tls,
-            ttl_dns_cache=30,
-            keepalive_timeout=30,
-        ),
+        connector=_connector(connections, network, dial),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=connect_seconds),
         skip_auto_headers=("User-Agent", "Accept-Encoding"),
         trust_env=False,
         raise_for_status=False,
+    )
+
+
+def _connector(connections: int, network: Network | None, dial: Dial | None) -> aiohttp.BaseConnector:
+    if network is not None and network.relayed:
+        return relayed.Connector(network, dial, connections)
+    tls = network.tls() if network is not None else None
+    return aiohttp.TCPConnector(
+        limit=connections,
+        resolver=_Vetted(network),
+        socket_factory=functools.partial(_vetted_socket, network=network),
+        ssl=True if tls is None else tls,
+        ttl_dns_cache=30,
+        keepalive_timeout=30,
     )
 
 

@@ -20,10 +20,11 @@ from entitlements.networks import network
 from entitlements.networks.network import Network
 from entitlements.secrets import vault
 
-from . import authorization, egress, mcp_headers, own_addresses, sse
+from . import authorization, egress, mcp_headers, own_addresses, relayed, sse
 from .authorization import Authorization
 from .egress import Unreachable
 from .endpoint import Answer, Endpoint
+from .relayed import Dial
 from .token_requests import TokenUnavailable
 
 MODERN: Final = "2026-07-28"
@@ -238,14 +239,22 @@ def discover(system: System) -> Coroutine[Any, Any, list[dict[str, Any]]]:
     ForbiddenAddress.
     """
     way = network.open_for(system)
+    if way is not None and way.relayed:
+        return _as_listed(*relayed.ask(system))
     if way is not None:
         own_addresses.refresh_now()
     return tools(Target(system.upstream_url, vault.open_for(system), way))
 
 
-async def tools(target: Target) -> list[dict[str, Any]]:
+async def _as_listed(listed: list[dict[str, Any]], is_whole: bool) -> list[dict[str, Any]]:  # noqa: FBT001 - as given
+    if not is_whole:
+        raise PartialList(listed)
+    return listed
+
+
+async def tools(target: Target, dial: Dial | None = None) -> list[dict[str, Any]]:
     """List the tools of a server, as raw wire objects. Raises PartialList, Unreachable, ForbiddenAddress."""
-    async with egress.client(connections=2, seconds=DISCOVERY_SECONDS, network=target.network) as http:
+    async with egress.client(connections=2, seconds=DISCOVERY_SECONDS, network=target.network, dial=dial) as http:
         conversation = await begin(http, target)
         try:
             return await listed_tools(http, conversation)

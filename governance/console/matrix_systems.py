@@ -25,10 +25,13 @@ SYSTEMS: Final[Pages] = {
         also=(
             *("system-network-propose", "system-network-confirm", "system-network-withdraw", "system-network-end"),
             *("system-client-certificate PUT", "system-client-certificate-forget"),
+            *("system-connector-add", "connector-revoke"),
         ),
     ),
     ("system-network-page", "POST"): like("system-network-propose"),
     ("system-network-decide", "POST"): like("system-network-confirm", "system-network-withdraw", "system-network-end"),
+    ("connector-add", "POST"): like("system-connector-add"),
+    ("system-connector-revoke", "POST"): like("connector-revoke"),
     ("system-certificate-set", "POST"): like("system-client-certificate PUT"),
     ("system-certificate-forget", "POST"): like("system-client-certificate-forget"),
     **both(like("systems"), "vendor-add"),

@@ -32,6 +32,7 @@ from governance.clients.pages import clients, credentials, workload_rules
 from governance.clients.pages import documents as client_documents
 from governance.connect.pages import connect, rollout
 from governance.connections import pages as connections_pages
+from governance.connectors.pages import connectors as connector_pages
 from governance.coverage_map.pages import coverage_map as coverage_map_pages
 from governance.coverage_map.pages import reconciliation as reconciliation_pages
 from governance.credential_policy import pages as credential_policy_pages
@@ -256,6 +257,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/<slug:slug>/secret/", credential_pages.credential, name="system-credential"),
     path("systems/<slug:slug>/network/", networks.detail, name="system-network-page"),
     path("systems/<slug:slug>/network/<uuid:network>/", networks.decide, name="system-network-decide"),
+    path("systems/<slug:slug>/connectors/", connector_pages.add, name="connector-add"),
+    path(
+        "systems/<slug:slug>/connectors/<uuid:connector>/revoke/",
+        connector_pages.revoke,
+        name="system-connector-revoke",
+    ),
     path("systems/<slug:slug>/client-certificate/", networks.certificate, name="system-certificate-set"),
     path(
         "systems/<slug:slug>/client-certificate/forget/", networks.forget_certificate, name="system-certificate-forget"

@@ -104,6 +104,7 @@ def _more(world: addresses.World) -> dict[str, object]:
     return {
         "posture-reports/key": "company",
         "system-networks/key": world.samples["systems/network"],
+        "connectors/key": world.samples["systems/connector"],
         "systems/openapi/key": world.samples["systems/api"],
         "stdio-commands/key": world.samples["settings/command"],
         "credential-policy-proposals/key": world.samples["settings/credential-policy/proposal"],

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import ECKey
 
 from audit import clock
@@ -18,6 +19,8 @@ from entitlements.catalog.models import System
 from entitlements.client_documents import documents, hosts
 from entitlements.clients import clients
 from entitlements.clients.models import Client
+from entitlements.connectors import connectors, proof
+from entitlements.connectors.models import Connector
 from entitlements.credential_policy.rules import Kind
 from entitlements.feed.models import GatewayNode
 from entitlements.networks import networks
@@ -198,8 +201,12 @@ def local_servers() -> str:
 
 
 def network(slug: str) -> str:
-    """Have a private network of a system in force, and another one proposed; return the address of its page."""
+    """Have a private network of a system in force, another one proposed, and two connectors; return its page."""
     system, ana = System.objects.get(slug=slug), Person.objects.get(login="ana")
+    made = [connectors.add(system, name=name, by=ana, reason="It is in hall 3.") for name in ("hall 3", "hall 4")]
+    connectors.enrol(code=made[0].code, public_key=proof.public_text(Ed25519PrivateKey.generate()))
+    nodes = {"edge-1": clock.now().isoformat()}
+    Connector.objects.filter(pk=made[0].connector.pk).update(nodes=nodes, seen_at=clock.now())
     agreed = networks.propose(system, prefixes=["10.20.0.0/16"], by=ana, reason="It is in our own hall.")
     networks.confirm(agreed.pk, by=Person.objects.get(login="resa"))
     networks.propose(system, prefixes=["10.20.30.0/24"], by=ana, reason="A part of it is enough.")

@@ -88,6 +88,16 @@ def cells[F: Callable[..., object]](rows: Row | tuple[Row, ...], *ways: str) -> 
     return noted
 
 
+def also[F: Callable[..., object]](row: Row, way: str) -> Callable[[F], F]:
+    """Note that a test shows a cell of another way beside its own."""
+
+    def noted(test: F) -> F:
+        COVERED.setdefault((row, way), set()).add(test.__qualname__)
+        return test
+
+    return noted
+
+
 def kinds[F: Callable[..., object]](*rows: Row) -> Callable[[F], F]:
     """Run a test of what is the same by each way to a system once for each kind, and note the cells of its ways."""
 

@@ -39,6 +39,7 @@ OF_THE_GATEWAY = (
     "entitlements.node.directory.",
     "entitlements.node.upstream_sessions.",
     "entitlements.networks.network.",
+    "entitlements.connectors.relays.",
     "entitlements.stdio.places.",
     "entitlements.gateway.",
 )

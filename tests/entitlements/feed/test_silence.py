@@ -26,6 +26,7 @@ from entitlements.clients import aliases, clients, rotations
 from entitlements.clients.models import Client
 from entitlements.connections import connections
 from entitlements.connections.models import Connection
+from entitlements.connectors import connectors
 from entitlements.credential_policy import policy
 from entitlements.credential_policy.rules import Kind
 from entitlements.decisions import guardrails
@@ -60,6 +61,7 @@ from entitlements.workload_identity.models import WorkloadRule
 from governance.operations import after_restore
 from governance.ownership import ownership
 from tests import make
+from tests.entitlements.connectors import pairs
 from tests.entitlements.edge.worlds import key_set, new_key
 from tests.entitlements.feed import edge_columns, orders
 from tests.entitlements.networks.certificates import Authority
@@ -93,6 +95,7 @@ class World:
     rule: WorkloadRule
     vendor: System
     network: SystemNetwork
+    connectors: pairs.Pair
 
 
 def certificate(system: System) -> None:
@@ -190,6 +193,7 @@ def world() -> World:
         workload_rule(client, "job-1"),
         make.vendor("maps", owner=alice),
         networks.propose(system, prefixes=["10.0.0.0/8"], by=make.analyst(), reason="for a test"),
+        pairs.pair(system),
     )
 
 
@@ -260,6 +264,8 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     "a command of local servers is ended": end_command,
     "a document has an operation that is refused": orders.refuse,
     "a network is confirmed": lambda w: networks.confirm(w.network.pk, by=Person.objects.get(login="resa")),
+    "a connector is enrolled": lambda w: pairs.enrol(w.connectors[1]),
+    "a connector is revoked": lambda w: connectors.revoke(w.connectors[0].pk, **WHY),
     "a client certificate is stored": lambda w: certificate(w.system),
     "a vendor moves": lambda w: vendors.edit(
         w.vendor, issuer="https://b.example", resources=["https://b.example/mcp"], **WHY

@@ -26,7 +26,6 @@ from entitlements.clients.models import Client
 from entitlements.credential_policy.rules import Kind as CredentialKind
 from entitlements.delegation import permissions
 from entitlements.grants.models import Grant
-from entitlements.networks import networks
 from entitlements.people import people
 from entitlements.people.models import ApiToken, Person
 from entitlements.people_sources import sources
@@ -69,6 +68,7 @@ from governance.sod.models import SodException
 from governance.webhooks import webhooks
 from governance.webhooks.models import Webhook
 from tests import make, snapshots
+from tests.entitlements.connectors import pairs
 from tests.governance import companies
 from tests.governance.reviews import worlds
 
@@ -124,7 +124,7 @@ def world() -> World:
         **_reviewed(company, campaign),
         **_agents(company, client),
         "systems/slug": company.system.slug,
-        "systems/network": _network(company),
+        **pairs.samples(company.system, by=company.ana),
         "systems/api": _rest_api(company),
         "settings/command": _command(company),
         "requests/pk": asked.pk,
@@ -179,11 +179,6 @@ def _agents(company: companies.Company, client: Client) -> dict[str, object]:
 
 def _saved(person: Person) -> SavedView:
     return saved_views.create(list_name="agents", name="Suspended", query="state=suspended", shared=False, by=person)
-
-
-def _network(company: companies.Company) -> object:
-    """Propose a private network of the system."""
-    return networks.propose(company.system, prefixes=["10.0.0.0/8"], by=company.ana, reason="a sample").pk
 
 
 def _rest_api(company: companies.Company) -> str:

@@ -1,4 +1,4 @@
-"""A node and one real server of each kind, once for each module."""
+"""A node and one real server of each kind, once for all tests here."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Sites:
     places: dict[str, Place]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def sites(
     django_db_setup: None,  # noqa: ARG001
     django_db_blocker: DjangoDbBlocker,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Sites]:
-    """Start them; the database is open for the module, and emptied after it."""
+    """Start them; the database is open for the folder, and emptied after it."""
     from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
     from tests.promises import table, upstreams, ways  # noqa: PLC0415
 

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from urllib.parse import quote_plus
 from uuid import uuid4
 
@@ -40,8 +41,8 @@ from tests.entitlements.gateway.test_revocation import waits_for_the_record
 from tests.entitlements.gateway.world import Gateway, World
 from tests.entitlements.upstream.token_server import Client, TokenServer
 from tests.promises import table, ways
-from tests.promises.conftest import Sites
-from tests.promises.table import GATEWAY, cells
+from tests.promises.gateway.conftest import Sites
+from tests.promises.table import GATEWAY, MCP, REST, REST_BY_MCP, STDIO, also, cells
 from tests.promises.ways import SECRET, Place, Reply
 
 pytestmark = pytest.mark.loopback
@@ -110,14 +111,20 @@ def test_a_revocation_cuts_the_call_under_way_and_refuses_the_next(node: Gateway
 
 
 @pytest.mark.parametrize("spoilt", SPOILERS)
-@cells(3, *GATEWAY)
-def test_no_token_outlives_what_it_stands_on(node: Gateway, place: Place, spoilt: str) -> None:
+@also(3, REST_BY_MCP)
+@cells(3, MCP, REST, STDIO)
+def test_no_token_outlives_what_it_stands_on(sites: Sites, node: Gateway, place: Place, spoilt: str) -> None:
     here = place.world()
-    (spoil, code), token = SPOILERS[spoilt], place.token(here)
+    spoil, code = SPOILERS[spoilt]
+    used = [place]
+    if place.way == REST and spoilt != "token revoked":  # which revokes the newest, that of REST
+        used = [sites.places[REST_BY_MCP], place]
+    asked = [partial(each.call, node, here, each.token(here)) for each in used]
     if spoilt not in UNSEEN:
-        assert place.call(node, here, token).code == ""
+        assert [ask().code for ask in asked] == [""] * len(asked)
     spoil(here)
-    is_refused(place, here, code, lambda: place.call(node, here, token), is_stranger=spoilt in STRANGERS)
+    for ask in asked:
+        is_refused(place, here, code, ask, is_stranger=spoilt in STRANGERS)
 
 
 @cells(4, *GATEWAY)
@@ -246,9 +253,9 @@ def with_credential(here: World, kind: str, tokens: TokenServer) -> None:
 @cells((8, "canary"), *GATEWAY)
 def test_no_secret_of_any_kind_is_in_any_sink(sites: Sites, node: Gateway, place: Place, tokens: TokenServer) -> None:
     webhooks.make(f"all-{uuid4().hex[:8]}", url=HOOK, form="standard", events=sorted(EVENTS), by=SYSTEM)
-    sinks: dict[str, str] = {}
+    sinks, here = dict[str, str](), place.world()
     inbound, reader = [], api.of(make.person(roles=["analyst", "auditor"]))
-    for kind in CANARIES:
+    for kind in CANARIES if place.way != table.STDIO else ("bearer", "oauth_client"):
         here = place.world()
         with_credential(here, kind, tokens)
         inbound.append(token := place.token(here))
@@ -262,11 +269,11 @@ def test_no_secret_of_any_kind_is_in_any_sink(sites: Sites, node: Gateway, place
         assert all(token.split(".")[2] not in arrived for arrived in place.upstream.calls)
         is_sent = [any(name in arrived for name in ("authorization", "x-api-key")) for arrived in place.upstream.calls]
         assert is_sent == [place.way != table.STDIO] * 2, kind
-        receipt = revocation.revoke(Target("grant", str(here.grant.pk)), by=SYSTEM, reason=REASON)
-        sinks[f"{kind} receipt"] = receipt.receipt
         sinks[f"{kind} system"] = reader.get(f"/api/v1/systems/{here.system.slug}").content.decode()
         for event in Event.objects.filter(links__contains=[f"system:{here.system.slug}"]):
             listener.notify_endpoints(event)
+    receipt = revocation.revoke(Target("grant", str(here.grant.pk)), by=SYSTEM, reason=REASON)
+    sinks["receipt"] = receipt.receipt
     sinks["log"] = reader.get("/api/v1/audit-events").content.decode()
     sinks |= {name: "\n".join(rows(name)) for name in tables()}
     sinks["metrics"] = httpx2.get(f"{node.base}/metrics", timeout=10).text
