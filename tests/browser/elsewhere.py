@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import ECKey
@@ -23,6 +23,7 @@ from entitlements.connected_accounts import accounts
 from entitlements.connectors import connectors, proof
 from entitlements.connectors.models import Connector
 from entitlements.credential_policy.rules import Kind
+from entitlements.feed.models import GatewayNode
 from entitlements.networks import networks
 from entitlements.people.models import Person
 from entitlements.rest_apis import rest_apis
@@ -31,6 +32,8 @@ from entitlements.risk import response_policy, risk
 from entitlements.risk.rules import Kind as RiskKind
 from entitlements.risk.subject import RiskSubject
 from entitlements.secrets import vault
+from entitlements.stdio.models import StdioNode
+from entitlements.stdio.sandbox.plan import Level
 from entitlements.stdio_commands import proposals as commands
 from entitlements.unmanaged_agents.models import Workflow
 from entitlements.vendors import vendors
@@ -244,6 +247,10 @@ def local_servers() -> str:
     agreed = commands.propose("clock", by=ana, reason="The team's clock.", folder="/opt/clock", **terms)
     commands.confirm(agreed.pk, by=Person.objects.get(login="resa"))
     commands.propose("files", by=ana, reason="Reads the team's files.", folder="/opt/files", **terms)
+    now = clock.now()
+    for node, level in (("gateway-1", Level.BUBBLEWRAP), ("gateway-2", Level.FLOOR)):
+        GatewayNode.objects.update_or_create(id=node, defaults={"started_at": now, "polled_at": now})
+        StdioNode.objects.create(node=node, run=uuid4(), address="http://127.0.0.1:1", level=level, said_at=now)
     return "/settings/local-servers/"
 
 
