@@ -1,19 +1,24 @@
-"""All systems at one address: the facts of an agent at all of them at once.
+"""All systems at one address: the facts of an agent at all of them at once, and how tools are named there.
 
-Taken together they are those of one system with all the tools (`tool_names`), and one policy judges both.
+Taken together they are those of one system with all the tools, `<system>__<tool>`, and one policy judges both. No slug
+of a system holds an underscore, so the first two end the slug, whatever the tool is called.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
-from entitlements import tool_names
 from entitlements.decisions.reads import Reads
 from entitlements.decisions.snapshot import AgentFacts, Line, ToolFacts
 from entitlements.words import Status
 
+SEPARATOR: Final = "__"
+LONGEST_NAME: Final = 128
+"""Characters that the name of a tool has at most (MCP 2026-07-28, tools)."""
+_NAME: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,62})__(.+)", re.DOTALL)
 _SYSTEMS: Final = """
 SELECT DISTINCT y.slug, y.kind, a.id FROM entitlements_grant g
 JOIN entitlements_agent a ON a.id = g.agent_id
@@ -21,6 +26,17 @@ JOIN entitlements_entitlement e ON e.id = g.entitlement_id
 JOIN entitlements_system y ON y.id = e.system_id
 WHERE a.slug = %s AND g.ended_at IS NULL ORDER BY y.slug
 """
+
+
+def name(system: str, tool: str) -> str:
+    """Return the name of a system's tool at the address of all systems."""
+    return f"{system}{SEPARATOR}{tool}"
+
+
+def split(named: str) -> tuple[str, str] | None:
+    """Return the system and the tool of a name; None where it has not the form `<system>__<tool>`."""
+    match = _NAME.fullmatch(named)
+    return (match[1], match[2]) if match else None
 
 
 async def slugs(reads: Reads, agent: str, kinds: Collection[str]) -> list[str]:
@@ -46,10 +62,8 @@ def together(known: AgentFacts, system: str, each: Collection[AgentFacts]) -> Ag
             continue
         people.update(at.people)
         groups |= at.groups
-        tools.update({(system, tool_names.name(slug, tool)): pinned for (slug, tool), pinned in at.tools.items()})
-        lines.update(
-            {(system, tool_names.name(slug, tool), person): held for (slug, tool, person), held in at.lines.items()}
-        )
+        tools.update({(system, name(slug, tool)): pinned for (slug, tool), pinned in at.tools.items()})
+        lines.update({(system, name(slug, tool), person): held for (slug, tool, person), held in at.lines.items()})
     behind = [
         together(agent, system, [at.behind[place] for at in each if len(at.behind) > place])
         for place, agent in enumerate(known.behind)

@@ -32,7 +32,7 @@ CONNECTORS: Final = {
     "ws_ping_interval": 10.0,
     "ws_ping_timeout": 10.0,
 }
-"""How connectors are spoken to (`entitlements/edge/connectors.py`); that one is gone is noticed within 20 seconds."""
+"""How connectors are spoken to (`edge/connectors/door.py`); that one is gone is noticed within 20 seconds."""
 BODY_SECONDS: Final = 30.0
 """Seconds for a body after its headers. The gateway itself answers 408 sooner (`gateway/http.py`), where it waits."""
 

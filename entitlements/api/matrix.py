@@ -132,7 +132,7 @@ _STOP_AGENT: Final = row(*_STOPS, related="sponsor owner", scope=REVOKE)
 _RETIRE_AGENT: Final = row(Role.ANALYST, related="sponsor")
 _STOP_GRANT: Final = row(*_STOPS, related="sponsor owner system_owner", scope=REVOKE)
 _RESPONSIBLE: Final = "sponsor owner backup"
-_LISTED: Final = ("session", "token", "client", "connection", "connected-account", "grant", "tool")
+_LISTED: Final = ("session", "token", "client", "connection", "connected-account", "grant", "tool", "entitlement")
 _START_SYSTEM: Final = row(Role.ANALYST, Role.SECURITY, scope=WRITE)
 
 _ROWS: Final[Matrix] = {
@@ -210,9 +210,7 @@ _ROWS: Final[Matrix] = {
     ("tool-disable", "POST"): _STOP_SYSTEM,
     ("tool-enable", "POST"): _START_SYSTEM,
     ("tool-quarantine", "POST"): _STOP_SYSTEM,
-    ("entitlements", "GET"): READABLE,
     ("entitlements", "POST"): _CATALOGUE,
-    ("entitlement", "GET"): READABLE,
     ("entitlement", "PATCH"): _CATALOGUE,
     ("grant-revoke", "POST"): _STOP_GRANT,
     ("grants-revoke", "POST"): _STOP_GRANT,

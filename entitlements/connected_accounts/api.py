@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django_filters import rest_framework as filters
 from rest_framework import serializers
@@ -75,3 +75,10 @@ class End(_Accounts, ActionEndpoint):
     """End a connected account on every node at once. Its tokens are then revoked at the system."""
 
     action = actions.END
+
+
+ADDRESSES: Final = (
+    ("connected-accounts", Accounts, "connected-accounts"),
+    ("connected-accounts/<uuid:key>", AccountDetail, "connected-account"),
+    ("connected-accounts/<uuid:key>/end", End, "connected-account-end"),
+)

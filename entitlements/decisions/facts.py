@@ -17,12 +17,12 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
-from entitlements import prepared
+from entitlements import arguments, prepared
 from entitlements.guardrails import sets
 from entitlements.strict import known_uuid
 from entitlements.words import Action, Risk, Status, ToolState
 
-from . import arguments, limits
+from . import limits
 from .snapshot import AgentFacts, Line, SessionFacts, ToolFacts
 
 OWNER_UNTIL: Final = """

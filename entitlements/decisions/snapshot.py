@@ -13,8 +13,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from entitlements.arguments import UNREAD, Schema
 from entitlements.codes import Code
-from entitlements.decisions.arguments import UNREAD, Schema
 from entitlements.decisions.limits import Compiled
 from entitlements.decisions.verdicts import Reason
 from entitlements.words import Action, Flow, Risk, Status, ToolState

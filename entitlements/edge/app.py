@@ -19,7 +19,8 @@ from entitlements.node.refusals import Refused
 from entitlements.node_feed.worker_feed import Worker
 from entitlements.stdio_calls.internal_address import InternalAddress
 
-from . import connectors, issuer
+from . import issuer
+from .connectors import door as connectors
 from .door import Received
 from .on_node import OnNode
 

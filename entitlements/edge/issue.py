@@ -31,8 +31,9 @@ from entitlements.tokens.issue_token import Basis, BegunSession, Outcome, TokenR
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow
 
-from . import agents, door, required_sign_in
+from . import agents, door
 from .door import Attempt
+from .sign_in import required_sign_in
 
 _ATTEMPTS: Final = 4
 _LATEST: Final = """

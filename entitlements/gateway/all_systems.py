@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from entitlements import addresses, tool_names
+from entitlements import addresses
+from entitlements import all_systems as tool_names
 from entitlements.catalog.models import System
 from entitlements.gateway.messages import Call
 from entitlements.node.directory import ServedSystem

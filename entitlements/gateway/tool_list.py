@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from entitlements import all_systems, tool_names
+from entitlements import all_systems
 from entitlements.catalog.models import System
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts
@@ -42,8 +42,8 @@ async def at_all_systems(node: Node, call: PolicyCall) -> dict[str, bytes]:
         if entry is None or held is None:
             continue
         for tool, definition in at_system(entry, replace(call, system=slug), held.facts, node.now()).items():
-            name = tool_names.name(slug, tool)
-            if len(name) <= tool_names.LONGEST_NAME:
+            name = all_systems.name(slug, tool)
+            if len(name) <= all_systems.LONGEST_NAME:
                 definitions[name] = _renamed(definition, name)
     return definitions
 

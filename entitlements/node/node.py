@@ -29,7 +29,7 @@ from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.dpop import claims
-from entitlements.node import numbers, records
+from entitlements.node import numbers
 from entitlements.node.bearer import Bearers
 from entitlements.node.directory import Directory
 from entitlements.node.kept import KeptRows
@@ -44,6 +44,7 @@ from entitlements.node_feed.change import Change
 from entitlements.node_feed.feed import CANCELLATIONS, Feed
 from entitlements.node_feed.lease import own_name
 from entitlements.node_feed.worker_feed import Worker, WorkerFeed
+from entitlements.stdio import failures
 from entitlements.stdio.places import Places
 from entitlements.stdio.sandbox.plan import Level
 from entitlements.strangers import Strangers
@@ -198,7 +199,7 @@ class Node:
     def _record_start(self, system: str, owner: tuple[str, str | None] | None, level: Level) -> None:
         """Record that a local server was started here, for whom, and how far it is held."""
         with contextlib.suppress(clock.ClockUnknown):
-            self.recorder.eventually(records.child_started(system, owner, self.name, level))
+            self.recorder.eventually(failures.child_started(system, owner, self.name, level))
 
     def count(self, verdict: Verdict) -> None:
         """Count a decision for the metrics."""

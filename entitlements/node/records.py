@@ -11,7 +11,7 @@ from typing import Final
 
 from audit import batch, draft, redaction
 from audit.actions import Action
-from audit.context import SYSTEM, Principal
+from audit.context import Principal
 from audit.draft import TextDraft
 from audit.statements import Claim
 from entitlements.codes import Code
@@ -104,14 +104,6 @@ def ending(about: CallDetails, action: Action, outcome: str, code: str, detail: 
         written = {"evaluation": f'"{about.evaluation}"', **detail}
         text = "{" + ",".join([f'"{name}":{written[name]}' for name in sorted(written)]) + "}"
     return _event(about, None, (action, outcome, code), text, draft.following_uuid(about.evaluation, b"end"))
-
-
-def child_started(system: str, owner: tuple[str, str | None] | None, node: str, level: str) -> draft.Draft:
-    """Say that a local server was started on a node, for its owner or for all callers, and how far it is held."""
-    agent, person = owner or ("", None)
-    about = [f"system:{system}", *([] if person is None else [f"person:{person}"])]
-    detail = {"node": node, "level": level, "agent": agent}
-    return draft.draft(Action.STDIO_CHILD_STARTED, by=SYSTEM, about=about, detail=detail)
 
 
 def _event(about: CallDetails, grant: str | None, what: draft.What, detail: str, uuid: str) -> TextDraft:

@@ -22,7 +22,6 @@ from uuid import UUID
 
 import aiohttp
 
-from entitlements import strict
 from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.node import upstream_sessions
 from entitlements.node.bearer import Bearer
@@ -31,24 +30,19 @@ from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
 from entitlements.node.upstream_sessions import IDLE_SECONDS, TOUCH_SECONDS, IdleSession, Key, UpstreamSessions
 from entitlements.node.writes import Writes
+from entitlements.stdio import failures
 from entitlements.stdio.children import Started
 from entitlements.stdio.local_servers import Ask, LocalServers
 from entitlements.stdio.other_nodes import Asked
 from entitlements.stdio.places import Places
 from entitlements.upstream import egress, upstream
 from entitlements.upstream.authorization import Authorization
-from entitlements.upstream.endpoint import Answer, Endpoint
+from entitlements.upstream.endpoint import Endpoint
 from entitlements.upstream.upstream import Target
 
-_FAILED: Final = """
-UPDATE entitlements_stdiosystem c SET problem = %s, stderr = %s, failed_at = clock_timestamp()
-FROM entitlements_system y WHERE y.id = c.system_id AND y.slug = %s RETURNING c.system_id
-"""
 CALL_SECONDS: Final = 300.0
 MOST_SESSIONS: Final = 5_000
 SWEEP_SECONDS: Final = 30.0
-_SOON: Final = 5.0
-"""Seconds for a notice without an answer."""
 _TRIES: Final = 3
 
 
@@ -120,7 +114,7 @@ class Connections:
         self._upstreams: dict[str, _Upstream] = {}
         self._shared = UpstreamSessions(snapshots, writes)
         self._directory = directory
-        self.local = LocalServers(places, partial(_write_down, writes), started)
+        self.local = LocalServers(places, partial(failures.write_down, writes.run, Closed), started)
         self._local_numbers = _request_numbers()
         self._under_way: set[asyncio.Task[None]] = set()
         self._next_sweep = time.monotonic() + secrets.randbelow(int(SWEEP_SECONDS))
@@ -218,7 +212,7 @@ class Connections:
     def cancel(self, connection: Connection, number: int) -> None:
         """Tell a legacy upstream that the client no longer waits; a modern one sees the connection close."""
         if not connection.conversation.is_modern:
-            self._track(asyncio.create_task(_cancelled(connection, number)))
+            self._track(asyncio.create_task(connection.conversation.cancel(connection.http, number)))
 
     async def close(self) -> None:
         """Close every pool. Sessions that other nodes may use stay; the rest end, as far as the upstreams listen."""
@@ -346,24 +340,6 @@ def _asked(system: str, bearer: Bearer, position: int) -> Ask:
         jti=token.jti, issued=token.issued, expires=token.expires, scopes=tuple(token.scopes),
         covers_all=token.covers_all or token.details is not None,
     )  # fmt: skip
-
-
-async def _write_down(writes: Writes, system: str, why: str, stderr: str) -> None:
-    """Keep for its owner why a local server ended or did not start; that it cannot be kept changes no call."""
-    with contextlib.suppress(Closed):
-        await writes.run(_FAILED, [why, stderr, system])
-
-
-async def _cancelled(connection: Connection, number: int) -> None:
-    notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": number}}
-    conversation = connection.conversation
-    with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError, egress.Unreachable):
-        async with asyncio.timeout(_SOON):
-            await conversation.post(connection.http, conversation.headers(), strict.dumps(notice), _ignored)
-
-
-async def _ignored(_answer: Answer) -> None:
-    """Read nothing of an answer."""
 
 
 async def _close_later(peer: _Upstream) -> None:

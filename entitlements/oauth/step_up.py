@@ -12,8 +12,8 @@ from allauth.account.adapter import get_adapter
 from django.http import HttpRequest
 from oauthlib.oauth2.rfc6749.errors import CustomOAuth2Error
 
+from entitlements.authentication import MULTI_FACTOR, PASSWORD, PHISHING_RESISTANT, Authentication
 from entitlements.people import sign_ins
-from entitlements.people.authentication import MULTI_FACTOR, PASSWORD, PHISHING_RESISTANT, Authentication
 
 _LEADS_TO: Final = {
     "reauthenticate": Authentication(PASSWORD),

@@ -13,7 +13,9 @@ from django.conf import settings
 from django.db.models import Q
 from django.http import HttpRequest
 
+from entitlements import authentication
 from entitlements.agents.models import Agent
+from entitlements.authentication import COMPANY, Authentication
 from entitlements.clients.callers import Caller
 from entitlements.codes import Code
 from entitlements.decisions import policy
@@ -23,9 +25,6 @@ from entitlements.decisions.snapshot import AgentFacts, Issuance, Token
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.people.models import Person
 from entitlements.words import Flow, Status
-
-from . import authentication
-from .authentication import COMPANY, Authentication
 
 SECONDS: Final = 300.0
 SIGNED_IN_AT: Final = "signed_in_at"

@@ -7,6 +7,8 @@ back is data.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -39,6 +41,8 @@ LONGEST_STREAM: Final = 2 * LARGEST_MESSAGE
 MOST_EVENTS: Final = 10_000
 """What one answer may hold in all, beside the message that is waited for: reading it costs everybody's time."""
 DISCOVERY_SECONDS: Final = 30.0
+_SOON: Final = 5.0
+"""Seconds for a notice without an answer."""
 _MOST_PAGES: Final = 100
 _MOST_TOOLS: Final = 5000
 _ACCEPT: Final = "application/json, text/event-stream"
@@ -160,6 +164,17 @@ class Conversation:
             return message
         cleaned = self.target.authorization.removed_from(strict.dumps(message))
         return strict.loads(cleaned, largest=2 * LARGEST_MESSAGE)
+
+    async def cancel(self, http: aiohttp.ClientSession, number: int) -> None:
+        """Tell the server that a request is cancelled; nothing is read of an answer."""
+        notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": number}}
+
+        async def ignore(_answer: Answer) -> None:
+            """Read nothing."""
+
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError, Unreachable):
+            async with asyncio.timeout(_SOON):
+                await self.post(http, self.headers(), strict.dumps(notice), ignore)
 
     async def end(self, http: aiohttp.ClientSession) -> None:
         """Tell a legacy server that its session is over; that it does not answer does no harm."""

@@ -37,11 +37,11 @@ from governance.connectors.pages import connectors as connector_pages
 from governance.coverage_map.pages import coverage_map as coverage_map_pages
 from governance.coverage_map.pages import reconciliation as reconciliation_pages
 from governance.credential_policy import pages as credential_policy_pages
-from governance.decisions import pages as decision_pages
+from governance.decisions import urls as decisions_urls
 from governance.exceptions import pages as exceptions_pages
 from governance.grants.pages import grant_list
 from governance.grants.pages import grants as grant_pages
-from governance.guardrails.pages import guardrails as guardrails_pages
+from governance.guardrails import urls as guardrails_urls
 from governance.home_page import pages as home_page_pages
 from governance.notices import pages as notice_pages
 from governance.onboarding import pages as onboarding_pages
@@ -78,7 +78,7 @@ from governance.reviews.usage import pages as usage_pages
 from governance.reviews.workbench import pages as workbench_pages
 from governance.revocations.pages import stop as stop_pages
 from governance.revocations.pages import stop_several as stop_several_pages
-from governance.risk import pages as risk_pages
+from governance.risk import urls as risk_urls
 from governance.saved_views import pages as saved_view_pages
 from governance.search import pages as search_pages
 from governance.setup import pages as setup_pages
@@ -116,11 +116,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("search/", search_pages.search, name="search"),
     path("search/options/", search_pages.options, name="search-options"),
     path("audit/", audit_log_pages.explorer, name="audit"),
-    path("decisions/why/", decision_pages.why_page, name="why"),
-    path("decisions/who-can/", decision_pages.who_can_page, name="who-can"),
-    path("decisions/what-if/", decision_pages.what_if_list, name="what-if-list"),
-    path("decisions/what-if/grants/<uuid:pk>/", decision_pages.of_grant, name="what-if-grant"),
-    path("decisions/what-if/<uuid:pk>/", decision_pages.what_if_page, name="what-if-page"),
+    *decisions_urls.PAGES,
     path("reviews/", campaigns_pages.listing, name="review-list"),
     path("reviews/new/", staging_pages.new, name="review-new"),
     path("reviews/templates/", template_pages.listing, name="review-templates"),
@@ -315,11 +311,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sod-policies/<uuid:pk>/withdraw/", policies_pages.withdraw, name="rule-withdraw"),
     path("sod-policies/<uuid:pk>/except/", policies_pages.give, name="rule-except"),
     path("exceptions/", exceptions_pages.listing, name="exception-list"),
-    path("risk-signals/", risk_pages.listing, name="risk-signals"),
-    path("risk-signals/<uuid:signal>/", risk_pages.detail, name="risk-signal-page"),
-    path("settings/signal-responses/", risk_pages.responses, name="signal-responses-page"),
-    path("settings/signal-responses/propose/", risk_pages.propose, name="signal-response-propose"),
-    path("settings/signal-responses/<uuid:response>/", risk_pages.decide, name="signal-response-decide"),
+    *risk_urls.PAGES,
     path("exceptions/<uuid:pk>/end/", policies_pages.end, name="exception-end"),
     path("connect/", connect.connect, name="connect"),
     path("connect/light/<path:client_id>/", connect.light, name="connect-light"),
@@ -335,10 +327,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "settings/credential-policy/<uuid:proposal>/", credential_policy_pages.decide, name="credential-policy-decide"
     ),
-    path("guardrails/", guardrails_pages.listing, name="guardrail-list"),
-    path("guardrails/propose/", guardrails_pages.propose, name="guardrail-propose"),
-    path("guardrails/<uuid:guardrail>/", guardrails_pages.detail, name="guardrail-page"),
-    path("guardrails/<uuid:guardrail>/decide/", guardrails_pages.decide, name="guardrail-decide"),
+    *guardrails_urls.PAGES,
     path("settings/tickets/", ticket_pages.settings, name="ticket-settings"),
     path("settings/approvals/", approval_policy_pages.listing, name="approval-settings"),
     path("settings/approvals/propose/", approval_policy_pages.propose, name="policy-propose"),

@@ -229,8 +229,8 @@ def tool_of(caller: Caller, name: str) -> Tool:
 class WhoCan(Listing):
     """List who can call a tool.
 
-    Each grant of it that you see: for whom, with which limits, until when, and what stands in its way; now, or at a
-    past moment.
+    Each grant of it that you see: for whom, with which limits, until when, and what keeps a call from passing; now, or
+    at a past moment.
     """
 
     matrix: ClassVar[Matrix] = MATRIX

@@ -97,7 +97,7 @@ def _limits(access: Access) -> str:
 
 
 def _answer(access: Access) -> SafeString:
-    """Say whether a call can pass, and what stands in its way."""
+    """Say whether a call can pass, and what keeps it from passing."""
     word = tags.status("allowed" if access.is_callable else "denied")
     if access.verdict.allowed:
         return word

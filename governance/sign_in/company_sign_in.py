@@ -27,9 +27,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from audit.refusals import refusals
+from entitlements import authentication
 from entitlements.access import reauthentication
 from entitlements.keys import jws
-from entitlements.people import authentication, people, role_maps, sign_ins
+from entitlements.people import people, role_maps, sign_ins
 from entitlements.people.models import Identity, Person
 from entitlements.tokens import id_tokens
 from entitlements.trusted_issuers.models import TrustedIssuer

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from entitlements.arguments import Schema
 from entitlements.decisions import limits, policy
-from entitlements.decisions.arguments import Schema
 from entitlements.decisions.snapshot import AgentFacts, Call, Line, SessionFacts, Token, ToolFacts
 from entitlements.decisions.verdicts import Effect
 from entitlements.guardrails.rules import Guardrail

@@ -58,10 +58,8 @@ def alive(mutant: Mutant | None) -> Iterator[tuple[ModuleType, ModuleType, Modul
 
 
 def _copy(name: str, mutant: Mutant | None) -> ModuleType:
-    is_guardrail = name == "guardrail_rules"
-    original = importlib.import_module(
-        "entitlements.guardrails.rules" if is_guardrail else f"entitlements.decisions.{name}"
-    )
+    rooms = {"arguments": "entitlements.arguments", "guardrail_rules": "entitlements.guardrails.rules"}
+    original = importlib.import_module(rooms.get(name, f"entitlements.decisions.{name}"))
     source = Path(str(original.__file__)).read_text(encoding="utf-8")
     if mutant is not None and mutant.module == name:
         assert source.count(mutant.old) == 1, f"{mutant.old!r} is found {source.count(mutant.old)} times"

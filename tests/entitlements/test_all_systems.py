@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entitlements import all_systems, tool_names
+from entitlements import all_systems
 from entitlements.codes import Code
 from entitlements.decisions import policy, scopes
 from entitlements.decisions.scopes import Outcome
@@ -23,12 +23,12 @@ tools = st.text(string.ascii_letters + string.digits + "_-.", min_size=1, max_si
 
 @given(slugs, tools)
 def test_a_name_says_its_system_and_its_tool(slug: str, tool: str) -> None:
-    assert tool_names.split(tool_names.name(slug, tool)) == (slug, tool)
+    assert all_systems.split(all_systems.name(slug, tool)) == (slug, tool)
 
 
 @given(st.tuples(slugs, tools), st.tuples(slugs, tools))
 def test_no_two_tools_have_one_name(one: tuple[str, str], other: tuple[str, str]) -> None:
-    assert (tool_names.name(*one) == tool_names.name(*other)) == (one == other)
+    assert (all_systems.name(*one) == all_systems.name(*other)) == (one == other)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_no_two_tools_have_one_name(one: tuple[str, str], other: tuple[str, str]
     ],
 )
 def test_the_first_two_underscores_end_the_system(name: str, parts: tuple[str, str] | None) -> None:
-    assert tool_names.split(name) == parts
+    assert all_systems.split(name) == parts
 
 
 def facts(

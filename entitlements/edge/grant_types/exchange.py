@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from audit import clock, context
-from entitlements import addresses
+from entitlements import addresses, authentication
 from entitlements.authorization_details import details
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
@@ -23,7 +23,7 @@ from entitlements.edge import agents, issue, possession, refusals
 from entitlements.edge.delegation import actor_tokens, chains
 from entitlements.edge.door import Attempt
 from entitlements.keys import in_use, jws
-from entitlements.people import authentication, sign_ins
+from entitlements.people import sign_ins
 from entitlements.sessions import sessions
 from entitlements.tokens import id_tokens, tokens
 from entitlements.tokens.issue import RedeemedToken, SignIn, Subject, TokenRequest

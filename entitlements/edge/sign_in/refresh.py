@@ -16,6 +16,7 @@ from django.conf import settings
 
 from audit import clock
 from audit.actions import Action
+from entitlements import authentication
 from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code, meaning
 from entitlements.decisions import facts, scopes
@@ -23,7 +24,6 @@ from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.edge import agents, issue, possession, refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.grant_types import jwt_bearer
-from entitlements.people import authentication
 from entitlements.token_families import refresh_tokens, rules
 from entitlements.token_families.rules import Use
 from entitlements.tokens.issue import NotIssued, RedeemedToken, Subject, TokenRequest

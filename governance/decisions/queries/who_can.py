@@ -1,4 +1,4 @@
-"""Who can call a tool: each grant that gives it, for whom, with which limits, until when, and what stands in its way.
+"""Who can call a tool: each grant that gives it, for whom, with which limits, until when, what blocks it.
 
 Each grant is judged by the decision function itself, for a person it serves and each client of its agent, with the
 facts of now or of a past moment (`history`). Arguments are not asked about: what is said is whether a call can pass

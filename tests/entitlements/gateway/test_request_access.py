@@ -16,7 +16,7 @@ from django.db import transaction
 from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
-from entitlements import tool_names
+from entitlements import all_systems
 from entitlements.agents import agents
 from entitlements.catalog import systems
 from entitlements.catalog.models import System, Tool
@@ -167,7 +167,7 @@ def test_the_stream_of_a_session_says_that_the_list_has_changed_and_outlives_hav
     node: Gateway, empty: World, *, is_for_all: bool
 ) -> None:
     at = replace(empty, system=systems.ensure_all_systems()) if is_for_all else empty
-    name = tool_names.name(empty.system.slug, empty.tool.name) if is_for_all else empty.tool.name
+    name = all_systems.name(empty.system.slug, empty.tool.name) if is_for_all else empty.tool.name
     lines: list[str] = []
     token = open_token(at)
     began = legacy(node, at, "initialize", token, protocolVersion="2025-11-25", capabilities={}, clientInfo={})

@@ -6,11 +6,10 @@ from typing import Final
 
 from audit import clock
 from entitlements.decisions import facts
+from entitlements.edge.door import Attempt
 from entitlements.tokens.id_tokens import SignInTooOld
 from entitlements.tokens.issue import TokenRequest
 from entitlements.words import Risk
-
-from .door import Attempt
 
 _STANDING: Final = """
 SELECT extract(epoch FROM greatest(a.sign_in_required_after, p.sign_in_required_after))::float8,

@@ -1,0 +1,1 @@
+"""Connectors: how the programs inside a company's network reach this node."""
