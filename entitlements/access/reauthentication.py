@@ -26,10 +26,10 @@ from django.urls import resolve, reverse
 from django.utils.http import urlencode
 from rest_framework.request import Request
 
+from entitlements.authentication import COMPANY
 from entitlements.clients.models import Client
 from entitlements.errors import DomainError
 from entitlements.people import attempts
-from entitlements.people.authentication import COMPANY
 from entitlements.people.models import Person
 from entitlements.words import Risk
 

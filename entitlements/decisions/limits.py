@@ -24,9 +24,10 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import Final
 
+from entitlements import arguments
+from entitlements.arguments import Place
 from entitlements.codes import Code
-from entitlements.decisions import arguments, constraints
-from entitlements.decisions.arguments import Place
+from entitlements.decisions import constraints
 from entitlements.errors import DomainError
 
 _DEEPEST: Final = 8

@@ -17,9 +17,8 @@ from typing import Any, Final
 
 import rfc8785
 
-from entitlements import strict, tool_schemas
+from entitlements import arguments, strict, tool_schemas
 from entitlements.codes import Code
-from entitlements.decisions import arguments
 from entitlements.errors import DomainError
 from entitlements.tool_schemas import Direction
 from entitlements.words import Risk

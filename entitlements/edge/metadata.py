@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from entitlements import addresses
+from entitlements import addresses, authentication
 from entitlements.authorization_details import details
 from entitlements.catalog.models import System
 from entitlements.decisions.reads import Reads
@@ -19,7 +19,6 @@ from entitlements.dpop import proofs
 from entitlements.gateway import cors
 from entitlements.gateway.http import JSON, NO_STORE, Answer, encode
 from entitlements.keys import in_use, jws, signing
-from entitlements.people import authentication
 
 from . import client_authentication
 from .grant_types import authorization_code, client_credentials, exchange, jwt_bearer

@@ -13,11 +13,11 @@ import pytest
 
 from audit.context import SYSTEM
 from entitlements import addresses
+from entitlements.authentication import MULTI_FACTOR
 from entitlements.clients.models import Client
 from entitlements.connections.models import Connection
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
-from entitlements.people.authentication import MULTI_FACTOR
 from entitlements.people.models import Person
 from tests import make, second_factor
 from tests.browser.conftest import PASSWORD, Visitor

@@ -54,7 +54,8 @@ def alive(mutant: Mutant | None) -> Iterator[tuple[ModuleType, ModuleType, Modul
 
 
 def _copy(name: str, mutant: Mutant | None) -> ModuleType:
-    original = importlib.import_module(f"entitlements.decisions.{name}")
+    room = "entitlements" if name == "arguments" else "entitlements.decisions"
+    original = importlib.import_module(f"{room}.{name}")
     source = Path(str(original.__file__)).read_text(encoding="utf-8")
     if mutant is not None and mutant.module == name:
         assert source.count(mutant.old) == 1, f"{mutant.old!r} is found {source.count(mutant.old)} times"

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
+from entitlements import arguments
 from entitlements.codes import Code
-from entitlements.decisions import arguments, limits, policy
+from entitlements.decisions import limits, policy
 from entitlements.decisions.snapshot import AgentFacts, Call, Guardrail, Issuance, Line, SessionFacts, Token, ToolFacts
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.words import Action, Flow, Risk, Status, ToolState

@@ -11,8 +11,8 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
+from entitlements.arguments import Schema
 from entitlements.codes import Code
-from entitlements.decisions.arguments import Schema
 from entitlements.errors import DomainError, Malformed
 from entitlements.gateway.access_requests.requester import ANSWER, QUEUE, AccessAnswer, Ask, Requester
 from entitlements.gateway.http import encode

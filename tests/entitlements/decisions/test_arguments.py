@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from entitlements import arguments
+from entitlements.arguments import Schema
 from entitlements.codes import Code
-from entitlements.decisions import arguments, limits
-from entitlements.decisions.arguments import Schema
+from entitlements.decisions import limits
 from entitlements.decisions.verdicts import Verdict
 from entitlements.definitions import definitions
 from entitlements.definitions.definitions import DefinitionMalformed

@@ -12,10 +12,10 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.urls import reverse
 
+from entitlements.authentication import MULTI_FACTOR, OWN, PASSWORD, PHISHING_RESISTANT
 from entitlements.clients.models import AuthorizationCode, Client
 from entitlements.edge.grant_types import exchange
 from entitlements.keys import signing
-from entitlements.people.authentication import MULTI_FACTOR, OWN, PASSWORD, PHISHING_RESISTANT
 from entitlements.token_families.models import TokenFamily
 from tests import make, second_factor
 from tests.entitlements.edge import idp_sign_ins as idp

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from entitlements.people import authentication
-from entitlements.people.authentication import MULTI_FACTOR, OWN, PASSWORD, PHISHING_RESISTANT
+from entitlements import authentication
+from entitlements.authentication import MULTI_FACTOR, OWN, PASSWORD, PHISHING_RESISTANT
 
 PWD: dict[str, Any] = {"method": "password", "at": 1.0}
 TOTP: dict[str, Any] = {"method": "mfa", "type": "totp", "at": 2.0}

@@ -6,7 +6,7 @@ names, and of one of ours where its methods say so or the person used a second f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -91,3 +91,9 @@ def claims(auth_time: datetime, acr: str, amr: str) -> dict[str, Any]:
     """Return what a token says of a sign-in; `amr` holds the methods between spaces."""
     known = {"acr": acr, "amr": amr.split()}
     return {"auth_time": int(auth_time.timestamp()), **{name: value for name, value in known.items() if value}}
+
+
+def of_claims(acr: str, amr: Collection[str]) -> Authentication:
+    """Return how a person signed in by what a session or a token says of it."""
+    own = [context for context in OWN if context == acr or (context == MULTI_FACTOR and _SECOND in amr)]
+    return Authentication(own[0] if own else "", acr, tuple(amr))
