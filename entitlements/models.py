@@ -32,6 +32,7 @@ from entitlements.people_sources.models import PeopleSource, SourcedGroup, Sourc
 from entitlements.rest_apis.models import RestApi
 from entitlements.revocation.models import Revocation
 from entitlements.secrets.models import Secret
+from entitlements.session_policies.models import SessionPolicy
 from entitlements.sessions.models import Session
 from entitlements.stdio_commands.models import StdioCommand, StdioSystem
 from entitlements.token_families.models import TokenFamily
@@ -91,6 +92,7 @@ __all__ = [
     "RoleAssignment",
     "Secret",
     "Session",
+    "SessionPolicy",
     "SigningKey",
     "SourcedGroup",
     "SourcedPerson",

@@ -65,14 +65,27 @@ def refused(refusal: Refused, request_id: bytes = NULL, *, slug: str = "", evalu
     return Answer(refusal.status, error(request_id, body), headers)
 
 
-def challenge(slug: str, word: str, message: str, scope: str = "", protocol: str = MCP) -> Header:
+def challenge(
+    slug: str, word: str, message: str, scope: str = "", protocol: str = MCP, verdict: Verdict | None = None
+) -> Header:
     """Return the WWW-Authenticate header of a system (RFC 6750, RFC 9728 section 5.1, RFC 9470)."""
     parameters = [f'resource_metadata="{metadata_url(slug, protocol)}"']
     if word:
         parameters = [f'error="{word}"', f'error_description="{message}"', *parameters]
     if scope:
         parameters.append(f'scope="{scope}"')
+    if verdict is not None:
+        parameters += [f'{name}="{value}"' for name, value in needed_sign_in(verdict).items()]
     return b"www-authenticate", f"{scheme(word)} {', '.join(parameters)}".encode()
+
+
+def needed_sign_in(verdict: Verdict) -> dict[str, int | str]:
+    """Return which sign-in a step-up asks for: how old at most, in one of which contexts (RFC 9470 section 3)."""
+    remedy = verdict.remedy
+    if remedy is None:
+        return {}
+    age: dict[str, int | str] = {} if remedy.max_age is None else {"max_age": remedy.max_age}
+    return {**age, "acr_values": " ".join(remedy.contexts)} if remedy.contexts else age
 
 
 def scheme(word: str) -> str:
@@ -101,7 +114,7 @@ def denied(
     data = explanation(entry.slug, bearer.agent, tool, verdict, evaluation, kept=kept)
     failure = encode({"code": codes.DENIED, "message": meaning.sentence, "data": data})
     if meaning.status == HTTPStatus.UNAUTHORIZED:
-        challenge_header = challenge(at, meaning.bearer, meaning.sentence)
+        challenge_header = challenge(at, meaning.bearer, meaning.sentence, verdict=verdict)
         return Answer(HTTPStatus.UNAUTHORIZED, error(request_id, failure), (JSON, NO_STORE, challenge_header))
     if meaning.status == HTTPStatus.SERVICE_UNAVAILABLE:
         return refused(Refused(verdict.code), request_id, evaluation=evaluation)
@@ -136,6 +149,7 @@ def explanation(
         "reason": meaning.sentence,
         "reasons": [reason.sentence for reason in verdict.reasons],
         "remedy": meaning.remedy,
+        **needed_sign_in(verdict),
     }
     if meaning.next is Next.REQUEST:
         resumed = (evaluation, kept) if is_call and not verdict.agent else ("", "")

@@ -27,9 +27,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from audit.refusals import refusals
+from entitlements import authentication
 from entitlements.access import reauthentication
 from entitlements.keys import jws
-from entitlements.people import authentication, people, role_maps, sign_ins
+from entitlements.people import people, role_maps, sign_ins
 from entitlements.people.models import Identity, Person
 from entitlements.tokens import id_tokens
 from entitlements.trusted_issuers.models import TrustedIssuer
@@ -56,7 +57,9 @@ class CompanyProvider(OpenIDConnectProvider):
         again, nonce = process == AGAIN and request.user.is_authenticated, secrets.token_urlsafe(24)
         # With `max_age` the provider must say in `auth_time` when the person signed in (OpenID Connect Core 2).
         usual = {"max_age": str(int(sign_ins.max_age()))}
-        wanted = {"nonce": nonce} | ({"prompt": "login", "max_age": "0"} if again else usual)
+        contexts, _ = request.session.get(sign_ins.CONTEXTS) or ([], 0.0)
+        stronger = {"acr_values": " ".join(contexts)} if again and contexts else {}
+        wanted = {"nonce": nonce} | ({"prompt": "login", "max_age": "0", **stronger} if again else usual)
         answer: HttpResponse = super().redirect(
             request,
             AuthProcess.LOGIN,

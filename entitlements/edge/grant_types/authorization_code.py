@@ -15,7 +15,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from audit import clock
-from entitlements import addresses
+from entitlements import addresses, authentication
 from entitlements.clients.callers import Caller
 from entitlements.codes import Code
 from entitlements.connections import connected_agent
@@ -25,7 +25,6 @@ from entitlements.edge import agents, door, possession, refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.sign_in import families
 from entitlements.keys import in_use
-from entitlements.people import authentication
 from entitlements.token_families import rules
 from entitlements.tokens.issue import NotIssued
 from entitlements.tokens.issue_family_token import FamilyStep, NewFamily

@@ -16,6 +16,7 @@ from django.conf import settings
 
 from audit import clock
 from audit.actions import Action
+from entitlements import authentication
 from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code
 from entitlements.decisions import scopes
@@ -23,7 +24,6 @@ from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.edge import agents, issue, possession, refusals
 from entitlements.edge.door import Attempt
 from entitlements.edge.grant_types import jwt_bearer
-from entitlements.people import authentication
 from entitlements.token_families import refresh_tokens, rules
 from entitlements.token_families.rules import Use
 from entitlements.tokens.issue import NotIssued, RedeemedToken, Subject, TokenRequest
@@ -162,7 +162,8 @@ async def token_request_of(
 ) -> TokenRequest:
     """Return what a refresh asks for: what was agreed to, or a part of it."""
     subject = family.subject
-    session, begins = await families.session_of(attempt, caller, subject.pk, family.sign_in, family.auth_time)
+    signed_in = family.signed_in
+    known = await families.session_of(attempt, caller, subject.pk, family.sign_in, family.auth_time, signed_in)
     return TokenRequest(
         Flow.REFRESH,
         IssuedToken.Kind.ACCESS_TOKEN,
@@ -171,8 +172,9 @@ async def token_request_of(
         subject,
         family.ceiling if requested is None else requested,
         target.token_seconds,
-        session=session,
-        sign_in=begins,
+        session=known.session,
+        sign_in=known.begins,
+        successor=known.successor,
         redeemed=family.redeemed,
         detail={"resource": family.resource},
     )

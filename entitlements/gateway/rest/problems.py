@@ -41,7 +41,7 @@ def denied(entry: ServedSystem, bearer: Bearer, verdict: Verdict, evaluation: st
     headers: tuple[Header, ...] = ()
     if meaning.status == HTTPStatus.UNAUTHORIZED or verdict.code is Code.SCOPE_MISSING:
         scope = answers.all_scopes(bearer, verdict) if verdict.code is Code.SCOPE_MISSING else ""
-        headers = (answers.challenge(entry.slug, meaning.bearer, meaning.sentence, scope, answers.REST),)
+        headers = (answers.challenge(entry.slug, meaning.bearer, meaning.sentence, scope, answers.REST, verdict),)
     return _problem(verdict.code, meaning.status, sentence, more, headers)
 
 

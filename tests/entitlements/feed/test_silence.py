@@ -63,6 +63,7 @@ from tests import make
 from tests.entitlements.edge.worlds import key_set, new_key
 from tests.entitlements.feed import edge_columns, orders
 from tests.entitlements.networks.certificates import Authority
+from tests.entitlements.session_policies import agreed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 """Each action in a transaction of its own, so that it must take the lock of what it notes by itself."""
@@ -168,6 +169,7 @@ def world() -> World:
     issuer = trust.begin("https://login.example", purpose="identity", jwks={"keys": [KEY]}, by=SYSTEM)
     trust.begin(PLATFORM, purpose="workload", jwks={"keys": [KEY]}, by=SYSTEM)
     signing.ensure("as/time")
+    agreed.one_of_each()
     return World(
         agent,
         client,
@@ -297,6 +299,8 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
         w.grant.pk, {"now": {"zone": {"one_of": ["UTC"]}}}, expires_at=clock.now() + timedelta(hours=1), **WHY
     ),
     "a grant serves one person less": lambda w: grant_subjects.remove_person(w.grant.pk, w.alice, **WHY),
+    "a session policy is confirmed": lambda _: agreed.confirm_waiting(),
+    "a session policy is ended": lambda _: agreed.end(),
     "a session is ended": lambda w: sessions.end(w.session.pk, **WHY),
     "a connection is ended": lambda w: connections.end(w.connection.pk, **WHY),
     "a delegation is permitted": lambda w: permissions.permit(w.agent, actor=Agent.objects.get(slug="other"), **WHY),
