@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from joserfc.jwk import ECKey
@@ -23,6 +23,7 @@ from entitlements.networks import networks
 from entitlements.people.models import Person
 from entitlements.rest_apis import rest_apis
 from entitlements.rest_apis import sources as api_documents
+from entitlements.session_policies import proposals as policies
 from entitlements.stdio_commands import proposals as commands
 from entitlements.unmanaged_agents.models import Workflow
 from entitlements.vendors import vendors
@@ -188,6 +189,16 @@ def local_servers() -> str:
     commands.confirm(agreed.pk, by=Person.objects.get(login="resa"))
     commands.propose("files", by=ana, reason="Reads the team's files.", folder="/opt/files", **terms)
     return "/settings/local-servers/"
+
+
+def session_policies() -> str:
+    """Have one session policy in force and another proposed; return the address of their page."""
+    ana, hour = Person.objects.get(login="ana"), timedelta(hours=1)
+    terms: dict[str, Any] = {"idle": hour / 2, "absolute": 8 * hour, "reason": "Risk has changed."}
+    agreed = policies.propose("everyone", by=ana, **terms)
+    policies.confirm(agreed.pk, by=Person.objects.get(login="resa"))
+    policies.propose("high-risk", by=ana, risk="high", max_age=4 * hour, acr=["phr"], amr=["pop"], **terms)
+    return "/settings/session-policies/"
 
 
 def network(slug: str) -> str:

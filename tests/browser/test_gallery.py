@@ -141,6 +141,7 @@ def _systems() -> dict[str, list[str]]:
         "rest-api-page": [f"/systems/{api}/openapi/", f"/systems/{api}/"],
         "system-network-page": [elsewhere.network(api)],
         "stdio-commands-page": [elsewhere.local_servers()],
+        "session-policies-page": [elsewhere.session_policies()],
         "discovery-page": [f"/settings/discovery/{slug}/" for slug in elsewhere.discovery_sources()],
     }
 

@@ -69,6 +69,7 @@ from governance.sod.models import SodException
 from governance.webhooks import webhooks
 from governance.webhooks.models import Webhook
 from tests import make, snapshots
+from tests.entitlements.session_policies import agreed
 from tests.governance import companies
 from tests.governance.reviews import worlds
 
@@ -126,7 +127,7 @@ def world() -> World:
         "systems/slug": company.system.slug,
         "systems/network": _network(company),
         "systems/api": _rest_api(company),
-        "settings/command": _command(company),
+        **_waiting(company),
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
         "sod-policies/pk": _excepted(company).rule_id,
@@ -192,10 +193,10 @@ def _rest_api(company: companies.Company) -> str:
     return rest_apis.register("orders", name="Orders", owner=company.sam, upstream_url=address, by=SYSTEM).slug
 
 
-def _command(company: companies.Company) -> object:
-    """Propose a command of local servers."""
+def _waiting(company: companies.Company) -> dict[str, object]:
     terms = {"folder": "/opt/sample", "argv": ["/usr/bin/env"], "digest": "0" * 64}
-    return stdio_proposals.propose("sample", by=company.ana, reason="a sample", **terms).pk
+    command = stdio_proposals.propose("sample", by=company.ana, reason="a sample", **terms)
+    return {"settings/command": command.pk, "settings/session_policy": agreed.propose("sample", by=company.ana).pk}
 
 
 def _vendor(system: System) -> None:

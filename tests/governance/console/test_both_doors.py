@@ -78,6 +78,11 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "system-network-withdraw": {"verb": "withdraw", "reason": "x"},
         "system-network-end": {"verb": "end", "reason": "x"},
     },
+    "session-policy-decide": {
+        "session-policy-confirm": {"verb": "confirm"},
+        "session-policy-withdraw": {"verb": "withdraw", "reason": "x"},
+        "session-policy-end": {"verb": "end", "reason": "x"},
+    },
     "stdio-command-decide": {
         "stdio-command-confirm": {"verb": "confirm"},
         "stdio-command-withdraw": {"verb": "withdraw", "reason": "x"},
