@@ -58,7 +58,7 @@ ISSUE: Final = {
         "SELECT",
     ),
     "clientcredential": "SELECT (client_id, state, jwks, answered_at)",
-    "person": "SELECT (id, login, is_active, disabled_at, sign_ins_valid_after)",
+    "person": "SELECT (id, login, is_active, disabled_at, sign_ins_valid_after, risk_level, sign_in_required_after)",
 }
 """Tables of `entitlements`: neither passwords and mail addresses, nor the secrets of the systems behind the gateway."""
 NODES: Final = ("acknowledge_v1", "count_strangers_v1", "stop_node_v1")
@@ -66,7 +66,13 @@ NODES: Final = ("acknowledge_v1", "count_strangers_v1", "stop_node_v1")
 FUNCTIONS: Final = (
     *("ensure_event_months", "issue_family_token_v2", "issue_family_token_v3"),
     *("issue_token_v1", "issue_token_v2", "issue_token_v3"),
-    *("revoke_token_family_v1", "revoke_tokens_v1", "rotate_client_credential_v1", "vendor_email_v1"),
+    *(
+        "receive_security_events_v1",
+        "revoke_token_family_v1",
+        "revoke_tokens_v1",
+        "rotate_client_credential_v1",
+        "vendor_email_v1",
+    ),
 )
 """What runs with the owner's rights; the application may call it.
 

@@ -15,6 +15,8 @@ MANDATE: Final = "mandate"
 """The built-in system whose resources are our own API and decision point."""
 ALL: Final = ALL_SYSTEMS
 """The built-in system whose resource is the one address for the tools of all systems, and whose issuer is its own."""
+CONNECTED_ACCOUNTS: Final = "/connected-accounts/"
+"""What the paths of the console's pages begin with on which a person connects an account at a system."""
 RESERVED: Final = frozenset({MANDATE, ALL})
 """Names that no system of the company can have; so says the database too."""
 
@@ -32,6 +34,11 @@ def endpoints(path: str) -> str:
 def issuer_path(system_slug: str) -> str:
     """Return the issuer path of a system's resource authorization server."""
     return f"as/{system_slug}"
+
+
+def signals_endpoint() -> str:
+    """Return where security events are pushed to, which is the audience of those that are for us."""
+    return f"{settings.EDGE_URL}/ssf/events"
 
 
 def sign_in_page(system_slug: str) -> str:
@@ -78,6 +85,11 @@ def request_access(agent: str, system: str, tool: str = "", denied_call: str = "
     optional = ("tool", "denied_call", "kept", *(("system",) if system == ALL else ()))
     query = urlencode({name: value for name, value in named.items() if value or name not in optional})
     return f"{settings.CONSOLE_URL}/requests/new/?{query}"
+
+
+def connect_account(system: str) -> str:
+    """Return the console address at which a person connects their account at a system, or says who may use it."""
+    return f"{settings.CONSOLE_URL}{CONNECTED_ACCOUNTS}{system}/"
 
 
 def metadata_of(issuer: str) -> tuple[str, str]:

@@ -78,6 +78,10 @@ class Code(StrEnum):
     GUARDRAIL = "guardrail"
     APPROVAL_OF_CALL_REQUIRED = "approval_of_call_required"
 
+    # Accounts of people at the system.
+    ACCOUNT_NOT_CONNECTED = "account_not_connected"
+    ACCOUNT_NEEDS_PERSON = "account_needs_person"
+
     # Messages.
     UNKNOWN_METHOD = "unknown_method"
     MALFORMED_CALL = "malformed_call"
@@ -315,6 +319,14 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.GUARDRAIL: _refused("A guardrail forbids this.", "Ask security whether the guardrail is right."),
     Code.APPROVAL_OF_CALL_REQUIRED: _refused(
         "A person must approve this call first.", "Wait for the answer, then call again.", then=Next.WAIT
+    ),
+    Code.ACCOUNT_NOT_CONNECTED: _refused(
+        "The person has no account connected at the system that this agent may use.",
+        "Have the person connect their account, or let this agent use it.",
+    ),
+    Code.ACCOUNT_NEEDS_PERSON: _refused(
+        "The system is called with the account of a person, and the agent acts for no person.",
+        "Call the system through an agent that acts for a person.",
     ),
     Code.UNKNOWN_METHOD: _bad_message("The method is not known.", HTTPStatus.NOT_FOUND, METHOD_NOT_FOUND),
     Code.MALFORMED_CALL: _bad_message("The message is malformed.", HTTPStatus.BAD_REQUEST, INVALID_PARAMS),

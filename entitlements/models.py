@@ -18,7 +18,9 @@ from entitlements.clients.models import (
     OAuthIDToken,
     OAuthRefreshToken,
 )
+from entitlements.connected_accounts.models import AccountConsent, AccountSignIn, ConnectedAccount
 from entitlements.connections.models import Connection
+from entitlements.connectors.models import Connector, RelayedDiscovery
 from entitlements.credential_policy.models import CredentialPolicy
 from entitlements.delegation.models import DelegationPermission
 from entitlements.feed.models import Change, GatewayNode
@@ -31,9 +33,11 @@ from entitlements.people.models import ApiToken, Group, GroupMapping, Identity, 
 from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
 from entitlements.rest_apis.models import RestApi
 from entitlements.revocation.models import Revocation
+from entitlements.risk.models import RiskDecision, RiskSignal, SecurityEvent, SignalResponse
 from entitlements.secrets.models import Secret
 from entitlements.session_policies.models import SessionPolicy
 from entitlements.sessions.models import Session
+from entitlements.stdio.models import StdioChild, StdioNode
 from entitlements.stdio_commands.models import StdioCommand, StdioSystem
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken, TokenGrant, UsedAssertion
@@ -43,6 +47,8 @@ from entitlements.vendors.models import Vendor, VendorSubject
 from entitlements.workload_identity.models import WorkloadRule
 
 __all__ = [
+    "AccountConsent",
+    "AccountSignIn",
     "Agent",
     "AgentTypeRule",
     "AgentVersion",
@@ -56,7 +62,9 @@ __all__ = [
     "ClientCredential",
     "ClientDocument",
     "ClientHost",
+    "ConnectedAccount",
     "Connection",
+    "Connector",
     "CredentialPolicy",
     "DelegationPermission",
     "DiscoveredEntry",
@@ -86,17 +94,24 @@ __all__ = [
     "PathTerms",
     "PeopleSource",
     "Person",
+    "RelayedDiscovery",
     "RestApi",
     "Revocation",
+    "RiskDecision",
+    "RiskSignal",
     "Role",
     "RoleAssignment",
     "Secret",
+    "SecurityEvent",
     "Session",
     "SessionPolicy",
+    "SignalResponse",
     "SigningKey",
     "SourcedGroup",
     "SourcedPerson",
+    "StdioChild",
     "StdioCommand",
+    "StdioNode",
     "StdioSystem",
     "System",
     "SystemNetwork",

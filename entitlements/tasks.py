@@ -24,6 +24,7 @@ from .agents import lifecycle
 from .catalog import discovery, discovery_schedule, systems
 from .catalog_files import imports
 from .clients import acceptance
+from .connected_accounts import accounts, connect, revoke
 from .errors import DomainError
 from .grants import batches
 from .idempotency import stored_answers as stored_answers_api
@@ -31,6 +32,7 @@ from .keys import chosen, session_keys, signing
 from .people import roles
 from .rest_apis import rest_apis
 from .revocation import record_keys, revocation
+from .risk import follow
 from .stdio_commands import systems as stdio_systems
 from .token_families import person_sign_ins
 from .tokens import assertions
@@ -49,6 +51,20 @@ logger = logging.getLogger(__name__)
 def expire_grants() -> None:
     """Expire until nothing is due. Two at once share the work; a lost message is made up by the next tick."""
     while batches.expire_due():
+        pass
+
+
+@shared_task(ignore_result=True)
+def follow_security_events() -> None:
+    """Follow the security events that wait: each becomes a risk signal. Two at once share the work."""
+    while follow.follow_waiting():
+        pass
+
+
+@shared_task(ignore_result=True)
+def forget_security_events() -> None:
+    """Delete security events that were followed long ago."""
+    while follow.forget_old():
         pass
 
 
@@ -141,6 +157,15 @@ def resume_imports() -> None:
     for import_id in imports.stalled():
         run_import.delay(str(import_id))
     imports.delete_old_previews()
+
+
+@shared_task(ignore_result=True)
+def look_after_connected_accounts() -> None:
+    """End accounts that are refused or that nothing stands behind, and have the tokens of ended ones revoked."""
+    accounts.end_without_right()
+    accounts.end_refused()
+    connect.forget_expired()
+    revoke.revoke_due()
 
 
 @shared_task(ignore_result=True)

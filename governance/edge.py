@@ -25,6 +25,14 @@ NOT_STARTED: Final = 3
 """The status of a process that could not start, as uvicorn has it."""
 HEADER_SECONDS: Final = 10.0
 """Seconds for the headers of a request, from the opening of the connection or their first byte."""
+CONNECTORS: Final = {
+    "ws": "websockets-sansio",
+    "ws_max_size": 64 * 1024,
+    "ws_per_message_deflate": False,
+    "ws_ping_interval": 10.0,
+    "ws_ping_timeout": 10.0,
+}
+"""How connectors are spoken to (`entitlements/edge/connectors.py`); that one is gone is noticed within 20 seconds."""
 BODY_SECONDS: Final = 30.0
 """Seconds for a body after its headers. The gateway itself answers 408 sooner (`gateway/http.py`), where it waits."""
 
@@ -34,6 +42,7 @@ class Deadlines(HttpToolsProtocol):
 
     header_seconds = HEADER_SECONDS
     _due: asyncio.TimerHandle | None = None
+    _is_handed_over = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn says it
         """Wait for the first request."""
@@ -44,7 +53,8 @@ class Deadlines(HttpToolsProtocol):
         """Take bytes; those between two requests, which are no request, do not keep the connection either."""
         super().data_received(data)
         is_idle = self._cycle is None or self._cycle.response_complete
-        if is_idle and self._due is None and self.timeout_keep_alive_task is None:
+        is_waiting = self._due is not None or self.timeout_keep_alive_task is not None
+        if is_idle and not is_waiting and not self._is_handed_over:
             self._within(self.header_seconds)
 
     def on_message_begin(self) -> None:
@@ -56,6 +66,12 @@ class Deadlines(HttpToolsProtocol):
         """Wait for the body."""
         super().on_headers_complete()
         self._within(BODY_SECONDS)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand a connector over to its own protocol, whose door has its own deadline and is pinged."""
+        self._is_handed_over = True
+        self._cancel()
+        super().handle_websocket_upgrade()
 
     def on_message_complete(self) -> None:
         """Wait no longer: the request is whole."""
@@ -103,6 +119,7 @@ def main() -> None:
         "host": options.host,
         "port": options.port,
         "http": Deadlines,
+        **CONNECTORS,
         "loop": "uvloop",
         "lifespan": "on",
         "log_level": options.log_level,

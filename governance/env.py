@@ -10,9 +10,10 @@ import contextlib
 import functools
 import os
 import re
+import socket
 from collections.abc import Mapping
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -347,6 +348,17 @@ def networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
 def all_networks() -> tuple[tuple[IPv4Network | IPv6Network, ...], ...]:
     """Return the networks that may be reached, those of our proxies, and those whose programs read the registry."""
     return tuple(map(networks, ("PRIVATE_NETWORKS", "TRUSTED_PROXIES", "MCP_REGISTRY_READERS")))
+
+
+def node_address() -> tuple[str, int]:
+    """Read NODE_ADDRESS: an address of this machine, as a literal or as `self`, and the port."""
+    value = text("NODE_ADDRESS")
+    host, _, port = value.rpartition(":")
+    try:
+        host = socket.gethostbyname(socket.gethostname()) if host == "self" else host
+        return str(ip_address(host.removeprefix("[").removesuffix("]"))), int(port)
+    except (OSError, ValueError) as why:
+        raise BadEnvironmentError(f"NODE_ADDRESS is no address with a port, such as 10.0.0.7:8002: {value}") from why
 
 
 def role(name: str, default: str) -> str:

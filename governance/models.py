@@ -10,6 +10,7 @@ from governance.break_glass.models import BreakGlassGrant
 from governance.charts.models import Figure
 from governance.chat.models import ChatAccount, ChatConnection
 from governance.credential_policy.models import CredentialPolicyProposal, CredentialWarning
+from governance.decisions.models import WhatIf
 from governance.exceptions.models import RegisteredException
 from governance.notices.models import Delivery, Notice, NoticeSettings
 from governance.onboarding.models import ExistingAccess, OnboardedAgent, OnboardingBatch
@@ -113,4 +114,5 @@ __all__ = [
     "UsageDay",
     "Webhook",
     "WebhookMessage",
+    "WhatIf",
 ]

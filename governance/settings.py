@@ -21,7 +21,7 @@ RELAY_URL = env.text("RELAY_URL") or GATEWAY_URL
 env.for_this_machine_alone({"DEMO": DEMO, "DEBUG": DEBUG}, CONSOLE_URL, GATEWAY_URL)
 IS_HTTPS = CONSOLE_URL.startswith("https://")
 SECRET_KEY = env.secret("SECRET_KEY", at_least=50).reveal()
-NODE_ID, EDGE_ROLES = env.text("NODE_ID"), tuple(env.listed("EDGE_ROLES"))
+NODE_ID, NODE_ADDRESS, EDGE_ROLES = env.text("NODE_ID"), env.node_address(), tuple(env.listed("EDGE_ROLES"))
 ISSUES_ALONE = EDGE_ROLES == ("issuer",)  # such a node has the issuers' database role and key, and needs no other
 SIGNING_KEY_ENCRYPTION_KEY, SIGNING_KEY_ENCRYPTION_KEY_PREVIOUS = env.keys("SIGNING_KEY_ENCRYPTION_KEY")
 _is_needed = not (ISSUES_ALONE and SIGNING_KEY_ENCRYPTION_KEY)

@@ -36,10 +36,12 @@ from .charts import figures
 from .chat import delivery as chat_delivery
 from .coverage_map import coverage_map
 from .credential_policy import certificate_warnings, warnings
+from .decisions import what_if
 from .mail import outbox
 from .notices import listener
 from .ownership import dormancy, leavers
 from .requests import expiry, requests
+from .risk import detectors
 from .sign_in import sessions
 from .sod import exceptions
 from .token_health import groups
@@ -166,6 +168,13 @@ def apply_deadlines() -> None:
 def open_micro_reviews() -> None:
     """Open event-triggered reviews, and close answered ones. A failing step does not stop the others."""
     _each(_hear_causes, settlement.settle_due, _open_causes)
+
+
+@shared_task(ignore_result=True)
+def detect_risk() -> None:
+    """Read the sealed events for what tells of risk, until none are left."""
+    while detectors.listen():
+        pass
 
 
 @shared_task(ignore_result=True)
@@ -299,3 +308,20 @@ def post_chat_messages() -> None:
     """Send the chat messages that are due, until none is. Two at once share the work."""
     while chat_delivery.send_next():
         pass
+
+
+@shared_task(ignore_result=True, **_WHOLE_REVIEW)
+def read_what_if(key: str) -> None:
+    """Replay a change over recorded calls, a day at a time, a while in one go: then other tasks have their turn."""
+    until = time.monotonic() + TURN_SECONDS
+    while what_if.advance(UUID(key)):
+        if time.monotonic() > until:
+            read_what_if.delay(key)
+            return
+
+
+@shared_task(ignore_result=True)
+def resume_what_ifs() -> None:
+    """Go on with replays whose worker died or whose message was lost. Where one is at work, nothing happens."""
+    for key in what_if.unfinished():
+        read_what_if.delay(str(key))

@@ -183,6 +183,14 @@ TABLE: Mapping[str, Variable] = {
             "",
         ),
         Variable("EDGE_ROLES", "What an edge process is: `issuer`, `gateway`, or both.", "issuer,gateway"),
+        Variable(
+            "NODE_ADDRESS",
+            "Address and port at which a node of the gateway listens for the other nodes, and at which they reach it: "
+            "a pod's own. Requests for a local server travel there, to the node that has it. Port 0 takes a free one; "
+            "several processes of a machine take the port and those after it. The address `self` is the one that the "
+            "machine's own name leads to, as in a container.",
+            "127.0.0.1:0",
+        ),
         Variable("NODE_ID", "Name of this edge node in receipts; else made of host and process.", ""),
         Variable(
             "METRICS_TOKEN",

@@ -30,6 +30,8 @@ from entitlements.edge import issuer
 from entitlements.edge.door import Received
 from entitlements.edge.rotation import write as rotation_write
 from entitlements.edge.rotation.write import Rotation
+from entitlements.edge.signals import event_writer
+from entitlements.edge.signals.event_writer import TakenEvent
 from entitlements.edge.used_here import UsedHere
 from entitlements.keys import signing
 from entitlements.node.refusals import Closed
@@ -122,6 +124,10 @@ class OwnTransaction:
 
     async def refuse(self, event: Draft, claims: Claims) -> Answer:
         return write(issue_token.PSYCOPG, issue_token.refuse(event, uuid4(), claims))
+
+    async def take_event(self, event: TakenEvent) -> None:
+        with closed():
+            prepared.rows(event_writer.TAKE, event_writer.parameters([event]))
 
     async def count_stranger(self, kind: str, source: str) -> None:
         with closed():

@@ -15,6 +15,8 @@ from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, EntitlementTool, System, Tool, ToolVersion
 from entitlements.clients import clients
 from entitlements.clients.models import Client, ClientCredential
+from entitlements.connected_accounts import rules, tokens
+from entitlements.connected_accounts.models import AccountConsent, ConnectedAccount
 from entitlements.definitions import definitions
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
@@ -230,6 +232,29 @@ def token_family(of: Session, system: System) -> TokenFamily:
         last_used_at=of.started_at,
         expires_at=of.started_at + timedelta(hours=12),
     )
+
+
+def connected_account(of: Person, system: System, *clients_: Client) -> ConnectedAccount:
+    """Make the account of a person at a system, as connected a moment ago; its tokens are known to no server."""
+    pk, now = uuid.uuid4(), clock.now()
+    server = rules.Endpoints("https://login.example", "https://login.example/authorize", "https://login.example/token")
+    held = tokens.AccountTokens(
+        uuid.uuid4().hex, uuid.uuid4().hex, now.timestamp(), None, server, "mandate", rules.host_of(system.upstream_url)
+    )
+    account = ConnectedAccount.objects.create(
+        id=pk,
+        system=system,
+        person=of,
+        issuer=server.issuer,
+        upstream_client=held.client_id,
+        scope="read write",
+        sealed=tokens.sealed(held, pk),
+        connected_at=now,
+    )
+    for each in clients_:
+        assert each.agent is not None
+        AccountConsent.objects.create(account=account, client=each, agent=each.agent, given_at=now)
+    return account
 
 
 def rewrite(of: Client, **fields: Any) -> Client:  # noqa: ANN401 - columns of a client

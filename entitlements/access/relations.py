@@ -9,6 +9,7 @@ from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.client_documents.models import ClientHost
 from entitlements.clients.models import Client, ClientCredential
+from entitlements.connected_accounts.models import ConnectedAccount
 from entitlements.connections.models import Connection
 from entitlements.grants.models import Grant
 from entitlements.people.models import Group, Person
@@ -48,9 +49,9 @@ def _named(person: Person, thing: Any) -> Iterable[str]:  # noqa: ANN401, PLR091
             return _named(person, thing.agent) if thing.agent else _without_agent(person, thing)
         case Session() | Connection():
             return [*_named(person, thing.agent), *(["person"] if thing.person_id == person.pk else [])]
-        case IssuedToken() | TokenFamily():
-            own = ["person"] if thing.person_id == person.pk else []
-            return [*own, *_named(person, thing.system), *(_named(person, thing.agent) if thing.agent else [])]
+        case IssuedToken() | TokenFamily() | ConnectedAccount():
+            own, agent = ["person"] if thing.person_id == person.pk else [], getattr(thing, "agent", None)
+            return [*own, *_named(person, thing.system), *(_named(person, agent) if agent else [])]
         case Group():
             return []
     return []

@@ -17,13 +17,16 @@ from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.catalog_files.models import CatalogImport
 from entitlements.client_documents.models import ClientDocument, ClientHost
 from entitlements.clients.models import Client, ClientCredential
+from entitlements.connected_accounts.models import ConnectedAccount
 from entitlements.connections.models import Connection
+from entitlements.connectors.models import Connector
 from entitlements.grants.models import Grant, GrantSubject
 from entitlements.hooks import Hook
 from entitlements.networks.models import SystemNetwork
 from entitlements.people.models import Group, Person, Role
 from entitlements.people.role_limits import EVERYTHING
 from entitlements.revocation.models import Revocation
+from entitlements.risk.models import RiskSignal, SignalResponse
 from entitlements.session_policies.models import SessionPolicy
 from entitlements.sessions.models import Session
 from entitlements.stdio_commands.models import StdioCommand
@@ -118,6 +121,17 @@ def connections(caller: Caller) -> QuerySet[Connection]:
     return _seen(caller, rows, _mine(caller, "agent__") | _acted_for(caller))
 
 
+def connected_accounts(caller: Caller) -> QuerySet[ConnectedAccount]:
+    """Connected accounts of people: your own, and those at your systems."""
+    rows = ConnectedAccount.objects.select_related("system__owner", "person").prefetch_related(
+        "consents__client", "consents__agent"
+    )
+    if caller.sees_everything:
+        return rows
+    human = caller.human
+    return rows.filter(Q(person=human) | Q(system__owner=human)) if human else rows.none()
+
+
 def clients(caller: Caller) -> QuerySet[Client]:
     """Clients of your agents."""
     rows = Client.objects.select_related("agent")
@@ -158,6 +172,18 @@ def issuer_proposals(caller: Caller) -> QuerySet[IssuerProposal]:
     return rows if caller.sees_everything else rows.none()
 
 
+def risk_signals(caller: Caller) -> QuerySet[RiskSignal]:
+    """Signals of risk: for those who see everything, and not for whom they are about."""
+    rows = RiskSignal.objects.select_related("agent", "person", "session", "decision__by")
+    return rows if caller.sees_everything else rows.none()
+
+
+def signal_responses(caller: Caller) -> QuerySet[SignalResponse]:
+    """How kinds of signals are answered: for those who see everything."""
+    rows = SignalResponse.objects.select_related("proposed_by", "confirmed_by")
+    return rows if caller.sees_everything else rows.none()
+
+
 def stdio_commands(caller: Caller) -> QuerySet[StdioCommand]:
     """Commands of local servers that were proposed or are in force: for those who see everything."""
     rows = StdioCommand.objects.select_related("proposed_by", "confirmed_by")
@@ -188,6 +214,14 @@ def systems(caller: Caller) -> QuerySet[System]:
 def system_networks(caller: Caller) -> QuerySet[SystemNetwork]:
     """Networks of systems, proposed and in force: of your own."""
     rows = SystemNetwork.objects.select_related("system__owner", "proposed_by", "confirmed_by")
+    if caller.sees_everything:
+        return rows
+    return rows.filter(system__owner=caller.human) if caller.human else rows.none()
+
+
+def connectors(caller: Caller) -> QuerySet[Connector]:
+    """Connectors: those of your own systems."""
+    rows = Connector.objects.select_related("system__owner", "created_by")
     if caller.sees_everything:
         return rows
     return rows.filter(system__owner=caller.human) if caller.human else rows.none()

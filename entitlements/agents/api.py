@@ -45,6 +45,7 @@ class AgentSerializer(OutputSerializer):
     sponsor = serializers.CharField(source="sponsor.login")
     owner = serializers.CharField(source="owner.login", allow_null=True, default=None)
     backup = serializers.CharField(source="backup.login", allow_null=True, default=None)
+    risk_level = serializers.ChoiceField(choices=["low", "medium", "high"])
     status = serializers.ChoiceField(choices=Agent.Status.choices)
     status_reason = serializers.CharField()
     created_at = serializers.DateTimeField()

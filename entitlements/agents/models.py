@@ -44,6 +44,8 @@ class Agent(models.Model):
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
     status_reason = models.CharField(max_length=500, blank=True)
     tokens_valid_after = models.DateTimeField(null=True, blank=True)
+    risk_level = models.CharField(max_length=16, default="low", db_default="low")
+    sign_in_required_after = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     activated_at = models.DateTimeField(null=True, blank=True, db_default=Now())
     ends_at = models.DateTimeField(null=True, blank=True)

@@ -56,7 +56,7 @@ _KINDS: Final = {
     **dict.fromkeys(("agent", "agents"), "agents"),
     **dict.fromkeys(("person", "people"), "people"),
     **dict.fromkeys(("group", "groups"), "groups"),
-    **dict.fromkeys(("system", "systems", "openapi"), "systems"),
+    **dict.fromkeys(("system", "systems", "openapi", "connector", "connectors"), "systems"),
     **dict.fromkeys(("tool", "tools"), "tools"),
     **dict.fromkeys(("entitlement", "entitlements"), "entitlements"),
     **dict.fromkeys(("grant", "grants"), "grants"),
@@ -64,9 +64,11 @@ _KINDS: Final = {
     **dict.fromkeys(("token", "tokens"), "tokens"),
     **dict.fromkeys(("client", "clients", "workload-rule", "workload-rules"), "clients"),
     **dict.fromkeys(("connection", "connections"), "connections"),
+    **dict.fromkeys(("connected-account", "connected-accounts"), "connected-accounts"),
     **dict.fromkeys(("revocation", "revocations"), "revocations"),
     **dict.fromkeys(("trusted-issuer", "trusted-issuers"), "issuers"),
     **dict.fromkeys(("stdio-command", "stdio-commands"), "stdio-commands"),
+    **dict.fromkeys(("risk", "signal-response", "signal-responses"), "risk"),
     **dict.fromkeys(("import", "imports"), "imports"),
     **dict.fromkeys(("key", "keys"), "keys"),
     **dict.fromkeys(("kind", "kinds", "delegation"), "agents"),
@@ -121,7 +123,7 @@ def _finer(name: str, scope: str, kinds: Mapping[str, str]) -> str:
 READABLE: Final = Row(anybody=True, scope=READ)
 PUBLIC: Final = Row(public=True)
 _CATALOGUE: Final = row(Role.ANALYST, related="system_owner", scope=WRITE)
-_TWO: Final = ("trusted-issuer", "stdio-command")  # two people agree on each
+_TWO: Final = ("trusted-issuer", "stdio-command", "signal-response")  # two people agree on each
 _STOPS: Final = (Role.ANALYST, Role.SECURITY, Role.RESPONDER)
 _PEOPLE: Final = row(Role.ADMIN, Role.ANALYST, scope=WRITE)
 _RECORD: Final = (Role.ANALYST, Role.SECURITY, Role.AUDITOR)
@@ -130,6 +132,7 @@ _STOP_AGENT: Final = row(*_STOPS, related="sponsor owner", scope=REVOKE)
 _RETIRE_AGENT: Final = row(Role.ANALYST, related="sponsor")
 _STOP_GRANT: Final = row(*_STOPS, related="sponsor owner system_owner", scope=REVOKE)
 _RESPONSIBLE: Final = "sponsor owner backup"
+_LISTED: Final = ("session", "token", "client", "connection", "connected-account", "grant", "tool")
 _START_SYSTEM: Final = row(Role.ANALYST, Role.SECURITY, scope=WRITE)
 
 _ROWS: Final[Matrix] = {
@@ -193,13 +196,14 @@ _ROWS: Final[Matrix] = {
     ("system-secret", "PUT"): row(Role.ADMIN, related="system_owner", proven=ALWAYS),
     ("system-client-certificate", "PUT"): row(Role.ADMIN, related="system_owner", proven=ALWAYS),
     ("system-client-certificate-forget", "POST"): row(Role.ADMIN, *_STOPS, related="system_owner"),
-    **dict.fromkeys((("system-networks", "GET"), ("system-network", "GET")), READABLE),
+    **{(name, "GET"): READABLE for name in ("system-networks", "system-network", "connectors", "connector")},
+    ("connector-enrol", "POST"): PUBLIC,  # its one-time code is the credential
+    ("connector-revoke", "POST"): row(Role.ADMIN, *_STOPS, related="system_owner", scope=REVOKE),
+    ("system-connector-add", "POST"): row(Role.ADMIN, Role.ANALYST, proven=ALWAYS),
     ("system-network-propose", "POST"): row(Role.ADMIN, Role.ANALYST, related="system_owner", proven=ALWAYS),
     ("system-network-confirm", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS),
     ("system-network-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, related="system_owner"),
     ("system-network-end", "POST"): row(Role.ADMIN, *_STOPS, related="system_owner"),
-    ("tools", "GET"): READABLE,
-    ("tool", "GET"): READABLE,
     ("tools-approve", "POST"): _CATALOGUE,
     ("tools-disable", "POST"): _STOP_SYSTEM,
     ("tool-approve", "POST"): _CATALOGUE,
@@ -210,28 +214,21 @@ _ROWS: Final[Matrix] = {
     ("entitlements", "POST"): _CATALOGUE,
     ("entitlement", "GET"): READABLE,
     ("entitlement", "PATCH"): _CATALOGUE,
-    ("grants", "GET"): READABLE,
-    ("grant", "GET"): READABLE,
     ("grant-revoke", "POST"): _STOP_GRANT,
     ("grants-revoke", "POST"): _STOP_GRANT,
     ("grant-suspend", "POST"): _STOP_GRANT,
     ("grant-restore", "POST"): row(Role.ANALYST, Role.SECURITY, scope=WRITE),
-    ("sessions", "GET"): READABLE,
-    ("session", "GET"): READABLE,
+    **{(f"{of}{s}", "GET"): READABLE for of in _LISTED for s in ("", "s")},
     ("session-end", "POST"): row(*_STOPS, related="sponsor owner person", scope=REVOKE),
-    ("tokens", "GET"): READABLE,
-    ("token", "GET"): READABLE,
     ("token-revoke", "POST"): row(*_STOPS, related="sponsor owner person system_owner", scope=REVOKE),
     ("token-families", "GET"): READABLE,
     ("token-family", "GET"): READABLE,
     ("token-family-revoke", "POST"): row(*_STOPS, related="sponsor owner person system_owner", scope=REVOKE),
-    **dict.fromkeys((("connections", "GET"), ("connection", "GET")), READABLE),
     ("connection-end", "POST"): row(*_STOPS, related="sponsor owner person", scope=REVOKE),
-    ("clients", "GET"): READABLE,
+    ("connected-account-end", "POST"): row(*_STOPS, related="person system_owner", scope=REVOKE),
     ("clients", "POST"): replace(
         row(Role.ANALYST, related=_RESPONSIBLE, scope=WRITE, proven=ALWAYS), shut_to_agents=True
     ),
-    ("client", "GET"): READABLE,
     ("client-disable", "POST"): row(*_STOPS, related="sponsor owner", scope=REVOKE),
     ("client-enable", "POST"): row(Role.ANALYST, scope=WRITE),
     ("client-secret", "POST"): row(Role.ANALYST, related=_RESPONSIBLE, scope=WRITE, proven=ALWAYS),
@@ -255,7 +252,13 @@ _ROWS: Final[Matrix] = {
     **{(f"{of}s", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY, proven=ALWAYS) for of in _TWO},
     **{(f"{of}-confirm", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS) for of in _TWO},
     **{(f"{of}-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY) for of in _TWO},
-    **{(f"{of}-end", "POST"): row(Role.ADMIN, *_STOPS) for of in _TWO},
+    **{(f"{of}-end", "POST"): row(Role.ADMIN, *_STOPS) for of in _TWO[:2]},
+    **{(f"risk{of}", "GET"): row(*_RECORD, Role.ADMIN, Role.RESPONDER, scope=READ) for of in ("", "-signal")},
+    ("risk-confirm", "POST"): row(*_STOPS, proven=ALWAYS),
+    **{
+        (f"risk-{name}", "POST"): row(Role.ANALYST, Role.SECURITY, proven=ALWAYS)
+        for name in ("confirm-safe", "dismiss")
+    },
     # The targets differ; each is asked the row of its own stop (revocations.py).
     ("revocations", "GET"): row(*_RECORD, Role.RESPONDER, scope=READ),
     ("revocations", "POST"): Row(anybody=True, scope=REVOKE),

@@ -25,6 +25,7 @@ from audit.export import jsonl, timeline
 from audit.models import Checkpoint, Event, Leaf
 from audit.seals import proofs
 from entitlements.access import role_reach, visibility
+from entitlements.access.caller import Caller
 from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
 from entitlements.people.role_limits import EVERYTHING, NOTHING
 from entitlements.revocation.api import KINDS
@@ -181,25 +182,27 @@ class Events(Endpoint):
         kind, _, key = about.partition(":")
         if not key and not reads.everything:
             raise BadLink
-        if reads.everything or about == str(self.principal) or self._sees(kind, key):
+        if reads.everything or about == str(self.principal) or sees(self.caller, kind, key):
             return visibility.events(self.caller, timeline.about(about))
         if reads == NOTHING or kind in KINDS:
             raise NotFound
         return visibility.log_events(self.caller, timeline.about(about))
 
-    def _sees(self, kind: str, key: str) -> bool:
-        known = KINDS.get(kind)
-        if known is None:
-            return False
-        try:
-            where: dict[str, Any] = {known.lookup: UUID(key) if known.is_uuid else key}
-        except ValueError:
-            return False
-        if kind == "tool":
-            where = dict(zip(("system__slug", "name"), key.split("/", 1), strict=False))
-        thing = known.rows(self.caller).filter(**where).first()
-        # A system is in everybody's catalogue who answers for an agent; what happened at it is its owner's to read.
-        return thing is not None and (kind not in ("system", "tool") or role_reach.reaches(self.caller, thing))
+
+def sees(caller: Caller, kind: str, key: str) -> bool:
+    """Whether the caller sees a thing that events are about, and may therefore read what happened to it."""
+    known = KINDS.get(kind)
+    if known is None:
+        return False
+    try:
+        where: dict[str, Any] = {known.lookup: UUID(key) if known.is_uuid else key}
+    except ValueError:
+        return False
+    if kind == "tool":
+        where = dict(zip(("system__slug", "name"), key.split("/", 1), strict=False))
+    thing = known.rows(caller).filter(**where).first()
+    # A system is in everybody's catalogue who answers for an agent; what happened at it is its owner's to read.
+    return thing is not None and (kind not in ("system", "tool") or role_reach.reaches(caller, thing))
 
 
 class LatestCheckpoint(Endpoint):

@@ -14,14 +14,17 @@ from entitlements.catalog_files.api import imports, plans
 from entitlements.client_documents import api as client_documents
 from entitlements.clients.api import clients
 from entitlements.clients.api import credentials as credentials_api
+from entitlements.connected_accounts import api as connected_accounts
 from entitlements.connections import api as connections_api
+from entitlements.connectors import api as connectors
 from entitlements.delegation import api as delegation_api
 from entitlements.grants import api as grant_api
 from entitlements.keys import api as key_api
-from entitlements.networks import api as networks_api
+from entitlements.networks import api as networks
 from entitlements.people import api as people_api
 from entitlements.rest_apis import api as rest_apis
 from entitlements.revocation import api as revocation_api
+from entitlements.risk import api as risk_api
 from entitlements.sessions import api as session_api
 from entitlements.stdio_commands import api as stdio_commands
 from entitlements.token_families import api as token_family_api
@@ -77,12 +80,7 @@ urlpatterns: list[URLPattern] = [
     at("systems/<slug:key>/secret", systems.Credential, "system-secret"),
     at("systems/<slug:key>/client-certificate", systems.SetCertificate, "system-client-certificate"),
     at("systems/<slug:key>/client-certificate/forget", systems.ForgetCertificate, "system-client-certificate-forget"),
-    at("systems/<slug:key>/network", networks_api.Propose, "system-network-propose"),
-    at("system-networks", networks_api.Networks, "system-networks"),
-    at("system-networks/<uuid:key>", networks_api.NetworkDetail, "system-network"),
-    at("system-networks/<uuid:key>/confirm", networks_api.Confirm, "system-network-confirm"),
-    at("system-networks/<uuid:key>/withdraw", networks_api.Withdraw, "system-network-withdraw"),
-    at("system-networks/<uuid:key>/end", networks_api.End, "system-network-end"),
+    *(at(*address) for address in (*networks.ADDRESSES, *connectors.ADDRESSES)),
     at("systems/<slug:key>/test", systems.Test, "system-test"),
     at("systems/<slug:key>/vendor", vendors.Terms, "system-vendor"),
     at("systems/<slug:key>/client-ids", vendors.ClientName, "system-client-id"),
@@ -118,6 +116,9 @@ urlpatterns: list[URLPattern] = [
     at("tokens", session_api.Tokens, "tokens"),
     at("tokens/<uuid:key>", session_api.TokenDetail, "token"),
     at("tokens/<uuid:key>/revoke", session_api.Revoke, "token-revoke"),
+    at("connected-accounts", connected_accounts.Accounts, "connected-accounts"),
+    at("connected-accounts/<uuid:key>", connected_accounts.AccountDetail, "connected-account"),
+    at("connected-accounts/<uuid:key>/end", connected_accounts.End, "connected-account-end"),
     at("connections", connections_api.Connections, "connections"),
     at("connections/<uuid:key>", connections_api.ConnectionDetail, "connection"),
     at("connections/<uuid:key>/end", connections_api.End, "connection-end"),
@@ -136,7 +137,7 @@ urlpatterns: list[URLPattern] = [
     at("client-credentials/<uuid:key>", credentials_api.One, "client-credential"),
     at("client-credentials/<uuid:key>/accept", credentials_api.Accept, "client-credential-accept"),
     at("client-credentials/<uuid:key>/refuse", credentials_api.Refuse, "client-credential-refuse"),
-    *(at(*address) for address in workload_identity.ADDRESSES),
+    *(at(*address) for address in (*workload_identity.ADDRESSES, *risk_api.ADDRESSES)),
     at("revocations", revocation_api.Revocations, "revocations"),
     at("revocations/everything/restore", revocation_api.RestoreEverything, "revocations-everything-restore"),
     at("revocations/<uuid:key>", revocation_api.One, "revocation"),

@@ -22,6 +22,7 @@ from entitlements.keys import signing
 from entitlements.networks import certificates, networks
 from entitlements.people.models import Person
 from entitlements.secrets.models import Secret
+from entitlements.upstream import egress
 from entitlements.vendors.models import Vendor
 
 from . import discovery_schedule, errors, move
@@ -235,6 +236,9 @@ def _check_address(kind: str, address: str) -> None:
         whole = address.startswith(STDIO_SCHEME)
     if not whole:
         raise errors.SystemMalformed("The address is https, without user name and fragment.", upstream_url=address)
+    if kind != System.Kind.STDIO and parts and not egress.may_be_reached(parts.hostname or ""):
+        message = "The address leads to Mandate's own machine or links, which no system is reached at."
+        raise errors.SystemMalformed(message, upstream_url=address)
 
 
 def _place(address: str) -> tuple[str, str | None, int | None]:

@@ -93,7 +93,9 @@ SESSION: Final = """
 SELECT n.id::text, p.login, extract(epoch FROM n.last_used_at)::float8 + n.idle_seconds,
        extract(epoch FROM n.expires_at)::float8, extract(epoch FROM coalesce(n.auth_time, n.started_at))::float8,
        n.ended_at IS NOT NULL, n.risk, to_json(n.labels)::text, extract(epoch FROM n.started_at)::float8,
-       extract(epoch FROM n.last_used_at)::float8, extract(epoch FROM n.signed_in_at)::float8, n.acr, n.amr
+       extract(epoch FROM n.last_used_at)::float8, extract(epoch FROM n.signed_in_at)::float8, n.acr, n.amr,
+       a.risk_level, coalesce(p.risk_level, 'low'),
+       extract(epoch FROM greatest(a.sign_in_required_after, p.sign_in_required_after))::float8
 FROM entitlements_session n JOIN entitlements_agent a ON a.id = n.agent_id
 LEFT JOIN entitlements_person p ON p.id = n.person_id WHERE n.id = %s AND a.slug = %s
 """
@@ -151,16 +153,18 @@ def keep_schemas(rows: Iterable[Row]) -> None:
 
 
 def session_of(row: Row) -> tuple[str, SessionFacts]:
-    """Return what a row of SESSION says, by the session's id."""
-    sid, login, idle, absolute, authenticated, ended, risk, labels, began, last_used, signed_in_at, acr, amr = row
+    """Return what a row of SESSION says, by the session's id. Its risk level is the highest of those it stands on."""
+    sid, login, idle, absolute, authenticated, ended, own, labels, *more, required = row
+    began, last_used, signed_in_at, acr, amr, *risks = more
     known = SessionFacts(
         login,
         idle,
         absolute,
         authenticated,
         ended,
-        risk=Risk(risk),
-        labels=frozenset(json.loads(labels)),
+        -math.inf if is_signed_in_too_early(authenticated, required) else math.inf,
+        max(map(Risk, (own, *risks)), key=lambda level: level.rank),
+        frozenset(json.loads(labels)),
         began=began,
         last_used=last_used,
         signed_in=SignedIn(-math.inf if signed_in_at is None else signed_in_at, acr, frozenset(amr.split())),
@@ -186,6 +190,11 @@ def session_terms(stored: str | None) -> Levels:
             for name, risk, idle, absolute, max_age, acr, amr, renews in json.loads(stored or "[]")
         ]
     )
+
+
+def is_signed_in_too_early(signed_in: float, required: float | None) -> bool:
+    """Whether a sign-in is from before the moment after which one is required; providers name whole seconds."""
+    return required is not None and signed_in < int(required)
 
 
 def build(

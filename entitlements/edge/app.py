@@ -17,8 +17,9 @@ from entitlements.gateway.http import NO_STORE, Answer, Disconnected, Receive, R
 from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
 from entitlements.node_feed.worker_feed import Worker
+from entitlements.stdio_calls.internal_address import InternalAddress
 
-from . import issuer
+from . import connectors, issuer
 from .door import Received
 from .on_node import OnNode
 
@@ -54,19 +55,32 @@ class Application:
         elif scope["type"] == "http":
             await self._serve(Request.of(scope, receive, send))
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
+            await self._connect(scope, receive, send)
+
+    async def _connect(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve a connector, which is the only one that speaks WebSocket here."""
+        system = app.connector_system(scope["path"])
+        if self._node is None or GATEWAY not in self.roles or not system:
+            await send({"type": "websocket.close", "code": connectors.REFUSED})
+        else:
+            await connectors.serve(self._node, system, scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         node = self._node = Node(self._worker)
         outside = self._outside = OnNode(node) if ISSUER in self.roles else None
+        inside = InternalAddress(node) if GATEWAY in self.roles else None
         await node.start()
+        if inside is not None:
+            await inside.start()
         if outside is not None:
             outside.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         if outside is not None:
             await outside.stop()
+        if inside is not None:
+            await inside.stop()
         await node.stop()
         await send({"type": "lifespan.shutdown.complete"})
 

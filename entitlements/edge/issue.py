@@ -31,7 +31,7 @@ from entitlements.tokens.issue_token import Basis, BegunSession, Outcome, TokenR
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow
 
-from . import agents, door
+from . import agents, door, required_sign_in
 from .door import Attempt
 
 _ATTEMPTS: Final = 4
@@ -121,7 +121,9 @@ async def to_client(
 
 
 async def issue(attempt: Attempt, token_request: TokenRequest, signer: TokenSigner) -> tuple[str, NewToken]:
-    """Decide, sign, write and record one token. Raises NotIssued, Refused, and AlreadyRefused for a used assertion.
+    """Decide, sign, write and record one token.
+
+    Raises NotIssued, Refused, SignInTooOld, and AlreadyRefused for a used assertion.
 
     Nothing is changed when it raises, nor when the signer cannot be reached (SignerUnreachable): a token is signed
     before its row is written, and the row is what makes it live.
@@ -129,6 +131,7 @@ async def issue(attempt: Attempt, token_request: TokenRequest, signer: TokenSign
     continued: UUID | None = None
     for _ in range(_ATTEMPTS):
         moment = clock.now()
+        token_request.risk = await required_sign_in.check(attempt, token_request)
         found = await rules.candidates(attempt.reads, token_request)
         session = continued or await session_of(attempt, token_request)
         verdict = await rules.verdict(attempt.reads, token_request, session, moment.timestamp())
@@ -318,6 +321,7 @@ def _learn(
         began=moment.timestamp(),
         last_used=moment.timestamp(),
         signed_in=begun.stated,
+        risk=token_request.risk,
     )
     attempt.reads.keep_session(caller.agent or "", str(session), facts)
     if token_request.sign_in is not None:

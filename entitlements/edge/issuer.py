@@ -19,6 +19,7 @@ from .door import Endpoint, Received
 from .metadata import Document
 from .outside import Outside
 from .rotation import rotation
+from .signals import receiver
 
 LARGEST_BODY: Final = 128 * 1024
 """Bytes of a body that is read at all; the form says what is too large."""
@@ -67,6 +68,8 @@ def parts(path: str) -> tuple[str, str, str]:
 
 def serves(path: str) -> bool:
     """Say whether this role answers at an address."""
+    if path == receiver.PATH:
+        return True
     issuer, _, name = parts(path)
     if name == _REGISTER:
         return registration.is_on()
@@ -81,6 +84,8 @@ def page(path: str) -> str | None:
 
 async def answer(outside: Outside, received: Received) -> Answer:
     """Answer a request at an address that this role serves."""
+    if received.path == receiver.PATH:
+        return await receiver.answer(outside, received)
     if (found := document(received.path)) is not None:
         try:
             outside.position()  # without a lease nothing that is kept may be shown

@@ -25,6 +25,7 @@ from .database.writer import Writer
 from .rate_limits import RateLimits
 from .rotation import write
 from .rotation.write import Rotation
+from .signals.event_writer import EventWriter, TakenEvent
 from .used_here import UsedHere
 
 
@@ -34,6 +35,7 @@ class OnNode:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._writer = Writer(libpq.address(settings.ISSUE_DATABASE))
+        self._events = EventWriter(libpq.address(settings.ISSUE_DATABASE))
         self._limits = RateLimits(settings.REDIS_URL.reveal())
         self._used = UsedHere()
         self._backlog = Backlog()
@@ -46,6 +48,7 @@ class OnNode:
         """Let go of what is held."""
         await self._limits.stop()
         await self._writer.close()
+        await self._events.close()
 
     def position(self) -> int:
         """Return how far the change feed has been applied to what `reads` knows.
@@ -112,6 +115,11 @@ class OnNode:
     async def refuse(self, event: Draft, claims: Claims) -> Answer:
         """Record a refusal, durable when this returns unless one of `claims` was used before. Raises Closed."""
         return await self._writer.write(lambda producer: issue_token.refuse(event, producer, claims), 1)
+
+    async def take_event(self, event: TakenEvent) -> None:
+        """Write a security event, once; durable when this returns. Raises Closed."""
+        self._node.check_open()
+        await self._events.take(event)
 
     async def count_stranger(self, kind: str, source: str) -> None:
         """Count a failure of an unknown caller."""

@@ -18,6 +18,7 @@ from entitlements.tokens.revoke_family import FamilyRevocation
 from entitlements.tokens.revoke_tokens import TokenRevocation
 
 from .rotation.write import Rotation
+from .signals.event_writer import TakenEvent
 
 
 class RequestReads(Reads, Protocol):
@@ -96,6 +97,10 @@ class Outside(Protocol):
 
     async def refuse(self, event: Draft, claims: Claims) -> Answer:
         """Record a refusal, durable when this returns unless one of `claims` was used before."""
+        ...
+
+    async def take_event(self, event: TakenEvent) -> None:
+        """Write a security event, once; durable when this returns."""
         ...
 
     async def count_stranger(self, kind: str, source: str) -> None:

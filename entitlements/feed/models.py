@@ -76,6 +76,8 @@ class GatewayNode(models.Model):
     polled_at = models.DateTimeField()
     position = models.BigIntegerField(default=0)
     stopped_at = models.DateTimeField(null=True, blank=True)
+    relays = models.BooleanField(default=False, db_default=False)
+    """Whether connectors connect to it."""
 
     def __str__(self) -> str:
         return self.id

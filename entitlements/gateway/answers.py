@@ -21,7 +21,7 @@ from entitlements.node.refusals import Refused
 DENIAL: Final = "mandate/denial"
 """The `_meta` key under which a denied tool result says what was denied and what would help."""
 NULL: Final = b"null"
-MCP, REST = "mcp", "http"
+MCP, REST, CONNECTOR = "mcp", "http", "connector"
 """What the addresses of a system end with."""
 _OF_PROOFS: Final = frozenset({"invalid_dpop_proof", "use_dpop_nonce"})
 
@@ -154,6 +154,8 @@ def explanation(
     if meaning.next is Next.REQUEST:
         resumed = (evaluation, kept) if is_call and not verdict.agent else ("", "")
         detail["request_access"] = addresses.request_access(verdict.agent or agent, system, tool, *resumed)
+    if verdict.code is Code.ACCOUNT_NOT_CONNECTED:
+        detail["connect_account"] = addresses.connect_account(system)
     if verdict.remedy is not None and verdict.remedy.scopes:
         detail["scopes"] = list(verdict.remedy.scopes)
     return detail
@@ -168,6 +170,5 @@ def all_scopes(bearer: Bearer, verdict: Verdict) -> str:
 def _text(data: Mapping[str, Any]) -> str:
     reasons = [reason for reason in data["reasons"] if reason != data["reason"]]
     parts = [f"Denied ({data['code']}): {data['reason']}", *reasons, data["remedy"]]
-    if "request_access" in data:
-        parts.append(data["request_access"])
+    parts += [data[link] for link in ("request_access", "connect_account") if link in data]
     return " ".join(part for part in (*parts, f"Reference: {data['evaluation_id']}") if part)

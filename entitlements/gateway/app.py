@@ -104,6 +104,11 @@ def rest_system(raw_path: bytes) -> str:
     return _at("/".join(raw_path.decode("latin-1").split("/", 4)[:4]), answers.REST)
 
 
+def connector_system(path: str) -> str:
+    """Return the system of `/gw/<system>/connector`, empty for every other address."""
+    return _at(path, answers.CONNECTOR)
+
+
 def _at(path: str, protocol: str) -> str:
     match path.split("/"):
         case ["", "gw", slug, last] if last == protocol and slug != addresses.ALL and _SLUG.fullmatch(slug):

@@ -14,6 +14,7 @@ from audit.actions import Action
 from audit.draft import TextDraft
 from entitlements import codes
 from entitlements.codes import Code
+from entitlements.connected_accounts.account_calls import Caller
 from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.gateway import possession, relay
@@ -74,16 +75,30 @@ class ToolCall:
     async def _decide(self) -> Verdict:
         """Decide on the facts of now, and deny what is allowed and cannot be sent."""
         verdict, self._held = await self.node.decide(self.policy_call)
-        if verdict.allowed and (problem := self.forwarding.problem(verdict)) is not None:
+        if not verdict.allowed:
+            return verdict
+        problem = await self._account_problem() if self.entry.target.needs_account else None
+        if (problem := problem or self.forwarding.problem(verdict)) is not None:
             return Verdict(Effect.DENY, problem.code, (problem,))
         return verdict
+
+    async def _account_problem(self) -> Reason | None:
+        """Find the account by which the call goes out, as it is now; say why there is none for this caller."""
+        found = await self.node.accounts.find(
+            self.entry.slug, self.entry.target, Caller(self.bearer.person, self.bearer.client, self.bearer.agent)
+        )
+        if isinstance(found, Reason):
+            return found
+        self.forwarding.account = found
+        return None
 
     async def _forward(self) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker
         self._open = open_request = OpenRequest(
-            self.policy_call, task, is_call=True, session=self.session, request_id=self.door.request_id
-        )
+            self.policy_call, task, is_call=True, session=self.session, request_id=self.door.request_id,
+            account=None if self.forwarding.account is None else self.forwarding.account.account,
+        )  # fmt: skip
         watching = asyncio.get_running_loop().call_later(WATCH_AFTER, self._watch)
         self.node.opened.add(open_request)
         began = time.monotonic()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.decisions.verdicts import Reason, Verdict
 from entitlements.gateway import relay
 from entitlements.gateway.http import Request
@@ -22,6 +23,9 @@ _FORWARDED_PARAMS: Final = b"mcp-param-"
 
 class Forwarding(Protocol):
     """One call on its way."""
+
+    account: AccountAuthorization | None
+    """What authorizes it, where the system is called with accounts of people."""
 
     @property
     def was_sent(self) -> bool:
@@ -54,6 +58,7 @@ class McpForwarding:
     call: Call
     trace: str
     responder: relay.Responder
+    account: AccountAuthorization | None = None
     _upstream_call: relay.UpstreamCall | None = None
 
     @property
@@ -69,7 +74,7 @@ class McpForwarding:
         """Send it over the conversation with this caller's upstream."""
         tool = self.entry.tools.get(self.call.params["name"])
         mirrored = tool.mirrored if tool else {}
-        connection = await self.node.upstreams.get(self.entry, self.bearer)
+        connection = await self.node.upstreams.get(self.entry, self.bearer, self.node.feed.position, self.account)
         params = tuple(self._unknown_params(mirrored))
         self._upstream_call = relay.UpstreamCall(
             self.call, connection, mirrored, self.trace, params, gate, self.responder

@@ -130,6 +130,15 @@ def take_apart(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return header, claims
 
 
+def names_no_algorithm(head: str) -> bool:
+    """Whether the header of a token, in base64url, says that nobody signed it."""
+    try:
+        algorithm = _object(head[:_LARGEST_HEADER]).get("alg")
+    except BadToken:
+        return False
+    return isinstance(algorithm, str) and algorithm.lower() == "none"
+
+
 def recall(token: str) -> Unverified:
     """Do as `read`. A token that was proven here is not taken apart again."""
     proven = _proven.get(_digest(token)) if token.isascii() else None
@@ -169,7 +178,7 @@ def choose(unverified: Unverified, keys: Iterable[Key]) -> Key:
     if unverified.kid is not None:
         candidates = [key for key in candidates if key.kid == unverified.kid]
     if len(candidates) != 1:
-        raise BadToken("The token names no key that its issuer has.")
+        raise UnknownKey("The token names no key that its issuer has.")
     return candidates[0]
 
 
@@ -242,6 +251,10 @@ def check_times(claims: Mapping[str, Any], now: float, *, leeway: float = 0.0, l
     if not now < expires:
         raise TokenExpired
     return expires
+
+
+class UnknownKey(BadToken):
+    """The token names no key that its issuer has."""
 
 
 class TokenExpired(BadToken):

@@ -32,7 +32,7 @@ def _words(longest: int) -> django.contrib.postgres.fields.ArrayField:
 class Migration(migrations.Migration):
     """Make one table, which no node of the release before knows, and columns that it leaves out."""
 
-    dependencies: ClassVar = [("entitlements", "0029_stdio_systems")]
+    dependencies: ClassVar = [("entitlements", "0035_risk")]
     operations: ClassVar = [
         migrations.AddField("session", "signed_in_at", models.DateTimeField(blank=True, null=True)),
         migrations.AddField("session", "acr", models.CharField(blank=True, db_default="", default="", max_length=255)),

@@ -22,6 +22,12 @@ class NetworkInputSerializer(InputSerializer):
 
     prefixes = serializers.ListField(child=Text(max_length=50), max_length=rules.MOST_PREFIXES, default=list)
     company_ca = Text(max_length=rules.LONGEST_PEM, default="", allow_blank=True)
+    relayed = serializers.ListField(
+        child=Text(max_length=300),
+        max_length=rules.MOST_RELAYED,
+        default=list,
+        help_text="Each host:port that the connectors of the system reach for it, in the place of prefixes.",
+    )
     reason = Text(max_length=500)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema_field
@@ -40,6 +40,7 @@ class SystemNetworkSerializer(OutputSerializer):
     id = serializers.UUIDField()
     system = serializers.CharField(source="system.slug")
     prefixes = serializers.ListField(child=serializers.CharField())
+    relayed = serializers.ListField(child=serializers.CharField(), help_text="What its connectors reach, as host:port.")
     company_ca = serializers.SerializerMethodField()
     state = serializers.ChoiceField(choices=SystemNetwork.State.choices)
     reason = serializers.CharField()
@@ -115,3 +116,13 @@ class End(_Networks, ActionEndpoint):
     """End the network of a system. Its connections are closed at once."""
 
     action = actions.END
+
+
+ADDRESSES: Final = (
+    ("systems/<slug:key>/network", Propose, "system-network-propose"),
+    ("system-networks", Networks, "system-networks"),
+    ("system-networks/<uuid:key>", NetworkDetail, "system-network"),
+    ("system-networks/<uuid:key>/confirm", Confirm, "system-network-confirm"),
+    ("system-networks/<uuid:key>/withdraw", Withdraw, "system-network-withdraw"),
+    ("system-networks/<uuid:key>/end", End, "system-network-end"),
+)

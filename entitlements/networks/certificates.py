@@ -52,13 +52,16 @@ def set_certificate(system: System, *, chain: str, key: str, by: Principal) -> C
 
 
 @transaction.atomic
-def forget(system: System, *, by: Principal, reason: str) -> None:
-    """Forget the client certificate of a system, for good. Raises ReasonRequired, NotFound."""
+def forget(system: System, *, by: Principal, reason: str, fingerprint: str = "") -> None:
+    """Forget the client certificate of a system, for good; with a `fingerprint` that one alone.
+
+    Raises ReasonRequired, NotFound.
+    """
     if not reason.strip():
         raise ReasonRequired
     locks.exclusive((Lock.SYSTEM, system.pk))
     row = ClientCertificate.objects.filter(system=system).first()
-    if row is None:
+    if row is None or fingerprint not in ("", row.fingerprint):
         raise NotFound
     forget_of(system)
     detail = {"fingerprint": row.fingerprint}

@@ -24,6 +24,8 @@ _SECOND: Final = Q(confirmed_by__isnull=False, confirmed_at__isnull=False) & ~Q(
 class SystemNetwork(models.Model):
     """What was proposed about the network of a system: `prefixes` in CIDR, and `company_ca` as PEM.
 
+    `relayed` are the `host:port` that its connectors reach for it, in the place of prefixes.
+
     It opens the guard of the way out, so one person proposes it and another confirms it. A change is another proposal,
     which replaces the one in force.
     """
@@ -38,6 +40,7 @@ class SystemNetwork(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     system = models.ForeignKey("entitlements.System", on_delete=models.CASCADE, related_name="networks")
     prefixes = models.JSONField(default=list)
+    relayed = models.JSONField(default=list, db_default=[])
     company_ca = models.TextField(blank=True)
     reason = models.CharField(max_length=500)
     state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)

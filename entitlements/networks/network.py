@@ -26,7 +26,7 @@ from entitlements.networks.rules import Prefix
 from entitlements.secrets import seal
 
 CURRENT: Final = """
-SELECT n.prefixes, n.company_ca, c.chain, c.sealed_key FROM entitlements_system y
+SELECT n.prefixes, n.relayed, n.company_ca, c.chain, c.sealed_key FROM entitlements_system y
 LEFT JOIN entitlements_systemnetwork n ON n.system_id = y.id AND n.state = 'in_force'
 LEFT JOIN entitlements_clientcertificate c ON c.system_id = y.id
 WHERE y.id = %s AND (n.system_id IS NOT NULL OR c.system_id IS NOT NULL)
@@ -36,12 +36,16 @@ WHERE y.id = %s AND (n.system_id IS NOT NULL OR c.system_id IS NOT NULL)
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How one system is reached. An empty `company_ca` leaves the public roots in force."""
+    """How one system is reached. An empty `company_ca` leaves the public roots in force.
+
+    Where `relayed` names any `host:port`, the system is reached by its connectors alone, and nothing else is.
+    """
 
     prefixes: tuple[Prefix, ...] = ()
     company_ca: str = ""
     chain: str = ""
     key: bytes = field(default=b"", repr=False)
+    relayed: tuple[str, ...] = ()
 
     def opens(self, address: str) -> bool:
         """Say whether an address of a private network may be connected to for this system."""
@@ -49,7 +53,7 @@ class Network:
 
     def digest(self) -> str:
         """Name this network among all that a system had."""
-        parts = (*map(str, self.prefixes), self.company_ca, self.chain)
+        parts = (*map(str, self.prefixes), *self.relayed, self.company_ca, self.chain)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def tls(self) -> ssl.SSLContext | None:
@@ -73,7 +77,7 @@ def open_for(system: System) -> Network | None:
     shown = ClientCertificate.objects.filter(system=system).first()
     if agreed is None and shown is None:
         return None
-    terms = (agreed.prefixes, agreed.company_ca) if agreed else (None, None)
+    terms = (agreed.prefixes, agreed.relayed, agreed.company_ca) if agreed else (None, None, None)
     return _opened(system.pk, (*terms, *((shown.chain, shown.sealed_key) if shown else (None, None))))
 
 
@@ -83,9 +87,10 @@ def of_rows(system_id: int, rows: Sequence[Sequence[Any]]) -> Network | None:
 
 
 def _opened(system_id: int, row: Sequence[Any]) -> Network:
-    prefixes, company_ca, chain, sealed = row
+    prefixes, relayed, company_ca, chain, sealed = row
     key = seal.unseal(bytes(sealed), place(system_id)) if sealed is not None else b""
-    return Network(tuple(ip_network(text) for text in prefixes or ()), company_ca or "", chain or "", key)
+    opened = tuple(ip_network(text) for text in prefixes or ())
+    return Network(opened, company_ca or "", chain or "", key, tuple(relayed or ()))
 
 
 def _load(context: ssl.SSLContext, chain: str, key: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -28,9 +29,15 @@ _State = SystemNetwork.State
 
 @transaction.atomic
 def propose(
-    system: System, *, prefixes: Sequence[str], company_ca: str = "", by: Person, reason: str = ""
+    system: System,
+    *,
+    prefixes: Sequence[str] = (),
+    company_ca: str = "",
+    relayed: Sequence[str] = (),
+    by: Person,
+    reason: str = "",
 ) -> SystemNetwork:
-    """Propose the private networks and the company CA of a system, in the place of those in force.
+    """Propose the private networks, or the hosts behind connectors, and the company CA, in the place of those in force.
 
     Raises ReasonRequired, NetworkMalformed, NetworkForbidden, NetworkUnchanged, NetworkProposedAlready, NotFound.
     """
@@ -38,19 +45,27 @@ def propose(
         raise ReasonRequired
     agreed = list(map(str, rules.read_prefixes(prefixes)))
     authority, _ = rules.read_authorities(company_ca, clock.now())
-    if not agreed and not authority:
+    pairs = list(rules.read_relayed(relayed))
+    if not agreed and not authority and not pairs:
         raise errors.NetworkMalformed
+    if pairs:
+        _check_relayed(system, pairs, agreed)
     _hold(system)
     if system.kind == System.Kind.BUILTIN:
         raise NotFound
     known = current(system)
-    if known is not None and (known.prefixes, known.company_ca) == (agreed, authority):
+    if known is not None and (known.prefixes, known.relayed, known.company_ca) == (
+        agreed,
+        pairs,
+        authority,
+    ):
         raise errors.NetworkUnchanged
     try:
         with transaction.atomic():
             row = SystemNetwork.objects.create(
                 system=system,
                 prefixes=agreed,
+                relayed=pairs,
                 company_ca=authority,
                 reason=reason,
                 proposed_by=by,
@@ -136,7 +151,20 @@ def about(row: SystemNetwork) -> list[str]:
 
 def _shown(row: SystemNetwork) -> dict[str, object]:
     prints = [each.fingerprint for each in rules.authorities_of(row.company_ca)]
-    return {"network": str(row.pk), "prefixes": row.prefixes, "company_ca": prints}
+    shown: dict[str, object] = {"network": str(row.pk), "prefixes": row.prefixes, "company_ca": prints}
+    return {**shown, "relayed": row.relayed} if row.relayed else shown
+
+
+def _check_relayed(system: System, pairs: Sequence[str], prefixes: Sequence[str]) -> None:
+    """Check that a system can be reached by a connector. Raises NetworkMalformed."""
+    if prefixes:
+        raise errors.NetworkMalformed("Name private networks, or hosts that a connector reaches, not both.")
+    parts = urlsplit(system.upstream_url)
+    if parts.scheme != "https":
+        raise errors.NetworkMalformed("A connector relays https alone: the address of the system is not https.")
+    own = rules.relayed(parts.hostname or "", parts.port or 443)
+    if own not in pairs:
+        raise errors.NetworkMalformed(f"The system itself is at {own}: name that host and port as well.")
 
 
 def _hold(system: System) -> None:

@@ -5,6 +5,7 @@ Sources: RFC 1918, RFC 6598 and RFC 4193 for what is private; RFC 5280 for certi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,10 +30,13 @@ type Prefix = IPv4Network | IPv6Network
 type Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
 MOST_PREFIXES: Final = 32
+MOST_RELAYED: Final = 16
 MOST_CERTIFICATES: Final = 10
 LONGEST_PEM: Final = 65_536
 _SMALLEST_RSA: Final = 2048
 _CURVES: Final = frozenset({"secp256r1", "secp384r1"})
+_LARGEST_PORT: Final = 65_535
+_NAME: Final = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 _PRIVATE: Final = tuple(
     ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 )
@@ -79,13 +83,53 @@ def read_prefixes(texts: Iterable[str]) -> tuple[Prefix, ...]:
 
 def opens(address: str, prefixes: Sequence[Prefix]) -> bool:
     """Say whether these networks open an address, written plainly; what is never opened is not, whatever they hold."""
+    return is_private(address) and any(ip_address(address) in prefix for prefix in prefixes)
+
+
+def is_private(address: str) -> bool:
+    """Say whether an address, written plainly, is one that the network of a system may open."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return False
-    if any(parsed in each for each in _METADATA):
-        return False
-    return any(parsed in private for private in _PRIVATE) and any(parsed in prefix for prefix in prefixes)
+    return any(parsed in private for private in _PRIVATE) and not any(parsed in each for each in _METADATA)
+
+
+def read_relayed(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return each `host:port` that a connector reaches, once, in order, and written in one way.
+
+    Raises NetworkMalformed, and NetworkForbidden for addresses that no connector connects to.
+    """
+    found: set[str] = set()
+    for text in texts:
+        host, _, port = text.strip().rpartition(":")
+        if not port.isdecimal() or not port.isascii() or not 0 < int(port) <= _LARGEST_PORT:
+            raise errors.NetworkMalformed(f"{text.strip()[:80]} is not written as host:port.")
+        found.add(relayed(host.removeprefix("[").removesuffix("]"), int(port)))
+    if len(found) > MOST_RELAYED:
+        raise errors.NetworkMalformed(f"Name at most {MOST_RELAYED} hosts with their ports.")
+    return tuple(sorted(found))
+
+
+def relayed(host: str, port: int) -> str:
+    """Write a host and a port as they are compared. Raises NetworkMalformed, NetworkForbidden."""
+    name = host.lower()
+    try:
+        address = ip_address(name.replace("%", "no zones"))
+    except ValueError as why:
+        if not _NAME.fullmatch(name) or name.rpartition(".")[2].isdecimal():
+            raise errors.NetworkMalformed(f"{host[:80]} is no host.") from why
+        return f"{name}:{port}"
+    if is_forbidden(name):
+        raise errors.NetworkForbidden("No connector connects to link-local addresses or cloud metadata.", host=name)
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"  # noqa: PLR2004 - of the protocol
+
+
+def is_forbidden(address: str) -> bool:
+    """Say whether an address, written plainly, is one that no connector connects to, whatever is listed."""
+    parsed = ip_address(address)
+    inner = getattr(parsed, "ipv4_mapped", None) or parsed
+    return inner.is_link_local or inner.is_multicast or inner.is_unspecified or any(inner in each for each in _METADATA)
 
 
 def read_authorities(pem: str, now: datetime) -> tuple[str, tuple[Certificate, ...]]:

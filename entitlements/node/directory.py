@@ -36,7 +36,9 @@ SELECT y.id, y.name, y.kind, y.upstream_url, y.denial_shape, {vault.COLUMNS},
 FROM entitlements_system y LEFT JOIN entitlements_secret s ON s.system_id = y.id AND s.withheld_at IS NULL
 WHERE y.slug = %s
 """  # noqa: S608 - the columns are constants
-_COMMAND: Final = "SELECT c.command, c.terms, c.arguments FROM entitlements_stdiosystem c WHERE c.system_id = %s"
+_COMMAND: Final = """
+SELECT c.command, c.terms, c.arguments, c.is_shared FROM entitlements_stdiosystem c WHERE c.system_id = %s
+"""
 _NAMES: Final = "SELECT slug FROM entitlements_system WHERE kind = ANY(%s)"
 _TOOLS: Final = """
 SELECT t.name, v.id::text, v.definition
@@ -186,8 +188,8 @@ class Directory:
 
     async def _command(self, system: int) -> Command | None:
         rows = await self._snapshots.query(_COMMAND, [system])
-        name, terms, arguments = rows[0] if rows else ("", None, [])
-        return None if terms is None else Command.of_terms(name, terms, arguments)
+        name, terms, arguments, is_shared = rows[0] if rows else ("", None, [], None)
+        return None if terms is None else Command.of_terms(name, terms, arguments, is_shared=is_shared)
 
 
 def _listed_tool(version: str, raw: Mapping[str, Any], name: str, operations: Operations | None) -> ListedTool:

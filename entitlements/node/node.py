@@ -23,11 +23,13 @@ from audit.database import libpq
 from entitlements import addresses, all_systems
 from entitlements.catalog.models import System
 from entitlements.codes import Code
+from entitlements.connected_accounts.account_calls import Accounts
+from entitlements.connectors.relays import Facts, Relays
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.dpop import claims
-from entitlements.node import numbers
+from entitlements.node import numbers, records
 from entitlements.node.bearer import Bearers
 from entitlements.node.directory import Directory
 from entitlements.node.kept import KeptRows
@@ -42,6 +44,8 @@ from entitlements.node_feed.change import Change
 from entitlements.node_feed.feed import CANCELLATIONS, Feed
 from entitlements.node_feed.lease import own_name
 from entitlements.node_feed.worker_feed import Worker, WorkerFeed
+from entitlements.stdio.places import Places
+from entitlements.stdio.sandbox.plan import Level
 from entitlements.strangers import Strangers
 from entitlements.strict import known_uuid
 
@@ -102,7 +106,12 @@ class Node:
         self.recorder = Recorder(self.writer)
         self.strangers = Strangers(address)
         self.writes = Writes(self.pool)
-        self.upstreams = Connections(self.snapshots, self.writes, self.directory)
+        self.relays = Relays(self.name, Facts(self.snapshots.query, self.writes.run, self.directory.get, Closed))
+        self.places = Places(self.writes.run, self.name, lambda: self.feed.lapses)
+        self.upstreams = Connections(
+            self.snapshots, self.writes, self.directory, self.places, self._record_start, self.relays.dial
+        )
+        self.accounts = Accounts(self.snapshots.query, self.writes.run, Closed)
         self.opened = OpenRequests()
         self.cancelled_counts = CancelledCounts()
         self._has_warned = False
@@ -129,6 +138,7 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.upstreams.close()
+        await self.relays.close()
         await self.writer.close()
         await self.strangers.close()
         await self.pool.close()
@@ -185,6 +195,11 @@ class Node:
     def writer_is_running(self) -> bool:
         """Whether events can be handed to the record."""
         return self.recorder.is_running
+
+    def _record_start(self, system: str, owner: tuple[str, str | None] | None, level: Level) -> None:
+        """Record that a local server was started here, for whom, and how far it is held."""
+        with contextlib.suppress(clock.ClockUnknown):
+            self.recorder.eventually(records.child_started(system, owner, self.name, level))
 
     def count(self, verdict: Verdict) -> None:
         """Count a decision for the metrics."""
@@ -274,6 +289,7 @@ class Node:
             self.directory.forget_system(change.system)
             self.upstreams.forget_system(change.system)
             self.upstreams.follow(change.system)
+            self.relays.follow(change.system)
 
     def _end_by_id(self, change: Change) -> None:
         """Deny a session or a token from now on; no right of its agent is dropped."""
@@ -290,6 +306,7 @@ class Node:
         self.directory.forget()
         self.bearers.forget()
         self.upstreams.follow(None)
+        self.relays.follow(None)
 
     async def _recheck(self, agent: str | None) -> None:
         """Cut what is open and no longer allowed, and end the sessions that no right stands behind."""
@@ -316,6 +333,9 @@ class Node:
 
     async def _may_go_on(self, request: OpenRequest) -> bool:
         with contextlib.suppress(Closed):
+            call, account = request.call, request.account
+            if account is not None and not await self.accounts.is_open(account, call.client, call.agent):
+                return False
             if not request.is_call:
                 verdict, _ = await self.admits(request.call)
                 return verdict.allowed or verdict.code is Code.NO_GRANT
@@ -352,6 +372,7 @@ class Node:
                     request.end(Code.LEASE_LAPSED)
             if "gateway" in settings.EDGE_ROLES:  # an issuer alone speaks to no upstream, and may not write their rows
                 self.upstreams.sweep()
+                self.relays.sweep()
             with contextlib.suppress(Exception):
                 await self.strangers.flush()
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from audit import batch, draft, redaction
 from audit.actions import Action
-from audit.context import Principal
+from audit.context import SYSTEM, Principal
 from audit.draft import TextDraft
 from audit.statements import Claim
 from entitlements.codes import Code
@@ -104,6 +104,14 @@ def ending(about: CallDetails, action: Action, outcome: str, code: str, detail: 
     return _event(about, None, (action, outcome, code), text, draft.following_uuid(about.evaluation, b"end"))
 
 
+def child_started(system: str, owner: tuple[str, str | None] | None, node: str, level: str) -> draft.Draft:
+    """Say that a local server was started on a node, for its owner or for all callers, and how far it is held."""
+    agent, person = owner or ("", None)
+    about = [f"system:{system}", *([] if person is None else [f"person:{person}"])]
+    detail = {"node": node, "level": level, "agent": agent}
+    return draft.draft(Action.STDIO_CHILD_STARTED, by=SYSTEM, about=about, detail=detail)
+
+
 def _event(about: CallDetails, grant: str | None, what: draft.What, detail: str, uuid: str) -> TextDraft:
     return draft.event(
         about.shared(grant),
@@ -177,7 +185,7 @@ class Recorder:
         except (batch.NotWritten, batch.FateUnknown, ValueError) as why:
             raise Closed(Code.RECORD_UNAVAILABLE) from why
 
-    def eventually(self, event: TextDraft) -> None:
+    def eventually(self, event: TextDraft | draft.Draft) -> None:
         """Let the event follow with the next batch; when it cannot, it is counted as lost."""
         try:
             self._writer.follow(event).add_done_callback(self._note)

@@ -67,6 +67,8 @@ class OpenRequest:
     """The client's own id of the call, as JSON, by which a legacy client cancels."""
     ends_with_grants: bool = True
     """Whether a stream ends with the last grant: one of a session that began without any does not."""
+    account: UUID | None = None
+    """The connected account by which it was sent: it ends with that, or with the consent for its agent."""
     tools: ToolList | None = None
     """What the client of a stream can see; None of a call."""
     stop: str = ""

@@ -150,4 +150,6 @@ def _digest(target: upstream.Target) -> str:
     parts = [target.url, "", ""] if credential is None else [target.url, *credential.identity]
     if target.network is not None:
         parts.append(target.network.digest())
+    if target.account:
+        parts.append(f"account:{target.account}")
     return hashlib.sha256(_encode(parts)).hexdigest()

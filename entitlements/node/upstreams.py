@@ -11,9 +11,10 @@ import asyncio
 import contextlib
 import itertools
 import secrets
+import socket
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -22,6 +23,7 @@ from uuid import UUID
 import aiohttp
 
 from entitlements import strict
+from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.node import upstream_sessions
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import Directory, ServedSystem
@@ -29,10 +31,14 @@ from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
 from entitlements.node.upstream_sessions import IDLE_SECONDS, TOUCH_SECONDS, IdleSession, Key, UpstreamSessions
 from entitlements.node.writes import Writes
-from entitlements.stdio.local_servers import LocalServers
+from entitlements.stdio.children import Started
+from entitlements.stdio.local_servers import Ask, LocalServers
+from entitlements.stdio.other_nodes import Asked
+from entitlements.stdio.places import Places
 from entitlements.upstream import egress, upstream
 from entitlements.upstream.authorization import Authorization
 from entitlements.upstream.endpoint import Answer, Endpoint
+from entitlements.upstream.upstream import Target
 
 _FAILED: Final = """
 UPDATE entitlements_stdiosystem c SET problem = %s, stderr = %s, failed_at = clock_timestamp()
@@ -44,6 +50,10 @@ SWEEP_SECONDS: Final = 30.0
 _SOON: Final = 5.0
 """Seconds for a notice without an answer."""
 _TRIES: Final = 3
+
+
+type DialSystem = Callable[[str, str], Awaitable[socket.socket]]
+"""Opens a connection to a system by a connector, to a `host:port` (`Relays.dial`)."""
 
 
 def _request_numbers() -> Iterator[int]:
@@ -97,26 +107,45 @@ class _Upstream:
 class Connections:
     """The connections of this node to all its upstreams."""
 
-    def __init__(self, snapshots: Snapshots, writes: Writes, directory: Directory) -> None:
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        writes: Writes,
+        directory: Directory,
+        places: Places,
+        started: Started,
+        dial: DialSystem,
+    ) -> None:
+        self._dial = dial
         self._upstreams: dict[str, _Upstream] = {}
         self._shared = UpstreamSessions(snapshots, writes)
         self._directory = directory
-        self._local, self._local_numbers = LocalServers(partial(_write_down, writes)), _request_numbers()
+        self.local = LocalServers(places, partial(_write_down, writes), started)
+        self._local_numbers = _request_numbers()
         self._under_way: set[asyncio.Task[None]] = set()
         self._next_sweep = time.monotonic() + secrets.randbelow(int(SWEEP_SECONDS))
 
-    async def get(self, entry: ServedSystem, bearer: Bearer) -> Connection:
-        """Return the conversation for this caller, begun if need be. Raises Unreachable, ForbiddenAddress, Closed."""
+    async def get(
+        self, entry: ServedSystem, bearer: Bearer, position: int = 0, account: AccountAuthorization | None = None
+    ) -> Connection:
+        """Return the conversation for this caller, begun if need be. `position`: of the feed, as it was decided by.
+
+        Raises Unreachable, ForbiddenAddress, Closed.
+        """
         if entry.command is not None:
-            local = await self._local.get(entry.slug, entry.command, bearer.key)
+            ask = _asked(entry.slug, bearer, position)
+            local = await self.local.get(entry.slug, entry.command, bearer.key, ask)
             return Connection(*local, numbers=self._local_numbers)
         peer = self._upstreams.get(entry.slug)
         if peer is None or peer.target != entry.target:
             peer = self._open(entry)
-        connection = _kept(peer, bearer.key)
+        target = peer.target if account is None else account.target(peer.target)
+        connection = _kept(peer, bearer.key, target)
         if connection is None:
             async with peer.lock_of(bearer.key):
-                connection = _kept(peer, bearer.key) or await self._find_or_begin(entry.slug, peer, bearer.key)
+                connection = _kept(peer, bearer.key, target) or await self._find_or_begin(
+                    entry.slug, peer, bearer.key, target
+                )
         connection.used_at = time.monotonic()
         return connection
 
@@ -129,6 +158,8 @@ class Connections:
 
     def lose(self, entry: ServedSystem, bearer: Bearer, connection: Connection) -> None:
         """Forget a session that the upstream no longer knows, or an era that no longer fits."""
+        if entry.command is not None:
+            self.local.lose(entry.slug, entry.command, bearer.key)
         peer = self._upstreams.get(entry.slug)
         if peer is None:
             return
@@ -141,7 +172,7 @@ class Connections:
 
     def end(self, system: str, key: Key) -> None:
         """End the legacy session, and the local server, of someone whose rights are gone."""
-        self._local.end(system, key)
+        self.local.end(system, key)
         peer = self._upstreams.get(system)
         if peer is not None and (connection := peer.sessions.pop(key, None)) is not None:
             self._track(asyncio.create_task(self._end(connection)))
@@ -149,15 +180,15 @@ class Connections:
     def held(self) -> list[tuple[str, Key]]:
         """Name every legacy session and local server of this node, by system and owner."""
         sessions = [(system, key) for system, peer in self._upstreams.items() for key in peer.sessions]
-        return sessions + self._local.held()
+        return sessions + self.local.held()
 
     def forget_system(self, system: str) -> None:
         """Start the local servers of a system anew: it, or its command, has changed."""
-        self._local.forget_system(system)
+        self.local.forget_system(system)
 
     def sweep(self) -> None:
         """Forget the legacy sessions that this node did not use for a while, and end those that no node uses."""
-        self._local.sweep()
+        self.local.sweep()
         now = time.monotonic()
         for peer in self._upstreams.values():
             for key, connection in list(peer.sessions.items()):
@@ -191,7 +222,7 @@ class Connections:
 
     async def close(self) -> None:
         """Close every pool. Sessions that other nodes may use stay; the rest end, as far as the upstreams listen."""
-        await self._local.close()
+        await self.local.close()
         for peer in self._upstreams.values():
             for key in list(peer.sessions):
                 self._forget(peer, key)
@@ -207,29 +238,33 @@ class Connections:
         target = entry.target
         egress.check_url(target.url, target.network)
         before = self._upstreams.get(entry.slug)
-        pool = egress.client(seconds=CALL_SECONDS, network=target.network)
+        dial = partial(self._dial, entry.slug)
+        pool = egress.client(seconds=CALL_SECONDS, network=target.network, dial=dial)
         self._upstreams[entry.slug] = peer = _Upstream(target, pool)
         if before is not None:
             is_cut = before.target.network != target.network
             self._track(asyncio.create_task(before.http.close() if is_cut else _close_later(before)))
         return peer
 
-    async def _find_or_begin(self, system: str, peer: _Upstream, key: Key) -> Connection:
+    async def _find_or_begin(self, system: str, peer: _Upstream, key: Key, target: Target) -> Connection:
         known = peer.sessions.get(key)
+        if known is not None and known.conversation.target != target:
+            self._forget(peer, key)  # it is of another account of the person
+            known = None
         if known is not None and known.row is not None and await self._shared.touch(known.row):
             known.touched_at = time.monotonic()
             return known
         if (lost := peer.lost.get(key)) is not None:
             await self._shared.end(lost)
             peer.lost.pop(key, None)
-        if (shared := await self._shared.find(system, key, peer.target)) is not None:
+        if (shared := await self._shared.find(system, key, target)) is not None:
             return self._remember(peer, key, Connection(peer.http, shared[1], shared[0]))
-        return await self._begin(system, peer, key)
+        return await self._begin(system, peer, key, target)
 
-    async def _begin(self, system: str, peer: _Upstream, key: Key) -> Connection:
+    async def _begin(self, system: str, peer: _Upstream, key: Key, target: Target) -> Connection:
         greet = upstream.greet if peer.is_legacy else upstream.begin
-        connection = Connection(peer.http, await greet(peer.http, peer.target))
-        if connection.conversation.is_modern:
+        connection = Connection(peer.http, await greet(peer.http, target))
+        if connection.conversation.is_modern and not target.account:
             peer.modern = connection
             return connection
         if connection.conversation.session:
@@ -242,13 +277,13 @@ class Connections:
             own.row = await self._shared.keep(system, key, own.conversation)
             if own.row is not None:
                 return own
-            if (theirs := await self._shared.find(system, key, peer.target)) is not None:
+            if (theirs := await self._shared.find(system, key, own.conversation.target)) is not None:
                 self._later(own)
                 return Connection(peer.http, theirs[1], theirs[0])
         return own
 
     def _remember(self, peer: _Upstream, key: Key, connection: Connection) -> Connection:
-        peer.is_legacy = True
+        peer.is_legacy = peer.is_legacy or not connection.conversation.is_modern
         while len(peer.sessions) >= MOST_SESSIONS:
             self._forget(peer, next(iter(peer.sessions)))
         peer.sessions[key] = connection
@@ -290,10 +325,27 @@ class Connections:
         task.add_done_callback(self._under_way.discard)
 
 
-def _kept(peer: _Upstream, key: Key) -> Connection | None:
+def _kept(peer: _Upstream, key: Key, target: Target) -> Connection | None:
     """Return what is used without asking anybody."""
     connection = peer.modern or peer.sessions.get(key)
-    return connection if connection is not None and connection.is_fresh else None
+    if connection is None or not connection.is_fresh or connection.conversation.target != target:
+        return None
+    connection.conversation.target = target  # of an account, what authorizes by the tokens that are known now
+    return connection
+
+
+def _asked(system: str, bearer: Bearer, position: int) -> Ask:
+    """Return what makes a request for another node of a message: with the caller, for whom it decides once more.
+
+    What the details of a token cover was looked at here, and does not change.
+    """
+    token = bearer.token
+    return lambda message, at, number: Asked(
+        at=at, number=number, system=system, position=position, message=message,
+        agent=bearer.agent, person=bearer.person, client=bearer.client, session=bearer.session, chain=bearer.chain,
+        jti=token.jti, issued=token.issued, expires=token.expires, scopes=tuple(token.scopes),
+        covers_all=token.covers_all or token.details is not None,
+    )  # fmt: skip
 
 
 async def _write_down(writes: Writes, system: str, why: str, stderr: str) -> None:

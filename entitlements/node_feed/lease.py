@@ -38,7 +38,18 @@ class Lease:
         self.node = node
         self.position = 0
         self.is_listening = False
-        self._polled = NEVER
+        self.lapses = 0
+        """How often the lease was renewed after it had lapsed: what others may have taken meanwhile is in doubt."""
+        self._renewed = NEVER
+
+    @property
+    def _polled(self) -> float:
+        return self._renewed
+
+    @_polled.setter
+    def _polled(self, moment: float) -> None:
+        self.lapses += not self.is_alive
+        self._renewed = moment
 
     @property
     def held_since(self) -> float:

@@ -29,6 +29,7 @@ from entitlements.access import reauthentication
 from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.codes import Code
+from entitlements.decisions import facts
 from entitlements.decisions.verdicts import Effect, Remedy, Verdict
 from entitlements.dpop import proofs
 from entitlements.edge.grant_types.authorization_code import OFFLINE
@@ -156,7 +157,7 @@ class AuthorizationPage(AuthorizationView):
     ) -> tuple[Any, ...]:
         """Make the code. It keeps when and how the person signed in, in this browser session and in no other."""
         auth_time = sign_ins.signed_in_at(request)
-        if allow and _is_too_old(auth_time, sign_ins.max_age()):
+        if allow and (_is_too_old(auth_time, sign_ins.max_age()) or _is_asked_again(request, credentials)):
             raise _login_required(credentials)
         if allow and not step_up.is_enough(request):
             raise _unmet(credentials)
@@ -276,7 +277,15 @@ def _must_sign_in_again(request: HttpRequest, credentials: dict[str, Any]) -> bo
             error = InvalidRequestError(description="max_age is a number of seconds.", state=credentials.get("state"))
             raise OAuthToolkitError(error=error, redirect_uri=credentials["redirect_uri"])
         oldest = min(oldest, float(requested_age))
-    return "login" in request.GET.get("prompt", "").split() or _is_too_old(sign_ins.signed_in_at(request), oldest)
+    is_due = _is_too_old(sign_ins.signed_in_at(request), oldest) or _is_asked_again(request, credentials)
+    return is_due or "login" in request.GET.get("prompt", "").split()
+
+
+def _is_asked_again(request: HttpRequest, credentials: dict[str, Any]) -> bool:
+    """Whether a risk signal about the person, or the client's agent for them, asks for a newer sign-in."""
+    signed_in = sign_ins.signed_in_at(request)
+    required = sign_ins.required_after(request, credentials["client_id"])
+    return signed_in is None or facts.is_signed_in_too_early(signed_in.timestamp(), required)
 
 
 def _is_too_old(auth_time: datetime | None, oldest: float) -> bool:

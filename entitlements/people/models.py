@@ -52,7 +52,8 @@ class Person(AbstractBaseUser):
     """A human user. `login` is the stable name used in the record; a login is never given to another person.
 
     `sign_ins_valid_after` is when the person was last disabled or enabled: what proved who they are before it, a
-    session of a browser or a code, proves nothing any more.
+    session of a browser or a code, proves nothing any more. What was signed in before `sign_in_required_after` is asked
+    for again before an agent goes on for the person.
     """
 
     login = models.SlugField(max_length=64, unique=True)
@@ -62,6 +63,8 @@ class Person(AbstractBaseUser):
     is_active = models.BooleanField(default=True)
     disabled_at = models.DateTimeField(null=True, blank=True)
     sign_ins_valid_after = models.DateTimeField(null=True, blank=True)
+    risk_level = models.CharField(max_length=16, default="low", db_default="low")
+    sign_in_required_after = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "login"

@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from allauth.account.internal.flows import login
 from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest
 
 from entitlements import authentication
+from entitlements.agents.models import Agent
 from entitlements.authentication import COMPANY, Authentication
 from entitlements.clients.callers import Caller
 from entitlements.codes import Code
@@ -21,6 +23,7 @@ from entitlements.decisions.facts import OWNER_UNTIL, SESSION_POLICIES, session_
 from entitlements.decisions.reads import Reads
 from entitlements.decisions.snapshot import AgentFacts, Issuance, Token
 from entitlements.decisions.verdicts import Effect, Verdict
+from entitlements.people.models import Person
 from entitlements.session_policies.rules import UNKNOWN, SignedIn
 from entitlements.words import Flow, Status
 
@@ -47,6 +50,17 @@ WHERE c.id = %s AND p.id = %s
 def max_age() -> float:
     """Return how old a sign-in may be, in seconds."""
     return float(settings.SIGN_IN_MAX_AGE.total_seconds())
+
+
+def required_after(request: HttpRequest, client_id: str) -> float | None:
+    """Return after which moment the person must have signed in for this client, in epoch seconds; None for any."""
+    if not isinstance(request.user, Person):
+        return None
+    through = Q(clients__client_id=client_id)
+    through |= Q(connections__client__client_id=client_id, connections__person=request.user, connections__ended_at=None)
+    agents = Agent.objects.filter(through).exclude(sign_in_required_after=None)
+    moments = [request.user.sign_in_required_after, *agents.values_list("sign_in_required_after", flat=True)]
+    return max((moment.timestamp() for moment in moments if moment is not None), default=None)
 
 
 def signed_in_at(request: HttpRequest) -> datetime | None:

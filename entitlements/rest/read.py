@@ -69,7 +69,7 @@ class Operations:
                 self._take(name, compiled)
         for name, operation in others:
             with contextlib.suppress(ValueError):
-                self._take(name, Compiled(operation))
+                self._take_other(name, Compiled(operation))
         for method, path in refused:
             with contextlib.suppress(ValueError):
                 self._reserve(method, paths.outline(path))
@@ -77,6 +77,12 @@ class Operations:
     def _take(self, name: str, compiled: Compiled) -> None:
         form = compiled.operation.method.value, len(compiled.segments)
         self._by_form.setdefault(form, []).append((name, compiled))
+
+    def _take_other(self, name: str, compiled: Compiled) -> None:
+        """Keep an operation that no call may mean: not another form of a tool at its own place, which it may keep."""
+        mine = self._by_tool.get(name)
+        if mine is None or _place(mine) != _place(compiled):
+            self._take(name, compiled)
 
     def _reserve(self, method: str, outline: tuple[paths.Outline, ...]) -> None:
         """Keep a path from all calls, unless a tool has this very path, as one that was declared by hand may."""
@@ -130,6 +136,10 @@ class Operations:
         if len(chosen) != 1:
             raise NotMapped(Code.OPERATION_AMBIGUOUS, "More than one operation of the system fits this path.")
         return chosen[0]
+
+
+def _place(compiled: Compiled) -> tuple[str, tuple[paths.Outline, ...]]:
+    return compiled.operation.method.value, paths.outline_of(compiled.segments)
 
 
 def _fits(candidate: Compiled | Reserved, texts: list[str]) -> bool:

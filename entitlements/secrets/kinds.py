@@ -27,6 +27,9 @@ AUTHORIZATION: Final = "Authorization"
 SECRET_BASIC, SECRET_POST, PRIVATE_KEY_JWT = "client_secret_basic", "client_secret_post", "private_key_jwt"
 """How a client authenticates at a token endpoint (OpenID Connect Core 1.0, section 9)."""
 CLIENT_AUTHENTICATION: Final = (SECRET_BASIC, SECRET_POST, PRIVATE_KEY_JWT)
+SYSTEM_NETWORK: Final = "system"
+TOKEN_NETWORKS: Final = (SYSTEM_NETWORK,)
+"""Over which network the token endpoint is reached: that of the system; without the setting as any other address."""
 _HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _SHORTEST, _LONGEST, _LONGEST_SETTING = 8, 8192, 500
@@ -43,20 +46,23 @@ class CredentialMalformed(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting of a kind. Of several `choices` the first is the default; another pattern than printable is named."""
+    """One setting of a kind. Of `choices` the first is the default where there is one; else a pattern is named."""
 
     name: str
     is_required: bool = False
     choices: tuple[str, ...] = ()
+    has_default: bool = True
     pattern: re.Pattern[str] = _PRINTABLE
     is_address: bool = False
 
 
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")
 _AT_THE_TOKEN_ENDPOINT: Final = (
     Setting("issuer", is_address=True),
     Setting("token_url", is_address=True),
-    Setting("scope", pattern=re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")),
+    Setting("scope", pattern=_SCOPE),
     Setting("resource", is_address=True),
+    Setting("token_network", choices=TOKEN_NETWORKS, has_default=False),
 )
 _OF_ASSERTIONS: Final = (Setting("audience"), Setting("algorithm"), Setting("key_id"))
 _AWS_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -77,13 +83,24 @@ SETTINGS: Final[Mapping[str, tuple[Setting, ...]]] = {
         *_AT_THE_TOKEN_ENDPOINT,
         *_OF_ASSERTIONS,
     ),
+    Secret.Kind.OAUTH_USER: (
+        Setting("client_id", is_required=True),
+        Setting("client_authentication", choices=CLIENT_AUTHENTICATION),
+        Setting("issuer", is_required=True, is_address=True),
+        Setting("authorization_url", is_address=True),
+        Setting("token_url", is_address=True),
+        Setting("revocation_url", is_address=True),
+        Setting("scope", pattern=_SCOPE),
+        Setting("resource", is_address=True),
+        *_OF_ASSERTIONS,
+    ),
     Secret.Kind.AWS_SIGV4: (
         Setting("access_key_id", is_required=True, pattern=re.compile(r"[A-Za-z0-9]{8,128}")),
         Setting("region", is_required=True, pattern=_AWS_NAME),
         Setting("service", is_required=True, pattern=_AWS_NAME),
     ),
 }
-"""The settings of each kind. Of `issuer` and `token_url` a credential has one."""
+"""The settings of each kind. Of `issuer` and `token_url` a credential has one; that of accounts needs the issuer."""
 
 
 def checked(kind: str, value: str, header: str, settings: Mapping[str, str]) -> dict[str, str]:
@@ -97,8 +114,7 @@ def checked(kind: str, value: str, header: str, settings: Mapping[str, str]) -> 
         raise CredentialMalformed(f"A credential of this kind has no {unknown[0]}.", field=unknown[0])
     for setting in known.values():
         _check_setting(setting, given)
-    if "token_url" in known and ("token_url" in given) == ("issuer" in given):
-        raise CredentialMalformed("Give the issuer or the token endpoint, and not both.", field="token_url")
+    _check_endpoints(kind, given)
     _check_value(kind, value, given)
     return given
 
@@ -168,7 +184,7 @@ def _check_header(kind: str, header: str) -> None:
 def _check_setting(setting: Setting, given: dict[str, str]) -> None:
     """Check one setting, and give it its default. Raises CredentialMalformed."""
     value = given.get(setting.name)
-    if value is None and setting.choices:
+    if value is None and setting.choices and setting.has_default:
         given[setting.name] = setting.choices[0]
     if value is None:
         if setting.is_required:
@@ -181,6 +197,16 @@ def _check_setting(setting: Setting, given: dict[str, str]) -> None:
     if setting.is_address and not _is_address(value):
         message = f"{setting.name} is an https address without user name and fragment."
         raise CredentialMalformed(message, field=setting.name)
+
+
+def _check_endpoints(kind: str, given: Mapping[str, str]) -> None:
+    if kind in (Secret.Kind.OAUTH_CLIENT, Secret.Kind.JWT_BEARER) and ("token_url" in given) == ("issuer" in given):
+        raise CredentialMalformed("Give the issuer or the token endpoint, and not both.", field="token_url")
+    if kind != Secret.Kind.OAUTH_USER:
+        return
+    if ("authorization_url" in given) != ("token_url" in given) or ("revocation_url" in given) > ("token_url" in given):
+        message = "Give both the authorization endpoint and the token endpoint, or neither: then metadata names them."
+        raise CredentialMalformed(message, field="authorization_url")
 
 
 def _is_address(value: str) -> bool:

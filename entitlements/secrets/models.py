@@ -22,6 +22,7 @@ class Secret(models.Model):
         OAUTH_CLIENT = "oauth_client", "OAuth client credentials"
         JWT_BEARER = "jwt_bearer", "JWT bearer grant"
         AWS_SIGV4 = "aws_sigv4", "AWS Signature Version 4"
+        OAUTH_USER = "oauth_user", "OAuth, with an account of each person"
 
     system = models.OneToOneField("entitlements.System", on_delete=models.CASCADE, related_name="secret")
     kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.BEARER)

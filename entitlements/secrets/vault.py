@@ -153,6 +153,8 @@ def set_secret(
     }
     if goes_to := described.get("token_url") or described.get("issuer"):
         detail["goes_to"] = goes_to
+    if over := described.get("token_network"):
+        detail["goes_over"] = over
     log.record(Action.SECRET_SET, about=[f"system:{system.slug}"], by=by, detail=detail)
     changes.note(subjects.system(system.pk))
     return secret

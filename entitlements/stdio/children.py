@@ -22,6 +22,9 @@ import aiohttp
 from entitlements.stdio.command import Command, SandboxMissing
 from entitlements.stdio.endpoint import LONGEST_LINE, ChildEndpoint
 from entitlements.stdio.package import PackageRefused
+from entitlements.stdio.places import Owner
+from entitlements.stdio.sandbox import bubblewrap
+from entitlements.stdio.sandbox.plan import Level
 from entitlements.stdio.sandbox.start import NotStarted, start
 from entitlements.upstream import egress, upstream
 
@@ -34,8 +37,10 @@ LONGEST_PAUSE: Final = 60.0
 LASTED_SECONDS: Final = 60.0
 """A child that lasted this long was well: the next one starts at once."""
 
-type Owner = tuple[str, str | None]
-"""Agent and person."""
+type Started = Callable[[str, Owner | None, Level], None]
+"""Takes a system, whose child of it was started, and how far that is held."""
+type Left = Callable[[str, Owner | None], None]
+"""Takes a system, and whose child of it is none of this process any more."""
 type Report = Callable[[str, str, str], None]
 """Takes a system, why a child of it ended or did not start, and the end of its standard error."""
 
@@ -47,6 +52,7 @@ class _Place:
     """Where the child of one owner is, or will be."""
 
     system: str
+    owner: Owner | None
     command: Command
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     running: _Running | None = None
@@ -67,8 +73,17 @@ class _Running:
 class Children:
     """The children of this process. `folder`: where scratch folders are made; `report` hears what went wrong."""
 
-    def __init__(self, *, folder: str = "", report: Report | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        folder: str = "",
+        report: Report | None = None,
+        started: Started | None = None,
+        left: Left | None = None,
+    ) -> None:
         self._folder = folder or tempfile.gettempdir()
+        self._started = started or (lambda _system, _owner, _level: None)
+        self._left = left or (lambda _system, _owner: None)
         self._report = report or (lambda _system, _why, _stderr: None)
         self._places: dict[tuple[str, Owner | None], _Place] = {}
         self._users = set(range(FIRST_USER, FIRST_USER + MOST_CHILDREN)) if os.geteuid() == 0 else None
@@ -82,18 +97,22 @@ class Children:
         place = self._places.get(key)
         if place is None or place.command != command:
             self._leave(key)
-            place = self._places[key] = _Place(system, command)
+            place = self._places[key] = _Place(*key, command)
         async with place.lock:
             self._notice_end(place)
             running = place.running = place.running or await self._start(http, place)
         running.used_at = time.monotonic()
         return running.conversation
 
+    def has(self, system: str, owner: Owner | None) -> bool:
+        """Whether a child of this owner runs here, or starts, or ended a short while ago."""
+        return (system, owner) in self._places
+
     def owners(self) -> list[tuple[str, Owner]]:
         """Name every child that has an owner, by system and owner."""
         return [(system, owner) for system, owner in self._places if owner is not None]
 
-    def end(self, system: str, owner: Owner) -> None:
+    def end(self, system: str, owner: Owner | None) -> None:
         """End the child of an owner whose rights are gone, at once."""
         self._leave((system, owner), at_once=True)
 
@@ -110,7 +129,8 @@ class Children:
                 continue
             self._notice_end(place)
             running = place.running
-            if running is not None and not running.endpoint.is_busy and running.used_at < now - IDLE_SECONDS:
+            is_idle = running is not None and not running.endpoint.is_busy and running.used_at < now - IDLE_SECONDS
+            if is_idle or (running is None and place.not_before < now - IDLE_SECONDS):
                 self._leave(key)
 
     async def close(self) -> None:
@@ -132,7 +152,8 @@ class Children:
         try:
             if uid is not None:
                 os.chown(scratch, uid, uid)
-            plan = await asyncio.to_thread(place.command.plan, scratch=scratch, uid=uid)
+            level = await asyncio.to_thread(bubblewrap.level, has_network=bool(place.command.ports))
+            plan = await asyncio.to_thread(place.command.plan, scratch=scratch, uid=uid, level=level)
             endpoint = ChildEndpoint(await start(plan, longest_line=LONGEST_LINE))
             conversation = upstream.Conversation(upstream.Target("stdio://child"), version=upstream.LEGACY[0])
             conversation.endpoint = endpoint
@@ -145,6 +166,7 @@ class Children:
         except BaseException:
             await asyncio.shield(self._finish(endpoint, scratch, uid))
             raise
+        self._started(place.system, place.owner, plan.held)
         return _Running(endpoint, conversation, scratch, uid)
 
     def _notice_end(self, place: _Place) -> None:
@@ -172,11 +194,11 @@ class Children:
     async def _end_when_idle(self, place: _Place, *, at_once: bool) -> None:
         async with place.lock:
             running, place.running = place.running, None
-        if running is None:
-            return
-        if not at_once:
-            await running.endpoint.idle()
-        await self._finish(running.endpoint, running.scratch, running.uid)
+        if running is not None:
+            if not at_once:
+                await running.endpoint.idle()
+            await self._finish(running.endpoint, running.scratch, running.uid)
+        self._left(place.system, place.owner)
 
     async def _finish(self, endpoint: ChildEndpoint | None, scratch: str, uid: int | None) -> None:
         if endpoint is not None:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from entitlements.stdio import package
 from entitlements.stdio.sandbox import confine
-from entitlements.stdio.sandbox.plan import Layer, Limits, Plan
+from entitlements.stdio.sandbox.plan import Layer, Level, Limits, Plan
 
 
 class SandboxMissing(Exception):
@@ -32,8 +32,10 @@ class Command:
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
-    def of_terms(cls, name: str, terms: Mapping[str, Any], arguments: list[str]) -> Self:
-        """Return the command of stored terms, with a system's arguments behind it."""
+    def of_terms(
+        cls, name: str, terms: Mapping[str, Any], arguments: list[str], *, is_shared: bool | None = None
+    ) -> Self:
+        """Return the command of stored terms, with a system's arguments behind it and, where it says so, no sharing."""
         return cls(
             name=name,
             folder=terms["folder"],
@@ -41,13 +43,15 @@ class Command:
             digest=terms["digest"],
             env=tuple(sorted(terms["env"].items())),
             ports=tuple(terms["ports"]),
-            is_shared=terms["shared"],
+            is_shared=terms["shared"] and is_shared is not False,
             without=frozenset(map(Layer, terms["without"])),
             limits=Limits(**terms["limits"]),
         )
 
-    def plan(self, *, scratch: str, uid: int | None) -> Plan:
+    def plan(self, *, scratch: str, uid: int | None, level: Level = Level.FLOOR) -> Plan:
         """Return the plan of one child, held by all that works here. Raises SandboxMissing, PackageRefused.
+
+        `level`: how far it is held beside the floor.
 
         Reads every file of the package: not to be called in an event loop.
         """
@@ -64,4 +68,5 @@ class Command:
             uid=uid,
             limits=self.limits,
             without=lacking,
+            level=level,
         )

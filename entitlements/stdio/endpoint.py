@@ -24,6 +24,8 @@ from entitlements.upstream.endpoint import Answer, Endpoint
 MOST_PENDING: Final = 64
 MOST_PROGRESS: Final = 64
 """Words of progress that wait for a client that reads slowly; what comes then is left out."""
+MOST_UNASKED: Final = 32 * 1024 * 1024
+"""How many bytes a child may say between two answers: reading them costs everybody's time."""
 CALL_SECONDS: Final = 300.0
 LONGEST_LINE: Final = 4 * 1024 * 1024
 _EVENTS: Final = {"Content-Type": "text/event-stream"}
@@ -82,6 +84,7 @@ class ChildEndpoint(Endpoint):
         self._pending: dict[int, _Pending] = {}
         self._idle = asyncio.Event()
         self._idle.set()
+        self._unasked = 0
         self._reading = asyncio.create_task(self._read())
         self.problem = ""
         """Why it ended by itself: empty while it runs, and where it was ended."""
@@ -151,7 +154,11 @@ class ChildEndpoint(Endpoint):
     async def _read(self) -> None:
         try:
             while line := await self._child.read():
+                self._unasked += len(line)
                 await self._take(line.strip())
+                if self._unasked > MOST_UNASKED:
+                    self.problem = "says_too_much"
+                    return
             self.problem = "ended"
         except TooLong:
             self.problem = "message_too_long"
@@ -172,6 +179,7 @@ class ChildEndpoint(Endpoint):
             return
         with contextlib.suppress(ValueError):
             if (pending := self._pending.get(int(bytes(message.id)))) is not None:
+                self._unasked = 0
                 pending.put(line if known is None else _write(known), is_last=True)
 
     async def _take_method(self, method: str, message: Any) -> None:  # noqa: ANN401 - any JSON object

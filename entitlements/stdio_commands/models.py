@@ -78,8 +78,9 @@ class StdioCommand(models.Model):
 class StdioSystem(models.Model):
     """What a system of the kind `stdio` is started by: the command of a name, with arguments of the system's own.
 
-    `terms` are those of the command in force, or nothing when none is: then no node starts it. `problem` and `stderr`
-    say why a child last ended by itself or did not start, for the system's owner.
+    `terms` are those of the command in force, or nothing when none is: then no node starts it. `is_shared` says whether
+    all callers share one child, where the terms allow it; as the terms have it, where it says nothing. `problem` and
+    `stderr` say why a child last ended by itself or did not start, for the system's owner.
     """
 
     system = models.OneToOneField(
@@ -87,6 +88,7 @@ class StdioSystem(models.Model):
     )
     command = models.SlugField(max_length=64)
     arguments = models.JSONField(default=list, db_default=[], blank=True)
+    is_shared = models.BooleanField(null=True, blank=True)
     terms = models.JSONField(null=True, blank=True)
     problem = models.CharField(max_length=300, blank=True, default="", db_default="")
     stderr = models.CharField(max_length=1000, blank=True, default="", db_default="")

@@ -41,10 +41,12 @@ def register(
     command: str,
     by: Principal,
     args: list[str] | None = None,
+    shared: bool | None = None,
     **options: Any,  # noqa: ANN401 - as each takes them
 ) -> System:
     """Register a system that is started by a command of the allow-list. `options`: as of `register_system`.
 
+    `shared`: whether all callers share one process, which the command has to allow; None does as the command says.
     Raises CommandUnknown, CommandMalformed, and as `systems.add_system`.
     """
     arguments = args or []
@@ -53,6 +55,8 @@ def register(
     allowed = StdioCommand.objects.filter(name=command, state=StdioCommand.State.IN_FORCE).first()
     if allowed is None:
         raise CommandUnknown(command=command)
+    if shared and not allowed.terms["shared"]:
+        raise terms.CommandMalformed("This command gives each agent and person a process of their own.", field="shared")
     system = systems.add_system(
         slug,
         name=name,
@@ -60,10 +64,12 @@ def register(
         owner=owner,
         upstream_url=f"{systems.STDIO_SCHEME}{command}",
         by=by,
-        detail={"command": command, "args": arguments},
+        detail={"command": command, "args": arguments, "shared": allowed.terms["shared"] and shared is not False},
         **options,
     )
-    StdioSystem.objects.create(system=system, command=command, arguments=arguments, terms=allowed.terms)
+    StdioSystem.objects.create(
+        system=system, command=command, arguments=arguments, is_shared=shared, terms=allowed.terms
+    )
     return system
 
 

@@ -29,7 +29,7 @@ from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
 from entitlements.session_policies.rules import UNKNOWN, SignedIn
-from entitlements.words import Flow, Status
+from entitlements.words import Flow, Risk, Status
 
 from . import earlier_sessions, granted_details, narrowed_grants
 from .issue_family_token import FamilyStep
@@ -143,6 +143,8 @@ class TokenRequest:
     """Links of its event beside the usual ones."""
     jkt: str = ""
     """The thumbprint of the key that the token will be bound to; empty for a bearer token."""
+    risk: Risk = Risk.LOW
+    """The risk level of a session that it begins."""
 
     @property
     def ceiling(self) -> frozenset[str] | None:

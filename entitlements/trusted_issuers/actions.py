@@ -38,6 +38,9 @@ class TrustedIssuerInputSerializer(InputSerializer):
     tenant_claim = Text(max_length=64, default="", allow_blank=True)
     tenants = _texts()
     contexts = _map()
+    sends_signals = serializers.BooleanField(default=False)
+    signal_audience = Text(max_length=500, default="", allow_blank=True)
+    signal_events = _texts()
     reason = Text(max_length=500, default="", allow_blank=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -50,6 +50,9 @@ class TrustedIssuerSerializer(OutputSerializer):
     tenant_claim = serializers.CharField(source="terms.tenant_claim")
     tenants = serializers.JSONField(source="terms.tenants")
     contexts = serializers.JSONField(source="terms.contexts")
+    sends_signals = serializers.BooleanField(source="terms.sends_signals", default=False)
+    signal_audience = serializers.CharField(source="terms.signal_audience", default="")
+    signal_events = serializers.SerializerMethodField()
     reason = serializers.CharField()
     proposed_by = serializers.CharField(source="proposed_by.login", default=None, allow_null=True)
     proposed_at = serializers.DateTimeField()
@@ -59,6 +62,10 @@ class TrustedIssuerSerializer(OutputSerializer):
     end_reason = serializers.CharField()
     changes = serializers.SerializerMethodField()
     seen_keys = serializers.SerializerMethodField()
+
+    def get_signal_events(self, row: IssuerProposal) -> list[str]:
+        """List the events that are taken; none where each is that is understood."""
+        return [*row.terms.get("signal_events", [])]
 
     @extend_schema_field(ChangedTermSerializer(many=True))
     def get_changes(self, row: IssuerProposal) -> list[dict[str, Any]]:

@@ -21,9 +21,10 @@ USUAL: Final = (jws.ES256,)
 
 _TRUSTED: Final = """
 SELECT id, issuer, jwks_uri, jwks::text, algorithms::text, strict_single_use, clients::text, other_audiences::text,
-       subject_claim, tenant_claim, tenants::text, contexts::text
+       subject_claim, tenant_claim, tenants::text, contexts::text, signal_audience, signal_events::text
 FROM entitlements_trustedissuer
-WHERE issuer = %s AND (purpose = %s OR issues_id_jags AND %s = 'id_jag') AND enabled
+WHERE issuer = %(issuer)s AND enabled AND CASE %(purpose)s WHEN 'id_jag' THEN purpose = 'id_jag' OR issues_id_jags
+  WHEN 'signals' THEN sends_signals ELSE purpose = %(purpose)s END
 """
 _PERSON: Final = """
 SELECT p.id, p.login, p.is_active, p.sign_ins_valid_after, i.id, i.issuer_id
@@ -43,11 +44,13 @@ class ActiveIssuer:
     algorithms: tuple[str, ...]
     strict_single_use: bool
     rules: TokenRules
+    signal_audience: str = ""
+    signal_events: tuple[str, ...] = ()
 
 
 async def trusted(reads: Reads, issuer: object, purpose: str) -> ActiveIssuer | None:
     """Return the enabled issuer of exactly this name, for this purpose."""
-    wanted = [issuer, str(purpose), str(purpose)]
+    wanted = {"issuer": issuer, "purpose": str(purpose)}
     rows = await reads.kept(_TRUSTED, wanted, _about) if isinstance(issuer, str) else []
     return _issuer(rows[0]) if rows else None
 
@@ -55,7 +58,8 @@ async def trusted(reads: Reads, issuer: object, purpose: str) -> ActiveIssuer | 
 @functools.lru_cache(maxsize=1000)
 def _issuer(row: tuple[Any, ...]) -> ActiveIssuer:
     """Read an issuer's columns; the same ones are read once."""
-    pk, name, jwks_uri, jwks, algorithms, is_used_once, clients, others, subject, tenant, tenants, contexts = row
+    pk, name, jwks_uri, jwks, algorithms, is_used_once, clients, others, subject, tenant, tenants, *rest = row
+    contexts, signal_audience, signal_events = rest
     rules = TokenRules(
         json.loads(clients),
         frozenset(json.loads(others)),
@@ -64,7 +68,8 @@ def _issuer(row: tuple[Any, ...]) -> ActiveIssuer:
         frozenset(json.loads(tenants)),
         json.loads(contexts),
     )
-    return ActiveIssuer(pk, name, jwks_uri, jwks, tuple(json.loads(algorithms)) or USUAL, is_used_once, rules)
+    signers, events = tuple(json.loads(algorithms)) or USUAL, tuple(json.loads(signal_events))
+    return ActiveIssuer(pk, name, jwks_uri, jwks, signers, is_used_once, rules, signal_audience, events)
 
 
 async def person(
@@ -78,7 +83,9 @@ async def person(
     return (rows[0][0], rows[0][1], rows[0][2], rows[0][3], rows[0][4]) if rows else None
 
 
-async def check(unverified: jws.Unverified, issuer: ActiveIssuer, fetch: Fetch) -> Mapping[str, Any]:
+async def check(
+    unverified: jws.Unverified, issuer: ActiveIssuer, fetch: Fetch, *, comes_again: bool = True
+) -> Mapping[str, Any]:
     """Return the claims if a key of the issuer signed them. Raises BadToken, KeysUnreachable."""
     if issuer.jwks is None:
         read = functools.partial(spiffe.key_set, issuer.issuer)
@@ -86,7 +93,7 @@ async def check(unverified: jws.Unverified, issuer: ActiveIssuer, fetch: Fetch) 
     else:
         keys = _pinned(issuer.issuer, issuer.jwks)
     fitting = [key for key in keys if key.algorithm in issuer.algorithms]
-    return jws.check(unverified, jws.choose(unverified, fitting), comes_again=True)
+    return jws.check(unverified, jws.choose(unverified, fitting), comes_again=comes_again)
 
 
 def _about(rows: Rows) -> list[FeedSubject]:

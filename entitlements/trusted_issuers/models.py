@@ -18,17 +18,21 @@ class TrustedIssuer(models.Model):
     """An issuer whose signed assertions we accept, with its keys pinned or fetched from one address.
 
     `strict_single_use` chooses whether an ID-JAG is redeemed once, or until it expires (EMA-R-6). How its tokens are
-    read is in `rules.TokenRules`, which names each column. An identity issuer may issue ID-JAGs as well.
+    read is in `rules.TokenRules`, which names each column. An identity issuer may issue ID-JAGs as well, and any may
+    send security events: those of `signal_events`, without any named all that are understood, for `signal_audience`,
+    without one for our endpoint.
     """
 
     class Purpose(models.TextChoices):
         IDENTITY = "identity", "People's ID tokens"
         ID_JAG = "id_jag", "ID-JAGs"
         WORKLOAD = "workload", "Workload identity"
+        SIGNALS = "signals", "Security events"
 
     TERMS: ClassVar = (
         *("purpose", "issues_id_jags", "jwks_uri", "jwks", "algorithms", "strict_single_use", "clients"),
         *("other_audiences", "subject_claim", "tenant_claim", "tenants", "contexts"),
+        *("sends_signals", "signal_audience", "signal_events"),
     )
     """The columns that two people agree on."""
 
@@ -45,6 +49,9 @@ class TrustedIssuer(models.Model):
     tenant_claim = models.CharField(max_length=64, default="", db_default="", blank=True)
     tenants = models.JSONField(default=list, db_default=[], blank=True)
     contexts = models.JSONField(default=dict, db_default={}, blank=True)
+    sends_signals = models.BooleanField(default=False, db_default=False)
+    signal_audience = models.CharField(max_length=500, default="", db_default="", blank=True)
+    signal_events = models.JSONField(default=list, db_default=[], blank=True)
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

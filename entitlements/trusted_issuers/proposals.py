@@ -68,7 +68,8 @@ def propose(issuer: str, *, by: Person, reason: str = "", **wanted: Any) -> Issu
     """
     if not by.has_role(*PROPOSE):
         raise Forbidden
-    agreed = _with_keys(issuer, {**terms.USUAL, **wanted})
+    signals = {"sends_signals": True} if wanted.get("purpose") == terms.SIGNALS else {}
+    agreed = _with_keys(issuer, {**terms.USUAL, **wanted, **signals})
     trust.check(issuer, agreed)
     _check_clients(agreed)
     return _write(issuer, agreed, by=by, reason=reason)
@@ -127,7 +128,7 @@ def confirm(key: UUID, *, by: Person) -> IssuerProposal:
         raise AdminRoleNeeded
     if independence.same_human(row.proposed_by, by):
         raise ProposedByOwnAccount
-    trust.put_in_force(row.issuer, row.terms, by=by.principal, reason=row.reason)
+    trust.put_in_force(row.issuer, {**terms.USUAL, **row.terms}, by=by.principal, reason=row.reason)
     now = clock.now()
     before = IssuerProposal.objects.filter(issuer=row.issuer, state=_State.IN_FORCE)
     before.update(state=_State.REPLACED, ended_at=now, end_reason=f"Replaced by the proposal {row.pk}.")

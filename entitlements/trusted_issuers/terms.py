@@ -14,9 +14,10 @@ from typing import Any, Final
 from entitlements.errors import DomainError
 from entitlements.keys import jws
 
-from . import rules
+from . import rules, signals
 
 IDENTITY: Final = "identity"
+SIGNALS: Final = "signals"
 MOST: Final = 200
 """Entries of a map or list."""
 LONGEST: Final = 255
@@ -34,6 +35,9 @@ USUAL: Final[Mapping[str, Any]] = {
     "tenant_claim": "",
     "tenants": [],
     "contexts": {},
+    "sends_signals": False,
+    "signal_audience": "",
+    "signal_events": [],
 }
 """The terms that go without saying."""
 _CLAIM: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]{0,63}")
@@ -58,7 +62,7 @@ def check(terms: Mapping[str, Any]) -> None:
     """Check the terms against each other. Raises IssuerTermsRefused with a sentence, and the `field` it is about."""
     for name in ("clients", "contexts"):
         _check_texts(name, [*terms[name], *terms[name].values()], 2 * MOST)
-    for name in ("other_audiences", "tenants", "algorithms"):
+    for name in ("other_audiences", "tenants", "algorithms", "signal_events"):
         _check_texts(name, terms[name], MOST)
     if unknown := set(terms["algorithms"]) - jws.ALGORITHMS:
         raise IssuerTermsRefused(f"{', '.join(sorted(unknown))} is not accepted here.", field="algorithms")
@@ -68,7 +72,19 @@ def check(terms: Mapping[str, Any]) -> None:
     if terms["issues_id_jags"] and terms["purpose"] != IDENTITY:
         message = "Only an issuer of people's ID tokens issues ID-JAGs as well. Choose the purpose ID-JAGs instead."
         raise IssuerTermsRefused(message, field="issues_id_jags")
+    _check_signals(terms)
     _check_subject(terms)
+
+
+def _check_signals(terms: Mapping[str, Any]) -> None:
+    if unknown := sorted(set(terms["signal_events"]) - signals.NAMES):
+        message = f"{unknown[0]} is no event that is understood here. Take some of {', '.join(sorted(signals.NAMES))}."
+        raise IssuerTermsRefused(message, field="signal_events")
+    if terms["purpose"] == SIGNALS and not terms["sends_signals"]:
+        raise IssuerTermsRefused("An issuer of security events sends them.", field="sends_signals")
+    if not terms["sends_signals"] and (terms["signal_events"] or terms["signal_audience"]):
+        message = "Events and an audience are for an issuer that sends security events."
+        raise IssuerTermsRefused(message, field="sends_signals")
 
 
 def _check_subject(terms: Mapping[str, Any]) -> None:

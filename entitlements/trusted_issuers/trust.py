@@ -89,6 +89,7 @@ def begin(
         "jwks": dict(jwks) if jwks else None,
         "algorithms": list(algorithms),
         "strict_single_use": strict_single_use,
+        "sends_signals": purpose == TrustedIssuer.Purpose.SIGNALS,
     }
     check(issuer, agreed)
     locks.exclusive((Lock.REQUEST, lock_name(issuer)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
@@ -19,6 +19,7 @@ import yarl
 from audit import clock
 from entitlements import addresses
 from entitlements.errors import DomainError
+from entitlements.networks.network import Network
 from entitlements.secrets import kinds, vault
 from entitlements.secrets.models import Secret
 from entitlements.strict import NotStrictJson
@@ -57,8 +58,8 @@ class Request:
 class Authorization:
     """Authorizes by a credential that is the same for each request; without one, by nothing."""
 
-    def __init__(self, credential: vault.Credential | None) -> None:
-        self.credential = credential
+    def __init__(self, credential: vault.Credential | None, network: Network | None = None) -> None:
+        self.credential, self.network = credential, network
 
     async def headers(self, request: Request) -> dict[str, str]:
         """Return the headers that authorize this request. Raises TokenUnavailable, Unreachable for one too old."""
@@ -126,10 +127,20 @@ class Authorization:
         if before is None:
             return None
         if self._before is None or self._before.credential != before:
-            self._before = of(before)
+            self._before = of(before, self.network)
         return self._before
 
     _before: Authorization | None = None
+
+
+class _OfPerson(Authorization):
+    """Authorizes nothing: what opens the system is the account of the person who is acted for, and none was given."""
+
+    async def _made(self, request: Request, credential: vault.Credential) -> dict[str, str]:  # noqa: ARG002 - as above
+        raise TokenUnavailable("This system is called with the connected account of a person.")
+
+    def _fallback(self) -> Authorization | None:
+        return None
 
 
 class _Signed(Authorization):
@@ -158,8 +169,8 @@ class _Signed(Authorization):
 class _Tokens(Authorization):
     """Authorizes by an access token, asked for once for all who wait, and kept until shortly before its end."""
 
-    def __init__(self, credential: vault.Credential) -> None:
-        super().__init__(credential)
+    def __init__(self, credential: vault.Credential, network: Network | None) -> None:
+        super().__init__(credential, network)
         self._token: Token | None = None
         self._known: deque[bytes] = deque(maxlen=_MOST_KEPT)
         self._asking: asyncio.Task[Token] | None = None
@@ -221,28 +232,40 @@ class _Tokens(Authorization):
         return token
 
     async def _requested(self, credential: vault.Credential) -> Token:
-        self._endpoint = self._endpoint or await _discovered(credential.settings["issuer"])
+        way = self._way(credential)
+        self._endpoint = self._endpoint or await _discovered(credential.settings["issuer"], way)
         now = clock.now()
         asked = token_requests.write(credential, self._endpoint, now)
         largest = token_requests.LARGEST_ANSWER
         answered = await egress.submit(
-            self._endpoint, asked.body, asked.headers, largest=largest, seconds=TOKEN_SECONDS
+            self._endpoint, asked.body, asked.headers, largest=largest, seconds=TOKEN_SECONDS, network=way
         )
         return token_requests.read(*answered, now)
 
+    def _way(self, credential: vault.Credential) -> Network | None:
+        """Return the network of the system where the credential names it; its client certificate is for the system."""
+        if self.network is None or credential.settings.get("token_network") != kinds.SYSTEM_NETWORK:
+            return None
+        return replace(self.network, chain="", key=b"")
 
-def of(credential: vault.Credential | None) -> Authorization:
-    """Return what authorizes by a credential. It keeps tokens: keep it as long as the credential is the same."""
+
+def of(credential: vault.Credential | None, network: Network | None = None) -> Authorization:
+    """Return what authorizes by a credential, for a system with its network.
+
+    It keeps tokens: keep it as long as both are the same.
+    """
     if credential is None or credential.value:
-        return Authorization(credential)
-    return _Signed(credential) if credential.kind == Secret.Kind.AWS_SIGV4 else _Tokens(credential)
+        return Authorization(credential, network)
+    if credential.kind == Secret.Kind.OAUTH_USER:
+        return _OfPerson(credential, network)
+    return _Signed(credential) if credential.kind == Secret.Kind.AWS_SIGV4 else _Tokens(credential, network)
 
 
-async def _discovered(issuer: str) -> str:
+async def _discovered(issuer: str, network: Network | None) -> str:
     """Return the token endpoint that an issuer's metadata names. Raises TokenUnavailable, ForbiddenAddress."""
     for address in reversed(addresses.metadata_of(issuer)):
         try:
-            document = await egress.fetch_json(address)
+            document = await egress.fetch_json(address, network=network)
         except (egress.Unreachable, NotStrictJson):
             continue
         return token_requests.token_endpoint(document, issuer)

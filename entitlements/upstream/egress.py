@@ -24,9 +24,11 @@ from django.conf import settings
 from entitlements import addresses, strict
 from entitlements.codes import Code
 from entitlements.errors import DomainError
+from entitlements.networks import rules
 from entitlements.networks.network import Network
 
-from . import own_addresses, prefixes
+from . import own_addresses, prefixes, relayed
+from .relayed import Dial
 
 LARGEST_DOCUMENT: Final = 256 * 1024
 DOCUMENT_SECONDS: Final = 5.0
@@ -140,14 +142,18 @@ def check_url(url: str, network: Network | None = None) -> SplitResult:
     if parts is None:
         raise ForbiddenAddress
     host, port = parts.hostname or "", parts.port
-    is_here = bool(settings.DEMO) and host in _HERE
+    is_relayed = network is not None and bool(network.relayed)
+    is_here = bool(settings.DEMO) and host in _HERE and not is_relayed
     if parts.scheme != "https" and not (parts.scheme == "http" and is_here):
         raise ForbiddenAddress("The address must start with https://.")
     if not host or port == 0 or parts.username is not None or parts.password is not None or parts.fragment:
         raise ForbiddenAddress
     if not host.isascii():  # the client's own parser reads full-width digits and dots as an address
         raise ForbiddenAddress("Write the host of the address in ASCII, an international name as xn--.")
-    if _is_literal(host) and not _may_connect(host, network):
+    if is_relayed and network is not None:
+        if not relayed.is_listed(host, port or relayed.HTTPS, network):
+            raise PrivateAddress("The host and port are not among those that the connectors of the system reach.")
+    elif _is_literal(host) and not _may_connect(host, network):
         raise PrivateAddress
     return parts
 
@@ -158,18 +164,14 @@ def client(
     seconds: float | None = None,
     connect_seconds: float = 5.0,
     network: Network | None = None,
+    dial: Dial | None = None,
 ) -> aiohttp.ClientSession:
-    """Open a pool of connections for one system, with its network, or one errand. Close it with `await it.close()`."""
-    tls = network.tls() if network is not None else None
+    """Open a pool of connections for one system, with its network, or one errand. Close it with `await it.close()`.
+
+    `dial` leads to the connectors of the system, which its network may name as the only way.
+    """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            limit=connections,
-            resolver=_Vetted(network),
-            socket_factory=functools.partial(_vetted_socket, network=network),
-            ssl=True if tls is None else tls,
-            ttl_dns_cache=30,
-            keepalive_timeout=30,
-        ),
+        connector=_connector(connections, network, dial),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=connect_seconds),
         skip_auto_headers=("User-Agent", "Accept-Encoding"),
@@ -178,15 +180,37 @@ def client(
     )
 
 
-async def fetch_json(url: str, *, largest: int = LARGEST_DOCUMENT, seconds: float = DOCUMENT_SECONDS) -> Any:  # noqa: ANN401
+def _connector(connections: int, network: Network | None, dial: Dial | None) -> aiohttp.BaseConnector:
+    if network is not None and network.relayed:
+        return relayed.Connector(network, dial, connections)
+    tls = network.tls() if network is not None else None
+    return aiohttp.TCPConnector(
+        limit=connections,
+        resolver=_Vetted(network),
+        socket_factory=functools.partial(_vetted_socket, network=network),
+        ssl=True if tls is None else tls,
+        ttl_dns_cache=30,
+        keepalive_timeout=30,
+    )
+
+
+async def fetch_json(
+    url: str,
+    *,
+    largest: int = LARGEST_DOCUMENT,
+    seconds: float = DOCUMENT_SECONDS,
+    network: Network | None = None,
+) -> Any:  # noqa: ANN401
     """GET a JSON document (metadata, key sets): any JSON value. Raises ForbiddenAddress, Unreachable, NotStrictJson."""
-    return strict.loads((await fetch_document(url, largest=largest, seconds=seconds)).body)
+    return strict.loads((await fetch_document(url, largest=largest, seconds=seconds, network=network)).body)
 
 
-async def fetch_document(url: str, *, largest: int, seconds: float = DOCUMENT_SECONDS) -> Document:
+async def fetch_document(
+    url: str, *, largest: int, seconds: float = DOCUMENT_SECONDS, network: Network | None = None
+) -> Document:
     """GET a document as its server sends it. Raises ForbiddenAddress, Unreachable."""
-    check_url(url)
-    async with client(connections=1, seconds=seconds) as session:
+    check_url(url, network)
+    async with client(connections=1, seconds=seconds, network=network) as session:
         try:
             async with session.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as answer:
                 if answer.status != _OK:
@@ -219,10 +243,16 @@ async def fetch(
 
 
 async def submit(
-    url: str, body: bytes, headers: Mapping[str, str], *, largest: int, seconds: float = DOCUMENT_SECONDS
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    largest: int,
+    seconds: float = DOCUMENT_SECONDS,
+    network: Network | None = None,
 ) -> tuple[int, bytes]:
     """POST a body and return status and answer, whatever they are. Raises as `fetch`."""
-    answer = await request("POST", url, body, headers, largest=largest, seconds=seconds)
+    answer = await request("POST", url, body, headers, largest=largest, seconds=seconds, network=network)
     return answer.status, answer.body
 
 
@@ -234,10 +264,11 @@ async def request(
     *,
     largest: int,
     seconds: float = DOCUMENT_SECONDS,
+    network: Network | None = None,
 ) -> Answer:
     """Send a request and return the answer, whatever its status. Raises as `fetch`."""
-    check_url(url)
-    async with client(connections=1, seconds=seconds) as session:
+    check_url(url, network)
+    async with client(connections=1, seconds=seconds, network=network) as session:
         try:
             async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
                 retry_after = answer.headers.get("Retry-After", "")
@@ -277,8 +308,15 @@ def _forbidden(why: BaseException | None) -> ForbiddenAddress | None:
     return None
 
 
+def may_be_reached(host: str) -> bool:
+    """Say whether a host could be connected to for some system: a name could, and is vetted when resolved."""
+    return not _is_literal(host) or _may_connect(host) or rules.is_private(host)
+
+
 def _is_literal(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit() or host.lower().startswith("0x")
+    """Say whether a host is an address in some spelling: one that ends in a number is (WHATWG URL section 3.5)."""
+    last = host.rstrip(".").rpartition(".")[2].lower()
+    return ":" in host or last.isdigit() or last.startswith("0x")
 
 
 def _may_connect(address: str, network: Network | None = None) -> bool:

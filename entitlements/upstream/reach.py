@@ -12,7 +12,7 @@ import aiohttp
 
 from entitlements.errors import DomainError
 
-from . import egress, sse
+from . import egress, relayed, sse
 from .token_requests import TokenRefused, TokenUnavailable
 
 
@@ -23,6 +23,7 @@ class Stage(StrEnum):
     NAME = "name_lookup"
     PRIVATE = "private_address"
     CONNECTING = "connecting"
+    CONNECTOR = "connector"
     TLS = "tls"
     TIMEOUT = "timeout"
     SIGN_IN = "sign_in"
@@ -43,6 +44,10 @@ def stage(refusal: DomainError) -> Stage:
 
 def _stage_of(cause: BaseException) -> Stage | None:  # noqa: C901, PLR0911 - a table
     match cause:
+        case relayed.Failed() if (word := str(cause.detail.get("stage"))) in Stage:
+            return Stage(word)
+        case relayed.NoConnector():
+            return Stage.CONNECTOR
         case TokenRefused():
             return Stage.TOKEN_REFUSED
         case TokenUnavailable():

@@ -88,7 +88,12 @@ def write(credential: vault.Credential, endpoint: str, now: datetime) -> TokenRe
     form = {name: settings[name] for name in ("scope", "resource") if name in settings}
     if credential.kind == Secret.Kind.JWT_BEARER:
         return TokenRequest({"grant_type": JWT_BEARER, "assertion": _assertion(credential, endpoint, now), **form})
-    form["grant_type"] = CLIENT_CREDENTIALS
+    return as_client(credential, endpoint, {**form, "grant_type": CLIENT_CREDENTIALS}, now)
+
+
+def as_client(credential: vault.Credential, endpoint: str, form: Mapping[str, str], now: datetime) -> TokenRequest:
+    """Write a request to an endpoint of an authorization server, at which the client authenticates in its own way."""
+    settings = credential.settings
     client_id, secret = settings["client_id"], credential.secret.decode()
     match settings["client_authentication"]:
         case kinds.SECRET_BASIC:
@@ -101,31 +106,43 @@ def write(credential: vault.Credential, endpoint: str, now: datetime) -> TokenRe
 
 def read(status: int, body: bytes, now: datetime) -> Token:
     """Read the answer of a token endpoint. Raises TokenRefused with its error code, TokenUnavailable."""
-    document = _document(body)
+    document = granted(status, body)
+    life = lifetime(document.get("expires_in", _USUAL_SECONDS))
+    return Token(document["access_token"], now + life - min(_MARGIN, life / 5), now + life)
+
+
+def granted(status: int, body: bytes) -> dict[str, Any]:
+    """Return what a token endpoint answered, with an access token that can be sent. Raises as `read`."""
+    document = document_of(body)
     if status != HTTPStatus.OK:
-        error = document.get("error")
-        if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise TokenRefused(error=error if isinstance(error, str) and _ERROR.fullmatch(error) else "unnamed")
-        raise TokenUnavailable(token_status=status)
+        raise refusal(status, document)
     value, kind = document.get("access_token"), document.get("token_type")
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
         raise TokenUnavailable("The system's token endpoint answered without an access token that can be sent.")
     if not isinstance(kind, str) or kind.lower() != "bearer":
         raise TokenUnavailable("The system's token endpoint gave a token that is not a bearer token.")
-    life = _life(document.get("expires_in", _USUAL_SECONDS))
-    return Token(value, now + life - min(_MARGIN, life / 5), now + life)
+    return document
 
 
-def _life(given: object) -> timedelta:
+def refusal(status: int, document: Mapping[str, Any]) -> TokenUnavailable:
+    """Return what an answer with another status says: TokenRefused where it blames what was sent."""
+    error = document.get("error")
+    if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return TokenRefused(error=error if isinstance(error, str) and _ERROR.fullmatch(error) else "unnamed")
+    return TokenUnavailable(token_status=status)
+
+
+def lifetime(given: object, longest: int = _LONGEST_SECONDS) -> timedelta:
     """Read the life of a token; some endpoints write the number as a text."""
     if isinstance(given, str) and given.isascii() and given.isdigit():
         given = int(given[:10])
     if isinstance(given, bool) or not isinstance(given, int | float) or given <= 0:
         raise TokenUnavailable("The system's token endpoint gave a token that has expired.")
-    return timedelta(seconds=min(given, _LONGEST_SECONDS))
+    return timedelta(seconds=min(given, longest))
 
 
-def _document(body: bytes) -> dict[str, Any]:
+def document_of(body: bytes) -> dict[str, Any]:
+    """Return the object that an answer holds; an empty one for anything else."""
     try:
         document = strict.loads(body, largest=LARGEST_ANSWER)
     except strict.NotStrictJson:

@@ -19,11 +19,13 @@ from entitlements.catalog.models import System
 from entitlements.networks import network
 from entitlements.networks.network import Network
 from entitlements.secrets import vault
+from entitlements.secrets.models import Secret
 
-from . import authorization, egress, mcp_headers, own_addresses, sse
+from . import authorization, egress, mcp_headers, own_addresses, relayed, sse
 from .authorization import Authorization
 from .egress import Unreachable
 from .endpoint import Answer, Endpoint
+from .relayed import Dial
 from .token_requests import TokenUnavailable
 
 MODERN: Final = "2026-07-28"
@@ -33,6 +35,9 @@ META_CLIENT: Final = "io.modelcontextprotocol/clientInfo"
 META_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 IDENTITY: Final = {"name": "mandate-gateway", "version": "1"}
 LARGEST_MESSAGE: Final = 16 * 1024 * 1024
+LONGEST_STREAM: Final = 2 * LARGEST_MESSAGE
+MOST_EVENTS: Final = 10_000
+"""What one answer may hold in all, beside the message that is waited for: reading it costs everybody's time."""
 DISCOVERY_SECONDS: Final = 30.0
 _MOST_PAGES: Final = 100
 _MOST_TOOLS: Final = 5000
@@ -49,16 +54,26 @@ class PartialList(Unreachable):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a system listens, what opens it, and over which network it is reached. The same three are equal."""
+    """Where a system listens, what opens it, and over which network it is reached. The same are equal.
+
+    `account` is the connected account by which one person's calls go out; `by` then authorizes them.
+    """
 
     url: str
     credential: vault.Credential | None = None
     network: Network | None = None
+    account: str = ""
+    by: Authorization | None = field(default=None, repr=False, compare=False)
     authorization: Authorization = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Know what authorizes each request."""
-        object.__setattr__(self, "authorization", authorization.of(self.credential))
+        object.__setattr__(self, "authorization", self.by or authorization.of(self.credential, self.network))
+
+    @property
+    def needs_account(self) -> bool:
+        """Whether each call goes out with a connected account of the person who is acted for."""
+        return self.credential is not None and self.credential.kind == Secret.Kind.OAUTH_USER
 
 
 @dataclass(slots=True)
@@ -214,29 +229,45 @@ async def first[T](
         return await take(await egress.read(answer, largest))
     if kind != "text/event-stream":
         raise Unreachable("The system answered with something else than MCP.", status=answer.status)
-    reader = sse.Reader(largest)
+    reader, size, count = sse.Reader(largest), 0, 0
     while chunk := await answer.content.readany():
+        size += len(chunk)
         for data in reader.feed(chunk):
+            count += 1
             if (found := await take(data)) is not None:
                 return found
+            if count >= MOST_EVENTS:
+                raise sse.TooLarge
+        if size > LONGEST_STREAM:
+            raise sse.TooLarge
     return None
 
 
 def discover(system: System) -> Coroutine[Any, Any, list[dict[str, Any]]]:
     """List a system's tools as raw wire objects, from all pages: `asyncio.run(upstream.discover(system))`.
 
-    Credential and network are opened here, outside of any event loop. Raises PartialList, Unreachable,
-    ForbiddenAddress.
+    Credential and network are opened here, outside of any event loop. A system that is called with accounts of people
+    is asked without any: only the gateway uses them. Raises PartialList, Unreachable, ForbiddenAddress.
     """
     way = network.open_for(system)
+    if way is not None and way.relayed:
+        return _as_listed(*relayed.ask(system))
     if way is not None:
         own_addresses.refresh_now()
-    return tools(Target(system.upstream_url, vault.open_for(system), way))
+    credential = vault.open_for(system)
+    is_of_people = credential is not None and credential.kind == Secret.Kind.OAUTH_USER
+    return tools(Target(system.upstream_url, None if is_of_people else credential, way))
 
 
-async def tools(target: Target) -> list[dict[str, Any]]:
+async def _as_listed(listed: list[dict[str, Any]], is_whole: bool) -> list[dict[str, Any]]:  # noqa: FBT001 - as given
+    if not is_whole:
+        raise PartialList(listed)
+    return listed
+
+
+async def tools(target: Target, dial: Dial | None = None) -> list[dict[str, Any]]:
     """List the tools of a server, as raw wire objects. Raises PartialList, Unreachable, ForbiddenAddress."""
-    async with egress.client(connections=2, seconds=DISCOVERY_SECONDS, network=target.network) as http:
+    async with egress.client(connections=2, seconds=DISCOVERY_SECONDS, network=target.network, dial=dial) as http:
         conversation = await begin(http, target)
         try:
             return await listed_tools(http, conversation)

@@ -67,6 +67,7 @@ _KINDS: Final = {
         ("sod-policy", "sod-policies", "sod-exception", "sod-exceptions", "agent-sod-violations"), "combinations"
     ),
     **dict.fromkeys(("delegation", "delegations"), "delegations"),
+    "decisions": "decisions",
     **dict.fromkeys(("exceptions",), "exceptions"),
     **dict.fromkeys(("saved-view", "saved-views"), "saved-views"),
     **dict.fromkeys(("starter-pack", "starter-packs"), "starter-packs"),
@@ -139,6 +140,10 @@ _ROWS: Final[Matrix] = {
     ("grant-narrow", "POST"): CATALOGUE["grant-revoke", "POST"],  # who may revoke all of it may take away a part
     ("grant-right-size", "POST"): row(Role.ANALYST, Role.SECURITY, related="sponsor owner system_owner"),
     ("simulate-reduction", "POST"): READABLE,
+    ("decisions-why", "GET"): READABLE,
+    ("decisions-who-can", "GET"): READABLE,
+    ("decisions-what-if", "POST"): row(Role.ANALYST, Role.SECURITY),
+    ("decisions-what-if-result", "GET"): row(*SEE_EVERYTHING),
     ("review-item", "GET"): READABLE,
     ("review-item-claim", "POST"): _COMBINE,
     ("review-item-comment", "POST"): _ANSWER,

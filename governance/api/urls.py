@@ -15,6 +15,7 @@ from governance.chat import api as chat_api
 from governance.coverage_map.api import coverage_map as coverage_map_api
 from governance.coverage_map.api import reconciliation as reconciliation_api
 from governance.credential_policy import api as credential_policy_api
+from governance.decisions import api as decisions_api
 from governance.exceptions import api as exceptions_api
 from governance.grants import api as grant_api
 from governance.notices import api as notice_api
@@ -149,6 +150,12 @@ urlpatterns: list[URLPattern] = [
     path(PREFIX + "grants/<uuid:key>/use", right_sizing_api.GrantUse.as_view(), name="grant-use"),
     path(PREFIX + "grants/<uuid:key>/right-size", right_sizing_api.RightSize.as_view(), name="grant-right-size"),
     path(PREFIX + "simulate/reduction", Reduction.as_view(), name="simulate-reduction"),
+    path(PREFIX + "decisions/why", decisions_api.WhyEndpoint.as_view(), name="decisions-why"),
+    path(PREFIX + "decisions/who-can", decisions_api.WhoCan.as_view(), name="decisions-who-can"),
+    path(PREFIX + "decisions/what-if", decisions_api.WhatIfCreate.as_view(), name="decisions-what-if"),
+    path(
+        PREFIX + "decisions/what-if/<uuid:key>", decisions_api.WhatIfDetail.as_view(), name="decisions-what-if-result"
+    ),
     path(PREFIX + "review-items", campaign_items.Items.as_view(), name="review-items"),
     path(_ITEM, campaign_items.ItemDetail.as_view(), name="review-item"),
     path(_ITEM + "/claim", decision_api.Claim.as_view(), name="review-item-claim"),

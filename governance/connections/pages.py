@@ -18,6 +18,7 @@ from entitlements.revocation import revocation
 from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
 from entitlements.token_families.person_sign_ins import PersonClient
+from governance.connected_accounts import queries as accounts
 from governance.connections import queries
 from governance.console import doors
 
@@ -53,6 +54,7 @@ def _show(request: HttpRequest, person: Person, *, is_own: bool) -> HttpResponse
         "count": sum(len(each.connections) for each in connected),
         "may_end": is_own or bool(kind.row.roles & doors.caller(request).roles),
         "ended": _just_ended(request) if is_own else None,
+        "accounts": accounts.of_person(person),
         "latest_ended": queries.latest_ended(person),
     }
     return render(request, "console/connections/connections.html", context)

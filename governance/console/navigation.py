@@ -73,7 +73,12 @@ GROUPS: Final = (
             Entry("token-health", _("Token health"), "ticket", ("token-health",)),
             Entry("coverage-map", _("Coverage map"), "map", ("coverage",)),
             Entry("adoption-list", _("Onboarding"), "log-in", ("onboarding",)),
-            Entry("my-agents", _("Agents that act for me"), "user-check", ("my-agents", "connections")),
+            Entry(
+                "my-agents",
+                _("Agents that act for me"),
+                "user-check",
+                ("my-agents", "connections", "connected-accounts"),
+            ),
         ),
     ),
     Group(
@@ -82,6 +87,7 @@ GROUPS: Final = (
         (
             Entry("approval-settings", _("Approval policies"), "stamp", ("settings/approvals",)),
             Entry("rule-list", _("SoD policies"), "scale", ("sod-policies",)),
+            Entry("risk-signals", _("Risk signals"), "triangle-alert", ("risk-signals", "settings/signal-responses")),
             Entry("exception-list", _("Exceptions"), "flag", ("exceptions",)),
             Entry("starter-pack-list", _("Starter packs"), "bookmark", ("settings/starter-packs",)),
             Entry("agent-call-list", _("Agents calling agents"), "waypoints", ("agent-calls", "delegations")),
@@ -96,7 +102,9 @@ GROUPS: Final = (
         "audit",
         _("Audit"),
         (
-            Entry("audit", _("Audit log"), "scroll-text", ("audit",)),
+            Entry("audit", _("Audit log"), "scroll-text", ("audit", "decisions/why")),
+            Entry("who-can", _("Who can call"), "user-check", ("decisions/who-can",)),
+            Entry("what-if-list", _("What if"), "waypoints", ("decisions/what-if",)),
             Entry("stops", _("Revocations"), "octagon-x", ("stop",)),
             Entry("posture", _("Posture report"), "chart-line", ("posture",)),
         ),

@@ -76,6 +76,9 @@ _STATES: Final[Mapping[str, tuple[str, str, Any]]] = {
     "unexcepted": ("bad", "triangle", gettext_lazy("Open, without exception")),
     "void": ("calm", "ring", gettext_lazy("No longer needed")),
     "idle": ("calm", "ring", gettext_lazy("Idle too long")),
+    "running": ("calm", "half", gettext_lazy("Running")),
+    "finished": ("good", "check", gettext_lazy("Finished")),
+    "failed": ("bad", "cross", gettext_lazy("Failed")),
     "not_started": ("calm", "ring", gettext_lazy("Not begun")),
 }
 _RISKS: Final[Mapping[str, tuple[str, str, Any]]] = {

@@ -31,10 +31,13 @@ from governance.chat import pages as chat_pages
 from governance.clients.pages import clients, credentials, workload_rules
 from governance.clients.pages import documents as client_documents
 from governance.connect.pages import connect, rollout
+from governance.connected_accounts import pages as connected_accounts_pages
 from governance.connections import pages as connections_pages
+from governance.connectors.pages import connectors as connector_pages
 from governance.coverage_map.pages import coverage_map as coverage_map_pages
 from governance.coverage_map.pages import reconciliation as reconciliation_pages
 from governance.credential_policy import pages as credential_policy_pages
+from governance.decisions import pages as decision_pages
 from governance.exceptions import pages as exceptions_pages
 from governance.grants.pages import grant_list
 from governance.grants.pages import grants as grant_pages
@@ -74,6 +77,7 @@ from governance.reviews.usage import pages as usage_pages
 from governance.reviews.workbench import pages as workbench_pages
 from governance.revocations.pages import stop as stop_pages
 from governance.revocations.pages import stop_several as stop_several_pages
+from governance.risk import pages as risk_pages
 from governance.saved_views import pages as saved_view_pages
 from governance.search import pages as search_pages
 from governance.session_policies import pages as session_policies
@@ -86,6 +90,7 @@ from governance.sod.pages import policies as policies_pages
 from governance.sod.pages import policy_form as policy_form_pages
 from governance.starter_packs import pages as starter_pack_pages
 from governance.stdio_commands.pages import commands as stdio_commands
+from governance.stdio_commands.pages import registration as local_servers
 from governance.tickets import pages as ticket_pages
 from governance.token_health.pages import findings as findings_pages
 from governance.token_health.pages import token_list
@@ -111,6 +116,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("search/", search_pages.search, name="search"),
     path("search/options/", search_pages.options, name="search-options"),
     path("audit/", audit_log_pages.explorer, name="audit"),
+    path("decisions/why/", decision_pages.why_page, name="why"),
+    path("decisions/who-can/", decision_pages.who_can_page, name="who-can"),
+    path("decisions/what-if/", decision_pages.what_if_list, name="what-if-list"),
+    path("decisions/what-if/grants/<uuid:pk>/", decision_pages.of_grant, name="what-if-grant"),
+    path("decisions/what-if/<uuid:pk>/", decision_pages.what_if_page, name="what-if-page"),
     path("reviews/", campaigns_pages.listing, name="review-list"),
     path("reviews/new/", staging_pages.new, name="review-new"),
     path("reviews/templates/", template_pages.listing, name="review-templates"),
@@ -218,6 +228,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("agents/<slug:slug>/restore/", agents.restore, name="agent-start"),
     path("my-agents/", agents.mine, name="my-agents"),
     path("connections/", connections_pages.mine, name="my-connections"),
+    path("connected-accounts/<slug:slug>/", connected_accounts_pages.own, name="connected-account-page"),
+    path(
+        "connected-accounts/<slug:slug>/<slug:token>/callback",
+        connected_accounts_pages.callback,
+        name="connected-account-callback",
+    ),
+    path("connected-accounts/<uuid:pk>/end/", connected_accounts_pages.end, name="connected-account-end"),
     path("people/<slug:login>/connections/", connections_pages.of_person, name="person-connections"),
     path("sessions/", sessions.listing, name="session-list"),
     path("sessions/<uuid:session>/end/", agents.end_session, name="end-session"),
@@ -243,6 +260,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/import/<uuid:pk>/", imports.detail, name="import-page"),
     path("systems/import/<uuid:pk>/start/", imports.start, name="import-start"),
     path("systems/add/", registration_pages_pages.add, name="system-add"),
+    path("systems/add/local-server/", local_servers.add, name="local-server-add"),
     path("systems/add/rest-api/", rest_apis.add, name="rest-api-add"),
     path("systems/add/vendor/", vendors.add, name="vendor-add"),
     path("systems/<slug:slug>/", systems.detail, name="system-page"),
@@ -256,8 +274,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/<slug:slug>/vendor/test-trust/", vendors.test_trust, name="vendor-test-trust"),
     path("systems/<slug:slug>/edit/", registration_pages_pages.edit, name="system-edit"),
     path("systems/<slug:slug>/secret/", credential_pages.credential, name="system-credential"),
+    path("systems/<slug:slug>/connected-accounts/", connected_accounts_pages.at_system, name="system-accounts"),
     path("systems/<slug:slug>/network/", networks.detail, name="system-network-page"),
     path("systems/<slug:slug>/network/<uuid:network>/", networks.decide, name="system-network-decide"),
+    path("systems/<slug:slug>/connectors/", connector_pages.add, name="connector-add"),
+    path(
+        "systems/<slug:slug>/connectors/<uuid:connector>/revoke/",
+        connector_pages.revoke,
+        name="system-connector-revoke",
+    ),
     path("systems/<slug:slug>/client-certificate/", networks.certificate, name="system-certificate-set"),
     path(
         "systems/<slug:slug>/client-certificate/forget/", networks.forget_certificate, name="system-certificate-forget"
@@ -293,6 +318,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sod-policies/<uuid:pk>/withdraw/", policies_pages.withdraw, name="rule-withdraw"),
     path("sod-policies/<uuid:pk>/except/", policies_pages.give, name="rule-except"),
     path("exceptions/", exceptions_pages.listing, name="exception-list"),
+    path("risk-signals/", risk_pages.listing, name="risk-signals"),
+    path("risk-signals/<uuid:signal>/", risk_pages.detail, name="risk-signal-page"),
+    path("settings/signal-responses/", risk_pages.responses, name="signal-responses-page"),
+    path("settings/signal-responses/propose/", risk_pages.propose, name="signal-response-propose"),
+    path("settings/signal-responses/<uuid:response>/", risk_pages.decide, name="signal-response-decide"),
     path("exceptions/<uuid:pk>/end/", policies_pages.end, name="exception-end"),
     path("connect/", connect.connect, name="connect"),
     path("connect/light/<path:client_id>/", connect.light, name="connect-light"),

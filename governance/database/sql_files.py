@@ -38,6 +38,8 @@ FILES: Final = (
     "entitlements/workload_identity/sql/workload_rule.sql",
     "entitlements/token_families/sql/address_of_open_family.sql",
     "entitlements/vendors/sql/vendor_email_v1.sql",
+    "entitlements/risk/sql/receive_security_events_v1.sql",
+    "entitlements/risk/sql/risk_history.sql",
     "entitlements/tokens/sql/issue_token_v2.sql",
     "entitlements/tokens/sql/issue_token_v1.sql",
     "entitlements/tokens/sql/issue_token_v3.sql",

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from audit.actions import Action
 from audit.models import Event
 from entitlements.agents.models import Agent
-from entitlements.catalog.models import Tool
+from entitlements.catalog.models import System, Tool
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person, Role
 from governance.approvals.models import Approval
@@ -167,6 +167,17 @@ def _refresh_token_reused(event: Event) -> Iterator[Message]:
     yield Message(Kind.CREDENTIAL, signed_in, about, sentence, "/connections/", urgent=True)
 
 
+def _account_broken(event: Event) -> Iterator[Message]:
+    """Tell a person that a system no longer accepts the account that they connected."""
+    system = System.objects.filter(slug=key(event, "system")).first()
+    if system is None:
+        return
+    sentence = _("%(system)s no longer accepts your account. Connect it again.") % {"system": system.name}
+    whose = Person.objects.filter(login=key(event, "person"))
+    url = reverse("connected-account-page", args=[system.slug])
+    yield Message(Kind.CREDENTIAL, whose, f"system:{system.slug}", sentence, url, urgent=True)
+
+
 def _client_unused(event: Event) -> Iterator[Message]:
     """Tell an agent's owners that an unused client is about to lose its tokens, and again when it does."""
     agent = Agent.objects.select_related("sponsor", "owner").filter(slug=key(event, "agent")).first()
@@ -297,6 +308,7 @@ NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     Action.AGENT_OWNERSHIP_PROPOSED: _owner_proposed,
     Action.ONBOARDING_SPONSORS_ASKED: _onboarding_asked,
     Action.OUT_OF_OFFICE_MADE: _delegation_made,
+    Action.CONNECTED_ACCOUNT_BROKEN: _account_broken,
     Action.SETUP_TESTED: _setup,
     Action.POSTURE_SNAPSHOT_TAKEN: _posture,
 }

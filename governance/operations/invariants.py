@@ -242,6 +242,9 @@ UNION ALL
 SELECT 'client certificate of system ' || system_id FROM entitlements_clientcertificate
  WHERE substr(sealed_key, 1, 1) <> '\\x01' OR length(sealed_key) < 33
 UNION ALL
+SELECT 'connected account ' || id FROM entitlements_connectedaccount
+ WHERE substr(sealed, 1, 1) <> '\\x01' OR length(sealed) < 33
+UNION ALL
 SELECT 'private key ' || kid FROM entitlements_signingkey
  WHERE public ? 'd' OR public ? 'k'
     OR (length(sealed_private) > 0 AND (substr(sealed_private, 1, 1) <> '\\x01' OR length(sealed_private) < 33))

@@ -17,6 +17,7 @@ from audit import log, personal_data
 from audit.actions import Action
 from audit.context import Principal
 from entitlements.agent_discovery import sources
+from entitlements.connected_accounts import revoke as connected_accounts
 from entitlements.errors import ReasonRequired
 from entitlements.keys import signing
 from entitlements.networks import certificates
@@ -43,6 +44,7 @@ class ResealedCounts:
     vendor_test_clients: int = 0
     discovery_sources: int = 0
     client_certificates: int = 0
+    connected_accounts: int = 0
 
 
 def reseal(*, by: Principal, reason: str) -> ResealedCounts:
@@ -62,6 +64,7 @@ def reseal(*, by: Principal, reason: str) -> ResealedCounts:
         vendor_test_clients=_all(vendors.reseal),
         discovery_sources=_all(sources.reseal),
         client_certificates=_all(certificates.reseal),
+        connected_accounts=_all(connected_accounts.reseal),
     )
     if any(asdict(done).values()):
         with transaction.atomic():

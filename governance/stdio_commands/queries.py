@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from entitlements.stdio.sandbox.plan import Limits
+from audit import clock
+from entitlements.catalog.models import System
+from entitlements.feed.models import GatewayNode
+from entitlements.stdio.models import StdioChild, StdioNode
+from entitlements.stdio.sandbox.plan import Level, Limits
 from entitlements.stdio_commands import terms
 from entitlements.stdio_commands.models import StdioCommand
 
@@ -24,6 +29,37 @@ LABELS: Final = {
     "limits": gettext_lazy("Other limits"),
     "without": gettext_lazy("Runs also without"),
 }
+
+
+LEVELS: Final = {
+    Level.BUBBLEWRAP: gettext_lazy("the kernel's sandbox, in namespaces of bubblewrap"),
+    Level.FLOOR: gettext_lazy("the kernel's sandbox"),
+    Level.REDUCED: gettext_lazy("a sandbox of which a part is missing, as two administrators accepted"),
+}
+_GONE_AFTER: Final = timedelta(minutes=10)
+_MOST_CHILDREN: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A node, or a local server on it: how it is held, and since when."""
+
+    node: str
+    level: Any
+    since: datetime
+
+
+def nodes() -> list[Held]:
+    """Return how each node of the gateway that runs holds local servers, by name."""
+    alive = GatewayNode.objects.filter(stopped_at=None, polled_at__gt=clock.now() - _GONE_AFTER).values("id")
+    rows = StdioNode.objects.filter(node__in=alive).order_by("node")
+    return [Held(row.node, LEVELS[Level(row.level)], row.said_at) for row in rows]
+
+
+def children(system: System) -> list[Held]:
+    """Return the local servers of a system that were started last, with the node that has each."""
+    rows = StdioChild.objects.filter(system=system, started_at__isnull=False).order_by("-started_at")[:_MOST_CHILDREN]
+    return [Held(row.node, LEVELS[Level(row.level)], row.started_at) for row in rows if row.started_at is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ LABELS: Final = {
     "tenant_claim": gettext_lazy("Claim of the tenant"),
     "tenants": gettext_lazy("Tenants"),
     "contexts": gettext_lazy("Its acr, and ours"),
+    "sends_signals": gettext_lazy("Sends security events"),
+    "signal_audience": gettext_lazy("Audience of its events"),
+    "signal_events": gettext_lazy("Events that are taken"),
 }
 _PURPOSES: Final = dict(TrustedIssuer.Purpose.choices)
 

@@ -22,7 +22,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -30,6 +30,7 @@ from typing import Any
 from scripts import devstack
 from scripts.demo.data import world
 from scripts.demo.servers import layout as places
+from scripts.demo.servers import packages
 from scripts.demo.servers.processes import DemoError, PidFile, Process, Supervisor, end_leftovers
 from scripts.devservers import StackError, until
 
@@ -110,12 +111,17 @@ def run(options: argparse.Namespace) -> int:
     layout.check_ports()
     shutil.rmtree(RUN, ignore_errors=True)
     RUN.mkdir(mode=0o700)
+    make_repository(RUN / "repository")
+    with step("Packing the local servers"):
+        made = packages.make(RUN, RUN / "repository")
+    if lacking := packages.lacking():
+        print(f"This machine does not hold local servers whole: {', '.join(lacking)}. Two administrators accept that.")
     with step("Starting PostgreSQL and Valkey"):
         stack = devstack.Stack()
     try:
         supervisor = Supervisor(RUN, VAR / "log", places.settings(layout, stack, RUN))
         try:
-            resources = resources_for(layout, dict(options.systems))
+            resources = resources_for(layout, dict(options.systems), made.samples)
             set_up(supervisor, layout, resources)
             return play(supervisor, layout, resources, options)
         finally:
@@ -125,16 +131,13 @@ def run(options: argparse.Namespace) -> int:
     finally:
         _finish_undisturbed()
         stack.close()
+        shutil.rmtree(made.folder, ignore_errors=True)
 
 
 def set_up(supervisor: Supervisor, layout: places.Layout, resources: dict[str, Any]) -> None:
     """Start the outside, make the tables, start the product, and fill the world."""
-    make_repository(RUN / "repository")
     with step("Creating the tables"):
-        for process in places.outside(
-            layout, RUN, {slug: sample["secret"] for slug, sample in resources["samples"].items()}
-        ):
-            supervisor.start(process)
+        supervisor.start(places.stub_idp(layout))
         supervisor.start(places.office(layout, resources["office"]["secret"]))
         supervisor.finish(places.manage("migrate", "--database", "owner", "--no-input"))
     with step("Starting console, gateway, sealer and worker"):
@@ -146,17 +149,17 @@ def set_up(supervisor: Supervisor, layout: places.Layout, resources: dict[str, A
         supervisor.finish(Process("seed", seed, environment={"DEMO_WORLD": json.dumps(resources)}))
 
 
-def resources_for(layout: places.Layout, systems: dict[str, str]) -> dict[str, Any]:
-    """Return the resources around the product that seed and story use: servers, secrets, folders."""
-    secrets_of = places.upstream_secrets()
+def resources_for(layout: places.Layout, systems: dict[str, str], samples: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the resources around the product that seed and story use: servers, secrets, folders.
+
+    The repository is named as the git server sees it: below the scratch folder, where each child has a copy of it.
+    """
     return {
-        "samples": {
-            slug: {"url": layout.sample(slug), "secret": secrets_of[slug], "seen": str(places.seen(RUN, slug))}
-            for slug in places.SAMPLES
-        },
+        "samples": samples,
+        "lacking": packages.lacking(),
         "office": {"url": layout.office, "secret": secrets.token_urlsafe(32)},
         "systems": systems,
-        "repository": str(RUN / "repository"),
+        "repository": "repository",
         "stub_issuer": layout.stub_issuer,
         "nodes": layout.nodes,
         "record": {"anchor": str(places.anchor(RUN)), "key": str(places.verifier_key(RUN))},

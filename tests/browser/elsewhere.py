@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import ECKey
 
 from audit import clock
@@ -14,20 +15,28 @@ from entitlements.agent_discovery import problems, runs, sources
 from entitlements.agent_discovery.pull import Listed, Pull
 from entitlements.agent_discovery.shapes import FoundRow
 from entitlements.agents.models import Agent
-from entitlements.catalog.models import System
+from entitlements.catalog.models import Entitlement, System
 from entitlements.client_documents import documents, hosts
 from entitlements.clients import clients
 from entitlements.clients.models import Client
+from entitlements.connected_accounts import accounts
+from entitlements.connectors import connectors, proof
+from entitlements.connectors.models import Connector
 from entitlements.credential_policy.rules import Kind
 from entitlements.networks import networks
 from entitlements.people.models import Person
 from entitlements.rest_apis import rest_apis
 from entitlements.rest_apis import sources as api_documents
+from entitlements.risk import response_policy, risk
+from entitlements.risk.rules import Kind as RiskKind
+from entitlements.risk.subject import RiskSubject
+from entitlements.secrets import vault
 from entitlements.session_policies import proposals as policies
 from entitlements.stdio_commands import proposals as commands
 from entitlements.unmanaged_agents.models import Workflow
 from entitlements.vendors import vendors
 from entitlements.vendors.models import Vendor
+from entitlements.words import Risk
 from governance.credential_policy import policy_proposals
 from governance.onboarding import batches, sponsorship
 from governance.onboarding.models import OnboardingBatch
@@ -168,6 +177,29 @@ def discovery_sources() -> list[str]:
     return [okta.slug, fleet.slug]
 
 
+def connected_accounts() -> list[str]:
+    """Let people have accounts at two systems, ana one at each, of which one is broken; returns her pages."""
+    crm, erp = System.objects.get(slug="crm"), System.objects.get(slug="erp")
+    client, ana = Client.objects.get(client_id="expense-bot"), Person.objects.get(login="ana")
+    assert client.agent is not None
+    for login in ("ana", "bob", "sofia"):
+        make.connected_account(Person.objects.get(login=login), crm, client)
+    accounts.end(
+        make.connected_account(Person.objects.get(login="otto"), crm, client).pk, by=SYSTEM, reason="No longer needed."
+    )
+    make.connected_account(ana, erp, client)
+    make.grant(client.agent, Entitlement.objects.filter(system=crm).order_by("pk")[0], people=[ana])
+    named = {f"{name}_url": f"https://login.example/{name}" for name in ("authorization", "token", "revocation")}
+    vault.set_secret(
+        crm,
+        kind="oauth_user",
+        value="a-secret-of-the-client",
+        settings={"client_id": "mandate", "issuer": "https://login.example", "scope": "read write", **named},
+        by=SYSTEM,
+    )
+    return [f"/connected-accounts/{each.slug}/" for each in (crm, erp)]
+
+
 def rest_api() -> str:
     """Register a REST API: an operation that is a tool, one that is refused, one without an id; return its name."""
     cookie = [{"name": "s", "in": "cookie", "schema": {"type": "string"}}]
@@ -201,9 +233,32 @@ def session_policies() -> str:
     return "/settings/session-policies/"
 
 
+def risk_signals(agent: str) -> str:
+    """Have signals about an agent and a person, one of them decided, and a response in force and one proposed.
+
+    Returns the address of a signal that nobody decided about.
+    """
+    resa, now = Person.objects.get(login="resa"), clock.now()
+    about = [RiskSubject(agent=Agent.objects.get(slug=agent)), RiskSubject(person=Person.objects.get(login="alice"))]
+    said = "A refresh token or code was used a second time: it, or its first use, was stolen."
+    what = RiskKind.REFRESH_REUSE, Risk.MEDIUM, "detector:refresh-reuse", said, now
+    noted = [risk.note(each, risk.NewSignal(*what, f"shown {n}")) for n, each in enumerate([*about, about[0]])]
+    decided, _, waiting = (row for row in noted if row is not None)
+    risk.dismiss(decided.pk, by=resa, reason="It was our own test.")
+    given = {"response": "step_up", "mode": "enforce", "reason": "We watched it for a month."}
+    agreed = response_policy.propose("session_revoked", by=resa, **given)
+    response_policy.confirm(agreed.pk, by=Person.objects.get(login="admin"))
+    response_policy.propose("refresh_reuse", by=resa, **{**given, "response": "revoke"})
+    return f"/risk-signals/{waiting.pk}/"
+
+
 def network(slug: str) -> str:
-    """Have a private network of a system in force, and another one proposed; return the address of its page."""
+    """Have a private network of a system in force, another one proposed, and two connectors; return its page."""
     system, ana = System.objects.get(slug=slug), Person.objects.get(login="ana")
+    made = [connectors.add(system, name=name, by=ana, reason="It is in hall 3.") for name in ("hall 3", "hall 4")]
+    connectors.enrol(code=made[0].code, public_key=proof.public_text(Ed25519PrivateKey.generate()))
+    nodes = {"edge-1": clock.now().isoformat()}
+    Connector.objects.filter(pk=made[0].connector.pk).update(nodes=nodes, seen_at=clock.now())
     agreed = networks.propose(system, prefixes=["10.20.0.0/16"], by=ana, reason="It is in our own hall.")
     networks.confirm(agreed.pk, by=Person.objects.get(login="resa"))
     networks.propose(system, prefixes=["10.20.30.0/24"], by=ana, reason="A part of it is enough.")

@@ -26,7 +26,7 @@ from entitlements.revocation.models import Revocation
 from governance.chat import connections
 from governance.reviews.items.models import ReviewItem
 from governance.webhooks import webhooks
-from tests.browser import approval_world, campaigns, elsewhere, emergencies, small, world
+from tests.browser import approval_world, campaigns, elsewhere, emergencies, explained, small, world
 from tests.browser.conftest import PASSWORD, Visitor, complaints, leave
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -51,7 +51,9 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     ],
     "system-page": ["/systems/crm/", "/systems/erp/?tab=entitlements"],
     "system-edit": ["/systems/crm/edit/"],
-    "system-credential": [f"/systems/crm/secret/{kind}" for kind in ("", "?kind=oauth_key", "?kind=none")],
+    "system-credential": [
+        f"/systems/crm/secret/{kind}" for kind in ("", "?kind=oauth_key", "?kind=oauth_user", "?kind=none")
+    ],
     "entitlement-add": ["/systems/erp/entitlements/add/"],
     "entitlement-edit": ["/systems/erp/entitlements/erp:use/"],
     "tool-changes": ["/tool-changes/"],
@@ -102,6 +104,7 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "person-edit": ["/people/sofia/edit/"],
     "openid_connect_login": [],  # leads to the company
     "openid_connect_callback": ["/login/company/callback/"],
+    "connected-account-callback": [],  # leads to the page of the account
     "company_again": [],  # tests/browser/test_sign_in.py
     "account_logout": ["/logout/"],
     "account_change_password": ["/settings/password/"],
@@ -139,9 +142,12 @@ def _systems() -> dict[str, list[str]]:
     return {
         "vendor-edit": [f"/systems/{vendor}/vendor/", f"/systems/{vendor}/"],
         "rest-api-page": [f"/systems/{api}/openapi/", f"/systems/{api}/"],
+        "connected-account-page": elsewhere.connected_accounts(),
+        "system-accounts": ["/systems/crm/connected-accounts/"],
         "system-network-page": [elsewhere.network(api)],
         "stdio-commands-page": [elsewhere.local_servers()],
         "session-policies-page": [elsewhere.session_policies()],
+        "risk-signal-page": [elsewhere.risk_signals("expense-bot")],
         "discovery-page": [f"/settings/discovery/{slug}/" for slug in elsewhere.discovery_sources()],
     }
 
@@ -176,6 +182,7 @@ def addresses() -> Iterator[tuple[str, str]]:
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],
         "adoption-page": [f"/onboarding/{batch.pk}/"],
         "coverage-page": [f"/coverage/{flow.pk}/" for flow in {each.state: each for each in flows}.values()],
+        **explained.pages(),
         **_systems(),
         "webhook-page": [f"/settings/notices/webhooks/{_webhook()}/"],
         "source-page": [f"/settings/people-sources/{world.directory()}/"],

@@ -25,7 +25,7 @@ STOP_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Upstream:
-    """A stdio MCP server behind the demo's runner."""
+    """A stdio MCP server behind the runner."""
 
     url: str
     secret: str
@@ -91,7 +91,7 @@ def upstream(folder: Path, name: str, *command: str, secret: str = "upstream-sec
     port, seen = free_port(), folder / f"{name}-seen.json"
     runner = [
         "-m",
-        "scripts.demo.servers.stdio_runner",
+        "tests.conformance.stdio_runner",
         "--name",
         name,
         "--port",

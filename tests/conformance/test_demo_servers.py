@@ -16,8 +16,8 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ListToolsResult
 
-from scripts.demo.servers.stdio_runner import digest
 from tests.conformance import servers
+from tests.conformance.stdio_runner import digest
 
 pytestmark = [pytest.mark.loopback, pytest.mark.slow]
 ERAS = ["2026-07-28", "legacy"]

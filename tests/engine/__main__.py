@@ -29,7 +29,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.browser import company_idp
 from tests.conftest import BROWSERS
-from tests.engine import bases, chart
+from tests.engine import bases, chart, local_servers
 from tests.engine.deployment import (
     COMPANY,
     COMPANY_ADDRESS,
@@ -117,6 +117,7 @@ def _run(folder: Path, uid: int, images: dict[str, str]) -> None:
         step("check --deploy", lambda: _checked(made))
         step("plain http leads to https, at its port", _redirected)
         step("the first fifteen minutes in a browser", lambda: _walked(made, home, letters, system, certificates))
+        step("local servers: a limit for each attack", lambda: local_servers.attacked(made))
         for service in ("postgres", "redis", "web", "gateway", "sealer", "worker", "beat", "proxy"):
             step(f"kill {service}, all healthy again", lambda service=service: _killed(made, service))  # type: ignore[misc]
         step("down and up", lambda: _restarted(made))

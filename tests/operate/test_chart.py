@@ -24,7 +24,7 @@ SERVING = {"web", "issuer", "gateway"}
 WORKING = {"worker", "beat", "sealer"}
 SET_BY_THE_CHART = {
     "CONSOLE_URL", "GATEWAY_URL", "RELAY_URL", "BEHIND_TLS_PROXY", "TRUSTED_PROXIES",
-    "EDGE_ROLES", "ALIVE_FILE", "ANCHOR_FILE", "SEAL_KEY_FILE",
+    "EDGE_ROLES", "NODE_ADDRESS", "ALIVE_FILE", "ANCHOR_FILE", "SEAL_KEY_FILE",
 }  # fmt: skip
 NOT_OFFERED = {"DEMO", "DEBUG", "NODE_ID", "ALLOWED_HOSTS", "EDGE_URL"}
 """For one machine alone; for one node; better as the default; and an address to which no route leads."""

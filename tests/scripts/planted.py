@@ -39,8 +39,15 @@ def fill(archive: Archive) -> None:
         drift=lambda: drifted.append(True),
         settle=settling(archive),
     )
-    samples = {slug: {"url": f"http://localhost:1/{slug}", "secret": "neither-is-this"} for slug in layout.SAMPLES}
-    told = {"samples": samples, "systems": {}, "repository": REPOSITORY, "stub_issuer": "http://localhost:1"}
+    terms = {"digest": "0" * 64, "argv": ["/usr/bin/python3"], "env": {}}
+    samples = {slug: {**terms, "folder": f"/srv/{slug}"} for slug in layout.SAMPLES}
+    told = {
+        "samples": samples,
+        "lacking": [],
+        "systems": {},
+        "repository": REPOSITORY,
+        "stub_issuer": "http://localhost:1",
+    }
     told["office"] = {"url": "http://localhost:1", "secret": "not-a-real-one"}
     with override_settings(DEMO=True):
         seed.fill(told, offices)

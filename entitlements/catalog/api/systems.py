@@ -36,7 +36,7 @@ KINDS = [choice for choice in System.Kind.choices if choice[0] not in {System.Ki
 OF_KIND: Final[Mapping[str, set[str]]] = {
     System.Kind.MCP: {*TERMS},
     System.Kind.HTTP: {"openapi"},
-    System.Kind.STDIO: {"command", "args"},
+    System.Kind.STDIO: {"command", "args", "shared"},
 }
 """The fields of a new system that go with one kind alone."""
 NEEDED: Final[Mapping[str, set[str]]] = {System.Kind.MCP: {"issuer", "resources"}, System.Kind.STDIO: {"command"}}
@@ -119,6 +119,10 @@ class SystemInputSerializer(TermsFields):
     )
     command = Slug(max_length=64, required=False, help_text="A command of the allow-list that is in force.")
     args = serializers.ListField(child=Text(max_length=500), max_length=40, required=False)
+    shared = serializers.BooleanField(
+        required=False,
+        help_text="Whether all callers share one process, which the command has to allow. As the command says, if not.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Check that what is about a vendor, a command or an upstream goes with the kind of system."""
@@ -160,6 +164,11 @@ class CredentialSettingsSerializer(InputSerializer):
     token_url = Text(max_length=500, required=False, help_text="The token endpoint, where there is no metadata.")
     scope = Text(max_length=500, required=False, help_text="Scopes, with spaces between them.")
     resource = Text(max_length=500, required=False, help_text="The resource that the token is for (RFC 8707).")
+    token_network = serializers.ChoiceField(
+        choices=kinds.TOKEN_NETWORKS,
+        required=False,
+        help_text="`system`: the token endpoint is reached over the private network of the system, by its company CA.",
+    )
     audience = Text(max_length=500, required=False, help_text="Of a private key. Without it, issuer or endpoint.")
     algorithm = Text(max_length=16, required=False, help_text="Of a private key. Without it, the usual one of the key.")
     key_id = Text(max_length=500, required=False, help_text="Of a private key. Without it, its thumbprint (RFC 7638).")

@@ -18,8 +18,8 @@ from audit import clock
 from audit.actions import Action
 from entitlements import authentication
 from entitlements.clients.callers import Caller, Target
-from entitlements.codes import Code
-from entitlements.decisions import scopes
+from entitlements.codes import Code, meaning
+from entitlements.decisions import facts, scopes
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.edge import agents, issue, possession, refusals
 from entitlements.edge.door import Attempt
@@ -41,18 +41,21 @@ ATTEMPTS: Final = 10
 _FAMILY: Final = """
 SELECT f.id, f.scope, f.resource, f.sign_in_sha256, f.auth_time, f.generation, f.retired, f.started_at, f.last_used_at,
        f.expires_at, f.ended_at IS NOT NULL, f.agent_id, f.acr, f.amr, f.jkt, p.id, p.login, p.is_active,
-       p.sign_ins_valid_after
+       p.sign_ins_valid_after,
+       extract(epoch FROM greatest(a.sign_in_required_after, p.sign_in_required_after))::float8
 FROM entitlements_tokenfamily f JOIN entitlements_person p ON p.id = f.person_id
+LEFT JOIN entitlements_agent a ON a.id = f.agent_id
 WHERE f.id = %s AND f.client_id = %s AND f.system_id IS NOT DISTINCT FROM %s::bigint
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One row, as it was read; what was signed in before `valid_after` counts no more."""
+    """One row, as it was read; what was signed in before `valid_after`, or before `required`, counts no more."""
 
     subject: Subject
     valid_after: datetime | None
+    required: float | None
     pk: UUID
     scope: str
     resource: str
@@ -120,8 +123,8 @@ async def read(attempt: Attempt, caller: Caller, target: Target | None, pk: UUID
     rows = await attempt.reads.rows(_FAMILY, [pk, caller.pk, target.pk if target else None])
     if not rows:
         return None
-    *columns, person, login, is_active, valid_after = rows[0]
-    return Family(Subject(person, login, is_active), valid_after, *columns)
+    *columns, person, login, is_active, valid_after, required = rows[0]
+    return Family(Subject(person, login, is_active), valid_after, required, *columns)
 
 
 async def agent_of(attempt: Attempt, caller: Caller, target: Target, family: Family) -> Caller:
@@ -155,6 +158,8 @@ def check_open(family: Family) -> None:
             "token_family_expired",
         )
     families.check_person(family.subject, family.valid_after, family.started)
+    if facts.is_signed_in_too_early(family.auth_time.timestamp(), family.required):
+        raise refusals.invalid_grant(meaning(Code.REAUTHENTICATION_DUE).sentence, str(Code.REAUTHENTICATION_DUE))
 
 
 async def token_request_of(

@@ -13,6 +13,7 @@ import msgspec
 
 from entitlements import codes
 from entitlements.codes import Code
+from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.decisions.verdicts import Reason, Verdict
 from entitlements.gateway.dispatch import Gate
 from entitlements.gateway.relay import CallEnd
@@ -63,6 +64,7 @@ class RestForwarding:
     trace: str
     deliver: Callable[[RestAnswer], Awaitable[None]]
     was_sent: bool = False
+    account: AccountAuthorization | None = None
     _built: Outgoing = field(init=False)
     _authorization: Authorization = field(init=False)
 
@@ -83,7 +85,8 @@ class RestForwarding:
     async def carry_out(self, gate: Gate) -> CallEnd:
         """Send the request and read the whole answer, as large as one may be. It follows no redirect."""
         built = self._built
-        http, endpoint, self._authorization = self.node.upstreams.pool(self.entry)
+        http, endpoint, shared = self.node.upstreams.pool(self.entry)
+        self._authorization = self.account or shared
 
         def gate_and_note() -> None:
             gate()

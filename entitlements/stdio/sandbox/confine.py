@@ -52,16 +52,21 @@ def _take_user(uid: int | None) -> None:
         if os.getuid() == 0 or os.geteuid() == 0:
             raise PermissionError("the gateway is root, and the plan names no user")
         return
+    os.setgroups([])
+    if not kernel.IS_LINUX:
+        os.setgid(uid)
+        os.setuid(uid)
+        return
     for capability in range(CAPABILITIES):
         with contextlib.suppress(kernel.Refused):  # this kernel has fewer
             kernel.prctl(kernel.PR_CAPBSET_DROP, capability)
-    os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
 
 
 def _end_with(keeper: int) -> None:
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if kernel.IS_LINUX:
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != keeper:
         raise ProcessLookupError("the keeper has ended")
 
@@ -117,9 +122,9 @@ def missing(*, is_root: bool, has_network: bool) -> frozenset[Layer]:
 
     Where children have a user of their own (the gateway is root), the kernel keeps their signals from the gateway.
     """
-    works = landlock.layers(landlock.abi()) | {Layer.PRIVILEGES, Layer.LIMITS}
+    works = landlock.layers(landlock.abi()) | ({Layer.PRIVILEGES, Layer.LIMITS} if kernel.IS_LINUX else set())
     works |= {Layer.CALLS} if seccomp.is_supported() else set()
-    works |= {Layer.WATCH} if Path("/proc/self/stat").exists() else set()
+    works |= {Layer.WATCH} if kernel.IS_LINUX and Path("/proc/self/stat").exists() else set()
     wanted = set(Layer) - (set() if has_network else {Layer.PORTS})
     wanted -= {Layer.SIGNALS} if is_root else set()
     return frozenset(wanted - works)

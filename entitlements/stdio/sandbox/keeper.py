@@ -37,11 +37,13 @@ class Keeper:
     def __init__(self, plan: Plan, *, lifeline: int, report: int) -> None:
         self._plan, self._lifeline, self._report = plan, lifeline, report
         self._is_told = False
+        self._code: int | None = None
 
     def run(self) -> int:
         """Start the child and keep it until it ends. Returns its exit code; 126: it was not started."""
         signal.signal(signal.SIGTERM, self._tell)
-        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+        if kernel.IS_LINUX:
+            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         child, refusal = self._start()
         if refusal:
             self._say(event="refused", reason=refusal)
@@ -79,13 +81,14 @@ class Keeper:
 
     def _watch(self, child: int) -> str:
         """Wait. Returns why the child ends or has to."""
-        handle = os.pidfd_open(child)
+        handle = os.pidfd_open(child) if kernel.IS_LINUX else -1
         ready = select.poll()
-        ready.register(handle, select.POLLIN)
+        if handle >= 0:
+            ready.register(handle, select.POLLIN)
         ready.register(self._lifeline, select.POLLIN | select.POLLHUP)
         while not self._is_told:
             events = {descriptor for descriptor, _ in ready.poll(WATCH_SECONDS * 1000)}
-            if handle in events:
+            if handle in events or (handle < 0 and self._ended(child) is not None):
                 return "ended"
             if self._lifeline in events:
                 return "told"
@@ -113,13 +116,18 @@ class Keeper:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        processes.end_all_below(os.getpid())
+        if kernel.IS_LINUX:
+            processes.end_all_below(os.getpid())
+        else:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child, signal.SIGKILL)  # what it started and did not send off to a session of its own
         return code
 
-    @staticmethod
-    def _ended(child: int) -> int | None:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        return os.waitstatus_to_exitcode(status) if ended else None
+    def _ended(self, child: int) -> int | None:
+        if self._code is None:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            self._code = os.waitstatus_to_exitcode(status) if ended else None
+        return self._code
 
     def _say(self, **facts: object) -> None:
         with contextlib.suppress(BrokenPipeError):
@@ -127,7 +135,10 @@ class Keeper:
 
 
 def main(arguments: list[str]) -> int:
-    """Keep one child. Returns its exit code."""
+    """Keep one child; `works` alone says that this much runs, and as which process. Returns the exit code."""
+    if arguments == ["works"]:
+        os.write(1, b"works %d\n" % os.getpid())
+        return 0
     described, lifeline, report = map(int, arguments)
     with os.fdopen(described, encoding="utf-8") as text:
         plan = Plan.from_json(text.read())

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import sys
 
+IS_LINUX = sys.platform == "linux"
+"""Elsewhere no layer of the sandbox works, and nothing of this module is called."""
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.syscall.restype = ctypes.c_long
 MACHINE = platform.machine()

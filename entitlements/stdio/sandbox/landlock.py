@@ -48,6 +48,8 @@ class _Port(ctypes.Structure):
 
 def abi() -> int:
     """Return the version of Landlock that answers here; 0 where none does."""
+    if not kernel.IS_LINUX:
+        return 0
     try:
         return kernel.syscall(kernel.LANDLOCK_CREATE_RULESET, None, 0, VERSION)
     except kernel.Refused:
@@ -63,8 +65,9 @@ def layers(version: int) -> frozenset[Layer]:
 def apply(plan: Plan) -> None:
     """Hold this process, and all that it starts, to the plan's files, ports and signals. Raises Refused."""
     version = abi()
-    missing = {Layer.FILES, Layer.SIGNALS} | ({Layer.PORTS} if plan.ports else set())
-    if unable := {layer for layer in missing - layers(version) if plan.has(layer)}:
+    wanted = {Layer.FILES} | ({Layer.PORTS} if plan.ports else set())
+    wanted |= {Layer.SIGNALS} if plan.uid is None else set()  # a user of its own cannot signal the gateway
+    if unable := {layer for layer in wanted - layers(version) if plan.has(layer)}:
         raise kernel.Refused(0, f"Landlock {version} does not hold {', '.join(sorted(unable))}")
     handled = _Ruleset(
         files=FILE_RIGHTS_OF_ABI[min(version, 5)] if version and plan.has(Layer.FILES) else 0,

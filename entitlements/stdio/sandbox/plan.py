@@ -36,6 +36,14 @@ class Layer(StrEnum):
     WATCH = "watch"  # the keeper: memory and scratch of all its processes together
 
 
+class Level(StrEnum):
+    """How far a child is held: what a node says of itself, and what is kept of each child's start."""
+
+    REDUCED = "reduced"  # a layer of the floor is missing, as two administrators accepted
+    FLOOR = "floor"  # every layer of the kernel's
+    BUBBLEWRAP = "bubblewrap"  # namespaces of its own above them
+
+
 @dataclass(frozen=True)
 class Limits:
     """How much a child may use. Sizes in bytes, times in seconds."""
@@ -67,6 +75,13 @@ class Plan:
     uid: int | None = None
     limits: Limits = field(default_factory=Limits)
     without: frozenset[Layer] = frozenset()
+    level: Level = Level.FLOOR
+    """Whether it is started in namespaces of its own. What is left out is said by `without`."""
+
+    @property
+    def held(self) -> Level:
+        """Return how far it is held, all together."""
+        return Level.REDUCED if self.without else self.level
 
     @property
     def environment(self) -> dict[str, str]:
@@ -106,6 +121,7 @@ class Plan:
             uid=found["uid"],
             limits=Limits(**found["limits"]),
             without=frozenset(map(Layer, found["without"])),
+            level=Level(found["level"]),
         )
 
     def problem(self) -> str:

@@ -28,7 +28,7 @@ class _Program(ctypes.Structure):
 
 def is_supported() -> bool:
     """Whether the filter knows this machine's calls, and the kernel takes filters."""
-    if kernel.MACHINE not in KNOWN_ARCHITECTURES:
+    if not kernel.IS_LINUX or kernel.MACHINE not in KNOWN_ARCHITECTURES:
         return False
     try:
         kernel.prctl(kernel.PR_SET_SECCOMP, SECCOMP_MODE_FILTER, None)

@@ -6,15 +6,13 @@ import asyncio
 import contextlib
 import json
 import os
-import sys
+import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from entitlements.stdio.sandbox import keeper
+from entitlements.stdio.sandbox import bubblewrap, kernel
 from entitlements.stdio.sandbox.plan import Plan
 
-KEEPER = str(Path(keeper.__file__))
 STDERR_BYTES = 2048
 """How much of what a child wrote to its standard error is kept: the end of it."""
 START_SECONDS = 10.0
@@ -130,8 +128,7 @@ async def start(plan: Plan, *, longest_line: int) -> Child:
     ours, theirs = (lifeline, reading), (described, held, report)
     try:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-I", "-S", KEEPER, *map(str, theirs)),
+            *(*bubblewrap.interpreter(plan), *map(str, theirs)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -160,7 +157,11 @@ async def start(plan: Plan, *, longest_line: int) -> Child:
 
 
 def _described(plan: Plan) -> int:
-    described = os.memfd_create("plan", os.MFD_CLOEXEC)
+    if kernel.IS_LINUX:
+        described = os.memfd_create("plan", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            described = os.dup(file.fileno())
     os.write(described, plan.to_json().encode())
     os.lseek(described, 0, os.SEEK_SET)
     return described

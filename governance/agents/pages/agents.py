@@ -75,6 +75,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "proposals": agent.proposals.filter(state=OwnershipProposal.State.WAITING).select_related("person"),
         "unused": findings.LABELS["dormant"] in findings.of_agent(agent, None, now),
         "asks_if_needed": visibility_actions.dormancy_reviews(doors.person(request)).filter(agent=agent).first(),
+        "sees_risk": doors.may(caller, "risk", None, "GET"),
         "may_keep": doors.may(caller, "agent-keep", agent),
         "may_activate": agent.status == Agent.Status.STAGED and doors.may(caller, "agent-activate", agent),
         "may_retire": agent.status != Agent.Status.RETIRED and doors.may(caller, "agent-retire", agent),

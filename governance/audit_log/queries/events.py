@@ -62,6 +62,14 @@ class TimelineEntry:
     detail: list[tuple[str, Any]]
     run: int = 1
 
+    @property
+    def is_decision(self) -> bool:
+        """Whether it can be explained why the event says what it does."""
+        return self.event.action in (
+            *("call.allowed", "call.denied", "evaluation.allowed", "evaluation.denied"),
+            "token.refused",
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TimelinePage:

@@ -54,6 +54,7 @@ _PHRASES: Final = {
     "token.issued": gettext_lazy("received a token"),
     "token.refused": gettext_lazy("was refused a token"),
     "session.begun": gettext_lazy("began a session"),
+    "what_if.asked": gettext_lazy("asked what a change would deny"),
     "session.ended": gettext_lazy("ended a session"),
     "connection.begun": gettext_lazy("opened a connection"),
     "connection.ended": gettext_lazy("closed a connection"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.db.models import Q, QuerySet
@@ -61,13 +61,16 @@ class Reach:
     address: str
     with_ended: str
     is_of_person: bool
+    who_can: str = ""
+    """Of a tool, the page that judges each grant, now or at a past moment."""
 
 
 def to_tool(caller: Caller, tool: Tool) -> Reach:
     """Return who can reach a tool, of the grants that the caller sees."""
     holding = GrantLine.objects.filter(tool=tool).values("grant")
     query = f"tool={tool.system.slug}/{tool.name}"
-    return _reach(caller, Q(pk__in=holding), Q(tool=tool), _("Who can reach this tool"), query)
+    found = _reach(caller, Q(pk__in=holding), Q(tool=tool), _("Who can reach this tool"), query)
+    return replace(found, who_can=f"{reverse('who-can')}?{query}")
 
 
 def to_system(caller: Caller, system: System) -> Reach:

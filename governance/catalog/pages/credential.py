@@ -14,12 +14,14 @@ from django.views.decorators.http import require_http_methods
 
 from entitlements.catalog import actions
 from entitlements.catalog.models import System
+from entitlements.connected_accounts import connect
 from entitlements.secrets import kinds
 from entitlements.secrets.kinds import CredentialMalformed
 from entitlements.secrets.models import Secret
 from governance.console import doors, form_fields
 
-_AT_THE_TOKEN_ENDPOINT: Final = ("issuer", "token_url", "scope", "resource")
+_AT_THE_TOKEN_ENDPOINT: Final = ("issuer", "token_url", "scope", "resource", "token_network")
+_OF_PEOPLE: Final = ("issuer", "authorization_url", "token_url", "revocation_url", "scope", "resource")
 _OF_A_KEY: Final = ("audience", "algorithm", "key_id")
 
 
@@ -63,6 +65,20 @@ CHOICES: Final[Mapping[str, _Choice]] = {
         ("client_id", "subject", *_AT_THE_TOKEN_ENDPOINT, *_OF_A_KEY),
         is_key=True,
     ),
+    "oauth_user": _Choice(
+        Secret.Kind.OAUTH_USER,
+        gettext_lazy("OAuth, with an account of each person, and a client secret"),
+        gettext_lazy("Client secret"),
+        ("client_id", "client_authentication", *_OF_PEOPLE),
+    ),
+    "oauth_user_key": _Choice(
+        Secret.Kind.OAUTH_USER,
+        gettext_lazy("OAuth, with an account of each person, and a private key"),
+        gettext_lazy("Private key"),
+        ("client_id", *_OF_PEOPLE, *_OF_A_KEY),
+        {"client_authentication": kinds.PRIVATE_KEY_JWT},
+        is_key=True,
+    ),
     "aws_sigv4": _Choice(
         Secret.Kind.AWS_SIGV4,
         gettext_lazy("AWS Signature Version 4"),
@@ -81,6 +97,14 @@ _TEXTS: Final[Mapping[str, tuple[Any, Any]]] = {
         gettext_lazy("Its metadata names the token endpoint. Left empty, enter the token endpoint."),
     ),
     "token_url": (gettext_lazy("Token endpoint"), gettext_lazy("An https address. Redirects are not followed.")),
+    "authorization_url": (
+        gettext_lazy("Authorization endpoint"),
+        gettext_lazy("Left empty, the metadata of the issuer names all endpoints."),
+    ),
+    "revocation_url": (
+        gettext_lazy("Revocation endpoint"),
+        gettext_lazy("Where tokens are revoked when an account ends (RFC 7009). Without it they live on there."),
+    ),
     "scope": (gettext_lazy("Scope"), gettext_lazy("Separate several with spaces.")),
     "resource": (gettext_lazy("Resource"), gettext_lazy("The address that the token is for (RFC 8707).")),
     "audience": (gettext_lazy("Audience"), gettext_lazy("Left empty, the issuer, or else the token endpoint.")),
@@ -91,6 +115,10 @@ _TEXTS: Final[Mapping[str, tuple[Any, Any]]] = {
     "service": (gettext_lazy("Service"), gettext_lazy("As AWS names it in signatures, for example execute-api.")),
 }
 _REQUIRED: Final = frozenset({"header", "username", "client_id", "access_key_id", "region", "service"})
+_NETWORKS: Final = (
+    ("", gettext_lazy("As any other address")),
+    (kinds.SYSTEM_NETWORK, gettext_lazy("Over the private network of the system, with its company CA")),
+)
 _METHODS: Final = (
     (kinds.SECRET_BASIC, gettext_lazy("In the header (client_secret_basic)")),
     (kinds.SECRET_POST, gettext_lazy("In the form (client_secret_post)")),
@@ -115,8 +143,12 @@ class CredentialForm(forms.Form):
         self.choice = CHOICES[name]
         for setting in self.choice.fields:
             self.fields[setting] = _setting(setting)
+        if self.choice.kind == Secret.Kind.OAUTH_USER:
+            self.fields["issuer"].required = True
+            self.fields["issuer"].help_text = gettext_lazy("The authorization server at which people sign in.")
         if self.choice.secret:
             self.fields["secret"] = _secret(self.choice)
+        if self.choice.secret and self.choice.kind != Secret.Kind.OAUTH_USER:
             self.fields["keep_previous"] = forms.BooleanField(
                 label=gettext_lazy(
                     "Send the old credential where the system refuses the new one, until the overlap ends"
@@ -135,7 +167,7 @@ class CredentialForm(forms.Form):
             "value": data["secret"],
             "header": data.get("header", kinds.AUTHORIZATION),
             "settings": {**chosen, **self.choice.implied},
-            "keep_previous": data["keep_previous"],
+            "keep_previous": data.get("keep_previous", False),
         }
 
 
@@ -157,6 +189,7 @@ def credential(request: HttpRequest, slug: str) -> HttpResponse:
         "held": held,
         "kind_form": KindForm(initial={"kind": name}),
         "choice": CHOICES[name],
+        "redirect_uri": connect.redirect_uri(system) if CHOICES[name].kind == Secret.Kind.OAUTH_USER else "",
     }
     return form_fields.show(request, "console/catalog/system_credential.html", form, context)
 
@@ -179,13 +212,17 @@ def _store(request: HttpRequest, form: CredentialForm, system: System) -> bool:
 def _kind_of(held: Secret | None) -> str:
     if held is None:
         return "bearer"
-    return "oauth_key" if held.settings.get("client_authentication") == kinds.PRIVATE_KEY_JWT else held.kind
+    has_key = held.settings.get("client_authentication") == kinds.PRIVATE_KEY_JWT
+    keyed = {Secret.Kind.OAUTH_CLIENT: "oauth_key", Secret.Kind.OAUTH_USER: "oauth_user_key"}
+    return keyed[Secret.Kind(held.kind)] if has_key else held.kind
 
 
 def _setting(name: str) -> forms.Field:
     label, help_text = _TEXTS.get(name, ("", ""))
     if name == "client_authentication":
         return forms.ChoiceField(label=gettext_lazy("The secret is sent"), choices=_METHODS)
+    if name == "token_network":
+        return forms.ChoiceField(label=gettext_lazy("The token endpoint is reached"), choices=_NETWORKS, required=False)
     widget = forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"})
     return forms.CharField(label=label, help_text=help_text, max_length=500, required=name in _REQUIRED, widget=widget)
 

@@ -19,6 +19,8 @@ from entitlements.catalog.models import System
 from entitlements.errors import NotFound
 from entitlements.networks import actions, rules
 from entitlements.networks.models import SystemNetwork
+from governance.connectors import queries as connectors
+from governance.connectors.pages.forms import ConnectorForm
 from governance.console import doors, form_fields
 
 _FIELDS: Final = {
@@ -41,6 +43,13 @@ class NetworkForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
         help_text=gettext_lazy("In CIDR notation, one a line: 10.20.0.0/16. The narrower, the better."),
     )
+    relayed = forms.CharField(
+        label=gettext_lazy("Hosts behind connectors"),
+        required=False,
+        max_length=5000,
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text=gettext_lazy("In the place of private networks: host:port, one a line."),
+    )
     company_ca = forms.CharField(
         label=gettext_lazy("Company CA"),
         required=False,
@@ -53,6 +62,10 @@ class NetworkForm(forms.Form):
     def clean_prefixes(self) -> list[str]:
         """Return the lines."""
         return str(self.cleaned_data["prefixes"]).replace(",", " ").split()
+
+    def clean_relayed(self) -> list[str]:
+        """Return the lines."""
+        return str(self.cleaned_data["relayed"]).replace(",", " ").split()
 
 
 class CertificateForm(forms.Form):
@@ -91,8 +104,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
     if not _sees(doors.caller(request), system):
         raise NotFound
     kept = _shown(request, system).get(SystemNetwork.State.IN_FORCE)
-    initial = {"prefixes": "\n".join(kept.row.prefixes), "company_ca": kept.row.company_ca} if kept else None
-    form = NetworkForm(request.POST if request.method == "POST" else None, initial=initial)
+    form = NetworkForm(request.POST if request.method == "POST" else None, initial=_initial(kept))
     if request.method == "POST" and form_fields.perform(request, form, actions.PROPOSE, system, fields=_FIELDS):
         return redirect("system-network-page", slug)
     return _page(request, system, form, CertificateForm(auto_id="certificate_%s"))
@@ -131,11 +143,42 @@ def forget_certificate(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("system-network-page", slug)
 
 
-def _page(request: HttpRequest, system: System, form: forms.Form, certificate_form: forms.Form) -> HttpResponse:
+def _initial(kept: ShownNetwork | None) -> dict[str, str] | None:
+    """Return what a form begins with: what is in force."""
+    if kept is None:
+        return None
+    lists = {"prefixes": "\n".join(kept.row.prefixes), "relayed": "\n".join(kept.row.relayed)}
+    return {**lists, "company_ca": kept.row.company_ca}
+
+
+def show(request: HttpRequest, system: System, *, connector_form: forms.Form, code: str = "") -> HttpResponse:
+    """Show the page with the form of a connector, or with the code of a new one, this once."""
+    form = NetworkForm(initial=_initial(_shown(request, system).get(SystemNetwork.State.IN_FORCE)))
+    certificate_form = CertificateForm(auto_id="certificate_%s")
+    return _page(request, system, form, certificate_form, connector_form=connector_form, code=code)
+
+
+def _page(
+    request: HttpRequest,
+    system: System,
+    form: forms.Form,
+    certificate_form: forms.Form,
+    *,
+    connector_form: forms.Form | None = None,
+    code: str = "",
+) -> HttpResponse:
     caller = doors.caller(request)
+    connector_form = connector_form or ConnectorForm(auto_id="connector_%s")
+    rows = visibility.connectors(caller).filter(system=system)
     context = {
         "system": system,
-        "form": certificate_form if certificate_form.is_bound else form,
+        "form": next((each for each in (certificate_form, connector_form) if each.is_bound), form),
+        "connectors": connectors.shown(rows),
+        "connector_form": connector_form,
+        "code": code,
+        "shows_connectors": system.kind in System.AT_ADDRESS,
+        "may_add_connector": doors.may(caller, "system-connector-add", system),
+        "may_revoke_connector": doors.may(caller, "connector-revoke", system),
         "network_form": form,
         "certificate_form": certificate_form,
         "may_propose": doors.may(caller, "system-network-propose", system),

@@ -33,9 +33,10 @@ _OFFERED: Final = frozenset(System.Kind.values) - {
     System.Kind.BUILTIN,
     System.Kind.MCP,
     System.Kind.HTTP,
+    System.Kind.STDIO,
     System.Kind.KNOWN,
 }
-"""The kinds that the page names: a vendor and a REST API are each registered on a page of their own."""
+"""The kinds that the page names: a vendor, a REST API and a local server are each registered on their own page."""
 FIELDS: Final = {
     "system_slug_taken": "slug",
     "system_malformed": "upstream_url",

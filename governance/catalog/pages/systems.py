@@ -33,6 +33,7 @@ from governance.console import doors
 from governance.console.kit.lists import cells, lists
 from governance.console.kit.lists.layout import Choice, Column, Facet, Layout, View
 from governance.request_suggestions import queries as request_suggestion_queries
+from governance.stdio_commands import queries as stdio_queries
 
 from . import networks, vendors
 
@@ -127,9 +128,7 @@ def show(
         "failed": triage.FIXES.get(stage) if stage else None,
         **vendors.shown(request, system),
         "rest_api": RestApi.objects.filter(system=system).first() if system.kind == System.Kind.HTTP else None,
-        "local_server": StdioSystem.objects.filter(system=system).first()
-        if may_read and system.kind == System.Kind.STDIO
-        else None,
+        **_local_server(system, may_read=may_read),
         **networks.shown(request, system),
     }
     if tab == "timeline" and may_read:
@@ -139,6 +138,18 @@ def show(
     else:
         context |= {**_tools(request, system), "reach": access.to_system(caller, system)}
     return render(request, "console/catalog/system.html", context, status=problem.status if problem else 200)
+
+
+def _local_server(system: System, *, may_read: bool) -> dict[str, Any]:
+    """Return what a local server is started by, and where children of it run, for those who may read about it."""
+    started = StdioSystem.objects.filter(system=system).first() if may_read else None
+    if started is None:
+        return {}
+    return {
+        "local_server": started,
+        "local_server_shared": bool(started.terms and started.terms["shared"]) and started.is_shared is not False,
+        "local_children": stdio_queries.children(system),
+    }
 
 
 def _tools(request: HttpRequest, system: System) -> dict[str, Any]:

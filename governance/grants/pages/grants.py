@@ -39,6 +39,7 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "may_revoke": is_open and doors.may(caller, "grant-revoke", grant),
         "may_suspend": grant.state == Grant.State.ACTIVE and doors.may(caller, "grant-suspend", grant),
         "may_narrow": is_open and doors.may(caller, "grant-narrow", grant),
+        "may_replay": is_open and doors.may(caller, "decisions-what-if", None),
         "may_restore": grant.state == Grant.State.SUSPENDED and doors.may(caller, "grant-restore", grant),
         "may_renew": renewal.may_renew(grant)
         and eligibility.may_request_for_others(doors.person(request), grant.agent),

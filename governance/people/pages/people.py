@@ -125,6 +125,7 @@ def _show(request: HttpRequest, person: Person, problem: DomainError | None = No
         "sponsors": visibility.agents(caller).filter(sponsor=person).order_by("slug"),
         "owns": visibility.agents(caller).filter(owner=person).order_by("slug"),
         "systems": visibility.systems(caller).filter(owner=person).order_by("slug"),
+        "sees_risk": doors.may(caller, "risk", None, "GET"),
         "may_edit": doors.may(caller, "person", person, "PATCH"),
         "may_stop": person.is_active and doors.may(caller, "person-disable", person),
         "may_enable": not person.is_active and doors.may(caller, "person-enable", person),

@@ -30,6 +30,7 @@ class KindRules:
 _WEEK, _MONTH, _QUARTER = timedelta(days=7), timedelta(days=30), timedelta(days=90)
 KIND_RULES: Final[Mapping[str, KindRules]] = {
     Kind.COMBINATION: KindRules(_WEEK, "risk"),
+    Kind.RISK_SIGNAL: KindRules(_WEEK, "risk"),
     Kind.TOOL_CHANGED: KindRules(_WEEK, "drifted"),
     Kind.IRREVERSIBLE_USE: KindRules(_WEEK, "risk"),
     Kind.LEAVER: KindRules(_WEEK, "owner_gone"),

@@ -34,6 +34,7 @@ class ReviewTrigger(models.Model):
         MOVED = "moved", "Who answers for it has another manager"
         ENDS_SOON = "ends_soon", "Access ends soon"
         SPOT_CHECK = "spot_check", "A spot check would keep less"
+        RISK_SIGNAL = "risk_signal", "A risk signal"
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting to be asked"

@@ -194,6 +194,21 @@ def _note_combination(event: Event, agent: Agent, rule: SodPolicy, sides: Iterab
     causes.note(Kind.COMBINATION, agent, fact, at=event.at)
 
 
+def _signalled(event: Event) -> None:
+    """Note a risk signal that the policy answers with a review: for the agent, or for those that act for the person."""
+    said = event.detail
+    if said.get("response") != "review" or said.get("outcome") != "done":
+        return
+    fact = _fact(event, signal=str(said["kind"]).replace("_", " "), level=said["subject_level"])
+    agents = [*_agents(event)]
+    if not agents:
+        served = _live().filter(subjects__person__login__in=_keys(event, "person")).values("agent")
+        agents = [*Agent.objects.filter(pk__in=served).order_by("slug")]
+    for agent in agents:
+        if causes.in_force(agent):
+            causes.note(Kind.RISK_SIGNAL, agent, fact, at=event.at)
+
+
 _HANDLERS: Final[Mapping[Action, Callable[[Event], None]]] = {
     Action.TOOL_CHANGED: _tool_changed,
     Action.TOOL_RETURNED: _tool_changed,
@@ -207,6 +222,7 @@ _HANDLERS: Final[Mapping[Action, Callable[[Event], None]]] = {
     Action.GRANT_RESTORED: _combined,
     Action.AGENT_CALL_ALLOWED: _combined,
     Action.SOD_EXCEPTION_GIVEN: _combined,
+    Action.RISK_SIGNALLED: _signalled,
     Action.SOD_POLICY_PUBLISHED: _ruled,
     Action.TOOL_APPROVED: _ruled,
 }

@@ -30,6 +30,7 @@ TITLES: Final[Mapping[str, Any]] = {
     Kind.MOVED: gettext_lazy("An owner has a new manager"),
     Kind.ENDS_SOON: gettext_lazy("Access ends soon"),
     Kind.SPOT_CHECK: gettext_lazy("A spot check disagrees"),
+    Kind.RISK_SIGNAL: gettext_lazy("A risk signal"),
 }
 """The causes, as the titles of their reviews."""
 
@@ -45,6 +46,7 @@ _SENTENCES: Final[Mapping[str, Any]] = {
     Kind.REACH_GREW: gettext_lazy("The blast radius rose from %(before)s to %(after)s of 100."),
     Kind.DENIALS: gettext_lazy("%(denied)s calls were denied on %(day)s. Usual are %(usual)s a day."),
     Kind.ENDS_SOON: gettext_lazy("%(what)s expires on %(day)s. Is it needed until then?"),
+    Kind.RISK_SIGNAL: gettext_lazy("A risk signal was noted: %(signal)s. The risk level is %(level)s."),
     Kind.SPOT_CHECK: gettext_lazy("It was kept in “%(review)s”. A spot check would keep less."),
 }
 

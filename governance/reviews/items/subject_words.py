@@ -117,7 +117,9 @@ def _token(facts: Mapping[str, Any]) -> list[str]:
 _USED_FOR: Final = {
     "oauth_client": gettext_lazy("Gets the access tokens that are sent with each call; stored on %(day)s."),
     "jwt_bearer": gettext_lazy("Signs for the access tokens that are sent with each call; stored on %(day)s."),
+    "oauth_user": gettext_lazy("People connect their own accounts through it; stored on %(day)s."),
     "aws_sigv4": gettext_lazy("Signs each call; stored on %(day)s."),
+    "client_certificate": gettext_lazy("Signs Mandate in to the system over TLS; stored on %(day)s."),
 }
 """What a credential is used for that is not itself sent to its system."""
 
@@ -130,6 +132,8 @@ def _upstream(facts: Mapping[str, Any]) -> list[str]:
     )
     stored = used_for % {"header": facts["header"], "day": _day(facts["changed_at"])}
     after = _("Revoke deletes it: it is never sent again. Change it at the system too.")
+    if facts["sent_as"] == "client_certificate":
+        after = _("Revoke deletes it at once, for good. Revoke it at its certificate authority too.")
     return [f"{stored} {last}", after]
 
 

@@ -15,7 +15,7 @@ from governance.database import cursors
 
 type Terms = dict[str, Any]
 
-_FOLLOWED: Final = [
+FOLLOWED: Final = [
     Action.GRANT_ISSUED,
     Action.GRANT_REDUCED,
     Action.GRANT_REDUCTION_UNDONE,
@@ -30,10 +30,16 @@ _FOLLOWED: Final = [
 def as_of(moment: datetime) -> dict[str, Terms]:
     """Return the terms of every grant in force at a moment, by grant."""
     held: dict[str, Terms] = {}
-    events = Event.objects.filter(action__in=_FOLLOWED, at__lte=moment).order_by(*timeline.ORDER)
+    events = Event.objects.filter(action__in=FOLLOWED, at__lte=moment).order_by(*timeline.ORDER)
     for event in cursors.in_parts(events):
-        _apply(held, event)
+        follow(held, event)
     return {grant: terms for grant, terms in held.items() if read(terms["ends"]) > moment}
+
+
+def is_changed(grant: str, since: datetime) -> bool:
+    """Whether the tools, limits or people of a grant changed since a moment."""
+    changes = [Action.GRANT_REDUCED, Action.GRANT_REDUCTION_UNDONE]
+    return Event.objects.filter(action__in=changes, links__contains=[f"grant:{grant}"], at__gte=since).exists()
 
 
 def links(about: Iterable[str]) -> dict[str, list[str]]:
@@ -50,7 +56,8 @@ def read(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def _apply(held: dict[str, Terms], event: Event) -> None:
+def follow(held: dict[str, Terms], event: Event) -> None:
+    """Apply one event to the terms of the grants that it is about."""
     about, detail = links(event.about), event.detail
     grant = about["grant"][0]
     if event.action == Action.GRANT_ISSUED:

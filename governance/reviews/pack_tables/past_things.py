@@ -102,17 +102,30 @@ def _token(held: Things, event: Event, about: _About) -> None:
 
 def _upstream(held: Things, event: Event, about: _About) -> None:
     system, detail = about["system"][0], event.detail
-    if event.action in (Action.SECRET_SET, Action.SYSTEM_EDITED):  # one at a time; elsewhere it is forgotten
-        if event.action == Action.SECRET_SET or detail.get("credential_forgotten"):
-            for key in [key for key, values in held.items() if values["system"] == system]:
-                del held[key]
-        if event.action == Action.SECRET_SET:
-            key = f"{system}:{detail['fingerprint']}"
-            held[key] = {"system": system, "sent_as": detail["kind"], "header": detail["header"], "_there": True}
+    if event.action == Action.SYSTEM_EDITED:  # elsewhere it is forgotten
+        for is_certificate, word in ((False, "credential_forgotten"), (True, "client_certificate_forgotten")):
+            if detail.get(word):
+                _drop(held, system, is_certificate=is_certificate)
         return
     key = f"{system}:{detail['fingerprint']}"
-    if key in held:
+    if event.action == Action.SECRET_SET:  # one at a time
+        _drop(held, system, is_certificate=False)
+        held[key] = {"system": system, "sent_as": detail["kind"], "header": detail["header"], "_there": True}
+    elif event.action == Action.CLIENT_CERTIFICATE_SET:
+        _drop(held, system, is_certificate=True)
+        held[key] = {"system": system, "sent_as": _CERTIFICATE, "header": "", "_there": True}
+    elif key in held:
         held[key]["_there"] = event.action == Action.SECRET_GIVEN_BACK
+
+
+_CERTIFICATE: Final = "client_certificate"
+
+
+def _drop(held: Things, system: str, *, is_certificate: bool) -> None:
+    """Forget what a system was opened by: its credential, or its client certificate."""
+    for key, values in list(held.items()):
+        if values["system"] == system and (values["sent_as"] == _CERTIFICATE) is is_certificate:
+            del held[key]
 
 
 def _entitlement(held: Things, event: Event, about: _About) -> None:
@@ -167,6 +180,8 @@ _FOLLOWED: Final[Mapping[str, _FollowedKind]] = {
             Action.SECRET_WITHHELD,
             Action.SECRET_GIVEN_BACK,
             Action.SECRET_FORGOTTEN,
+            Action.CLIENT_CERTIFICATE_SET,
+            Action.CLIENT_CERTIFICATE_FORGOTTEN,
             Action.SYSTEM_EDITED,
         ),
         _upstream,

@@ -110,9 +110,11 @@ SELECT 'upstream_secret' AS kind, y.slug || ':' || x.fingerprint AS key, y.name 
            'fingerprint', x.fingerprint, 'changed_at', {_AT.format("x.changed_at")},
            'last_call_at', (SELECT {_AT.format("max(d.last_at)")} FROM entitlements_tool t
                             JOIN governance_usageday d ON d.tool_id = t.id WHERE t.system_id = y.id)) AS detail
-FROM entitlements_secret x JOIN entitlements_system y ON y.id = x.system_id
+FROM (SELECT system_id, kind, header, fingerprint, changed_at FROM entitlements_secret WHERE withheld_at IS NULL
+      UNION ALL SELECT system_id, 'client_certificate', '', fingerprint, changed_at FROM entitlements_clientcertificate
+     ) x JOIN entitlements_system y ON y.id = x.system_id
 LEFT JOIN entitlements_person o ON o.id = y.owner_id
-WHERE x.withheld_at IS NULL AND (%(systems)s::text[] IS NULL OR y.slug = ANY(%(systems)s))
+WHERE (%(systems)s::text[] IS NULL OR y.slug = ANY(%(systems)s))
   AND (%(everything)s OR %(by_system)s OR EXISTS (
       SELECT FROM entitlements_grant g JOIN entitlements_entitlement e ON e.id = g.entitlement_id
       WHERE e.system_id = y.id AND g.ended_at IS NULL AND g.agent_id IN (@scope)))

@@ -45,6 +45,7 @@ class CommandsPage:
     proposed: list[ShownCommand]
     in_force: list[ShownCommand]
     may_propose: bool
+    nodes: list[queries.Held]
 
 
 @require_safe
@@ -63,6 +64,7 @@ def listing(request: HttpRequest) -> HttpResponse:
             for row in current.values()
         ],
         may_propose=doors.may(caller, "stdio-commands", None),
+        nodes=queries.nodes(),
     )
     return render(request, "console/stdio_commands/commands.html", {"shown": shown})
 

@@ -71,6 +71,10 @@ class CommandForm(forms.Form):
     )
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=500)
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's
+        super().__init__(*args, **kwargs)
+        self.fields["argv"].required = True
+
     def clean_ports(self) -> list[int]:
         """Return numbers. Raises the framework's ValidationError."""
         return [int(_number(port)) for port in self.cleaned_data["ports"]]

@@ -139,6 +139,18 @@ class IssuerForm(forms.Form):
         label=gettext_lazy("Its acr, and ours"),
         help_text=gettext_lazy("One a line, name there = name here. Empty: it is passed on as it is."),
     )
+    sends_signals = forms.BooleanField(label=gettext_lazy("It sends security events as well"), required=False)
+    signal_audience = forms.CharField(
+        label=gettext_lazy("Audience of its events"),
+        help_text=gettext_lazy("What stands in aud of its security events. Empty: the address of our endpoint."),
+        max_length=500,
+        required=False,
+        widget=forms.TextInput(attrs=_PLAIN),
+    )
+    signal_events = Lines(
+        label=gettext_lazy("Events that are taken"),
+        help_text=gettext_lazy("One a line, such as session-revoked. Empty: each that is understood."),
+    )
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=500)
 
     def clean(self) -> dict[str, Any]:

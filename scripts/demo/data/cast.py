@@ -121,8 +121,11 @@ PEOPLE: Final = (
 GONE: Final = Character("leo", "Leo Dumont", department="IT")
 """The owner of `orphan-bot`, who has left."""
 GROUP: Final = ("research", "Research", ("alice", "bob"))
+SECOND_ADMIN: Final = Character("nadia", "Nadia Petrova", ("admin",), department="IT")
+"""Where the machine lacks a part of the sandbox of local servers, that is accepted by `admin` and by her."""
 SYSTEM_OWNER: Final = "sam"
 ANALYST: Final = "ana"
+SECURITY: Final = "resa"
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Fill a fresh database with the demo world, through the product's own actions: `python -m scripts.demo.data.seed`.
 
-Reads DEMO_WORLD (JSON: `samples` {slug: {"url", "secret"}}, `office` {"url", "secret"}, `systems` {slug: url},
-`repository`, `stub_issuer`, `out`) beside the product's environment, and writes the world
-(`scripts/demo/data/world.py`) to `out`. Access comes about as for all users: a person requests it, and its approvers
-approve. What happened before today is in `scripts/demo/data/backstory.py`.
+Reads DEMO_WORLD (JSON: `samples` {slug: terms of its command}, `lacking` [layer of the sandbox], `office` {"url",
+"secret"}, `systems` {slug: url}, `repository`, `stub_issuer`, `out`) beside the product's environment, and writes the
+world (`scripts/demo/data/world.py`) to `out`. Access comes about as for all users: a person requests it, and its
+approvers approve. What happened before today is in `scripts/demo/data/backstory.py`.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ from entitlements.people.models import Person, Role  # noqa: E402
 from entitlements.rest_apis import rest_apis, sources  # noqa: E402
 from entitlements.secrets import vault  # noqa: E402
 from entitlements.secrets.models import Secret  # noqa: E402
+from entitlements.stdio_commands import proposals  # noqa: E402
+from entitlements.stdio_commands import systems as stdio_systems  # noqa: E402
 from entitlements.trusted_issuers import trust  # noqa: E402
 from entitlements.trusted_issuers.models import TrustedIssuer  # noqa: E402
-from entitlements.upstream import upstream  # noqa: E402
 from governance.eligibility.eligibility import RequestTerms  # noqa: E402
 from governance.reviews.usage import usage  # noqa: E402
 from governance.setup import setup  # noqa: E402
@@ -115,7 +116,7 @@ def _bearer(secret: str) -> dict[str, str]:
 def listed(system: System) -> list[dict[str, Any]]:
     """RequestTerms a system for its tools, as the product does."""
     try:
-        return asyncio.run(upstream.discover(system))
+        return asyncio.run(stdio_systems.discover(system))
     except DomainError as refusal:
         sys.exit(f"{system.slug} at {system.upstream_url} cannot be discovered: {refusal}")
 
@@ -188,9 +189,12 @@ def make_client(client_id: str, auth: Any, agent: Any = None, **more: Any) -> wo
 
 
 def make_systems(resources: Mapping[str, Any], office: backstory.OfficeServers) -> None:
-    """Register the sample systems with their credentials, discover and approve their tools, and bundle them."""
-    for slug, sample in resources["samples"].items():
-        system = make_system(slug, sample["url"], office, sample["secret"])
+    """Register the sample systems by their commands, discover and approve their tools, and bundle them."""
+    for slug, terms in resources["samples"].items():
+        allow_command(slug, terms, resources["lacking"])
+        owner, by = who(cast.SYSTEM_OWNER), who(cast.ANALYST).principal
+        system = stdio_systems.register(slug, name=slug.capitalize(), owner=owner, command=slug, by=by)
+        found(system, office)
         approve_tools(system, cast.TOOLS[slug])
     approve_tools(make_rest_api(office), cast.TOOLS[parcels.SLUG])
     for bundle in cast.ENTITLEMENTS:
@@ -200,13 +204,33 @@ def make_systems(resources: Mapping[str, Any], office: backstory.OfficeServers) 
         )
 
 
-def make_system(slug: str, url: str, office: backstory.OfficeServers, secret: str | None = None) -> System:
+def allow_command(name: str, terms: Mapping[str, Any], lacking: list[str]) -> None:
+    """Propose a command, and let a second person confirm it.
+
+    Where this machine lacks a part of the sandbox, two administrators accept that: there is a second one only then.
+    """
+    first, second = who(cast.ANALYST), who(cast.SECURITY)
+    if lacking:
+        if not Person.objects.filter(login=cast.SECOND_ADMIN.login).exists():
+            builders.person(cast.SECOND_ADMIN)
+        first, second = who("admin"), who(cast.SECOND_ADMIN.login)
+    reason = "A server that the demo's agents call." + (" This machine lacks a part of the sandbox." if lacking else "")
+    row = proposals.propose(name, by=first, reason=reason, **terms, without=lacking)
+    proposals.confirm(row.pk, by=second)
+
+
+def make_system(slug: str, url: str, office: backstory.OfficeServers) -> System:
     """Register an MCP server behind the gateway and discover its tools."""
-    system = builders.system(slug, slug.capitalize(), cast.SYSTEM_OWNER, url, secret=secret)
+    system = builders.system(slug, slug.capitalize(), cast.SYSTEM_OWNER, url)
+    found(system, office)
+    return system
+
+
+def found(system: System, office: backstory.OfficeServers) -> None:
+    """Discover the tools of a system."""
     result = discovery.record_discovery(system, office.listed(system), by=who(cast.ANALYST).principal)
     if result.malformed:
-        print(f"{slug} offers tools that cannot be read, and they are left out: {result.malformed}")
-    return system
+        print(f"{system.slug} offers tools that cannot be read, and they are left out: {result.malformed}")
 
 
 def make_rest_api(office: backstory.OfficeServers) -> System:
@@ -264,8 +288,9 @@ def the_world(
 ) -> world.World:
     """Put together what `var/demo.json` holds."""
     console, gateway, stub = settings.CONSOLE_URL, settings.GATEWAY_URL, resources["stub_issuer"]
-    upstreams = {**{slug: sample["url"] for slug, sample in resources["samples"].items()}, **resources["systems"]}
-    served = {slug: world.system(console, gateway, slug, url) for slug, url in upstreams.items()}
+    served = {slug: world.system(console, gateway, slug, url) for slug, url in resources["systems"].items()}
+    for slug in resources["samples"]:
+        served[slug] = world.local_server(console, gateway, slug, slug)
     address, kind = f"{resources['office']['url']}/{parcels.SLUG}", System.Kind.HTTP.value
     served[parcels.SLUG] = world.system(console, gateway, parcels.SLUG, address, kind)
     return world.World(

@@ -74,6 +74,11 @@ def system(console: str, gateway: str, slug: str, upstream: str, kind: str = "mc
     return System(kind=kind, issuer=f"{console}/as/{slug}", resource=f"{gateway}/gw/{slug}/mcp", upstream=upstream)
 
 
+def local_server(console: str, gateway: str, slug: str, command: str) -> System:
+    """Return the fixed addresses of a system that the gateway starts by a command."""
+    return system(console, gateway, slug, f"stdio:{command}", "stdio")
+
+
 def write(world: World, path: Path) -> None:
     """Write the file, readable by its owner alone, whole or not at all."""
     fresh = path.with_suffix(".new")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import sys
 import sysconfig
@@ -26,6 +25,7 @@ SITE = "scripts.demo.site.settings"
 """The settings of the web process: the product's, and the visit around its pages."""
 PORTS = {"CONSOLE_PORT": 8000, "GATEWAY_PORT": 8001, "SAMPLE_PORT": 8100}
 SAMPLES = ("time", "git")
+"""The local servers, which the gateway starts (`packages.py`)."""
 WEB = "governance.web:application"
 HEADERS = ("--http", "1", "--http1-header-read-timeout", "10000", "--backlog", "4096")
 """granian's deadline for headers (milliseconds), which HTTP/2 has not, and how many connections it keeps."""
@@ -67,18 +67,10 @@ class Layout:
         """The stub identity provider's issuer."""
         return f"http://localhost:{self.sample_port}"
 
-    def sample(self, slug: str) -> str:
-        """Return the upstream address of a sample system."""
-        return f"http://localhost:{self.sample_port_of(slug)}/mcp"
-
-    def sample_port_of(self, slug: str) -> int:
-        """Return where a sample system listens."""
-        return self.sample_port + 1 + SAMPLES.index(slug)
-
     @property
     def office_port(self) -> int:
         """Where the company's own systems listen."""
-        return self.sample_port + 1 + len(SAMPLES)
+        return self.sample_port + 1
 
     @property
     def office(self) -> str:
@@ -93,7 +85,7 @@ class Layout:
         """Yield every port with the variable that moves it."""
         yield self.console_port, "CONSOLE_PORT"
         yield from ((port, "GATEWAY_PORT") for port in self.gateway_ports())
-        yield from ((self.sample_port + n, "SAMPLE_PORT") for n in range(2 + len(SAMPLES)))
+        yield from ((self.sample_port + n, "SAMPLE_PORT") for n in range(2))
 
     def check_ports(self) -> None:
         """Raise DemoError when two parts would share a port, or something else listens on one."""
@@ -138,11 +130,6 @@ def verifier_key(folder: Path) -> Path:
     return folder / "seal-key.vkey"
 
 
-def seen(folder: Path, slug: str) -> Path:
-    """Return the file in which a sample system's front notes what arrived."""
-    return folder / f"{slug}-seen.json"
-
-
 def seal_key(folder: Path) -> Path:
     """Make the sealer's Ed25519 key for this run and return where it lies."""
     path = folder / "seal-key.pem"
@@ -162,23 +149,10 @@ def manage(verb: str, *arguments: str, name: str = "") -> Process:
     return Process(name or verb, [sys.executable, str(ROOT / "manage.py"), verb, *arguments])
 
 
-def outside(layout: Layout, folder: Path, secrets_of: Mapping[str, str]) -> Iterator[Process]:
-    """Yield the parts that are not ours: the stub identity provider and the sample systems behind their runner."""
+def stub_idp(layout: Layout) -> Process:
+    """Return the stub identity provider."""
     stub = [sys.executable, "-m", "scripts.demo.servers.stub_idp", "--port", str(layout.sample_port)]
-    yield Process("stub-idp", stub, f"{layout.stub_issuer}/healthz")
-    commands = {
-        "time": [program("mcp-server-time"), "--local-timezone", "UTC"],
-        "git": [program("mcp-server-git"), "--repository", str(folder / "repository")],
-    }
-    for slug in SAMPLES:
-        runner = [sys.executable, "-m", "scripts.demo.servers.stdio_runner", "--mutate", "--name", slug]
-        runner += ["--port", str(layout.sample_port_of(slug)), "--seen", str(seen(folder, slug))]
-        yield Process(
-            f"system-{slug}",
-            [*runner, "--", *commands[slug]],
-            f"http://localhost:{layout.sample_port_of(slug)}/healthz",
-            {"UPSTREAM_SECRET": secrets_of[slug]},
-        )
+    return Process("stub-idp", stub, f"{layout.stub_issuer}/healthz")
 
 
 def office(layout: Layout, secret: str) -> Process:
@@ -202,8 +176,3 @@ def product(layout: Layout) -> Iterator[Process]:
     yield Process("worker", worker, environment=SERVING)
     beat = [*celery, "beat", "--scheduler", "celery.beat:Scheduler", "--loglevel", "WARNING"]
     yield Process("beat", beat, environment=SERVING)
-
-
-def upstream_secrets() -> dict[str, str]:
-    """Return a fresh credential for each sample system."""
-    return {slug: secrets.token_urlsafe(32) for slug in SAMPLES}

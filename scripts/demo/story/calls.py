@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import tempfile
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ from typing import Any
 from joserfc import jwk, jws
 from mcp import Client
 
-from scripts.demo.servers.stdio_runner import digest
+from scripts.demo.servers.local_server import SEEN, digest
+from scripts.demo.servers.packages import SERVERS
 from scripts.demo.story import browser
 from scripts.demo.story.agent_client import AgentClient, CallOutcome, Era, Refused, refusal
 from scripts.demo.story.stage import AGENT, CITIES, SYSTEM, USER, Stage, check, done
@@ -87,7 +90,7 @@ async def rest_is_called(stage: Stage) -> None:
 
 async def calls_are_decided(stage: Stage) -> None:
     """Step 6: what the grant does not cover is denied with a reason and a way on, and never reaches the server."""
-    before = noted(stage, "time")["calls"]
+    before = noted("time")["calls"]
     other = await denied(stage, "convert_time", {"source_timezone": "UTC", "time": "12:00", "target_timezone": "UTC"})
     check(other["code"] == "no_grant", f"a tool outside the grant was denied for another reason: {other}")
     check(f"agent={AGENT}" in other.get("request_access", ""), f"the denial does not say where to ask: {other}")
@@ -99,18 +102,17 @@ async def calls_are_decided(stage: Stage) -> None:
         far["code"] == "argument_outside_limit", f"an argument outside its limit was denied for another reason: {far}"
     )
     stage.proven(6, "An argument outside its limit is denied.", f"{far['code']}: {' '.join(far['reasons'])}")
-    after = noted(stage, "time")
+    after = noted("time")
     check(before > 0, "the calls that were allowed did not reach the server")
     check(after["calls"] == before, f"denied calls reached the server: {before} calls became {after['calls']}")
-    secret = stage.resources["samples"]["time"]["secret"]
-    check(after["last_authorization"] == digest(f"Bearer {secret}".encode()), "the server got another credential")
-    for slug in stage.resources["samples"]:
-        leaked = {digest(token.encode()) for token in stage.player.tokens} & everything(noted(stage, slug))
-        check(not leaked and not noted(stage, slug)["tokens"], f"a token of the caller reached {slug}")
+    for slug in SERVERS:
+        arrived = noted(slug)["tokens"]
+        leaked = {digest(token.encode()) for token in stage.player.tokens} & arrived
+        check(not leaked and not arrived, f"a token of the caller reached {slug}")
     stage.proven(
         6,
-        "No denied call and none of the caller's tokens reached a server; it saw its own credential only.",
-        f"{len(stage.player.tokens)} tokens looked for, {after['requests']} requests arrived",
+        "No denied call and none of the caller's tokens reached a server, each a child of the gateway's.",
+        f"{len(stage.player.tokens)} tokens looked for, {after['calls']} calls arrived",
     )
 
 
@@ -186,12 +188,12 @@ async def signed_by_us(stage: Stage, receipt: str) -> bool:
     return bool(jws.deserialize_compact(receipt, jwk.KeySet.import_key_set(keys), algorithms=["ES256"]).payload)
 
 
-def noted(stage: Stage, slug: str) -> dict[str, Any]:
-    """Return what a sample server's front noted about all that arrived there."""
-    notes: dict[str, Any] = json.loads(Path(stage.resources["samples"][slug]["seen"]).read_text())
-    return notes
-
-
-def everything(notes: dict[str, Any]) -> set[str]:
-    """Return every digest in the notes."""
-    return {*notes["header_values"], *notes["tokens"]}
+def noted(slug: str) -> dict[str, Any]:
+    """Return what the children of a sample server noted about all that arrived there, in their scratch folders."""
+    calls, tokens = 0, set[str]()
+    for place in Path(tempfile.gettempdir()).glob(f"mandate-stdio-*/{SEEN}"):
+        with contextlib.suppress(OSError):  # a child that ends takes its folder along
+            notes = json.loads(place.read_text())
+            if notes["server"] == SERVERS[slug][1]:
+                calls, tokens = calls + notes["calls"], tokens | set(notes["tokens"])
+    return {"calls": calls, "tokens": tokens}

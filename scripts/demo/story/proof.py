@@ -17,7 +17,6 @@ from scripts.demo.story.stage import AGENT, SYSTEM, Stage, check
 SEALED_SECONDS = 15.0
 ORDER = (
     "system.registered",
-    "secret.set",
     "tool.found",
     "tool.approved",
     "entitlement.made",

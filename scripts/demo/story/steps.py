@@ -15,17 +15,15 @@ SENTENCES = {
 
 def system_is_registered(stage: Stage) -> None:
     """Step 1: an analyst registers a system; its tools are found, shown in plain words, classified and pinned."""
-    ana, sample = stage.api("ana"), stage.resources["samples"]["time"]
+    ana = stage.api("ana")
     about = {
         "slug": SYSTEM,
         "name": "Office clock",
-        "kind": "mcp_gateway",
+        "kind": "stdio",
+        "command": "time",
         "owner": "sam",
-        "upstream_url": sample["url"],
     }
     done("Registering the system", ana.post("systems", about), 201)
-    secret = {"kind": "bearer", "value": sample["secret"]}
-    done("Storing its credential", stage.api("sam", proven=True).put(f"systems/{SYSTEM}/secret", secret))
     done("Discovering its tools", ana.post(f"systems/{SYSTEM}/discover", {}))
     listed = ana.every(f"tools?system={SYSTEM}")
     check({tool["name"] for tool in listed} == set(SENTENCES), f"other tools were found: {listed}")
@@ -40,8 +38,7 @@ def system_is_registered(stage: Stage) -> None:
         "lines": [{"tool": name, "limits": {}} for name in SENTENCES],
     }
     done("Making the entitlement", ana.post("entitlements", bundle), 201)
-    slug = SYSTEM
-    stage.world["systems"][slug] = world.system(stage.world["console"], stage.world["gateway"], slug, sample["url"])
+    stage.world["systems"][SYSTEM] = world.local_server(stage.world["console"], stage.world["gateway"], SYSTEM, "time")
     pins = [f"{tool['name']} pinned by {tool['seen']['sha256'][:16]}: {SENTENCES[tool['name']]}" for tool in listed]
     stage.proven(
         1, "An analyst registered an MCP server; each tool waited until a person described and pinned it.", *pins

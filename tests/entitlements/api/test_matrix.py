@@ -61,9 +61,9 @@ def test_every_row_has_an_address() -> None:
     assert set(MATRIX) - {(name, method) for _, name, method, _ in _endpoints()} == set()
 
 
-def test_only_the_documentation_is_public() -> None:
+def test_only_the_documentation_and_an_enrolment_are_public() -> None:
     public = {name for (name, _), row in MATRIX.items() if row.public}
-    assert public == {"api-schema", "api-docs"}
+    assert public == {"api-schema", "api-docs", "connector-enrol"}
 
 
 def test_changes_are_never_open_to_just_anybody_but_where_the_target_is_asked() -> None:

@@ -37,8 +37,11 @@ pytestmark = pytest.mark.loopback
 SIGNING_KEY = os.urandom(32)
 OF_THE_GATEWAY = (
     "entitlements.node.directory.",
+    "entitlements.connected_accounts.",
     "entitlements.node.upstream_sessions.",
     "entitlements.networks.network.",
+    "entitlements.connectors.relays.",
+    "entitlements.stdio.places.",
     "entitlements.gateway.",
 )
 """Whose statements a node without the role `gateway` never runs."""

@@ -26,6 +26,7 @@ from entitlements.clients import aliases, clients, rotations
 from entitlements.clients.models import Client
 from entitlements.connections import connections
 from entitlements.connections.models import Connection
+from entitlements.connectors import connectors
 from entitlements.credential_policy import policy
 from entitlements.credential_policy.rules import Kind
 from entitlements.decisions import guardrails
@@ -60,8 +61,9 @@ from entitlements.workload_identity.models import WorkloadRule
 from governance.operations import after_restore
 from governance.ownership import ownership
 from tests import make
+from tests.entitlements.connectors import pairs
 from tests.entitlements.edge.worlds import key_set, new_key
-from tests.entitlements.feed import edge_columns, orders
+from tests.entitlements.feed import edge_columns, orders, risks
 from tests.entitlements.networks.certificates import Authority
 from tests.entitlements.session_policies import agreed
 
@@ -94,6 +96,7 @@ class World:
     rule: WorkloadRule
     vendor: System
     network: SystemNetwork
+    connectors: pairs.Pair
 
 
 def certificate(system: System) -> None:
@@ -192,6 +195,7 @@ def world() -> World:
         workload_rule(client, "job-1"),
         make.vendor("maps", owner=alice),
         networks.propose(system, prefixes=["10.0.0.0/8"], by=make.analyst(), reason="for a test"),
+        pairs.pair(system),
     )
 
 
@@ -262,6 +266,8 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     "a command of local servers is ended": end_command,
     "a document has an operation that is refused": orders.refuse,
     "a network is confirmed": lambda w: networks.confirm(w.network.pk, by=Person.objects.get(login="resa")),
+    "a connector is enrolled": lambda w: pairs.enrol(w.connectors[1]),
+    "a connector is revoked": lambda w: connectors.revoke(w.connectors[0].pk, **WHY),
     "a client certificate is stored": lambda w: certificate(w.system),
     "a vendor moves": lambda w: vendors.edit(
         w.vendor, issuer="https://b.example", resources=["https://b.example/mcp"], **WHY
@@ -302,6 +308,7 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     "a session policy is confirmed": lambda _: agreed.confirm_waiting(),
     "a session policy is ended": lambda _: agreed.end(),
     "a session is ended": lambda w: sessions.end(w.session.pk, **WHY),
+    **risks.ACTIONS,
     "a connection is ended": lambda w: connections.end(w.connection.pk, **WHY),
     "a delegation is permitted": lambda w: permissions.permit(w.agent, actor=Agent.objects.get(slug="other"), **WHY),
     "a delegation is withdrawn": lambda w: permissions.withdraw(w.agent.delegation_permissions.get(), **WHY),

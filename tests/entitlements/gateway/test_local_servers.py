@@ -12,12 +12,11 @@ import pytest
 from audit.context import SYSTEM
 from entitlements.catalog.models import System
 from entitlements.grants import grants
-from entitlements.stdio.sandbox import processes
 from entitlements.stdio_commands import terms
 from entitlements.stdio_commands.models import StdioSystem
 from tests.entitlements.gateway import world
 from tests.entitlements.gateway.world import Gateway, World
-from tests.entitlements.stdio import packages
+from tests.entitlements.stdio import packages, processes
 
 pytestmark = pytest.mark.loopback
 ANY: dict[str, Any] = {"type": "object"}
@@ -48,7 +47,7 @@ def test_a_call_is_decided_recorded_and_carried_out(node: Gateway, agreed: dict[
     found = facts(node, here)
     assert found["given"] == {"what": "this"}
     assert found["arguments"] == ["first", "mine"]
-    assert facts(node, here)["pid"] == found["pid"]
+    assert facts(node, here)["place"] == found["place"]
     world.wait_until(lambda: len(here.calls()) == 4, 5)
     assert here.calls() == ["call.allowed", "call.finished"] * 2
 
@@ -63,10 +62,10 @@ def test_without_a_grant_nothing_is_started(node: Gateway, agreed: dict[str, Any
 
 def test_the_child_ends_with_the_rights_of_its_caller(node: Gateway, agreed: dict[str, Any]) -> None:
     here = local(agreed)
-    child = facts(node, here)["pid"]
-    assert processes._parent(child)
+    child = f"HOME={facts(node, here)['place']}"
+    assert processes.having(child)
     grants.revoke(here.grant.pk, by=SYSTEM, reason="over")
-    world.wait_until(lambda: not processes._parent(child), 5)
+    world.wait_until(lambda: not processes.having(child), 5)
 
 
 def test_a_child_that_dies_leaves_the_call_unknown_and_its_owner_informed(

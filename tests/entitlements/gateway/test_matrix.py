@@ -1,11 +1,12 @@
 """Every endpoint that takes a token, against all that can be in the way: refused with its word, one event each.
 
-What these do at the token endpoints stands in `tests/entitlements/edge/test_matrix.py`.
+What these do at the token endpoints stands in `tests/entitlements/edge/test_matrix.py`, and for every kind of system in
+`tests/promises`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +29,6 @@ from entitlements.sessions import sessions
 from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
 from tests import make
-from tests.entitlements.gateway import rest_world
 from tests.entitlements.gateway import test_authzen as authzen
 from tests.entitlements.gateway.world import Gateway, World, wait_until
 
@@ -144,37 +144,6 @@ def test_what_is_in_the_way_is_refused_at_every_endpoint(node: Gateway, here: Wo
     still_opens = spoilt == "grant narrowed"  # with other arguments
     assert _is_listed(node, here, token) is still_opens
     wait_until(lambda: is_active() is still_opens, 5)
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[rest_world.Service]:
-    with rest_world.service() as found:
-        yield found
-
-
-@pytest.mark.parametrize("spoilt", SPOILERS)
-def test_what_is_in_the_way_is_refused_at_a_rest_api_by_either_way(
-    node: Gateway, service: rest_world.Service, spoilt: str
-) -> None:
-    here = rest_world.build(service.url)
-    (spoil, code), by_mcp, by_rest = SPOILERS[spoilt], here.token(), rest_world.token(here)
-    endpoints: dict[str, Endpoint] = {
-        "REST": lambda: code_of(rest_world.ask(node, here, "GET", "/orders?do=x&limit=3", with_token=by_rest)),
-    }
-    here.arguments = {"do": "x", "limit": 3}
-    if spoilt != "token revoked":  # which revokes the newest, that of REST
-        endpoints["MCP"] = lambda: code_of(node.call(here, by_mcp))
-    if spoilt not in UNSEEN:
-        assert [ask() for ask in endpoints.values()] == [""] * len(endpoints)
-
-    spoil(here)
-
-    for ask in endpoints.values():
-        _wait_for(ask, code)
-        sent, before = len(service.seen), _denied(here, "call")
-        assert ask() == code
-        assert _denied(here, "call")[len(before) :] == ([] if spoilt in STRANGERS else [code])
-        assert len(service.seen) == sent
 
 
 def _wait_for(ask: Endpoint, code: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx2
 
@@ -88,15 +89,21 @@ def gateway(
     more: tuple[str, ...] = (),
     only: Mapping[str, str] | None = None,
     port: int | None = None,
+    output: IO[bytes] | None = None,
     **environment: str,
 ) -> Iterator[Gateway]:
-    """Run one node until the block ends, as production runs it; with `only`, in an environment of nothing else."""
+    """Run one node until the block ends, as production runs it; with `only`, in an environment of nothing else.
+
+    What it prints goes to `output` where that is given.
+    """
     port = port or free_port()
     command = ["-m", "governance.edge", "--port", str(port), "--log-level", "warning", "--stop-seconds", "2", *more]
     child = subprocess.Popen(
         [sys.executable, *command],
         cwd=ROOT,
         env={**(only or {**os.environ, "DEMO": "1"}), "NODE_ID": name, **environment},
+        stdout=output,
+        stderr=output,
     )
     base = f"http://127.0.0.1:{port}"
     try:
@@ -174,6 +181,12 @@ class World:
         typ = claims.pop("typ", "at+jwt")
         return signing.sign(f"as/{self.system.slug}", {k: v for k, v in claims.items() if v is not None}, typ)
 
+    def token_id(self) -> str:
+        """Return the id of a token for this agent, as `token` notes it."""
+        claims = self.token().split(".")[1]
+        found: str = json.loads(base64.urlsafe_b64decode(claims + "=="))["jti"]
+        return found
+
     def with_another_client(self) -> World:
         """Return the same world by another client of its agent, in a session of its own."""
         client, _ = make.client(self.agent, f"client-{uuid.uuid4().hex[:8]}")
@@ -219,12 +232,17 @@ def build(
     system = make.system(f"time-{uuid.uuid4().hex[:8]}", upstream_url=upstream_url, denial_shape=denial_shape)
     vault.set_secret(system, kind="bearer", value=secret, by=SYSTEM)
     definition = {"name": tool, "description": "Tells the time.", "inputSchema": dict(schema)}
-    made = make.tool(system, tool, definition=definition)
+    return on(make.tool(system, tool, definition=definition))
+
+
+def on(made: Tool, *, limits: Mapping[str, Mapping[str, Any]] | None = None) -> World:
+    """Make an agent with a client, a session and a grant for one person on a tool that is there."""
+    system = made.system
     entitlement = make.entitlement(system, made, scope=f"{system.slug}:read")
     agent = make.agent(f"bot-{uuid.uuid4().hex[:8]}")
     person = make.person(f"alice-{uuid.uuid4().hex[:8]}")
     client, _ = make.client(agent, f"client-{uuid.uuid4().hex[:8]}")
-    grant = make.grant(agent, entitlement, people=[person])
+    grant = make.grant(agent, entitlement, people=[person], limits=limits)
     signing.ensure(session_keys.ISSUER)
     now = clock.now()
     session = Session.objects.create(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from entitlements.codes import Code
@@ -218,6 +219,15 @@ def test_an_operation_that_the_import_refused_bars_its_path(template: str, value
 def test_a_tool_keeps_its_own_path_though_a_document_has_it_too() -> None:
     known = Operations({"read": API["read"]}, refused=[("GET", "/items/{other}"), ("GET", "no path")])
     assert known.read(asked("GET", "/items/7")).tool == "read"
+
+
+def test_another_form_of_an_operation_at_its_own_place_leaves_it_as_it_was_approved() -> None:
+    wider = msgspec.structs.replace(API["read"], answers=("text/plain",))
+    changed = Operations({"read": API["read"]}, [("read", wider)])
+    mapped = changed.read(asked("GET", "/items/1"))
+    assert mapped.tool == "read"
+    assert changed.build("read", mapped.arguments).target == "/items/1"
+    assert changed.operation("read").answers == API["read"].answers
 
 
 def test_a_changed_operation_waits_for_its_review() -> None:

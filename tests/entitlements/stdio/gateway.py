@@ -17,10 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parents[3]))
+sys.path.append(str(Path(*Path(__file__).resolve().parts[:-4])))
 
-from entitlements.stdio.sandbox.plan import Layer, Limits, Plan
+from entitlements.stdio.sandbox.plan import Layer, Level, Limits, Plan
 from entitlements.stdio.sandbox.start import NotStarted, TooLong, start
+from tests.entitlements.stdio import processes
 from tests.entitlements.stdio.attacks import HEAD
 
 FIRST_USER = 64_200
@@ -41,6 +42,7 @@ async def outcome(number: int, case: dict[str, Any]) -> dict[str, Any]:
         ports=tuple(case["ports"]),
         limits=replace(Limits(grace_seconds=0.3), **case["limits"]),
         without=frozenset(map(Layer, case["without"])),
+        level=Level(case["level"]),
     )
     lines: list[Any] = []
     try:
@@ -57,8 +59,10 @@ async def outcome(number: int, case: dict[str, Any]) -> dict[str, Any]:
         lines.append(type(problem).__name__)
     began = time.monotonic()
     ending = dict(await child.end())
+    seconds = time.monotonic() - began
     shutil.rmtree(scratch)
-    return {"lines": lines, "ending": ending, "stderr": child.stderr, "seconds": time.monotonic() - began}
+    left = [each for each in processes.having(f"HOME={scratch}") if each != os.getpid()]
+    return {"lines": lines, "ending": ending, "stderr": child.stderr, "seconds": seconds, "left": left}
 
 
 async def main() -> None:

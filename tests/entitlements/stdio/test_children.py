@@ -18,10 +18,11 @@ from entitlements.stdio import endpoint as endpoint_module
 from entitlements.stdio import package
 from entitlements.stdio.children import Children, tools
 from entitlements.stdio.command import Command, SandboxMissing
-from entitlements.stdio.sandbox import landlock, processes
+from entitlements.stdio.sandbox import bubblewrap, kernel, landlock, processes
 from entitlements.stdio.sandbox.plan import Layer
 from entitlements.upstream import egress, upstream
 from entitlements.upstream.endpoint import Answer
+from tests.entitlements.stdio.processes import having
 
 ADA, BEN = ("assistant", "ada"), ("assistant", "ben")
 
@@ -90,22 +91,21 @@ def run(command: Command, story: Callable[[World], Awaitable[None]]) -> World:
 def test_each_agent_and_person_has_a_child_of_their_own(command: Command) -> None:
     async def story(world: World) -> None:
         ada, again, ben = await world.facts(ADA), await world.facts(ADA), await world.facts(BEN)
-        assert ada["pid"] == again["pid"] != ben["pid"]
-        assert ada["place"] != ben["place"]
+        assert ada["place"] == again["place"] != ben["place"]
         assert ada["arguments"] == ["first"]
         assert world.children.owners() == [("small", ADA), ("small", BEN)]
         for place in (ada["place"], ben["place"]):
             assert exists(place)
         await world.children.close()
         assert not exists(ada["place"])
-        assert not processes._parent(ada["pid"])
+        assert not having(f"HOME={ada['place']}")
 
     assert run(command, story).reports == []
 
 
 def test_all_share_one_where_its_command_says_so(command: Command) -> None:
     async def story(world: World) -> None:
-        assert (await world.facts(ADA))["pid"] == (await world.facts(BEN))["pid"]
+        assert (await world.facts(ADA))["place"] == (await world.facts(BEN))["place"]
         assert world.children.owners() == [], "it ends with nobody's rights alone"
 
     run(replace(command, is_shared=True), story)
@@ -172,7 +172,7 @@ def test_a_child_that_dies_starts_again_later_and_later(command: Command) -> Non
         place = world.children._places["small", ADA]
         assert 0 < place.not_before - asyncio.get_running_loop().time() <= 1
         await asyncio.sleep(1.05)
-        assert (await world.facts())["pid"] != before["pid"]
+        assert (await world.facts())["place"] != before["place"]
         await world.call("die")
         world.children.sweep()
         assert 1 < place.not_before - asyncio.get_running_loop().time() <= 2
@@ -223,7 +223,7 @@ def test_an_idle_child_ends_and_a_busy_one_stays(command: Command, monkeypatch: 
         world.children.sweep()
         assert world.children.owners() == []
         await world.children.close()
-        assert not processes._parent(idle["pid"])
+        assert not having(f"HOME={idle['place']}")
 
     run(command, story)
 
@@ -347,3 +347,30 @@ def test_files_that_others_may_write_are_not_pinned(folder: Path, mode: int) -> 
 )
 def test_a_command_begins_with_a_program_that_is_pinned_or_the_systems(path: str, *, may: bool) -> None:
     assert package.is_program(path) is may
+
+
+def test_a_machine_without_any_sandbox_starts_none_until_that_is_accepted(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS: nothing of the sandbox works, and with all of it left out a child starts, is spoken to, and ends."""
+    monkeypatch.setattr(kernel, "IS_LINUX", False)
+    monkeypatch.setattr(bubblewrap, "KEEPER", str(Path(__file__).with_name("elsewhere.py")))
+
+    async def refused(world: World) -> None:
+        with pytest.raises(egress.Unreachable):
+            await world.facts()
+
+    assert "SandboxMissing: This machine does not hold: calls, files, limits" in run(command, refused).reports[0][1]
+
+    async def story(world: World) -> None:
+        found = await world.facts()
+        await world.call("sleep", seconds=0.1)
+        await world.children.close()
+        assert not having(f"HOME={found['place']}")
+
+    run(replace(command, without=frozenset(Layer)), story)
+
+    async def dies(world: World) -> None:
+        assert await world.call("die") == []
+
+    run(replace(command, without=frozenset(Layer)), dies)

@@ -1,7 +1,7 @@
 """A child that does what it may not is contained, one test a limit; each attack works where its limit is left out.
 
-Everything runs twice: as root, whose children are users of their own, and as an unprivileged user (1500), whose
-children are that user too.
+Everything runs as root, whose children are users of their own, and as an unprivileged user (1500), whose children are
+that user too; held by the floor alone, and in bubblewrap's namespaces above it.
 """
 
 from __future__ import annotations
@@ -9,23 +9,27 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from entitlements.stdio.sandbox import confine, landlock, processes
-from entitlements.stdio.sandbox.plan import Layer
-from tests.entitlements.stdio import attacks
+from entitlements.stdio.sandbox import bubblewrap, confine, landlock
+from entitlements.stdio.sandbox.plan import Layer, Level
+from tests.entitlements.stdio import attacks, processes
 
 UNPRIVILEGED = 1500
 ROOT = Path(__file__).resolve().parents[3]
 USERS = [0, UNPRIVILEGED] if os.geteuid() == 0 else [os.geteuid()]
+LEVELS = [Level.FLOOR, *([Level.BUBBLEWRAP] if shutil.which("bwrap") else [])]
+GONE = {"PermissionError", "FileNotFoundError", "ProcessLookupError", "ConnectionRefusedError", "OSError"}
+"""How an attack fails: refused by the floor, or aimed at what a namespace does not have."""
 DOORS: dict[str, Any] = {"arguments": ("PORT", "OTHER")}
 HELD = {Layer.FILES, Layer.SIGNALS, Layer.PORTS}
 
@@ -86,18 +90,39 @@ CASES = {
 }
 
 
+ABOVE: dict[str, Any] = {
+    name: CASES[name] for name in ("forks", "memory", "memory together", "sockets", "one port", "files", "signals")
+}
+ABOVE |= {name: CASES[name] for name in ("calls", "inherited", "stubborn", "dies", "floods", "scratch")}
+ABOVE["files freely"] = CASES["files freely"]
+ABOVE["sockets freely"] = CASES["sockets freely"]
+ABOVE["signals freely"] = CASES["signals freely"]
+
+
+class Here(NamedTuple):
+    """Who the gateway is, and how far its children are held."""
+
+    user: int
+    level: Level
+
+    @property
+    def is_above(self) -> bool:
+        return self.level is Level.BUBBLEWRAP
+
+
 @functools.cache
-def outcomes(user: int) -> dict[str, Any]:
-    """Run every case as this user, once a run."""
+def outcomes(here: Here) -> dict[str, Any]:
+    """Run every case, once a run; in namespaces, those that could go another way there."""
+    cases = ABOVE if here.is_above else CASES
     answer = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("gateway.py"))],
-        input=json.dumps(CASES),
+        input=json.dumps({name: case | {"level": here.level} for name, case in cases.items()}),
         env={"PATH": os.environ["PATH"], "SECRET_KEY": "the gateway's own"},
         capture_output=True,
         text=True,
         timeout=90,
         check=False,
-        **_as(user),
+        **_as(here.user),
     )
     assert answer.returncode == 0, answer.stderr
     found: dict[str, Any] = json.loads(answer.stdout)
@@ -108,29 +133,40 @@ def _as(user: int) -> dict[str, Any]:
     return {"user": user, "group": user, "extra_groups": []} if user != os.geteuid() else {}
 
 
-def said(user: int, name: str) -> dict[str, Any]:
+def said(here: Here, name: str) -> dict[str, Any]:
     """Return what the case's program said first."""
-    found = outcomes(user)[name]
+    found = outcomes(here)[name]
     assert found["lines"], found
     line: dict[str, Any] = found["lines"][0]
     return line
 
 
-def ending(user: int, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = outcomes(user)[name]["ending"]
+def ending(here: Here, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = outcomes(here)[name]["ending"]
     return found
 
 
-def is_alive(process: int) -> bool:
-    """Whether a process runs: none that has ended and waits for its parent."""
-    return bool(processes._parent(process))
+def names(*parts: str, **others: str) -> dict[str, str]:
+    return dict.fromkeys(parts, "PermissionError") | others
 
 
-each_user = pytest.mark.parametrize("user", USERS)
+each_user = pytest.mark.parametrize("here", [Here(user, Level.FLOOR) for user in USERS])
+everywhere = pytest.mark.parametrize(
+    "here", [Here(user, level) for level in LEVELS for user in USERS], ids=lambda here: f"{here.user}-{here.level}"
+)
+above = pytest.mark.parametrize("here", [Here(user, Level.BUBBLEWRAP) for user in USERS])
 
 
 def test_everything_that_a_child_is_held_by_works_on_this_machine() -> None:
     assert not confine.missing(is_root=False, has_network=True)
+    assert {bubblewrap.level(has_network=each) for each in (True, False)} == {Level.BUBBLEWRAP}
+
+
+def test_bubblewrap_counts_where_it_really_runs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for instead in ("/usr/bin/true", "/nowhere/bwrap"):
+        monkeypatch.setattr(bubblewrap, "_works", functools.cache(bubblewrap._works.__wrapped__))
+        monkeypatch.setattr(shutil, "which", lambda _name, found=instead: found)
+        assert bubblewrap.level(has_network=False) is Level.FLOOR
 
 
 def test_an_older_kernel_says_what_it_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,160 +177,172 @@ def test_an_older_kernel_says_what_it_does_not_hold(monkeypatch: pytest.MonkeyPa
     assert confine.missing(is_root=False, has_network=False) == {Layer.SIGNALS, Layer.FILES}
 
 
-@each_user
-def test_forks(user: int) -> None:
-    made = said(user, "forks")["made"]
-    assert 0 < len(made) < 12
-    assert len(said(user, "forks freely")["made"]) == 80
-    assert not any(map(is_alive, made)), "what a child started ends with it"
-    assert not any(map(is_alive, said(user, "forks freely")["made"]))
+@everywhere
+def test_forks(here: Here) -> None:
+    assert 0 < len(said(here, "forks")["made"]) < 12
+    assert not outcomes(here)["forks"]["left"], "what a child started ends with it"
+    if not here.is_above:
+        assert len(said(here, "forks freely")["made"]) == 80
+        assert not outcomes(here)["forks freely"]["left"]
 
 
-@each_user
-def test_memory_of_one_process(user: int) -> None:
-    assert said(user, "memory") == {"taken": "MemoryError"}
-    assert said(user, "memory freely") == {"taken": "taken"}
+@everywhere
+def test_memory_of_one_process(here: Here) -> None:
+    assert said(here, "memory") == {"taken": "MemoryError"}
+    if not here.is_above:
+        assert said(here, "memory freely") == {"taken": "taken"}
 
 
-@each_user
-def test_memory_of_all_its_processes(user: int) -> None:
-    assert ending(user, "memory together")["reason"] == "memory"
-    assert said(user, "memory together freely") == {"survived": True}
+@everywhere
+def test_memory_of_all_its_processes(here: Here) -> None:
+    assert ending(here, "memory together")["reason"] == "memory"
+    if not here.is_above:
+        assert said(here, "memory together freely") == {"survived": True}
 
 
-@each_user
-def test_sockets(user: int) -> None:
-    refused = dict.fromkeys(("tcp", "other", "unix", "udp", "raw", "bind"), "PermissionError")
-    assert said(user, "sockets") == refused | {"pair": "done"}
-    without_filter = said(user, "sockets without calls")
-    assert without_filter == dict.fromkeys(refused, "done") | {
-        **dict.fromkeys(("tcp", "other", "bind"), "PermissionError"),
-        "pair": "done",
-    }
-    assert set(said(user, "sockets freely").values()) == {"done"}
+@everywhere
+def test_sockets(here: Here) -> None:
+    refused = names("tcp", "other", "unix", "udp", "raw", "bind")
+    assert said(here, "sockets") == refused | {"pair": "done"}
+    if not here.is_above:
+        without_filter = said(here, "sockets without calls")
+        assert without_filter == dict.fromkeys(refused, "done") | names("tcp", "other", "bind", pair="done")
+        assert set(said(here, "sockets freely").values()) == {"done"}
 
 
-@each_user
-def test_ports(user: int) -> None:
-    assert said(user, "one port") == {
-        **dict.fromkeys(("other", "unix", "udp", "raw", "bind"), "PermissionError"),
-        **dict.fromkeys(("tcp", "pair"), "done"),
-    }
-    assert said(user, "one port freely")["other"] == "done"
+@everywhere
+def test_ports(here: Here) -> None:
+    assert said(here, "one port") == names("other", "unix", "udp", "raw", "bind", tcp="done", pair="done")
+    if not here.is_above:
+        assert said(here, "one port freely")["other"] == "done"
 
 
-@each_user
-def test_files(user: int) -> None:
-    denied = ("secret", "shadow", "passwd", "environment", "outside", "cut", "mode")
-    assert said(user, "files") == dict.fromkeys(denied, "PermissionError") | {"scratch": "read"}
-    assert outcomes(user)["files"]["lines"][1] == {"run": "PermissionError"}, "what it wrote is no program"
-    freely = said(user, "files freely")
+@everywhere
+def test_files(here: Here) -> None:
+    found = said(here, "files")
+    assert found.pop("scratch") == "read"
+    assert set(found.values()) == {"PermissionError"} if not here.is_above else set(found.values()) <= GONE, found
+    assert outcomes(here)["files"]["lines"][1] == {"run": "PermissionError"}, "what it wrote is no program"
+    if here.is_above:
+        return
+    freely = said(here, "files freely")
     assert freely["secret"] == freely["passwd"] == "read"
     assert freely["outside"] == freely["cut"] == "done"
-    if user:
+    if here.user:
         assert freely["environment"] == "read"
         assert freely["mode"] == "done"
 
 
-@each_user
-def test_signals(user: int) -> None:
-    assert said(user, "signals") == {
-        **dict.fromkeys(("kill", "keeper", "limits"), "PermissionError"),
-        "own": "done",
-    }
-    if user:
-        assert set(said(user, "signals freely").values()) == {"done"}
+@everywhere
+def test_signals(here: Here) -> None:
+    found = said(here, "signals")
+    assert found.pop("own") == "done"
+    assert set(found.values()) == {"PermissionError"} if not here.is_above else set(found.values()) <= GONE, found
+    if here.user and not here.is_above:
+        assert set(said(here, "signals freely").values()) == {"done"}
 
 
-@each_user
-def test_calls(user: int) -> None:
-    assert said(user, "calls") == {
-        **dict.fromkeys(("ptrace", "ring", "fsopen", "death"), "EPERM"),
-        "unshare": "PermissionError",
-        "unknown": "ENOSYS",
-    }
-    freely = said(user, "calls freely")
-    assert freely["ptrace"] == freely["death"] == "done"
-    assert freely["ring"] != "EPERM"
+@above
+def test_namespaces_hold_where_the_floor_is_left_out(here: Here) -> None:
+    """What stops these attacks is neither Landlock nor the filter: both are left out."""
+    files = said(here, "files freely")
+    assert files["scratch"] == "read"
+    assert {name for name, what in files.items() if what in GONE} == {*files} - {"scratch"}, files
+    sockets = said(here, "sockets freely")
+    assert sockets["tcp"] in GONE, "its network has nothing that it could reach"
+    assert sockets["other"] in GONE
+    assert said(here, "signals freely")["kill"] == "ProcessLookupError"
 
 
-@each_user
-def test_what_a_child_inherits(user: int) -> None:
-    found = said(user, "inherited")
+@everywhere
+def test_calls(here: Here) -> None:
+    refused = dict.fromkeys(("ptrace", "ring", "fsopen", "death"), "EPERM")
+    assert said(here, "calls") == refused | {"unshare": "PermissionError", "unknown": "ENOSYS"}
+    if not here.is_above:
+        freely = said(here, "calls freely")
+        assert freely["ptrace"] == freely["death"] == "done"
+        assert freely["ring"] != "EPERM"
+
+
+@everywhere
+def test_what_a_child_inherits(here: Here) -> None:
+    found = said(here, "inherited")
     assert Path(found.pop("place")).name.startswith("stdio-child-")
     assert found == {
         "environment": ["HOME", "LANG", "PATH", "TMPDIR"],
         "descriptors": [0, 1, 2],
         "new_privileges": 1,
         "session": True,
-        "groups": [] if user == 0 else found["groups"],
+        "groups": [] if here.user == 0 else found["groups"],
     }
 
 
 @each_user
-def test_nothing_else_holds_without_no_new_privileges(user: int) -> None:
-    assert "Operation not permitted" in outcomes(user)["privileges freely"]["refused"]
+def test_nothing_else_holds_without_no_new_privileges(here: Here) -> None:
+    assert "Operation not permitted" in outcomes(here)["privileges freely"]["refused"]
 
 
 @each_user
-def test_length_of_a_file(user: int) -> None:
-    assert said(user, "file length") == {"wrote": "OSError"}
-    assert said(user, "file length freely") == {"wrote": "done"}
+def test_length_of_a_file(here: Here) -> None:
+    assert said(here, "file length") == {"wrote": "OSError"}
+    assert said(here, "file length freely") == {"wrote": "done"}
+
+
+@everywhere
+def test_size_of_the_scratch_folder(here: Here) -> None:
+    assert ending(here, "scratch")["reason"] == "scratch"
+    if not here.is_above:
+        assert said(here, "scratch freely") == {"survived": True}
 
 
 @each_user
-def test_size_of_the_scratch_folder(user: int) -> None:
-    assert ending(user, "scratch")["reason"] == "scratch"
-    assert said(user, "scratch freely") == {"survived": True}
+def test_open_files(here: Here) -> None:
+    assert said(here, "open files") == {"opened": "OSError"}
+    assert said(here, "open files freely") == {"opened": "done"}
 
 
 @each_user
-def test_open_files(user: int) -> None:
-    assert said(user, "open files") == {"opened": "OSError"}
-    assert said(user, "open files freely") == {"opened": "done"}
+def test_processor_time(here: Here) -> None:
+    assert ending(here, "processor")["code"] in {-signal.SIGKILL, -signal.SIGXCPU}
+    assert said(here, "processor freely") == {"survived": True}
 
 
-@each_user
-def test_processor_time(user: int) -> None:
-    assert ending(user, "processor")["code"] in {-signal.SIGKILL, -signal.SIGXCPU}
-    assert said(user, "processor freely") == {"survived": True}
+@everywhere
+def test_a_child_that_ignores_the_end(here: Here) -> None:
+    assert ending(here, "stubborn") == {"event": "ended", "reason": "told", "code": -signal.SIGKILL}
+    assert outcomes(here)["stubborn"]["seconds"] < 3
 
 
-@each_user
-def test_a_child_that_ignores_the_end(user: int) -> None:
-    assert ending(user, "stubborn") == {"event": "ended", "reason": "told", "code": -signal.SIGKILL}
-    assert outcomes(user)["stubborn"]["seconds"] < 3
+@everywhere
+def test_a_child_that_dies_leaves_nothing(here: Here) -> None:
+    assert ending(here, "dies")["code"] == -signal.SIGABRT
+    assert said(here, "dies")["left"]
+    assert not outcomes(here)["dies"]["left"]
 
 
-@each_user
-def test_a_child_that_dies_leaves_nothing(user: int) -> None:
-    assert ending(user, "dies")["code"] == -signal.SIGABRT
-    assert not is_alive(said(user, "dies")["left"])
-
-
-@each_user
-def test_a_child_that_floods(user: int) -> None:
-    found = outcomes(user)["floods"]
+@everywhere
+def test_a_child_that_floods(here: Here) -> None:
+    found = outcomes(here)["floods"]
     assert found["lines"] == [{"flooded": True}, "TooLong"]
     assert found["stderr"].endswith("xthe end")
     assert len(found["stderr"]) <= 2048
 
 
-@each_user
-def test_a_child_ends_with_the_gateway(user: int) -> None:
+@everywhere
+def test_a_child_ends_with_the_gateway(here: Here) -> None:
     """The gateway is killed, so nothing of it can tidy up."""
     program = "say(me=os.getpid()); time.sleep(60)"
     with subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("lasting.py")), attacks.HEAD + program],
+        [sys.executable, str(Path(__file__).with_name("lasting.py")), attacks.HEAD + program, here.level],
         stdout=subprocess.PIPE,
         text=True,
-        **_as(user),
+        **_as(here.user),
     ) as gateway:
         assert gateway.stdout
-        child = json.loads(gateway.stdout.readline())["me"]
-        assert is_alive(child)
+        mark = f"HOME={gateway.stdout.readline().strip()}"
+        assert processes.having(mark)
         gateway.kill()
     until = time.monotonic() + 5
-    while is_alive(child) and time.monotonic() < until:
+    while processes.having(mark) and time.monotonic() < until:
         time.sleep(0.05)
-    assert not is_alive(child)
+    assert not processes.having(mark)

@@ -22,12 +22,15 @@ PEM = jwk.ECKey.generate_key("P-256", private=True).as_pem(private=True).decode(
 SECRET = "correct-horse-battery"
 METHOD = "client_authentication"
 OAUTH = {"client_id": "mandate", "issuer": "https://login.example/tenant", "scope": "read write"}
+ENDPOINTS = {"authorization_url": "https://login.example/authorize", "token_url": "https://login.example/token"}
 FILLED: dict[str, dict[str, str]] = {
     "bearer": {"secret": SECRET},
     "header": {"header": "X-Api-Key", "secret": SECRET},
     "basic": {"username": "svc", "secret": SECRET},
     "oauth_client": {**OAUTH, "client_authentication": "client_secret_post", "secret": SECRET},
     "oauth_key": {**OAUTH, "key_id": "key-1", "secret": PEM},
+    "oauth_user": {**OAUTH, "client_authentication": "client_secret_post", "secret": SECRET},
+    "oauth_user_key": {**OAUTH, "revocation_url": "https://login.example/revoke", **ENDPOINTS, "secret": PEM},
     "jwt_bearer": {"client_id": "robot", "token_url": "https://login.example/token", "secret": PEM},
     "aws_sigv4": {"access_key_id": "AKIDEXAMPLE", "region": "eu-central-1", "service": "es", "secret": SECRET},
 }
@@ -66,6 +69,9 @@ def test_each_kind_has_its_own_fields_and_is_stored_sealed(company: companies.Co
         ("header", {"header": "Host"}, "ordinary one"),
         ("basic", {"username": "with:colon"}, "cannot be sent"),
         ("oauth_client", {"issuer": "", "token_url": ""}, "Give the issuer or the token endpoint"),
+        ("oauth_user", {"issuer": ""}, "This field is required"),
+        ("oauth_user", {"token_url": "https://login.example/token"}, "or neither"),
+        ("oauth_user", {"revocation_url": "https://login.example/revoke"}, "or neither"),
         ("oauth_client", {"token_url": "https://other.example/token"}, "Give the issuer or the token endpoint"),
         ("oauth_client", {"issuer": "http://login.example/tenant"}, "https address"),
         ("oauth_client", {"scope": "two  spaces"}, "cannot be sent"),

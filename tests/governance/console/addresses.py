@@ -15,6 +15,7 @@ from django.urls import URLPattern, URLResolver
 
 from audit import clock
 from audit.context import SYSTEM
+from entitlements.access import caller as callers
 from entitlements.agent_discovery import runs as discovery_runs
 from entitlements.agent_discovery import sources as discovery_sources
 from entitlements.agent_discovery.models import DiscoverySource
@@ -26,7 +27,6 @@ from entitlements.clients.models import Client
 from entitlements.credential_policy.rules import Kind as CredentialKind
 from entitlements.delegation import permissions
 from entitlements.grants.models import Grant
-from entitlements.networks import networks
 from entitlements.people import people
 from entitlements.people.models import ApiToken, Person
 from entitlements.people_sources import sources
@@ -49,6 +49,8 @@ from governance.chat import connections
 from governance.chat.models import ChatConnection
 from governance.console import urls
 from governance.credential_policy import policy_proposals
+from governance.decisions import what_if
+from governance.decisions.models import WhatIf
 from governance.eligibility import eligibility
 from governance.notices import queue
 from governance.notices.models import Delivery, Kind, Notice
@@ -69,8 +71,10 @@ from governance.sod.models import SodException
 from governance.webhooks import webhooks
 from governance.webhooks.models import Webhook
 from tests import make, snapshots
+from tests.entitlements.connectors import pairs
 from tests.entitlements.session_policies import agreed
 from tests.governance import companies
+from tests.governance.console import risk_samples
 from tests.governance.reviews import worlds
 
 PART: Final = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -125,11 +129,13 @@ def world() -> World:
         **_reviewed(company, campaign),
         **_agents(company, client),
         "systems/slug": company.system.slug,
-        "systems/network": _network(company),
+        **pairs.samples(company.system, by=company.ana),
         "systems/api": _rest_api(company),
         **_waiting(company),
         "requests/pk": asked.pk,
         "grants/pk": grant.pk,
+        "decisions/what-if/grants/pk": grant.pk,
+        "decisions/pk": _replayed(company.ana, grant).pk,
         "sod-policies/pk": _excepted(company).rule_id,
         "break-glass/pk": _declared(company).pk,
         "exceptions/pk": SodException.objects.get().pk,
@@ -170,8 +176,11 @@ def _agents(company: companies.Company, client: Client) -> dict[str, object]:
     """Let the bot call one agent, and let that one act for the bot."""
     helper, by = make.agent(), company.ana.principal
     return {
+        **risk_samples.of(company),
         "agents/slug": company.bot.slug,
         "agents/client_id": client.client_id,
+        "connected-accounts/slug": company.system.slug,
+        "connected-accounts/pk": make.connected_account(company.bob, company.system, client).pk,
         "agent-calls/pk": agent_calls.allow(company.bot, helper, by=by, reason="x").pk,
         "views/pk": _saved(company.ana).pk,
         "delegations/pk": permissions.permit(company.bot, actor=helper, by=by, reason="a sample").pk,
@@ -180,11 +189,6 @@ def _agents(company: companies.Company, client: Client) -> dict[str, object]:
 
 def _saved(person: Person) -> SavedView:
     return saved_views.create(list_name="agents", name="Suspended", query="state=suspended", shared=False, by=person)
-
-
-def _network(company: companies.Company) -> object:
-    """Propose a private network of the system."""
-    return networks.propose(company.system, prefixes=["10.0.0.0/8"], by=company.ana, reason="a sample").pk
 
 
 def _rest_api(company: companies.Company) -> str:
@@ -371,6 +375,11 @@ def _mailed(company: companies.Company) -> Delivery:
         queue.queue(Kind.AGENT_STOPPED, [company.bob], about=about, sentence=said, url=url, dedupe="x")
     Notice.objects.filter(person=company.bob).update(delivery=made)
     return made
+
+
+def _replayed(by: Person, grant: Grant) -> WhatIf:
+    """Ask what revoking a grant would deny."""
+    return what_if.begin({"kind": "grant", "grant": str(grant.pk), "revoke": True}, 7, by=callers.of(by))
 
 
 def own() -> dict[str, str]:

@@ -27,6 +27,7 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "people-source-keep": {"verb": "refuse", "reason": "x"},
         "people-source-file": {"verb": "look"},
     },
+    "what-if-grant": {"decisions-what-if": {"revoke": "1", "days": "7"}},
     "discovery-page": {
         "discovery-source-run": {"verb": "run"},
         "discovery-source-credential": {"verb": "credential", "credential": "another-token"},
@@ -82,6 +83,16 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "session-policy-confirm": {"verb": "confirm"},
         "session-policy-withdraw": {"verb": "withdraw", "reason": "x"},
         "session-policy-end": {"verb": "end", "reason": "x"},
+    },
+    "connected-account-end": {"connected-account-end": {"reason": "x"}},
+    "risk-signal-page": {
+        "risk-confirm": {"verb": "confirm", "reason": "x"},
+        "risk-confirm-safe": {"verb": "safe", "reason": "x"},
+        "risk-dismiss": {"verb": "dismiss", "reason": "x"},
+    },
+    "signal-response-decide": {
+        "signal-response-confirm": {"verb": "confirm"},
+        "signal-response-withdraw": {"verb": "withdraw", "reason": "x"},
     },
     "stdio-command-decide": {
         "stdio-command-confirm": {"verb": "confirm"},

@@ -36,9 +36,9 @@ RELATED: Final = {
     " client-add credential-page workload-rule-add request-edit grant-page system-page tool-page connect-light stop",
     "sam": "spot-check review-question grant-page emergency-page request-page system-page tool-page system-edit"
     " grant-narrow-page entitlement-add entitlement-edit vendor-edit rest-api-page"
-    " system-network-page system-credential",
+    " system-network-page system-credential system-accounts",
     "alice": "grant-page emergency-page request-page connect-light",
-    "bob": "person-page person-connections group-page connect-light",
+    "bob": "connected-account-page person-page person-connections group-page connect-light",
     "mallory": "",
 }
 """Which pages about the one agent, system, request of this world are there for whom, by what they are to it."""
@@ -116,6 +116,8 @@ def test_each_role_opens_the_pages_of_its_rows_whatever_they_are_about(role: str
             "request-edit",
             "spot-check",
             "inbox-open",
+            "connected-account-page",
+            "connected-account-callback",
         ):  # these are of one person
             assert status == 404, (role, name)
         elif name == "review-pack" and role in row.roles:  # nothing is sealed: it leads to where it would be

@@ -33,6 +33,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "reach_grew": {"before": 20, "after": 60},
     "denials": {"denied": 30, "day": "2026-11-24", "usual": 1},
     "new_office": {"from": "sofia", "to": "sven"},
+    "risk_signal": {"signal": "refresh reuse", "level": "medium"},
     "moved": {"name": "Sofia", "office": "owner", "from": "Mona", "to": "Resa"},
     "ends_soon": {"what": "Read the clock", "day": "2026-12-04"},
 }

@@ -14,6 +14,7 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements.catalog.models import Tool
+from entitlements.networks import certificates, network
 from entitlements.node import directory
 from entitlements.secrets import vault
 from entitlements.secrets.models import Secret
@@ -22,10 +23,13 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.deadlines import deadlines
 from governance.reviews.decisions import recall
 from governance.reviews.items.models import ReviewItem
+from governance.reviews.kinds import upstreams
+from governance.reviews.kinds.kind import Cut
 from governance.reviews.remediation.models import NoAnswer
 from governance.reviews.usage.models import UsageDay
 from tests import make, shared
 from tests.entitlements.api import client
+from tests.entitlements.networks.certificates import Authority
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -155,3 +159,35 @@ def test_silence_withholds_none(kept: tuple[Company, str], monkeypatch: pytest.M
     deadlines.apply_due()
     assert set(NoAnswer.objects.values_list("did", flat=True)) == {"keep_flagged"}
     assert sent(company)
+
+
+def test_a_client_certificate_is_asked_about_and_deleted_at_once(
+    kept: tuple[Company, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    company, credential = kept
+    pair = Authority().for_client()
+    row = certificates.set_certificate(company.system, chain=pair.certificate, key=pair.key, by=SYSTEM)
+    campaign = begin(company, "credential")
+    item = of(campaign, f"clock:{row.fingerprint}")
+    page = visits.text(visits.as_(company.sam).get(f"/reviews/{campaign.slug}/work/", secure=True))
+    assert "Signs Mandate in to the system over TLS" in page
+    cut = remove(campaign, company.sam, item)
+    assert cut.state == "verified"
+    assert cut.probe is not None
+    assert [call["ask"] for call in cut.probe["calls"]] == ["client_certificate"]
+    assert network.open_for(company.system) is None
+    assert sent(company), "its credential is another item"
+    worlds.let_it_be_final(monkeypatch)
+    assert of(campaign, credential).state == "in_review"
+    close.close(campaign.pk, by=company.ana, reason="The rest waits.", without_answer=True)
+    assert ties_out(campaign, tmp_path)
+
+
+def test_another_certificate_is_left_alone(kept: tuple[Company, str]) -> None:
+    company, _ = kept
+    first, second = (Authority().for_client() for _ in range(2))
+    row = certificates.set_certificate(company.system, chain=first.certificate, key=first.key, by=SYSTEM)
+    item = of(begin(company, "credential"), f"clock:{row.fingerprint}")
+    certificates.set_certificate(company.system, chain=second.certificate, key=second.key, by=SYSTEM)
+    upstreams.KIND.cut(item, Cut(SYSTEM, "unused"))
+    assert network.open_for(company.system) is not None

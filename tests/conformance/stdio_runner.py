@@ -1,6 +1,6 @@
-"""A stdio MCP server behind Streamable HTTP on loopback, for the demo and the conformance tests.
+"""A stdio MCP server behind Streamable HTTP on loopback, as an upstream of tests.
 
-    UPSTREAM_SECRET=... python -m scripts.demo.servers.stdio_runner OPTIONS -- COMMAND
+    UPSTREAM_SECRET=... python -m tests.conformance.stdio_runner OPTIONS -- COMMAND
 
     options: --name time --port 8101 [--seen FILE] [--mutate]
 
@@ -48,7 +48,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HOST = "localhost"
 JWT = re.compile(rb"eyJ[\w-]+\.[\w-]+\.[\w-]*")
-SECRET_VARIABLE = "UPSTREAM_SECRET"  # noqa: S105 - the name of a variable
+SECRET_VARIABLE = "UPSTREAM_SECRET"
 
 
 class Child:
@@ -231,7 +231,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--name", required=True)
     parser.add_argument("--port", required=True, type=int)
     parser.add_argument("--seen", type=Path, help="where to note the digests of what arrived")
-    parser.add_argument("--mutate", action="store_true", help="open POST /control/mutate (demo and tests only)")
+    parser.add_argument("--mutate", action="store_true", help="open POST /control/mutate (tests only)")
     options, command = parser.parse_args(arguments[:at]), arguments[at + 1 :]
     secret = os.environ.pop(SECRET_VARIABLE, "")
     if not command or not secret:

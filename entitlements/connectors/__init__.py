@@ -1,0 +1,1 @@
+"""Connectors: programs inside a company's network that dial out to the gateway and relay connections."""

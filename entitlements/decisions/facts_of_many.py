@@ -1,0 +1,30 @@
+"""The facts about many agents and one tool, without lines: a few statements, however many agents there are.
+
+The statements are those of `facts`, which read one agent, asked about several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from entitlements import prepared
+
+from . import facts
+from .snapshot import AgentFacts
+
+_ONE: Final = "a.slug = %s AND y.slug = %s"
+_PRINCIPALS: Final = facts.PRINCIPALS.replace(_ONE, "a.slug = ANY(%s) AND y.slug = %s")
+_TOOL: Final = facts.TOOLS + " AND t.name = %s"
+
+
+def load(agents: Collection[str], system: str, tool: str) -> dict[str, AgentFacts]:
+    """Return the facts about each agent at a system, by slug: its principals and one tool, without lines.
+
+    Agents and systems that are unknown have none.
+    """
+    rows = prepared.rows(_PRINCIPALS, [list(agents), system])
+    tools = prepared.rows(_TOOL, [system, tool])
+    if unread := facts.unread_schemas(tools):
+        facts.keep_schemas(prepared.rows(facts.SCHEMAS, [system, unread]))
+    return {row[1]: facts.build(row, (), tools) for row in rows}

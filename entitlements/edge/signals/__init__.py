@@ -1,0 +1,1 @@
+"""Shared signals: security events that transmitters push to us."""

@@ -1,0 +1,1 @@
+"""What the console shows of the connectors of a system, and the buttons that make and revoke one."""

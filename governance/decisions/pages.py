@@ -1,0 +1,275 @@
+"""Decisions explained in the console: why one was made, who can call a tool, what a change would have denied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_safe
+
+from entitlements.decisions import limits
+from entitlements.errors import DomainError, NotFound
+from entitlements.grants import actions as grant_actions
+from entitlements.grants.models import Grant
+from governance.audit_log.queries import events as events_queries
+from governance.audit_log.queries import names
+from governance.console import doors, narrowing_fields, tags
+from governance.console.kit.lists import cells, lists
+from governance.console.kit.lists.layout import Column, Layout
+from governance.decisions import actions, api, history
+from governance.decisions.models import WhatIf
+from governance.decisions.queries import who_can, why
+from governance.decisions.queries.who_can import Access
+from governance.eligibility import narrowing
+from governance.grants.pages import grants as grant_pages
+
+_MOST_NAMED: Final = 3
+DAYS: Final = (7, 30, 90)
+UNKNOWN: Final = {
+    "argument_values": gettext_lazy(
+        "the values of its arguments: the log keeps a digest, and the numbers under a bound"
+    ),
+    "policy_version": gettext_lazy("which release of the product decided"),
+    "further_reasons": gettext_lazy("reasons beyond the first eight"),
+    "token": gettext_lazy("what its token carried"),
+    "grant_terms": gettext_lazy("the terms of the grant at that time: shown are those of now"),
+    "last_use_of_session": gettext_lazy("when its session was last used before"),
+    "client_documents": gettext_lazy("clients that a changed metadata document stopped"),
+    "client_authentication": gettext_lazy("how clients proved who they are"),
+    "delegation_permissions": gettext_lazy("which agent could act for another"),
+    "definitions": gettext_lazy("the approved definitions of tools"),
+    "guardrails": gettext_lazy("guardrails"),
+    "session_policies": gettext_lazy("session policies"),
+}
+"""What is not known, in words."""
+
+
+@require_safe
+@doors.page
+def why_page(request: HttpRequest) -> HttpResponse:
+    """Explain one decision."""
+    caller, asked = doors.caller(request), request.GET.get("evaluation", "").strip()
+    if not asked:
+        return render(request, "console/decisions/why_none.html", {})
+    found = why.explain(api.readable(caller, asked))
+    links = [f"{kind}:{key}" for kind, keys in found.by_kind.items() for key in keys]
+    known = names.of(links, caller)
+    things = [
+        (events_queries.link_to(link, known), link.partition(":")[0], found.status.get(link, "")) for link in links
+    ]
+    context = {"why": found, "things": things, "unknown": [UNKNOWN[name] for name in found.unknown]}
+    return render(request, "console/decisions/why.html", context)
+
+
+def _agent(access: Access) -> SafeString:
+    return cells.link("grant__agent__name", "agent-page", "grant__agent__slug")(access)
+
+
+def _people(access: Access) -> SafeString:
+    """Name the first people, and each group with its number of members."""
+    named = [tags.foreign(login) for login in access.people[:_MOST_NAMED]]
+    parts: list[Any] = [format_html_join(", ", "{}", [(name,) for name in named])] if named else []
+    if (more := len(access.people) - _MOST_NAMED) > 0:
+        parts.append(_("and %(n)d more") % {"n": more})
+    for group in access.groups:
+        shown = _("group %(name)s, %(active)d of %(members)d active")
+        words = {"name": group.slug, "active": group.active, "members": group.members}
+        parts.append(format_html('<span class="sub">{}</span>', tags.foreign(shown % words)))
+    return format_html_join(" ", "{}", [(part,) for part in parts]) if parts else cells.nothing(_("no person"))
+
+
+def _limits(access: Access) -> str:
+    try:
+        return " ".join(limits.describe(access.limits))
+    except limits.LimitMalformed as why_not:
+        return why_not.message
+
+
+def _answer(access: Access) -> SafeString:
+    """Say whether a call can pass, and what stands in its way."""
+    word = tags.status("allowed" if access.is_callable else "denied")
+    if access.verdict.allowed:
+        return word
+    return format_html('{} <span class="sub">{}</span>', word, tags.foreign(access.verdict.sentence))
+
+
+WHO_CAN: Final[Layout[Grant, Access]] = Layout(
+    name="who-can",
+    label=gettext_lazy("Who can call it"),
+    columns=(
+        Column("agent", gettext_lazy("Agent"), "grant__agent__slug", cell=_agent, main=True),
+        Column(
+            "through",
+            gettext_lazy("Through"),
+            "grant__entitlement__scope",
+            cell=cells.link("grant__entitlement__name", "grant-page", "grant__pk"),
+        ),
+        Column("people", gettext_lazy("For"), lambda access: ", ".join(access.people), cell=_people),
+        Column(
+            "groups",
+            gettext_lazy("Groups"),
+            lambda access: ", ".join(group.slug for group in access.groups),
+            usual=False,
+        ),
+        Column("active", gettext_lazy("Active people"), lambda access: len(access.served), number=True),
+        Column("limits", gettext_lazy("Limits"), _limits),
+        Column("expires", gettext_lazy("Expires"), "expires_at"),
+        Column("answer", gettext_lazy("Answer"), lambda access: access.verdict.code.value, cell=_answer),
+        Column("granted", gettext_lazy("Granted"), "grant__created_at", sorts="created_at", usual=False),
+        Column("grant", gettext_lazy("Identifier"), lambda access: str(access.grant.pk), usual=False),
+    ),
+    order="-granted",
+    kept=("tool", "at"),
+    complete=True,
+    empty=gettext_lazy("No grant in force that you may see gives this tool."),
+)
+
+
+@require_safe
+@doors.page
+def who_can_page(request: HttpRequest) -> HttpResponseBase:
+    """List who can call a tool, now or at a past moment."""
+    caller, asked = doors.caller(request), request.GET.get("tool", "").strip()
+    if not asked:
+        return render(request, "console/decisions/who_can.html", {"asked": ""})
+    tool, moment = api.tool_of(caller, asked), api.moment_of(_moment(request))
+
+    def describe(_request: HttpRequest, rows: Sequence[Grant]) -> Sequence[Access]:
+        return who_can.describe(rows, tool, moment)
+
+    context = {
+        "asked": asked,
+        "tool": tool,
+        "moment": moment,
+        "unknown": [UNKNOWN[name] for name in history.NOT_RECONSTRUCTED] if moment else [],
+    }
+    layout = replace(WHO_CAN, describe=describe)
+    return lists.show(request, layout, who_can.rows(caller, tool, moment), "console/decisions/who_can.html", context)
+
+
+def _moment(request: HttpRequest) -> str:
+    """Return the moment of the address; one without an offset, as the form writes it, is in UTC."""
+    text = request.GET.get("at", "").strip()
+    try:
+        has_offset = not text or datetime.fromisoformat(text.replace(" ", "+")).tzinfo is not None
+    except ValueError:
+        return text
+    return text if has_offset else f"{text}+00:00"
+
+
+REPLAYS: Final[Layout[WhatIf, WhatIf]] = Layout(
+    name="what-if",
+    label=gettext_lazy("What if"),
+    columns=(
+        Column(
+            "change",
+            gettext_lazy("Change"),
+            lambda row: words_of(row.change),
+            cell=cells.link(lambda row: words_of(row.change), "what-if-page", "pk"),
+            main=True,
+        ),
+        Column("days", gettext_lazy("Days"), "days", number=True),
+        Column("state", gettext_lazy("State"), "state", cell=cells.status("state")),
+        Column("denied", gettext_lazy("Would be denied"), lambda row: row.figure("denied"), number=True),
+        Column("unknown", gettext_lazy("Unknown"), lambda row: row.figure("unknown"), number=True),
+        Column("by", gettext_lazy("Asked by"), "asked_by__login", cell=cells.person("asked_by")),
+        Column("asked", gettext_lazy("Asked"), "asked_at", sorts="asked_at"),
+    ),
+    order="-asked",
+    empty=gettext_lazy("Nothing was replayed yet. Begin on the page of a grant."),
+)
+
+
+@require_safe
+@doors.page
+def what_if_list(request: HttpRequest) -> HttpResponseBase:
+    """List the replays."""
+    rows = actions.WHAT_IF.rows(doors.caller(request))
+    return lists.show(request, REPLAYS, rows, "console/decisions/what_ifs.html")
+
+
+@require_safe
+@doors.page
+def what_if_page(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show one replay; while it is not finished, the page reads itself again."""
+    row = doors.find(actions.WHAT_IF.rows(doors.caller(request)), pk=pk)
+    grant = row.change.get("grant")
+    context = {
+        "row": row,
+        "words": words_of(row.change),
+        "grant": grant,
+        "counts": [(label, row.figure(name)) for name, label in COUNTS],
+        "unseen": row.figure("unseen") or [],
+        "by": row.figure("by") or [],
+    }
+    return render(request, "console/decisions/what_if.html", context)
+
+
+COUNTS: Final = (
+    ("calls", gettext_lazy("Recorded calls")),
+    ("denied", gettext_lazy("Would be denied")),
+    ("denied_anyway", gettext_lazy("Denied without it, too")),
+    ("unknown", gettext_lazy("Unknown")),
+)
+
+
+def words_of(change: dict[str, Any]) -> str:
+    """Say a change in words."""
+    if change.get("kind") == "limits":
+        return _("Limits of %(tool)s") % {"tool": change["tool"]}
+    if change.get("revoke"):
+        return _("Revoke a grant")
+    parts = {"tools": _("fewer tools"), "limits": _("tighter limits"), "ends_at": _("an earlier end")}
+    return _("Narrow a grant: %(parts)s") % {"parts": ", ".join(text for name, text in parts.items() if name in change)}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.page
+def of_grant(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Ask what revoking or narrowing a grant would have denied."""
+    grant: Grant = doors.find_subject(request, grant_actions.GRANT, pk)
+    problem: DomainError | None = None
+    if request.method == "POST":
+        try:
+            values = {"change": _change(request, grant), "days": doors.number(request.POST.get("days", ""))}
+            performed = doors.perform(request, actions.BEGIN, None, values)
+        except NotFound:
+            raise
+        except DomainError as refusal:
+            doors.record(request, refusal)
+            problem = refusal
+        else:
+            return redirect(reverse("what-if-page", args=[performed.result.pk]))
+    data = request.POST if request.method == "POST" else None
+    shown = narrowing_fields.shown(grant_pages.given(grant), data)
+    context = {"grant": grant, "problem": problem, "days": DAYS, **shown}
+    return render(request, "console/decisions/of_grant.html", context, status=problem.status if problem else 200)
+
+
+def _change(request: HttpRequest, grant: Grant) -> dict[str, Any]:
+    """Read what is to be replayed: all of the grant taken away, or what the form narrows. Raises as its fields do."""
+    change: dict[str, Any] = {"kind": "grant", "grant": str(grant.pk)}
+    if "revoke" in request.POST:
+        return {**change, "revoke": True}
+    given = grant_pages.given(grant)
+    narrow = narrowing_fields.read(given.fields(), request.POST.getlist)
+    held = {tool.name: caps for tool, caps in given.lines}
+    left = narrowing.left(held, given.lasts, narrow)
+    if {*left.lines} != {*held}:
+        change["tools"] = sorted(left.lines)
+    if tighter := {name: dict(caps) for name, caps in left.lines.items() if dict(caps) != held[name]}:
+        change["limits"] = tighter
+    if left.lasts < given.lasts:
+        change["ends_at"] = (grant.expires_at - (given.lasts - left.lasts)).isoformat()
+    return change

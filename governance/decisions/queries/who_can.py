@@ -1,0 +1,265 @@
+"""Who can call a tool: each grant that gives it, for whom, with which limits, until when, and what stands in its way.
+
+Each grant is judged by the decision function itself, for a person it serves and each client of its agent, with the
+facts of now or of a past moment (`history`). Arguments are not asked about: what is said is whether a call can pass
+with some, and with a fresh sign-in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from django.db.models import Prefetch, Q, QuerySet
+
+from audit import clock
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import Tool
+from entitlements.decisions import facts_of_many, limits, policy
+from entitlements.decisions.snapshot import AgentFacts, Call, Line
+from entitlements.decisions.verdicts import Effect, Verdict
+from entitlements.grants import grants as grants_actions
+from entitlements.grants.models import Grant, GrantLine
+from entitlements.people.models import Membership, Person
+from entitlements.words import Risk, Status, ToolState
+from governance.decisions import history
+from governance.decisions.history import History
+from governance.reviews.pack_tables import past_grants
+
+_NO_ONE: Final = grants_actions.subjects_digest((), ())
+"""The name of the people of a grant that an agent holds for itself."""
+_STRICTNESS: Final = {Effect.ALLOW: 0, Effect.HOLD: 1, Effect.STEP_UP: 2, Effect.DENY: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group that a grant names: its members, and those among them who are active."""
+
+    slug: str
+    members: int
+    active: int
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One grant of the tool, as it is at the moment. `people` are named directly, `active` says who of them is.
+
+    `count` are all people, with those of groups, and `served` the active ones among them. `verdict` is the answer for
+    one of these, where there is any. With `unknown` the log does not tell the terms of then: they are those of
+    now.
+    """
+
+    grant: Grant
+    limits: Mapping[str, Any]
+    expires_at: datetime
+    people: tuple[str, ...]
+    active: frozenset[str]
+    groups: tuple[Group, ...]
+    count: int
+    served: frozenset[str]
+    verdict: Verdict
+    unknown: bool = False
+
+    @property
+    def is_callable(self) -> bool:
+        """Whether some call can pass: at once, with a person's approval, or after a fresh sign-in."""
+        return self.verdict.effect is not Effect.DENY
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What a grant gives of the tool at the moment."""
+
+    limits: Mapping[str, Any]
+    expires_at: datetime
+    is_suspended: bool
+    people: tuple[str, ...]
+    groups: tuple[str, ...]
+    unknown: bool = False
+    is_enabled: bool = True
+
+
+def rows(caller: Caller, tool: Tool, moment: datetime | None = None) -> QuerySet[Grant]:
+    """Return the grants of a tool that had not ended, now or at a moment, of those that the caller sees."""
+    now = moment or clock.now()
+    holding = GrantLine.objects.filter(tool=tool).order_by().values("grant")
+    seen = visibility.grants(caller).prefetch_related(None).filter(expires_at__gt=now)
+    if moment is None:
+        found = seen.filter(ended_at=None, pk__in=holding)
+    else:
+        lost, came = history.gone_lines(tool.system.slug, tool.name, moment)
+        found = seen.filter(Q(pk__in=holding) | Q(pk__in=lost), Q(ended_at=None) | Q(ended_at__gt=moment))
+        found = found.filter(created_at__lte=moment).exclude(pk__in=came)
+    lines = Prefetch("lines", GrantLine.objects.filter(tool=tool), to_attr="of_tool")
+    people = ("agent__sponsor", "agent__owner", "entitlement__system")
+    return found.select_related(*people).prefetch_related(lines, "subjects__person", "subjects__group")
+
+
+def describe(grants: Sequence[Grant], tool: Tool, moment: datetime | None = None) -> list[Access]:
+    """Return what some of these grants give, in a fixed number of statements."""
+    if not grants:
+        return []
+    now = moment or clock.now()
+    terms = _terms(grants, tool, moment)
+    slugs = {slug for each in terms.values() for slug in each.groups}
+    members = _members(slugs, moment)
+    logins = {login for each in terms.values() for login in each.people} | set().union(*members.values())
+    facts = facts_of_many.load({grant.agent.slug for grant in grants}, tool.system.slug, tool.name)
+    past = None if moment is None else history.read(_links(grants, tool, facts), moment)
+    active = _active(logins, past)
+    if past is not None:
+        terms = {grant: replace(each, is_enabled=_is_enabled(grant, past)) for grant, each in terms.items()}
+        facts = {grant.agent.slug: _as_of(past, facts[grant.agent.slug], grant.agent, tool) for grant in grants}
+    people = _People(members, active)
+    return [_access(grant, terms[grant], tool, facts[grant.agent.slug], people, now) for grant in grants]
+
+
+def _terms(grants: Sequence[Grant], tool: Tool, moment: datetime | None) -> dict[Grant, _Terms]:
+    then = {} if moment is None else history.grants([str(grant.pk) for grant in grants], moment)
+    return {grant: _terms_of(grant, then.get(str(grant.pk)), tool, moment) for grant in grants}
+
+
+def _terms_of(grant: Grant, then: past_grants.Terms | None, tool: Tool, moment: datetime | None) -> _Terms:
+    if then is not None and tool.name in then["lines"]:
+        subjects = past_grants.links(then["subjects"])
+        return _Terms(
+            then["lines"][tool.name],
+            past_grants.read(then["ends"]),
+            then["state"] == "suspended",
+            tuple(subjects.get("person", ())),
+            tuple(subjects.get("group", ())),
+            is_enabled=grant.entitlement.enabled,
+        )
+    line: GrantLine | None = next(iter(grant.of_tool), None)  # type: ignore[attr-defined]  # prefetched by rows()
+    subjects_now = grant.subjects.all()
+    return _Terms(
+        line.limits if line is not None else {},
+        grant.expires_at,
+        grant.state == Grant.State.SUSPENDED,
+        tuple(each.person.login for each in subjects_now if each.person),
+        tuple(each.group.slug for each in subjects_now if each.group),
+        unknown=moment is not None and (grant.ended_at is not None or line is None),
+        is_enabled=grant.entitlement.enabled,
+    )
+
+
+def _members(slugs: set[str], moment: datetime | None) -> dict[str, set[str]]:
+    """Return the logins of the members of some groups."""
+    found: dict[str, set[str]] = defaultdict(set)
+    if slugs:
+        pairs = Membership.objects.filter(group__slug__in=slugs).values_list("group__slug", "person__login")
+        for slug, login in pairs:
+            found[slug].add(login)
+    return found if moment is None else history.members(slugs, found, moment)
+
+
+def _active(logins: set[str], past: History | None) -> frozenset[str]:
+    """Return who of some people is active."""
+    now = {*Person.objects.filter(login__in=logins, is_active=True).values_list("login", flat=True)}
+    if past is None:
+        return frozenset(now)
+    return frozenset(login for login in logins if past.is_person_active(login, now=login in now))
+
+
+def _links(grants: Sequence[Grant], tool: Tool, facts: Mapping[str, AgentFacts]) -> set[str]:
+    """Return the links of what the decision looks at, except people whom grants serve."""
+    links = {f"system:{tool.system.slug}", f"tool:{tool.system.slug}/{tool.name}"}
+    links |= {f"entitlement:{grant.entitlement.scope}" for grant in grants}
+    for agent, known in facts.items():
+        links |= {f"agent:{agent}", *(f"client:{name}" for name in known.clients)}
+    return links
+
+
+def _as_of(past: History, known: AgentFacts, agent: Agent, tool: Tool) -> AgentFacts:
+    """Return the facts about an agent as they were at the moment."""
+    link, place = f"agent:{known.agent}", (tool.system.slug, tool.name)
+    state, risk = past.tool(f"tool:{place[0]}/{place[1]}", known.tools[place].state, known.tools[place].risk)
+    is_stopped = not past.is_on(history.EVERYTHING, now=not known.stopped)
+    sponsor = past.office(link, "sponsor", agent.sponsor.login) or ""
+    owner = past.office(link, "owner", agent.owner.login if agent.owner else None)
+    active = _active({sponsor, owner or ""}, past)
+    ends = past.owner_until(owner) if owner and owner not in active else None
+    return replace(
+        known,
+        status=Status(past.agent(link, known.status)),
+        sponsor=_status(sponsor in active),
+        owner_until=math.inf if ends is None else ends.timestamp(),
+        clients={
+            name: _status(past.is_on(f"client:{name}", now=now is Status.ACTIVE)) for name, now in known.clients.items()
+        },
+        systems={
+            slug: _status(past.is_on(f"system:{slug}", now=now is Status.ACTIVE)) for slug, now in known.systems.items()
+        },
+        tools={place: replace(known.tools[place], state=ToolState(state), risk=Risk(risk))},
+        stopped=known.stopped or "stopped" if is_stopped else "",
+    )
+
+
+def _is_enabled(grant: Grant, past: History) -> bool:
+    return past.is_on(f"entitlement:{grant.entitlement.scope}", now=grant.entitlement.enabled)
+
+
+def _status(is_active: bool) -> Status:  # noqa: FBT001 - a state
+    return Status.ACTIVE if is_active else Status.DISABLED
+
+
+@dataclass(frozen=True, slots=True)
+class _People:
+    """The members of groups, and who is active."""
+
+    members: Mapping[str, set[str]]
+    active: frozenset[str]
+
+
+def _access(grant: Grant, terms: _Terms, tool: Tool, known: AgentFacts, people: _People, now: datetime) -> Access:
+    """Judge one grant for one of the people it serves, an active one where there is one."""
+    everyone = {*terms.people}.union(*(people.members[slug] for slug in terms.groups))
+    active = everyone & people.active
+    probe = next(iter(sorted(active) or sorted(everyone)), None)
+    key, line = (tool.system.slug, tool.name, probe), _line(grant, terms)
+    is_of_people = grant.subjects_digest != _NO_ONE
+    serves = terms.is_enabled and (probe is not None) == is_of_people
+    judged = replace(
+        known,
+        lines={key: (line,)} if serves else {},
+        people={} if probe is None else {probe: _status(probe in active)},
+    )
+    return Access(
+        grant,
+        terms.limits,
+        terms.expires_at,
+        terms.people,
+        frozenset(login for login in terms.people if login in people.active),
+        tuple(
+            Group(slug, len(people.members[slug]), len(people.members[slug] & people.active)) for slug in terms.groups
+        ),
+        len(everyone),
+        frozenset(active),
+        _judge(judged, key, now),
+        terms.unknown,
+    )
+
+
+def _line(grant: Grant, terms: _Terms) -> Line:
+    return Line(
+        str(grant.pk),
+        grant.entitlement.scope,
+        grant.starts_at.timestamp(),
+        terms.expires_at.timestamp(),
+        limits.load(terms.limits),
+        suspended=terms.is_suspended,
+    )
+
+
+def _judge(known: AgentFacts, key: tuple[str, str, str | None], now: datetime) -> Verdict:
+    """Return the best answer that any client of the agent gets."""
+    system, tool, person = key
+    calls = [Call(known.agent, client, person, system, tool, {}) for client in known.clients or ("",)]
+    verdicts = [policy.reachable(call, known, now.timestamp()) for call in calls]
+    return min(verdicts, key=lambda verdict: _STRICTNESS[verdict.effect])

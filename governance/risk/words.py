@@ -1,0 +1,50 @@
+"""Signals and their answers in words."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.utils.translation import gettext_lazy
+
+from entitlements.risk.models import RiskSignal
+from entitlements.risk.rules import Kind, Mode, Response
+
+KINDS: Final[dict[str, Any]] = {
+    Kind.SESSION_REVOKED: gettext_lazy("Session revoked elsewhere"),
+    Kind.CREDENTIAL_CHANGE: gettext_lazy("Credential changed"),
+    Kind.ASSURANCE_LEVEL_CHANGE: gettext_lazy("Assurance level changed"),
+    Kind.DEVICE_COMPLIANCE_CHANGE: gettext_lazy("Device compliance changed"),
+    Kind.TOKEN_CLAIMS_CHANGE: gettext_lazy("Claims of a token changed"),
+    Kind.RISK_LEVEL_CHANGE: gettext_lazy("Risk level reported"),
+    Kind.ACCOUNT_DISABLED: gettext_lazy("Account disabled"),
+    Kind.ACCOUNT_PURGED: gettext_lazy("Account deleted"),
+    Kind.CREDENTIAL_COMPROMISED: gettext_lazy("Credential compromised"),
+    Kind.DENIED_CALL_BURST: gettext_lazy("Many denied calls"),
+    Kind.IRREVERSIBLE_USE: gettext_lazy("First use of an irreversible tool"),
+    Kind.DEFINITION_DRIFT: gettext_lazy("Definition of a tool changed"),
+    Kind.REFRESH_REUSE: gettext_lazy("Refresh token used again"),
+    Kind.CONFIRMED_COMPROMISE: gettext_lazy("Compromise confirmed"),
+}
+RESPONSES: Final[dict[str, Any]] = {
+    Response.NOTE: gettext_lazy("Note it"),
+    Response.REVIEW: gettext_lazy("Open an event-triggered review"),
+    Response.STEP_UP: gettext_lazy("Step-up authentication"),
+    Response.SUSPEND: gettext_lazy("Suspend"),
+    Response.REVOKE: gettext_lazy("Revoke sessions and tokens"),
+}
+MODES: Final[dict[str, Any]] = {
+    Mode.OBSERVE: gettext_lazy("Observe"),
+    Mode.ENFORCE: gettext_lazy("Enforce"),
+}
+STATES: Final[dict[str, Any]] = {
+    "open": gettext_lazy("Open"),
+    "compromised": gettext_lazy("Confirmed compromised"),
+    "safe": gettext_lazy("Confirmed safe"),
+    "dismissed": gettext_lazy("Dismissed"),
+}
+OUTCOMES: Final[dict[str, Any]] = {
+    RiskSignal.Outcome.NOTED: gettext_lazy("Noted"),
+    RiskSignal.Outcome.OBSERVED: gettext_lazy("Observed: nothing was done"),
+    RiskSignal.Outcome.DONE: gettext_lazy("Done"),
+    RiskSignal.Outcome.NOTHING: gettext_lazy("There was nothing to do"),
+}

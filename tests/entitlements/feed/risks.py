@@ -1,0 +1,30 @@
+"""What is told of risk, as actions after which the change feed must name whom it concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from audit import clock
+from entitlements.risk import risk
+from entitlements.risk.rules import Kind
+from entitlements.risk.subject import RiskSubject, ask_to_sign_in, hold
+from entitlements.words import Risk
+
+
+def _signalled(about: RiskSubject) -> object:
+    said = risk.NewSignal(Kind.REFRESH_REUSE, Risk.HIGH, "detector:test", "a test", clock.now(), "one")
+    return risk.note(about, said)
+
+
+def _sign_in_again(about: RiskSubject) -> object:
+    return ask_to_sign_in(hold(about), clock.now())
+
+
+ACTIONS: dict[str, Callable[[Any], object]] = {
+    "a risk is told of an agent": lambda w: _signalled(RiskSubject(agent=w.agent)),
+    "a risk is told of a person": lambda w: _signalled(RiskSubject(person=w.alice)),
+    "a risk is told of a session": lambda w: _signalled(RiskSubject(session=w.session)),
+    "an agent's people are to sign in again": lambda w: _sign_in_again(RiskSubject(agent=w.agent)),
+    "a person is to sign in again": lambda w: _sign_in_again(RiskSubject(person=w.alice)),
+}

@@ -1,0 +1,45 @@
+"""Who can call a tool, now and at past moments: held against brute force through the decision function."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from audit import clock
+from entitlements.access import caller as callers
+from entitlements.catalog.models import Tool
+from governance.decisions.queries import who_can
+from tests import make
+from tests.governance.decisions import fleets
+from tests.governance.decisions.fleets import Fleet, Reached
+
+pytestmark = pytest.mark.django_db
+
+
+def said(fleet: Fleet, moment: datetime | None) -> dict[str, Reached]:
+    """Return the same as `fleets.reached`, as the list says it."""
+    ana = callers.of(make.analyst())
+    answer: dict[str, Reached] = {}
+    for tool in Tool.objects.filter(system=fleet.system).select_related("system"):
+        answer[tool.name] = set()
+        for access in who_can.describe(list(who_can.rows(ana, tool, moment)), tool, moment):
+            assert not access.unknown
+            if access.is_callable:
+                served = access.served or {None}
+                answer[tool.name] |= {(access.grant.agent.slug, person) for person in served}
+    return answer
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_it_agrees_with_brute_force_now_and_at_each_past_moment(seed: int) -> None:
+    fleet = fleets.found(seed)
+    past: list[tuple[datetime, dict[str, Reached]]] = []
+    for _round in range(10):
+        past.append((clock.now(), fleets.reached(fleet)))
+        for _step in range(3):
+            fleet.step()
+    assert said(fleet, None) == fleets.reached(fleet)
+    for number, (moment, reached) in enumerate(past):
+        assert said(fleet, moment) == reached, (number, fleet.done[-40:])
+    assert sum(len(reached[tool.name]) for _, reached in past for tool in fleet.tools) > 40
