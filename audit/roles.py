@@ -49,6 +49,7 @@ ISSUE: Final = {
                 "grantline",
                 "grantsubject",
                 "guardrail",
+                "guardrailversion",
                 "identity",
                 "issuedtoken",
             ),

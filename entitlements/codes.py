@@ -77,6 +77,7 @@ class Code(StrEnum):
     ARGUMENT_NOT_VALID = "argument_not_valid"
     GUARDRAIL = "guardrail"
     APPROVAL_OF_CALL_REQUIRED = "approval_of_call_required"
+    APPROVAL_REQUIRED = "approval_required"
 
     # Accounts of people at the system.
     ACCOUNT_NOT_CONNECTED = "account_not_connected"
@@ -327,6 +328,10 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.ACCOUNT_NEEDS_PERSON: _refused(
         "The system is called with the account of a person, and the agent acts for no person.",
         "Call the system through an agent that acts for a person.",
+    ),
+    Code.APPROVAL_REQUIRED: _requestable(
+        "A guardrail wants a person's approval of this call, and calls cannot wait for one yet.",
+        "Request access, and say what the call is for.",
     ),
     Code.UNKNOWN_METHOD: _bad_message("The method is not known.", HTTPStatus.NOT_FOUND, METHOD_NOT_FOUND),
     Code.MALFORMED_CALL: _bad_message("The message is malformed.", HTTPStatus.BAD_REQUEST, INVALID_PARAMS),

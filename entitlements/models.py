@@ -26,6 +26,7 @@ from entitlements.delegation.models import DelegationPermission
 from entitlements.feed.models import Change, GatewayNode
 from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall, UpstreamSession
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
+from entitlements.guardrails.models import GuardrailVersion
 from entitlements.idempotency.models import IdempotentAnswer
 from entitlements.keys.models import SigningKey
 from entitlements.networks.models import ClientCertificate, SystemNetwork
@@ -80,6 +81,7 @@ __all__ = [
     "Group",
     "GroupMapping",
     "Guardrail",
+    "GuardrailVersion",
     "HeldCall",
     "IdempotentAnswer",
     "Identity",

@@ -12,6 +12,7 @@ from governance.chat.models import ChatAccount, ChatConnection
 from governance.credential_policy.models import CredentialPolicyProposal, CredentialWarning
 from governance.decisions.models import WhatIf
 from governance.exceptions.models import RegisteredException
+from governance.guardrails.models import GuardrailProposal, ObservedCalls
 from governance.notices.models import Delivery, Notice, NoticeSettings
 from governance.onboarding.models import ExistingAccess, OnboardedAgent, OnboardingBatch
 from governance.out_of_office.models import OutOfOfficeDelegate
@@ -72,12 +73,14 @@ __all__ = [
     "EvidenceShare",
     "ExistingAccess",
     "Figure",
+    "GuardrailProposal",
     "Invitation",
     "ItemTally",
     "NewerSignal",
     "NoAnswer",
     "Notice",
     "NoticeSettings",
+    "ObservedCalls",
     "OnboardedAgent",
     "OnboardingBatch",
     "OutOfOfficeDelegate",

@@ -13,6 +13,7 @@ from audit.retention import partitions
 from governance.agents import summaries
 from governance.approvals import auto_approval_checks
 from governance.blast_radius.queries import departments
+from governance.guardrails import observed, replays
 from governance.posture_report import snapshots
 from governance.posture_report.queries import figures as posture
 from governance.reviews.campaigns import sweeps as sweeps_actions
@@ -219,6 +220,21 @@ def roll_up_usage() -> None:
     """Add up the calls that were recorded since, until the end of the audit log is reached."""
     while usage.roll_up():
         pass
+
+
+@shared_task(ignore_result=True)
+def count_observed_calls() -> None:
+    """Count the calls that observing guardrails would have changed, until the audit log is read to its end."""
+    while observed.roll_up():
+        pass
+
+
+@shared_task(ignore_result=True, **_WHOLE_REVIEW)
+def replay_guardrails() -> None:
+    """Go on with the replays that were asked for. Where another worker is at one, nothing happens."""
+    for proposal in replays.unfinished():
+        while replays.advance(proposal):
+            pass
 
 
 @shared_task(ignore_result=True)

@@ -190,9 +190,8 @@ class Events(Endpoint):
 
 
 def sees(caller: Caller, kind: str, key: str) -> bool:
-    """Whether the caller sees a thing that events are about, and may therefore read what happened to it."""
-    known = KINDS.get(kind)
-    if known is None:
+    """Whether the caller sees a thing that events are about; what happened at a system is its owner's to read."""
+    if (known := KINDS.get(kind)) is None:
         return False
     try:
         where: dict[str, Any] = {known.lookup: UUID(key) if known.is_uuid else key}
@@ -201,7 +200,6 @@ def sees(caller: Caller, kind: str, key: str) -> bool:
     if kind == "tool":
         where = dict(zip(("system__slug", "name"), key.split("/", 1), strict=False))
     thing = known.rows(caller).filter(**where).first()
-    # A system is in everybody's catalogue who answers for an agent; what happened at it is its owner's to read.
     return thing is not None and (kind not in ("system", "tool") or role_reach.reaches(caller, thing))
 
 

@@ -16,8 +16,10 @@ from entitlements import codes
 from entitlements.codes import Code, Next
 from entitlements.decisions import scopes, session_terms
 from entitlements.decisions.limits import NotCovered
-from entitlements.decisions.snapshot import AgentFacts, Call, Guardrail, Issuance, Line, SessionFacts, ToolFacts
+from entitlements.decisions.snapshot import AgentFacts, Call, Issuance, Line, ToolFacts
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Remedy, Verdict
+from entitlements.guardrails import rules as guardrail_rules
+from entitlements.guardrails.rules import GuardrailAnswer
 from entitlements.words import REDEEMING, Risk, Status, ToolState
 
 # Read once: looking an enum member up costs more than comparing it.
@@ -26,6 +28,7 @@ _APPROVED: Final = ToolState.APPROVED
 _ALLOW: Final = Effect.ALLOW
 _MEDIUM: Final = Risk.MEDIUM.rank
 _DETAILS: Final = Code.OUTSIDE_AUTHORIZATION_DETAILS
+_ASKS: Final = Code.APPROVAL_OF_CALL_REQUIRED
 
 _AGENT: Final = {
     Status.STAGED: Code.AGENT_STAGED,
@@ -40,6 +43,7 @@ _TOOL: Final = {
 _MISSING: Final = (Code.NO_GRANT, Code.GRANT_EXPIRED)
 _MOST_TELLING: Final = (
     Code.SCOPE_MISSING,
+    Code.GUARDRAIL,
     Code.ARGUMENT_NOT_DECLARED,
     Code.ARGUMENT_OUTSIDE_LIMIT,
     Code.GRANT_SUSPENDED,
@@ -156,10 +160,9 @@ def _may_go_empty(issuance: Issuance, verdict: Verdict, outcomes: Mapping[str, s
 
 def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verdict:  # noqa: C901, PLR0911, PLR0912 - one order
     """Decide, for list and call alike. `listing` leaves out the arguments only: unreadable limits still count."""
-    code = _blocking_code(call, facts, now)
-    if code is not None:
+    if (code := _blocking_code(call, facts, now)) is not None:
         return _denied(call, facts, code)
-    tool = facts.tools.get((call.system, call.tool))
+    tool = facts.tools.get(place := (call.system, call.tool))
     if tool is None:
         return _denied(call, facts, Code.UNKNOWN_TOOL)
     if tool.state is not _APPROVED:
@@ -171,6 +174,7 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
     token, shown = call.token, None if listing else call.arguments
     if token is not None and token.details is not None and (outside := token.details.outside(call.tool, shown)):
         return _denied(call, facts, _DETAILS, (Reason(_DETAILS, outside),))
+    concerning = facts.guardrails and facts.concerning.get(place, facts.guardrails)
     asking: Line | None = None
     missed: list[Reason] = []
     for line in facts.lines.get((call.system, call.tool, call.person), ()):
@@ -197,13 +201,13 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
             return replace(due, grant=line.grant)
         if line.ask:
             asking = asking or line
-        elif facts.guardrails:
-            return _guarded(call, facts, tool, line, now)
+        elif concerning and (given := guardrail_rules.answers(call, facts, tool, now, listing)):
+            return _guarded(call, facts, tool, line, given)
         elif line.limits.free:
             return Verdict(_ALLOW, Code.ALLOWED, line.because, line.grant, tool.version)
         else:
             return _allowed(call, tool, line)
-    return _no_line(call, facts, missed) if asking is None else _guarded(call, facts, tool, asking, now)
+    return _no_line(call, facts, missed) if asking is None else _asked(call, facts, tool, asking, now, listing)
 
 
 def _blocking_code(  # noqa: C901, PLR0911, PLR0912 - one order, read from top to bottom; calls cost more than lines
@@ -243,45 +247,36 @@ def _blocking_code(  # noqa: C901, PLR0911, PLR0912 - one order, read from top t
     return Code.SESSION_UNKNOWN if session_terms.is_needed(question) else None
 
 
-def _guarded(call: Call, facts: AgentFacts, tool: ToolFacts, line: Line, now: float) -> Verdict:
-    """Apply the guardrails to a covered call. The strictest answer wins: deny, then step-up, then hold."""
-    session = facts.sessions.get(call.session) if call.session is not None else None
-    matching = [rule for rule in facts.guardrails if _matches(rule, tool, session)]
-    if denying := [rule for rule in matching if rule.effect is Effect.DENY]:
-        return _stopped_by(call, facts, Code.GUARDRAIL, Effect.DENY, denying, line)
-    fresh = -math.inf if session is None else session.authenticated_at
-    if stale := [rule for rule in matching if rule.effect is Effect.STEP_UP and not now - fresh <= rule.max_age]:
-        return _stopped_by(call, facts, Code.REAUTHENTICATION_DUE, Effect.STEP_UP, stale, line)
-    holding = [rule for rule in matching if rule.effect is Effect.HOLD]
-    if (holding or line.ask) and call.approval is None:
-        return _stopped_by(call, facts, Code.APPROVAL_OF_CALL_REQUIRED, Effect.HOLD, holding, line)
-    return _allowed(call, tool, line)
+def _guarded(call: Call, facts: AgentFacts, tool: ToolFacts, line: Line, given: tuple[GuardrailAnswer, ...]) -> Verdict:
+    """Apply the answers of guardrails to a covered call. The strictest wins: deny, then step-up, then hold.
+
+    Each of them that stops the call is among the reasons, the strictest first.
+    """
+    stopping = [answer for answer in given if answer.mode == "enforce"]
+    asks = line.ask and call.approval is None
+    if not stopping and not asks:
+        verdict = _allowed(call, tool, line)
+        verdict.guardrails = given
+        return verdict
+    stopping.sort(key=lambda answer: -guardrail_rules.STRICTNESS[answer.effect])
+    reasons = tuple(guardrail_rules.reason(answer, line.grant) for answer in stopping)
+    if asks:
+        reasons += (Reason(_ASKS, "The grant wants a person to approve every call of this tool.", line.grant),)
+    effect, code = stopping[0].effect if stopping else Effect.HOLD, reasons[0].code
+    remedy = replace(_remedy(call, facts, code), max_age=guardrail_rules.max_age(stopping, effect))
+    spoke = (*stopping, *guardrail_rules.stricter(given, effect))
+    return Verdict(effect, code, reasons, line.grant, remedy=remedy, guardrails=spoke)
+
+
+def _asked(call: Call, facts: AgentFacts, tool: ToolFacts, line: Line, now: float, listing: bool) -> Verdict:  # noqa: FBT001
+    return _guarded(call, facts, tool, line, guardrail_rules.answers(call, facts, tool, now, listing))
 
 
 def _allowed(call: Call, tool: ToolFacts, line: Line) -> Verdict:
     verdict = Verdict(_ALLOW, Code.ALLOWED, line.because, line.grant, tool.version)
-    verdict.measured = line.limits.measured(call.arguments)
+    if not line.limits.free:
+        verdict.measured = line.limits.measured(call.arguments)
     return verdict
-
-
-def _matches(rule: Guardrail, tool: ToolFacts, session: SessionFacts | None) -> bool:
-    return (
-        (rule.systems is None or tool.system in rule.systems)
-        and (rule.tools is None or (tool.system, tool.name) in rule.tools)
-        and (rule.actions is None or tool.action in rule.actions)
-        and (rule.risks is None or tool.risk in rule.risks)
-        and (rule.labels is None or session is None or not rule.labels.isdisjoint(session.labels))
-        and (rule.session_risk is None or session is None or session.risk.rank >= rule.session_risk.rank)
-    )
-
-
-def _stopped_by(
-    call: Call, facts: AgentFacts, code: Code, effect: Effect, rules: list[Guardrail], line: Line
-) -> Verdict:
-    reasons = tuple(Reason(code, f"{rule.name}: {rule.sentence}", line.grant) for rule in rules)
-    if not reasons:
-        reasons = (Reason(code, "The grant wants a person to approve every call of this tool.", line.grant),)
-    return Verdict(effect, code, reasons, line.grant, remedy=_remedy(call, facts, code))
 
 
 def _out_of_time(line: Line, now: float) -> Reason:
@@ -301,6 +296,8 @@ def _near_misses(
             continue
         if line.suspended or not line.starts <= now < line.expires:
             missed.append(_out_of_time(line, now))
+        elif guardrail_rules.forbids(facts, issuance.system or "", tool):
+            missed.append(Reason(Code.GUARDRAIL, f"A guardrail forbids every call of the tool {tool}.", line.grant))
         else:
             missed.append(Reason(Code.NO_GRANT, f"The tool {tool} is not approved at present.", line.grant))
     return sorted(missed, key=lambda reason: reason.sentence)
@@ -347,7 +344,7 @@ def _live_lines(facts: AgentFacts, system: str, person: str | None, now: float) 
         pinned = facts.tools.get((system, tool))
         if pinned is None or pinned.state is not _APPROVED or line.suspended:
             continue
-        if line.starts <= now < line.expires:
+        if line.starts <= now < line.expires and not guardrail_rules.forbids(facts, system, tool):
             yield line
 
 

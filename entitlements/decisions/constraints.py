@@ -231,15 +231,18 @@ def _read_domains(written: object) -> tuple[str, ...]:
     return tuple(name for name in names if name is not None)
 
 
-def _in_domains(patterns: tuple[str, ...], value: object) -> bool:
+def domain(value: object) -> str | None:
+    """Read a domain name, or that of a mail address, in lower case. None for anything else."""
     content = text(value)
     if content is None or len(content) > _LONGEST_ADDRESS:
-        return False
+        return None
     local, at, rest = content.rpartition("@")
-    name = _domain(rest, wild=False)
-    if name is None or (at and not _LOCAL.fullmatch(local)):
-        return False
-    return any(_matches(name, pattern) for pattern in patterns)
+    return None if at and not _LOCAL.fullmatch(local) else _domain(rest, wild=False)
+
+
+def _in_domains(patterns: tuple[str, ...], value: object) -> bool:
+    name = domain(value)
+    return name is not None and any(_matches(name, pattern) for pattern in patterns)
 
 
 def _host(scheme: str, name: str, port: str | None, *, wild: bool) -> Host | None:

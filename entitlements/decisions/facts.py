@@ -1,6 +1,7 @@
 """What decisions need to know about one agent at one system: three queries, one snapshot.
 
 A fourth reads the schemas of approved tools that this process has not met: they are kept by the hash of the definition.
+So are guardrails, by the newest version of their set, which the first query reads.
 What a caller presents beside its rights, its session and its token, is read by its id.
 
 The SQL is shared by the Django side (`load`) and the gateway's own connections, which run the same statements and
@@ -17,6 +18,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from entitlements import arguments, prepared
+from entitlements.guardrails import sets
 from entitlements.session_policies import rules
 from entitlements.session_policies.rules import Levels, Policy, SignedIn
 from entitlements.strict import known_uuid
@@ -51,6 +53,8 @@ SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
        {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8, s.login, o.login,
        array(SELECT b.slug FROM entitlements_delegationpermission d JOIN entitlements_agent b ON b.id = d.actor_id
               WHERE d.agent_id = a.id AND d.ended_at IS NULL),
+       a.kind, (SELECT v.id::text FROM entitlements_guardrailversion v WHERE v.position IS NOT NULL
+                ORDER BY v.position DESC LIMIT 1),
        {SESSION_POLICIES.format(kind="a.kind", system="y.id")}
 FROM entitlements_agent a JOIN entitlements_person s ON s.id = a.sponsor_id
 LEFT JOIN entitlements_person o ON o.id = a.owner_id, entitlements_system y
@@ -75,7 +79,7 @@ WHERE a.slug = %s AND y.slug = %s AND g.ended_at IS NULL AND g.state IN ('active
 """
 
 TOOLS: Final = """
-SELECT t.name, t.state, coalesce(v.id::text, ''), coalesce(v.sha256, ''), t.action, t.risk,
+SELECT t.name, t.state, coalesce(v.id::text, ''), coalesce(v.sha256, ''), t.action, t.risk, t.data_class,
        array(SELECT e.scope FROM entitlements_entitlementtool l
                JOIN entitlements_entitlement e ON e.id = l.entitlement_id
               WHERE l.tool_id = t.id AND e.enabled ORDER BY e.scope)
@@ -129,6 +133,8 @@ def load(
     principals = prepared.row(PRINCIPALS, [agent, system])
     if principals is None or None in chained:
         return None
+    for newest in sets.unread([principals]):
+        sets.keep(newest, prepared.rows(sets.GUARDRAILS, [newest]))
     lines, tools = prepared.rows(LINES, [agent, system]), prepared.rows(TOOLS, [system])
     if schemas and (unread := unread_schemas(tools)):
         keep_schemas(prepared.rows(SCHEMAS, [system, unread]))
@@ -208,7 +214,7 @@ def build(
     """Make a snapshot of the rows that PRINCIPALS, LINES and TOOLS return, with what is presented."""
     position, agent, status, sponsor_active, valid_after, system, system_status, stopped, registered, *rest = principals
     clients = json.loads(registered or "[]")
-    owner_until, agent_until, sponsor, owner, delegates, policies = rest
+    owner_until, agent_until, sponsor, owner, delegates, kind, newest, policies = rest
     known = {login: _active(is_active) for login, is_active in people}
     held: dict[tuple[str, str, str | None], list[Line]] = {}
     groups: set[int] = set()
@@ -238,6 +244,8 @@ def build(
         client_tokens_valid_after={name: moment for name, _, moment, _ in clients if moment is not None},
         unproven_clients=frozenset(name for name, *_, is_unproven in clients if is_unproven),
         stopped=stopped or "",
+        guardrails=sets.current(newest),
+        kind=kind,
         offers=offers,
         answer_for_it=frozenset(person for person in (sponsor, owner) if person is not None),
         groups=frozenset(groups),
@@ -259,10 +267,10 @@ def _catalogue(
 ) -> tuple[dict[tuple[str, str], ToolFacts], dict[tuple[str, str], tuple[str, ...]]]:
     tools: dict[tuple[str, str], ToolFacts] = {}
     offers: dict[tuple[str, str], tuple[str, ...]] = {}
-    for name, state, version, sha256, action, risk, scopes in rows:
+    for name, state, version, sha256, action, risk, data_class, scopes in rows:
         schema = _schemas.get(sha256, arguments.UNREAD)
         tools[system, name] = ToolFacts(
-            system, name, ToolState(state), version, sha256, Action(action), Risk(risk), schema
+            system, name, ToolState(state), version, sha256, Action(action), Risk(risk), schema, data_class
         )
         offers[system, name] = tuple(scopes)
     return tools, offers

@@ -66,13 +66,13 @@ class _Presence(Enum):
 
 
 @dataclass(slots=True)
-class _Node:
+class Node:
     """The limits on one place in the arguments, and on the places inside it."""
 
     name: str
     presence: _Presence = _Presence.FREE
     rules: constraints.Rules = ()
-    children: dict[str, _Node] = field(default_factory=dict)
+    children: dict[str, Node] = field(default_factory=dict)
     closed: bool = False
     required: bool = False
     folded: frozenset[str] = frozenset()
@@ -82,6 +82,11 @@ class _Node:
         """Whether the place must hold an object."""
         return self.closed or bool(self.children)
 
+    @property
+    def is_absent(self) -> bool:
+        """Whether nothing may be given at the place."""
+        return self.presence is _Presence.ABSENT
+
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
@@ -90,7 +95,7 @@ class Compiled:
     `written` are the limits as a person wrote them.
     """
 
-    root: _Node = field(default_factory=lambda: _Node(""))
+    root: Node = field(default_factory=lambda: Node(""))
     free: bool = False
     broken: str = ""
     written: Mapping[str, object] = field(default_factory=dict)
@@ -126,7 +131,7 @@ class Compiled:
 
 _COVERED: Final = Covered()
 _UNLIMITED: Final = Compiled.unlimited()
-_NOTHING: Final = _Node("", _Presence.ABSENT)
+_NOTHING: Final = Node("", _Presence.ABSENT)
 
 
 def compile(limits: Mapping[str, object]) -> Compiled:  # noqa: A001 - reads as limits.compile(...)
@@ -135,7 +140,7 @@ def compile(limits: Mapping[str, object]) -> Compiled:  # noqa: A001 - reads as 
         raise LimitMalformed("Limits are an object of arguments.")
     if len(limits) > _MOST_NAMES:
         raise LimitMalformed("There are too many limits.")
-    root = _Node("")
+    root = Node("")
     for name, written in limits.items():
         try:
             _place(root, name, written)
@@ -164,7 +169,7 @@ def would_pass(before: Mapping[str, object], after: Mapping[str, object], number
     None where numbers cannot tell: something else than a bound differs, or a number was not recorded. Raises
     LimitMalformed.
     """
-    old, new = (dict(_places(compile(written).root)) for written in (before, after))
+    old, new = (dict(places(compile(written).root)) for written in (before, after))
     if any(not _within(new[name], number) for name, number in numbers.items() if name in new):
         return False
     if old.keys() != new.keys():
@@ -183,7 +188,7 @@ def describe(limits: Mapping[str, object]) -> list[str]:
 # NodeReads
 
 
-def _place(root: _Node, name: object, written: object) -> None:
+def _place(root: Node, name: object, written: object) -> None:
     if not isinstance(written, Mapping) or not written:
         raise constraints.Malformed("an argument's limit is an object of constraints")
     path = _path(name)
@@ -220,11 +225,11 @@ def _unescaped(step: str) -> str:
     return step.replace("~1", "/").replace("~0", "~")
 
 
-def _walk(root: _Node, path: list[str | None]) -> _Node:
+def _walk(root: Node, path: list[str | None]) -> Node:
     node = root
     for step in path:
         key = str(step)
-        node = node.children.setdefault(key, _Node(f"{node.name}.{key}" if node.name else key))
+        node = node.children.setdefault(key, Node(f"{node.name}.{key}" if node.name else key))
     return node
 
 
@@ -237,13 +242,13 @@ def _presence(written: Mapping[str, object]) -> _Presence:
     return _Presence[stated[0].upper()] if stated else _Presence.REQUIRED
 
 
-def _settle(node: _Node) -> None:
+def _settle(node: Node) -> None:
     """Check a node against those inside it, and work out what must be present."""
     if node.structured and (node.rules or node.presence is _Presence.ABSENT):
         raise LimitMalformed(f"{node.name}: an argument cannot be an object and a value.", argument=node.name)
     for child in node.children.values():
         _settle(child)
-    node.folded = frozenset(_fold(key) for key in node.children)
+    node.folded = frozenset(fold(key) for key in node.children)
     if len(node.folded) != len(node.children):
         raise LimitMalformed("Two limited names differ only by case.", argument=node.name)
     inner = any(child.required for child in node.children.values())
@@ -253,14 +258,15 @@ def _settle(node: _Node) -> None:
         node.required = node.presence is _Presence.REQUIRED or inner
 
 
-def _fold(name: str) -> str:
+def fold(name: str) -> str:
+    """Return a name as those upstreams read it that look at neither case nor form."""
     return name.casefold() if name.isascii() else unicodedata.normalize("NFKC", name).casefold()
 
 
 # Deciding
 
 
-def _outside(node: _Node, value: object) -> NotCovered | None:
+def _outside(node: Node, value: object) -> NotCovered | None:
     """Find the first thing in a value that the limits do not cover."""
     for kind, want in node.rules:
         if not constraints.KINDS[kind].holds(want, value):
@@ -276,7 +282,7 @@ def _outside(node: _Node, value: object) -> NotCovered | None:
     return _outside_within(node, value)
 
 
-def _outside_within(node: _Node, value: Mapping[str, object]) -> NotCovered | None:
+def _outside_within(node: Node, value: Mapping[str, object]) -> NotCovered | None:
     for key, child in node.children.items():
         if key not in value:
             if child.required:
@@ -286,12 +292,12 @@ def _outside_within(node: _Node, value: Mapping[str, object]) -> NotCovered | No
         elif (missed := _outside(child, value[key])) is not None:
             return missed
     for key in value:
-        if key not in node.children and (node.closed or _fold(key) in node.folded):
+        if key not in node.children and (node.closed or fold(key) in node.folded):
             return NotCovered(node.name, "absent", "An argument is given that may not be.")
     return None
 
 
-def _undeclared(node: _Node, value: Mapping[str, object], declared: Place) -> str:
+def _undeclared(node: Node, value: Mapping[str, object], declared: Place) -> str:
     for key in value:
         if key not in node.children and not declared.declares(key):
             name = arguments.quote(key)
@@ -305,7 +311,7 @@ def _undeclared(node: _Node, value: Mapping[str, object], declared: Place) -> st
     return ""
 
 
-def _numbers(node: _Node, value: object) -> Iterator[tuple[str, float]]:
+def _numbers(node: Node, value: object) -> Iterator[tuple[str, float]]:
     """Find the numbers under a bound, exact in any JSON: beyond 2^53 none is."""
     if any(kind in _BOUNDS for kind, _ in node.rules):
         if type(value) in (int, float) and abs(value) <= _EXACT:  # type: ignore[arg-type]  # a number by its type
@@ -316,22 +322,22 @@ def _numbers(node: _Node, value: object) -> Iterator[tuple[str, float]]:
                 yield from _numbers(child, value[key])
 
 
-def _places(node: _Node) -> Iterator[tuple[str, _Node]]:
+def places(node: Node) -> Iterator[tuple[str, Node]]:
     """Name every limited place."""
     yield node.name, node
     for child in node.children.values():
-        yield from _places(child)
+        yield from places(child)
 
 
-def _within(node: _Node, number: float) -> bool:
+def _within(node: Node, number: float) -> bool:
     return all(constraints.KINDS[kind].holds(want, number) for kind, want in node.rules if kind in _BOUNDS)
 
 
-def _besides_bounds(node: _Node) -> tuple[object, ...]:
+def _besides_bounds(node: Node) -> tuple[object, ...]:
     return node.presence, node.closed, [rule for rule in node.rules if rule[0] not in _BOUNDS]
 
 
-def _tighter(parent: _Node, child: _Node) -> bool:
+def _tighter(parent: Node, child: Node) -> bool:
     """Whether everything that passes the child passes the parent."""
     if parent.presence is _Presence.ABSENT:
         return child.presence is _Presence.ABSENT
@@ -346,7 +352,7 @@ def _tighter(parent: _Node, child: _Node) -> bool:
     return child.structured and _inside_tighter(parent, child)
 
 
-def _inside_tighter(parent: _Node, child: _Node) -> bool:
+def _inside_tighter(parent: Node, child: Node) -> bool:
     for name, inner in parent.children.items():
         if name not in child.children and not child.closed:
             return False
@@ -358,7 +364,7 @@ def _inside_tighter(parent: _Node, child: _Node) -> bool:
     if parent.closed:
         return all(inner.presence is _Presence.ABSENT for inner in added)
     return all(
-        inner.presence is _Presence.ABSENT or _fold(name) not in parent.folded
+        inner.presence is _Presence.ABSENT or fold(name) not in parent.folded
         for name, inner in child.children.items()
         if name not in parent.children
     )
@@ -367,7 +373,7 @@ def _inside_tighter(parent: _Node, child: _Node) -> bool:
 # Saying
 
 
-def _sentences(node: _Node) -> Iterator[str]:
+def _sentences(node: Node) -> Iterator[str]:
     if sentence := _sentence(node):
         yield sentence
     for _, child in sorted(node.children.items()):
@@ -376,7 +382,7 @@ def _sentences(node: _Node) -> Iterator[str]:
         yield f"Nothing else is given in {node.name}." if node.name else "Nothing else is given."
 
 
-def _sentence(node: _Node) -> str:
+def _sentence(node: Node) -> str:
     if node.presence is _Presence.ABSENT:
         return f"{node.name} is not given."
     when = ", if given," if node.presence is _Presence.OPTIONAL else ""

@@ -17,11 +17,12 @@ from entitlements.decisions.agent_policy import is_revoked_by_stop, is_too_risky
 from entitlements.decisions.scopes import Outcome
 from entitlements.decisions.snapshot import AgentFacts, Call, Issuance, ToolFacts
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Remedy, Verdict
+from entitlements.guardrails import rules as guardrail_rules
+from entitlements.guardrails.rules import GuardrailAnswer
 
 MOST_BEHIND: Final = 4
 """Agents behind the one that acts: a chain of five in all."""
 NOTHING_SHARED: Final = "The agents of the delegation chain hold no scope in common."
-_STRICTNESS: Final = {Effect.ALLOW: 0, Effect.HOLD: 1, Effect.STEP_UP: 2, Effect.DENY: 3}
 
 type Judge[Q: (Call, Issuance)] = Callable[[Q, AgentFacts, float], Verdict]
 
@@ -101,12 +102,16 @@ def _strictest[Q: (Call, Issuance)](
     if verdict.effect is not Effect.DENY and (refusing := _not_permitting(facts)):
         code, sentence = Code.DELEGATION_NOT_PERMITTED, meaning(Code.DELEGATION_NOT_PERMITTED).sentence
         return _of_agent(Verdict(Effect.DENY, code, (Reason(code, sentence),)), refusing)
+    nearest: Verdict = verdict
     behind: list[Verdict] = []
     for asked, known in _behind(question, facts):
         answer = judge(asked, known, now)
-        if _STRICTNESS[answer.effect] > _STRICTNESS[verdict.effect]:
+        if guardrail_rules.STRICTNESS[answer.effect] > guardrail_rules.STRICTNESS[verdict.effect]:
             verdict = _of_agent(answer, known.agent)
         behind.append(answer)
+    given: tuple[GuardrailAnswer, ...] = tuple(each for answer in (nearest, *behind) for each in answer.guardrails)
+    spoke = dict.fromkeys((*verdict.guardrails, *guardrail_rules.stricter(given, verdict.effect)))
+    verdict = replace(verdict, guardrails=tuple(spoke))
     if not verdict.allowed:
         return verdict
     grants = tuple(dict.fromkeys(answer.grant for answer in behind if answer.grant is not None))

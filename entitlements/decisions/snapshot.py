@@ -11,14 +11,17 @@ import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from entitlements.arguments import UNREAD, Schema
 from entitlements.codes import Code
 from entitlements.decisions.limits import Compiled
-from entitlements.decisions.verdicts import Effect, Reason
+from entitlements.decisions.verdicts import Reason
 from entitlements.session_policies.rules import UNKNOWN, EarlierSession, Levels, SignedIn
 from entitlements.words import Action, Flow, Risk, Status, ToolState
+
+if TYPE_CHECKING:
+    from entitlements.guardrails.rules import Guardrail
 
 UNLIMITED: Final = Compiled.unlimited()
 
@@ -144,7 +147,8 @@ class Line:
 class ToolFacts:
     """One tool as it is pinned: `version` is the approved ToolVersion, `definition` its hash.
 
-    `schema` is what it approves of arguments. Where it was not read, no call is allowed.
+    `schema` is what it approves of arguments. Where it was not read, no call is allowed. `data_class` is empty where it
+    is not known.
     """
 
     system: str
@@ -155,6 +159,7 @@ class ToolFacts:
     action: Action
     risk: Risk
     schema: Schema = UNREAD
+    data_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,33 +182,6 @@ class SessionFacts:
     signed_in: SignedIn = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Guardrail:
-    """A rule over every grant: calls that match are denied, held for a person, or need a fresh sign-in.
-
-    A selector of None matches everything; an empty one is refused, since it would match
-    nothing in silence. `labels` matches a session that carries any of them, `session_risk`
-    one at or above it; both match when there is no session to know better.
-    """
-
-    name: str
-    effect: Effect
-    sentence: str
-    systems: frozenset[str] | None = None
-    tools: frozenset[tuple[str, str]] | None = None
-    actions: frozenset[Action] | None = None
-    risks: frozenset[Risk] | None = None
-    labels: frozenset[str] | None = None
-    session_risk: Risk | None = None
-    max_age: float = 300.0
-
-    def __post_init__(self) -> None:
-        """Refuse a guardrail that could never stop anything."""
-        selectors = (self.systems, self.tools, self.actions, self.risks, self.labels)
-        if self.effect is Effect.ALLOW or any(selector is not None and not selector for selector in selectors):
-            raise ValueError(f"guardrail {self.name!r} can never stop a call")
-
-
 @dataclass(slots=True)
 class AgentFacts:
     """Everything that decisions about one agent need, as of feed position `position`.
@@ -216,8 +194,9 @@ class AgentFacts:
     serves remedies. `answer_for_it` (the logins of sponsor and owner) and `groups` (the keys of those that grants
     name) say whose changes concern these facts. `delegates` are the agents that may act for this one. `behind` are the
     facts about the agents of a delegation chain behind this one, nearest first, at the same system; all share the
-    sessions of the last, which began the chain. `session_terms` are what session policies ask at each risk level, and
-    `terms_met` keeps until when which session meets them at a tool's level.
+    sessions of the last, which began the chain. `kind` is the agent's. `guardrails` are those of all agents;
+    `concerning` keeps, by tool, those that can match a call of it. `session_terms` are what session policies ask at
+    each risk level, and `terms_met` keeps until when which session meets them at a tool's level.
     """
 
     agent: str
@@ -245,6 +224,8 @@ class AgentFacts:
     behind: tuple[AgentFacts, ...] = ()
     session_terms: Levels = ()
     terms_met: dict[tuple[str | None, Risk], tuple[SessionFacts, float]] = field(init=False)
+    kind: str = ""
+    concerning: dict[tuple[str, str], tuple[Guardrail, ...]] = field(init=False)
     held: Mapping[tuple[str, str | None], tuple[tuple[str, Line], ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -254,6 +235,7 @@ class AgentFacts:
             held.setdefault((system, person), []).extend((tool, line) for line in lines)
         self.held = {key: tuple(lines) for key, lines in held.items()}
         self.terms_met = {}
+        self.concerning = {}
 
     @property
     def key(self) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from entitlements import codes
 from entitlements.codes import Code, Next
 from entitlements.decisions.scopes import Outcome
+
+if TYPE_CHECKING:
+    from entitlements.guardrails.rules import GuardrailAnswer
 
 
 class Effect(StrEnum):
@@ -69,7 +72,8 @@ class Verdict:
 
     `grant` is the grant that covered the call, `tool_version` the approved definition that is to run; `measured` are
     the numbers among its arguments that a limit bounds. In a delegation chain, `agent` is the agent behind the acting
-    one that a denial is about, and `behind` the grants of the agents behind that covered the call.
+    one that a denial is about, and `behind` the grants of the agents behind that covered the call. `guardrails` are
+    those that stopped the call, and those that observe and would have answered more strictly.
     """
 
     effect: Effect
@@ -82,6 +86,7 @@ class Verdict:
     measured: Mapping[str, float] | None = None
     agent: str = ""
     behind: tuple[str, ...] = ()
+    guardrails: tuple[GuardrailAnswer, ...] = ()
 
     @property
     def allowed(self) -> bool:

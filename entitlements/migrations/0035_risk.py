@@ -42,7 +42,7 @@ def _text(length: int, **more: object) -> models.CharField:
 class Migration(migrations.Migration):
     """Add four tables, and columns with a default."""
 
-    dependencies: ClassVar = [("entitlements", "0032_stdio_places")]
+    dependencies: ClassVar = [("entitlements", "0034_guardrails")]
 
     operations: ClassVar = [
         *(migrations.AddField(row, "risk_level", models.CharField(**_LOW)) for row in ("agent", "person")),

@@ -59,18 +59,20 @@ def decision(
 ) -> TextDraft:
     """Say what was decided, why, and about which arguments: a digest, and of an allowed call the numbers under a bound.
 
-    Its uuid is the evaluation's id.
+    It names each guardrail that stopped the call, or observes and would have. Its uuid is the evaluation's id.
     """
     is_allowed = verdict.effect is Effect.ALLOW
     action = action or (Action.CALL_ALLOWED if is_allowed else Action.CALL_DENIED)
     digest = redaction.digest(arguments)
-    if is_allowed and not verdict.measured:
+    if is_allowed and not verdict.measured and not verdict.guardrails:
         detail = f'{{"arguments":"{digest}",{_called(about.method, about.tool, verdict.tool_version or "")}'
     else:
         detail = draft.canonical(_whole(about, verdict, digest))
     about.evaluation = draft.new_uuid()
     for grant in verdict.behind:
         about.link("grant", grant)
+    for guardrail in verdict.guardrails:
+        about.link("guardrail", guardrail.key)
     what = (action, "success", "") if is_allowed else (action, "refused", verdict.code.value)
     return _event(about, verdict.grant, what, detail, about.evaluation)
 
@@ -132,6 +134,8 @@ def _whole(about: CallDetails, verdict: Verdict, digest: str) -> dict[str, objec
         detail["measured"] = verdict.measured
     if verdict.tool_version:
         detail["version"] = verdict.tool_version
+    if verdict.guardrails:
+        detail["guardrails"] = [each.written for each in verdict.guardrails[:_MOST_REASONS]]
     if verdict.effect is not Effect.ALLOW:
         detail["effect"] = verdict.effect.value
         detail["reasons"] = [f"{reason.code}: {reason.sentence}" for reason in verdict.reasons[:_MOST_REASONS]]

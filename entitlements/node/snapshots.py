@@ -19,6 +19,7 @@ from audit import batch
 from entitlements.codes import Code
 from entitlements.decisions import facts
 from entitlements.decisions.snapshot import AgentFacts
+from entitlements.guardrails import sets
 from entitlements.node.presented import Presented
 from entitlements.node.refusals import Closed
 from entitlements.words import Status
@@ -222,6 +223,9 @@ class Snapshots:
             principals, lines = rows[: len(agents)], rows[len(agents) :]
             if not all(principals):
                 return None
+            for newest in sets.unread(one[0] for one in principals):
+                (guardrails,) = await read_only(connection, (sets.GUARDRAILS, [newest]))
+                sets.keep(newest, guardrails)
             if unread := facts.unread_schemas(tools):
                 (schemas,) = await read_only(connection, (facts.SCHEMAS, [system, unread]))
                 facts.keep_schemas(schemas)

@@ -46,6 +46,7 @@ _KINDS: Final = {
     **dict.fromkeys(("approval", "policy", "auto-approval", "auto-approvals"), "approvals"),
     **dict.fromkeys(("credential-policies", "credential-policy"), "credential-policies"),
     **dict.fromkeys(("session-policies", "session-policy"), "session-policies"),
+    **dict.fromkeys(("guardrail", "guardrails"), "guardrails"),
     "ticket-policies": "ticket-policies",
     **dict.fromkeys(
         (
@@ -253,6 +254,12 @@ _ROWS: Final[Matrix] = {
     ("credential-policy-proposal", "GET"): _POLICIES,
     ("credential-policy-proposal-confirm", "POST"): _POLICY,
     ("credential-policy-proposal-withdraw", "POST"): row(Role.ADMIN, Role.SECURITY),
+    ("guardrails", "GET"): _POLICIES,
+    ("guardrails", "POST"): _POLICY,
+    ("guardrail", "GET"): _POLICIES,
+    ("guardrail-confirm", "POST"): _POLICY,
+    ("guardrail-end", "POST"): _POLICY,
+    **{(f"guardrail-{verb}", "POST"): row(Role.ADMIN, Role.SECURITY) for verb in ("replay", "withdraw")},
     ("ticket-policies", "GET"): _POLICIES,
     ("ticket-policies", "POST"): row(Role.ADMIN, proven=ALWAYS),
     ("auto-approval-rules", "GET"): _POLICIES,

@@ -60,6 +60,7 @@ _TAG: Final = {
     r"revocations": "Revocations",
     r"risk|signal-responses": "Risk and signals",
     r"decisions": "Decisions",
+    r"guardrails": "Guardrails",
     r"audit": "Audit log",
     r"posture-reports": "Posture report",
     r"saved-views": "Saved views",

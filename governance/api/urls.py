@@ -18,6 +18,7 @@ from governance.credential_policy import api as credential_policy_api
 from governance.decisions import api as decisions_api
 from governance.exceptions import api as exceptions_api
 from governance.grants import api as grant_api
+from governance.guardrails import api as guardrails_api
 from governance.notices import api as notice_api
 from governance.onboarding import api as onboarding_api
 from governance.out_of_office import api as out_of_office_api
@@ -295,6 +296,7 @@ urlpatterns: list[URLPattern] = [
         credential_policy_api.WithdrawCredentialPolicy.as_view(),
         name="credential-policy-proposal-withdraw",
     ),
+    *(path(PREFIX + address, view.as_view(), name=name) for address, view, name in guardrails_api.ADDRESSES),
     path(PREFIX + "ticket-policies", ticket_api.TicketPolicies.as_view(), name="ticket-policies"),
     path(PREFIX + "auto-approval-rules", approval_policy_api.AutoApprovalRules.as_view(), name="auto-approval-rules"),
     path(_APPROVE, approval_policy_api.AutoApprovalRuleDetail.as_view(), name="auto-approval-rule"),

@@ -92,6 +92,12 @@ PAGES: Final[Pages] = {
     ("credential-policy-decide", "POST"): like(
         "credential-policy-proposal-confirm", "credential-policy-proposal-withdraw"
     ),
+    ("guardrail-list", "GET"): like("guardrails GET", also=("guardrails",)),
+    ("guardrail-page", "GET"): like(
+        "guardrail GET", also=("guardrail-confirm", "guardrail-replay", "guardrail-withdraw", "guardrail-end")
+    ),
+    **both(like("guardrails"), "guardrail-propose"),
+    ("guardrail-decide", "POST"): like("guardrail-confirm", "guardrail-replay", "guardrail-withdraw", "guardrail-end"),
     ("ticket-settings", "GET"): like("ticket-policies GET"),
     ("ticket-settings", "POST"): like("ticket-policies"),
     ("approval-settings", "GET"): like("approval-policies GET"),

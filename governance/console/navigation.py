@@ -86,6 +86,7 @@ GROUPS: Final = (
         _("Policy"),
         (
             Entry("approval-settings", _("Approval policies"), "stamp", ("settings/approvals",)),
+            Entry("guardrail-list", _("Guardrails"), "shield", ("guardrails",)),
             Entry("rule-list", _("SoD policies"), "scale", ("sod-policies",)),
             Entry("risk-signals", _("Risk signals"), "triangle-alert", ("risk-signals", "settings/signal-responses")),
             Entry("exception-list", _("Exceptions"), "flag", ("exceptions",)),

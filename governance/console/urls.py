@@ -41,6 +41,7 @@ from governance.decisions import pages as decision_pages
 from governance.exceptions import pages as exceptions_pages
 from governance.grants.pages import grant_list
 from governance.grants.pages import grants as grant_pages
+from governance.guardrails.pages import guardrails as guardrails_pages
 from governance.home_page import pages as home_page_pages
 from governance.notices import pages as notice_pages
 from governance.onboarding import pages as onboarding_pages
@@ -338,6 +339,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "settings/credential-policy/<uuid:proposal>/", credential_policy_pages.decide, name="credential-policy-decide"
     ),
+    path("guardrails/", guardrails_pages.listing, name="guardrail-list"),
+    path("guardrails/propose/", guardrails_pages.propose, name="guardrail-propose"),
+    path("guardrails/<uuid:guardrail>/", guardrails_pages.detail, name="guardrail-page"),
+    path("guardrails/<uuid:guardrail>/decide/", guardrails_pages.decide, name="guardrail-decide"),
     path("settings/tickets/", ticket_pages.settings, name="ticket-settings"),
     path("settings/approvals/", approval_policy_pages.listing, name="approval-settings"),
     path("settings/approvals/propose/", approval_policy_pages.propose, name="policy-propose"),

@@ -27,6 +27,7 @@ FILES: Final = (
     "entitlements/feed/sql/acknowledge_v1.sql",
     "entitlements/feed/sql/change_order.sql",
     "entitlements/catalog/sql/tool_definition.sql",
+    "entitlements/guardrails/sql/guardrail_version.sql",
     "entitlements/grants/sql/grant_end.sql",
     "entitlements/grants/sql/grant_workflow.sql",
     "entitlements/people/sql/auditor_role_end.sql",

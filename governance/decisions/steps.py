@@ -113,12 +113,17 @@ RULES: Final = (
     _rule(
         "guardrails",
         _("Did no guardrail forbid the call, or want a person's approval?"),
-        *(Code.GUARDRAIL, Code.APPROVAL_OF_CALL_REQUIRED),
+        *(Code.GUARDRAIL, Code.APPROVAL_OF_CALL_REQUIRED, Code.APPROVAL_REQUIRED),
     ),
     _rule(
         "delegation",
         _("Did each agent of the chain permit the one before it, and could each of them have called?"),
         Code.DELEGATION_NOT_PERMITTED,
+    ),
+    _rule(
+        "account",
+        _("Where the system is called with accounts of people: was one connected that this agent may use?"),
+        *(Code.ACCOUNT_NOT_CONNECTED, Code.ACCOUNT_NEEDS_PERSON),
     ),
     _rule(
         "forwarding",

@@ -28,7 +28,7 @@ _KINDS = [
 class Migration(migrations.Migration):
     """Name one more kind; the column stays as it is."""
 
-    dependencies: ClassVar = [("governance", "0012_tickets_exceptions_posture_and_chat")]
+    dependencies: ClassVar = [("governance", "0014_guardrails")]
     operations: ClassVar = [
         migrations.AlterField("reviewtrigger", "kind", models.CharField(choices=_KINDS, max_length=24))
     ]

@@ -15,8 +15,9 @@ from typing import Any
 from entitlements.arguments import Schema
 from entitlements.authentication import MULTI_FACTOR
 from entitlements.decisions import limits, policy
-from entitlements.decisions.snapshot import AgentFacts, Call, Guardrail, Line, SessionFacts, Token, ToolFacts
+from entitlements.decisions.snapshot import AgentFacts, Call, Line, SessionFacts, Token, ToolFacts
 from entitlements.decisions.verdicts import Effect
+from entitlements.guardrails.rules import Guardrail
 from entitlements.session_policies import rules
 from entitlements.session_policies.rules import Policy as SessionPolicy
 from entitlements.session_policies.rules import SignedIn
@@ -117,14 +118,18 @@ def cedar() -> Callable[[], object]:
 def main(count: int) -> None:
     """Print p50 and p99 of each as JSON; null for cedarpy where it is missing."""
     rails = (
-        Guardrail("no deletes", Effect.DENY, "Nothing is deleted.", actions=frozenset({Action.DELETE})),
-        Guardrail("risky", Effect.HOLD, "A person looks first.", risks=frozenset({Risk.HIGH})),
+        Guardrail("no deletes", Effect.DENY, actions=frozenset({Action.DELETE})),
+        Guardrail("risky", Effect.HOLD, risks=frozenset({Risk.HIGH})),
     )
+    others = tuple(Guardrail(f"system {n}", Effect.DENY, systems=frozenset({f"system-{n}"})) for n in range(50))
+    asking = (Guardrail("sessions at risk", Effect.DENY, session_risk=Risk.HIGH), *others)
     contenders = {
         "policy, plain grant": ours({}),
         "policy, plain grant under three session policies": ours({}, policies=POLICIES),
         "policy, limits on three arguments": ours(LIMITS),
         "policy, limits and two guardrails": ours(LIMITS, rails),
+        "policy, plain grant, 50 guardrails of others": ours({}, others),
+        "policy, plain grant, one of 51 guardrails asks": ours({}, asking),
         "dict": dictionary(),
     }
     try:

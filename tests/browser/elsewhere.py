@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import ECKey
@@ -23,6 +23,7 @@ from entitlements.connected_accounts import accounts
 from entitlements.connectors import connectors, proof
 from entitlements.connectors.models import Connector
 from entitlements.credential_policy.rules import Kind
+from entitlements.feed.models import GatewayNode
 from entitlements.networks import networks
 from entitlements.people.models import Person
 from entitlements.rest_apis import rest_apis
@@ -32,12 +33,16 @@ from entitlements.risk.rules import Kind as RiskKind
 from entitlements.risk.subject import RiskSubject
 from entitlements.secrets import vault
 from entitlements.session_policies import proposals as policies
+from entitlements.stdio.models import StdioNode
+from entitlements.stdio.sandbox.plan import Level
 from entitlements.stdio_commands import proposals as commands
 from entitlements.unmanaged_agents.models import Workflow
 from entitlements.vendors import vendors
 from entitlements.vendors.models import Vendor
 from entitlements.words import Risk
 from governance.credential_policy import policy_proposals
+from governance.guardrails import proposals as guardrail_proposals
+from governance.guardrails.models import GuardrailProposal, ObservedCalls
 from governance.onboarding import batches, sponsorship
 from governance.onboarding.models import OnboardingBatch
 from governance.reviews.discussion import comments
@@ -79,6 +84,29 @@ def credential_policy() -> str:
     ages, resa = {kind.value: 90 for kind in Kind}, Person.objects.get(login="resa")
     policy_proposals.propose(ages, overlap_hours=48, stops_upstream_secrets=True, by=resa, reason="One was leaked.")
     return "/settings/credential-policy/"
+
+
+def guardrails() -> list[str]:
+    """Have one guardrail enforced, one observing with what it found, and one proposed with its replay."""
+    resa, rob = (Person.objects.get(login=login) for login in ("resa", "rob"))
+    when = {"action": ["delete"], "risk": "high", "time": {"days": ["sat", "sun"], "zone": "Europe/Paris"}}
+    shut = guardrail_proposals.propose("No deletes at the weekend", effect="forbid", mode="enforce", when=when, by=resa)
+    guardrail_proposals.confirm(shut.pk, by=rob, reason="Nobody watches then.")
+    paying = {"argument": {"amount": {"min": 1000}}, "agent_kind": "shared"}
+    seen = guardrail_proposals.propose("Large amounts", effect="hold", mode="observe", when=paying, by=resa)
+    version = guardrail_proposals.confirm(seen.pk, by=rob).version or 0
+    day = clock.now().date()
+    ObservedCalls.objects.bulk_create(
+        ObservedCalls(version=version, day=day - timedelta(days=n % 9), agent=f"agent-{n:03}", tool=f"erp/pay_{n % 7}",
+                      person=f"person-{n % 40}", calls=1 + n * 7 % 50)
+        for n in range(120)
+    )  # fmt: skip
+    asked = guardrail_proposals.propose("Large amounts", effect="hold", mode="enforce", when=paying, by=resa)
+    guardrail_proposals.ask_replay(asked.pk, days=14, by=resa)
+    found = {word: {f"{word}-{n:03}": 120 - n for n in range(50)} for word in ("agents", "tools", "people")}
+    numbers = {"calls": 48210, "done": 48210, "changed": 1312, "unknown": 204, "named": dict.fromkeys(found, 120)}
+    GuardrailProposal.objects.filter(pk=asked.pk).update(replay_state="finished", replay={**numbers, **found})
+    return [f"/guardrails/{row.pk}/" for row in (shut, seen, asked)]
 
 
 def client_document() -> int:
@@ -220,6 +248,10 @@ def local_servers() -> str:
     agreed = commands.propose("clock", by=ana, reason="The team's clock.", folder="/opt/clock", **terms)
     commands.confirm(agreed.pk, by=Person.objects.get(login="resa"))
     commands.propose("files", by=ana, reason="Reads the team's files.", folder="/opt/files", **terms)
+    now = clock.now()
+    for node, level in (("gateway-1", Level.BUBBLEWRAP), ("gateway-2", Level.FLOOR)):
+        GatewayNode.objects.update_or_create(id=node, defaults={"started_at": now, "polled_at": now})
+        StdioNode.objects.create(node=node, run=uuid4(), address="http://127.0.0.1:1", level=level, said_at=now)
     return "/settings/local-servers/"
 
 

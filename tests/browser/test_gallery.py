@@ -178,6 +178,7 @@ def addresses() -> Iterator[tuple[str, str]]:
         "policy-history": [f"/settings/approvals/versions/{approval_world.policies_and_rules().pk}/"],
         "credential-page": [f"/client-credentials/{pk}/" for pk in elsewhere.credentials()],
         "credential-policy-page": [elsewhere.credential_policy()],
+        "guardrail-page": elsewhere.guardrails(),
         "client-document-page": [f"/settings/clients/documents/{elsewhere.client_document()}/"],
         "proposal-page": [f"/proposals/{world.asked_of_sofia().pk}/"],
         "adoption-page": [f"/onboarding/{batch.pk}/"],

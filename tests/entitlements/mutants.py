@@ -17,10 +17,12 @@ from typing import Final
 
 from entitlements.codes import Code
 from entitlements.decisions.limits import NotCovered
-from entitlements.decisions.snapshot import UNLIMITED, AgentFacts, Call, Guardrail
+from entitlements.decisions.snapshot import UNLIMITED, AgentFacts, Call
 from entitlements.decisions.verdicts import Effect
+from entitlements.guardrails.rules import Guardrail
 from entitlements.words import Action
-from tests.entitlements import issuing_rows, worlds
+from tests.entitlements import guardrail_rows, issuing_rows, worlds
+from tests.entitlements.guardrail_rows import guarded
 from tests.entitlements.limit_cases import COVERING, DECLARING, MALFORMED, TIGHTENING, UNUSABLE
 from tests.entitlements.worlds import CALL_SPOILERS, NOW, PERSON_SPOILERS, SPOILERS, World
 
@@ -42,7 +44,9 @@ class Mutant:
 @contextmanager
 def alive(mutant: Mutant | None) -> Iterator[tuple[ModuleType, ModuleType, ModuleType]]:
     """Hand out (policy, limits, arguments) with the mistake built in; without one, fresh copies of the real ones."""
-    copies = {name: _copy(name, mutant) for name in ("agent_policy", "arguments", "constraints", "limits")}
+    names = ("agent_policy", "arguments", "constraints", "guardrail_rules", "limits")
+    copies = {name: _copy(name, mutant) for name in names}
+    copies["agent_policy"].guardrail_rules = copies["guardrail_rules"]  # type: ignore[attr-defined]
     for name in ("arguments", "constraints"):
         setattr(copies["limits"], name, copies[name])
     copies["agent_policy"].NotCovered = (NotCovered, copies["limits"].NotCovered)  # type: ignore[attr-defined]
@@ -54,8 +58,8 @@ def alive(mutant: Mutant | None) -> Iterator[tuple[ModuleType, ModuleType, Modul
 
 
 def _copy(name: str, mutant: Mutant | None) -> ModuleType:
-    room = "entitlements" if name == "arguments" else "entitlements.decisions"
-    original = importlib.import_module(f"{room}.{name}")
+    rooms = {"guardrail_rules": "guardrails.rules", "arguments": "arguments"}
+    original = importlib.import_module(f"entitlements.{rooms.get(name, f'decisions.{name}')}")
     source = Path(str(original.__file__)).read_text(encoding="utf-8")
     if mutant is not None and mutant.module == name:
         assert source.count(mutant.old) == 1, f"{mutant.old!r} is found {source.count(mutant.old)} times"
@@ -70,6 +74,7 @@ def complaints(policy: ModuleType, limits: ModuleType, arguments: ModuleType) ->
     """Check everything that the rows and the spoiled worlds know, and name what is wrong."""
     yield from _about_limits(limits)
     yield from _about_calls(policy)
+    yield from guardrail_rows.about_forbidden_tools(policy)
     yield from _about_arguments(policy, limits, arguments)
     yield from issuing_rows.complaints(policy)
 
@@ -133,21 +138,22 @@ def _more_calls() -> Iterator[tuple[str, World, Code]]:
     first.now = NOW - 20
     first.facts.lines = {first.key: (replace(first.facts.lines[first.key][0], starts=first.now),)}
     yield "first instant", first, Code.ALLOWED
-    for effect, code in ((Effect.DENY, Code.GUARDRAIL), (Effect.HOLD, Code.APPROVAL_OF_CALL_REQUIRED)):
-        yield f"{effect} matches", _guarded(Guardrail("x", effect, "No.", actions=frozenset({Action.READ}))), code
-        other = _guarded(Guardrail("x", effect, "No.", actions=frozenset({Action.WRITE})))
+    for effect, code in ((Effect.DENY, Code.GUARDRAIL), (Effect.HOLD, Code.APPROVAL_REQUIRED)):
+        yield f"{effect} matches", guarded(Guardrail("x", effect, actions=frozenset({Action.READ}))), code
+        other = guarded(Guardrail("x", effect, actions=frozenset({Action.WRITE})))
         yield f"{effect} does not match", other, Code.ALLOWED
-    labelled = _guarded(Guardrail("x", Effect.DENY, "No.", labels=frozenset({"pii"})))
+    labelled = guarded(Guardrail("x", Effect.DENY, labels=frozenset({"pii"})))
     yield "not labelled", labelled, Code.ALLOWED
-    blind = _guarded(Guardrail("x", Effect.DENY, "No.", labels=frozenset({"pii"})))
+    blind = guarded(Guardrail("x", Effect.DENY, labels=frozenset({"pii"})))
     blind.call.token = blind.call.session = None
     yield "labels unknown", blind, Code.GUARDRAIL
-    yield "fresh enough", _guarded(Guardrail("x", Effect.STEP_UP, "Sign in.", max_age=60)), Code.ALLOWED
-    stale = _guarded(Guardrail("x", Effect.STEP_UP, "Sign in.", max_age=59))
+    yield "fresh enough", guarded(Guardrail("x", Effect.STEP_UP, max_age=60)), Code.ALLOWED
+    stale = guarded(Guardrail("x", Effect.STEP_UP, max_age=59))
     yield "stale", stale, Code.REAUTHENTICATION_DUE
-    strict = _guarded(Guardrail("x", Effect.HOLD, "Wait."), Guardrail("y", Effect.DENY, "No."))
+    strict = guarded(Guardrail("x", Effect.HOLD), Guardrail("y", Effect.DENY))
     yield "strictest", strict, Code.GUARDRAIL
-    released = _guarded(Guardrail("x", Effect.HOLD, "Wait."))
+    yield from guardrail_rows.more_calls()
+    released = guarded(Guardrail("x", Effect.HOLD))
     released.call.approval = "approval-1"
     yield "released", released, Code.ALLOWED
     silent = worlds.allowed(cap=UNLIMITED)
@@ -156,12 +162,6 @@ def _more_calls() -> Iterator[tuple[str, World, Code]]:
     asking = worlds.allowed()
     asking.facts.lines = {asking.key: (replace(asking.facts.lines[asking.key][0], ask=True),)}
     yield "asks", asking, Code.APPROVAL_OF_CALL_REQUIRED
-
-
-def _guarded(*rules: Guardrail) -> World:
-    world = worlds.allowed()
-    world.facts.guardrails = rules
-    return world
 
 
 def _of(module: str, *pairs: tuple[str, str]) -> tuple[Mutant, ...]:
@@ -222,15 +222,14 @@ MUTANTS: Final = (
         ("if token is not None and line.scope not in token.scopes and not token.covers_all:", "if False:"),
         ("line.scope not in token.scopes and not token.covers_all", "line.scope not in token.scopes"),
         ("if line.ask:\n            asking", "if False:\n            asking"),
-        ("elif facts.guardrails:", "elif False:"),
+        ("elif concerning and (given :=", "elif False and (given :="),
+        ("facts.concerning.get(place, facts.guardrails)", "facts.concerning.get(place)"),
+        ("-guardrail_rules.STRICTNESS[answer.effect]", "guardrail_rules.STRICTNESS[answer.effect]"),
+        ('if answer.mode == "enforce"', "if True"),
+        ("asks = line.ask and call.approval is None", "asks = False"),
+        ("asks = line.ask and call.approval is None", "asks = line.ask"),
+        ("and not guardrail_rules.forbids(facts, system, tool)", ""),
         ("facts.lines.get((call.system, call.tool, call.person), ())", "facts.lines.get((call.system, call.tool, call.person)) or next(iter(facts.lines.values()), ())"),  # noqa: E501
-        ("if denying := ", "if not (denying := matching) and "),
-        ("not now - fresh <= rule.max_age", "not now - fresh <= 2 * rule.max_age"),
-        ("(holding or line.ask) and call.approval is None", "holding and call.approval is None"),
-        ("(holding or line.ask) and call.approval is None", "(holding or line.ask) and False"),
-        ("tool.action in rule.actions", "tool.action not in rule.actions"),
-        ("rule.labels is None or session is None or not", "rule.labels is None or session is not None and not"),
-        ("not rule.labels.isdisjoint(session.labels)", "rule.labels.isdisjoint(session.labels)"),
         ("verdict.grant is not None and verdict.effect is not Effect.DENY", "verdict.effect is not Effect.DENY"),
         ("verdict.grant is not None and verdict.effect is not Effect.DENY", "True"),
         ("if issuance.flow in REDEEMING and issuance.token is None:", "if False:"),
@@ -253,10 +252,11 @@ MUTANTS: Final = (
         ("expires = math.floor(limit)", "expires = math.ceil(limit)"),
         ("pinned is None or pinned.state is not _APPROVED or line.suspended", "pinned is None or line.suspended"),
         ("pinned is None or pinned.state is not _APPROVED or line.suspended", "pinned is None or pinned.state is not _APPROVED"),  # noqa: E501
-        ("        if line.starts <= now < line.expires:\n            yield", "        if line.starts <= now <= line.expires:\n            yield"),  # noqa: E501
-        ("        if line.starts <= now < line.expires:\n            yield", "        if now < line.expires:\n            yield"),  # noqa: E501
+        ("if line.starts <= now < line.expires and not", "if line.starts <= now <= line.expires and not"),
+        ("if line.starts <= now < line.expires and not", "if now < line.expires and not"),
         ("scopes.canonical(wanted & scopes.PROTOCOL_SCOPES)", "scopes.canonical(wanted)"),
     ),
+    *_of("guardrail_rules", *guardrail_rows.MUTANTS),
     *_of(
         "limits",
         ("if self.broken:", "if False:"),
@@ -265,8 +265,8 @@ MUTANTS: Final = (
         ("            if child.required:\n                return", "            if False:\n                return"),
         ("elif child.presence is _Presence.ABSENT:", "elif False:"),
         ("elif (missed := _outside(child, value[key])) is not None:", "elif (missed := None) is not None:"),
-        ("(node.closed or _fold(key) in node.folded)", "(_fold(key) in node.folded)"),
-        ("(node.closed or _fold(key) in node.folded)", "node.closed"),
+        ("(node.closed or fold(key) in node.folded)", "(fold(key) in node.folded)"),
+        ("(node.closed or fold(key) in node.folded)", "node.closed"),
         ("if not isinstance(value, Mapping):\n        return NotCovered", "if not isinstance(value, Mapping):\n        return None and NotCovered"),  # noqa: E501
         ('unicodedata.normalize("NFKC", name).casefold()', "name.casefold()"),
         ("return name.casefold() if name.isascii()", "return name if name.isascii()"),
@@ -281,7 +281,7 @@ MUTANTS: Final = (
         ("if name not in child.children and not child.closed:", "if False:"),
         ("if parent.closed and not child.closed:", "if False:"),
         ("return all(inner.presence is _Presence.ABSENT for inner in added)", "return True"),
-        ("inner.presence is _Presence.ABSENT or _fold(name) not in parent.folded\n", "True\n"),
+        ("inner.presence is _Presence.ABSENT or fold(name) not in parent.folded\n", "True\n"),
         ("if node.structured and (node.rules or node.presence is _Presence.ABSENT):", "if False:"),
         ("if len(node.folded) != len(node.children):", "if False:"),
         ("if node.presence is _Presence.OPTIONAL and inner:", "if False:"),
@@ -334,8 +334,8 @@ MUTANTS: Final = (
         ("inner[1][: len(outer[1])] == outer[1]", '"/".join(inner[1]).startswith("/".join(outer[1]))'),
         ('name.removeprefix("*.").endswith(pattern[1:])', "name.endswith(pattern[2:])"),
         ("if name == pattern:\n        return True", "if name.endswith(pattern):\n        return True"),
-        ("(at and not _LOCAL.fullmatch(local))", "False"),
-        ("name = _domain(rest, wild=False)", "name = _domain(rest, wild=True)"),
+        ("if at and not _LOCAL.fullmatch(local) else", "if False else"),
+        ("else _domain(rest, wild=False)", "else _domain(rest, wild=True)"),
         ("not _DOMAIN.fullmatch(lowered)", "not _DOMAIN.match(lowered)"),
         ("inner[0] == outer[0] and inner[2] == outer[2]", "inner[2] == outer[2]"),
         ("inner[0] == outer[0] and inner[2] == outer[2]", "inner[0] == outer[0]"),

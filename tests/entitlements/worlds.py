@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from entitlements import arguments
 from entitlements.codes import Code
 from entitlements.decisions import limits, policy
-from entitlements.decisions.snapshot import AgentFacts, Call, Guardrail, Issuance, Line, SessionFacts, Token, ToolFacts
+from entitlements.decisions.snapshot import AgentFacts, Call, Issuance, Line, SessionFacts, Token, ToolFacts
 from entitlements.decisions.verdicts import Effect, Verdict
+from entitlements.guardrails.rules import Guardrail
 from entitlements.words import Action, Flow, Risk, Status, ToolState
 
 NOW = 1_800_000_000.0
@@ -91,7 +92,7 @@ def with_schema(world: World, schema: arguments.Schema, sent: Mapping[str, objec
 
 def allowed_worlds() -> st.SearchStrategy[World]:
     """Worlds in which the call is allowed: with and without a person, limits, a crowd, and guardrails about others."""
-    harmless = Guardrail("no-deletes", Effect.DENY, "Nothing is deleted here.", actions=frozenset({Action.DELETE}))
+    harmless = Guardrail("no-deletes", Effect.DENY, actions=frozenset({Action.DELETE}))
     return st.builds(
         _world,
         st.sampled_from(["alice", None]),
@@ -225,7 +226,7 @@ CALL_SPOILERS: tuple[Spoiler, ...] = (
     Spoiler("not valid", Code.ARGUMENT_NOT_VALID, lambda w: _without_limits(w, timezone=5)),
     Spoiler("scope missing", Code.SCOPE_MISSING, lambda w: _token(w, scopes=frozenset({"time:write"}))),
     Spoiler("no scopes", Code.SCOPE_MISSING, lambda w: _token(w, scopes=frozenset())),
-    Spoiler("guardrail", Code.GUARDRAIL, lambda w: _set(w, guardrails=(Guardrail("x", Effect.DENY, "No."),))),
+    Spoiler("guardrail", Code.GUARDRAIL, lambda w: _set(w, guardrails=(Guardrail("x", Effect.DENY),))),
     Spoiler("clock unknown", Code.TOKEN_EXPIRED, lambda w: setattr(w, "now", float("nan"))),
 )
 

@@ -21,14 +21,14 @@ from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Tool
-from entitlements.decisions import facts_of_many, limits, policy
+from entitlements.decisions import limits, policy
 from entitlements.decisions.snapshot import AgentFacts, Call, Line
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.grants import grants as grants_actions
 from entitlements.grants.models import Grant, GrantLine
 from entitlements.people.models import Membership, Person
 from entitlements.words import Risk, Status, ToolState
-from governance.decisions import history
+from governance.decisions import facts_of_many, history
 from governance.decisions.history import History
 from governance.reviews.pack_tables import past_grants
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from entitlements.codes import TABLE, Code, Next
 from entitlements.decisions import limits, policy
-from entitlements.decisions.snapshot import Guardrail, Line
+from entitlements.decisions.snapshot import Line
 from entitlements.decisions.verdicts import Effect
+from entitlements.guardrails.rules import Guardrail
 from entitlements.words import Action, Risk, Status
 from tests.entitlements import worlds
 from tests.entitlements.worlds import CALL_SPOILERS, NOW, PERSON_SPOILERS, SPOILERS, Spoiler, World
@@ -214,14 +215,14 @@ def guarded(rule: Guardrail, *, approval: str | None = None, signed_in: float = 
     ],
 )
 def test_a_guardrail_stops_what_it_selects_and_nothing_else(selector: dict[str, object], *, stops: bool) -> None:
-    rule = Guardrail("rule", Effect.DENY, "Not here.", **selector)  # type: ignore[arg-type]
+    rule = Guardrail("rule", Effect.DENY, **selector)  # type: ignore[arg-type]
 
     assert guarded(rule).decide().code is (Code.GUARDRAIL if stops else Code.ALLOWED)
 
 
 @pytest.mark.parametrize("selector", [{"labels": frozenset({"pii"})}, {"session_risk": Risk.HIGH}])
 def test_without_a_session_a_guardrail_about_sessions_matches(selector: dict[str, object]) -> None:
-    world = guarded(Guardrail("rule", Effect.DENY, "No.", **selector))  # type: ignore[arg-type]
+    world = guarded(Guardrail("rule", Effect.DENY, **selector))  # type: ignore[arg-type]
     assert world.decide().allowed
     world.call.token = world.call.session = None
 
@@ -229,31 +230,31 @@ def test_without_a_session_a_guardrail_about_sessions_matches(selector: dict[str
 
 
 def test_a_labelled_session_is_stopped_where_the_label_may_not_go() -> None:
-    world = guarded(Guardrail("rule", Effect.DENY, "No.", labels=frozenset({"pii", "payroll"})))
+    world = guarded(Guardrail("rule", Effect.DENY, labels=frozenset({"pii", "payroll"})))
     world.facts.sessions = {"run-1": replace(world.facts.sessions["run-1"], labels=frozenset({"payroll"}))}
 
     assert world.decide().code is Code.GUARDRAIL
 
 
 def test_a_guardrail_that_holds_waits_for_a_person_and_then_lets_pass() -> None:
-    rule = Guardrail("rule", Effect.HOLD, "A person looks first.")
+    rule = Guardrail("rule", Effect.HOLD)
 
     held = guarded(rule).decide()
-    assert (held.effect, held.code) == (Effect.HOLD, Code.APPROVAL_OF_CALL_REQUIRED)
+    assert (held.effect, held.code) == (Effect.HOLD, Code.APPROVAL_REQUIRED)
     assert guarded(rule, approval="approval-1").decide().allowed
     assert guarded(rule).seen() == {"get_current_time"}
 
 
 @pytest.mark.parametrize(("signed_in", "allowed"), [(NOW - 300, True), (NOW - 300.001, False), (math.nan, False)])
 def test_a_guardrail_that_steps_up_wants_a_fresh_sign_in(signed_in: float, *, allowed: bool) -> None:
-    verdict = guarded(Guardrail("rule", Effect.STEP_UP, "Fresh only."), signed_in=signed_in).decide()
+    verdict = guarded(Guardrail("rule", Effect.STEP_UP), signed_in=signed_in).decide()
 
     assert verdict.allowed is allowed
     assert allowed or (verdict.effect, verdict.code) == (Effect.STEP_UP, Code.REAUTHENTICATION_DUE)
 
 
 def test_the_strictest_guardrail_wins_whatever_their_order() -> None:
-    hold, deny = Guardrail("a", Effect.HOLD, "Wait."), Guardrail("b", Effect.DENY, "No.")
+    hold, deny = Guardrail("a", Effect.HOLD), Guardrail("b", Effect.DENY)
     world = guarded(hold, approval="approval-1")
     world.facts.guardrails = (hold, deny)
 
@@ -263,7 +264,7 @@ def test_the_strictest_guardrail_wins_whatever_their_order() -> None:
 @pytest.mark.parametrize("change", [{"systems": frozenset()}, {"effect": Effect.ALLOW}])
 def test_a_guardrail_that_could_never_stop_anything_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="can never stop"):
-        Guardrail(**{"name": "x", "effect": Effect.DENY, "sentence": "No.", **change})  # type: ignore[arg-type]
+        Guardrail(**{"name": "x", "effect": Effect.DENY, **change})  # type: ignore[arg-type]
 
 
 def test_a_line_that_asks_each_time_holds_until_a_person_approved_this_call() -> None:

@@ -53,6 +53,7 @@ NAMED_BY: Mapping[str, Mapping[str, str]] = {
     "entitlements_grantline": {"agent_id": _OF_GRANT},
     "entitlements_grantsubject": {"agent_id": _OF_GRANT},
     "entitlements_guardrail": {"concerns_all": "'true'"},
+    "entitlements_guardrailversion": {"concerns_all": "'true'"},
     "entitlements_identity": {"identity_link_id": "t.id"},
     "entitlements_issuedtoken": {"token_id": "t.jti", "token_family_id": "t.family"},
     "entitlements_membership": {"person_id": "t.person_id"},
@@ -76,6 +77,7 @@ NAMED_BY: Mapping[str, Mapping[str, str]] = {
 _KEY, _PLACE = "it is the name or the key of its row", "it says whose the row is, once and for all"
 _ISSUED = "it is written with the token, which is then signed"
 _BEGUN = "it is written when the session begins"
+_OF_VERSION = ("conditions", "effect", "id", "key", "max_age", "mode", "name", "position")
 STAYS: Mapping[str, str] = {
     "agent.ends_at": "it is set at the registration",
     "agent.kind": "it is set at the registration",
@@ -92,6 +94,7 @@ STAYS: Mapping[str, str] = {
     "entitlement.scope": _KEY,
     "entitlement.system_id": _PLACE,
     "connector.system_id": _PLACE,
+    **{f"guardrailversion.{name}": "a version is written once" for name in _OF_VERSION},
     "issuedtoken.agent_id": _ISSUED,
     "issuedtoken.client_id": _ISSUED,
     "issuedtoken.expires_at": _ISSUED,

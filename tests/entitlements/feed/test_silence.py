@@ -65,7 +65,6 @@ from tests.entitlements.connectors import pairs
 from tests.entitlements.edge.worlds import key_set, new_key
 from tests.entitlements.feed import edge_columns, orders, risks
 from tests.entitlements.networks.certificates import Authority
-from tests.entitlements.session_policies import agreed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 """Each action in a transaction of its own, so that it must take the lock of what it notes by itself."""
@@ -153,8 +152,8 @@ def world() -> World:
     group, agent = make.group(alice, make.person("carol")), make.agent("bot")
     client, _ = make.client(agent, "bot-client", auth="client_secret_basic")
     namesake, _ = make.client(make.agent("other"), "taken")
-    unused_script()
-    local_server()
+    for have in (unused_script, local_server, risks.have_policies):
+        have()
     orders.register(alice)
     system = make.system("time", upstream_url="https://time.example/mcp")
     tool, changed = make.tool(system, "now"), make.tool(system, "convert")
@@ -172,7 +171,6 @@ def world() -> World:
     issuer = trust.begin("https://login.example", purpose="identity", jwks={"keys": [KEY]}, by=SYSTEM)
     trust.begin(PLATFORM, purpose="workload", jwks={"keys": [KEY]}, by=SYSTEM)
     signing.ensure("as/time")
-    agreed.one_of_each()
     return World(
         agent,
         client,
@@ -305,8 +303,6 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
         w.grant.pk, {"now": {"zone": {"one_of": ["UTC"]}}}, expires_at=clock.now() + timedelta(hours=1), **WHY
     ),
     "a grant serves one person less": lambda w: grant_subjects.remove_person(w.grant.pk, w.alice, **WHY),
-    "a session policy is confirmed": lambda _: agreed.confirm_waiting(),
-    "a session policy is ended": lambda _: agreed.end(),
     "a session is ended": lambda w: sessions.end(w.session.pk, **WHY),
     **risks.ACTIONS,
     "a connection is ended": lambda w: connections.end(w.connection.pk, **WHY),

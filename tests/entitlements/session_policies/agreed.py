@@ -30,6 +30,7 @@ def _one(login: str) -> Person:
 def one_of_each() -> SessionPolicy:
     """Have one in force, and another proposed, which is returned."""
     in_force("old")
+    _one("edda")
     return propose(by=_one("petra"))
 
 

@@ -52,6 +52,7 @@ from governance.credential_policy import policy_proposals
 from governance.decisions import what_if
 from governance.decisions.models import WhatIf
 from governance.eligibility import eligibility
+from governance.guardrails import proposals as guardrail_proposals
 from governance.notices import queue
 from governance.notices.models import Delivery, Kind, Notice
 from governance.onboarding import batches, sponsorship
@@ -278,6 +279,7 @@ def _settings(company: companies.Company) -> dict[str, object]:
         "settings/policy": policies.ensure_default().pk,
         **_proposed(company),
         "settings/credential-policy/proposal": _older(company),
+        "guardrails/guardrail": _guardrail(company),
         **_described(company),
         "settings/issuer": _issuer(company),
         "settings/number": ApiToken.objects.get(person=company.bob).pk,
@@ -324,6 +326,12 @@ def _proposed(company: companies.Company) -> dict[str, object]:
         "settings/rule": waits.pk,
         "settings/approval": AutoApproval.objects.get().pk,
     }
+
+
+def _guardrail(company: companies.Company) -> object:
+    """Let a guardrail be proposed."""
+    when = {"action": "delete"}
+    return guardrail_proposals.propose("sample", effect="hold", mode="enforce", when=when, by=company.resa).pk
 
 
 def _older(company: companies.Company) -> object:

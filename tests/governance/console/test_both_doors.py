@@ -111,6 +111,12 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "policy-proposal-confirm": {"verb": "confirm", "reason": "x"},
         "policy-proposal-withdraw": {"verb": "withdraw", "reason": "x"},
     },
+    "guardrail-decide": {
+        "guardrail-confirm": {"verb": "confirm", "reason": "x"},
+        "guardrail-replay": {"verb": "replay", "days": "7"},
+        "guardrail-withdraw": {"verb": "withdraw", "reason": "x"},
+        "guardrail-end": {"verb": "end", "reason": "x"},
+    },
     "credential-policy-decide": {
         "credential-policy-proposal-confirm": {"verb": "confirm", "reason": "x"},
         "credential-policy-proposal-withdraw": {"verb": "withdraw", "reason": "x"},

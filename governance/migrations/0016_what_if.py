@@ -16,7 +16,7 @@ _ENDS = Q(failure="", finished_at=None, read_days__lte=F("days")) | _DONE | Q(fi
 class Migration(migrations.Migration):
     """Create the table, which the release before does not know."""
 
-    dependencies: ClassVar = [("governance", "0012_tickets_exceptions_posture_and_chat")]
+    dependencies: ClassVar = [("governance", "0015_reviews_of_risk_signals")]
     operations: ClassVar = [
         migrations.CreateModel(
             name="WhatIf",

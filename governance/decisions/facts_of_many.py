@@ -1,6 +1,6 @@
 """The facts about many agents and one tool, without lines: a few statements, however many agents there are.
 
-The statements are those of `facts`, which read one agent, asked about several.
+The statements are those of `entitlements/decisions/facts.py`, which read one agent, asked about several.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from collections.abc import Collection
 from typing import Final
 
 from entitlements import prepared
-
-from . import facts
-from .snapshot import AgentFacts
+from entitlements.decisions import facts
+from entitlements.decisions.snapshot import AgentFacts
+from entitlements.guardrails import sets
 
 _ONE: Final = "a.slug = %s AND y.slug = %s"
 _PRINCIPALS: Final = facts.PRINCIPALS.replace(_ONE, "a.slug = ANY(%s) AND y.slug = %s")
@@ -24,6 +24,8 @@ def load(agents: Collection[str], system: str, tool: str) -> dict[str, AgentFact
     Agents and systems that are unknown have none.
     """
     rows = prepared.rows(_PRINCIPALS, [list(agents), system])
+    for newest in sets.unread(rows):
+        sets.keep(newest, prepared.rows(sets.GUARDRAILS, [newest]))
     tools = prepared.rows(_TOOL, [system, tool])
     if unread := facts.unread_schemas(tools):
         facts.keep_schemas(prepared.rows(facts.SCHEMAS, [system, unread]))

@@ -1,0 +1,74 @@
+"""The action that puts the next version of a guardrail in force on every node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Max
+
+from audit import clock, log
+from audit.actions import Action
+from audit.context import Principal
+from entitlements.catalog.models import System, Tool
+from entitlements.feed import changes, locks, subjects
+from entitlements.feed.locks import Lock
+from entitlements.guardrails import terms as guardrail_terms
+from entitlements.guardrails.terms import GuardrailMalformed
+
+from .models import GuardrailVersion
+
+
+def check(when: Mapping[str, Any]) -> None:
+    """Check that conditions can be read, and that the systems and tools they name are there.
+
+    A misspelt name would match nothing, in silence. Raises GuardrailMalformed.
+    """
+    guardrail_terms.read(when)
+    named = set(guardrail_terms.names(when, "system"))
+    tools = guardrail_terms.names(when, "tool")
+    named |= {tool.partition("/")[0] for tool in tools if "/" in tool}
+    if unknown := named - set(System.objects.filter(slug__in=named).values_list("slug", flat=True)):
+        raise GuardrailMalformed(f"No such system: {', '.join(sorted(unknown))}.", part="system")
+    if unknown := set(tools) - _known(tools):
+        raise GuardrailMalformed(f"No such tool: {', '.join(sorted(unknown))}.", part="tool")
+
+
+def _known(tools: Iterable[str]) -> set[str]:
+    names = {tool.rpartition("/")[2] for tool in tools}
+    rows = Tool.objects.filter(name__in=names).values_list("system__slug", "name")
+    return {name for _, name in rows} | {f"{system}/{name}" for system, name in rows}
+
+
+@transaction.atomic
+def publish(
+    version_id: UUID,
+    terms: Mapping[str, Any],
+    *,
+    by: Principal,
+    proposed_by: Principal,
+    reason: str,
+    detail: Mapping[str, Any],
+) -> GuardrailVersion:
+    """Put a version in force, as every node knows within two seconds.
+
+    `terms` are key, name, effect, mode, conditions and max_age; `detail` is added to the event. The caller checks that
+    two people stand behind it.
+    """
+    locks.exclusive((Lock.EVERYTHING, subjects.EVERYTHING))
+    newest = GuardrailVersion.objects.aggregate(last=Max("position"))["last"] or 0
+    made = GuardrailVersion.objects.create(
+        id=version_id,
+        position=newest + 1,
+        proposed_by=str(proposed_by),
+        confirmed_by=str(by),
+        made_at=clock.now(),
+        **terms,
+    )
+    written = {**terms, "version": made.position, "proposed_by": str(proposed_by), **detail}
+    about = [f"guardrail:{made.key}", str(proposed_by)]
+    log.record(Action.GUARDRAIL_PUBLISHED, about=about, by=by, reason=reason, detail=written)
+    changes.note(subjects.ALL)
+    return made

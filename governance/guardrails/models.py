@@ -1,0 +1,98 @@
+"""Proposed guardrails with their replay, and the calls that observing ones would have changed, by day."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+
+from entitlements.guardrails.models import GuardrailVersion
+
+
+class GuardrailProposal(models.Model):
+    """The next version of a guardrail as one person proposes it; another confirms it, or it is withdrawn.
+
+    `version` is the position that it got. `replay` is what it would have done to recorded calls (`replays.run`).
+    """
+
+    class State(models.TextChoices):
+        PROPOSED = "proposed", "Proposed"
+        IN_FORCE = "in_force", "In force"
+        REPLACED = "replaced", "Replaced"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+
+    class Replay(models.TextChoices):
+        NONE = "none", "None"
+        RUNNING = "running", "Running"
+        FINISHED = "finished", "Finished"
+        FAILED = "failed", "Failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    key = models.SlugField(max_length=80)
+    name = models.CharField(max_length=80)
+    effect = models.CharField(max_length=16, choices=GuardrailVersion.Effect.choices)
+    mode = models.CharField(max_length=16, choices=GuardrailVersion.Mode.choices)
+    conditions = models.JSONField()
+    max_age = models.PositiveIntegerField(null=True, blank=True)
+    reason = models.CharField(max_length=500)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
+    proposed_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+", db_index=False)
+    proposed_at = models.DateTimeField()
+    decided_by = models.ForeignKey(
+        "entitlements.Person", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(null=True, blank=True)
+    replay_state = models.CharField(max_length=16, choices=Replay.choices, default=Replay.NONE)
+    replay_days = models.PositiveSmallIntegerField(default=0)
+    replay_asked_at = models.DateTimeField(null=True, blank=True)
+    replay = models.JSONField(default=dict)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="a_proposed_guardrail_says_why", condition=~Q(reason="")),
+            models.CheckConstraint(
+                name="a_second_person_confirms_a_guardrail",
+                condition=Q(state__in=["proposed", "withdrawn"], version=None)
+                | (
+                    Q(state__in=["in_force", "replaced"], version__isnull=False, decided_by__isnull=False)
+                    & Q(decided_at__isnull=False)
+                    & ~Q(decided_by=F("proposed_by"))
+                ),
+            ),
+            models.UniqueConstraint(
+                name="a_guardrail_is_proposed_once_and_in_force_once",
+                fields=["key", "state"],
+                condition=Q(state__in=["proposed", "in_force"]),
+            ),
+        ]
+        indexes: ClassVar = [models.Index(name="guardrail_page", fields=["-proposed_at", "-id"])]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.state}"
+
+
+class ObservedCalls(models.Model):
+    """How many calls of one agent, tool and person a version of a guardrail would have changed on a day (UTC).
+
+    `person` is empty for an agent on its own, `tool` is `system/tool`.
+    """
+
+    version = models.PositiveIntegerField()
+    day = models.DateField()
+    agent = models.CharField(max_length=200)
+    tool = models.CharField(max_length=200)
+    person = models.CharField(max_length=200, blank=True)
+    calls = models.PositiveIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                name="observed_calls_are_counted_once_a_day", fields=["version", "day", "agent", "tool", "person"]
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version}, {self.day}: {self.calls}"
