@@ -1,4 +1,4 @@
-"""What is told of risk, and how sessions are policed, as actions after which the change feed must name whom it concerns."""
+"""What is told of risk, and policies of sessions, as actions after which the change feed must name whom it concerns."""
 
 from __future__ import annotations
 
