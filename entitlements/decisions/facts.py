@@ -53,9 +53,9 @@ SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
        {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8, s.login, o.login,
        array(SELECT b.slug FROM entitlements_delegationpermission d JOIN entitlements_agent b ON b.id = d.actor_id
               WHERE d.agent_id = a.id AND d.ended_at IS NULL),
+       {SESSION_POLICIES.format(kind="a.kind", system="y.id")},
        a.kind, (SELECT v.id::text FROM entitlements_guardrailversion v WHERE v.position IS NOT NULL
-                ORDER BY v.position DESC LIMIT 1),
-       {SESSION_POLICIES.format(kind="a.kind", system="y.id")}
+                ORDER BY v.position DESC LIMIT 1)
 FROM entitlements_agent a JOIN entitlements_person s ON s.id = a.sponsor_id
 LEFT JOIN entitlements_person o ON o.id = a.owner_id, entitlements_system y
 WHERE a.slug = %s AND y.slug = %s
@@ -214,7 +214,7 @@ def build(
     """Make a snapshot of the rows that PRINCIPALS, LINES and TOOLS return, with what is presented."""
     position, agent, status, sponsor_active, valid_after, system, system_status, stopped, registered, *rest = principals
     clients = json.loads(registered or "[]")
-    owner_until, agent_until, sponsor, owner, delegates, kind, newest, policies = rest
+    owner_until, agent_until, sponsor, owner, delegates, policies, kind, newest = rest
     known = {login: _active(is_active) for login, is_active in people}
     held: dict[tuple[str, str, str | None], list[Line]] = {}
     groups: set[int] = set()
