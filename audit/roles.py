@@ -53,8 +53,8 @@ ISSUE: Final = {
                 "identity",
                 "issuedtoken",
             ),
-            *("membership", "oauthaccesstoken", "session", "signingkey", "system", "tokenfamily", "tool"),
-            *("toolversion", "trustedissuer", "vendor", "vendorsubject", "workloadrule"),
+            *("membership", "oauthaccesstoken", "session", "sessionpolicy", "signingkey", "system", "tokenfamily"),
+            *("tool", "toolversion", "trustedissuer", "vendor", "vendorsubject", "workloadrule"),
         ),
         "SELECT",
     ),
@@ -65,7 +65,8 @@ ISSUE: Final = {
 NODES: Final = ("acknowledge_v1", "count_strangers_v1", "stop_node_v1")
 """What a node says of itself."""
 FUNCTIONS: Final = (
-    *("ensure_event_months", "issue_family_token_v2", "issue_token_v1", "issue_token_v2"),
+    *("ensure_event_months", "issue_family_token_v2", "issue_family_token_v3"),
+    *("issue_token_v1", "issue_token_v2", "issue_token_v3"),
     *(
         "receive_security_events_v1",
         "revoke_token_family_v1",

@@ -36,6 +36,7 @@ from entitlements.rest_apis.models import RestApi
 from entitlements.revocation.models import Revocation
 from entitlements.risk.models import RiskDecision, RiskSignal, SecurityEvent, SignalResponse
 from entitlements.secrets.models import Secret
+from entitlements.session_policies.models import SessionPolicy
 from entitlements.sessions.models import Session
 from entitlements.stdio.models import StdioChild, StdioNode
 from entitlements.stdio_commands.models import StdioCommand, StdioSystem
@@ -105,6 +106,7 @@ __all__ = [
     "Secret",
     "SecurityEvent",
     "Session",
+    "SessionPolicy",
     "SignalResponse",
     "SigningKey",
     "SourcedGroup",

@@ -27,6 +27,7 @@ from entitlements.people.models import Group, Person, Role
 from entitlements.people.role_limits import EVERYTHING
 from entitlements.revocation.models import Revocation
 from entitlements.risk.models import RiskSignal, SignalResponse
+from entitlements.session_policies.models import SessionPolicy
 from entitlements.sessions.models import Session
 from entitlements.stdio_commands.models import StdioCommand
 from entitlements.token_families.models import TokenFamily
@@ -186,6 +187,12 @@ def signal_responses(caller: Caller) -> QuerySet[SignalResponse]:
 def stdio_commands(caller: Caller) -> QuerySet[StdioCommand]:
     """Commands of local servers that were proposed or are in force: for those who see everything."""
     rows = StdioCommand.objects.select_related("proposed_by", "confirmed_by")
+    return rows if caller.sees_everything else rows.none()
+
+
+def session_policies(caller: Caller) -> QuerySet[SessionPolicy]:
+    """Session policies, proposed, in force or over: for those who see everything."""
+    rows = SessionPolicy.objects.select_related("system", "proposed_by", "confirmed_by")
     return rows if caller.sees_everything else rows.none()
 
 

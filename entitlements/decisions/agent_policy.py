@@ -14,9 +14,9 @@ from typing import Final
 
 from entitlements import codes
 from entitlements.codes import Code, Next
-from entitlements.decisions import scopes
+from entitlements.decisions import scopes, session_terms
 from entitlements.decisions.limits import NotCovered
-from entitlements.decisions.snapshot import AgentFacts, Call, Issuance, Line, SessionFacts, ToolFacts
+from entitlements.decisions.snapshot import AgentFacts, Call, Issuance, Line, ToolFacts
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Remedy, Verdict
 from entitlements.guardrails import rules as guardrail_rules
 from entitlements.guardrails.rules import GuardrailAnswer
@@ -69,6 +69,8 @@ def visible_tools(call: Call, facts: AgentFacts, now: float) -> list[ToolFacts]:
     sign-in due for the whole session nothing is.
     """
     seen: list[ToolFacts] = []
+    if call.token is not None and session_terms.due(call, facts, 0, now) is not None:
+        return seen
     for system, name in sorted(key for key in facts.tools if key[0] == call.system):
         probe = replace(call, tool=name, arguments={}, definition=None)
         verdict = _decide(probe, facts, now, listing=True)
@@ -91,6 +93,10 @@ def still_live(call: Call, facts: AgentFacts, now: float) -> Verdict:
     code = _blocking_code(call, facts, now)
     if code is not None:
         return _denied(call, facts, code)
+    opened = None if call.token is None or call.token.covers_all else call.token.scopes
+    rank = session_terms.rank_of_scopes(facts, call.system, call.person, opened, now) if call.whole_token else 0
+    if call.token is not None and (due := session_terms.due(call, facts, rank, now)) is not None:
+        return due
     best = _best_lines(facts, call.system, call.person, now)
     for scope in sorted(best):
         if call.token is None or call.token.covers_all or scope in call.token.scopes:
@@ -154,11 +160,9 @@ def _may_go_empty(issuance: Issuance, verdict: Verdict, outcomes: Mapping[str, s
 
 def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verdict:  # noqa: C901, PLR0911, PLR0912 - one order
     """Decide, for list and call alike. `listing` leaves out the arguments only: unreadable limits still count."""
-    code = _blocking_code(call, facts, now)
-    if code is not None:
+    if (code := _blocking_code(call, facts, now)) is not None:
         return _denied(call, facts, code)
-    place = (call.system, call.tool)
-    tool = facts.tools.get(place)
+    tool = facts.tools.get(place := (call.system, call.tool))
     if tool is None:
         return _denied(call, facts, Code.UNKNOWN_TOOL)
     if tool.state is not _APPROVED:
@@ -193,6 +197,8 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
             continue
         if not listing and call.states_arguments and (problem := tool.schema.problem(call.arguments)):
             return _denied(call, facts, Code.ARGUMENT_NOT_VALID, (Reason(Code.ARGUMENT_NOT_VALID, problem),))
+        if facts.session_terms and (due := session_terms.due_at_call(call, facts, tool.risk, now, listing=listing)):
+            return replace(due, grant=line.grant)
         if line.ask:
             asking = asking or line
         elif concerning and (given := guardrail_rules.answers(call, facts, tool, now, listing)):
@@ -237,29 +243,8 @@ def _blocking_code(  # noqa: C901, PLR0911, PLR0912 - one order, read from top t
         if not now < question.token.expires:
             return Code.TOKEN_EXPIRED
     if question.session is not None:
-        return _blocking_session_code(facts.sessions.get(question.session), question.person, now)
-    return Code.SESSION_UNKNOWN if _needs_session(question) else None
-
-
-def _needs_session(question: Call | Issuance) -> bool:
-    """Whether a session must be named: wherever a person is acted for, except without any token or at its start."""
-    if question.person is None:
-        return False
-    return question.token is not None if isinstance(question, Call) else not question.begins_session
-
-
-def _blocking_session_code(session: SessionFacts | None, person: str | None, now: float) -> Code | None:
-    if session is None or session.person != person:
-        return Code.SESSION_UNKNOWN
-    if session.ended:
-        return Code.SESSION_ENDED
-    if not now < session.absolute_until:
-        return Code.SESSION_EXPIRED
-    if not now < session.idle_until:
-        return Code.SESSION_IDLE
-    if not now < session.reauthenticate_at:
-        return Code.REAUTHENTICATION_DUE
-    return None
+        return session_terms.blocking_code(facts.sessions.get(question.session), question.person, now)
+    return Code.SESSION_UNKNOWN if session_terms.is_needed(question) else None
 
 
 def _guarded(call: Call, facts: AgentFacts, tool: ToolFacts, line: Line, given: tuple[GuardrailAnswer, ...]) -> Verdict:
@@ -387,7 +372,10 @@ def _sign_in(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
 
 def _minted(issuance: Issuance, facts: AgentFacts, now: float, ends: float, issue: Issue) -> Verdict:
     """Cap the life of what is issued; a token that would be dead on arrival is not issued."""
-    limit = min(now + issuance.lifetime, ends, facts.agent_until)
+    rank = session_terms.rank_of_scopes(facts, issuance.system, issuance.person, issue.scopes, now)
+    if (due := session_terms.due(issuance, facts, rank, now)) is not None:
+        return due
+    limit = session_terms.until(issuance, facts, rank, now, min(now + issuance.lifetime, ends, facts.agent_until))
     if issuance.session is not None:
         limit = min(limit, facts.sessions[issuance.session].absolute_until)
     expires = math.floor(limit) if math.isfinite(limit) else 0

@@ -19,6 +19,8 @@ from typing import Any, Final
 
 from entitlements import arguments, prepared
 from entitlements.guardrails import sets
+from entitlements.session_policies import rules
+from entitlements.session_policies.rules import Levels, Policy, SignedIn
 from entitlements.strict import known_uuid
 from entitlements.words import Action, Risk, Status, ToolState
 
@@ -29,6 +31,14 @@ OWNER_UNTIL: Final = """
 CASE WHEN NOT o.is_active THEN extract(epoch FROM o.disabled_at + interval '7 days')::float8 END
 """
 """Until when an agent whose owner `o` left goes on working: seven days in which another person can take over."""
+
+SESSION_POLICIES: Final = """
+(SELECT json_agg(json_build_array(q.name, q.risk, q.idle_seconds, q.absolute_seconds, q.max_age_seconds, q.acr, q.amr,
+                                  q.renews_without_sign_in) ORDER BY q.name)
+   FROM entitlements_sessionpolicy q
+  WHERE q.state = 'in_force' AND q.agent_kind IN ('', {kind}) AND (q.system_id IS NULL OR q.system_id = {system}))::text
+"""
+"""The session policies in force that apply to an agent of a kind at a system; read by `session_terms`."""
 
 PRINCIPALS: Final = f"""
 SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
@@ -43,12 +53,13 @@ SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
        {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8, s.login, o.login,
        array(SELECT b.slug FROM entitlements_delegationpermission d JOIN entitlements_agent b ON b.id = d.actor_id
               WHERE d.agent_id = a.id AND d.ended_at IS NULL),
+       {SESSION_POLICIES.format(kind="a.kind", system="y.id")},
        a.kind, (SELECT v.id::text FROM entitlements_guardrailversion v WHERE v.position IS NOT NULL
                 ORDER BY v.position DESC LIMIT 1)
 FROM entitlements_agent a JOIN entitlements_person s ON s.id = a.sponsor_id
 LEFT JOIN entitlements_person o ON o.id = a.owner_id, entitlements_system y
 WHERE a.slug = %s AND y.slug = %s
-"""  # noqa: S608 - made of two constants
+"""  # noqa: S608 - made of constants
 
 LINES: Final = """
 SELECT t.name, p.login, p.is_active, g.id::text, e.scope, extract(epoch FROM g.starts_at)::float8,
@@ -85,7 +96,9 @@ WHERE y.slug = %s AND v.sha256 = ANY(%s)
 SESSION: Final = """
 SELECT n.id::text, p.login, extract(epoch FROM n.last_used_at)::float8 + n.idle_seconds,
        extract(epoch FROM n.expires_at)::float8, extract(epoch FROM coalesce(n.auth_time, n.started_at))::float8,
-       n.ended_at IS NOT NULL, n.risk, to_json(n.labels)::text, a.risk_level, coalesce(p.risk_level, 'low'),
+       n.ended_at IS NOT NULL, n.risk, to_json(n.labels)::text, extract(epoch FROM n.started_at)::float8,
+       extract(epoch FROM n.last_used_at)::float8, extract(epoch FROM n.signed_in_at)::float8, n.acr, n.amr,
+       a.risk_level, coalesce(p.risk_level, 'low'),
        extract(epoch FROM greatest(a.sign_in_required_after, p.sign_in_required_after))::float8
 FROM entitlements_session n JOIN entitlements_agent a ON a.id = n.agent_id
 LEFT JOIN entitlements_person p ON p.id = n.person_id WHERE n.id = %s AND a.slug = %s
@@ -147,11 +160,42 @@ def keep_schemas(rows: Iterable[Row]) -> None:
 
 def session_of(row: Row) -> tuple[str, SessionFacts]:
     """Return what a row of SESSION says, by the session's id. Its risk level is the highest of those it stands on."""
-    sid, login, idle, absolute, signed_in, ended, own, labels, *risks, required = row
-    risk = max(map(Risk, (own, *risks)), key=lambda level: level.rank)
-    again = -math.inf if is_signed_in_too_early(signed_in, required) else math.inf
-    known = SessionFacts(login, idle, absolute, signed_in, ended, again, risk, frozenset(json.loads(labels)))
+    sid, login, idle, absolute, authenticated, ended, own, labels, *more, required = row
+    began, last_used, signed_in_at, acr, amr, *risks = more
+    known = SessionFacts(
+        login,
+        idle,
+        absolute,
+        authenticated,
+        ended,
+        -math.inf if is_signed_in_too_early(authenticated, required) else math.inf,
+        max(map(Risk, (own, *risks)), key=lambda level: level.rank),
+        frozenset(json.loads(labels)),
+        began=began,
+        last_used=last_used,
+        signed_in=SignedIn(-math.inf if signed_in_at is None else signed_in_at, acr, frozenset(amr.split())),
+    )
     return sid, known
+
+
+@functools.lru_cache(maxsize=1_000)
+def session_terms(stored: str | None) -> Levels:
+    """Return what the policies ask that SESSION_POLICIES returned, at each risk level; the same text is read once."""
+    return rules.levels(
+        [
+            Policy(
+                name,
+                Risk(risk or Risk.LOW),
+                float(idle),
+                float(absolute),
+                math.inf if max_age is None else float(max_age),
+                tuple(acr),
+                frozenset(amr),
+                renews,
+            )
+            for name, risk, idle, absolute, max_age, acr, amr, renews in json.loads(stored or "[]")
+        ]
+    )
 
 
 def is_signed_in_too_early(signed_in: float, required: float | None) -> bool:
@@ -170,7 +214,7 @@ def build(
     """Make a snapshot of the rows that PRINCIPALS, LINES and TOOLS return, with what is presented."""
     position, agent, status, sponsor_active, valid_after, system, system_status, stopped, registered, *rest = principals
     clients = json.loads(registered or "[]")
-    owner_until, agent_until, sponsor, owner, delegates, kind, newest = rest
+    owner_until, agent_until, sponsor, owner, delegates, policies, kind, newest = rest
     known = {login: _active(is_active) for login, is_active in people}
     held: dict[tuple[str, str, str | None], list[Line]] = {}
     groups: set[int] = set()
@@ -206,6 +250,7 @@ def build(
         answer_for_it=frozenset(person for person in (sponsor, owner) if person is not None),
         groups=frozenset(groups),
         delegates=frozenset(delegates),
+        session_terms=session_terms(policies),
     )
 
 

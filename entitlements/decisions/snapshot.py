@@ -17,6 +17,7 @@ from entitlements.arguments import UNREAD, Schema
 from entitlements.codes import Code
 from entitlements.decisions.limits import Compiled
 from entitlements.decisions.verdicts import Reason
+from entitlements.session_policies.rules import UNKNOWN, EarlierSession, Levels, SignedIn
 from entitlements.words import Action, Flow, Risk, Status, ToolState
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class Call:
     `definition` is the hash of the tool as it was shown to the caller, where the door knows it;
     `approval` names a person's approval of exactly this call, claimed by the door beforehand. `states_arguments` is
     False only where an AuthZEN question leaves its arguments out: they are then none for limits, and not held against
-    the schema. `chain` holds the agents that delegated: the call is decided for each of them too.
+    the schema. `chain` holds the agents that delegated: the call is decided for each of them too. With `whole_token`
+    the question is about all that the token opens, so session policies of its most risky tool apply.
     """
 
     agent: str
@@ -80,6 +82,7 @@ class Call:
     approval: str | None = None
     states_arguments: bool = True
     chain: Chain = ()
+    whole_token: bool = False
 
     @property
     def key(self) -> str:
@@ -98,7 +101,8 @@ class Issuance:
     `begins_session` says that the door opens a new session in this very transaction. `for_all_systems` says that the
     facts are those of all systems together: the gateway decides each call of such a token by the grant that covers it,
     so the token itself stands on none and ends with none. With `may_be_empty` a missing grant is no hindrance: the
-    token then carries no scope, and its holder can request access.
+    token then carries no scope, and its holder can request access. Where a session begins, `signed_in` is what is known
+    of the sign-in, and `earlier` are the sessions before it.
     """
 
     flow: Flow
@@ -115,6 +119,8 @@ class Issuance:
     may_be_empty: bool = False
     chain: Chain = ()
     delegated: Token | None = None
+    signed_in: SignedIn = UNKNOWN
+    earlier: tuple[EarlierSession, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +164,10 @@ class ToolFacts:
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """One run of the agent for one person. From `reauthenticate_at` on, the person must sign in again first."""
+    """One run of the agent for one person. From `reauthenticate_at` on, the person must sign in again first.
+
+    `began`, `last_used` and `signed_in` are what session policies look at.
+    """
 
     person: str | None
     idle_until: float
@@ -168,6 +177,9 @@ class SessionFacts:
     reauthenticate_at: float = math.inf
     risk: Risk = Risk.LOW
     labels: frozenset[str] = frozenset()
+    began: float = -math.inf
+    last_used: float = -math.inf
+    signed_in: SignedIn = UNKNOWN
 
 
 @dataclass(slots=True)
@@ -183,7 +195,8 @@ class AgentFacts:
     name) say whose changes concern these facts. `delegates` are the agents that may act for this one. `behind` are the
     facts about the agents of a delegation chain behind this one, nearest first, at the same system; all share the
     sessions of the last, which began the chain. `kind` is the agent's. `guardrails` are those of all agents;
-    `concerning` keeps, by tool, those that can match a call of it.
+    `concerning` keeps, by tool, those that can match a call of it. `session_terms` are what session policies ask at
+    each risk level, and `terms_met` keeps until when which session meets them at a tool's level.
     """
 
     agent: str
@@ -209,6 +222,8 @@ class AgentFacts:
     groups: frozenset[int] = frozenset()
     delegates: frozenset[str] = frozenset()
     behind: tuple[AgentFacts, ...] = ()
+    session_terms: Levels = ()
+    terms_met: dict[tuple[str | None, Risk], tuple[SessionFacts, float]] = field(init=False)
     kind: str = ""
     concerning: dict[tuple[str, str], tuple[Guardrail, ...]] = field(init=False)
     held: Mapping[tuple[str, str | None], tuple[tuple[str, Line], ...]] = field(init=False)
@@ -219,6 +234,7 @@ class AgentFacts:
         for (system, tool, person), lines in self.lines.items():
             held.setdefault((system, person), []).extend((tool, line) for line in lines)
         self.held = {key: tuple(lines) for key, lines in held.items()}
+        self.terms_met = {}
         self.concerning = {}
 
     @property

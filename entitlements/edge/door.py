@@ -303,8 +303,9 @@ def _refusal(attempt: Attempt, error: DomainError, evaluation: str) -> Answer:
     }
     if evaluation:
         body["evaluation_id"] = evaluation
-    if "max_age" in error.detail:  # how old a sign-in may be (RFC 9470 section 3)
-        body["max_age"] = error.detail["max_age"]
+    for name in ("max_age", "acr_values"):  # which sign-in would do (RFC 9470 section 3)
+        if name in error.detail:
+            body[name] = error.detail[name]
     if isinstance(error, NotIssued):
         body["reasons"] = error.detail["reasons"]
         if error.requestable and attempt.ask is not None:

@@ -70,6 +70,8 @@ async def _refresh_token(attempt: Attempt, caller: Caller, target: Target) -> Ma
     asked = await refresh.token_request_of(attempt, caller, target, family, None)
     session = await issue.session_of(attempt, asked)
     verdict = await rules.verdict(attempt.reads, asked, session, clock.now().timestamp())
+    if verdict.issue is None and issue.begins_anew(asked, verdict):
+        verdict = await rules.verdict(attempt.reads, asked, None, clock.now().timestamp())
     if verdict.issue is None:
         return INACTIVE
     return _live(

@@ -36,6 +36,7 @@ from .door import Attempt
 from .sign_in import required_sign_in
 
 _ATTEMPTS: Final = 4
+_LAPSED: Final = frozenset({Code.SESSION_IDLE, Code.SESSION_EXPIRED})
 _LATEST: Final = """
 SELECT id FROM entitlements_session WHERE client_id = %s AND sign_in_sha256 = %s ORDER BY started_at DESC LIMIT 1
 """
@@ -136,6 +137,8 @@ async def issue(attempt: Attempt, token_request: TokenRequest, signer: TokenSign
         session = continued or await session_of(attempt, token_request)
         verdict = await rules.verdict(attempt.reads, token_request, session, moment.timestamp())
         if verdict.issue is None:
+            if not attempt.reads.is_from_memory and begins_anew(token_request, verdict):
+                continue
             raise _refused(token_request, verdict)
         if set(found.grants) >= {UUID(grant) for grant in verdict.issue.grants}:
             new, continued = await _write(attempt, token_request, verdict.issue, found, session, moment, signer)
@@ -151,11 +154,19 @@ async def issue(attempt: Attempt, token_request: TokenRequest, signer: TokenSign
     raise NotIssued(Verdict(Effect.DENY, Code.FEED_UNKNOWN, ()), token_request.links)
 
 
+def begins_anew(token_request: TokenRequest, verdict: Verdict) -> bool:
+    """Whether a session lapsed that may begin anew; the request is then for its successor."""
+    if token_request.successor is None or verdict.code not in _LAPSED:
+        return False
+    token_request.session, token_request.sign_in, token_request.successor = None, token_request.successor, None
+    return True
+
+
 def _refused(token_request: TokenRequest, verdict: Verdict) -> Exception:
     """Return a denial. A client of personal agents is unknown to an agent through which it acts no more."""
     if verdict.code is Code.CLIENT_UNKNOWN and token_request.caller.serves == Client.Serves.PERSONAL_AGENTS:
         return agents.connection_missing()
-    return NotIssued(verdict, token_request.links)
+    return NotIssued(verdict, token_request.links, token_request.flow)
 
 
 async def _write(
@@ -247,7 +258,7 @@ def _begun(token_request: TokenRequest, sign_in: SignIn, session: UUID, moment: 
         about=[f"session:{session}", *token_request.root.links, *([person] if person else [])],
     )
     idle = int(sessions.IDLE.total_seconds())
-    return BegunSession(sign_in.digest, sign_in.auth_time, idle, moment + sessions.ABSOLUTE, event)
+    return BegunSession(sign_in.digest, sign_in.auth_time, idle, moment + sessions.ABSOLUTE, event, sign_in.stated)
 
 
 def _event(token_request: TokenRequest, issued: Issue, row: TokenRow) -> Draft:
@@ -255,8 +266,31 @@ def _event(token_request: TokenRequest, issued: Issue, row: TokenRow) -> Draft:
     links += [f"session:{row.session}"] if row.session else []
     links += [f"token:{row.parent}"] if row.parent else []
     with context.acting(session=str(row.session or ""), on_behalf_of=rules.person_of(token_request)):
-        detail = rules.detail_of(token_request, issued, row.parent)
+        detail = _detail_of(token_request, issued, row.parent)
         return draft.draft(Action.TOKEN_ISSUED, by=token_request.caller.principal, about=links, detail=detail)
+
+
+def _detail_of(token_request: TokenRequest, issued: Issue, parent: UUID | None) -> dict[str, object]:
+    """Return what the event says of a token."""
+    return {
+        "kind": str(token_request.kind),
+        "flow": str(token_request.flow),
+        "scope": scopes.join(issued.scopes),
+        "left_out": {scope: str(outcome) for scope, outcome in issued.outcomes.items() if scope not in issued.scopes},
+        "expires": issued.expires,
+        "parent": str(parent) if parent else None,
+        **({"name_is_claimed": True} if token_request.caller.auth == Client.Auth.NONE else {}),
+        **({"jkt": token_request.jkt} if token_request.jkt else {}),
+        **_sign_in(token_request.sign_in),
+        **({"chain": [agent for agent, _ in token_request.behind]} if token_request.chain else {}),
+        **token_request.detail,
+    }
+
+
+def _sign_in(sign_in: SignIn | None) -> dict[str, object]:
+    if sign_in is None or sign_in.auth_time is None:
+        return {}
+    return {"sign_in": {"at": int(sign_in.auth_time.timestamp()), "claim": sign_in.claim}}
 
 
 async def session_of(attempt: Attempt, token_request: TokenRequest) -> UUID | None:
@@ -285,6 +319,9 @@ def _learn(
         moment.timestamp() + begun.idle_seconds,
         begun.expires.timestamp(),
         authenticated.timestamp(),
+        began=moment.timestamp(),
+        last_used=moment.timestamp(),
+        signed_in=begun.stated,
         risk=token_request.risk,
     )
     attempt.reads.keep_session(caller.agent or "", str(session), facts)

@@ -89,10 +89,9 @@ class OnNode:
 
         def parameters(producer: UUID) -> list[Any]:
             token = issue_token.mint(basis, row, event, producer, claims)
-            return token if family is None else issue_family_token.parameters(token, family)
+            return issue_family_token.values_of(token, row, family)
 
-        statement = issue_token.PSYCOPG if family is None else issue_family_token.PSYCOPG
-        return await self._writer.write(parameters, events, statement)
+        return await self._writer.write(parameters, events, issue_family_token.statement_of(row, family))
 
     async def end(self, what: TokenRevocation, event: Draft, proof: Claim | None) -> Answer:
         """Write the end of tokens with its event. Raises Closed."""

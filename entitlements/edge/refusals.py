@@ -12,6 +12,7 @@ from entitlements.sessions import sessions
 from entitlements.tokens import assertions
 from entitlements.tokens.issue import NotIssued
 from entitlements.trusted_issuers import key_sets
+from entitlements.words import Flow
 
 _WORDS: Final = {
     assertions.AlreadyUsed.code: "invalid_grant",
@@ -26,6 +27,9 @@ _STATUS: Final = {
     "slow_down": HTTPStatus.TOO_MANY_REQUESTS,
 }
 
+
+_OF_PAGES: Final = frozenset({Flow.REFRESH, Flow.AUTHORIZATION_CODE})
+"""The grants of a client that begins again at the authorization endpoint, as RFC 6749 section 5.2 has it."""
 
 USED: Final = ("The assertion was used before. Make a new one.", assertions.AlreadyUsed.code)
 CODE_UNKNOWN: Final = ("The code is not known, or was used before.", "code_unknown")
@@ -69,6 +73,8 @@ def word(error: DomainError) -> str:
     """Return the `error` of the protocol for a refusal."""
     if isinstance(error, Refused):
         return error.oauth
+    if error.code == Code.REAUTHENTICATION_DUE and isinstance(error, NotIssued) and error.flow in _OF_PAGES:
+        return "invalid_grant"
     if error.code in _WORDS:
         return _WORDS[error.code]
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -66,17 +66,26 @@ def refused(refusal: Refused, request_id: bytes = NULL, *, slug: str = "", evalu
 
 
 def challenge(
-    slug: str, word: str, message: str, scope: str = "", protocol: str = MCP, max_age: int | None = None
+    slug: str, word: str, message: str, scope: str = "", protocol: str = MCP, verdict: Verdict | None = None
 ) -> Header:
-    """Return the WWW-Authenticate header of a system (RFC 6750, RFC 9728 section 5.1, RFC 9470 section 3)."""
+    """Return the WWW-Authenticate header of a system (RFC 6750, RFC 9728 section 5.1, RFC 9470)."""
     parameters = [f'resource_metadata="{metadata_url(slug, protocol)}"']
     if word:
         parameters = [f'error="{word}"', f'error_description="{message}"', *parameters]
     if scope:
         parameters.append(f'scope="{scope}"')
-    if max_age is not None:
-        parameters.append(f'max_age="{max_age}"')
+    if verdict is not None:
+        parameters += [f'{name}="{value}"' for name, value in needed_sign_in(verdict).items()]
     return b"www-authenticate", f"{scheme(word)} {', '.join(parameters)}".encode()
+
+
+def needed_sign_in(verdict: Verdict) -> dict[str, int | str]:
+    """Return which sign-in a step-up asks for: how old at most, in one of which contexts (RFC 9470 section 3)."""
+    remedy = verdict.remedy
+    if remedy is None:
+        return {}
+    age: dict[str, int | str] = {} if remedy.max_age is None else {"max_age": remedy.max_age}
+    return {**age, "acr_values": " ".join(remedy.contexts)} if remedy.contexts else age
 
 
 def scheme(word: str) -> str:
@@ -105,7 +114,7 @@ def denied(
     data = explanation(entry.slug, bearer.agent, tool, verdict, evaluation, kept=kept)
     failure = encode({"code": codes.DENIED, "message": meaning.sentence, "data": data})
     if meaning.status == HTTPStatus.UNAUTHORIZED:
-        challenge_header = challenge(at, meaning.bearer, meaning.sentence, max_age=max_age(verdict))
+        challenge_header = challenge(at, meaning.bearer, meaning.sentence, verdict=verdict)
         return Answer(HTTPStatus.UNAUTHORIZED, error(request_id, failure), (JSON, NO_STORE, challenge_header))
     if meaning.status == HTTPStatus.SERVICE_UNAVAILABLE:
         return refused(Refused(verdict.code), request_id, evaluation=evaluation)
@@ -140,6 +149,7 @@ def explanation(
         "reason": meaning.sentence,
         "reasons": [reason.sentence for reason in verdict.reasons],
         "remedy": meaning.remedy,
+        **needed_sign_in(verdict),
     }
     if meaning.next is Next.REQUEST:
         resumed = (evaluation, kept) if is_call and not verdict.agent else ("", "")
@@ -149,11 +159,6 @@ def explanation(
     if verdict.remedy is not None and verdict.remedy.scopes:
         detail["scopes"] = list(verdict.remedy.scopes)
     return detail
-
-
-def max_age(verdict: Verdict) -> int | None:
-    """Return how old, in seconds, the sign-in behind the next token may be; None where any will do."""
-    return None if verdict.remedy is None else verdict.remedy.max_age
 
 
 def all_scopes(bearer: Bearer, verdict: Verdict) -> str:

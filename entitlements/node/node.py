@@ -55,6 +55,7 @@ RECONNECT_WITHIN: Final = 3.0
 """Seconds for which the pool tries again, ever more seldom; after that the next reader tries at once."""
 SWEEP_SECONDS: Final = 1.0
 FOR_GOOD: Final = frozenset({Code.TOKEN_REVOKED, Code.SESSION_ENDED})
+_REFUSING: Final = frozenset({Effect.DENY, Effect.STEP_UP})
 """What never comes back, and so may be denied from memory."""
 GRANT, SESSION, TOKEN = "grant", "session", "token"
 """Kinds of a change (`entitlements/feed/subjects.py`)."""
@@ -212,7 +213,7 @@ class Node:
         get = self.snapshots.get_with
         held, was_known = await get(call.key, call.system, partial(self._look_up, call))
         verdict = self._verdict(rule, call, held)
-        if held is None or verdict.effect is not Effect.DENY or verdict.code in FOR_GOOD:
+        if held is None or verdict.effect not in _REFUSING or verdict.code in FOR_GOOD:
             return verdict, held
         if held.began > arrived and not was_known:
             return verdict, held

@@ -21,13 +21,15 @@ from entitlements.client_documents import rules as document_rules
 from entitlements.clients import callers
 from entitlements.clients.callers import Caller, Target
 from entitlements.clients.models import Client
+from entitlements.codes import Code
 from entitlements.connections import connected_agent, connections
 from entitlements.decisions import facts, own_connection, policy
 from entitlements.decisions.own_connection import READS
 from entitlements.decisions.snapshot import Call
-from entitlements.decisions.verdicts import Verdict
+from entitlements.decisions.verdicts import Remedy, Verdict
 from entitlements.edge.sign_in import families
 from entitlements.people.models import Person
+from entitlements.session_policies.rules import UNKNOWN, SignedIn
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens import issue
@@ -157,17 +159,34 @@ def _has_ended(client: Client, person: Person, since: datetime) -> bool:
     )
 
 
-def ask(client: Client, person: Person, system: System, asked: Iterable[str]) -> Consent:
-    """Say what a client asks of a person at a system, with the scopes that it asks for; without any, all."""
-    acting_as = agent_for(client, person)
-    agent = acting_as.name if acting_as else ""
+def needed_sign_in(
+    client: Client, person: Person, system: System, asked: Iterable[str], signed_in: SignedIn
+) -> Remedy | None:
+    """Return the sign-in that session policies ask for at a system; None where what is known of this one is enough."""
+    caller, target = _acting(client, person, system)
+    if caller is None or target is None or caller.agent is None:
+        return None
+    verdict = _verdict(caller, target, person, frozenset(asked) or None, signed_in)
+    return verdict.remedy if verdict.code is Code.REAUTHENTICATION_DUE else None
+
+
+def _acting(client: Client, person: Person, system: System) -> tuple[Caller | None, Target | None]:
+    """Return a client at a system, with its agent for a person."""
     caller, target = client_at(client.client_id, system)
     if caller is not None:
         caller = own_connection.run(connected_agent.for_person(READS, caller, person.pk))
+    return caller, target
+
+
+def ask(client: Client, person: Person, system: System, asked: Iterable[str], signed_in: SignedIn = UNKNOWN) -> Consent:
+    """Say what a client asks of a person at a system, with the scopes that it asks for; without any, all."""
+    acting_as = agent_for(client, person)
+    agent = acting_as.name if acting_as else ""
+    caller, target = _acting(client, person, system)
     if caller is None or target is None or caller.agent is None:
         return Consent(client, person, system, agent, needs_connection=needs_connection(client, person))
     requested = frozenset(asked) or None
-    verdict = _verdict(caller, target, person, requested)
+    verdict = _verdict(caller, target, person, requested, signed_in)
     if verdict.issue is None:
         denied = NotIssued(verdict, [f"agent:{caller.agent}"])
         refusal, request = _refused(denied, caller, system, agent)
@@ -188,7 +207,9 @@ def _refused(denied: NotIssued, caller: Caller, system: System, agent: str) -> t
     return missing, addresses.request_access(caller.agent or "", system.slug)
 
 
-def _verdict(caller: Caller, target: Target, person: Person, requested: frozenset[str] | None) -> Verdict:
+def _verdict(
+    caller: Caller, target: Target, person: Person, requested: frozenset[str] | None, signed_in: SignedIn
+) -> Verdict:
     now = clock.now()
     token_request = TokenRequest(
         Flow.AUTHORIZATION_CODE,
@@ -198,7 +219,7 @@ def _verdict(caller: Caller, target: Target, person: Person, requested: frozense
         Subject.of(person),
         requested,
         target.token_seconds,
-        sign_in=SignIn("", datetime.now(UTC)),
+        sign_in=SignIn("", datetime.now(UTC), stated=signed_in),
         redeemed=RedeemedToken("", now.timestamp(), now.timestamp() + SECONDS, requested),
     )
     return own_connection.run(issue.decide(READS, token_request, None, now.timestamp()))

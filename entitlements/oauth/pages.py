@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -30,14 +30,15 @@ from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.codes import Code
 from entitlements.decisions import facts
-from entitlements.decisions.verdicts import Effect, Verdict
+from entitlements.decisions.verdicts import Effect, Remedy, Verdict
 from entitlements.dpop import proofs
 from entitlements.edge.grant_types.authorization_code import OFFLINE
 from entitlements.errors import DomainError
 from entitlements.people import sign_ins
+from entitlements.session_policies.rules import SignedIn
 from entitlements.tokens.issue import NotIssued
 
-from . import client_documents, consent, step_up
+from . import client_documents, consent, session_policies, step_up
 from .toolkit import IdentityServer, Validator
 
 _REFUSED: Final = frozenset({"request", "request_uri", "registration"})
@@ -88,7 +89,10 @@ class AuthorizationPage(AuthorizationView):
             if self.must_sign_in_again(request, credentials):
                 return self._sign_in_again(credentials)
             if not step_up.is_enough(request):
-                return self._sign_in_stronger(credentials)
+                return self._sign_in_stronger(credentials, step_up.address(request, step_up.requested(request)))
+            signed_in, needed = self._stated(request, scopes, credentials)
+            if needed is not None:
+                return self._sign_in_as_needed(scopes, credentials, needed, signed_in)
             return self.ask(request, scopes, credentials)
         except OAuthToolkitError as error:
             return cast("HttpResponse", self.error_response(error, application=None))
@@ -96,6 +100,29 @@ class AuthorizationPage(AuthorizationView):
     def must_sign_in_again(self, request: HttpRequest, credentials: dict[str, Any]) -> bool:
         """Whether the client or our own rule asks for a newer sign-in. Raises OAuthToolkitError."""
         return _must_sign_in_again(request, credentials)
+
+    def needed_sign_in(self, scopes: list[str], credentials: dict[str, Any], signed_in: SignedIn) -> Remedy | None:
+        """Return the sign-in that session policies ask for; None where what is known of this one is enough."""
+        raise NotImplementedError
+
+    def _stated(
+        self, request: HttpRequest, scopes: list[str], credentials: dict[str, Any]
+    ) -> tuple[SignedIn, Remedy | None]:
+        """Return what the code says of the sign-in, in the context that policies ask for, if it meets them."""
+        each = [(known, self.needed_sign_in(scopes, credentials, known)) for known in step_up.stated(request)]
+        return next((one for one in each if one[1] is None), each[0])
+
+    def _sign_in_as_needed(
+        self, scopes: list[str], credentials: dict[str, Any], needed: Remedy, signed_in: SignedIn
+    ) -> HttpResponse:
+        """Lead to the sign-in that policies ask for: a newer one where that will do, else one in another way."""
+        newer = replace(signed_in, at=clock.now().timestamp())
+        if self.needed_sign_in(scopes, credentials, newer) is None:
+            return self._sign_in_again(credentials)
+        known = sign_ins.authentication_of(self.request)
+        contexts = [each for each in needed.contexts if not known.covers(each)]
+        where = step_up.address(self.request, contexts) or step_up.at_company(self.request, contexts)
+        return self._sign_in_stronger(credentials, where)
 
     def ask(self, request: HttpRequest, scopes: list[str], credentials: dict[str, Any]) -> HttpResponse:
         """Show the question. Raises OAuthToolkitError."""
@@ -114,8 +141,7 @@ class AuthorizationPage(AuthorizationView):
             raise _login_required(credentials)
         return redirect(f"{where}?{urlencode({'next': _onward(self.request)})}")
 
-    def _sign_in_stronger(self, credentials: dict[str, Any]) -> HttpResponse:
-        where = step_up.address(self.request)
+    def _sign_in_stronger(self, credentials: dict[str, Any], where: str | None) -> HttpResponse:
         if where is None:
             raise _unmet(credentials)
         if must_be_silent(self.request):
@@ -135,11 +161,12 @@ class AuthorizationPage(AuthorizationView):
             raise _login_required(credentials)
         if allow and not step_up.is_enough(request):
             raise _unmet(credentials)
+        signed_in, needed = self._stated(request, scopes.split(), credentials)
+        if allow and needed is not None:
+            raise _login_required(credentials)
+        kept = {"acr": signed_in.acr, "amr": " ".join(step_up.methods(request))}
         response: tuple[Any, ...] = super().create_authorization_response(
-            request,
-            scopes,
-            {**credentials, "auth_time": auth_time, "jkt": _key(request, credentials), **step_up.kept(request)},
-            allow,
+            request, scopes, {**credentials, "auth_time": auth_time, "jkt": _key(request, credentials), **kept}, allow
         )
         return response
 
@@ -199,6 +226,12 @@ class Authorize(AuthorizationPage):
     def issuer(self) -> str:
         """The identity issuer."""
         return addresses.issuer(addresses.IDP)
+
+    def needed_sign_in(self, scopes: list[str], credentials: dict[str, Any], signed_in: SignedIn) -> Remedy | None:
+        """Ask the policies of every system at which the client's agent acts for the person."""
+        del scopes
+        client = Client.objects.select_related("agent").get(client_id=credentials["client_id"])
+        return session_policies.needed_sign_in(client, cast("Any", self.request.user), signed_in)
 
     def ask(self, request: HttpRequest, scopes: list[str], credentials: dict[str, Any]) -> HttpResponse:
         """Show the question, and for how long the client stays signed in where it asks for that."""

@@ -17,7 +17,7 @@ from oauth2_provider.exceptions import OAuthToolkitError
 from oauth2_provider.forms import AllowForm
 from oauthlib.oauth2 import AccessDeniedError, InvalidScopeError, Server, UnauthorizedClientError
 from oauthlib.oauth2.rfc6749.errors import CustomOAuth2Error
-from oauthlib.openid.connect.core.exceptions import ConsentRequired
+from oauthlib.openid.connect.core.exceptions import ConsentRequired, LoginRequired
 
 from entitlements import addresses
 from entitlements.agents import personal_agents
@@ -25,8 +25,10 @@ from entitlements.catalog.models import System
 from entitlements.clients import redirects
 from entitlements.clients.models import Client
 from entitlements.decisions.scopes import PROTOCOL_SCOPES
+from entitlements.decisions.verdicts import Remedy
 from entitlements.errors import DomainError
 from entitlements.people import sign_ins
+from entitlements.session_policies.rules import SignedIn
 
 from . import consent
 from .consent import Consent
@@ -77,6 +79,11 @@ class Authorize(AuthorizationPage):
         auth_time, client = sign_ins.signed_in_at(request), Client.objects.get(client_id=credentials["client_id"])
         return auth_time is not None and consent.is_ended(client, cast("Any", request.user), auth_time)
 
+    def needed_sign_in(self, scopes: list[str], credentials: dict[str, Any], signed_in: SignedIn) -> Remedy | None:
+        """Ask the rule of the token that follows."""
+        client = Client.objects.select_related("agent").get(client_id=credentials["client_id"])
+        return consent.needed_sign_in(client, cast("Any", self.request.user), self.system, scopes, signed_in)
+
     def ask(self, request: HttpRequest, scopes: list[str], credentials: dict[str, Any]) -> HttpResponse:
         """Show what the client asks for; not to a person who agreed to it before at a client with a proven identity."""
         client = Client.objects.select_related("agent").get(client_id=credentials["client_id"])
@@ -88,7 +95,8 @@ class Authorize(AuthorizationPage):
             raise self._error(ConsentRequired(description="This sign-in asks the person."), credentials)
         resource = " ".join(credentials["resource"])
         self.oauth2_data = {**credentials, "scope": scopes, "resource": resource}
-        asked = consent.ask(client, person, self.system, scopes)
+        signed_in, _ = self._stated(request, scopes, credentials)
+        asked = consent.ask(client, person, self.system, scopes, signed_in)
         self._note(asked)
         return self._show(asked, credentials["redirect_uri"], self.get_form())
 
@@ -135,7 +143,10 @@ class Authorize(AuthorizationPage):
         credentials["resource"] = [self._resource(asked_for, credentials)]
         client = self._check_client(credentials)
         known = self._scopes(scopes.split(), credentials)
-        asked = consent.ask(client, cast("Any", request.user), self.system, known)
+        signed_in, needed = self._stated(request, known, credentials)
+        if allow and needed is not None:
+            raise self._error(LoginRequired(description="The person must sign in again."), credentials)
+        asked = consent.ask(client, cast("Any", request.user), self.system, known, signed_in)
         if allow and not asked.can_be_allowed:
             self._note(asked)
             raise self._error(AccessDeniedError(description=asked.refusal or None), credentials)

@@ -19,29 +19,32 @@ from entitlements.authentication import COMPANY, Authentication
 from entitlements.clients.callers import Caller
 from entitlements.codes import Code
 from entitlements.decisions import policy
-from entitlements.decisions.facts import OWNER_UNTIL
+from entitlements.decisions.facts import OWNER_UNTIL, SESSION_POLICIES, session_terms
 from entitlements.decisions.reads import Reads
 from entitlements.decisions.snapshot import AgentFacts, Issuance, Token
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.people.models import Person
+from entitlements.session_policies.rules import UNKNOWN, SignedIn
 from entitlements.words import Flow, Status
 
 SECONDS: Final = 300.0
 SIGNED_IN_AT: Final = "signed_in_at"
 """Where the session keeps when the person signed in at the company, which may be hours before they came here."""
+CONTEXTS: Final = "company_contexts"
+"""Where the session keeps for which contexts the company's sign-in is asked, and when it was, in seconds."""
 
 _PRINCIPALS: Final = f"""
 SELECT c.status, a.status, s.is_active,
        extract(epoch FROM greatest(a.tokens_valid_after, c.tokens_valid_after, p.sign_ins_valid_after))::float8,
        p.login, p.is_active,
        (SELECT string_agg(g.reason, '; ') FROM entitlements_guardrail g WHERE g.name = 'everything' AND g.on),
-       {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8
+       {OWNER_UNTIL}, extract(epoch FROM a.ends_at)::float8, {SESSION_POLICIES.format(kind="a.kind", system="NULL")}
 FROM entitlements_client c
 LEFT JOIN entitlements_agent a ON a.id = %s::bigint
 LEFT JOIN entitlements_person s ON s.id = a.sponsor_id
 LEFT JOIN entitlements_person o ON o.id = a.owner_id, entitlements_person p
 WHERE c.id = %s AND p.id = %s
-"""  # noqa: S608 - made of two constants
+"""  # noqa: S608 - made of constants
 
 
 def max_age() -> float:
@@ -90,15 +93,17 @@ async def may_sign_in(
     now: float,
     *,
     flow: Flow = Flow.AUTHORIZATION_CODE,
+    signed_in: SignedIn | None = None,
 ) -> Verdict:
     """Decide about an ID token for a person who signed in at a client, with facts read now of its agent for them.
 
-    `redeemed` is the code, or the refresh token of the sign-in that it began.
+    `redeemed` is the code, or the refresh token of the sign-in that it began. Session policies for every system are
+    asked about `signed_in`; without it, none.
     """
     rows = await reads.rows(_PRINCIPALS, [caller.agent_pk, caller.pk, person_pk])
     if not rows:
         return Verdict(Effect.DENY, Code.PERSON_UNKNOWN, ())
-    client, agent, is_sponsored, valid_after, login, is_active, stopped, owner_until, agent_until = rows[0]
+    client, agent, is_sponsored, valid_after, login, is_active, stopped, owner_until, agent_until, policies = rows[0]
     known = AgentFacts(
         agent=caller.agent or "",
         position=0,
@@ -113,9 +118,18 @@ async def may_sign_in(
         agent_until=float("inf") if agent_until is None else agent_until,
         tokens_valid_after=float("-inf") if valid_after is None else valid_after,
         stopped=stopped or "",
+        session_terms=() if signed_in is None else session_terms(policies),
     )
-    agent_name = caller.agent or ""
     issuance = Issuance(
-        flow, agent_name, caller.client_id, login, None, redeemed.scopes, SECONDS, redeemed, begins_session=True
+        flow,
+        caller.agent or "",
+        caller.client_id,
+        login,
+        None,
+        redeemed.scopes,
+        SECONDS,
+        redeemed,
+        begins_session=True,
+        signed_in=signed_in or UNKNOWN,
     )
     return policy.may_issue(issuance, known, now)

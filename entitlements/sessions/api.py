@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import serializers
 
+from audit import clock
 from entitlements.api.fields import OutputSerializer
 from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
 from entitlements.sessions import actions
+from entitlements.sessions import models as sessions
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
+
+STATES: Final = (("open", "Open"), ("ended", "Ended"))
 
 
 class SessionFilter(filters.FilterSet):
@@ -21,35 +27,64 @@ class SessionFilter(filters.FilterSet):
     person = filters.CharFilter(field_name="person__login")
     client = filters.CharFilter(field_name="client__client_id")
     open = filters.BooleanFilter(field_name="ended_at", lookup_expr="isnull")
+    state = filters.ChoiceFilter(choices=STATES, method="in_state")
 
     class Meta:
         model = Session
         fields: ClassVar[list[str]] = []
 
+    def in_state(self, rows: QuerySet[Session], _name: str, value: str) -> QuerySet[Session]:
+        """Return the sessions that are open now, or those that are over by an act or by their own limits."""
+        is_open = sessions.is_open(clock.now())
+        return rows.filter(is_open) if value == "open" else rows.exclude(is_open)
+
 
 class SessionSerializer(OutputSerializer):
-    """One agent's run for one person across systems."""
+    """One agent's run for one person across systems.
+
+    `auth_time` is null where the sign-in does not say when it was.
+    """
 
     id = serializers.UUIDField()
     agent = serializers.CharField(source="agent.slug")
     client = serializers.CharField(source="client.client_id")
     person = serializers.CharField(source="person.login", allow_null=True, default=None)
+    systems = serializers.ListField(child=serializers.CharField(), source="at_systems")
+    state = serializers.SerializerMethodField()
+    began_at = serializers.DateTimeField(source="started_at")
     started_at = serializers.DateTimeField()
     last_used_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
     end_reason = serializers.CharField()
+    auth_time = serializers.DateTimeField(source="signed_in_at", allow_null=True)
+    acr = serializers.CharField()
+    amr = serializers.SerializerMethodField()
     risk = serializers.CharField()
     labels = serializers.ListField(child=serializers.CharField())
+
+    def get_state(self, row: Session) -> str:
+        """Return `open` or `ended`."""
+        return "open" if row.is_open(clock.now()) else "ended"
+
+    def get_amr(self, row: Session) -> list[str]:
+        """Return the methods of the sign-in."""
+        return row.amr.split()
 
 
 class _Sessions(Resource):
     shown = SessionSerializer
     subject = actions.SESSION
 
+    def rows(self) -> QuerySet[Session]:
+        """Return the sessions that the caller sees, with the systems that their tokens are for."""
+        names = IssuedToken.objects.filter(session=OuterRef("pk")).order_by("system__slug").values("system__slug")
+        rows: QuerySet[Session] = super().rows().annotate(at_systems=ArraySubquery(names.distinct()))
+        return rows
+
 
 class Sessions(_Sessions, Listing):
-    """List sessions, the newest first. Filters: agent, person, client, and whether it is open."""
+    """List sessions, the newest first. Filters: agent, person, client, and the state."""
 
     filterset_class = SessionFilter
     ordering = ("-started_at", "-id")

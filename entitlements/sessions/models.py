@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import DurationField, ExpressionWrapper, F, Q, Value
+
+
+def is_open(now: datetime) -> Q:
+    """Whether a session has not ended at a moment, by an act or by its own limits."""
+    idle = ExpressionWrapper(F("idle_seconds") * Value(timedelta(seconds=1)), output_field=DurationField())
+    return Q(ended_at=None, expires_at__gt=now, last_used_at__gt=Value(now) - idle)
 
 
 class Session(models.Model):
-    """One agent's run for one person (or none) across systems; named `sid` in every token."""
+    """One agent's run for one person (or none) across systems; named `sid` in every token.
+
+    `signed_in_at` is when the person signed in, where the sign-in says so by `auth_time`; NULL is unknown. `auth_time`
+    is the same, or when the ID token was issued. `acr` and `amr`, methods between spaces, are what the sign-in says.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     agent = models.ForeignKey("entitlements.Agent", on_delete=models.PROTECT, related_name="sessions")
@@ -24,6 +35,9 @@ class Session(models.Model):
     idle_seconds = models.PositiveIntegerField(default=3600)
     expires_at = models.DateTimeField()
     auth_time = models.DateTimeField(null=True, blank=True)
+    signed_in_at = models.DateTimeField(null=True, blank=True)
+    acr = models.CharField(max_length=255, blank=True, default="", db_default="")
+    amr = models.TextField(blank=True, default="", db_default="")
     risk = models.CharField(max_length=16, default="low")
     labels = models.JSONField(default=list)
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -46,3 +60,8 @@ class Session(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether it has not ended at a moment, by an act or by its own limits."""
+        idle_until = self.last_used_at + timedelta(seconds=self.idle_seconds)
+        return self.ended_at is None and now < min(self.expires_at, idle_until)

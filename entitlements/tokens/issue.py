@@ -18,20 +18,20 @@ from entitlements import all_systems
 from entitlements.authorization_details.details import Details
 from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
-from entitlements.clients.models import Client
 from entitlements.codes import Code, Next, meaning
-from entitlements.decisions import guardrails, policy, scopes
+from entitlements.decisions import guardrails, policy, session_terms
 from entitlements.decisions.reads import FeedSubject, Reads, Rows
 from entitlements.decisions.scopes import Outcome
 from entitlements.decisions.snapshot import AgentFacts, Chain, Issuance, Token, chain_key
-from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
+from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.errors import DomainError
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
+from entitlements.session_policies.rules import UNKNOWN, SignedIn
 from entitlements.words import Flow, Risk, Status
 
-from . import granted_details, narrowed_grants
+from . import earlier_sessions, granted_details, narrowed_grants
 from .issue_family_token import FamilyStep
 
 JITTER: Final = 0.1
@@ -53,17 +53,19 @@ GROUP BY g.id
 
 
 class NotIssued(DomainError):
-    """The token may not be issued."""
+    """The token may not be issued. Where a sign-in is asked for, `detail` says which (RFC 9470)."""
 
-    def __init__(self, verdict: Verdict, links: list[str]) -> None:
+    def __init__(self, verdict: Verdict, links: list[str], flow: Flow | None = None) -> None:
         remedy = verdict.remedy
         super().__init__(
             meaning(verdict.code).sentence,
             reasons=[reason.sentence for reason in verdict.reasons],
             remedy=remedy.sentence if remedy else "",
+            **({"max_age": remedy.max_age} if remedy and remedy.max_age is not None else {}),
+            **({"acr_values": " ".join(remedy.contexts)} if remedy and remedy.contexts else {}),
         )
         self.__dict__["code"] = str(verdict.code)  # the word of this refusal, over the one of the class
-        self.verdict, self.links = verdict, links
+        self.verdict, self.links, self.flow = verdict, links, flow
 
     @property
     def requestable(self) -> bool:
@@ -90,11 +92,13 @@ class SignIn:
     """The sign-in behind an exchange: its session is found by the digest, or begun.
 
     `claim` is the claim that says when the person signed in: `auth_time`, or `iat` where the issuer sends none.
+    `stated` is what the sign-in itself says: then its time is not known.
     """
 
     digest: str
     auth_time: datetime | None
     claim: str = "auth_time"
+    stated: SignedIn = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,8 @@ class TokenRequest:
 
     `chain` are the agents behind the one of `caller`, nearest first, each by its client; the session is that of the
     last. `until`, in epoch seconds, is a moment that the token must not outlive. `details` are the authorization
-    details asked for, within those of what is redeemed.
+    details asked for, within those of what is redeemed. `successor` begins the session after `session`, where that one
+    lapses and a policy lets it begin anew.
     """
 
     flow: Flow
@@ -126,6 +131,7 @@ class TokenRequest:
     seconds: int
     session: UUID | None = None
     sign_in: SignIn | None = None
+    successor: SignIn | None = None
     redeemed: RedeemedToken | None = None
     rule: Rule | None = None
     family: FamilyStep | None = None
@@ -234,6 +240,11 @@ async def decide(reads: Reads, token_request: TokenRequest, session: UUID | None
         may_be_empty=may_be_empty(token_request.flow, token_request.target),
         chain=token_request.behind,
     )
+    if issuance.begins_session and token_request.sign_in is not None:
+        issuance.signed_in = token_request.sign_in.stated
+        if session_terms.looks_back(known):
+            root = token_request.root
+            issuance.earlier = await earlier_sessions.read(reads, root.pk, person.pk if person else None, root.agent_pk)
     if token_request.chain and token_request.flow is Flow.TOKEN_EXCHANGE:
         verdict = await _delegate(reads, token_request, issuance, known, now)
     else:
@@ -369,29 +380,6 @@ def locks_of(
     if token_request.family is not None and token_request.family.begins is None:
         keys.append((Lock.TOKEN_FAMILY, token_request.family.family))
     return locks.numbers(keys)
-
-
-def detail_of(token_request: TokenRequest, issued: Issue, parent: UUID | None) -> dict[str, object]:
-    """Return what the event says of a token."""
-    return {
-        "kind": str(token_request.kind),
-        "flow": str(token_request.flow),
-        "scope": scopes.join(issued.scopes),
-        "left_out": {scope: str(outcome) for scope, outcome in issued.outcomes.items() if scope not in issued.scopes},
-        "expires": issued.expires,
-        "parent": str(parent) if parent else None,
-        **({"name_is_claimed": True} if token_request.caller.auth == Client.Auth.NONE else {}),
-        **({"jkt": token_request.jkt} if token_request.jkt else {}),
-        **_sign_in(token_request.sign_in),
-        **({"chain": [agent for agent, _ in token_request.behind]} if token_request.chain else {}),
-        **token_request.detail,
-    }
-
-
-def _sign_in(sign_in: SignIn | None) -> dict[str, object]:
-    if sign_in is None or sign_in.auth_time is None:
-        return {}
-    return {"sign_in": {"at": int(sign_in.auth_time.timestamp()), "claim": sign_in.claim}}
 
 
 def person_of(token_request: TokenRequest) -> context.Principal | None:

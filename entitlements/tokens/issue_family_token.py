@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from . import issue_token
+from .issue_token import TokenRow
 
 _TYPES: Final = ("uuid", "integer", "boolean", "text", "text", "text", "timestamptz", "timestamptz", "text")
 """The parameters of the family, which come after those of the token."""
@@ -70,3 +71,18 @@ def parameters(token: Sequence[Any], step: FamilyStep) -> list[Any]:
         ),
         step.source[:ADDRESS_LENGTH],
     ]
+
+
+def statement_of(row: TokenRow, family: FamilyStep | None) -> str:
+    """Return the statement that writes a token: where a session begins, one that keeps what its sign-in says."""
+    return (_PLAIN if row.begins is None else _BEGINNING)[family is not None]
+
+
+def values_of(token: Sequence[Any], row: TokenRow, family: FamilyStep | None) -> list[Any]:
+    """Return what belongs to that statement; `token` are the parameters of `issue_token.mint`."""
+    values = [*token] if family is None else parameters(token, family)
+    return values if row.begins is None else [*values, *issue_token.beginning(row.begins)]
+
+
+_PLAIN: Final = (issue_token.PSYCOPG, PSYCOPG)
+_BEGINNING: Final = tuple(issue_token.beginning_statement(statement) for statement in _PLAIN)

@@ -6,9 +6,10 @@ not the next says that an event was taken out of the record, or that another pro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -16,6 +17,7 @@ from uuid import UUID, uuid4
 from audit import context
 from audit.actions import Action
 from audit.draft import Draft, draft
+from entitlements.session_policies.rules import UNKNOWN, SignedIn
 
 MARGIN: Final = timedelta(minutes=2)
 """How much longer than an assertion its claim is kept: more than any leeway of a clock."""
@@ -81,6 +83,12 @@ _BETWEEN: Final = [*_TYPES].index("proof_issuer") - [*_TYPES].index("client") - 
 
 PSYCOPG: Final = f"SELECT * FROM issue_token_v2({', '.join(f'%s::{kind}' for kind in _TYPES.values())})"  # noqa: S608
 """The statement; `mint` and `refuse` return what belongs to it, in order."""
+_BEGINNING: Final = ("timestamptz", "text", "text")
+
+
+def beginning_statement(statement: str) -> str:
+    """Return a statement that also keeps what a sign-in says, with the session that begins by it: see `beginning`."""
+    return statement.replace("_v2(", "_v3(").removesuffix(")") + "".join((*(f", %s::{k}" for k in _BEGINNING), ")"))
 
 
 class Outcome(StrEnum):
@@ -120,13 +128,14 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class BegunSession:
-    """A session that begins with the token; `event` is its `session.begun`."""
+    """A session that begins with the token; `event` is its `session.begun`, `stated` what its sign-in says."""
 
     sign_in: str
     auth_time: datetime | None
     idle_seconds: int
     expires: datetime
     event: Draft
+    stated: SignedIn = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +278,13 @@ def mint(basis: Basis, row: TokenRow, event: Draft, producer: UUID, claims: Clai
         [*row.chain_clients],
         claims.dpop.issuer if claims.dpop else None,
     ]
+
+
+def beginning(begins: BegunSession) -> list[Any]:
+    """Return what `issue_token_v3` and `issue_family_token_v3` keep of the sign-in of a session that begins."""
+    at, known = begins.stated.at, begins.stated
+    moment = datetime.fromtimestamp(at, UTC) if at > -math.inf else None
+    return [moment, known.acr, " ".join(sorted(known.amr))]
 
 
 def refuse(event: Draft, producer: UUID, claims: Claims = NOTHING, *, client: int | None = None) -> list[Any]:

@@ -122,7 +122,8 @@ async def _verdict(
     agreed = agreed if target.is_decided_by_gateway else None
     opened, covers_all = scopes.opened(held, agreed)
     token = Token(str(issued.jti), issued.issued.timestamp(), issued.expires.timestamp(), opened, covers_all)
-    call = Call(caller.agent or "", caller.client_id, person, target.slug, "", {}, token, session, chain=chain)
+    agent = caller.agent or ""
+    call = Call(agent, caller.client_id, person, target.slug, "", {}, token, session, chain=chain, whole_token=True)
     verdict = policy.still_live(call, known, now.timestamp())
     if agreed is None:
         return verdict, None

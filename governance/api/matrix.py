@@ -45,6 +45,7 @@ _KINDS: Final = {
     **dict.fromkeys(("posture-report", "posture-reports"), "posture-reports"),
     **dict.fromkeys(("approval", "policy", "auto-approval", "auto-approvals"), "approvals"),
     **dict.fromkeys(("credential-policies", "credential-policy"), "credential-policies"),
+    **dict.fromkeys(("session-policies", "session-policy"), "session-policies"),
     **dict.fromkeys(("guardrail", "guardrails"), "guardrails"),
     "ticket-policies": "ticket-policies",
     **dict.fromkeys(
@@ -244,6 +245,10 @@ _ROWS: Final[Matrix] = {
     ("policy-proposal-confirm", "POST"): _POLICY,
     ("policy-proposal-withdraw", "POST"): row(Role.ADMIN, Role.SECURITY),
     ("credential-policies", "GET"): _POLICIES,
+    **{(f"session-{of}", "GET"): _POSTURE for of in ("policies", "policy", "policy-preview")},
+    ("session-policies", "POST"): _ROLE_MAP,
+    **{(f"session-policy-{act}", "POST"): _POLICY for act in ("confirm", "end")},
+    ("session-policy-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY),
     ("credential-policy-proposals", "GET"): _POLICIES,
     ("credential-policy-proposals", "POST"): _POLICY,
     ("credential-policy-proposal", "GET"): _POLICIES,

@@ -55,7 +55,7 @@ _TAG: Final = {
     r"entitlements": "Entitlement catalog",
     r"people/{key}/bounced|notice|deliveries|webhook|chat-connections": "Notices and webhooks",
     r"people|groups|group-mappings|me": "People",
-    r"sessions|token|connect": "Sessions and tokens",
+    r"session|token|connect": "Sessions and tokens",
     r"trusted-issuers|keys": "Issuers and keys",
     r"revocations": "Revocations",
     r"risk|signal-responses": "Risk and signals",

@@ -43,6 +43,7 @@ from governance.reviews.templates import api as template_api
 from governance.reviews.usage.api import right_sizing as right_sizing_api
 from governance.reviews.usage.api.simulation import CampaignPreview, Reduction
 from governance.saved_views import api as saved_views_api
+from governance.session_policies import api as session_policies_api
 from governance.sod.api import policies as policies_api
 from governance.starter_packs import api as starter_packs_api
 from governance.tickets import api as ticket_api
@@ -275,6 +276,7 @@ urlpatterns: list[URLPattern] = [
     path(_POLICY, approval_policy_api.PolicyProposalDetail.as_view(), name="policy-proposal"),
     path(_POLICY + "/confirm", approval_policy_api.ConfirmPolicy.as_view(), name="policy-proposal-confirm"),
     path(_POLICY + "/withdraw", approval_policy_api.WithdrawPolicy.as_view(), name="policy-proposal-withdraw"),
+    *(path(PREFIX + at, view.as_view(), name=name) for at, view, name in session_policies_api.ADDRESSES),
     path(
         PREFIX + "credential-policies", credential_policy_api.CredentialPolicies.as_view(), name="credential-policies"
     ),

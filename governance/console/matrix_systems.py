@@ -51,6 +51,12 @@ SYSTEMS: Final[Pages] = {
     ("tool-changes", "POST"): like("tool-approve", "tool-disable", "tool-quarantine"),
     ("tools-stop", "POST"): like("tool-disable"),
     ("discover", "POST"): like("system-discover"),
+    ("session-policies-page", "GET"): like(
+        "session-policies GET",
+        also=("session-policies", "session-policy-confirm", "session-policy-withdraw", "session-policy-end"),
+    ),
+    **both(like("session-policies"), "session-policy-propose"),
+    ("session-policy-decide", "POST"): like("session-policy-confirm", "session-policy-withdraw", "session-policy-end"),
     ("stdio-commands-page", "GET"): like(
         "stdio-commands GET",
         also=("stdio-commands", "stdio-command-confirm", "stdio-command-withdraw", "stdio-command-end"),

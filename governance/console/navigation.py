@@ -93,6 +93,7 @@ GROUPS: Final = (
             Entry("starter-pack-list", _("Starter packs"), "bookmark", ("settings/starter-packs",)),
             Entry("agent-call-list", _("Agents calling agents"), "waypoints", ("agent-calls", "delegations")),
             Entry("agent-kinds-page", _("Agent types"), "shapes", ("settings/agents",)),
+            Entry("session-policies-page", _("Session policies"), "clock", ("settings/session-policies",)),
             Entry("credential-policy-page", _("Credential policy"), "key", ("settings/credential-policy",)),
             Entry("trusted-issuers-page", _("Trusted issuers"), "landmark", ("settings/trusted-issuers",)),
             Entry("client-settings", _("Client documents"), "file-text", ("settings/clients",)),

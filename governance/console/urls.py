@@ -81,6 +81,7 @@ from governance.revocations.pages import stop_several as stop_several_pages
 from governance.risk import urls as risk_urls
 from governance.saved_views import pages as saved_view_pages
 from governance.search import pages as search_pages
+from governance.session_policies import pages as session_policies
 from governance.setup import pages as setup_pages
 from governance.sign_in import company_sign_in
 from governance.sign_in.pages import company_proof as company_proof_pages
@@ -214,6 +215,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/trusted-issuers/", trusted_issuers.listing, name="trusted-issuers-page"),
     path("settings/trusted-issuers/propose/", trusted_issuers.propose, name="trusted-issuer-propose"),
     path("settings/trusted-issuers/<uuid:issuer>/", trusted_issuers.decide, name="trusted-issuer-decide"),
+    path("settings/session-policies/", session_policies.listing, name="session-policies-page"),
+    path("settings/session-policies/propose/", session_policies.propose, name="session-policy-propose"),
+    path("settings/session-policies/<uuid:session_policy>/", session_policies.decide, name="session-policy-decide"),
     path("settings/local-servers/", stdio_commands.listing, name="stdio-commands-page"),
     path("settings/local-servers/propose/", stdio_commands.propose, name="stdio-command-propose"),
     path("settings/local-servers/<uuid:command>/", stdio_commands.decide, name="stdio-command-decide"),

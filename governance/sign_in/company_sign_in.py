@@ -57,7 +57,9 @@ class CompanyProvider(OpenIDConnectProvider):
         again, nonce = process == AGAIN and request.user.is_authenticated, secrets.token_urlsafe(24)
         # With `max_age` the provider must say in `auth_time` when the person signed in (OpenID Connect Core 2).
         usual = {"max_age": str(int(sign_ins.max_age()))}
-        wanted = {"nonce": nonce} | ({"prompt": "login", "max_age": "0"} if again else usual)
+        contexts, _ = request.session.get(sign_ins.CONTEXTS) or ([], 0.0)
+        stronger = {"acr_values": " ".join(contexts)} if again and contexts else {}
+        wanted = {"nonce": nonce} | ({"prompt": "login", "max_age": "0", **stronger} if again else usual)
         answer: HttpResponse = super().redirect(
             request,
             AuthProcess.LOGIN,

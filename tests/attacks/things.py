@@ -108,6 +108,7 @@ def _more(world: addresses.World) -> dict[str, object]:
         "connectors/key": world.samples["systems/connector"],
         "systems/openapi/key": world.samples["systems/api"],
         "stdio-commands/key": world.samples["settings/command"],
+        "session-policies/key": world.samples["settings/session_policy"],
         "guardrails/key": world.samples["guardrails/guardrail"],
         "credential-policy-proposals/key": world.samples["settings/credential-policy/proposal"],
         "discovery-sources/key": world.samples["settings/discovery"],

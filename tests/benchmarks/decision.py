@@ -13,10 +13,14 @@ from collections.abc import Callable
 from typing import Any
 
 from entitlements.arguments import Schema
+from entitlements.authentication import MULTI_FACTOR
 from entitlements.decisions import limits, policy
 from entitlements.decisions.snapshot import AgentFacts, Call, Line, SessionFacts, Token, ToolFacts
 from entitlements.decisions.verdicts import Effect
 from entitlements.guardrails.rules import Guardrail
+from entitlements.session_policies import rules
+from entitlements.session_policies.rules import Policy as SessionPolicy
+from entitlements.session_policies.rules import SignedIn
 from entitlements.words import Action, Risk, Status, ToolState
 from tests.benchmarks import measure
 
@@ -40,7 +44,16 @@ when { context.person == "ana" && context.now < 2000000 };
 """
 
 
-def facts(stored: dict[str, Any], guardrails: tuple[Guardrail, ...] = ()) -> AgentFacts:
+POLICIES = (
+    SessionPolicy("everyone", idle=1800.0, absolute=28_800.0),
+    SessionPolicy("time", max_age=86_400.0, acr=(MULTI_FACTOR,)),
+    SessionPolicy("high", Risk.HIGH, amr=frozenset({"pop"})),
+)
+
+
+def facts(
+    stored: dict[str, Any], guardrails: tuple[Guardrail, ...] = (), policies: tuple[SessionPolicy, ...] = ()
+) -> AgentFacts:
     """Return one agent's facts, with a grant of one tool for each of a hundred people."""
     people = ["ana", *(f"person-{number}" for number in range(99))]
     tool = ToolFacts(
@@ -57,15 +70,25 @@ def facts(stored: dict[str, Any], guardrails: tuple[Guardrail, ...] = ()) -> Age
         systems={"time": Status.ACTIVE},
         tools={("time", "get"): tool},
         lines={("time", "get", person): (line,) for person in people},
-        sessions={"session": SessionFacts("ana", NOW + 900, NOW + 3600, NOW - 60)},
+        sessions={
+            "session": SessionFacts(
+                *("ana", NOW + 900, NOW + 3600, NOW - 60),
+                began=NOW - 600,
+                last_used=NOW - 60,
+                signed_in=SignedIn(NOW - 660, MULTI_FACTOR, frozenset({"pwd", "otp", "mfa"})),
+            )
+        },
+        session_terms=rules.levels(policies),
         tokens_valid_after=0.0,
         guardrails=guardrails,
     )
 
 
-def ours(stored: dict[str, Any], guardrails: tuple[Guardrail, ...] = ()) -> Callable[[], object]:
+def ours(
+    stored: dict[str, Any], guardrails: tuple[Guardrail, ...] = (), policies: tuple[SessionPolicy, ...] = ()
+) -> Callable[[], object]:
     """Decide a call with its token and session, as the gateway asks."""
-    known = facts(stored, guardrails)
+    known = facts(stored, guardrails, policies)
     token = Token("jti", NOW - 5, NOW + 300, frozenset({"time:read"}))
     call = Call("assistant", "client", "ana", "time", "get", INSIDE, token, "session", "digest")
     assert policy.decide(call, known, NOW).effect is Effect.ALLOW
@@ -102,6 +125,7 @@ def main(count: int) -> None:
     asking = (Guardrail("sessions at risk", Effect.DENY, session_risk=Risk.HIGH), *others)
     contenders = {
         "policy, plain grant": ours({}),
+        "policy, plain grant under three session policies": ours({}, policies=POLICIES),
         "policy, limits on three arguments": ours(LIMITS),
         "policy, limits and two guardrails": ours(LIMITS, rails),
         "policy, plain grant, 50 guardrails of others": ours({}, others),

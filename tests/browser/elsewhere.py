@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,6 +32,7 @@ from entitlements.risk import response_policy, risk
 from entitlements.risk.rules import Kind as RiskKind
 from entitlements.risk.subject import RiskSubject
 from entitlements.secrets import vault
+from entitlements.session_policies import proposals as policies
 from entitlements.stdio.models import StdioNode
 from entitlements.stdio.sandbox.plan import Level
 from entitlements.stdio_commands import proposals as commands
@@ -252,6 +253,16 @@ def local_servers() -> str:
         GatewayNode.objects.update_or_create(id=node, defaults={"started_at": now, "polled_at": now})
         StdioNode.objects.create(node=node, run=uuid4(), address="http://127.0.0.1:1", level=level, said_at=now)
     return "/settings/local-servers/"
+
+
+def session_policies() -> str:
+    """Have one session policy in force and another proposed; return the address of their page."""
+    ana, hour = Person.objects.get(login="ana"), timedelta(hours=1)
+    terms: dict[str, Any] = {"idle": hour / 2, "absolute": 8 * hour, "reason": "Risk has changed."}
+    agreed = policies.propose("everyone", by=ana, **terms)
+    policies.confirm(agreed.pk, by=Person.objects.get(login="resa"))
+    policies.propose("high-risk", by=ana, risk="high", max_age=4 * hour, acr=["phr"], amr=["pop"], **terms)
+    return "/settings/session-policies/"
 
 
 def risk_signals(agent: str) -> str:

@@ -146,6 +146,7 @@ def _systems() -> dict[str, list[str]]:
         "system-accounts": ["/systems/crm/connected-accounts/"],
         "system-network-page": [elsewhere.network(api)],
         "stdio-commands-page": [elsewhere.local_servers()],
+        "session-policies-page": [elsewhere.session_policies()],
         "risk-signal-page": [elsewhere.risk_signals("expense-bot")],
         "discovery-page": [f"/settings/discovery/{slug}/" for slug in elsewhere.discovery_sources()],
     }

@@ -44,9 +44,10 @@ class Mutant:
 @contextmanager
 def alive(mutant: Mutant | None) -> Iterator[tuple[ModuleType, ModuleType, ModuleType]]:
     """Hand out (policy, limits, arguments) with the mistake built in; without one, fresh copies of the real ones."""
-    names = ("agent_policy", "arguments", "constraints", "guardrail_rules", "limits")
+    names = ("agent_policy", "arguments", "constraints", "guardrail_rules", "limits", "session_terms")
     copies = {name: _copy(name, mutant) for name in names}
-    copies["agent_policy"].guardrail_rules = copies["guardrail_rules"]  # type: ignore[attr-defined]
+    for name in ("guardrail_rules", "session_terms"):
+        setattr(copies["agent_policy"], name, copies[name])
     for name in ("arguments", "constraints"):
         setattr(copies["limits"], name, copies[name])
     copies["agent_policy"].NotCovered = (NotCovered, copies["limits"].NotCovered)  # type: ignore[attr-defined]
@@ -58,8 +59,8 @@ def alive(mutant: Mutant | None) -> Iterator[tuple[ModuleType, ModuleType, Modul
 
 
 def _copy(name: str, mutant: Mutant | None) -> ModuleType:
-    rooms = {"arguments": "entitlements.arguments", "guardrail_rules": "entitlements.guardrails.rules"}
-    original = importlib.import_module(rooms.get(name, f"entitlements.decisions.{name}"))
+    rooms = {"guardrail_rules": "guardrails.rules", "arguments": "arguments"}
+    original = importlib.import_module(f"entitlements.{rooms.get(name, f'decisions.{name}')}")
     source = Path(str(original.__file__)).read_text(encoding="utf-8")
     if mutant is not None and mutant.module == name:
         assert source.count(mutant.old) == 1, f"{mutant.old!r} is found {source.count(mutant.old)} times"
@@ -191,13 +192,6 @@ MUTANTS: Final = (
         ("and issued > valid_after", ""),
         ("if not now < question.token.expires:", "if now > question.token.expires:"),
         ("if question.session is not None:\n        return", "if False:\n        return"),
-        ("if session is None or session.person != person:", "if session is None:"),
-        ("if session.ended:", "if False:"),
-        ("if not now < session.absolute_until:", "if now > session.absolute_until:"),
-        ("if not now < session.idle_until:", "if now > session.idle_until:"),
-        ("if not now < session.reauthenticate_at:", "if False:"),
-        ("return question.token is not None if isinstance", "return False if isinstance"),
-        ("else not question.begins_session", "else False"),
         ("if tool is None:\n        return _denied(call, facts, Code.UNKNOWN_TOOL)", "if tool is None:\n        pass"),
         ("    if tool.state is not _APPROVED:", "    if tool.state is ToolState.PENDING:"),
         ("call.definition != tool.definition", "False"),
@@ -234,7 +228,7 @@ MUTANTS: Final = (
         ("verdict.grant is not None and verdict.effect is not Effect.DENY", "True"),
         ("if issuance.flow in REDEEMING and issuance.token is None:", "if False:"),
         ("    if code is not None:\n        return _denied(issuance, facts, code)", "    if False:\n        return _denied(issuance, facts, code)"),  # noqa: E501
-        ("    code = _blocking_code(call, facts, now)\n    if code is not None:\n        return _denied(call, facts, code)\n    best", "    best"),  # noqa: E501
+        ("    code = _blocking_code(call, facts, now)\n    if code is not None:\n        return _denied(call, facts, code)\n    opened", "    opened"),  # noqa: E501
         ("if call.token is None or call.token.covers_all or scope in call.token.scopes:", "if True:"),
         ("call.token is None or call.token.covers_all or scope", "call.token is None or scope"),
         ("held if token is None or token.covers_all else token.scopes & held.keys()", "held"),
@@ -245,8 +239,8 @@ MUTANTS: Final = (
         ("if issuance.token and issuance.flow in REDEEMING else None", "if False else None"),
         ("else min(line.expires", "else max(line.expires"),
         ("line.expires > best[line.scope].expires", "line.expires < best[line.scope].expires"),
-        ("limit = min(now + issuance.lifetime, ends, facts.agent_until)", "limit = now + issuance.lifetime"),
-        ("limit = min(now + issuance.lifetime, ends, facts.agent_until)", "limit = ends"),
+        ("min(now + issuance.lifetime, ends, facts.agent_until)", "now + issuance.lifetime"),
+        ("min(now + issuance.lifetime, ends, facts.agent_until)", "ends"),
         ("ends, facts.agent_until)", "ends)"),
         ("limit = min(limit, facts.sessions[issuance.session].absolute_until)", "pass"),
         ("expires = math.floor(limit)", "expires = math.ceil(limit)"),
@@ -257,6 +251,16 @@ MUTANTS: Final = (
         ("scopes.canonical(wanted & scopes.PROTOCOL_SCOPES)", "scopes.canonical(wanted)"),
     ),
     *_of("guardrail_rules", *guardrail_rows.MUTANTS),
+    *_of(
+        "session_terms",
+        ("if session is None or session.person != person:", "if session is None:"),
+        ("if session.ended:", "if False:"),
+        ("if not now < session.absolute_until:", "if now > session.absolute_until:"),
+        ("if not now < session.idle_until:", "if now > session.idle_until:"),
+        ("if not now < session.reauthenticate_at:", "if False:"),
+        ("return question.token is not None if isinstance", "return False if isinstance"),
+        ("else not question.begins_session", "else False"),
+    ),
     *_of(
         "limits",
         ("if self.broken:", "if False:"),

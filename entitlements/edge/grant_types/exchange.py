@@ -24,6 +24,7 @@ from entitlements.edge.delegation import actor_tokens, chains
 from entitlements.edge.door import Attempt
 from entitlements.keys import in_use, jws
 from entitlements.people import sign_ins
+from entitlements.session_policies.rules import SignedIn
 from entitlements.sessions import sessions
 from entitlements.tokens import id_tokens, tokens
 from entitlements.tokens.issue import RedeemedToken, SignIn, Subject, TokenRequest
@@ -61,7 +62,7 @@ class Assertion:
 
     def sign_in(self, agent: str) -> SignIn:
         """Name the sign-in behind it. Without `auth_time` each ID token is one of its own, at its `iat`."""
-        return sign_in_of(self.issuer, self.subject, self.signed_in, agent)
+        return sign_in_of(self.issuer, self.subject, self.signed_in, agent, self.claims)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Identity:
     signed_in: Mapping[str, Any]
     session: UUID | None = None
     sign_in: SignIn | None = None
+    successor: SignIn | None = None
     family: FamilyStep | None = None
     redeemed: RedeemedToken | None = None
     resource: str = ""
@@ -125,6 +127,7 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
         tokens.ID_JAG_SECONDS,
         session=identity.session,
         sign_in=sign_in,
+        successor=identity.successor,
         redeemed=identity.redeemed,
         family=identity.family,
         detail={"resource": resource, "audience": target.issuer},
@@ -285,10 +288,13 @@ def _check_after(claims: Mapping[str, Any], subject: Subject, valid_after: datet
         )
 
 
-def sign_in_of(issuer: str, subject: str, signed_in: id_tokens.SignedIn, agent: str) -> SignIn:
+def sign_in_of(
+    issuer: str, subject: str, signed_in: id_tokens.SignedIn, agent: str, claims: Mapping[str, Any]
+) -> SignIn:
     """Name one sign-in of one person with one agent, so that the same sign-in continues its session."""
     digest = sessions.sign_in_digest(issuer, subject, signed_in.at, agent)
-    return SignIn(digest, datetime.fromtimestamp(signed_in.at, UTC), signed_in.claim)
+    stated = SignedIn.of_claims(sign_in_claims(claims))
+    return SignIn(digest, datetime.fromtimestamp(signed_in.at, UTC), signed_in.claim, stated)
 
 
 def sign_in_claims(claims: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.keys import in_use
 from entitlements.people import sign_ins
+from entitlements.session_policies.rules import SignedIn
 from entitlements.signers.signers import OwnKey
 from entitlements.token_families import refresh_tokens
 from entitlements.tokens.issue import NotIssued
@@ -59,10 +60,16 @@ class Grant:
 async def check_rights(attempt: Attempt, caller: Caller, grant: Grant, redeemed: Token, moment: datetime) -> None:
     """Ask whether the person may still sign in at the client. Raises NotIssued."""
     verdict = await sign_ins.may_sign_in(
-        attempt.reads, caller, grant.person, redeemed, moment.timestamp(), flow=grant.flow
+        attempt.reads,
+        caller,
+        grant.person,
+        redeemed,
+        moment.timestamp(),
+        flow=grant.flow,
+        signed_in=SignedIn.of_claims(grant.signed_in),
     )
     if verdict.issue is None:
-        raise NotIssued(verdict, list(attempt.about))
+        raise NotIssued(verdict, list(attempt.about), grant.flow)
 
 
 async def write(

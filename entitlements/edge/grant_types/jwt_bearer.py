@@ -215,8 +215,8 @@ async def _foreign(
         None if scope is None else frozenset(scopes.parse(scope)),
     )
     caller = await connected_agent.for_person(attempt.reads, caller, subject.pk)
-    sign_in = exchange.sign_in_of(issuer.issuer, key, signed_in, caller.agent or "")
     known = issuer.rules.signed_in(claims)
+    sign_in = exchange.sign_in_of(issuer.issuer, key, signed_in, caller.agent or "", known)
     return CheckedAssertion(known, redeemed, subject, sign_in=sign_in, is_used_once=issuer.strict_single_use)
 
 

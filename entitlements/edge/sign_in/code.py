@@ -92,7 +92,7 @@ async def _read(attempt: Attempt, caller: Caller, target: Target, digest: str) -
 async def _token_request(attempt: Attempt, caller: Caller, target: Target, code: CodeAtSystem) -> TokenRequest:
     pending, family, subject = code.pending, uuid4(), code.subject
     digest = families.sign_in_digest(subject.login, code.auth_time, caller.agent or "")
-    session, sign_in = await families.session_of(attempt, caller, subject.pk, digest, code.auth_time)
+    known = await families.session_of(attempt, caller, subject.pk, digest, code.auth_time, pending.signed_in)
     expires = rules.ends(pending.created, is_proven=families.is_proven(caller))
     begins = NewFamily(code.resource, pending.scope, digest, code.auth_time, expires)
     name = str(attempt.code)[:16]
@@ -104,8 +104,9 @@ async def _token_request(attempt: Attempt, caller: Caller, target: Target, code:
         subject,
         code.requested,
         target.token_seconds,
-        session=session,
-        sign_in=sign_in,
+        session=known.session,
+        sign_in=known.begins,
+        successor=known.successor,
         redeemed=RedeemedToken(name, pending.created.timestamp(), pending.expires.timestamp(), code.requested),
         family=FamilyStep(family, begins=begins, source=attempt.source),
         detail={"resource": code.resource},

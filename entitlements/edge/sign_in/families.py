@@ -6,8 +6,10 @@ A family without a system is a sign-in at `/idp`.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 from audit import clock, draft
@@ -21,6 +23,7 @@ from entitlements.edge import door, refusals
 from entitlements.edge.door import Attempt
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
+from entitlements.session_policies.rules import SignedIn
 from entitlements.sessions import sessions
 from entitlements.tokens.issue import SignIn, Subject
 from entitlements.tokens.issue_token import Outcome
@@ -62,22 +65,36 @@ async def latest_session(
     return cast("tuple[UUID, bool, datetime, datetime]", rows[0]) if rows else None
 
 
+@dataclass(frozen=True, slots=True)
+class SessionOfSignIn:
+    """The open session of a sign-in, or what begins one; with `successor`, what begins the next one."""
+
+    session: UUID | None = None
+    begins: SignIn | None = None
+    successor: SignIn | None = None
+
+
 async def session_of(
-    attempt: Attempt, caller: Caller, person: int, sign_in: str, signed_in_at: datetime
-) -> tuple[UUID | None, SignIn | None]:
+    attempt: Attempt, caller: Caller, person: int, sign_in: str, signed_in_at: datetime, claims: Mapping[str, Any]
+) -> SessionOfSignIn:
     """Return the session in which a sign-in goes on, or the one that begins: all its systems share it.
 
-    One that lapsed with time has a successor, for a sign-in outlasts the sessions in which it is used. One that was
-    ended has none: it is returned, and the decision refuses it.
+    One that lapsed with time has a successor, for a sign-in outlasts the sessions in which it is used; whether a
+    session policy lets it begin, the decision says. One that was ended has none: it is returned, and the decision
+    refuses it.
+    `claims` are what the sign-in says of itself.
     """
-    latest = await latest_session(attempt.reads, caller.pk, person, sign_in)
+    latest, stated = await latest_session(attempt.reads, caller.pk, person, sign_in), SignedIn.of_claims(claims)
     if latest is None:
-        return None, SignIn(sign_in, signed_in_at)
+        return SessionOfSignIn(begins=SignIn(sign_in, signed_in_at, stated=stated))
     session, is_ended, idle_at, expires = latest
-    if is_ended or clock.now() < min(idle_at, expires):
-        return session, None
-    successor = hashlib.sha256(f"{sign_in}\n{session}".encode()).hexdigest()
-    return None, SignIn(successor, signed_in_at)
+    if is_ended:
+        return SessionOfSignIn(session)
+    digest = hashlib.sha256(f"{sign_in}\n{session}".encode()).hexdigest()
+    successor = SignIn(digest, signed_in_at, stated=stated)
+    if clock.now() < min(idle_at, expires):
+        return SessionOfSignIn(session, successor=successor)
+    return SessionOfSignIn(begins=successor)
 
 
 def check_person(subject: Subject, valid_after: datetime | None, since: datetime) -> None:

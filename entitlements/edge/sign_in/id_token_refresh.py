@@ -23,6 +23,7 @@ from entitlements.edge.grant_types import id_token
 from entitlements.edge.grant_types.id_token import Grant
 from entitlements.keys import in_use
 from entitlements.people import sign_ins
+from entitlements.session_policies.rules import SignedIn
 from entitlements.token_families import refresh_tokens
 from entitlements.token_families.rules import Use
 from entitlements.tokens.issue import NotIssued
@@ -102,8 +103,11 @@ async def is_live(attempt: Attempt, caller: Caller, family: Family) -> bool:
     except refusals.Refused:
         return False
     now = clock.now().timestamp()
-    held, person = redeemed(family), family.subject.pk
-    return (await sign_ins.may_sign_in(attempt.reads, caller, person, held, now, flow=Flow.REFRESH)).allowed
+    held, person, signed_in = redeemed(family), family.subject.pk, SignedIn.of_claims(family.signed_in)
+    verdict = await sign_ins.may_sign_in(
+        attempt.reads, caller, person, held, now, flow=Flow.REFRESH, signed_in=signed_in
+    )
+    return verdict.allowed
 
 
 def redeemed(family: Family) -> Token:

@@ -167,7 +167,8 @@ async def token_request_of(
 ) -> TokenRequest:
     """Return what a refresh asks for: what was agreed to, or a part of it."""
     subject = family.subject
-    session, begins = await families.session_of(attempt, caller, subject.pk, family.sign_in, family.auth_time)
+    signed_in = family.signed_in
+    known = await families.session_of(attempt, caller, subject.pk, family.sign_in, family.auth_time, signed_in)
     return TokenRequest(
         Flow.REFRESH,
         IssuedToken.Kind.ACCESS_TOKEN,
@@ -176,8 +177,9 @@ async def token_request_of(
         subject,
         family.ceiling if requested is None else requested,
         target.token_seconds,
-        session=session,
-        sign_in=begins,
+        session=known.session,
+        sign_in=known.begins,
+        successor=known.successor,
         redeemed=family.redeemed,
         detail={"resource": family.resource},
     )

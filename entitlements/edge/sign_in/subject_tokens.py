@@ -58,7 +58,9 @@ async def _family(attempt: Attempt, caller: Caller, sid: str) -> Family:
 
 
 async def _of_family(attempt: Attempt, caller: Caller, family: Family) -> Identity:
-    person = family.subject
-    session, sign_in = await families.session_of(attempt, caller, person.pk, family.sign_in, family.auth_time)
+    person, claims = family.subject, family.signed_in
+    known = await families.session_of(attempt, caller, person.pk, family.sign_in, family.auth_time, claims)
     step = FamilyStep(family.pk, family.generation, source=attempt.source)
-    return Identity(person, family.signed_in, session, sign_in, step, family.redeemed, family.resource)
+    return Identity(
+        person, claims, known.session, known.begins, known.successor, step, family.redeemed, family.resource
+    )

@@ -41,8 +41,7 @@ def denied(entry: ServedSystem, bearer: Bearer, verdict: Verdict, evaluation: st
     headers: tuple[Header, ...] = ()
     if meaning.status == HTTPStatus.UNAUTHORIZED or verdict.code is Code.SCOPE_MISSING:
         scope = answers.all_scopes(bearer, verdict) if verdict.code is Code.SCOPE_MISSING else ""
-        age = answers.max_age(verdict)
-        headers = (answers.challenge(entry.slug, meaning.bearer, meaning.sentence, scope, answers.REST, age),)
+        headers = (answers.challenge(entry.slug, meaning.bearer, meaning.sentence, scope, answers.REST, verdict),)
     return _problem(verdict.code, meaning.status, sentence, more, headers)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 from django.db.models import Q
@@ -16,7 +15,9 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from audit import clock
+from entitlements.sessions import models
 from entitlements.sessions.models import Session
+from entitlements.words import Risk
 from governance.agents.queries import sessions as read
 from governance.agents.queries.sessions import SessionRow
 from governance.console import doors
@@ -24,18 +25,16 @@ from governance.console.kit.lists import cells, lists, selection
 from governance.console.kit.lists.layout import Bulk, Choice, Column, Facet, Layout, View
 from governance.revocations.pages import stop_several
 
+_RISKS: Final = [Choice(level.value, level.value.title(), Q(risk=level.value)) for level in Risk]
+
 
 def _described(_request: HttpRequest, rows: Sequence[Session]) -> Sequence[SessionRow]:
     return read.described(rows, clock.now())
 
 
 def _states(_request: HttpRequest) -> Sequence[Choice]:
-    is_open = _is_open(clock.now())
+    is_open = models.is_open(clock.now())
     return [Choice("open", gettext_lazy("Open"), is_open), Choice("ended", gettext_lazy("Ended"), ~is_open)]
-
-
-def _is_open(now: datetime) -> Q:
-    return Q(ended_at=None, expires_at__gt=now)
 
 
 def _state(row: SessionRow) -> SafeString:
@@ -64,7 +63,7 @@ LAYOUT: Final[Layout[Session, SessionRow]] = Layout(
         Column("used", gettext_lazy("Last used"), "session__last_used_at", sorts="last_used_at"),
         Column("started", gettext_lazy("Started"), "session__started_at", sorts="started_at"),
         Column("expires", gettext_lazy("Expires"), "session__expires_at", usual=False),
-        Column("risk", gettext_lazy("Risk level"), "session__risk", cell=cells.risk("session__risk"), usual=False),
+        Column("risk", gettext_lazy("Risk level"), "session__risk", cell=cells.risk("session__risk")),
         Column("state", gettext_lazy("State"), "state", cell=_state),
         Column("id", gettext_lazy("Identifier"), "session__pk", cell=cells.code("session__pk"), usual=False),
     ),
@@ -74,6 +73,7 @@ LAYOUT: Final[Layout[Session, SessionRow]] = Layout(
         Facet("agent", gettext_lazy("Agent"), "agent__slug", reference="agent"),
         Facet("person", gettext_lazy("For"), "person__login", reference="person"),
         Facet("system", gettext_lazy("System"), reference="system", narrow=read.at_system),
+        Facet("risk", gettext_lazy("Risk level"), choices=lambda _request: _RISKS),
         Facet("client", gettext_lazy("Client"), "client__client_id", offered=False),
     ),
     search=("agent__slug", "agent__name", "person__name", "client__client_id"),

@@ -27,7 +27,7 @@ class SessionRow:
     @property
     def state(self) -> str:
         """`active` while the session is open, else `ended`."""
-        return "active" if self.session.ended_at is None and self.session.expires_at > self.now else "ended"
+        return "active" if self.session.is_open(self.now) else "ended"
 
     @property
     def system_names(self) -> str:

@@ -61,6 +61,7 @@ NAMED_BY: Mapping[str, Mapping[str, str]] = {
     "entitlements_restapi": {"system_id": "t.system_id"},
     "entitlements_secret": {"system_id": "t.system_id"},
     "entitlements_session": {"session_id": "t.id", "person_id": "t.person_id", "client_id": "t.client_id"},
+    "entitlements_sessionpolicy": {"concerns_all": "'true'"},
     "entitlements_signingkey": {"signing_key_id": "t.kid"},
     "entitlements_stdiosystem": {"system_id": "t.system_id"},
     "entitlements_system": {"system_id": "t.id"},
@@ -108,7 +109,9 @@ STAYS: Mapping[str, str] = {
     "issuedtoken.trace": _ISSUED,
     "person.login": _KEY,
     "restapi.system_id": _PLACE,
+    "session.acr": _BEGUN,
     "session.agent_id": _BEGUN,
+    "session.amr": _BEGUN,
     "session.auth_time": _BEGUN,
     "session.client_id": _BEGUN,
     "session.expires_at": _BEGUN,
@@ -117,7 +120,15 @@ STAYS: Mapping[str, str] = {
     "session.last_used_at": "use makes a session last longer, and takes nothing away",
     "session.person_id": _BEGUN,
     "session.sign_in_sha256": _BEGUN,
+    "session.signed_in_at": _BEGUN,
     "session.started_at": _BEGUN,
+    **{
+        f"sessionpolicy.{column}": "a proposal is written once"
+        for column in (
+            *("absolute_seconds", "acr", "agent_kind", "amr", "idle_seconds", "max_age_seconds", "name", "risk"),
+            *("renews_without_sign_in", "system_id"),
+        )
+    },
     "stdiosystem.arguments": "it is set at the registration",
     "stdiosystem.command": "it is set at the registration",
     "stdiosystem.is_shared": "it is set at the registration",

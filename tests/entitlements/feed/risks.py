@@ -1,4 +1,4 @@
-"""What is told of risk, as actions after which the change feed must name whom it concerns."""
+"""What is told of risk, and policies of sessions, as actions after which the change feed must name whom it concerns."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from entitlements.risk import risk
 from entitlements.risk.rules import Kind
 from entitlements.risk.subject import RiskSubject, ask_to_sign_in, hold
 from entitlements.words import Risk
+from tests.entitlements.session_policies import agreed
 
 
 def _signalled(about: RiskSubject) -> object:
@@ -27,4 +28,11 @@ ACTIONS: dict[str, Callable[[Any], object]] = {
     "a risk is told of a session": lambda w: _signalled(RiskSubject(session=w.session)),
     "an agent's people are to sign in again": lambda w: _sign_in_again(RiskSubject(agent=w.agent)),
     "a person is to sign in again": lambda w: _sign_in_again(RiskSubject(person=w.alice)),
+    "a session policy is confirmed": lambda _: agreed.confirm_waiting(),
+    "a session policy is ended": lambda _: agreed.end(),
 }
+
+
+def have_policies() -> None:
+    """Have one session policy in force, and another one proposed."""
+    agreed.one_of_each()

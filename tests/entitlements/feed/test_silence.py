@@ -152,8 +152,8 @@ def world() -> World:
     group, agent = make.group(alice, make.person("carol")), make.agent("bot")
     client, _ = make.client(agent, "bot-client", auth="client_secret_basic")
     namesake, _ = make.client(make.agent("other"), "taken")
-    unused_script()
-    local_server()
+    for have in (unused_script, local_server, risks.have_policies):
+        have()
     orders.register(alice)
     system = make.system("time", upstream_url="https://time.example/mcp")
     tool, changed = make.tool(system, "now"), make.tool(system, "convert")

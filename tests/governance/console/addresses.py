@@ -52,6 +52,7 @@ from governance.sod import policies as policies_actions
 from governance.sod.models import SodException
 from tests import make, snapshots
 from tests.entitlements.connectors import pairs
+from tests.entitlements.session_policies import agreed
 from tests.governance import companies
 from tests.governance.console import risk_samples, settings_samples
 from tests.governance.reviews import worlds
@@ -109,7 +110,7 @@ def world() -> World:
         "systems/slug": company.system.slug,
         **pairs.samples(company.system, by=company.ana),
         "systems/api": _rest_api(company),
-        "settings/command": _command(company),
+        **_waiting(company),
         "requests/pk": asked.pk,
         **dict.fromkeys(("grants/pk", "decisions/what-if/grants/pk"), grant.pk),
         "decisions/pk": _replayed(company.ana, grant).pk,
@@ -174,10 +175,10 @@ def _rest_api(company: companies.Company) -> str:
     return rest_apis.register("orders", name="Orders", owner=company.sam, upstream_url=address, by=SYSTEM).slug
 
 
-def _command(company: companies.Company) -> object:
-    """Propose a command of local servers."""
+def _waiting(company: companies.Company) -> dict[str, object]:
     terms = {"folder": "/opt/sample", "argv": ["/usr/bin/env"], "digest": "0" * 64}
-    return stdio_proposals.propose("sample", by=company.ana, reason="a sample", **terms).pk
+    command = stdio_proposals.propose("sample", by=company.ana, reason="a sample", **terms)
+    return {"settings/command": command.pk, "settings/session_policy": agreed.propose("sample", by=company.ana).pk}
 
 
 def _vendor(system: System) -> None:

@@ -79,6 +79,11 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "system-network-withdraw": {"verb": "withdraw", "reason": "x"},
         "system-network-end": {"verb": "end", "reason": "x"},
     },
+    "session-policy-decide": {
+        "session-policy-confirm": {"verb": "confirm"},
+        "session-policy-withdraw": {"verb": "withdraw", "reason": "x"},
+        "session-policy-end": {"verb": "end", "reason": "x"},
+    },
     "connected-account-end": {"connected-account-end": {"reason": "x"}},
     "risk-signal-page": {
         "risk-confirm": {"verb": "confirm", "reason": "x"},

@@ -1,0 +1,1 @@
+"""How long sessions of agents last, and which sign-in they need: policies that two people agreed on."""

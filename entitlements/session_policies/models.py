@@ -1,0 +1,117 @@
+"""The session policies, proposed, in force and over."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+from entitlements.words import Risk
+
+from . import rules
+
+if TYPE_CHECKING:
+    from entitlements.people.models import Person
+
+_KINDS: Final = [("personal", "Personal"), ("shared", "Shared"), ("service", "Service"), ("ephemeral", "Ephemeral")]
+_RISKS: Final = [(level.value, level.value.title()) for level in Risk]
+_OVER: Final = ["replaced", "withdrawn", "ended"]
+
+
+def _person() -> models.ForeignKey[Person | None, Person | None]:
+    return models.ForeignKey(
+        "entitlements.Person", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+
+
+class SessionPolicy(models.Model):
+    """How long sessions last, and which sign-in they need; one person proposes it, another confirms it.
+
+    It applies to agents of a kind, at a system, and at a risk level and above it; what is empty matches all. A change
+    is another proposal of the same name. A sign-in meets one context of `acr` and every method of `amr`.
+    """
+
+    class State(models.TextChoices):
+        PROPOSED = "proposed", "Proposed"
+        IN_FORCE = "in_force", "In force"
+        REPLACED = "replaced", "Replaced"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+        ENDED = "ended", "Ended"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.SlugField(max_length=64)
+    agent_kind = models.CharField(max_length=16, blank=True, choices=_KINDS)
+    system = models.ForeignKey(
+        "entitlements.System", null=True, blank=True, on_delete=models.PROTECT, related_name="session_policies"
+    )
+    risk = models.CharField(max_length=16, blank=True, choices=_RISKS)
+    idle_seconds = models.PositiveIntegerField()
+    absolute_seconds = models.PositiveIntegerField()
+    max_age_seconds = models.PositiveIntegerField(null=True, blank=True)
+    acr = ArrayField(models.CharField(max_length=255), default=list, blank=True)
+    amr = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    renews_without_sign_in = models.BooleanField(default=False)
+    reason = models.CharField(max_length=500)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
+    proposed_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+", db_index=False)
+    proposed_at = models.DateTimeField()
+    confirmed_by = _person()
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        verbose_name_plural = "session policies"
+        constraints: ClassVar = [
+            models.CheckConstraint(name="a_session_policy_says_why", condition=~Q(reason="")),
+            models.UniqueConstraint(
+                name="a_session_policy_is_proposed_once_and_in_force_once",
+                fields=["name", "state"],
+                condition=Q(state__in=["proposed", "in_force"]),
+            ),
+            models.CheckConstraint(
+                name="a_second_person_confirms_a_session_policy",
+                condition=Q(state__in=["proposed", "withdrawn"], confirmed_by=None)
+                | (
+                    Q(state__in=["in_force", "replaced", "ended"], confirmed_by__isnull=False)
+                    & Q(confirmed_at__isnull=False)
+                    & ~Q(confirmed_by=F("proposed_by"))
+                ),
+            ),
+            models.CheckConstraint(
+                name="a_session_policy_that_is_over_says_when_and_why",
+                condition=Q(state__in=["proposed", "in_force"], ended_at=None)
+                | (Q(state__in=_OVER, ended_at__isnull=False) & ~Q(end_reason="")),
+            ),
+            models.CheckConstraint(
+                name="a_session_policy_only_shortens_sessions",
+                condition=Q(
+                    idle_seconds__gte=rules.SHORTEST_IDLE,
+                    idle_seconds__lte=rules.IDLE,
+                    absolute_seconds__gte=F("idle_seconds"),
+                    absolute_seconds__lte=rules.ABSOLUTE,
+                ),
+            ),
+        ]
+        indexes: ClassVar = [models.Index(name="session_policy_page", fields=["-proposed_at", "-id"])]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.state}"
+
+    @property
+    def rule(self) -> rules.Policy:
+        """The policy as the rules read it."""
+        return rules.Policy(
+            self.name,
+            Risk(self.risk or Risk.LOW),
+            float(self.idle_seconds),
+            float(self.absolute_seconds),
+            math.inf if self.max_age_seconds is None else float(self.max_age_seconds),
+            tuple(self.acr),
+            frozenset(self.amr),
+            self.renews_without_sign_in,
+        )
