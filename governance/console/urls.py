@@ -31,7 +31,7 @@ from governance.chat import pages as chat_pages
 from governance.clients.pages import clients, credentials, workload_rules
 from governance.clients.pages import documents as client_documents
 from governance.connect.pages import connect, rollout
-from governance.connected_accounts import pages as connected_accounts_pages
+from governance.connected_accounts import urls as connected_accounts_urls
 from governance.connections import pages as connections_pages
 from governance.connectors.pages import connectors as connector_pages
 from governance.coverage_map.pages import coverage_map as coverage_map_pages
@@ -81,7 +81,7 @@ from governance.revocations.pages import stop_several as stop_several_pages
 from governance.risk import urls as risk_urls
 from governance.saved_views import pages as saved_view_pages
 from governance.search import pages as search_pages
-from governance.session_policies import pages as session_policies
+from governance.session_policies import urls as session_policies_urls
 from governance.setup import pages as setup_pages
 from governance.sign_in import company_sign_in
 from governance.sign_in.pages import company_proof as company_proof_pages
@@ -215,9 +215,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/trusted-issuers/", trusted_issuers.listing, name="trusted-issuers-page"),
     path("settings/trusted-issuers/propose/", trusted_issuers.propose, name="trusted-issuer-propose"),
     path("settings/trusted-issuers/<uuid:issuer>/", trusted_issuers.decide, name="trusted-issuer-decide"),
-    path("settings/session-policies/", session_policies.listing, name="session-policies-page"),
-    path("settings/session-policies/propose/", session_policies.propose, name="session-policy-propose"),
-    path("settings/session-policies/<uuid:session_policy>/", session_policies.decide, name="session-policy-decide"),
+    *session_policies_urls.PAGES,
     path("settings/local-servers/", stdio_commands.listing, name="stdio-commands-page"),
     path("settings/local-servers/propose/", stdio_commands.propose, name="stdio-command-propose"),
     path("settings/local-servers/<uuid:command>/", stdio_commands.decide, name="stdio-command-decide"),
@@ -225,13 +223,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("agents/<slug:slug>/restore/", agents.restore, name="agent-start"),
     path("my-agents/", agents.mine, name="my-agents"),
     path("connections/", connections_pages.mine, name="my-connections"),
-    path("connected-accounts/<slug:slug>/", connected_accounts_pages.own, name="connected-account-page"),
-    path(
-        "connected-accounts/<slug:slug>/<slug:token>/callback",
-        connected_accounts_pages.callback,
-        name="connected-account-callback",
-    ),
-    path("connected-accounts/<uuid:pk>/end/", connected_accounts_pages.end, name="connected-account-end"),
+    *connected_accounts_urls.PAGES,
     path("people/<slug:login>/connections/", connections_pages.of_person, name="person-connections"),
     path("sessions/", sessions.listing, name="session-list"),
     path("sessions/<uuid:session>/end/", agents.end_session, name="end-session"),
@@ -271,7 +263,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/<slug:slug>/vendor/test-trust/", vendors.test_trust, name="vendor-test-trust"),
     path("systems/<slug:slug>/edit/", registration_pages_pages.edit, name="system-edit"),
     path("systems/<slug:slug>/secret/", credential_pages.credential, name="system-credential"),
-    path("systems/<slug:slug>/connected-accounts/", connected_accounts_pages.at_system, name="system-accounts"),
     path("systems/<slug:slug>/network/", networks.detail, name="system-network-page"),
     path("systems/<slug:slug>/network/<uuid:network>/", networks.decide, name="system-network-decide"),
     path("systems/<slug:slug>/connectors/", connector_pages.add, name="connector-add"),
