@@ -84,7 +84,10 @@ class _Connectors(Resource):
 
 
 class Connectors(_Connectors, Listing):
-    """List the connectors of systems that you can see, those that were revoked as well."""
+    """List the connectors of systems that you can see.
+
+    Those that were revoked are among them.
+    """
 
     filterset_class = ConnectorFilter
     ordering = ("-created_at", "-id")

@@ -51,7 +51,7 @@ def test_the_socket_itself_is_refused_an_address_that_no_check_of_the_text_has_c
 ) -> None:
     settings.DEMO = False
     url = f"https://127.0.0.1:{inside.getsockname()[1]}/"
-    monkeypatch.setattr(egress, "check_url", lambda _url: None)
+    monkeypatch.setattr(egress, "check_url", lambda _url, _network=None: None)
     with pytest.raises((egress.ForbiddenAddress, egress.Unreachable)):
         asyncio.run(egress.fetch_json(url))
     assert not was_reached(inside)

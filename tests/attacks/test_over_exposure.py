@@ -40,12 +40,13 @@ NOT_JSON = frozenset(
         "campaigns/{key}/due.ics",
         "audit/proofs/{index}",
         "audit-samples/{key}.csv",
+        "decisions/why",  # asks about one decision in its query; tests/governance/decisions/test_doors.py
         "requests/narrowest",  # asks what for in its query; tests/governance/request_suggestions/test_narrowest_api.py
         "campaigns/{key}/evidence.csv",
         "campaigns/{key}/evidence.zip",
     )
 )
-QUERIES = {"/api/v1/campaigns/{key}/comparison": "?with=audited"}
+QUERIES = {"/api/v1/campaigns/{key}/comparison": "?with=audited", "/api/v1/decisions/who-can": "?tool=clock/now"}
 """What has to be asked for in the query, beyond the address."""
 NO_SECRETS = frozenset({"subjects_digest"})
 

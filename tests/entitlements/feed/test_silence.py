@@ -211,7 +211,7 @@ OFFERED = [definition("now", "Does now."), definition("convert", "Else."), defin
 
 def approval(tool: Tool) -> tools.Approval:
     assert tool.seen is not None
-    return tools.Approval(tool, tool.seen.sha256, "Does it.", "write", "high")
+    return tools.Approval(tool, tool.seen.sha256, "Does it.", "write", "high", "confidential")
 
 
 WHY: dict[str, Any] = {"by": SYSTEM, "reason": "for a test"}

@@ -244,8 +244,11 @@ def _brought(company: companies.Company) -> dict[str, object]:
 
 
 def _replayed(by: Person, grant: Grant) -> WhatIf:
-    """Ask what revoking a grant would deny."""
-    return what_if.begin({"kind": "grant", "grant": str(grant.pk), "revoke": True}, 7, by=callers.of(by))
+    """Ask what revoking a grant would deny, and have it replayed."""
+    row = what_if.begin({"kind": "grant", "grant": str(grant.pk), "revoke": True}, 1, by=callers.of(by))
+    while what_if.advance(row.pk):
+        pass
+    return row
 
 
 def own() -> dict[str, str]:
