@@ -16,6 +16,6 @@ END = Action(
     CONNECTED_ACCOUNT,
     accounts.end,
     input=StopInputSerializer,
-    stops="connection",
+    stops="connected_account",
     done=_("The account is disconnected. Its tokens are revoked at the system next."),
 )

@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from entitlements.access import visibility
 from entitlements.api.actions import Action, Subject, person
-from entitlements.api.fields import InputSerializer, Text
+from entitlements.api.fields import InputSerializer, StopInputSerializer, Text
 from entitlements.catalog.actions import SYSTEM
 from entitlements.connectors import connectors
 from entitlements.connectors.models import Connector
@@ -33,4 +33,11 @@ ADD = Action(
     by=person,
     done=_("Made. It enrols itself within an hour, by the code that is shown now and never again."),
 )
-REVOKE = Action("connector-revoke", CONNECTOR, connectors.revoke, done=_("Revoked. Its connections are cut."))
+REVOKE = Action(
+    "connector-revoke",
+    CONNECTOR,
+    connectors.revoke,
+    input=StopInputSerializer,
+    stops="connector",
+    done=_("Revoked. Its connections are cut."),
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -85,11 +85,8 @@ class Request:
     def of(cls, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Request:
         """Return the request of an ASGI scope."""
         request = cls(scope["method"], scope["path"], scope["headers"], receive, send)
-        peer, forwarded = scope.get("client"), request.headers.get(FORWARDED_FOR, b"")
-        if FORWARDED_FOR in request.repeated:
-            forwarded = b",".join([value for name, value in request.raw if name == FORWARDED_FOR])
         request.query, request.raw_path = scope.get("query_string", b""), scope.get("raw_path") or b""
-        request.source = client_address.resolve(str(peer[0]) if peer else "", forwarded.decode("latin-1"))
+        request.source = source_of(scope)
 
         async def send_and_note(message: Message) -> None:
             request.has_begun = True
@@ -143,6 +140,13 @@ class Request:
         length = (b"content-length", str(len(answer.body)).encode())
         await self.send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, length]})
         await self.send({"type": "http.response.body", "body": answer.body})
+
+
+def source_of(scope: Mapping[str, Any]) -> str:
+    """Return who is asking, by address: the peer, or whom trusted proxies name (`audit/client_address.py`)."""
+    forwarded = b",".join(value for name, value in scope.get("headers", ()) if name.lower() == FORWARDED_FOR)
+    peer = scope.get("client")
+    return client_address.resolve(str(peer[0]) if peer else "", forwarded.decode("latin-1"))
 
 
 def _too_large() -> Refused:

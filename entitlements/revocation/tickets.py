@@ -10,7 +10,7 @@ from entitlements.people.models import Person
 TICKET: Final[Hook[[str, str], str | None]] = Hook("take a ticket reference", "tickets")
 """Answers what to keep, for a kind of target and the reference that was given: empty for none, and None where the
 settings ask for none. Raises DomainError for a refused one."""
-_CONNECTED: Final = frozenset({"session", "token", "token_family", "connection", "sign_ins"})
+_CONNECTED: Final = frozenset({"session", "token", "token_family", "connection", "connected_account", "sign_ins"})
 """Kinds of targets that are connected as a person."""
 
 

@@ -74,7 +74,10 @@ class _Signals(Resource):
 
 
 class Risk(_Signals, Listing):
-    """List the risk signals about an agent, a person or a session, the newest first."""
+    """List risk signals.
+
+    About an agent, a person or a session, the newest first.
+    """
 
     filterset_class = RiskFilter
     ordering = ("-noted_at", "-id")

@@ -13,6 +13,6 @@ PAGES: Final[list[URLPattern]] = [
         pages.callback,
         name="connected-account-callback",
     ),
-    path("connected-accounts/<uuid:pk>/end/", pages.end, name="connected-account-end"),
+    path("connected-accounts/<uuid:pk>/end/", pages.end, name="account-disconnect"),
     path("systems/<slug:slug>/connected-accounts/", pages.at_system, name="system-accounts"),
 ]

@@ -203,7 +203,7 @@ PAGES: Final[Pages] = {
     ("person-connections", "GET"): like("person GET"),
     **both(ONES_OWN, "connected-account-page"),
     ("connected-account-callback", "GET"): ONES_OWN,
-    ("connected-account-end", "POST"): like("connected-account-end"),
+    ("account-disconnect", "POST"): like("connected-account-end"),
     ("session-list", "GET"): like("sessions GET"),
     ("end-session", "POST"): like("session-end"),
     ("token-health", "GET"): like("token-health GET", also=("clients GET",)),

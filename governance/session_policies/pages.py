@@ -15,10 +15,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from audit import clock
 from entitlements.access import visibility
-from entitlements.catalog.models import System
 from entitlements.session_policies import actions, rules
 from entitlements.session_policies.models import SessionPolicy
 from governance.console import doors, form_fields
+from governance.console.kit import combobox
 from governance.session_policies import queries
 
 _MOST_SHOWN: Final = 100
@@ -47,9 +47,7 @@ class PolicyForm(forms.Form):
         label=_("Name"), max_length=64, help_text=_("For example high-risk. The same name again changes the policy.")
     )
     agent_kind = forms.ChoiceField(label=_("Agent type"), required=False)
-    system = forms.ModelChoiceField(
-        System.objects.none(), label=_("System"), required=False, empty_label=_("All systems"), to_field_name="slug"
-    )
+    system = combobox.ReferenceField("system", label=_("System"), required=False, help_text=_("Empty: all systems."))
     risk = forms.ChoiceField(label=_("Risk level and above"), required=False)
     idle = forms.IntegerField(
         label=_("Ends without use after, in minutes"),
@@ -94,7 +92,6 @@ class PolicyForm(forms.Form):
         super().__init__(*args, **kwargs)
         for name, every in (("agent_kind", _("All types")), ("risk", _("All levels"))):
             self.fields[name].choices = [("", every), *queries.choices(name)]  # type: ignore[attr-defined]
-        self.fields["system"].queryset = System.objects.exclude(slug="all").order_by("name")  # type: ignore[attr-defined]
 
 
 @require_safe
@@ -162,7 +159,7 @@ def _initial(row: SessionPolicy) -> dict[str, Any]:
     return {
         "name": row.name,
         "agent_kind": row.agent_kind,
-        "system": row.system.slug if row.system else "",
+        "system": row.system.name if row.system else "",
         "risk": row.risk,
         "idle": row.idle_seconds // 60,
         "absolute": row.absolute_seconds / 3600,

@@ -25,6 +25,8 @@ from tests.operate.helm import CASES, CHART, Object, container, of_kind, pods, r
 SERVING = {"web", "issuer", "gateway"}
 MANY = SERVING | {"worker", "sealer"}
 PORTS = {"web": 8000, "issuer": 8001, "gateway": 8001}
+BETWEEN_NODES = 8002
+"""Where nodes of the gateway ask one another for their local servers."""
 
 
 def selects(selector: Object, pod: Object) -> bool:
@@ -86,7 +88,7 @@ def test_two_sealers_have_an_anchor_each_or_one_claim_that_both_mount() -> None:
 
 
 OPEN = {"web": {"postgres", "redis", "outside", "issuer"}, "issuer": {"postgres", "redis", "outside"},
-        "gateway": {"postgres", "outside"}, "worker": {"postgres", "redis", "outside"},
+        "gateway": {"postgres", "outside", "gateway, another node"}, "worker": {"postgres", "redis", "outside"},
         "beat": {"postgres", "redis"}, "sealer": {"postgres"}, "migrate": {"postgres"},
         "slack": {"postgres", "outside"}}  # fmt: skip
 
@@ -106,6 +108,8 @@ def where(rule: Object, case: str) -> str:
             return name
     (peer,) = rule["to"]
     (name,) = selected(peer["podSelector"], case)
+    if ports == {BETWEEN_NODES}:
+        return f"{name}, another node"
     assert ports == {PORTS[name]}
     return name
 
@@ -131,7 +135,11 @@ def test_the_proxy_the_scraper_and_the_console_reach_what_serves(case: str) -> N
     values = yaml.safe_load((helm.VALUES / f"{CASES[case][0]}.yaml").read_text())
     peers = values["proxy"]["peers"] + values.get("network", {}).get("scrapers", [])
     for name in SERVING:
-        (rule,) = of_kind(case, "NetworkPolicy")[name]["spec"]["ingress"]
+        rule, *between = of_kind(case, "NetworkPolicy")[name]["spec"]["ingress"]
+        assert [
+            ([each["port"] for each in more["ports"]], [selected(each["podSelector"], case) for each in more["from"]])
+            for more in between
+        ] == ([([BETWEEN_NODES], [{"gateway"}])] if name == "gateway" else [])
         assert [each["port"] for each in rule["ports"]] == [PORTS[name]]
         pods_of_ours = [each for each in rule["from"] if each not in peers]
         assert [each for each in rule["from"] if each in peers] == peers

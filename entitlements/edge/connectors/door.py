@@ -22,7 +22,8 @@ from entitlements.codes import Code
 from entitlements.connectors import proof
 from entitlements.connectors.relays import Held
 from entitlements.connectors.streams import BrokenLink, Link
-from entitlements.gateway.http import FORWARDED_FOR, Receive, Send
+from entitlements.gateway import http
+from entitlements.gateway.http import Receive, Send
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed
 
@@ -51,7 +52,7 @@ class _Signed(msgspec.Struct):
 async def serve(node: Node, system: str, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
     """Serve one WebSocket of a connector of this system, from its handshake to its end."""
     await receive()
-    source = client_address.counted_as(_source(scope))
+    source = client_address.counted_as(http.source_of(scope))
     if _unproven.total() >= MOST_UNPROVEN or _unproven[source] >= MOST_OF_ONE:
         await send({"type": "websocket.close", "code": REFUSED})
         return
@@ -138,9 +139,3 @@ async def _close(send: Send, code: int, word: str) -> None:
     with contextlib.suppress(OSError, RuntimeError, TimeoutError):  # it is closed already, or takes nothing
         async with asyncio.timeout(CLOSE_SECONDS):
             await send({"type": "websocket.close", "code": code, "reason": word})
-
-
-def _source(scope: Mapping[str, Any]) -> str:
-    forwarded = b",".join(value for name, value in scope.get("headers", ()) if name == FORWARDED_FOR)
-    peer = scope.get("client")
-    return client_address.resolve(str(peer[0]) if peer else "", forwarded.decode("latin-1"))

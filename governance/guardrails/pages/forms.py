@@ -14,6 +14,7 @@ from entitlements.guardrails import hours
 from entitlements.guardrails.models import GuardrailVersion
 from entitlements.guardrails.terms import AGENT_KINDS, DEEPEST
 from entitlements.words import Action, Risk
+from governance.console.kit import combobox
 from governance.guardrails.models import GuardrailProposal
 from governance.guardrails.queries import EFFECTS, LABELS, MODES
 from governance.trusted_issuers.pages.forms import Lines
@@ -56,7 +57,7 @@ class GuardrailForm(forms.Form):
         choices=[(mode.value, label) for mode, label in MODES.items() if mode != GuardrailVersion.Mode.OFF],
         help_text=gettext_lazy("Observe only counts the calls that would have changed."),
     )
-    system = Lines(label=LABELS["system"], help_text=gettext_lazy("One short name a line."))
+    system = combobox.ReferenceField("system", many=True, label=LABELS["system"], required=False)
     tool = Lines(label=LABELS["tool"], help_text=gettext_lazy("One a line: system/tool, or a tool anywhere."))
     action = _several(LABELS["action"], Action)
     risk = forms.ChoiceField(label=LABELS["risk"], choices=_LEVELS, required=False)
@@ -90,6 +91,7 @@ class GuardrailForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Put the conditions together. Raises the framework's ValidationError where none is named."""
         given = self.cleaned_data
+        given["system"] = [system.slug for system in given.get("system") or ()]
         when = {word: given[word] for word in (*_SIMPLE, *_LATER) if given.get(word)}
         time = {word: given[name] for word, name in zip(_TIME, ("days", "begin", "end", "zone"), strict=True) if given.get(name)}  # fmt: skip  # noqa: E501
         if time:
@@ -113,4 +115,5 @@ def initial(row: GuardrailProposal) -> dict[str, Any]:
     lists = ("system", "tool", "action", "data_class", "agent_kind", "labels")
     shown = {word: [value] if word in lists and isinstance(value, str) else value for word, value in conditions.items()}
     named = {"days": time.get("days"), "begin": time.get("from"), "end": time.get("to"), "zone": time.get("zone")}
+    shown["system"] = ", ".join(shown.get("system", ()))
     return {**shown, **named, "name": row.name, "effect": row.effect, "mode": row.mode, "max_age": row.max_age}

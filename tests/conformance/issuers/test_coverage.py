@@ -44,7 +44,8 @@ def everything() -> dict[str, recording.Answer]:
 
 _OF_CALLS: Final = (
     "allowed approval_of_call_required argument_not_declared argument_not_valid argument_outside_limit call_withdrawn "
-    "client_unproven guardrail header_mismatch lease_lapsed malformed_call outside_authorization_details "
+    "account_needs_person account_not_connected approval_required client_unproven guardrail "
+    "header_mismatch lease_lapsed malformed_call outside_authorization_details "
     "tool_changed tool_definition_unusable "
     "tool_disabled tool_not_approved tool_quarantined tool_removed unknown_method unknown_tool unsupported_version "
     "upstream_unavailable operation_unknown operation_ambiguous path_malformed parameter_not_declared "

@@ -75,6 +75,8 @@ def test_an_auditor_changes_nothing_and_an_admin_decides_nothing_about_rights() 
     for (name, method), row in MATRIX.items():
         if method != "GET":
             assert Role.AUDITOR not in row.roles, name
+        if name.startswith("session-polic"):  # a rule of the company, as the credential policy is
+            continue
         if name.startswith(("grant", "agent", "session", "token", "tool", "entitlement")) and method != "GET":
             assert Role.ADMIN not in row.roles, name
 

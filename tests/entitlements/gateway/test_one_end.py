@@ -131,8 +131,11 @@ class Story:
             recorder=records.Recorder(cast("batch.Writer", self)),
             opened=self.opened,
             upstreams=upstreams,
+            feed=SimpleNamespace(position=0),
         )
-        entry = ServedSystem("crm", "CRM", "tool_result", cast("upstream.Target", None), (), {}, 0)
+        entry = ServedSystem(
+            "crm", "CRM", "tool_result", cast("upstream.Target", SimpleNamespace(needs_account=False)), (), {}, 0
+        )
         call = Call("tools/call", {"name": "read"}, b"7", is_modern=False, meta={})
         request = Request("POST", "/gw/crm/mcp", [], self.receive, self.send)
         about = records.CallDetails(BEARER, "crm", "tools/call", tool="read", trace="t")

@@ -274,7 +274,8 @@ def of_rows(meanwhile: Callable[[Presented], None] = lambda _: None, *, revoked:
         asked.append(reads)
         if len(asked) == 1:
             meanwhile(known)
-        return [[(SESSION, "alice", 2.0, 3.0, 1.0, False, "low", "[]")], [(1,)] if revoked else []]
+        seen = (1.0, 1.0, None, "", "", "low", "low", None)
+        return [[(SESSION, "alice", 2.0, 3.0, 1.0, False, "low", "[]", *seen)], [(1,)] if revoked else []]
 
     known = Presented(query_many)
     return known

@@ -150,7 +150,7 @@ def test_people_and_agents_have_states_with_words_of_their_own(company: companie
     assert states("/agents/?q=research-bot&columns=sponsor,owner,findings,state") == [
         *("Left", "Disabled", "Orphaned", "Active"),
     ]
-    assert states("/agents/research-bot/")[:4] == ["0", "Active", "Orphaned", "Left"]
+    assert states("/agents/research-bot/")[:5] == ["0", "Low risk", "Active", "Orphaned", "Left"]
     assert states("/people/sofia/")[:1] == ["Left"]
     assert {"Left", "Disabled", "Active"} == set(states("/people/"))
     agents.suspend(company.bot, by=SYSTEM, reason="Odd.")

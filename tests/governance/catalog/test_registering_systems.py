@@ -58,7 +58,8 @@ def test_a_system_is_registered_and_its_page_says_what_is_next(company: companie
 def test_only_kinds_that_are_served_can_be_chosen(company: companies.Company) -> None:
     browser = visits.as_(company.ana)
     page = visits.text(browser.get("/systems/add/"))
-    assert 'name="kind" value="stdio" disabled' in page
+    assert 'name="kind" value="stdio"' not in page
+    assert '"/systems/add/local-server/"' in page
     assert _add(browser, kind="stdio").status_code == 422
     assert not System.objects.filter(name=WIKI["name"]).exists()
 

@@ -84,7 +84,7 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "session-policy-withdraw": {"verb": "withdraw", "reason": "x"},
         "session-policy-end": {"verb": "end", "reason": "x"},
     },
-    "connected-account-end": {"connected-account-end": {"reason": "x"}},
+    "account-disconnect": {"connected-account-end": {"reason": "x"}},
     "risk-signal-page": {
         "risk-confirm": {"verb": "confirm", "reason": "x"},
         "risk-confirm-safe": {"verb": "safe", "reason": "x"},

@@ -34,6 +34,7 @@ EXCEPTIONS: Final = {
     "console/reviews/talk.html:of": "the few people who know the item; a question to others is refused",
     "console/reviews/options.html:asks_owner": "yes or no",
     "AddForm.login": "the login of a new person",
+    **dict.fromkeys(("GuardrailForm.agent_kind", "PolicyForm.agent_kind"), "the few agent types, no agent"),
     "GithubForm.repository_owner_id": "the owner of a repository at GitHub",
     "FileForm.agent": "may name an agent that is not registered",
 }

@@ -76,7 +76,9 @@ def _made() -> World:
     rows = {
         "agent": company.bot,
         "client": Client.objects.get(pk=base.client.pk),
+        "connected_account": base.samples["connected-accounts/pk"],
         "connection": connection,
+        "connector": base.samples["systems/connector"],
         "delegation": base.samples["delegations/pk"],
         "grant": base.grant,
         "person": company.bob,
@@ -191,6 +193,10 @@ def forms(world: World) -> dict[str, list[tuple[str, dict[str, Any]]]]:
     ]
     return {
         "agent-delegate-withdraw": [(reverse("agent-delegate-withdraw", args=[rows["delegation"]]), reason)],
+        "account-disconnect": [(reverse("account-disconnect", args=[rows["connected_account"]]), reason)],
+        "system-connector-revoke": [
+            (reverse("system-connector-revoke", args=[company.system.slug, rows["connector"]]), reason)
+        ],
         "agent-needed": [(reverse("agent-needed", args=[company.bot.slug]), {**reason, "retire": "yes"})],
         "client-page": [(base.address(addresses.own()["client-page"]), {**reason, "verb": "revoke-rotation"})],
         "workload-rule-end-page": [(reverse("workload-rule-end-page", args=[rows["workload_rule"]]), reason)],
