@@ -32,6 +32,8 @@ from tests.entitlements.networks.certificates import Authority
 COMPANY = Authority()
 PORT, INNER_PORT, GATEWAY_PORTS = 8443, 9443, (4431, 4432)
 ROOT = Path(__file__).resolve().parents[3]
+_LISTENING: list[socket.socket] = []
+"""What is closed with its loop."""
 
 
 @dataclass
@@ -116,8 +118,23 @@ def looping() -> Iterator[asyncio.AbstractEventLoop]:
     try:
         yield loop
     finally:
+        asyncio.run_coroutine_threadsafe(_end_all(), loop).result(5)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(5)
+        loop.close()
+
+
+async def _end_all() -> None:
+    """Cancel what still runs, and close what listens and is connected."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    while _LISTENING:
+        listening = _LISTENING.pop()
+        asyncio.get_running_loop().remove_reader(listening.fileno())
+        listening.close()
+    await asyncio.sleep(0.1)
 
 
 def forward(
@@ -128,6 +145,7 @@ def forward(
 ) -> Forwarder:
     """Forward from a socket that listens, over TLS if there is one, to what `connect` opens."""
     kept = Forwarder()
+    _LISTENING.append(from_)
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -164,6 +182,7 @@ class Listing(Scripted):
 def system(loop: asyncio.AbstractEventLoop, listening: socket.socket, tls: ssl.SSLContext) -> Listing:
     """Serve an MCP server over TLS at a socket."""
     server, app = Listing(), web.Application()
+    _LISTENING.append(listening)
     app.router.add_route("*", "/mcp", server.handle)
 
     async def serve() -> None:
