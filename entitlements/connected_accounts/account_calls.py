@@ -145,7 +145,7 @@ class AccountAuthorization(Authorization):
         return await self.headers(request)
 
     def _fallback(self) -> Authorization | None:
-        return None  # the credential before would be somebody else
+        return None  # the credential before would be another person's
 
     async def _refresh(self) -> None:
         """Get tokens newer than those that are known here: of those who try, on all nodes, one asks for them.

@@ -75,7 +75,7 @@ def _result(account: ConnectedAccount) -> Revoked | None:
         held = tokens.opened(bytes(account.sealed or b""), account.pk)
         credential = vault.open_for(account.system)
         if credential is None or not held.is_of_client(credential):
-            return Revoked.UNKNOWN  # nobody but the client may revoke them, and Mandate is that client no longer
+            return Revoked.UNKNOWN  # only the client may revoke them, and Mandate is that client no longer
         return asyncio.run(tokens.revoke(credential, held))
     except (TokenUnavailable, egress.ForbiddenAddress):
         logger.warning("account_not_revoked", extra={"account": str(account.pk), "tries": account.revocation_tries})

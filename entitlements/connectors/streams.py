@@ -120,7 +120,7 @@ class Stream:
         self._is_over, self._word = True, word
         if not self.opened.done():
             self.opened.set_exception(Refused(word))
-            self.opened.exception()  # that nobody waits for it is no fault
+            self.opened.exception()  # that no task waits for it is no fault
         self._changed.set()
 
     def take(self, kind: Kind, content: bytes) -> None:
@@ -180,7 +180,7 @@ class Link:
         return stream
 
     async def take(self, frame: bytes) -> None:
-        """Take a frame as it arrived; it waits for nobody but the link. Raises BrokenLink."""
+        """Take a frame as it arrived; it waits for the link alone. Raises BrokenLink."""
         if len(frame) < _HEAD.size or len(frame) > _HEAD.size + LARGEST:
             raise BrokenLink("a frame of a wrong size")
         code, number = _HEAD.unpack_from(frame)

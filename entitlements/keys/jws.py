@@ -131,7 +131,7 @@ def take_apart(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def names_no_algorithm(head: str) -> bool:
-    """Whether the header of a token, in base64url, says that nobody signed it."""
+    """Whether the header of a token, in base64url, says that it is unsigned."""
     try:
         algorithm = _object(head[:_LARGEST_HEADER]).get("alg")
     except BadToken:

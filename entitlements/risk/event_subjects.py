@@ -1,7 +1,7 @@
 """Whom a security event is about: its subject identifiers (RFC 9493), as people and sessions here.
 
 A person is found by the issuer and the subject that two people linked, by a login of our own issuer, or by a mail
-address that one active person alone has. Events move risk; nobody signs in by this.
+address that one active person alone has. Events move risk; no sign-in relies on this.
 """
 
 from __future__ import annotations

@@ -26,13 +26,13 @@ _LONGEST = 500
 
 
 class RiskDecided(DomainError):
-    """Somebody decided about this signal before."""
+    """A decision about this signal was made before."""
 
     code, status = "risk_decided", HTTPStatus.CONFLICT
 
 
 class OwnRisk(DomainError):
-    """You cannot call your own account or agent safe. Somebody else decides about this signal."""
+    """You cannot call your own account or agent safe. Another person decides about this signal."""
 
     code, status = "risk_of_own_account", HTTPStatus.FORBIDDEN
 

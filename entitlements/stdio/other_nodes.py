@@ -112,7 +112,7 @@ class NodeEndpoint(Endpoint):
     ) -> T:
         """Do as `Endpoint.post`. Raises Unreachable too where the other node did not take the message.
 
-        Then its status says that the call was turned away, so that nobody takes it for carried out.
+        Then its status says that the call was turned away, so that it is not taken for carried out.
         """
         asked = self._ask(body, clock.now().timestamp(), secrets.token_hex(16))
         sealed = seal.seal(_encode(asked), _place(self._place.node, self._place.run))

@@ -1,4 +1,4 @@
-"""The way out through a connector: TLS from here to the system, over bytes that somebody else carries.
+"""The way out through a connector: TLS from here to the system, over bytes that another program carries.
 
 A node has the links of the connectors, and hands in `dial`. A worker has none: it asks the nodes by a row of the
 database, which is the one place that both reach, and the nodes do the asking with what they have.

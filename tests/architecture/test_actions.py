@@ -30,7 +30,7 @@ ALONE: Final = {
     "catalogue-apply": "a whole file of the API alone",
     "key-rotate": "a key of the API alone",
     "key-withdraw": "a key of the API alone",
-    "connector-enrol": "nobody is signed in, and the code in the body permits it",
+    "connector-enrol": "no person is signed in, and the code in the body permits it",
     "revocations": "the kind of what is revoked names the row that permits it",
 }
 """Addresses of the API whose POST is no action of its own, and why."""

@@ -268,7 +268,7 @@ def session_policies() -> str:
 def risk_signals(agent: str) -> str:
     """Have signals about an agent and a person, one of them decided, and a response in force and one proposed.
 
-    Returns the address of a signal that nobody decided about.
+    Returns the address of a signal without a decision.
     """
     resa, now = Person.objects.get(login="resa"), clock.now()
     about = [RiskSubject(agent=Agent.objects.get(slug=agent)), RiskSubject(person=Person.objects.get(login="alice"))]

@@ -33,7 +33,7 @@ PROMISES: Final[dict[int, str]] = {
     3: "no token outlives what it stands on",
     4: "each outcome has exactly one event, durable before it is acknowledged",
     5: "tampering with the record is found",
-    6: "nobody approves or certifies their own",
+    6: "self-approval and self-certification are impossible",
     7: "what was approved is what runs",
     8: "no inbound token goes out, no upstream secret comes back",
     9: "what is down allows nothing",
@@ -48,7 +48,7 @@ ALIKE: Final[dict[str, str]] = {
 }
 """What treats every kind alike beside the promises."""
 ATTACKS: Final[dict[str, str]] = {
-    "smuggling": "one request that is two to somebody else, and headers or arguments that are more than one",
+    "smuggling": "one request that is two to another parser, and headers or arguments that are more than one",
     "parsing": "bodies and addresses that parsers read differently",
     "rug pull": "a definition that changes after its approval",
     "shadowing": "a tool that is called like another's",

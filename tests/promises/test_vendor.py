@@ -69,7 +69,7 @@ NOT_HERE = {
     "key withdrawn": "it is the issuer's for all systems",
     "grant narrowed": "to arguments, which the vendor sees alone",
 }
-"""What stands in the way of a call alone."""
+"""What blocks one call alone."""
 
 
 @pytest.mark.parametrize("spoilt", sorted(SPOILERS.keys() - NOT_HERE.keys()))

@@ -79,7 +79,7 @@ async def _checked(outside: Outside, received: Received) -> TakenEvent:
 
 
 def _read(body: bytes) -> jws.Unverified:
-    """Take the token apart. Raises EventRefused: a token that nobody signed is no proof of who sent it."""
+    """Take the token apart. Raises EventRefused: an unsigned token is no proof of who sent it."""
     try:
         text = body.decode("ascii").strip()
     except UnicodeDecodeError as error:

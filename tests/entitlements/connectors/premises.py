@@ -165,7 +165,7 @@ def forward(
 
 
 class Listing(Scripted):
-    """A scripted server that lists its tool, unless it is broken: then it lets nobody in."""
+    """A scripted server that lists its tool, unless it is broken: then it refuses every request."""
 
     is_broken = False
 

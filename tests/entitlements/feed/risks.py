@@ -1,4 +1,4 @@
-"""What is told of risk, and policies of sessions, as actions after which the change feed must name whom it concerns."""
+"""Signals of risk, and policies of sessions, as actions after which the change feed must name whom it concerns."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def _sign_in_again(about: RiskSubject) -> object:
 
 
 ACTIONS: dict[str, Callable[[Any], object]] = {
-    "a risk is told of an agent": lambda w: _signalled(RiskSubject(agent=w.agent)),
-    "a risk is told of a person": lambda w: _signalled(RiskSubject(person=w.alice)),
-    "a risk is told of a session": lambda w: _signalled(RiskSubject(session=w.session)),
+    "a signal is noted about an agent": lambda w: _signalled(RiskSubject(agent=w.agent)),
+    "a signal is noted about a person": lambda w: _signalled(RiskSubject(person=w.alice)),
+    "a signal is noted about a session": lambda w: _signalled(RiskSubject(session=w.session)),
     "an agent's people are to sign in again": lambda w: _sign_in_again(RiskSubject(agent=w.agent)),
     "a person is to sign in again": lambda w: _sign_in_again(RiskSubject(person=w.alice)),
     "a session policy is confirmed": lambda _: agreed.confirm_waiting(),

@@ -85,7 +85,7 @@ def test_what_the_audit_log_tells_of_is_noted_once(archive: Archive) -> None:
     assert found(archive) == [("denied_call_burst", "agent:research-bot", "medium")]
     call("wipe-all")
     call("now", Action.CALL_DENIED, detectors.BURST)
-    assert found(archive) == [], "none is told of twice within the hour"
+    assert found(archive) == [], "none is reported twice within the hour"
     assert not RiskSignal.objects.filter(agent=bystander).exists()
     company.bot.refresh_from_db()
     assert company.bot.risk_level == "medium"

@@ -216,7 +216,7 @@ def test_a_system_that_leads_inside_is_never_reached(node: Gateway, place: Place
 
 
 def move(system: System, address: str) -> None:
-    """Write another address, as nobody may, and wait until the node has heard of it."""
+    """Write another address, which no person may, and wait until the node has heard of it."""
     with transaction.atomic():
         locks.exclusive((Lock.SYSTEM, system.pk))
         System.objects.filter(pk=system.pk).update(upstream_url=address)
