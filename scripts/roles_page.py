@@ -10,8 +10,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from entitlements.access import visibility
 from entitlements.access.caller import SEE_EVERYTHING
-from entitlements.api.matrix import ALWAYS, WEIGHTY, Row
 from entitlements.people.models import Role
+from entitlements.permissions.matrix import ALWAYS, WEIGHTY, Row
 from governance.console import matrix, matrix_rows
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ no role. Who answers a request is no role either: each stage of its policy names
 
 def text() -> str:
     """Return the page."""
-    from entitlements.api.matrix import MATRIX as CATALOGUE  # noqa: PLC0415 - beside its sibling
+    from entitlements.permissions.matrix import MATRIX as CATALOGUE  # noqa: PLC0415 - beside its sibling
     from governance.api.matrix import MATRIX as PROCESSES  # noqa: PLC0415 - as above
 
     routes = dict(_routes())

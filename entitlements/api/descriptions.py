@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from entitlements.people.models import Role
-
-from .matrix import ALWAYS, WEIGHTY, Row
+from entitlements.permissions.matrix import ALWAYS, WEIGHTY, Row
 
 _METHOD: Final = re.compile(r"(?m)^(get|post|put|patch|delete): ")
 _SENTENCE: Final = re.compile(r"(?s)(.+?[.])(?:\s+(.+))?$")

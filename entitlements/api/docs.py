@@ -10,8 +10,9 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from entitlements.permissions.matrix import MATRIX, Matrix
+
 from . import permissions
-from .matrix import MATRIX, Matrix
 
 
 class _Public(BasePermission):

@@ -27,9 +27,9 @@ from entitlements.access.authentication import AUTHENTICATION
 from entitlements.access.caller import Caller
 from entitlements.errors import DomainError, Malformed, NotFound
 from entitlements.idempotency import idempotency
+from entitlements.permissions.matrix import MATRIX, WEIGHTY, Matrix, Row
 
 from . import permissions, problems, throttling
-from .matrix import MATRIX, WEIGHTY, Matrix, Row
 from .parsers import StrictJSON, Unstorable
 
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")

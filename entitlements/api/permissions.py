@@ -10,8 +10,7 @@ from rest_framework.request import Request
 from entitlements.access import relations, role_reach
 from entitlements.access.caller import Caller
 from entitlements.errors import Forbidden
-
-from .matrix import Matrix, Row
+from entitlements.permissions.matrix import Matrix, Row
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView

@@ -12,10 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
+from entitlements.permissions.matrix import WEIGHTY
+
 from . import paging, preconditions
 from .actions import NEW, Action, Performed, Subject
 from .endpoints import Endpoint
-from .matrix import WEIGHTY
 
 
 class Resource(Endpoint):

@@ -15,9 +15,9 @@ from rest_framework.serializers import Serializer
 
 from entitlements.access import reauthentication
 from entitlements.idempotency import idempotency
+from entitlements.permissions.matrix import ALWAYS, WEIGHTY, Row
 
 from . import descriptions, permissions
-from .matrix import ALWAYS, WEIGHTY, Row
 
 PROBLEM: Final = {
     "type": "object",

@@ -19,12 +19,12 @@ from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.api import permissions
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text, Ticket
-from entitlements.api.matrix import ALWAYS, MATRIX, REVOKE, Row, row
 from entitlements.api.resources import CreateEndpoint, Detail, Listing, Resource
 from entitlements.decisions import guardrails
 from entitlements.errors import DomainError, NotFound
 from entitlements.gateway.models import Guardrail
 from entitlements.people.models import Role
+from entitlements.permissions.matrix import ALWAYS, MATRIX, REVOKE, Row, row
 from entitlements.revocation import actions, record_keys, revocation, tickets
 from entitlements.revocation.models import Revocation
 from entitlements.token_families import person_sign_ins

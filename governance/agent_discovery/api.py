@@ -13,8 +13,8 @@ from rest_framework.response import Response
 
 from entitlements.agent_discovery.models import DiscoveredEntry, DiscoveryRun, DiscoverySource
 from entitlements.api.fields import OutputSerializer
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
+from entitlements.permissions.matrix import Matrix
 from governance.agent_discovery import actions, queries
 from governance.api.matrix import MATRIX
 

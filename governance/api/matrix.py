@@ -5,9 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from entitlements.access.caller import SEE_EVERYTHING
-from entitlements.api.matrix import ALWAYS, READ, READABLE, WEIGHTY, Matrix, Row, declared, row, with_finer, with_limits
-from entitlements.api.matrix import MATRIX as CATALOGUE
 from entitlements.people.models import Role
+from entitlements.permissions.matrix import (
+    ALWAYS,
+    READ,
+    READABLE,
+    WEIGHTY,
+    Matrix,
+    Row,
+    declared,
+    row,
+    with_finer,
+    with_limits,
+)
+from entitlements.permissions.matrix import MATRIX as CATALOGUE
 
 REQUEST: Final = "mandate:request"
 """The scope with which an agent asks for itself, and withdraws or narrows what it asked; it gives no other right."""

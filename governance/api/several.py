@@ -10,8 +10,8 @@ from entitlements.access import visibility
 from entitlements.api import preconditions
 from entitlements.api.bulk import MOST, Bulk, NamedAgent, NamedGrant, Outcome
 from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Text, Ticket
-from entitlements.api.matrix import Matrix
 from entitlements.people.api import known_person
+from entitlements.permissions.matrix import Matrix
 from governance.approvals.api import AnswersInputSerializer, RequestResultsSerializer
 from governance.ownership.actions import ACCEPT, PROPOSE
 from governance.ownership.models import OwnershipProposal

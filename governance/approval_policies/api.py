@@ -11,9 +11,9 @@ from rest_framework import serializers
 from entitlements.access import visibility
 from entitlements.agents.models import Agent
 from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Slug, Text
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.people.models import Group
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.approval_policies import actions, policies
 from governance.approval_policies.models import ApprovalPolicy, AutoApproval, AutoApprovalRule, PolicyProposal

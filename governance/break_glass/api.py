@@ -11,9 +11,9 @@ from rest_framework import serializers
 
 from entitlements.access import visibility
 from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Slug, Text, Ticket
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.people.models import Group, Person
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.break_glass import actions
 from governance.break_glass.models import BreakGlassGrant

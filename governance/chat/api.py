@@ -8,8 +8,8 @@ from django_filters import rest_framework as filters
 from rest_framework import serializers
 
 from entitlements.api.fields import OutputSerializer
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.chat import actions
 from governance.chat.models import ChatConnection

@@ -25,9 +25,9 @@ from entitlements.access import reauthentication
 from entitlements.access.caller import Caller
 from entitlements.api import permissions, problems
 from entitlements.api.actions import Action, Performed, Subject
-from entitlements.api.matrix import Row
 from entitlements.errors import DomainError, Forbidden, Malformed, NotFound, ReasonRequired
 from entitlements.people.models import Person, Role
+from entitlements.permissions.matrix import Row
 
 from . import matrix, matrix_rows
 

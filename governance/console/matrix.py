@@ -16,9 +16,9 @@ from dataclasses import replace
 from typing import Final
 
 from entitlements.access.caller import SEE_EVERYTHING
-from entitlements.api.matrix import ALWAYS, Row, row
 from entitlements.people.models import OFFICE as OFFICE_ROLES
 from entitlements.people.models import Role
+from entitlements.permissions.matrix import ALWAYS, Row, row
 from entitlements.revocation.api import EVERYTHING, KINDS
 from governance.back_office.asks import ACTS as BACK_OFFICE
 

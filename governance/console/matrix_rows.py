@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from entitlements.api.matrix import ALWAYS, Matrix, Row
-from entitlements.api.matrix import MATRIX as CATALOGUE
+from entitlements.permissions.matrix import ALWAYS, Matrix, Row
+from entitlements.permissions.matrix import MATRIX as CATALOGUE
 from governance.api.matrix import MATRIX as PROCESSES
 
 API: Final[Matrix] = {**CATALOGUE, **PROCESSES}

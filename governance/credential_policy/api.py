@@ -9,10 +9,10 @@ from django_filters import rest_framework as filters
 from rest_framework import serializers
 
 from entitlements.api.fields import OutputSerializer
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.credential_policy import rules
 from entitlements.credential_policy.models import CredentialPolicy
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.credential_policy import actions
 from governance.credential_policy.models import CredentialPolicyProposal

@@ -18,13 +18,13 @@ from entitlements.access.caller import Caller
 from entitlements.api import paging, record
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import OutputSerializer
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import CreateEndpoint, Detail, Listing
 from entitlements.catalog.models import Tool
 from entitlements.codes import Code
 from entitlements.errors import Malformed, NotFound
 from entitlements.grants.models import Grant
 from entitlements.people.role_limits import NOTHING
+from entitlements.permissions.matrix import Matrix
 from entitlements.strict import known_uuid
 from governance.api.matrix import MATRIX
 from governance.decisions import actions, history

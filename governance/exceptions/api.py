@@ -11,8 +11,8 @@ from rest_framework import serializers
 
 from audit import clock
 from entitlements.api.fields import OutputSerializer
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import Listing
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.exceptions import queries
 from governance.exceptions.models import RegisteredException

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from entitlements.api.fields import Text
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import EditEndpoint
 from entitlements.grants.api import GrantSerializer
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.grants import actions
 from governance.requests.api.bodies import NarrowingBody, narrowing

@@ -9,9 +9,9 @@ from django_filters import rest_framework as filters
 from rest_framework import serializers
 
 from entitlements.api.fields import OutputSerializer, duration
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.guardrails.models import GuardrailVersion
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.guardrails import actions
 from governance.guardrails.models import GuardrailProposal

@@ -14,10 +14,10 @@ from rest_framework.response import Response
 from entitlements.api.actions import Performed
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, Resource
 from entitlements.errors import Forbidden
 from entitlements.people.models import Person
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.chat.models import ChatConnection
 from governance.mail import preferences

@@ -13,12 +13,12 @@ from rest_framework.response import Response
 from entitlements.access import visibility
 from entitlements.agents.api import AgentSerializer
 from entitlements.api.fields import InputSerializer, OutputSerializer, ReasonInputSerializer, Slug, Text
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.catalog.models import System
 from entitlements.catalog_files.api import imports
 from entitlements.errors import NotFound
 from entitlements.people.api import known_person
+from entitlements.permissions.matrix import Matrix
 from entitlements.unmanaged_agents.models import UnmanagedAgent
 from governance.api.matrix import MATRIX
 from governance.onboarding import actions, batches, files, queries

@@ -11,9 +11,9 @@ from rest_framework import serializers
 from entitlements.agents.actions import AGENT
 from entitlements.agents.api import AgentSerializer
 from entitlements.api.fields import OutputSerializer
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
 from entitlements.people.api import known_person
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.ownership import actions
 from governance.ownership.models import OwnershipProposal

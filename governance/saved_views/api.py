@@ -8,8 +8,8 @@ from django_filters import rest_framework as filters
 from rest_framework import serializers
 
 from entitlements.api.fields import OutputSerializer
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, Resource
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.saved_views import actions
 from governance.saved_views.models import SavedView

@@ -12,8 +12,8 @@ from rest_framework.response import Response
 
 from audit import clock
 from entitlements.api.fields import OutputSerializer
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
+from entitlements.permissions.matrix import Matrix
 from entitlements.session_policies import actions, preview, rules
 from entitlements.session_policies.models import SessionPolicy
 from governance.api.matrix import MATRIX

@@ -12,8 +12,8 @@ from rest_framework.response import Response
 
 from entitlements.api.actions import Performed
 from entitlements.api.fields import OutputSerializer
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import CreateEndpoint, Resource
+from entitlements.permissions.matrix import Matrix
 from entitlements.words import Risk
 from governance.api.matrix import MATRIX
 from governance.reviews.staging.preview import Preview

@@ -9,8 +9,8 @@ from django_filters import rest_framework as filters
 from rest_framework import serializers
 
 from entitlements.api.fields import OutputSerializer
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import CreateEndpoint, Listing, Resource
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.tickets import actions
 from governance.tickets.models import TicketPolicy

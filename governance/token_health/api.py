@@ -14,9 +14,9 @@ from rest_framework.response import Response
 from audit import clock
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import OutputSerializer
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import Listing
 from entitlements.clients.models import Client
+from entitlements.permissions.matrix import Matrix
 from entitlements.tokens.models import IssuedToken
 from governance.api.matrix import MATRIX
 from governance.token_health.queries import findings, tokens

@@ -11,8 +11,8 @@ from rest_framework.response import Response
 
 from entitlements.api.actions import Performed
 from entitlements.api.fields import OutputSerializer
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.webhooks import actions
 from governance.webhooks.models import Webhook, WebhookMessage

@@ -7,12 +7,12 @@ import pytest
 from tests.architecture import tree
 
 LONGEST_FILE, LONGEST_FUNCTION = 400, 50
-MOST_LINES = {"migrations": 4_900, "sql": 2_700}
+MOST_LINES = {"migrations": 5_600, "sql": 3_100}
 NAMES_THAT_SAY_NOTHING = {"services", "utils", "helpers", "common", "misc", "util", "helper"}
 
 FILLED_ELSEWHERE = {
     ("entitlements/hooks.py", "DECLARED"),  # the hooks themselves
-    ("entitlements/api/matrix.py", "DECLARED"),  # an address without a row is closed
+    ("entitlements/permissions/matrix.py", "DECLARED"),  # an address without a row is closed
     ("governance/console/kit/lists/selection.py", "_LISTS"),  # an act takes in all rows of a listed list alone
 }
 

@@ -10,8 +10,8 @@ from django.db import transaction
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from entitlements.api.endpoints import Endpoint
-from entitlements.api.matrix import Row
 from entitlements.people.models import Role
+from entitlements.permissions.matrix import Row
 from tests import make
 from tests.attacks import things
 from tests.entitlements.api import client as api

@@ -15,7 +15,6 @@ from entitlements.access import visibility
 from entitlements.api import permissions
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text, duration
-from entitlements.api.matrix import MATRIX
 from entitlements.catalog import actions
 from entitlements.catalog.api import entitlements as entitlements_api
 from entitlements.catalog.api import tools
@@ -26,6 +25,7 @@ from entitlements.errors import Forbidden, ReasonRequired
 from entitlements.grants.models import Grant
 from entitlements.people.api import known_person
 from entitlements.people.models import Person
+from entitlements.permissions.matrix import MATRIX
 
 
 class DeclaredToolInputSerializer(tools.ApprovalInputSerializer):

@@ -15,11 +15,11 @@ from entitlements.access.caller import Caller
 from entitlements.api import permissions
 from entitlements.api.actions import Performed
 from entitlements.api.fields import OutputSerializer
-from entitlements.api.matrix import DECLARED
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.clients import actions, clients
 from entitlements.clients.models import Client
 from entitlements.errors import Forbidden
+from entitlements.permissions.matrix import DECLARED
 
 from .credentials import CredentialSerializer
 

@@ -15,8 +15,8 @@ from rest_framework.response import Response
 from entitlements import spreadsheets
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, Listing
+from entitlements.permissions.matrix import Matrix
 from entitlements.unmanaged_agents.models import PathTerms, Workflow
 from governance.api.matrix import MATRIX
 from governance.coverage_map import actions, coverage_map

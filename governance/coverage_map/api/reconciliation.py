@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import OutputSerializer
-from entitlements.api.matrix import Matrix
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.coverage_map import reconciliation
 

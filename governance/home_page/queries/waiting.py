@@ -11,11 +11,11 @@ from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.models import Agent
-from entitlements.api.matrix import MATRIX as API
 from entitlements.catalog.models import System, Tool
 from entitlements.clients.models import ClientCredential
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
+from entitlements.permissions.matrix import MATRIX as API
 from governance.approval_policies.models import AutoApproval
 from governance.approvals import auto_approval, auto_approval_checks
 from governance.catalog.queries import systems

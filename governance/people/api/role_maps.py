@@ -8,9 +8,9 @@ from django_filters import rest_framework as filters
 from rest_framework import serializers
 
 from entitlements.api.fields import OutputSerializer, ReasonInputSerializer, Text
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, Resource
 from entitlements.people.models import GroupMapping, Role
+from entitlements.permissions.matrix import Matrix
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.api.matrix import MATRIX
 from governance.people import actions

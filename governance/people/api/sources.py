@@ -17,10 +17,10 @@ from entitlements.api.fields import (
     Slug,
     Text,
 )
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.people_sources import file_rows
 from entitlements.people_sources.models import PeopleSource
+from entitlements.permissions.matrix import Matrix
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.api.matrix import MATRIX
 from governance.people import actions

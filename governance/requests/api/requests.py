@@ -15,12 +15,12 @@ from rest_framework.response import Response
 from entitlements.agents.models import Agent
 from entitlements.api.actions import Performed
 from entitlements.api.endpoints import Endpoint
-from entitlements.api.matrix import Matrix
 from entitlements.api.preconditions import PreconditionRequired
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, tagged
 from entitlements.catalog.models import Entitlement
 from entitlements.errors import DomainError, Stale
 from entitlements.people.models import Group, Person
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.approvals import actions as approval_actions
 from governance.approvals.models import Approval

@@ -13,10 +13,10 @@ from rest_framework.response import Response
 from entitlements.access import visibility
 from entitlements.agents.models import Agent
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text, Ticket
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.catalog.models import Tool
 from entitlements.definitions.classes import DATA_CLASSES, FLOWS
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.sod import actions, check
 from governance.sod import rules as sod_rules

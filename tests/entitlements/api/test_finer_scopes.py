@@ -9,9 +9,10 @@ import pytest
 from audit.context import SYSTEM
 from entitlements.access.authentication import AccessToken
 from entitlements.access.caller import Caller, of
-from entitlements.api import matrix, permissions
+from entitlements.api import permissions
 from entitlements.clients.models import Client
 from entitlements.people.models import Role
+from entitlements.permissions import matrix
 from governance.console.matrix_rows import API
 from tests import make
 from tests.entitlements.api import client

@@ -10,9 +10,9 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.views import View
 
 from entitlements.api.endpoints import Endpoint
-from entitlements.api.matrix import MATRIX as CATALOGUE
-from entitlements.api.matrix import Row
 from entitlements.people.models import Role
+from entitlements.permissions.matrix import MATRIX as CATALOGUE
+from entitlements.permissions.matrix import Row
 from governance.api.matrix import MATRIX as PROCESSES
 from tests import make
 from tests.entitlements.api import client

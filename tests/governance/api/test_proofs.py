@@ -12,9 +12,9 @@ from rest_framework.test import APIClient
 from audit.actions import Action
 from audit.models import Event
 from entitlements.access import reauthentication
-from entitlements.api.matrix import ALWAYS, WEIGHTY
 from entitlements.clients.models import Client as Registered
 from entitlements.people.models import Person
+from entitlements.permissions.matrix import ALWAYS, WEIGHTY
 from governance.approvals.models import Approval
 from governance.console.matrix_rows import API
 from governance.requests.api.requests import Approve

@@ -9,9 +9,9 @@ from typing import Final
 import pytest
 
 from entitlements.agents.models import Agent
-from entitlements.api.matrix import ALWAYS, WEIGHTY, Row
 from entitlements.catalog.models import System
 from entitlements.people.models import Person, Role
+from entitlements.permissions.matrix import ALWAYS, WEIGHTY, Row
 from governance.console import matrix, matrix_rows
 from tests import make, shared
 from tests.architecture import tree

@@ -21,11 +21,11 @@ from audit.export import timeline
 from audit.models import Event
 from entitlements.api.actions import Action
 from entitlements.api.bulk import Bulk
-from entitlements.api.matrix import REVOKE
 from entitlements.clients import clients
 from entitlements.clients.models import Client
 from entitlements.connections import connections
 from entitlements.people.models import Person, Role
+from entitlements.permissions.matrix import REVOKE
 from entitlements.revocation.api import KINDS
 from entitlements.tokens.models import IssuedToken
 from governance.console import matrix, matrix_rows

@@ -16,9 +16,9 @@ from rest_framework.serializers import BaseSerializer
 
 from entitlements.api.actions import Performed
 from entitlements.api.endpoints import Endpoint
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, tagged
 from entitlements.people.models import Person
+from entitlements.permissions.matrix import Matrix
 from entitlements.words import Risk
 from governance.api.matrix import MATRIX
 from governance.requests.api.requests import IF_MATCH, UnknownName

@@ -15,10 +15,10 @@ from audit import clock
 from entitlements.access import visibility
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
-from entitlements.api.matrix import Matrix
 from entitlements.api.resources import ActionEndpoint, Listing
 from entitlements.grants.api import GrantSerializer
 from entitlements.grants.models import Grant
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.requests.api.bodies import Names, Number
 from governance.reviews.usage import actions, right_sizing, usage

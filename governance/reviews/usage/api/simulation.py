@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from entitlements.access import visibility
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer
-from entitlements.api.matrix import Matrix
+from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
 from governance.requests.api.bodies import Limits, Names
 from governance.reviews.campaigns.api.options import CampaignSettingsInputSerializer, Scope, options_of
