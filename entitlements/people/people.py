@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -141,18 +142,22 @@ def lock_to_edit(person: Person) -> Person:
     return locked
 
 
-def write(locked: Person, *, by: Principal, **fields: Unpack[PersonChanges]) -> Person:
-    """Write what is different, and record it; for callers that hold the lock and have checked the rights."""
+def write(locked: Person, *, by: Principal, moved: Sequence[str] = (), **fields: Unpack[PersonChanges]) -> Person:
+    """Write what is different, and record it; for callers that hold the lock and have checked the rights.
+
+    `moved` names what changed where it is kept: `department`, `contract_type`.
+    """
     changed = {name: value for name, value in fields.items() if getattr(locked, name) != value}
-    if not changed:
+    if not changed and not moved:
         return locked
-    detail: dict[str, object] = {"changed": sorted(changed)}
+    detail: dict[str, object] = {"changed": sorted([*changed, *moved])}
     if "manager" in changed:
         new, before = fields["manager"], locked.manager
         detail["manager"] = {"from": before.login if before else None, "to": new.login if new else None}
     for name, value in changed.items():
         setattr(locked, name, value)
-    locked.save(update_fields=[*changed])
+    if changed:
+        locked.save(update_fields=[*changed])
     link = f"person:{locked.login}"
     personal: dict[str, object] = {name: changed[name] for name in ("name", "email") if name in changed}
     log.record(Action.PERSON_EDITED, about=[link], by=by, detail=detail, personal={link: personal} if personal else {})

@@ -23,6 +23,13 @@ KINDS: Final[dict[str, Any]] = {
     Kind.IRREVERSIBLE_USE: gettext_lazy("First use of an irreversible tool"),
     Kind.DEFINITION_DRIFT: gettext_lazy("Definition of a tool changed"),
     Kind.REFRESH_REUSE: gettext_lazy("Refresh token used again"),
+    Kind.NETWORK_DRIFT: gettext_lazy("Drift: network of a session"),
+    Kind.CLIENT_DRIFT: gettext_lazy("Drift: key or redirect of a client"),
+    Kind.VERSION_DRIFT: gettext_lazy("Drift: attested version of an agent"),
+    Kind.PERSON_DRIFT: gettext_lazy("Drift: a person moved"),
+    Kind.TOOL_CLASS_DRIFT: gettext_lazy("Drift: first use of a tool class"),
+    Kind.HOUR_DRIFT: gettext_lazy("Drift: unusual hour"),
+    Kind.VOLUME_DRIFT: gettext_lazy("Drift: unusual volume"),
     Kind.CONFIRMED_COMPROMISE: gettext_lazy("Compromise confirmed"),
 }
 RESPONSES: Final[dict[str, Any]] = {
