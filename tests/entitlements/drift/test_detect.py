@@ -9,10 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pytest_django.plugin import DjangoDbBlocker
 
-from audit import clock
+from audit import clock, stream
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from audit.models import Cursor, Event
+from audit.models import Cursor
 from entitlements.agents import versions
 from entitlements.catalog.models import Tool
 from entitlements.clients.models import Client
@@ -191,7 +191,7 @@ def test_a_new_reader_begins_with_the_window(archive: Archive) -> None:
     while detect.listen():
         pass
     assert AgentHour.objects.get(agent=bot).calls == 3
-    assert Cursor.objects.get(name=detect.CURSOR).position == Event.objects.count()
+    assert Cursor.objects.get(name=detect.CURSOR).position == stream.end()
 
 
 def test_what_no_detector_looks_at_any_more_is_forgotten(world: World) -> None:
