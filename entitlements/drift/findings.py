@@ -13,6 +13,7 @@ from django.db.models import Q
 
 from audit.actions import Action
 from audit.models import Event
+from entitlements.agents.attestation import is_attested
 from entitlements.agents.models import Agent, AgentVersion
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
@@ -106,11 +107,11 @@ def _clients(event: Event) -> Iterator[Finding]:
 def _versions(event: Event) -> Iterator[Finding]:
     """Find an agent whose attested version is another than the attested one before. Reported ones count as not seen."""
     now = event.detail.get("to") or {}
-    if not rules.is_attested(str(now.get("source")), event.actor):
+    if not is_attested(str(now.get("source")), event.actor):
         return
     for agent in Agent.objects.filter(slug__in=_keys(event, "agent")).exclude(status=Agent.Status.RETIRED):
         rows = AgentVersion.objects.filter(agent=agent, reported_at__lte=event.at).order_by("-reported_at", "-pk")
-        attested = [row for row in rows[:_MOST_VERSIONS] if rules.is_attested(row.source, row.reported_by)]
+        attested = [row for row in rows[:_MOST_VERSIONS] if row.is_attested]
         before = next(({"model": row.model, "prompt_sha256": row.prompt_sha256} for row in attested[1:]), None)
         if said := rules.of_version(before, now):
             yield _finding(Kind.VERSION_DRIFT, event, said, agent=agent.pk)

@@ -31,8 +31,6 @@ TIMES: Final = 3
 """So many times the busiest hour of the window is too much."""
 LONGEST: Final = max(WINDOW, CLASS_WINDOW)
 _SHARED: Final = IPv4Network("100.64.0.0/10")
-_ATTESTED: Final = "ci"
-_BY_ITSELF: Final = ("agent:", "client:")
 _MOVED: Final = MappingProxyType(
     {"department": "department", "contract_type": "type of contract", "manager": "manager"}
 )
@@ -115,11 +113,6 @@ def of_client(action: str, detail: Mapping[str, Any]) -> str | None:
     if "redirect_uris" in changed:
         return "The client sends people to another address."
     return None
-
-
-def is_attested(source: str, reported_by: str) -> bool:
-    """Whether a version counts as seen: a build reported it, and not the agent or a client itself."""
-    return source == _ATTESTED and not reported_by.startswith(_BY_ITSELF)
 
 
 def of_version(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> str | None:

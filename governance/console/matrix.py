@@ -253,6 +253,10 @@ PAGES: Final[Pages] = {
         "signal-responses GET", also=("signal-responses", "signal-response-confirm", "signal-response-withdraw")
     ),
     **both(like("signal-responses"), "signal-response-propose"),
+    **{
+        (f"drift-detector{s}-page", "GET"): like(f"drift-detector{s} GET", also=("signal-responses",))
+        for s in ("", "s")
+    },
     ("signal-response-decide", "POST"): like("signal-response-confirm", "signal-response-withdraw"),
     ("exception-end", "POST"): like("sod-exception-end"),
     **REVIEWS,

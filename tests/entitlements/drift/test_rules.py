@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from entitlements.agents.attestation import is_attested
 from entitlements.drift import rules
 from entitlements.drift.rules import History
 from entitlements.risk.rules import DEFAULTS, Kind, Mode
@@ -41,7 +42,8 @@ def test_a_client_that_rotates_or_updates_itself_has_not_drifted() -> None:
     assert rules.of_client("client.secret_rotated", {}) is not None
     assert rules.of_client("client.document_applied", {"changed": ["keys"]}) is not None
     assert rules.of_client("client.document_applied", {"changed": ["redirect_uris"]}) is not None
-    for detail in ({"changed": []}, {}, {"redirect_uris": "http://127.0.0.1/callback"}):
+    others: list[dict[str, object]] = [{"changed": []}, {}, {"redirect_uris": "http://127.0.0.1/callback"}]
+    for detail in others:
         assert rules.of_client("client.document_applied", detail) is None
     assert rules.of_client("client.credential_rotated", {}) is None
 
@@ -58,7 +60,7 @@ def test_a_client_that_rotates_or_updates_itself_has_not_drifted() -> None:
     ],
 )
 def test_only_a_build_that_the_agent_is_not_attests_a_version(source: str, by: str, counts: bool) -> None:  # noqa: FBT001
-    assert rules.is_attested(source, by) is counts
+    assert is_attested(source, by) is counts
 
 
 def test_a_version_drifts_by_its_model_or_prompt_and_not_by_what_is_not_known() -> None:
