@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from audit.context import Principal
-from entitlements.agents.attestation import is_attested
+from entitlements.agents.rules import is_attested
 
 
 class Agent(models.Model):

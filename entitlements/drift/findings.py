@@ -13,8 +13,8 @@ from django.db.models import Q
 
 from audit.actions import Action
 from audit.models import Event
-from entitlements.agents.attestation import is_attested
 from entitlements.agents.models import Agent, AgentVersion
+from entitlements.agents.rules import is_attested
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.risk.rules import Kind

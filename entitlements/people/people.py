@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -142,11 +141,8 @@ def lock_to_edit(person: Person) -> Person:
     return locked
 
 
-def write(locked: Person, *, by: Principal, moved: Sequence[str] = (), **fields: Unpack[PersonChanges]) -> Person:
-    """Write what is different, and record it; for callers that hold the lock and have checked the rights.
-
-    `moved` names what changed where it is kept: `department`, `contract_type`.
-    """
+def write(locked: Person, *, by: Principal, moved: tuple[str, ...] = (), **fields: Unpack[PersonChanges]) -> Person:
+    """Write what is different, and record it with what else `moved`; for callers with the lock and the right to."""
     changed = {name: value for name, value in fields.items() if getattr(locked, name) != value}
     if not changed and not moved:
         return locked
@@ -156,8 +152,7 @@ def write(locked: Person, *, by: Principal, moved: Sequence[str] = (), **fields:
         detail["manager"] = {"from": before.login if before else None, "to": new.login if new else None}
     for name, value in changed.items():
         setattr(locked, name, value)
-    if changed:
-        locked.save(update_fields=[*changed])
+    locked.save(update_fields=[*changed])
     link = f"person:{locked.login}"
     personal: dict[str, object] = {name: changed[name] for name in ("name", "email") if name in changed}
     log.record(Action.PERSON_EDITED, about=[link], by=by, detail=detail, personal={link: personal} if personal else {})

@@ -191,11 +191,11 @@ def _write(entry: SourcedPerson, data: DirectoryPerson) -> SourcedPerson:
     return SourcedPerson.objects.select_related("person__manager", "source").get(pk=entry.pk)
 
 
-def _moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
     """Name what moved of a person: department, contract type. What the source did not say before has not moved."""
     was = {"department": before.get(ENTERPRISE, {}).get("department"), "contract_type": before.get("userType")}
     then = {"department": now.get(ENTERPRISE, {}).get("department"), "contract_type": now.get("userType")}
-    return [name for name, value in was.items() if value and value != then[name]]
+    return tuple(name for name, value in was.items() if value and value != then[name])
 
 
 def _manager(entry: SourcedPerson) -> Person | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from entitlements.agents.attestation import is_attested
+from entitlements.agents.rules import is_attested
 from entitlements.drift import rules
 from entitlements.drift.rules import History
 from entitlements.risk.rules import DEFAULTS, Kind, Mode
