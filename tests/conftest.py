@@ -20,15 +20,16 @@ from tests.durations import pytest_terminal_summary
 __all__ = ["pytest_sessionfinish", "pytest_sessionstart", "pytest_terminal_summary"]
 
 LONGEST = (
-    "journeys/test_demo.py",
-    "browser/test_gallery.py",
-    "browser/test_reviews.py",
     "operate/test_pages.py",
+    "browser/test_gallery.py",
+    "journeys/test_demo.py",
     "operate/test_first_fifteen.py",
-    "operate/test_upgrade.py",
-    "browser/test_duties.py",
-    "browser/test_workbench.py",
     "attacks/test_schema_fuzz.py",
+    "browser/test_story.py",
+    "operate/test_upgrade.py",
+    "browser/test_workbench.py",
+    "browser/test_reviews.py",
+    "browser/test_duties.py",
     "scripts/test_planted_facts.py",
 )
 """The modules that take longest, the longest first, as the end of `make test` says."""
