@@ -23,6 +23,7 @@ from entitlements.connections.models import Connection
 from entitlements.connectors.models import Connector, RelayedDiscovery
 from entitlements.credential_policy.models import CredentialPolicy
 from entitlements.delegation.models import DelegationPermission
+from entitlements.drift.models import AgentHour, SessionNetwork
 from entitlements.feed.models import Change, GatewayNode
 from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall, UpstreamSession
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
@@ -51,6 +52,7 @@ __all__ = [
     "AccountConsent",
     "AccountSignIn",
     "Agent",
+    "AgentHour",
     "AgentTypeRule",
     "AgentVersion",
     "ApiToken",
@@ -106,6 +108,7 @@ __all__ = [
     "Secret",
     "SecurityEvent",
     "Session",
+    "SessionNetwork",
     "SessionPolicy",
     "SignalResponse",
     "SigningKey",

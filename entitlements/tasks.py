@@ -25,6 +25,7 @@ from .catalog import discovery, discovery_schedule, systems
 from .catalog_files import imports
 from .clients import acceptance
 from .connected_accounts import accounts, connect, revoke
+from .drift import detect, history
 from .errors import DomainError
 from .grants import batches
 from .idempotency import stored_answers as stored_answers_api
@@ -65,6 +66,20 @@ def follow_security_events() -> None:
 def forget_security_events() -> None:
     """Delete security events that were followed long ago."""
     while follow.forget_old():
+        pass
+
+
+@shared_task(ignore_result=True)
+def detect_drift() -> None:
+    """Read the sealed events for drift, until none are left. Of two at once the second leaves."""
+    while detect.listen():
+        pass
+
+
+@shared_task(ignore_result=True)
+def forget_old_history() -> None:
+    """Delete the history of agents and sessions that no detector of drift looks at any more."""
+    while history.forget_old():
         pass
 
 

@@ -71,6 +71,8 @@ app.conf.beat_schedule = {
     "expire-grants": {"task": "entitlements.tasks.expire_grants", "schedule": 10.0},
     "follow-security-events": {"task": "entitlements.tasks.follow_security_events", "schedule": 1.0},
     "forget-security-events": {"task": "entitlements.tasks.forget_security_events", "schedule": HOUR},
+    "detect-drift": {"task": "entitlements.tasks.detect_drift", "schedule": 1.0},
+    "forget-old-history": {"task": "entitlements.tasks.forget_old_history", "schedule": HOUR},
     "end-agents": {"task": "entitlements.tasks.end_agents", "schedule": MINUTE},
     "look-after-clients": {"task": "entitlements.tasks.look_after_clients", "schedule": HOUR},
     "lapse-credentials": {"task": "entitlements.tasks.lapse_credentials", "schedule": HOUR},

@@ -131,6 +131,9 @@ class AgentVersionSerializer(OutputSerializer):
     prompt_sha256 = serializers.CharField()
     client_metadata_sha256 = serializers.CharField()
     source = serializers.ChoiceField(choices=AgentVersion.Source.choices)  # type: ignore[assignment]
+    attested = serializers.BooleanField(
+        source="is_attested", help_text="Whether a build said so; else it is only reported, and counts as not seen."
+    )
     reported_at = serializers.DateTimeField()
     reported_by = serializers.CharField()
 

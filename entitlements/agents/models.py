@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from audit.context import Principal
+from entitlements.agents.rules import is_attested
 
 
 class Agent(models.Model):
@@ -125,3 +126,8 @@ class AgentVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent_id}: {self.model}"
+
+    @property
+    def is_attested(self) -> bool:
+        """Whether it counts as seen; else it is only reported."""
+        return is_attested(self.source, self.reported_by)

@@ -68,7 +68,7 @@ _KINDS: Final = {
     **dict.fromkeys(("revocation", "revocations"), "revocations"),
     **dict.fromkeys(("trusted-issuer", "trusted-issuers"), "issuers"),
     **dict.fromkeys(("stdio-command", "stdio-commands"), "stdio-commands"),
-    **dict.fromkeys(("risk", "signal-response", "signal-responses"), "risk"),
+    **dict.fromkeys(("risk", "signal-response", "signal-responses", "drift-detector", "drift-detectors"), "risk"),
     **dict.fromkeys(("import", "imports"), "imports"),
     **dict.fromkeys(("key", "keys"), "keys"),
     **dict.fromkeys(("kind", "kinds", "delegation"), "agents"),
@@ -251,7 +251,10 @@ _ROWS: Final[Matrix] = {
     **{(f"{of}-confirm", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS) for of in _TWO},
     **{(f"{of}-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY) for of in _TWO},
     **{(f"{of}-end", "POST"): row(Role.ADMIN, *_STOPS) for of in _TWO[:2]},
-    **{(f"risk{of}", "GET"): row(*_RECORD, Role.ADMIN, Role.RESPONDER, scope=READ) for of in ("", "-signal")},
+    **{
+        (of, "GET"): row(*_RECORD, Role.ADMIN, Role.RESPONDER, scope=READ)
+        for of in ("risk", "risk-signal", "drift-detector", "drift-detectors")
+    },
     ("risk-confirm", "POST"): row(*_STOPS, proven=ALWAYS),
     **{
         (f"risk-{name}", "POST"): row(Role.ANALYST, Role.SECURITY, proven=ALWAYS)

@@ -39,7 +39,10 @@ class OwnRisk(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class NewSignal:
-    """What a signal says, and where it came from; `improves` is said of what is only noted."""
+    """What a signal says, and where it came from; `improves` is said of what is only noted.
+
+    `answer` is how it is answered, where that is not its kind's response alone.
+    """
 
     kind: Kind
     level: Risk
@@ -48,6 +51,7 @@ class NewSignal:
     at: datetime
     reference: str
     improves: bool = False
+    answer: Policy | None = None
 
 
 @transaction.atomic
@@ -59,7 +63,7 @@ def note(subject: RiskSubject, new: NewSignal, *, by: Principal = SYSTEM) -> Ris
     held = hold(subject)
     if RiskSignal.objects.filter(reference=new.reference).exists():
         return None
-    now, policy = clock.now(), response_policy.current(new.kind)
+    now, policy = clock.now(), new.answer or response_policy.current(new.kind)
     if new.improves:
         policy = Policy(Response.NOTE, policy.mode)
     outcome = _outcome(policy)

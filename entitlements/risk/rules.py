@@ -28,6 +28,13 @@ class Kind(StrEnum):
     IRREVERSIBLE_USE = "irreversible_use"
     DEFINITION_DRIFT = "definition_drift"
     REFRESH_REUSE = "refresh_reuse"
+    NETWORK_DRIFT = "network_drift"
+    CLIENT_DRIFT = "client_drift"
+    VERSION_DRIFT = "version_drift"
+    PERSON_DRIFT = "person_drift"
+    TOOL_CLASS_DRIFT = "tool_class_drift"
+    HOUR_DRIFT = "hour_drift"
+    VOLUME_DRIFT = "volume_drift"
     CONFIRMED_COMPROMISE = "confirmed_compromise"
 
 
@@ -78,6 +85,9 @@ _OBSERVED: Final[Mapping[Kind, Response]] = MappingProxyType(
         Kind.IRREVERSIBLE_USE: Response.REVIEW,
         Kind.DEFINITION_DRIFT: Response.REVIEW,
         Kind.REFRESH_REUSE: Response.STEP_UP,
+        **dict.fromkeys((Kind.NETWORK_DRIFT, Kind.CLIENT_DRIFT, Kind.PERSON_DRIFT), Response.STEP_UP),
+        **dict.fromkeys((Kind.VERSION_DRIFT, Kind.TOOL_CLASS_DRIFT), Response.REVIEW),
+        **dict.fromkeys((Kind.HOUR_DRIFT, Kind.VOLUME_DRIFT), Response.REVIEW),
     }
 )
 DEFAULTS: Final[Mapping[Kind, Policy]] = MappingProxyType(

@@ -32,7 +32,7 @@ _WORD: Final = re.compile(r"[!#-\[\]-~]{1,255}")
 """What a parameter of a challenge may hold (RFC 6749 appendix A, NQCHAR)."""
 _TERMS: Final = (
     *("agent_kind", "risk", "idle_seconds", "absolute_seconds", "max_age_seconds", "acr", "amr"),
-    "renews_without_sign_in",
+    *("renews_without_sign_in", "on_drift"),
 )
 _State = SessionPolicy.State
 
@@ -94,6 +94,7 @@ def propose(
         acr=_words("acr", given.get("acr", ())),
         amr=_words("amr", given.get("amr", ())),
         renews_without_sign_in=given.get("renews_without_sign_in", False),
+        on_drift=given.get("on_drift", ""),
         reason=reason,
         proposed_by=by,
         proposed_at=clock.now(),

@@ -253,6 +253,8 @@ PAGES: Final[Pages] = {
         "signal-responses GET", also=("signal-responses", "signal-response-confirm", "signal-response-withdraw")
     ),
     **both(like("signal-responses"), "signal-response-propose"),
+    ("drift-detectors-page", "GET"): like("drift-detectors GET", also=("signal-responses",)),
+    ("drift-detector-page", "GET"): like("drift-detector GET", also=("signal-responses",)),
     ("signal-response-decide", "POST"): like("signal-response-confirm", "signal-response-withdraw"),
     ("exception-end", "POST"): like("sod-exception-end"),
     **REVIEWS,

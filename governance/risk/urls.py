@@ -1,4 +1,4 @@
-"""Addresses of the console: risk signals and the responses to them."""
+"""Addresses of the console: risk signals, the responses to them, and the detectors of drift."""
 
 from typing import Final
 
@@ -8,6 +8,8 @@ from governance.risk import pages
 
 PAGES: Final[list[URLPattern]] = [
     path("risk-signals/", pages.listing, name="risk-signals"),
+    path("risk-signals/drift/", pages.drift_detectors, name="drift-detectors-page"),
+    path("risk-signals/drift/<slug:detector>/", pages.drift_detector, name="drift-detector-page"),
     path("risk-signals/<uuid:signal>/", pages.detail, name="risk-signal-page"),
     path("settings/signal-responses/", pages.responses, name="signal-responses-page"),
     path("settings/signal-responses/propose/", pages.propose, name="signal-response-propose"),

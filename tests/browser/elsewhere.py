@@ -23,6 +23,7 @@ from entitlements.connected_accounts import accounts
 from entitlements.connectors import connectors, proof
 from entitlements.connectors.models import Connector
 from entitlements.credential_policy.rules import Kind
+from entitlements.drift.models import AgentHour
 from entitlements.feed.models import GatewayNode
 from entitlements.networks import networks
 from entitlements.people.models import Person
@@ -282,6 +283,18 @@ def risk_signals(agent: str) -> str:
     response_policy.confirm(agreed.pk, by=Person.objects.get(login="admin"))
     response_policy.propose("refresh_reuse", by=resa, **{**given, "response": "revoke"})
     return f"/risk-signals/{waiting.pk}/"
+
+
+def drift(agent: str) -> str:
+    """Have an agent with a history that it left; return the address of the replay that finds it."""
+    now = clock.now().replace(minute=0, second=0, microsecond=0)
+    bot = Agent.objects.get(slug=agent)
+    calls = dict.fromkeys(range(1, 28), 20) | {2: 400}
+    AgentHour.objects.bulk_create(
+        AgentHour(agent=bot, hour=now - timedelta(days=n), tool_class="read internal", calls=count)
+        for n, count in calls.items()
+    )
+    return "/risk-signals/drift/volume-drift/"
 
 
 def network(slug: str) -> str:

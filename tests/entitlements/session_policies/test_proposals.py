@@ -134,7 +134,9 @@ def test_over_the_api_as_the_design_has_it() -> None:
     listed = api.of(carl).get("/api/v1/session-policies?state=in_force").json()["results"]
     assert [row["confirmed_by"] for row in listed] == ["carl"]
     drift = api.proven(petra).post("/api/v1/session-policies", {**body, "on_drift": "step_up"}, format="json")
-    assert drift.status_code in (400, 422), "what is not built is refused, not ignored"
+    assert (drift.status_code, drift.json()["on_drift"]) == (201, "step_up")
+    unknown = api.proven(petra).post("/api/v1/session-policies", {**body, "on_drift": "revoke"}, format="json")
+    assert unknown.status_code in (400, 422)
     assert api.of(make.person()).get("/api/v1/session-policies").status_code in (403, 404)
 
 

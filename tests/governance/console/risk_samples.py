@@ -1,4 +1,4 @@
-"""A signal of risk about the bot, and a proposed answer to a kind of signals, for the pages of the console."""
+"""A signal of risk about the bot, a detector, and a proposed answer to a kind of signals, for the console's pages."""
 
 from __future__ import annotations
 
@@ -17,4 +17,8 @@ def of(company: Company) -> dict[str, object]:
     assert noted is not None
     given = {"response": "review", "mode": "observe", "reason": "a sample"}
     proposed = response_policy.propose("session_revoked", by=company.resa, **given)
-    return {"risk-signals/signal": noted.pk, "settings/signal-responses/response": proposed.pk}
+    return {
+        "risk-signals/signal": noted.pk,
+        "risk-signals/drift/detector": "network-drift",
+        "settings/signal-responses/response": proposed.pk,
+    }
