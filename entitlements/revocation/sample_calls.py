@@ -1,4 +1,4 @@
-"""Verification of a revocation: the calls that it forbids are decided again, on facts read now.
+"""Calls that a stop forbids, or a grant allows: named as a gateway would decide them, and decided here on facts of now.
 
 Nothing is sent to any system: the same function decides here as in the gateway, and its answer is shown with its code.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -16,99 +17,124 @@ from audit import clock
 from entitlements.agents.models import Agent
 from entitlements.connections import connections
 from entitlements.decisions import facts, policy
+from entitlements.decisions.guardrails import EVERYTHING
 from entitlements.decisions.snapshot import AgentFacts, Call, Token
 from entitlements.decisions.verdicts import Verdict
 from entitlements.grants.models import Grant, GrantLine
 from entitlements.people.models import Person
+from entitlements.revocation import effects
 from entitlements.revocation.models import Revocation
+from entitlements.revocation.targets import PERSON_AGENTS, SIGN_INS, Target, agents_of
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
 
 MOST: Final = 40
+"""Lines of a grant that are decided."""
+MOST_SAMPLED: Final = 5
+"""Calls of a stop that are sampled."""
+_MOST_TOKENS: Final = 50
+_LIVES: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """One call that was decided again."""
+class DecidedCall:
+    """One call that was decided."""
 
     call: Call
     sentence: str
     verdict: Verdict
 
 
-class _Fresh:
-    """Facts read now, once for each agent and system."""
-
-    def __init__(self) -> None:
-        self._read: dict[tuple[str, str], AgentFacts | None] = {}
-
-    def of(self, call: Call) -> AgentFacts | None:
-        key = (call.agent, call.system)
-        if key not in self._read:
-            people = Person.objects.filter(login=call.person or "").values_list("login", "is_active")
-            self._read[key] = facts.load(call.agent, call.system, list(people))
-        return self._read[key]
-
-
-def probe_revocation(revocation: Revocation) -> list[Probe]:
-    """Decide again the calls that a revocation forbids, up to forty."""
-    now, fresh = clock.now().timestamp(), _Fresh()
-    probes = []
-    for call, sentence in _calls(revocation):
-        known = fresh.of(call)
-        if known is not None:
-            probes.append(Probe(call, sentence, policy.reachable(call, known, now)))
-    return probes
-
-
-def probe_grant(grant: Grant) -> list[Probe]:
+def decide_grant(grant: Grant) -> list[DecidedCall]:
     """Decide every line of a grant now, for the people it names."""
-    now, fresh = clock.now().timestamp(), _Fresh()
-    probes = []
+    now, known = clock.now().timestamp(), dict[tuple[str, str], AgentFacts | None]()
+    decided = []
     for call, sentence in _of_lines(GrantLine.objects.filter(grant=grant)):
-        known = fresh.of(call)
-        if known is not None:
-            probes.append(Probe(call, sentence, policy.reachable(call, known, now)))
-    return probes
+        key = (call.agent, call.system)
+        if key not in known:
+            people = Person.objects.filter(login=call.person or "").values_list("login", "is_active")
+            known[key] = facts.load(call.agent, call.system, list(people))
+        if (held := known[key]) is not None:
+            decided.append(DecidedCall(call, sentence, policy.reachable(call, held, now)))
+    return decided
 
 
-def _calls(revocation: Revocation) -> Iterator[tuple[Call, str]]:
-    key = revocation.target_id
-    match revocation.target_type:
-        case "session":
-            yield from _of_session(UUID(key))
-        case "token":
-            yield from _of_token(UUID(key))
-        case kind:
-            yield from _of_lines(GrantLine.objects.filter(_concerned(kind, key)))
+def forbidden_by(stop: Revocation) -> list[Call]:
+    """Return up to MOST_SAMPLED calls that a stop forbids: with tokens that it reached, and then without any.
+
+    A token that has expired is taken as if it lived, so that its refusal is that of the stop. Tokens of a delegation
+    chain are left out: no row tells by which client each agent behind it acted.
+    """
+    target = Target(stop.target_type, stop.target_id)
+    found: dict[tuple[object, ...], Call] = {}
+    for call in (*_with_tokens(stop, target), *_without_token(target)):
+        found.setdefault((call.agent, call.system, call.token is None, call.client), call)
+        if len(found) == MOST_SAMPLED:
+            break
+    return list(found.values())
 
 
-def _concerned(kind: str, key: str) -> Q:
-    """Select the grant lines that a revocation of this kind concerns."""
+def _with_tokens(stop: Revocation, target: Target) -> Iterator[Call]:
+    rows = IssuedToken.objects.filter(
+        effects.tokens_of(target), kind=IssuedToken.Kind.ACCESS_TOKEN, issued_at__lte=stop.committed_at, chain=[]
+    )
+    for row in rows.select_related("person", "client", "agent").order_by("-issued_at")[:_MOST_TOKENS]:
+        if row.agent is None:
+            continue
+        expires = max(row.expires_at, clock.now() + _LIVES)
+        token = Token(str(row.pk), row.issued_at.timestamp(), expires.timestamp(), frozenset(), covers_all=True)
+        lines = GrantLine.objects.filter(grant__tokens__token=row)
+        for call, _sentence in _of_lines(lines, session=str(row.session_id) if row.session_id else None):
+            call.agent, call.client, call.token = row.agent.slug, row.client.client_id, token
+            call.person = row.person.login if row.person else None
+            yield call
+
+
+def _without_token(target: Target) -> Iterator[Call]:
+    if target.type in ("token", "token_family", SIGN_INS):  # access is kept, so such a call may pass
+        return
+    if target.type == "session":
+        yield from _of_session(UUID(target.id))
+        return
+    for call, _sentence in _of_lines(GrantLine.objects.filter(_concerned(target)), person=_person_of(target)):
+        if target.type == "client":
+            call.client = target.id
+        yield call
+
+
+def _concerned(target: Target) -> Q:
+    """Select the grant lines that a stop of this kind concerns."""
+    key = target.id
     system, _slash, tool = key.partition("/")
+    named = Q(grant__subjects__person__login=key) | Q(grant__subjects__group__people__login=key)
     return {
-        "grant": Q(grant_id=key) if kind == "grant" else Q(),
+        "grant": Q(grant_id=key) if target.type == "grant" else Q(),
         "agent": Q(grant__agent__slug=key),
         "client": Q(grant__agent__clients__client_id=key) | Q(grant__agent__connections__client__client_id=key),
-        "person": Q(grant__subjects__person__login=key) | Q(grant__agent__sponsor__login=key),
+        "person": named | Q(grant__agent__sponsor__login=key),
+        PERSON_AGENTS: named | Q(grant__agent__in=Agent.objects.filter(agents_of(key)).values("pk")),
         "system": Q(tool__system__slug=key),
         "tool": Q(tool__system__slug=system, tool__name=tool),
-        "everything": Q(grant__ended_at=None),
-    }[kind]
+        EVERYTHING: Q(grant__ended_at=None),
+    }[target.type]
 
 
-def _of_lines(
-    lines: QuerySet[GrantLine], token: Token | None = None, session: str | None = None
-) -> Iterator[tuple[Call, str]]:
+def _person_of(target: Target) -> str:
+    return target.id if target.type in ("person", PERSON_AGENTS) else ""
+
+
+def _of_lines(lines: QuerySet[GrantLine], session: str | None = None, person: str = "") -> Iterator[tuple[Call, str]]:
+    """Yield a call of each line, by the person where the grant names them, else by the first that it names."""
     rows = lines.select_related("grant__agent", "tool__system").prefetch_related(
         "grant__agent__clients", "grant__subjects__person", "grant__subjects__group__people"
     )
     for line in rows.order_by("-grant__created_at", "tool__name").distinct()[:MOST]:
         grant = line.grant
         client = next((each.client_id for each in grant.agent.clients.all()), "") or _connected(grant.agent)
-        for person in _people(grant)[:1]:
-            call = Call(grant.agent.slug, client, person, line.tool.system.slug, line.tool.name, {}, token, session)
-            yield call, line.tool.sentence
+        named = _people(grant)
+        by = person if person in named else named[0]
+        call = Call(grant.agent.slug, client, by, line.tool.system.slug, line.tool.name, {}, None, session)
+        yield call, line.tool.sentence
 
 
 def _connected(agent: Agent) -> str:
@@ -126,22 +152,11 @@ def _people(grant: Grant) -> list[str | None]:
     return named or [None]
 
 
-def _of_session(sid: UUID) -> Iterator[tuple[Call, str]]:
+def _of_session(sid: UUID) -> Iterator[Call]:
     session = Session.objects.select_related("agent", "person", "client").filter(pk=sid).first()
     if session is None:
         return
     lines = GrantLine.objects.filter(grant__agent=session.agent, grant__ended_at=None)
-    for call, sentence in _of_lines(lines, session=str(sid)):
+    for call, _sentence in _of_lines(lines, session=str(sid)):
         call.client, call.person = session.client.client_id, session.person.login if session.person else None
-        yield call, sentence
-
-
-def _of_token(jti: UUID) -> Iterator[tuple[Call, str]]:
-    row = IssuedToken.objects.select_related("person", "client", "session").filter(pk=jti).first()
-    if row is None:
-        return
-    token = Token(str(jti), row.issued_at.timestamp(), row.expires_at.timestamp(), frozenset(row.scope.split()))
-    lines = GrantLine.objects.filter(grant__tokens__token=row)
-    for call, sentence in _of_lines(lines, token, str(row.session_id) if row.session_id else None):
-        call.client, call.person = row.client.client_id, row.person.login if row.person else None
-        yield call, sentence
+        yield call
