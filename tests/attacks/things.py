@@ -71,6 +71,7 @@ def real(world: addresses.World) -> dict[str, object]:
         "spot-checks/key": samples["spot-checks/check"],
         "review-items/key": samples["reviews/item"],
         "revocations/key": samples["stop/pk"],
+        "drills/key": samples["stop/drill"],
         "auto-approvals/key": samples["settings/approval"],
         "unmanaged-agents/key": samples["onboarding/number"],
         "sessions/key": world.session.pk,

@@ -167,7 +167,7 @@ def addresses() -> Iterator[tuple[str, str]]:
         "request-page": [f"/requests/{world.waiting_for('sofia').pk}/"],
         "emergency-page": [f"/break-glass/{emergencies.emergency_given().pk}/"],
         "request-edit": [f"/requests/{(asked := emergencies.asked_by_ana()).pk}/edit/", f"/requests/{asked.pk}/"],
-        "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/?prove"],
+        "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/"],
         "grant-narrow-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/narrow/"],
         "review-sample": [f"/audit/samples/{elsewhere.audited(PASSWORD).pk}/"],
         "review-item-page": [f"/reviews/{item.campaign.slug}/items/{item.pk}/", talked_about],

@@ -24,7 +24,7 @@ from entitlements.delegation import permissions
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.rest_apis import rest_apis
-from entitlements.revocation.models import Revocation
+from entitlements.revocation.models import Drill, Revocation
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.stdio_commands import proposals as stdio_proposals
@@ -98,6 +98,9 @@ def world() -> World:
         id=uuid4(), target_type="agent", target_id="elsewhere", by="person:nobody", reason="x", committed_at=clock.now()
     )
     by = company.ana.principal
+    drill = Drill.objects.create(
+        id=uuid4(), target_type="agent", target_id="elsewhere", by="person:nobody", reason="x", committed_at=clock.now()
+    )
     looked = imports.preview(b'[{"name": "imported"}]', file_name="all.json", owner=company.ana, by=by)
     _vendor(company.system)
     causes.note("new_office", company.bot, {"to": "sofia"})
@@ -123,6 +126,7 @@ def world() -> World:
         "groups/slug": make.group(company.bob).slug,
         "sessions/session": session.pk,
         "stop/pk": stop.pk,
+        "stop/drill": drill.pk,
         "systems/pk": looked.pk,
         "stop/kind": "agent",
         "blast-radius/kind": "agent",
