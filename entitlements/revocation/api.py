@@ -110,7 +110,7 @@ class TargetSerializer(OutputSerializer):
     id = serializers.CharField(source="target_id")
 
 
-class ProofSerializer(OutputSerializer):
+class RevocationProofSerializer(OutputSerializer):
     """A proof: what each gateway node answered to calls that the revocation forbids, and which could not be asked.
 
     `record` is the same, signed. Of an answer, `call` counts into the `calls` of the record; `status` is 403 for a call
@@ -162,7 +162,7 @@ class DrillSerializer(OutputSerializer):
 class RevocationSerializer(DrillSerializer):
     """What it ended, which nodes obeyed after how long, which are missing, the residual access, receipt and proofs."""
 
-    proofs = ProofSerializer(many=True, source="proofs.all")
+    proofs = RevocationProofSerializer(many=True, source="proofs.all")
 
 
 class _Revocations(Resource):
@@ -304,7 +304,7 @@ class Prove(ActionEndpoint):
     """
 
     action = actions.PROVE
-    shown = ProofSerializer
+    shown = RevocationProofSerializer
     shows_result = True
     answers = HTTPStatus.CREATED
     durable = True  # nodes are waited for, and a transaction would stay open
