@@ -71,7 +71,6 @@ def real(world: addresses.World) -> dict[str, object]:
         "spot-checks/key": samples["spot-checks/check"],
         "review-items/key": samples["reviews/item"],
         "revocations/key": samples["stop/pk"],
-        "drills/key": samples["stop/drill"],
         "auto-approvals/key": samples["settings/approval"],
         "unmanaged-agents/key": samples["onboarding/number"],
         "sessions/key": world.session.pk,
@@ -103,6 +102,7 @@ def _more(world: addresses.World) -> dict[str, object]:
     question = questions.ask(asked, by=company.sofia, text="What for?")
     signing.sign("idp", {}, "sample")
     return {
+        "drills/key": world.samples["stop/drill"],
         "posture-reports/key": "company",
         "decisions/key": world.samples["decisions/pk"],
         "system-networks/key": world.samples["systems/network"],

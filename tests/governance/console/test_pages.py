@@ -15,13 +15,11 @@ from entitlements.catalog import discovery
 from entitlements.decisions import guardrails
 from entitlements.gateway.models import Guardrail
 from entitlements.grants.models import Grant
-from entitlements.keys import jws
 from entitlements.people import people
 from entitlements.people.models import ApiToken
-from entitlements.revocation.models import Drill, Revocation
+from entitlements.revocation.models import Revocation
 from governance.requests.models import AccessRequest
 from governance.reviews.population import campaigns
-from governance.revocations.pages import receipts
 from tests import make
 from tests.governance import companies
 from tests.governance.console import visits
@@ -179,42 +177,6 @@ def test_stopping_shows_the_effect_first_and_then_leads_to_the_receipt(company: 
     page = visits.text(browser.get(f"/stop/receipts/{stop.pk}/"))
     assert "Prove it" in page
     assert "Effect, counted before" in page
-    assert browser.post(f"/stop/receipts/{stop.pk}/prove/")["Location"] == f"/stop/receipts/{stop.pk}/#proof"
-    proven = visits.text(browser.get(f"/stop/receipts/{stop.pk}/"))
-    assert "No gateway node was there to be asked." in proven
-    signed = browser.get(f"/stop/receipts/{stop.pk}/?proof={stop.proofs.get().pk}")
-    assert jws.read(signed.content.decode()).claims["result"] == "incomplete"
-    assert browser.get(f"/stop/receipts/{stop.pk}/?verifier").content == receipts.VERIFIER.read_bytes()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_drill_leads_to_its_receipt_stops_nothing_and_is_listed_apart(company: companies.Company) -> None:
-    make.grant(company.bot, company.use, people=[company.alice])
-    browser = visits.as_(company.ana)
-    response = browser.post("/stop/agent/research-bot/", {"reason": "Quarterly.", "drill": "1"})
-    drill = Drill.objects.get()
-    assert response["Location"] == f"/stop/drills/{drill.pk}/"
-    page = visits.text(browser.get(response["Location"]))
-    assert "nothing was stopped" in page
-    assert "Prove it" not in page
-    assert "Quarterly." in visits.text(browser.get("/stop/drills/"))
-    assert "Quarterly." not in visits.text(browser.get("/stop/"))
-    company.bot.refresh_from_db()
-    assert (company.bot.status, Revocation.objects.count()) == ("active", 0)
-    unsaid = browser.post("/stop/system/clock/", {"reason": " ", "drill": "1"})
-    assert (unsaid.status_code, Drill.objects.count()) == (422, 1)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_person_is_stopped_with_their_agents_by_who_may_stop_each(company: companies.Company) -> None:
-    login = company.bot.sponsor.login
-    browser = visits.as_(company.ana)
-    assert company.bot.name in visits.text(browser.get(f"/stop/person_agents/{login}/"))
-    response = browser.post(f"/stop/person_agents/{login}/", {"reason": "Stolen.", "typed": login})
-    page = visits.text(browser.get(response["Location"]))
-    assert "A second person restores each" in page
-    company.bot.refresh_from_db()
-    assert company.bot.status == "suspended"
 
 
 def test_a_stop_without_a_reason_stops_nothing(company: companies.Company) -> None:
