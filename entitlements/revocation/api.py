@@ -228,7 +228,7 @@ class Drills(Revocations):
     """List drills, and drill a revocation.
 
     get: List drills, the newest first.
-    post: Drill the revocation of a target: the same action is carried out and undone before anybody sees it, the same
+    post: Drill the revocation of a target. The same action is carried out and undone before anybody sees it, the same
         gateway nodes acknowledge, and everything is measured. Nothing is stopped. The receipt says that it is a drill.
     """
 
@@ -298,9 +298,10 @@ class Effect(Endpoint):
 
 
 class Prove(ActionEndpoint):
-    """Prove a revocation: ask each gateway node for calls that it forbids, and sign what each answered.
+    """Prove a revocation.
 
-    The nodes decide as they decide a call, and send nothing to any system. A node that does not answer is named.
+    Each gateway node is asked for calls that it forbids, and what each answers is signed. The nodes decide as they
+    decide a call, and send nothing to any system. A node that does not answer is named.
     """
 
     action = actions.PROVE
