@@ -121,8 +121,6 @@ def name_of(kind: str, thing: Any, key: str) -> str:  # noqa: ANN401 - as above
         return _("Everything")
     if kind == "grant":
         return f"{thing.agent.name}: {thing.entitlement.name}"
-    if kind == PERSON_AGENTS:
-        return _("%(name)s and their agents") % {"name": thing.name}
     if kind == revocation.SIGN_INS and (client := PersonClient.named(key).client_id):
         return _("%(name)s at %(client)s") % {"name": thing.name, "client": client}
     if kind in ("session", "token", "token_family"):
