@@ -34,7 +34,7 @@ from entitlements.networks.models import ClientCertificate, SystemNetwork
 from entitlements.people.models import ApiToken, Group, GroupMapping, Identity, Membership, Person, Role, RoleAssignment
 from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
 from entitlements.rest_apis.models import RestApi
-from entitlements.revocation.models import Revocation
+from entitlements.revocation.models import Drill, Revocation, RevocationProof
 from entitlements.risk.models import RiskDecision, RiskSignal, SecurityEvent, SignalResponse
 from entitlements.secrets.models import Secret
 from entitlements.session_policies.models import SessionPolicy
@@ -73,6 +73,7 @@ __all__ = [
     "DiscoveredEntry",
     "DiscoveryRun",
     "DiscoverySource",
+    "Drill",
     "EndedClientSession",
     "Entitlement",
     "EntitlementTool",
@@ -101,6 +102,7 @@ __all__ = [
     "RelayedDiscovery",
     "RestApi",
     "Revocation",
+    "RevocationProof",
     "RiskDecision",
     "RiskSignal",
     "Role",

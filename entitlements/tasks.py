@@ -16,7 +16,7 @@ from audit.refusals import refusals
 from entitlements.catalog.models import System
 from entitlements.gateway.models import EndedClientSession, UpstreamSession
 from entitlements.keys.models import SigningKey
-from entitlements.revocation.models import Revocation
+from entitlements.revocation.models import Drill, Revocation
 
 from . import addresses
 from .agent_discovery import runs
@@ -185,9 +185,10 @@ def look_after_connected_accounts() -> None:
 
 @shared_task(ignore_result=True)
 def settle_revocations() -> None:
-    """Give each revocation whose caller went away its receipt."""
-    for left in Revocation.objects.filter(receipt="", committed_at__lt=clock.now() - UNSETTLED):
-        revocation.settle(left)
+    """Give each revocation and each drill whose caller went away its receipt."""
+    for kind in (Revocation, Drill):
+        for left in kind.objects.filter(receipt="", committed_at__lt=clock.now() - UNSETTLED):
+            revocation.settle(left)
 
 
 @shared_task(ignore_result=True)

@@ -25,7 +25,7 @@ from entitlements.hooks import Hook
 from entitlements.networks.models import SystemNetwork
 from entitlements.people.models import Group, Person, Role
 from entitlements.people.role_limits import EVERYTHING
-from entitlements.revocation.models import Revocation
+from entitlements.revocation.models import Drill, Revocation
 from entitlements.risk.models import RiskSignal, SignalResponse
 from entitlements.session_policies.models import SessionPolicy
 from entitlements.sessions.models import Session
@@ -199,6 +199,11 @@ def session_policies(caller: Caller) -> QuerySet[SessionPolicy]:
 def revocations(caller: Caller) -> QuerySet[Revocation]:
     """Revocations: your own."""
     return _seen(caller, Revocation.objects.all(), Q(by=str(caller.principal)))
+
+
+def drills(caller: Caller) -> QuerySet[Drill]:
+    """Drills of revocations: your own."""
+    return _seen(caller, Drill.objects.all(), Q(by=str(caller.principal)))
 
 
 def systems(caller: Caller) -> QuerySet[System]:

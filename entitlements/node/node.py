@@ -161,9 +161,9 @@ class Node:
         except clock.ClockUnknown as why:
             raise Closed(Code.CLOCK_UNKNOWN) from why
 
-    async def decide(self, call: Call) -> tuple[Verdict, SnapshotInUse | None]:
-        """Decide a call on facts that the feed has not passed. Raises Closed."""
-        return await self._ask(policy.decide, call)
+    async def decide(self, call: Call, rule: Rule = policy.decide) -> tuple[Verdict, SnapshotInUse | None]:
+        """Decide a call, or ask another rule of it, on facts that the feed has not passed. Raises Closed."""
+        return await self._ask(rule, call)
 
     def still_allows(self, call: Call, held: SnapshotInUse | None) -> bool:
         """Say, without waiting for anything, whether a decision that was an allow still is one now. Raises Closed."""

@@ -65,7 +65,7 @@ _KINDS: Final = {
     **dict.fromkeys(("client", "clients", "workload-rule", "workload-rules"), "clients"),
     **dict.fromkeys(("connection", "connections"), "connections"),
     **dict.fromkeys(("connected-account", "connected-accounts"), "connected-accounts"),
-    **dict.fromkeys(("revocation", "revocations"), "revocations"),
+    **dict.fromkeys(("revocation", "revocations", "drill", "drills"), "revocations"),
     **dict.fromkeys(("trusted-issuer", "trusted-issuers"), "issuers"),
     **dict.fromkeys(("stdio-command", "stdio-commands"), "stdio-commands"),
     **dict.fromkeys(("risk", "signal-response", "signal-responses", "drift-detector", "drift-detectors"), "risk"),
@@ -264,6 +264,11 @@ _ROWS: Final[Matrix] = {
     ("revocations", "GET"): row(*_RECORD, Role.RESPONDER, scope=READ),
     ("revocations", "POST"): Row(anybody=True, scope=REVOKE),
     ("revocation", "GET"): READABLE,
+    ("revocation-effect", "GET"): READABLE,
+    ("revocation-prove", "POST"): row(*_STOPS, Role.RESPONDER, scope=REVOKE),
+    ("drills", "GET"): row(*_RECORD, Role.RESPONDER, scope=READ),
+    ("drills", "POST"): Row(anybody=True, scope=REVOKE),
+    ("drill", "GET"): READABLE,
     ("revocations-everything-restore", "POST"): row(Role.ANALYST, Role.SECURITY, proven=ALWAYS),
     ("audit-events", "GET"): READABLE,
     ("audit-checkpoint", "GET"): row(*_RECORD, Role.ADMIN, scope=READ),
@@ -286,4 +291,4 @@ _LIMITABLE: Final = (
     *("clients", "client-disable", "client-enable", "client-secret", "client-keys", "client-rotation-revoke"),
     *("client-credential-refuse", "workload-rules", "workload-rule-end"),
 )
-MATRIX: Final[Matrix] = declared(with_finer(with_limits(_ROWS, _LIMITABLE, reads=["revocations"])))
+MATRIX: Final[Matrix] = declared(with_finer(with_limits(_ROWS, _LIMITABLE, reads=["drills", "revocations"])))

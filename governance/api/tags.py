@@ -59,7 +59,7 @@ _TAG: Final = {
     r"people|groups|group-mappings|me": "People",
     r"session|token|connect": "Sessions and tokens",
     r"trusted-issuers|keys": "Issuers and keys",
-    r"revocations": "Revocations",
+    r"(drills|revocations)": "Revocations",
     r"risk|signal-responses|drift-detectors": "Risk and signals",
     r"decisions": "Decisions",
     r"guardrails": "Guardrails",

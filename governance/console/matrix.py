@@ -230,6 +230,8 @@ PAGES: Final[Pages] = {
     ("posture-items", "GET"): like("review-items GET"),
     ("stops", "GET"): like("revocation GET"),
     ("receipt", "GET"): like("revocation GET"),
+    ("receipt-prove", "POST"): like("revocation-prove"),
+    **{(name, "GET"): like("drill GET") for name in ("drill-list", "drill-receipt")},
     **both(_STOP, "stop"),
     **both(_EVERYTHING, "stop-everything"),
     ("stop-several", "POST"): like("grant-suspend", "grant-revoke", "agent-suspend", "session-end"),

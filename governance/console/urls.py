@@ -76,8 +76,7 @@ from governance.reviews.staging import pages as staging_pages
 from governance.reviews.templates import pages as template_pages
 from governance.reviews.usage import pages as usage_pages
 from governance.reviews.workbench import pages as workbench_pages
-from governance.revocations.pages import stop as stop_pages
-from governance.revocations.pages import stop_several as stop_several_pages
+from governance.revocations import urls as revocations_urls
 from governance.risk import urls as risk_urls
 from governance.saved_views import pages as saved_view_pages
 from governance.search import pages as search_pages
@@ -290,12 +289,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("posture/review-items/", posture_items.listing, name="posture-items"),
     path("posture/<slug:key>/", posture_pages.report, name="posture-report"),
     path("posture/<slug:key>/report.pdf", posture_pages.download, name="posture-report-pdf"),
-    path("stop/", stop_pages.overview, name="stops"),
-    path("stop/start-again/", stop_pages.start_again, name="start-again"),
-    path("stop/receipts/<uuid:pk>/", stop_pages.receipt, name="receipt"),
-    path("stop/everything/", stop_pages.stop, {"kind": "everything", "key": "everything"}, name="stop-everything"),
-    path("stop/several/<slug:kind>/", stop_several_pages.several, name="stop-several"),
-    path("stop/<slug:kind>/<path:key>/", stop_pages.stop, name="stop"),
+    *revocations_urls.PAGES,
     path("sod-policies/", policies_pages.listing, name="rule-list"),
     path("sod-policies/propose/", policies_pages.propose, name="rule-propose"),
     path("sod-policies/new/", policy_form_pages.own, name="rule-new"),

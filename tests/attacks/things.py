@@ -102,6 +102,7 @@ def _more(world: addresses.World) -> dict[str, object]:
     question = questions.ask(asked, by=company.sofia, text="What for?")
     signing.sign("idp", {}, "sample")
     return {
+        "drills/key": world.samples["stop/drill"],
         "posture-reports/key": "company",
         "decisions/key": world.samples["decisions/pk"],
         "system-networks/key": world.samples["systems/network"],

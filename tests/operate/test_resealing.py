@@ -210,6 +210,7 @@ def test_whatever_is_sealed_is_sealed_anew_as_well() -> None:
         "entitlements/node/upstream_sessions.py",  # one that does not open any more is begun anew
         "entitlements/secrets/vault.py",
         "entitlements/stdio/other_nodes.py",  # a message between nodes lives for seconds
+        "entitlements/stdio_calls/probes.py",  # so does a probe
         "entitlements/vendors/vendors.py",
         "governance/chat/connections.py",
         "governance/sign_in/sessions.py",  # a sign-in lives for hours, and is made anew
