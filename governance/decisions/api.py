@@ -27,11 +27,12 @@ from entitlements.people.role_limits import NOTHING
 from entitlements.permissions.matrix import Matrix
 from entitlements.strict import known_uuid
 from governance.api.matrix import MATRIX
-from governance.decisions import actions, history
-from governance.decisions.models import WhatIf
+from governance.decisions import history
 from governance.decisions.queries import who_can, why
 from governance.decisions.queries.who_can import Access
 from governance.decisions.steps import Outcome
+from governance.what_if import actions
+from governance.what_if.models import WhatIf
 
 
 class BadMoment(Malformed):

@@ -27,12 +27,13 @@ from governance.audit_log.queries import names
 from governance.console import doors, narrowing_fields, tags
 from governance.console.kit.lists import cells, lists
 from governance.console.kit.lists.layout import Column, Layout
-from governance.decisions import actions, api, history
-from governance.decisions.models import WhatIf
+from governance.decisions import api, history
 from governance.decisions.queries import who_can, why
 from governance.decisions.queries.who_can import Access
 from governance.eligibility import narrowing
 from governance.grants.pages import grants as grant_pages
+from governance.what_if import actions
+from governance.what_if.models import WhatIf
 
 _MOST_NAMED: Final = 3
 DAYS: Final = (7, 30, 90)

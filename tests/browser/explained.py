@@ -15,7 +15,7 @@ from entitlements.decisions import facts, policy
 from entitlements.decisions.snapshot import Call
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
-from governance.decisions import what_if
+from governance.what_if import what_if
 
 
 def decided(grant: Grant, client: str, tool: str, **arguments: object) -> Event:

@@ -76,7 +76,7 @@ def detail(request: HttpRequest, guardrail: UUID) -> HttpResponse:
         "may_withdraw": is_open and doors.may(caller, "guardrail-withdraw", row),
         "may_replay": is_open and doors.may(caller, "guardrail-replay", row),
         "may_end": is_on and doors.may(caller, "guardrail-end", row),
-        "wants_reason": row.mode == Mode.ENFORCE and row.replay_state != GuardrailProposal.Replay.FINISHED,
+        "wants_reason": row.mode == Mode.ENFORCE and not row.is_replayed,
         "is_on": is_on,
     }
     return render(request, "console/guardrails/guardrail.html", context)

@@ -14,8 +14,8 @@ from entitlements.decisions import facts, policy
 from entitlements.decisions.snapshot import Call
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
-from governance.decisions import what_if
-from governance.decisions.models import WhatIf
+from governance.what_if import what_if
+from governance.what_if.models import WhatIf
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies

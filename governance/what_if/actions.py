@@ -11,8 +11,8 @@ from rest_framework import serializers
 from entitlements.access.caller import Caller
 from entitlements.api.actions import NEW, Action, Subject, caller
 from entitlements.api.fields import InputSerializer
-from governance.decisions import what_if
-from governance.decisions.models import WhatIf
+from governance.what_if import what_if
+from governance.what_if.models import WhatIf
 
 
 class WhatIfInputSerializer(InputSerializer):
