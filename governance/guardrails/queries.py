@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.db.models import Count, Sum
+from django.utils.dateparse import parse_duration
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -109,6 +110,18 @@ def condition_text(word: str, value: Any) -> str:  # noqa: ANN401 - JSON
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return str(value) if isinstance(value, str | int) else json.dumps(value)
+
+
+def terms_of(change: Mapping[str, Any]) -> list[Term]:
+    """Return what a guardrail says that is a change to replay (`governance.what_if`)."""
+    age = change.get("max_age")
+    parsed = parse_duration(age) if age else None
+    seconds = None if parsed is None else int(parsed.total_seconds())
+    return terms(
+        GuardrailProposal(
+            effect=change["effect"], mode=GuardrailVersion.Mode.ENFORCE, conditions=change["when"], max_age=seconds
+        )
+    )
 
 
 def observed(version: int) -> Observed:

@@ -42,7 +42,7 @@ from entitlements.vendors.models import Vendor
 from entitlements.words import Risk
 from governance.credential_policy import policy_proposals
 from governance.guardrails import proposals as guardrail_proposals
-from governance.guardrails.models import GuardrailProposal, ObservedCalls
+from governance.guardrails.models import ObservedCalls
 from governance.onboarding import batches, sponsorship
 from governance.onboarding.models import OnboardingBatch
 from governance.reviews.discussion import comments

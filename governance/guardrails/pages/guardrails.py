@@ -15,6 +15,7 @@ from governance.console import doors, form_fields
 from governance.guardrails import actions, proposals, queries
 from governance.guardrails.models import GuardrailProposal
 from governance.guardrails.pages import forms
+from governance.what_if import actions as what_if_actions
 
 _MOST_SHOWN: Final = 200
 _MOST_VERSIONS: Final = 20
@@ -92,10 +93,16 @@ def propose(request: HttpRequest) -> HttpResponse:
     form = forms.GuardrailForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST":
         fields = {"guardrail_proposed_already": "name", "guardrail_unchanged": "name"}
-        done = form_fields.perform(request, form, actions.PROPOSE, fields=fields, values=lambda _given: form.values())
-        if done:
+        if "replay" in request.POST:
+            ask = what_if_actions.BEGIN
+            if asked := form_fields.perform(request, form, ask, fields={}, values=lambda _given: form.change()):
+                return redirect("what-if-page", asked.result.pk)
+        elif done := form_fields.perform(
+            request, form, actions.PROPOSE, fields=fields, values=lambda _given: form.values()
+        ):
             return redirect("guardrail-page", done.result.pk)
-    return form_fields.show(request, "console/guardrails/propose.html", form, {"of": of})
+    may_replay = doors.may(doors.caller(request), "decisions-what-if", None)
+    return form_fields.show(request, "console/guardrails/propose.html", form, {"of": of, "may_replay": may_replay})
 
 
 BUTTONS: Final = {
