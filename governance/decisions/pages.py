@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
+from entitlements.catalog.models import Entitlement
 from entitlements.decisions import limits
 from entitlements.errors import DomainError, NotFound
 from entitlements.grants import actions as grant_actions
@@ -169,10 +170,14 @@ def who_can_page(request: HttpRequest) -> HttpResponseBase:
         return render(request, "console/decisions/who_can.html", {"asked": ""})
     moment = api.moment_of(_moment(request))
     tool = api.tool_of(caller, asked) if asked else None
-    entitlement = None if asked else api.entitlement_of(caller, scope)
+    entitlement: Entitlement | None = None
+    if tool is not None:
+        rows = who_can.rows(caller, tool, moment)
+    else:
+        rows = who_can.rows_of(caller, entitlement := api.entitlement_of(caller, scope), moment)
 
-    def describe(_request: HttpRequest, rows: Sequence[Grant]) -> Sequence[Access]:
-        return who_can.describe(rows, tool, moment) if tool else who_can.describe_all(rows, moment)
+    def describe(_request: HttpRequest, page: Sequence[Grant]) -> Sequence[Access]:
+        return who_can.describe(page, tool, moment) if tool else who_can.describe_all(page, moment)
 
     context = {
         "asked": asked,
@@ -182,7 +187,6 @@ def who_can_page(request: HttpRequest) -> HttpResponseBase:
         "unknown": [UNKNOWN[name] for name in history.NOT_RECONSTRUCTED] if moment else [],
     }
     layout = replace(OF_ENTITLEMENT if entitlement else WHO_CAN, describe=describe)
-    rows = who_can.rows_of(caller, entitlement, moment) if entitlement else who_can.rows(caller, tool, moment)
     return lists.show(request, layout, rows, "console/decisions/who_can.html", context)
 
 
