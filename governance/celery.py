@@ -109,7 +109,6 @@ app.conf.beat_schedule = {
     "prove-removals": {"task": "governance.tasks.prove_removals", "schedule": MINUTE},
     "roll-up-usage": {"task": "governance.tasks.roll_up_usage", "schedule": 10 * MINUTE},
     "count-observed-calls": {"task": "governance.tasks.count_observed_calls", "schedule": MINUTE},
-    "replay-guardrails": {"task": "governance.tasks.replay_guardrails", "schedule": 10.0},
     "look-for-newer-signals": {"task": "governance.tasks.look_for_newer_signals", "schedule": 10 * MINUTE},
     "forget-timings": {"task": "governance.tasks.forget_timings", "schedule": 10 * MINUTE},
     "apply-deadlines": {"task": "governance.tasks.apply_deadlines", "schedule": 15 * MINUTE},

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max
+from django.utils.text import slugify
 
 from audit import clock, log
 from audit.actions import Action
@@ -19,6 +21,29 @@ from entitlements.guardrails import terms as guardrail_terms
 from entitlements.guardrails.terms import GuardrailMalformed
 
 from .models import GuardrailVersion
+
+_LONGEST: Final = 80
+
+
+def terms(name: object, effect: object, when: object, max_age: timedelta | None) -> dict[str, Any]:
+    """Return what makes a guardrail but its mode, as it is stored: key, name, effect, conditions, seconds of `max_age`.
+
+    Raises GuardrailMalformed with the `part` that is wrong.
+    """
+    key = slugify(name)[:_LONGEST].strip("-") if isinstance(name, str) and len(name) <= _LONGEST else ""
+    if not key or key == subjects.EVERYTHING:
+        raise GuardrailMalformed("The name of a guardrail has letters or digits, and is not “everything”.", part="name")
+    if effect not in GuardrailVersion.Effect.values:
+        raise GuardrailMalformed(f"The effect is one of {', '.join(GuardrailVersion.Effect.values)}.", part="effect")
+    if max_age is not None and (effect != GuardrailVersion.Effect.STEP_UP or max_age < timedelta(seconds=1)):
+        raise GuardrailMalformed(
+            "Only a step-up has a longest age of the sign-in, of a second or more.", part="max_age"
+        )
+    if not isinstance(when, Mapping):
+        raise GuardrailMalformed("Write the conditions as an object.", part="when")
+    check(when)
+    seconds = None if max_age is None else int(max_age.total_seconds())
+    return {"key": key, "name": name, "effect": str(effect), "conditions": dict(when), "max_age": seconds}
 
 
 def check(when: Mapping[str, Any]) -> None:

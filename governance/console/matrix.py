@@ -96,7 +96,7 @@ PAGES: Final[Pages] = {
     ("guardrail-page", "GET"): like(
         "guardrail GET", also=("guardrail-confirm", "guardrail-replay", "guardrail-withdraw", "guardrail-end")
     ),
-    **both(like("guardrails"), "guardrail-propose"),
+    **both(like("guardrails", also=("decisions-what-if",)), "guardrail-propose"),
     ("guardrail-decide", "POST"): like("guardrail-confirm", "guardrail-replay", "guardrail-withdraw", "guardrail-end"),
     ("ticket-settings", "GET"): like("ticket-policies GET"),
     ("ticket-settings", "POST"): like("ticket-policies"),

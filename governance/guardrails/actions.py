@@ -47,7 +47,7 @@ class GuardrailReplayInputSerializer(InputSerializer):
 
 
 GUARDRAIL = Subject(
-    lambda _caller: GuardrailProposal.objects.select_related("proposed_by", "decided_by"),
+    lambda _caller: GuardrailProposal.objects.select_related("proposed_by", "decided_by", "what_if"),
     proposals.about,
     by=person,
     by_key=True,

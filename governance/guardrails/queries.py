@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from django.db.models import Count, Sum
+from django.utils.dateparse import parse_duration
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -16,6 +18,7 @@ from audit import clock
 from entitlements.decisions import limits
 from entitlements.guardrails.models import GuardrailVersion
 from governance.guardrails.models import GuardrailProposal, ObservedCalls
+from governance.what_if.models import WhatIf
 
 DAYS: Final = 30
 MOST_NAMED: Final = 10
@@ -110,6 +113,18 @@ def condition_text(word: str, value: Any) -> str:  # noqa: ANN401 - JSON
     return str(value) if isinstance(value, str | int) else json.dumps(value)
 
 
+def terms_of(change: Mapping[str, Any]) -> list[Term]:
+    """Return what a guardrail says that is a change to replay (`governance.what_if`)."""
+    age = change.get("max_age")
+    parsed = parse_duration(age) if age else None
+    seconds = None if parsed is None else int(parsed.total_seconds())
+    return terms(
+        GuardrailProposal(
+            effect=change["effect"], mode=GuardrailVersion.Mode.ENFORCE, conditions=change["when"], max_age=seconds
+        )
+    )
+
+
 def observed(version: int) -> Observed:
     """Count what a version would have changed in the last days."""
     since = (clock.now() - timedelta(days=DAYS)).date()
@@ -136,10 +151,24 @@ def observed_calls(versions: list[int]) -> dict[int, int]:
 
 def replayed(row: GuardrailProposal) -> list[Counted]:
     """Return whom and what a replay would have changed, the most first."""
-    found: list[Counted] = []
-    for kind, word, label in (("agent", "agents", _("Agents")), ("tool", "tools", _("Tools")), ("person", "people", _("People"))):  # fmt: skip  # noqa: E501
-        counts: Mapping[str, int] = row.replay.get(word, {})
-        rows = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_NAMED]
-        total = row.replay.get("named", {}).get(word, len(counts))
-        found.append(Counted(kind, label, rows, total - len(rows)))
-    return found
+    counts = {} if row.what_if is None else figures(row.what_if)
+    labels = {"agent": ("agents", _("Agents")), "tool": ("tools", _("Tools")), "person": ("people", _("People"))}
+    return [
+        Counted(kind, label, rows := Counter(counts[word]).most_common(MOST_NAMED), counts["named"][word] - len(rows))
+        for kind, (word, label) in labels.items()
+        if counts
+    ]
+
+
+def figures(found: WhatIf) -> dict[str, Any]:
+    """Return what a replay counts: calls, those that would change by agent, tool and person, and how many names."""
+    agents: Counter[str] = Counter()
+    tools: Counter[str] = Counter()
+    for row in found.result.get("by", ()):
+        agents[row["agent"]] += row["calls"]
+        tools[row["tool"]] += row["calls"]
+    people = {row["person"]: row["calls"] for row in found.result.get("people", ())}
+    counts = {name: found.figure(name) for name in ("calls", "denied_anyway", "unknown")}
+    names = {"agents": dict(agents), "tools": dict(tools), "people": people}
+    named = found.result.get("named") or {word: len(each) for word, each in names.items()}
+    return {**counts, "changed": found.figure("denied"), **names, "named": named}

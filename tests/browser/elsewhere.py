@@ -43,7 +43,7 @@ from entitlements.vendors.models import Vendor
 from entitlements.words import Risk
 from governance.credential_policy import policy_proposals
 from governance.guardrails import proposals as guardrail_proposals
-from governance.guardrails.models import GuardrailProposal, ObservedCalls
+from governance.guardrails.models import ObservedCalls
 from governance.onboarding import batches, sponsorship
 from governance.onboarding.models import OnboardingBatch
 from governance.reviews.discussion import comments
@@ -54,6 +54,7 @@ from governance.reviews.reviewers import assignment
 from governance.reviews.spot_checks import spot_checks as spot_checks_actions
 from governance.reviews.templates import templates
 from governance.reviews.templates.templates import Recurrence
+from governance.what_if.models import WhatIf
 from tests import make
 from tests.governance.reviews import worlds
 
@@ -104,9 +105,16 @@ def guardrails() -> list[str]:
     )  # fmt: skip
     asked = guardrail_proposals.propose("Large amounts", effect="hold", mode="enforce", when=paying, by=resa)
     guardrail_proposals.ask_replay(asked.pk, days=14, by=resa)
-    found = {word: {f"{word}-{n:03}": 120 - n for n in range(50)} for word in ("agents", "tools", "people")}
-    numbers = {"calls": 48210, "done": 48210, "changed": 1312, "unknown": 204, "named": dict.fromkeys(found, 120)}
-    GuardrailProposal.objects.filter(pk=asked.pk).update(replay_state="finished", replay={**numbers, **found})
+    by = [
+        {"agent": f"agent-{n:03}", "tool": f"erp/pay_{n % 7}", "code": "guardrail", "calls": 120 - n}
+        for n in range(120)
+    ]
+    people = [{"person": f"person-{n:03}", "calls": 50 - n % 40} for n in range(60)]
+    numbers = {"calls": 48210, "denied": 1312, "denied_anyway": 12, "unknown": 204, "unseen": ["crm"], "by": by}
+    named = {"agents": 120, "tools": 7, "people": 60}
+    WhatIf.objects.filter(change__name="Large amounts").update(
+        finished_at=clock.now(), read_days=14, result={**numbers, "people": people, "named": named}
+    )
     return [f"/guardrails/{row.pk}/" for row in (shut, seen, asked)]
 
 

@@ -10,13 +10,14 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from entitlements.api.fields import duration
 from entitlements.guardrails import hours
 from entitlements.guardrails.models import GuardrailVersion
 from entitlements.guardrails.terms import AGENT_KINDS, DEEPEST
 from entitlements.words import Action, Risk
 from governance.console.kit import combobox
 from governance.guardrails.models import GuardrailProposal
-from governance.guardrails.queries import EFFECTS, LABELS, MODES
+from governance.guardrails.queries import DAYS, EFFECTS, LABELS, MODES
 from governance.trusted_issuers.pages.forms import Lines
 
 _PLAIN: Final = {"autocapitalize": "none", "spellcheck": "false"}
@@ -106,6 +107,14 @@ class GuardrailForm(forms.Form):
         age = None if given["max_age"] is None else timedelta(seconds=given["max_age"])
         kept = {name: given[name] for name in ("name", "effect", "mode", "when", "reason")}
         return {**kept, "max_age": age}
+
+    def change(self) -> dict[str, Any]:
+        """Return what a replay of it takes."""
+        given = self.values()
+        change = {"kind": "guardrail", **{name: given[name] for name in ("name", "effect", "when")}}
+        if given["max_age"] is not None:
+            change["max_age"] = duration(given["max_age"])
+        return {"change": change, "days": DAYS}
 
 
 def initial(row: GuardrailProposal) -> dict[str, Any]:

@@ -34,8 +34,6 @@ from entitlements.workload_identity import workload_rules
 from governance.break_glass import break_glass
 from governance.break_glass.models import BreakGlassGrant
 from governance.console import urls
-from governance.decisions import what_if
-from governance.decisions.models import WhatIf
 from governance.eligibility import eligibility
 from governance.onboarding import batches, sponsorship
 from governance.ownership import ownership
@@ -49,6 +47,8 @@ from governance.saved_views.models import SavedView
 from governance.sod import agent_calls, exceptions
 from governance.sod import policies as policies_actions
 from governance.sod.models import SodException
+from governance.what_if import what_if
+from governance.what_if.models import WhatIf
 from tests import make, snapshots
 from tests.entitlements.connectors import pairs
 from tests.entitlements.session_policies import agreed

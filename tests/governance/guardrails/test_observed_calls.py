@@ -1,4 +1,4 @@
-"""A replay over recorded calls says what really happens afterwards, and what observes is counted by day."""
+"""Calls that observing guardrails would have changed are counted by day."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from entitlements.decisions import facts, policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Verdict
 from entitlements.guardrails import terms as guardrail_terms
-from entitlements.people.models import Person
-from governance.guardrails import observed, proposals, queries, replays
-from governance.guardrails.models import GuardrailProposal, ObservedCalls
+from governance.guardrails import observed, queries
+from governance.guardrails.models import ObservedCalls
 from tests import make
 from tests.audit.make import Archive
 
@@ -71,81 +70,6 @@ class Simulation:
             links += [f"guardrail:{each.key}" for each in verdict.guardrails]
         with transaction.atomic(), context.acting(on_behalf_of=Principal("person", "alice")):
             log.record(Action.CALL_ALLOWED, by=Principal("agent", call.agent), about=links, detail=detail)
-
-
-def replayed(when: dict[str, Any], by: Person, effect: str = "forbid") -> GuardrailProposal:
-    row = proposals.propose(f"Rule {when}"[:80], effect=effect, mode="enforce", when=when, by=by, reason="x")
-    proposals.ask_replay(row.pk, days=7, by=by)
-    while replays.advance(row.pk):
-        pass
-    row.refresh_from_db()
-    assert row.replay_state == "finished"
-    return row
-
-
-@pytest.mark.parametrize(
-    ("when", "effect"),
-    [
-        ({"argument": {"amount": {"min": 500}}}, "forbid"),
-        ({"action": "write", "argument": {"amount": {"min": 200, "max": 300}}}, "hold"),
-        ({"agent_kind": "service"}, "forbid"),
-        ({"tool": "erp/look", "agent_kind": ["shared", "personal"]}, "step_up"),
-        ({"risk": "critical"}, "forbid"),
-        ({"labels": ["pii"], "system": "erp"}, "forbid"),
-        ({"time": {"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "zone": "UTC"}}, "hold"),
-        ({"delegation_depth": 1}, "forbid"),
-    ],
-)
-def test_a_replay_equals_the_denials_of_the_simulation_that_follows(when: dict[str, Any], effect: str) -> None:
-    world = Simulation()
-    calls = list(world.calls(60))
-    for call in calls:
-        verdict = world.decide(call)
-        assert verdict.allowed, verdict
-        world.record(call, verdict)
-
-    found = replayed(when, world.resa, effect).replay
-
-    rules = guardrail_terms.compile_all([("k", "k", 1, effect, "enforce", guardrail_terms.written(when), None)])
-    denied = [call for call in calls if not world.decide(call, rules).allowed]
-    assert (found["calls"], found["unknown"]) == (60, 0)
-    assert found["changed"] == len(denied)
-    assert found["agents"] == {
-        slug: count for slug in ("bot-a", "bot-b") if (count := sum(call.agent == slug for call in denied))
-    }
-
-
-def test_what_the_log_does_not_hold_is_unknown_and_a_known_no_is_no() -> None:
-    world = Simulation()
-    for call in world.calls(20):
-        world.record(call, world.decide(call))
-
-    unknown = replayed({"argument": {"to": {"equals": "mallory"}}}, world.resa).replay
-    known = replayed({"argument": {"to": {"equals": "mallory"}}, "risk": "critical"}, world.resa).replay
-    small = replayed({"argument": {"to": {"equals": "mallory"}, "amount": {"min": 1001}}}, world.resa).replay
-
-    assert (unknown["changed"], unknown["unknown"]) == (0, 20)
-    assert (known["changed"], known["unknown"]) == (0, 0)
-    assert (small["changed"], small["unknown"]) == (0, 0)
-
-
-def test_a_replay_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = Simulation()
-    for call in world.calls(25):
-        world.record(call, world.decide(call))
-    row = proposals.propose("Rule", effect="forbid", mode="enforce", when={"system": "erp"}, by=world.resa)
-    proposals.ask_replay(row.pk, days=1, by=world.resa)
-    monkeypatch.setattr(replays, "AT_ONCE", 10)
-
-    assert replays.advance(row.pk)
-    row.refresh_from_db()
-    assert (row.replay["done"], row.replay["calls"], row.replay_state) == (10, 25, "running")
-    while replays.advance(row.pk):
-        pass
-
-    row.refresh_from_db()
-    assert (row.replay["changed"], row.replay["done"], row.replay_state) == (25, 25, "finished")
-    assert replays.unfinished() == []
 
 
 def test_calls_that_would_have_changed_are_counted_once_by_day_agent_tool_and_person(

@@ -11,15 +11,17 @@ from rest_framework import serializers
 from entitlements.access.caller import Caller
 from entitlements.api.actions import NEW, Action, Subject, caller
 from entitlements.api.fields import InputSerializer
-from governance.decisions import what_if
-from governance.decisions.models import WhatIf
+from governance.what_if import what_if
+from governance.what_if.models import WhatIf
 
 
 class WhatIfInputSerializer(InputSerializer):
     """A change, and over how many days of recorded calls it is replayed.
 
     `{"kind": "grant", "grant": id}` with `revoke: true`, `tools` (all that stays), `limits` by tool, or `ends_at`;
-    `{"kind": "limits", "tool": name, "limits": {...}}` with `grant` or `entitlement`.
+    `{"kind": "limits", "tool": name, "limits": {...}}` with `grant` or `entitlement`;
+    `{"kind": "guardrail", "name", "effect", "when"}`, and `max_age` of a step-up, as a guardrail is proposed;
+    `{"kind": "session_policy", "name"}` with the terms of a proposed session policy.
     """
 
     change = serializers.DictField()

@@ -1,62 +1,25 @@
-"""The changes that can be replayed: each a kind with its fields, which changes the facts that a decision is made on.
-
-A kind is one class in `KINDS`: `read` checks a body and returns the change, `agents` says whose calls it can concern,
-and `apply` returns the facts about one agent as they would be. The decision function itself is never changed.
-"""
+"""Changes of grants that can be replayed: one that ends or is narrowed, and other limits on a tool."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from http import HTTPStatus
-from typing import Any, ClassVar, Final, Protocol, Self
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
 
 from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
+from entitlements.catalog.models import System
 from entitlements.decisions import limits
 from entitlements.decisions.snapshot import AgentFacts, Line
-from entitlements.errors import DomainError, NotFound
+from entitlements.errors import NotFound
 from entitlements.grants.models import Grant, GrantLine
 from entitlements.strict import known_uuid
-
-
-class ChangeMalformed(DomainError):
-    """The change is malformed. Name a known kind and exactly its fields."""
-
-    code, status = "change_malformed", HTTPStatus.UNPROCESSABLE_ENTITY
-
-
-class Change(Protocol):
-    """A change of what decisions are made on."""
-
-    kind: ClassVar[str]
-
-    @classmethod
-    def read(cls, body: Mapping[str, Any], caller: Caller | None) -> Self:
-        """Read a body, of what the caller sees; of anything where it was read before (None).
-
-        Raises ChangeMalformed, NotFound, LimitMalformed.
-        """
-        ...
-
-    def about(self) -> list[str]:
-        """Return the links by which the audit log names what would change."""
-        ...
-
-    def agents(self) -> Collection[str]:
-        """Return the agents whose calls can be concerned, by slug."""
-        ...
-
-    def begins(self) -> float:
-        """Return from when on it would be in force, in epoch seconds; minus infinity for at once."""
-        ...
-
-    def apply(self, facts: AgentFacts) -> AgentFacts:
-        """Return the facts about one agent with the change."""
-        ...
+from governance.what_if.change import ChangeMalformed, check_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +37,7 @@ class GrantChange:
     @classmethod
     def read(cls, body: Mapping[str, Any], caller: Caller | None) -> GrantChange:
         """Read `grant`, and one or more of `revoke`, `tools`, `limits` and `ends_at`. Raises as `Change.read`."""
-        _check_fields(body, {"kind", "grant"}, {"revoke", "tools", "limits", "ends_at"})
+        check_fields(body, {"kind", "grant"}, {"revoke", "tools", "limits", "ends_at"})
         grant = _grant(body["grant"], caller)
         held = {line.tool.name for line in grant.lines.select_related("tool")}
         tools, revoke = body.get("tools"), body.get("revoke", False)
@@ -102,9 +65,13 @@ class GrantChange:
         """Return the grant and its agent."""
         return [f"grant:{self.grant}", f"agent:{self.agent}"]
 
-    def agents(self) -> Collection[str]:
+    def calls(self) -> Collection[str]:
         """Return the agent that holds it."""
-        return (self.agent,)
+        return (f"agent:{self.agent}",)
+
+    def systems(self) -> QuerySet[System]:
+        """Return those that its agent can call."""
+        return _systems([self.agent])
 
     def begins(self) -> float:
         """Return the new end, unless more changes at once."""
@@ -140,7 +107,7 @@ class LimitsChange:
     @classmethod
     def read(cls, body: Mapping[str, Any], caller: Caller | None) -> LimitsChange:
         """Read `tool`, `limits`, and `grant` or `entitlement`. Raises as `Change.read`."""
-        _check_fields(body, {"kind", "tool", "limits"}, {"grant", "entitlement"})
+        check_fields(body, {"kind", "tool", "limits"}, {"grant", "entitlement"})
         if ("grant" in body) == ("entitlement" in body):
             raise ChangeMalformed("Name either a `grant` or an `entitlement`.")
         limits.compile(body["limits"])
@@ -162,9 +129,13 @@ class LimitsChange:
         """Return the grant or entitlement."""
         return [self.named]
 
-    def agents(self) -> Collection[str]:
+    def calls(self) -> Collection[str]:
         """Return the agents that hold the grants."""
-        return {*self.holders.values()}
+        return {f"agent:{agent}" for agent in self.holders.values()}
+
+    def systems(self) -> QuerySet[System]:
+        """Return those that these agents can call."""
+        return _systems(self.holders.values())
 
     def begins(self) -> float:
         """Return that it would hold at once."""
@@ -182,22 +153,6 @@ class LimitsChange:
         return replace(line, limits=limits.load(self.limits), because=())
 
 
-KINDS: Final[Mapping[str, type[Change]]] = {kind.kind: kind for kind in (GrantChange, LimitsChange)}
-"""Every kind of change."""
-
-
-def read(body: object, caller: Caller | None = None) -> Change:
-    """Read a change. Raises ChangeMalformed, NotFound, and what its kind raises."""
-    if not isinstance(body, Mapping) or not isinstance(kind := body.get("kind"), str) or kind not in KINDS:
-        raise ChangeMalformed(kinds=sorted(KINDS))
-    return KINDS[kind].read(body, caller)
-
-
-def _check_fields(body: Mapping[str, Any], needed: set[str], allowed: set[str]) -> None:
-    if not needed <= body.keys() or body.keys() - needed - allowed:
-        raise ChangeMalformed(needed=sorted(needed), allowed=sorted(allowed))
-
-
 def _grant(key: object, caller: Caller | None) -> Grant:
     pk = known_uuid(str(key))
     rows = Grant.objects.select_related("agent") if caller is None else visibility.grants(caller)
@@ -207,6 +162,10 @@ def _grant(key: object, caller: Caller | None) -> Grant:
     if caller is not None and grant.ended_at is not None:
         raise ChangeMalformed("The grant has ended.")
     return grant
+
+
+def _systems(agents: Iterable[str]) -> QuerySet[System]:
+    return System.objects.filter(entitlements__grants__agent__slug__in=set(agents))
 
 
 def _moment(text: object) -> datetime | None:
