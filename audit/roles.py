@@ -58,6 +58,8 @@ ISSUE: Final = {
         ),
         "SELECT",
     ),
+    "decoy": "SELECT (id, digest, ended_at)",
+    "decoyagent": "SELECT",
     "clientcredential": "SELECT (client_id, state, jwks, answered_at)",
     "person": "SELECT (id, login, is_active, disabled_at, sign_ins_valid_after, risk_level, sign_in_required_after)",
 }

@@ -125,6 +125,9 @@ class OwnTransaction:
     async def refuse(self, event: Draft, claims: Claims) -> Answer:
         return write(issue_token.PSYCOPG, issue_token.refuse(event, uuid4(), claims))
 
+    def follow(self, event: Draft) -> None:
+        write(issue_token.PSYCOPG, issue_token.refuse(event, uuid4(), Claims()))
+
     async def take_event(self, event: TakenEvent) -> None:
         with closed():
             prepared.rows(event_writer.TAKE, event_writer.parameters([event]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ from entitlements import backlog, ratelimits
 from entitlements.backlog import Backlog
 from entitlements.node.node import Node
 from entitlements.node.reads import NodeReads
+from entitlements.node.refusals import Closed
 from entitlements.tokens import issue_family_token, issue_token, revoke_family, revoke_tokens
 from entitlements.tokens.issue_family_token import FamilyStep
 from entitlements.tokens.issue_token import Answer, Basis, Claim, Claims, TokenRow
@@ -39,6 +41,7 @@ class OnNode:
         self._limits = RateLimits(settings.REDIS_URL.reveal())
         self._used = UsedHere()
         self._backlog = Backlog()
+        self._following: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin what runs beside the requests."""
@@ -47,6 +50,7 @@ class OnNode:
     async def stop(self) -> None:
         """Let go of what is held."""
         await self._limits.stop()
+        await asyncio.gather(*self._following)
         await self._writer.close()
         await self._events.close()
 
@@ -115,6 +119,18 @@ class OnNode:
     async def refuse(self, event: Draft, claims: Claims) -> Answer:
         """Record a refusal, durable when this returns unless one of `claims` was used before. Raises Closed."""
         return await self._writer.write(lambda producer: issue_token.refuse(event, producer, claims), 1)
+
+    def follow(self, event: Draft) -> None:
+        """Record something that the answer does not wait for. What cannot be written is counted as lost."""
+        task = asyncio.create_task(self._follow(event))
+        self._following.add(task)
+        task.add_done_callback(self._following.discard)
+
+    async def _follow(self, event: Draft) -> None:
+        try:
+            await self.refuse(event, Claims())
+        except Closed:
+            self._node.recorder.lost += 1
 
     async def take_event(self, event: TakenEvent) -> None:
         """Write a security event, once; durable when this returns. Raises Closed."""

@@ -39,7 +39,10 @@ class OwnRisk(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class NewSignal:
-    """What a signal says, and where it came from; `improves` is said of what is only noted."""
+    """What a signal says, and where it came from; `improves` is said of what is only noted.
+
+    What follows one that is `confidential` does not say why: the owner of an agent reads it.
+    """
 
     kind: Kind
     level: Risk
@@ -48,6 +51,7 @@ class NewSignal:
     at: datetime
     reference: str
     improves: bool = False
+    confidential: bool = False
 
 
 @transaction.atomic
@@ -64,9 +68,8 @@ def note(subject: RiskSubject, new: NewSignal, *, by: Principal = SYSTEM) -> Ris
         policy = Policy(Response.NOTE, policy.mode)
     outcome = _outcome(policy)
     reason = new.reason[:_LONGEST]
-    if outcome is RiskSignal.Outcome.DONE and not responses.carry_out(
-        policy.response, held, new.at, f"A risk signal: {reason}"[:_LONGEST]
-    ):
+    said = "A risk signal." if new.confidential else f"A risk signal: {reason}"[:_LONGEST]
+    if outcome is RiskSignal.Outcome.DONE and not responses.carry_out(policy.response, held, new.at, said):
         outcome = RiskSignal.Outcome.NOTHING
     level = level_of([*history(held), CountedSignal(new.kind, new.source, new.level, now)])
     signal = RiskSignal.objects.create(

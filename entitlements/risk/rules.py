@@ -28,6 +28,7 @@ class Kind(StrEnum):
     IRREVERSIBLE_USE = "irreversible_use"
     DEFINITION_DRIFT = "definition_drift"
     REFRESH_REUSE = "refresh_reuse"
+    DECOY_TOUCHED = "decoy_touched"
     CONFIRMED_COMPROMISE = "confirmed_compromise"
 
 
@@ -78,6 +79,7 @@ _OBSERVED: Final[Mapping[Kind, Response]] = MappingProxyType(
         Kind.IRREVERSIBLE_USE: Response.REVIEW,
         Kind.DEFINITION_DRIFT: Response.REVIEW,
         Kind.REFRESH_REUSE: Response.STEP_UP,
+        Kind.DECOY_TOUCHED: Response.SUSPEND,
     }
 )
 DEFAULTS: Final[Mapping[Kind, Policy]] = MappingProxyType(

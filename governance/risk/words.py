@@ -23,6 +23,7 @@ KINDS: Final[dict[str, Any]] = {
     Kind.IRREVERSIBLE_USE: gettext_lazy("First use of an irreversible tool"),
     Kind.DEFINITION_DRIFT: gettext_lazy("Definition of a tool changed"),
     Kind.REFRESH_REUSE: gettext_lazy("Refresh token used again"),
+    Kind.DECOY_TOUCHED: gettext_lazy("Decoy touched"),
     Kind.CONFIRMED_COMPROMISE: gettext_lazy("Compromise confirmed"),
 }
 RESPONSES: Final[dict[str, Any]] = {
