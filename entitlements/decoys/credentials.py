@@ -11,7 +11,8 @@ import json
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
 from django.db import transaction
 
@@ -30,6 +31,10 @@ JOIN entitlements_agent a ON a.id = l.agent_id WHERE d.digest <> '' AND d.ended_
 """
 REFUSED: Final = "credential_refused"
 """The code of a touch by a credential."""
+RECORD: Final = """
+SELECT record_decoy_touch_v1(%s::uuid, %s::timestamptz, %s::uuid, %s::text[], %s::text, %s::text, %s::text)
+"""
+"""How an issuer's node records a touch, with the parameters of `parameters`."""
 _EVERY_AGENT: Final = (("agent_id", None),)
 _AGAIN_AFTER: Final = 60.0
 _MOST_REMEMBERED: Final = 10_000
@@ -86,6 +91,13 @@ def event(found: Found, door: str, source: str, *, about: Iterable[str] = ()) ->
         return draft.draft(
             Action.DECOY_TOUCHED, by=SYSTEM, about=links, outcome="failure", code=REFUSED, detail={"door": door}
         )
+
+
+def parameters(touch: Draft) -> list[Any]:
+    """Return the parameters of RECORD: the event is the first of a producer of its own."""
+    producer = uuid4()
+    halves = touch.halves(producer, touch.at)
+    return [producer, touch.at, touch.uuid, touch.links, touch.trace, *halves]
 
 
 def note_at_api(secret: str) -> bool:

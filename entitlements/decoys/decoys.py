@@ -117,7 +117,7 @@ def plant_credential(kind: str, *, agent: str, place: str, by: Person, reason: s
         name = secret[:_SHOWN]
     else:
         secret, name = secrets.token_urlsafe(32), name or f"{agent}-{secrets.token_hex(2)}"
-        if Client.objects.filter(identifier=name).exists():
+        if Client.objects.filter(client_id=name).exists():
             raise DecoyNameTaken(name=name)
     row = Decoy(kind=kind, name=name, place=place, digest=digest(secret))
     return Planted(_plant(row, chosen, by, reason), secret)

@@ -100,7 +100,7 @@ class Outside(Protocol):
         ...
 
     def follow(self, event: Draft) -> None:
-        """Record something that the answer does not wait for."""
+        """Record the touch of a decoy, for which no answer waits."""
         ...
 
     async def take_event(self, event: TakenEvent) -> None:

@@ -15,16 +15,14 @@ from entitlements.risk.models import RiskSignal
 from governance.decoys import follow
 from tests import make
 from tests.entitlements.decoys import planted
-from tests.entitlements.edge import worlds
 from tests.entitlements.edge.worlds import World
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def world() -> World:
-    credentials.LATELY = credentials.Lately()  # type: ignore[misc]  # of this process, which other tests share
-    return worlds.world()
+@pytest.fixture(autouse=True)
+def _nothing_lately(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "LATELY", credentials.Lately())
 
 
 def touches(decoy: Decoy) -> list[Event]:
@@ -66,7 +64,7 @@ def test_a_client_that_asks_about_a_decoy_token_hears_that_it_is_inactive_and_is
     assert any(link.startswith("client:") for link in event.links)
 
 
-def test_a_decoy_token_at_our_api_is_refused_like_a_wrong_one(world: World, transactional_db: None) -> None:  # noqa: ARG001
+def test_a_decoy_token_at_our_api_is_refused_like_a_wrong_one(world: World) -> None:
     made = planted.credential(world.agent)
 
     def send(token: str) -> Any:  # noqa: ANN401 - an answer
@@ -74,7 +72,7 @@ def test_a_decoy_token_at_our_api_is_refused_like_a_wrong_one(world: World, tran
 
     wrong, answer = send("mdt_" + "x" * 43), send(made.secret)
     assert answer.status_code == wrong.status_code == 401
-    assert {**answer.json(), "trace": ""} == {**wrong.json(), "trace": ""}
+    assert {**answer.json(), "request_id": ""} == {**wrong.json(), "request_id": ""}
     assert [event.detail["door"] for event in touches(made.decoy)] == ["api"]
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -17,11 +19,12 @@ from entitlements.decoys.models import Decoy, DecoyTouch
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.risk.models import RiskSignal
+from entitlements.sessions.models import Session
 from governance.decoys import follow
 from tests import make
 from tests.conformance import servers
 from tests.entitlements.decoys import planted
-from tests.entitlements.gateway import rest_world, world
+from tests.entitlements.gateway import rest_world
 from tests.entitlements.gateway.rest_world import Service
 from tests.entitlements.gateway.test_authzen import question
 from tests.entitlements.gateway.test_eras import begin, legacy
@@ -58,7 +61,13 @@ def touches(decoy: Decoy) -> list[Event]:
 def test_a_decoy_stands_in_the_list_of_its_agents_wherever_its_neighbour_does_and_looks_like_it(
     node: Gateway, here: World
 ) -> None:
-    other = World(here.system, here.tool, here.entitlement, *_another(here))
+    other = replace(here, agent=make.agent())
+    other.client, _ = make.client(other.agent, f"client-{other.agent.slug}")
+    other.grant = make.grant(other.agent, here.entitlement, people=[here.person])
+    session = Session.objects.get(pk=here.session.pk)
+    session.pk, session.client, session.agent, session._state.adding = uuid4(), other.client, other.agent, True
+    session.save()
+    other.session = session
     assert [*listed(node, here)] == ["get_current_time"], "read before the decoy is planted, and so kept"
     decoy = planted.tool(here.tool, here.agent)
     wait_until(lambda: len(listed(node, here)) == 2, 2)
@@ -68,10 +77,10 @@ def test_a_decoy_stands_in_the_list_of_its_agents_wherever_its_neighbour_does_an
     like = {**shown["get_current_time"], "name": "export_all", "description": "Exports everything."}
     assert shown["export_all"] == like, "the same members, and the same arguments"
     token = here.token()
-    session = begin(node, here, token)
-    by_era = legacy(node, here, "tools/list", token, session).json()["result"]["tools"]
+    begun = begin(node, here, token)
+    by_era = legacy(node, here, "tools/list", token, begun).json()["result"]["tools"]
     assert [tool["name"] for tool in by_era] == ["export_all", "get_current_time"]
-    touched = legacy(node, here, "tools/call", token, session, name="export_all", arguments=here.arguments).json()
+    touched = legacy(node, here, "tools/call", token, begun, name="export_all", arguments=here.arguments).json()
     assert touched["result"] == {"content": [{"type": "text", "text": planted.ANSWER}], "isError": True}
     assert [*listed(node, other)] == ["get_current_time"], "an agent that was not chosen"
     narrow = here.token(scope=f"{here.system.slug}:nothing")
@@ -80,11 +89,6 @@ def test_a_decoy_stands_in_the_list_of_its_agents_wherever_its_neighbour_does_an
     wait_until(lambda: "get_current_time" not in listed(node, here), 3)
     publish("closed", "forbid", "off", {"tool": f"{here.system.slug}/get_current_time"})
     assert len(touches(decoy)) == 1, "a list touches nothing"
-
-
-def _another(here: World) -> Any:  # noqa: ANN401 - the rest of a world
-    made = world.on(here.tool)
-    return made.agent, made.client, made.person, made.grant, made.session
 
 
 def test_a_call_fails_as_the_system_fails_reaches_nothing_and_is_a_risk_at_every_node_in_two_seconds(
@@ -207,3 +211,12 @@ def test_a_decoy_token_is_refused_like_any_wrong_one_and_recorded(node: Gateway,
         cursor.execute("SELECT count(*) FROM entitlements_decoy WHERE to_jsonb(entitlements_decoy)::text LIKE %s",
                        [f"%{made.secret}%"])  # fmt: skip
         assert cursor.fetchone() == (0,)
+
+
+def test_a_node_records_a_decoy_that_its_issuer_is_shown(node: Gateway, here: World) -> None:
+    made = planted.credential(here.agent, "client_secret")
+    form = {"grant_type": "client_credentials", "client_id": made.decoy.name, "client_secret": made.secret}
+    answer = httpx2.post(f"{node.base}/as/{here.system.slug}/token", data=form, timeout=10)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+    wait_until(lambda: bool(touches(made.decoy)), 3)
+    assert [event.detail["door"] for event in touches(made.decoy)] == ["token"]
