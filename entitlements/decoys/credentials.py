@@ -48,7 +48,7 @@ class Found:
     agent: str
 
 
-class Lately:
+class RecentTouches:
     """What was recorded in the last minute: whoever uses one credential a thousand times is recorded once a minute."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Lately:
         return True
 
 
-LATELY: Final = Lately()
+RECENT: Final = RecentTouches()
 """That of this process."""
 
 
@@ -84,7 +84,7 @@ async def presented(reads: Reads, secrets: Iterable[str]) -> Found | None:
 
 def event(found: Found, door: str, source: str, *, about: Iterable[str] = ()) -> Draft | None:
     """Return what is recorded of a use; None where it was recorded a moment ago. `about` links who else is known."""
-    if not LATELY.is_new(found.key, door, source):
+    if not RECENT.is_new(found.key, door, source):
         return None
     links = (f"decoy:{found.key}", f"agent:{found.agent}", *about)
     with context.acting(source=source):
@@ -105,7 +105,7 @@ def note_at_api(secret: str) -> bool:
     row = Decoy.objects.filter(digest=digest(secret), ended_at=None).prefetch_related("agents").first()
     if row is None:
         return False
-    if LATELY.is_new(str(row.pk), "api", context.current().source):
+    if RECENT.is_new(str(row.pk), "api", context.current().source):
         links = [f"decoy:{row.pk}", f"agent:{row.agents.get().slug}"]
         with transaction.atomic(durable=True):
             log.record(

@@ -75,16 +75,16 @@ def visible(call: Call, facts: AgentFacts, decoys: Sequence[DecoyTool], now: flo
     """Return the decoys that this caller is shown: each wherever the tool beside it is."""
     if not decoys:
         return []
-    shown = {tool.name for tool in policy.visible_tools(call, disguised(facts, decoys), now)}
+    shown = {tool.name for tool in policy.visible_tools(call, as_tools(facts, decoys), now)}
     return [decoy for decoy in decoys if decoy.name in shown]
 
 
 def judge(decoys: Sequence[DecoyTool], call: Call, facts: AgentFacts, now: float) -> Verdict:
     """Decide a call of a decoy as if it was a tool, so that it is denied where a tool would be, and for that reason."""
-    return policy.decide(call, disguised(facts, decoys), now)
+    return policy.decide(call, as_tools(facts, decoys), now)
 
 
-def disguised(facts: AgentFacts, decoys: Sequence[DecoyTool]) -> AgentFacts:
+def as_tools(facts: AgentFacts, decoys: Sequence[DecoyTool]) -> AgentFacts:
     """Return facts in which decoys are tools, granted and classed as those beside them, and nothing else is.
 
     Limits are not taken over: they bound arguments of another tool.
@@ -99,7 +99,7 @@ def disguised(facts: AgentFacts, decoys: Sequence[DecoyTool]) -> AgentFacts:
         for decoy in decoys:
             if decoy.beside == name:
                 lines[system, decoy.name, person] = tuple(replace(line, limits=UNLIMITED) for line in held)
-    behind = tuple(disguised(each, decoys) for each in facts.behind)
+    behind = tuple(as_tools(each, decoys) for each in facts.behind)
     return replace(facts, tools=tools, lines=lines, behind=behind)
 
 

@@ -17,6 +17,7 @@ from audit.actions import Action
 from audit.context import Principal
 from audit.draft import Draft
 from entitlements import addresses
+from entitlements.codes import Code
 from entitlements.connected_accounts.account_calls import Caller
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.decoys import facts
@@ -33,8 +34,9 @@ from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Refused
 
-ANSWERED: Final = "tool_error"
-"""The code of a touch that was answered as a failure of the system, which calls end with that fail so."""
+FAILED: Final = "tool_error"
+"""How a touch was answered that failed as a call of the system fails; the word that ends such calls."""
+_WHY: Final = f"{Code.UNKNOWN_TOOL}: It is a decoy, and no tool. Nothing was forwarded."
 
 
 async def answer(
@@ -74,7 +76,7 @@ class _DecoyCall:
             await self.door.responder.finish(answer)
             return
         verdict = await self._verdict(arguments)
-        await self._record(arguments, ANSWERED if verdict.allowed else verdict.code.value)
+        await self._record(arguments, FAILED if verdict.allowed else verdict.code.value)
         if not verdict.allowed:
             await self.door.responder.finish(self.door.denied(verdict, self.about.evaluation, ""))
             return
@@ -93,12 +95,12 @@ class _DecoyCall:
                 return Verdict(Effect.DENY, found.code, (found,))
         return verdict
 
-    async def _record(self, arguments: Mapping[str, Any], code: str) -> None:
-        event = self._event(redaction.digest(arguments), code)
+    async def _record(self, arguments: Mapping[str, Any], answered: str) -> None:
+        event = self._event(redaction.digest(arguments), answered)
         self.about.evaluation = str(event.uuid)
         await self.node.recorder.durably(event, possession.take(self.request))
 
-    def _event(self, arguments: str, code: str) -> Draft:
+    def _event(self, arguments: str, answered: str) -> Draft:
         """Say that the decoy was touched, by whom and how. It links no tool and no grant: there is none."""
         about, bearer = self.about, self.about.bearer
         person = None if bearer.person is None else Principal("person", bearer.person)
@@ -116,8 +118,16 @@ class _DecoyCall:
                 by=bearer.principal,
                 about=links,
                 outcome="failure",
-                code=code,
-                detail={"door": "gateway", "method": about.method, "tool": self.decoy.name, "arguments": arguments},
+                code=Code.UNKNOWN_TOOL.value,
+                detail={
+                    "door": "gateway",
+                    "method": about.method,
+                    "tool": self.decoy.name,
+                    "arguments": arguments,
+                    "effect": Effect.DENY.value,
+                    "reasons": [_WHY],
+                    "answered": answered,
+                },
             )
 
     def _failure(self) -> bytes:

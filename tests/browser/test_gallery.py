@@ -148,6 +148,7 @@ def _systems() -> dict[str, list[str]]:
         "stdio-commands-page": [elsewhere.local_servers()],
         "session-policies-page": [elsewhere.session_policies()],
         "risk-signal-page": [elsewhere.risk_signals("expense-bot")],
+        "decoy-page": elsewhere.decoys("expense-bot", "expenses/list_expenses")[1:3],
         "discovery-page": [f"/settings/discovery/{slug}/" for slug in elsewhere.discovery_sources()],
     }
 

@@ -26,3 +26,8 @@ def tool(beside: Tool, *agents: Agent, name: str = "export_all", **more: Any) ->
 def credential(agent: Agent, kind: str = "token", *, place: str = "the wiki") -> Planted:
     """Make a credential that lies in an agent's surroundings."""
     return decoys.plant_credential(kind, agent=agent.slug, place=place, by=make.security(), reason="theft")
+
+
+def end() -> Decoy:
+    """End the one decoy there is."""
+    return decoys.end(Decoy.objects.get().pk, by=make.security(), reason="over")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _nothing_lately(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials, "LATELY", credentials.Lately())
+    monkeypatch.setattr(credentials, "RECENT", credentials.RecentTouches())
 
 
 def touches(decoy: Decoy) -> list[Event]:

@@ -113,7 +113,10 @@ def test_a_call_fails_as_the_system_fails_reaches_nothing_and_is_a_risk_at_every
     (event,) = touches(decoy)
     assert event.actor == f"agent:{orders.agent.slug}"
     assert event.on_behalf_of == f"person:{orders.person.login}"
-    assert (event.outcome, event.code, event.detail["door"]) == ("failure", "tool_error", "gateway")
+    said = event.detail
+    assert (event.outcome, event.code, said["answered"], said["door"]) == (
+        *("failure", "unknown_tool", "tool_error", "gateway"),
+    )
     assert not [link for link in event.links if link.startswith(("tool:", "grant:"))]
     assert len(orders.calls()) == before + 2, "the real call and its end: no call of the decoy"
 
@@ -141,7 +144,8 @@ def make_neighbour(here: World) -> Any:  # noqa: ANN401 - a tool
 def test_what_would_be_denied_of_a_tool_is_denied_of_a_decoy_alike(node: Gateway, here: World) -> None:
     decoy = planted.tool(here.tool, here.agent)
     wait_until(lambda: "export_all" in listed(node, here), 2)
-    for arguments in ({"timezone": 7}, {}):
+    wrong: list[dict[str, Any]] = [{"timezone": 7}, {}]
+    for arguments in wrong:
         of_decoy, of_tool = call(node, here, "export_all", **arguments), call(node, here, here.tool.name, **arguments)
         assert same(of_decoy) == same(of_tool), "arguments that the schema does not take"
     narrow = here.token(scope=f"{here.system.slug}:nothing")
@@ -151,7 +155,7 @@ def test_what_would_be_denied_of_a_tool_is_denied_of_a_decoy_alike(node: Gateway
     assert call(node, here, "export_some", timezone="UTC").json()["result"]["_meta"]["mandate/denial"]["code"] == (
         "unknown_tool"
     )
-    codes = [event.code for event in touches(decoy)]
+    codes = [event.detail["answered"] for event in touches(decoy)]
     assert codes == ["argument_not_valid", "argument_not_valid", "scope_missing"]
     assert call(node, here, here.tool.name, timezone="UTC").json()["result"]["isError"] is False
 
