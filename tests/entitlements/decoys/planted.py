@@ -16,11 +16,10 @@ ANSWER = "Internal error. Try again later."
 
 def tool(beside: Tool, *agents: Agent, name: str = "export_all", **more: Any) -> Decoy:  # noqa: ANN401 - its fields
     """Plant a tool for some agents."""
-    given = {"description": "Exports everything.", "answer": ANSWER, "reason": "curiosity", **more}
+    usual = {"description": "Exports everything.", "answer": ANSWER, "reason": "curiosity", "by": make.security()}
+    given: dict[str, Any] = {**usual, **more}
     where = f"{beside.system.slug}/{beside.name}"
-    return decoys.plant_tool(
-        name, beside=where, agents=[each.slug for each in agents], by=more.pop("by", None) or make.security(), **given
-    )
+    return decoys.plant_tool(name, beside=where, agents=[each.slug for each in agents], **given)
 
 
 def credential(agent: Agent, kind: str = "token", *, place: str = "the wiki") -> Planted:

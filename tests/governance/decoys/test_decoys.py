@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.db import IntegrityError, transaction
-from django.test import Client as Browser
 
 from audit import clock, log
 from audit.actions import Action
@@ -28,9 +27,10 @@ from governance.decoys import follow
 from governance.reviews.event_triggered import triggers
 from governance.reviews.event_triggered.models import ReviewTrigger
 from tests import make, shared
+from tests.entitlements.api import client
 from tests.entitlements.decoys import planted
 from tests.entitlements.risk.worlds import answered
-from tests.governance.console import addresses
+from tests.governance.console import addresses, visits
 
 pytestmark = pytest.mark.django_db
 NAME = "zz_canary_export"
@@ -56,16 +56,9 @@ def touch(decoy: Decoy, agent: Any = None) -> Event:  # noqa: ANN401 - an agent
     return event
 
 
-def browser(person: Person) -> Browser:
-    """Sign a person in."""
-    found = Browser()
-    found.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
-    return found
-
-
 def shown(world: addresses.World, person: Person) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each page that a person sees."""
-    console = browser(person)
+    console = visits.as_(person)
     for name, route in addresses.own().items():
         if (name, "GET") not in matrix.PAGES:
             continue
@@ -121,13 +114,13 @@ def test_people_of_security_alone_see_decoys_their_events_and_their_signals(worl
         assert visibility.risk_signals(who).filter(pk=signal.pk).exists() is knows, person.login
         actions = {event.action for event in visibility.events(who, about_bot)}
         assert ({"decoy.touched", "risk.signalled"} <= actions) is reads, person.login
-        assert (browser(person).get(f"/decoys/{decoy.pk}/").status_code == 200) is knows, person.login
-        assert (browser(person).get(f"/api/v1/decoys/{decoy.pk}").status_code == 200) is knows, person.login
+        assert (visits.as_(person).get(f"/decoys/{decoy.pk}/").status_code == 200) is knows, person.login
+        assert (client.of(person).get(f"/api/v1/decoys/{decoy.pk}").status_code == 200) is knows, person.login
     agent = Caller(company.bot.principal, agent=company.bot, scopes=frozenset({"mandate:read"}))
     assert not {event.action for event in visibility.events(agent, about_bot)} & {"decoy.touched", "risk.signalled"}
-    level = browser(company.sofia).get(f"/api/v1/agents/{company.bot.slug}").json()
+    level = client.of(company.sofia).get(f"/api/v1/agents/{company.bot.slug}").json()
     assert "risk_level" not in level
-    assert browser(company.ana).get(f"/api/v1/agents/{company.bot.slug}").json()["risk_level"] == "high"
+    assert client.of(company.ana).get(f"/api/v1/agents/{company.bot.slug}").json()["risk_level"] == "high"
 
 
 def test_why_explains_a_touch_to_those_who_read_the_log(world: addresses.World) -> None:
@@ -136,7 +129,7 @@ def test_why_explains_a_touch_to_those_who_read_the_log(world: addresses.World) 
     found = why.explain(why.find(event.uuid))
     assert (found.code, found.effect, found.further["answered"]) == ("unknown_tool", "deny", "tool_error")
     address = f"/api/v1/decisions/{event.uuid}/why"
-    statuses = [browser(person).get(address).status_code for person in (company.ana, company.sofia)]
+    statuses = [client.of(person).get(address).status_code for person in (company.ana, company.sofia)]
     assert statuses[1] == 404
 
 
@@ -204,7 +197,7 @@ def test_the_database_keeps_what_was_planted(world: addresses.World) -> None:
 
 def test_forms_plant_a_tool_and_show_a_secret_once(world: addresses.World) -> None:
     company = world.company
-    console = browser(company.ana)
+    console = visits.as_(company.ana)
     given = {"name": NAME, "description": "Exports.", "answer": "No.", "agents": company.bot.slug, "reason": "x"}
     planted_at = console.post("/decoys/plant/", {**given, "beside": f"{company.system.slug}/now"})
     assert planted_at.status_code == 302
