@@ -70,7 +70,7 @@ def shown(world: addresses.World, person: Person) -> Iterator[tuple[str, str]]:
 def test_no_other_page_counts_a_decoy_or_its_touch(world: addresses.World) -> None:
     company, tool = world.company, world.company.system.tools.get(name="now")
     before = dict(_counts())
-    decoy = planted.tool(tool, company.bot, name=NAME)
+    decoy = planted.tool(tool, company.bot, name=NAME, by=company.ana)
     touch(decoy)
     assert dict(_counts()) == before, "no tool, version, entitlement line, grant line, usage or request is made"
     seen = {name for name, text in shown(world, company.ana) if NAME in text}
@@ -103,7 +103,8 @@ def test_people_of_security_alone_see_decoys_their_events_and_their_signals(worl
     decoy = planted.tool(company.system.tools.get(name="now"), company.bot)
     touch(decoy)
     signal = RiskSignal.objects.get(kind="decoy_touched")
-    about_bot = Event.objects.filter(links__contains=[f"agent:{company.bot.slug}"])
+    named = [f"decoy:{decoy.pk}", f"risk:{signal.pk}"]
+    about_bot = Event.objects.filter(links__contains=[f"agent:{company.bot.slug}"], links__overlap=named)
     for person, knows, reads in (
         (company.ana, True, True), (make.security(), True, True), (make.person(roles=["auditor"]), False, True),
         (make.person(roles=["admin"]), False, False), (make.person(roles=["responder"]), False, False),
