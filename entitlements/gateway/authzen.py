@@ -21,7 +21,8 @@ from entitlements import addresses, strict
 from entitlements.codes import Code, meaning
 from entitlements.decisions.snapshot import Call, Chain
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
-from entitlements.gateway import answers, decoy_credentials, possession
+from entitlements.gateway import answers, possession
+from entitlements.gateway.decoys import credentials as decoys
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, Request, encode, trace_of
 from entitlements.keys import act_claim, jws
 from entitlements.node import records
@@ -101,7 +102,7 @@ async def serve(node: Node, request: Request) -> None:
         answer = Answer(HTTPStatus.BAD_REQUEST, text.encode(), (_TEXT, NO_STORE, *echo))
     except Refused as why:
         answer = _refused(why, echo)
-        if why.status == HTTPStatus.UNAUTHORIZED and not await decoy_credentials.note(node, request, why):
+        if why.status == HTTPStatus.UNAUTHORIZED and not await decoys.note(node, request, why):
             node.strangers.count(why.code, request.source)
     await request.answer(answer)
 

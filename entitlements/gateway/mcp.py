@@ -21,7 +21,6 @@ from entitlements.gateway import (
     all_systems,
     answers,
     client_sessions,
-    decoy_calls,
     doors,
     messages,
     possession,
@@ -31,6 +30,7 @@ from entitlements.gateway import (
 from entitlements.gateway.access_requests import request_access
 from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.client_sessions import ClientSession
+from entitlements.gateway.decoys import calls as decoys
 from entitlements.gateway.dispatch import Forwarding, McpForwarding
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
 from entitlements.gateway.messages import Call
@@ -195,7 +195,7 @@ async def _call_tool(exchange: Exchange) -> None:
     pinned = entry.tools.get(name)
     responder = relay.Responder(exchange.request.send)
     door = doors.McpDoor(entry, exchange.bearer, call, exchange.entry.slug, responder)
-    if pinned is None and await decoy_calls.answer(exchange.node, exchange.request, exchange.about, entry, call, door):
+    if pinned is None and await decoys.answer(exchange.node, exchange.request, exchange.about, entry, call, door):
         return
     messages.check_params(call, exchange.request, pinned.mirrored if pinned else {})
     way = _forwarding(exchange, entry, call, arguments, responder)

@@ -13,7 +13,7 @@ from entitlements.catalog.models import System
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts
 from entitlements.decisions.snapshot import Call as PolicyCall
-from entitlements.decoys import facts as decoys
+from entitlements.decoys import decoy_tools as decoys
 from entitlements.gateway.http import encode
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node

@@ -28,7 +28,7 @@ from entitlements.connectors.relays import Facts, Relays
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
-from entitlements.decoys import facts as decoys
+from entitlements.decoys import decoy_tools as decoys
 from entitlements.dpop import claims
 from entitlements.node import numbers
 from entitlements.node.bearer import Bearers

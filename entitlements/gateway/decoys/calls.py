@@ -20,8 +20,8 @@ from entitlements import addresses
 from entitlements.codes import Code
 from entitlements.connected_accounts.account_calls import Caller
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
-from entitlements.decoys import facts
-from entitlements.decoys.facts import DecoyTool
+from entitlements.decoys import decoy_tools
+from entitlements.decoys.decoy_tools import DecoyTool
 from entitlements.decoys.pace import PACE
 from entitlements.gateway import answers, messages, possession, relay
 from entitlements.gateway.doors import McpDoor
@@ -45,7 +45,7 @@ async def answer(
     """Answer a call of a tool that is none, if it is a decoy of this caller; says whether it was. Raises Closed."""
     if entry.slug == addresses.ALL:
         return False
-    decoy = await facts.named(node.reads(), about.bearer.agent, entry.slug, call.params["name"])
+    decoy = await decoy_tools.named(node.reads(), about.bearer.agent, entry.slug, call.params["name"])
     if decoy is None:
         return False
     about.tool = ""  # no record says that there is a tool of this name
@@ -87,7 +87,7 @@ class _DecoyCall:
     async def _verdict(self, arguments: Mapping[str, Any]) -> Verdict:
         bearer = self.about.bearer
         asked = bearer.asks(self.entry.slug, self.decoy.name, arguments)
-        verdict, _ = await self.node.ask(partial(facts.judge, (self.decoy,)), asked)
+        verdict, _ = await self.node.ask(partial(decoy_tools.judge, (self.decoy,)), asked)
         if verdict.allowed and self.entry.target.needs_account:
             who = Caller(bearer.person, bearer.client, bearer.agent)
             found = await self.node.accounts.find(self.entry.slug, self.entry.target, who)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from entitlements.arguments import Schema
 from entitlements.decisions import limits, policy
 from entitlements.decisions.snapshot import Token
-from entitlements.decoys import facts
-from entitlements.decoys.facts import DecoyTool
+from entitlements.decoys import decoy_tools
+from entitlements.decoys.decoy_tools import DecoyTool
 from entitlements.decoys.pace import Pace
 from tests.entitlements import worlds
 from tests.entitlements.worlds import PERSON_SPOILERS, SPOILERS, Spoiler
@@ -34,7 +34,7 @@ def test_the_list_is_exactly_what_may_be_called_and_the_decoys_beside_it(planted
     decoys = [decoy(f"decoy_{name}", beside) for name, beside in dict(planted).items()]
     granted = world.seen()
     assert granted == {"get_current_time"}
-    shown = {each.name for each in facts.visible(world.call, world.facts, decoys, world.now)}
+    shown = {each.name for each in decoy_tools.visible(world.call, world.facts, decoys, world.now)}
     assert shown == {each.name for each in decoys if each.beside in granted}
     assert world.seen() == granted, "the facts of decisions are as they were"
 
@@ -43,11 +43,11 @@ def test_the_list_is_exactly_what_may_be_called_and_the_decoys_beside_it(planted
 def test_what_hides_a_tool_hides_the_decoy_beside_it_and_is_answered_alike(spoil: Spoiler) -> None:
     world = spoil(worlds.allowed(cap=FREE))
     planted = [decoy("export_all")]
-    shown = facts.visible(world.call, world.facts, planted, world.now)
+    shown = decoy_tools.visible(world.call, world.facts, planted, world.now)
     assert bool(shown) is (world.call.tool in world.seen())
     call = replace(world.call, definition=None)
     of_tool = policy.decide(call, world.facts, world.now)
-    of_decoy = facts.judge(planted, replace(call, tool="export_all"), world.facts, world.now)
+    of_decoy = decoy_tools.judge(planted, replace(call, tool="export_all"), world.facts, world.now)
     assert (of_decoy.code, of_decoy.effect) == (of_tool.code, of_tool.effect)
 
 
@@ -63,7 +63,7 @@ def test_every_other_question_about_a_decoy_is_one_about_no_tool() -> None:
 
 def test_a_tool_goes_before_a_decoy_of_its_name() -> None:
     world = worlds.allowed()
-    assert facts.visible(world.call, world.facts, [decoy("convert_time")], world.now) == []
+    assert decoy_tools.visible(world.call, world.facts, [decoy("convert_time")], world.now) == []
 
 
 def test_a_token_that_names_its_calls_opens_no_decoy() -> None:
@@ -76,7 +76,7 @@ def test_a_token_that_names_its_calls_opens_no_decoy() -> None:
     token = world.call.token
     assert isinstance(token, Token)
     call = replace(world.call, token=replace(token, details=OneTool()))
-    assert facts.visible(call, world.facts, [decoy("export_all")], world.now) == []
+    assert decoy_tools.visible(call, world.facts, [decoy("export_all")], world.now) == []
 
 
 def test_a_system_is_as_slow_here_as_it_was_lately() -> None:
