@@ -22,6 +22,7 @@ from entitlements.connected_accounts.models import AccountConsent, AccountSignIn
 from entitlements.connections.models import Connection
 from entitlements.connectors.models import Connector, RelayedDiscovery
 from entitlements.credential_policy.models import CredentialPolicy
+from entitlements.decoys.models import Decoy, DecoyAgent, DecoyTouch
 from entitlements.delegation.models import DelegationPermission
 from entitlements.drift.models import AgentHour, SessionNetwork
 from entitlements.feed.models import Change, GatewayNode
@@ -69,6 +70,9 @@ __all__ = [
     "Connection",
     "Connector",
     "CredentialPolicy",
+    "Decoy",
+    "DecoyAgent",
+    "DecoyTouch",
     "DelegationPermission",
     "DiscoveredEntry",
     "DiscoveryRun",

@@ -113,6 +113,7 @@ app.conf.beat_schedule = {
     "forget-timings": {"task": "governance.tasks.forget_timings", "schedule": 10 * MINUTE},
     "apply-deadlines": {"task": "governance.tasks.apply_deadlines", "schedule": 15 * MINUTE},
     "open-micro-reviews": {"task": "governance.tasks.open_micro_reviews", "schedule": MINUTE},
+    "follow-decoys": {"task": "governance.tasks.follow_decoys", "schedule": 1.0},
     "detect-risk": {"task": "governance.tasks.detect_risk", "schedule": 10.0},
     "look-for-causes": {"task": "governance.tasks.look_for_causes", "schedule": 10 * MINUTE},
     "put-tallies-together": {"task": "governance.tasks.put_tallies_together", "schedule": MINUTE},

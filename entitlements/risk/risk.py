@@ -42,6 +42,7 @@ class NewSignal:
     """What a signal says, and where it came from; `improves` is said of what is only noted.
 
     `answer` is how it is answered, where that is not its kind's response alone.
+    What follows one that is `confidential` does not say why: the owner of an agent reads it.
     """
 
     kind: Kind
@@ -52,6 +53,7 @@ class NewSignal:
     reference: str
     improves: bool = False
     answer: Policy | None = None
+    confidential: bool = False
 
 
 @transaction.atomic
@@ -68,9 +70,8 @@ def note(subject: RiskSubject, new: NewSignal, *, by: Principal = SYSTEM) -> Ris
         policy = Policy(Response.NOTE, policy.mode)
     outcome = _outcome(policy)
     reason = new.reason[:_LONGEST]
-    if outcome is RiskSignal.Outcome.DONE and not responses.carry_out(
-        policy.response, held, new.at, f"A risk signal: {reason}"[:_LONGEST]
-    ):
+    said = "A risk signal." if new.confidential else f"A risk signal: {reason}"[:_LONGEST]
+    if outcome is RiskSignal.Outcome.DONE and not responses.carry_out(policy.response, held, new.at, said):
         outcome = RiskSignal.Outcome.NOTHING
     level = level_of([*history(held), CountedSignal(new.kind, new.source, new.level, now)])
     signal = RiskSignal.objects.create(

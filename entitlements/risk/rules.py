@@ -35,6 +35,7 @@ class Kind(StrEnum):
     TOOL_CLASS_DRIFT = "tool_class_drift"
     HOUR_DRIFT = "hour_drift"
     VOLUME_DRIFT = "volume_drift"
+    DECOY_TOUCHED = "decoy_touched"
     CONFIRMED_COMPROMISE = "confirmed_compromise"
 
 
@@ -88,6 +89,7 @@ _OBSERVED: Final[Mapping[Kind, Response]] = MappingProxyType(
         **dict.fromkeys((Kind.NETWORK_DRIFT, Kind.CLIENT_DRIFT, Kind.PERSON_DRIFT), Response.STEP_UP),
         **dict.fromkeys((Kind.VERSION_DRIFT, Kind.TOOL_CLASS_DRIFT), Response.REVIEW),
         **dict.fromkeys((Kind.HOUR_DRIFT, Kind.VOLUME_DRIFT), Response.REVIEW),
+        Kind.DECOY_TOUCHED: Response.SUSPEND,
     }
 )
 DEFAULTS: Final[Mapping[Kind, Policy]] = MappingProxyType(

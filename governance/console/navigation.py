@@ -89,6 +89,7 @@ GROUPS: Final = (
             Entry("guardrail-list", _("Guardrails"), "shield", ("guardrails",)),
             Entry("rule-list", _("SoD policies"), "scale", ("sod-policies",)),
             Entry("risk-signals", _("Risk signals"), "triangle-alert", ("risk-signals", "settings/signal-responses")),
+            Entry("decoy-list", _("Decoys"), "triangle-alert", ("decoys",)),
             Entry("exception-list", _("Exceptions"), "flag", ("exceptions",)),
             Entry("starter-pack-list", _("Starter packs"), "bookmark", ("settings/starter-packs",)),
             Entry("agent-call-list", _("Agents calling agents"), "waypoints", ("agent-calls", "delegations")),

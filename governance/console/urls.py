@@ -38,6 +38,7 @@ from governance.coverage_map.pages import coverage_map as coverage_map_pages
 from governance.coverage_map.pages import reconciliation as reconciliation_pages
 from governance.credential_policy import pages as credential_policy_pages
 from governance.decisions import urls as decisions_urls
+from governance.decoys import urls as decoys_urls
 from governance.exceptions import pages as exceptions_pages
 from governance.grants.pages import grant_list
 from governance.grants.pages import grants as grant_pages
@@ -85,9 +86,7 @@ from governance.setup import pages as setup_pages
 from governance.sign_in import company_sign_in
 from governance.sign_in.pages import company_proof as company_proof_pages
 from governance.sign_in.pages import passwords, profile, welcome
-from governance.sod.pages import agent_calls as agent_calls_pages
-from governance.sod.pages import policies as policies_pages
-from governance.sod.pages import policy_form as policy_form_pages
+from governance.sod import urls as sod_urls
 from governance.starter_packs import pages as starter_pack_pages
 from governance.stdio_commands.pages import commands as stdio_commands
 from governance.stdio_commands.pages import registration as local_servers
@@ -290,18 +289,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("posture/<slug:key>/", posture_pages.report, name="posture-report"),
     path("posture/<slug:key>/report.pdf", posture_pages.download, name="posture-report-pdf"),
     *revocations_urls.PAGES,
-    path("sod-policies/", policies_pages.listing, name="rule-list"),
-    path("sod-policies/propose/", policies_pages.propose, name="rule-propose"),
-    path("sod-policies/new/", policy_form_pages.own, name="rule-new"),
-    path("agent-calls/", agent_calls_pages.listing, name="agent-call-list"),
-    path("agent-calls/<uuid:pk>/end/", agent_calls_pages.end, name="agent-call-stop"),
-    path("sod-policies/<uuid:pk>/", policies_pages.detail, name="rule-page"),
-    path("sod-policies/<uuid:pk>/publish/", policies_pages.publish, name="rule-publish"),
-    path("sod-policies/<uuid:pk>/withdraw/", policies_pages.withdraw, name="rule-withdraw"),
-    path("sod-policies/<uuid:pk>/except/", policies_pages.give, name="rule-except"),
+    *sod_urls.PAGES,
     path("exceptions/", exceptions_pages.listing, name="exception-list"),
+    *decoys_urls.PAGES,
     *risk_urls.PAGES,
-    path("exceptions/<uuid:pk>/end/", policies_pages.end, name="exception-end"),
     path("connect/", connect.connect, name="connect"),
     path("connect/light/<path:client_id>/", connect.light, name="connect-light"),
     path("connect/rollout/", rollout.rollout, name="rollout"),

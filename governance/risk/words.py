@@ -30,6 +30,7 @@ KINDS: Final[dict[str, Any]] = {
     Kind.TOOL_CLASS_DRIFT: gettext_lazy("Drift: first use of a tool class"),
     Kind.HOUR_DRIFT: gettext_lazy("Drift: unusual hour"),
     Kind.VOLUME_DRIFT: gettext_lazy("Drift: unusual volume"),
+    Kind.DECOY_TOUCHED: gettext_lazy("Decoy touched"),
     Kind.CONFIRMED_COMPROMISE: gettext_lazy("Compromise confirmed"),
 }
 RESPONSES: Final[dict[str, Any]] = {

@@ -120,6 +120,7 @@ def _more(world: addresses.World) -> dict[str, object]:
         "workload-rules/key": world.samples["workload-rules/pk"],
         "agent-calls/key": agent_calls.allow(company.bot, helper, by=SYSTEM, reason="a sample").pk,
         "drift-detectors/key": "network-drift",
+        "decoys/key": world.samples["decoys/decoy"],
         "risk/key": world.samples["risk-signals/signal"],
         "signal-responses/key": world.samples["settings/signal-responses/response"],
         "keys/key": SigningKey.objects.filter(state="active").earliest("kid").kid,

@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import ECKey
 
-from audit import clock
+from audit import clock, log
+from audit.actions import Action as AuditAction
 from audit.context import SYSTEM
 from entitlements.agent_discovery import problems, runs, sources
 from entitlements.agent_discovery.pull import Listed, Pull
@@ -23,6 +24,7 @@ from entitlements.connected_accounts import accounts
 from entitlements.connectors import connectors, proof
 from entitlements.connectors.models import Connector
 from entitlements.credential_policy.rules import Kind
+from entitlements.decoys import decoys as planting
 from entitlements.drift.models import AgentHour
 from entitlements.feed.models import GatewayNode
 from entitlements.networks import networks
@@ -42,6 +44,7 @@ from entitlements.vendors import vendors
 from entitlements.vendors.models import Vendor
 from entitlements.words import Risk
 from governance.credential_policy import policy_proposals
+from governance.decoys import follow
 from governance.guardrails import proposals as guardrail_proposals
 from governance.guardrails.models import ObservedCalls
 from governance.onboarding import batches, sponsorship
@@ -303,6 +306,26 @@ def drift(agent: str) -> str:
         for n, count in calls.items()
     )
     return "/risk-signals/drift/volume-drift/"
+
+
+def decoys(agent: str, beside: str) -> list[str]:
+    """Have a tool that an agent touched and a credential; return the addresses of list, both, and forms."""
+    found, resa = Agent.objects.get(slug=agent), Person.objects.get(login="resa")
+    given: dict[str, Any] = {
+        "beside": beside,
+        "description": "Exports the salaries of all people.",
+        "answer": "Internal error.",
+    }
+    tool = planting.plant_tool("export_all_salaries", agents=[agent], by=resa, reason="Nothing needs it.", **given)
+    place = ".env in the repository payroll"
+    secret = planting.plant_credential("token", agent=agent, place=place, by=resa, reason="Nothing uses it.").decoy
+    said = {"door": "gateway", "method": "tools/call", "tool": tool.name}
+    log.record(
+        AuditAction.DECOY_TOUCHED, by=found.principal, about=[f"decoy:{tool.pk}"], outcome="failure", detail=said
+    )
+    follow.follow_touches()
+    pages = [f"/decoys/{key}/" for key in (tool.pk, secret.pk)]
+    return ["/decoys/", *pages, "/decoys/plant/", "/decoys/credential/"]
 
 
 def network(slug: str) -> str:

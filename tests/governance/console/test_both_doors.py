@@ -90,6 +90,7 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "risk-confirm-safe": {"verb": "safe", "reason": "x"},
         "risk-dismiss": {"verb": "dismiss", "reason": "x"},
     },
+    "decoy-page": {"decoy-end": {"reason": "x"}},
     "signal-response-decide": {
         "signal-response-confirm": {"verb": "confirm"},
         "signal-response-withdraw": {"verb": "withdraw", "reason": "x"},
