@@ -24,6 +24,7 @@ from entitlements.connectors.models import Connector, RelayedDiscovery
 from entitlements.credential_policy.models import CredentialPolicy
 from entitlements.delegation.models import DelegationPermission
 from entitlements.feed.models import Change, GatewayNode
+from entitlements.foreign_tokens.models import ForeignToken, MeasuredEnds
 from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall, UpstreamSession
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.guardrails.models import GuardrailVersion
@@ -74,6 +75,7 @@ __all__ = [
     "EndedClientSession",
     "Entitlement",
     "EntitlementTool",
+    "ForeignToken",
     "GatewayNode",
     "Grant",
     "GrantLine",
@@ -88,6 +90,7 @@ __all__ = [
     "IssuedToken",
     "IssuerKeys",
     "IssuerProposal",
+    "MeasuredEnds",
     "Membership",
     "OAuthAccessToken",
     "OAuthDeviceGrant",

@@ -22,6 +22,7 @@ from entitlements.api.fields import InputSerializer, OutputSerializer, Text, Tic
 from entitlements.api.resources import CreateEndpoint, Detail, Listing, Resource
 from entitlements.decisions import guardrails
 from entitlements.errors import DomainError, NotFound
+from entitlements.foreign_tokens.api import MeasuredEndsSerializer
 from entitlements.gateway.models import Guardrail
 from entitlements.people.models import Role
 from entitlements.permissions.matrix import ALWAYS, MATRIX, REVOKE, Row, row
@@ -122,6 +123,9 @@ class RevocationSerializer(OutputSerializer):
     acknowledged = serializers.ListField(child=serializers.DictField())
     missing = serializers.ListField(child=serializers.DictField())
     residual = serializers.ListField(child=serializers.DictField())
+    measured_ends = MeasuredEndsSerializer(
+        source="ends", allow_null=True, help_text="Null where no token of another server was left."
+    )
     receipt = serializers.CharField()
     receipt_standing = serializers.SerializerMethodField(
         help_text="What the receipt's signature is worth: see the keys at `/records/jwks.json`. Null without a receipt."
@@ -140,7 +144,7 @@ class _Revocations(Resource):
     shown = RevocationSerializer
 
     def rows(self) -> QuerySet[Revocation]:
-        return visibility.revocations(self.caller)
+        return visibility.revocations(self.caller).select_related("ends").prefetch_related("ends__tokens__system")
 
     def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
         return [f"revocation:{row.pk}"]

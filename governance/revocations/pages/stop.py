@@ -31,7 +31,7 @@ from governance.audit_log.queries import names
 from governance.blast_radius.queries import departments
 from governance.console import doors
 from governance.posture_report.queries import figures as posture
-from governance.revocations.queries import effects, time_to_revoke
+from governance.revocations.queries import effects, measured_ends, time_to_revoke
 from governance.revocations.queries import verification as verification_queries
 
 ACTS: Final = {
@@ -163,24 +163,31 @@ def name_of(kind: str, thing: Any, key: str) -> str:  # noqa: ANN401 - as above
 def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show who lost what after how many milliseconds, each node, the residual access, and the signed receipt.
 
-    With `prove`, the calls are decided again; with `download`, the receipt is a file.
+    With `prove`, the calls are decided again; with `download`, the receipt is a file, and with `ends` the signed ends.
     """
     caller = doors.caller(request)
     revoked = doors.find(visibility.revocations(caller), pk=pk)
+    ends = measured_ends.shown(revoked)
     if "download" in request.GET and revoked.receipt:
-        answer = HttpResponse(revoked.receipt, content_type="application/jose")
-        answer["Content-Disposition"] = f'attachment; filename="revocation-{revoked.pk}.jws"'
-        return answer
+        return _file(revoked.receipt, f"revocation-{revoked.pk}.jws")
+    if "ends" in request.GET and ends and ends["ends"].statement:
+        return _file(ends["ends"].statement, f"revocation-{revoked.pk}-ends.jws")
     named = names.of([_target(revoked), revoked.by], caller)
     context: dict[str, Any] = {"revocation": revoked, "lost": lost(revoked, named), "slowest": delay(revoked)}
     context |= {"by": named.get(revoked.by, revoked.by), "for_good": revoked.target_type in FOR_GOOD}
-    context["standing"] = revocation.receipt_standing(revoked)
+    context |= {"standing": revocation.receipt_standing(revoked), **ends}
     if "prove" in request.GET:
         context["probes"] = verification_queries.probe_revocation(revoked)
         context["holds"] = all(not probe.verdict.allowed for probe in context["probes"])
         if request.headers.get("HX-Request"):
             return render(request, "console/revocations/receipt.html#proof", context)
     return render(request, "console/revocations/receipt.html", context)
+
+
+def _file(text: str, name: str) -> HttpResponse:
+    answer = HttpResponse(text, content_type="application/jose")
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
 
 
 def _target(revoked: Revocation) -> str:
