@@ -14,9 +14,9 @@ from .rules import End, Unknown, VendorAnswer
 class ForeignToken(models.Model):
     """The tokens of one connected account, or those that a vendor minted and Mandate never held (`account` is null).
 
-    `accepted_before` names the ways that took the tokens before their revocation, null until they were tried. `answer` is
-    what the vendor said to that. `end` is what trying them found, whatever it said: `found_by`
-    names the ways, `measured_at` the moment of the try that decided, `last_alive_at` of the last that worked.
+    `accepted_before` names the ways that took the tokens before their revocation, null until they were tried. `answer`
+    is what the vendor said to that. `end` is what trying them found, whatever it said: `found_by` names the ways,
+    `measured_at` the moment of the try that decided, `last_alive_at` of the last that worked.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -387,7 +387,7 @@ def test_without_its_signer_a_statement_is_signed_later(offered: list[Vendor], m
     place.connect()
     stopped = stop(place)
     with monkeypatch.context() as patched:
-        patched.setattr(foreign_ends.signing, "sign", _no_signer)
+        patched.setattr(signing, "sign", _no_signer)
         work()
     assert MeasuredEnds.objects.get(revocation=stopped).statement == ""
     work()

@@ -62,7 +62,7 @@ class Scripted:
                 return self.result(body, said, {"Mcp-Session-Id": self.sessions[-1]})
             if session not in self.sessions or session in self.dead:
                 return self.error(body, -32600, "Session not found", 404 if session else 400)
-        told = {
+        told: dict[str, dict[str, Any]] = {
             "server/discover": {"supportedVersions": ["2026-07-28"], "capabilities": {}},
             "tools/list": {"tools": []},
         }
