@@ -146,6 +146,7 @@ class Action(StrEnum):
     EVIDENCE_SEALING_FAILED = "evidence.sealing_failed"
     EVIDENCE_SHARE_ENDED = "evidence.share_ended"
     EVIDENCE_SHARED = "evidence.shared"
+    FOREIGN_TOKEN_MEASURED = "foreign_token.measured"  # noqa: S105 - the name of an event
     GRANT_EXPIRED = "grant.expired"
     GRANT_ISSUED = "grant.issued"
     GRANT_REDUCED = "grant.reduced"
@@ -244,6 +245,7 @@ class Action(StrEnum):
     REVIEW_SETTLED = "review.settled"
     REVIEW_SUPERSEDED = "review.superseded"
     REVOCATION_COMMITTED = "revocation.committed"
+    REVOCATION_ENDS_SIGNED = "revocation.ends_signed"
     REVOCATION_PROVEN = "revocation.proven"
     REVOCATION_SETTLED = "revocation.settled"
     RISK_CONFIRMED_COMPROMISED = "risk.confirmed_compromised"

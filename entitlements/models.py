@@ -26,6 +26,7 @@ from entitlements.decoys.models import Decoy, DecoyAgent, DecoyTouch
 from entitlements.delegation.models import DelegationPermission
 from entitlements.drift.models import AgentHour, SessionNetwork
 from entitlements.feed.models import Change, GatewayNode
+from entitlements.foreign_tokens.models import ForeignToken, MeasuredEnds
 from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall, UpstreamSession
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.guardrails.models import GuardrailVersion
@@ -81,6 +82,7 @@ __all__ = [
     "EndedClientSession",
     "Entitlement",
     "EntitlementTool",
+    "ForeignToken",
     "GatewayNode",
     "Grant",
     "GrantLine",
@@ -95,6 +97,7 @@ __all__ = [
     "IssuedToken",
     "IssuerKeys",
     "IssuerProposal",
+    "MeasuredEnds",
     "Membership",
     "OAuthAccessToken",
     "OAuthDeviceGrant",

@@ -24,9 +24,10 @@ from .agents import lifecycle
 from .catalog import discovery, discovery_schedule, systems
 from .catalog_files import imports
 from .clients import acceptance
-from .connected_accounts import accounts, connect, revoke
+from .connected_accounts import accounts, connect
 from .drift import detect, history
 from .errors import DomainError
+from .foreign_tokens import account_ends, ends
 from .grants import batches
 from .idempotency import stored_answers as stored_answers_api
 from .keys import chosen, session_keys, signing
@@ -176,11 +177,19 @@ def resume_imports() -> None:
 
 @shared_task(ignore_result=True)
 def look_after_connected_accounts() -> None:
-    """End accounts that are refused or that nothing stands behind, and have the tokens of ended ones revoked."""
+    """End accounts that are refused or that nothing stands behind; their tokens are revoked and tried at once."""
     accounts.end_without_right()
     accounts.end_refused()
     connect.forget_expired()
-    revoke.revoke_due()
+    measure_foreign_tokens()
+
+
+@shared_task(ignore_result=True)
+def measure_foreign_tokens() -> None:
+    """Revoke and try the tokens of accounts that ended, and sign how they ended. Two at once share the work."""
+    account_ends.settle_due()
+    ends.settle_untried()
+    ends.sign_due(record_keys.RECEIPTS)
 
 
 @shared_task(ignore_result=True)

@@ -80,6 +80,7 @@ app.conf.beat_schedule = {
     "end-roles": {"task": "entitlements.tasks.end_roles", "schedule": HOUR},
     "settle-revocations": {"task": "entitlements.tasks.settle_revocations", "schedule": 10.0},
     "look-after-connected-accounts": {"task": "entitlements.tasks.look_after_connected_accounts", "schedule": 10.0},
+    "measure-foreign-tokens": {"task": "entitlements.tasks.measure_foreign_tokens", "schedule": 10.0},
     "count-strangers": {"task": "entitlements.tasks.count_strangers", "schedule": MINUTE},
     "discover-agents": {"task": "entitlements.tasks.queue_discovery_runs", "schedule": MINUTE},
     "discover-tools": {"task": "entitlements.tasks.discover_all", "schedule": MINUTE},

@@ -149,7 +149,7 @@ def connections(caller: Caller) -> QuerySet[Connection]:
 
 def connected_accounts(caller: Caller) -> QuerySet[ConnectedAccount]:
     """Connected accounts of people: your own, and those at your systems."""
-    rows = ConnectedAccount.objects.select_related("system__owner", "person").prefetch_related(
+    rows = ConnectedAccount.objects.select_related("system__owner", "person", "foreign_token").prefetch_related(
         "consents__client", "consents__agent"
     )
     if caller.sees_everything:

@@ -25,6 +25,7 @@ from entitlements.api.fields import InputSerializer, OutputSerializer, Text, Tic
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.decisions import guardrails
 from entitlements.errors import DomainError, NotFound
+from entitlements.foreign_tokens.api import MeasuredEndsSerializer
 from entitlements.gateway.models import Guardrail
 from entitlements.people.models import Role
 from entitlements.permissions.matrix import ALWAYS, MATRIX, REVOKE, Row, row
@@ -163,13 +164,17 @@ class RevocationSerializer(DrillSerializer):
     """What it ended, which nodes obeyed after how long, which are missing, the residual access, receipt and proofs."""
 
     proofs = RevocationProofSerializer(many=True, source="proofs.all")
+    measured_ends = MeasuredEndsSerializer(
+        source="ends", allow_null=True, help_text="Null where no token of another server was left."
+    )
 
 
 class _Revocations(Resource):
     shown: ClassVar[type[BaseSerializer[Any]]] = RevocationSerializer
 
     def rows(self) -> QuerySet[Any]:
-        return visibility.revocations(self.caller).prefetch_related("proofs")
+        seen = visibility.revocations(self.caller).select_related("ends")
+        return seen.prefetch_related("proofs", "ends__tokens__system")
 
     def links(self, row: Any) -> list[str]:  # noqa: ANN401 - a row
         return [row.link]

@@ -23,12 +23,11 @@ from audit.context import SYSTEM, Principal
 from audit.models import Event
 from entitlements import addresses
 from entitlements.agents.models import Agent
-from entitlements.connected_accounts.models import ConnectedAccount
-from entitlements.decisions import guardrails
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
-from entitlements.grants.models import Grant
+from entitlements.foreign_tokens import ends as foreign_ends
+from entitlements.foreign_tokens import residual as foreign_residual
 from entitlements.keys import jws, signing
 from entitlements.keys.models import SigningKey
 from entitlements.revocation.models import Drill, Revocation, Stop
@@ -79,7 +78,9 @@ def _commit(target: Target, *, by: Principal, reason: str, ticket: str | None) -
     kept, effect = _checked(target, reason, ticket)
     measured = _act(target, by, reason)
     row = Revocation(**_columns(target, by, reason, kept), **measured, effect=effect)
-    return _record(row, target, Action.REVOCATION_COMMITTED, by)
+    _record(row, target, Action.REVOCATION_COMMITTED, by)
+    foreign_ends.begin(row)
+    return row
 
 
 @transaction.atomic(durable=True)
@@ -253,7 +254,7 @@ def residual(target: Target) -> list[dict[str, Any]]:
         where = f"verifiers of {slug} other than our gateway"
         tokens_left = f"{row['count']} access token{'s' if row['count'] > 1 else ''}"
         left.append({"what": tokens_left, "where": where, "dies_at": row["last"].isoformat()})
-    return [*left, *_minted_elsewhere(target), *_left_of_accounts(target)]
+    return [*left, *_minted_elsewhere(target), *foreign_residual.of_accounts(target.type, target.id)]
 
 
 def _minted_elsewhere(target: Target) -> list[dict[str, Any]]:
@@ -271,41 +272,8 @@ def _minted_elsewhere(target: Target) -> list[dict[str, Any]]:
         dies = row["last"] + timedelta(seconds=seconds) if seconds is not None else None
         if dies is None or dies > now:
             dies_at = dies.isoformat() if dies else None
-            left.append({"what": "tokens the vendor minted", "where": slug, "dies_at": dies_at})
+            left.append({"what": foreign_residual.MINTED, "where": slug, "dies_at": dies_at})
     return sorted(left, key=lambda entry: str(entry["where"]))
-
-
-def _left_of_accounts(target: Target) -> list[dict[str, Any]]:
-    """Name the systems at which tokens of a connected account may live on: their revocation failed, or is under way.
-
-    No gateway sends them any longer. How long such a token lives, and that of a refresh, no vendor says.
-    """
-    states = ConnectedAccount.Revocation
-    rows = ConnectedAccount.objects.filter(revocation__in=[states.PENDING, states.REFUSED, states.UNKNOWN])
-    match target.type:
-        case "person" | "person_agents":
-            rows = rows.filter(person__login=target.id)
-        case "system":
-            rows = rows.filter(system__slug=target.id)
-        case "agent":
-            rows = rows.filter(consents__agent__slug=target.id)
-        case "grant":
-            held = Grant.objects.filter(pk=_uuid(target.id))
-            rows = rows.filter(system__in=held.values("entitlement__system"), consents__agent__in=held.values("agent"))
-        case guardrails.EVERYTHING:
-            pass
-        case _:
-            return []
-    counted = rows.values("system__slug").annotate(count=Count("pk", distinct=True)).order_by("system__slug")
-    return [
-        {
-            "what": f"tokens of {row['count']} connected account{'s' if row['count'] > 1 else ''}"
-            " that the vendor did not revoke",
-            "where": row["system__slug"],
-            "dies_at": None,
-        }
-        for row in counted
-    ]
 
 
 def _touched(target: Target) -> Q:

@@ -17,7 +17,7 @@ from audit import log, personal_data
 from audit.actions import Action
 from audit.context import Principal
 from entitlements.agent_discovery import sources
-from entitlements.connected_accounts import revoke as connected_accounts
+from entitlements.connected_accounts import accounts as connected_accounts
 from entitlements.errors import ReasonRequired
 from entitlements.keys import signing
 from entitlements.networks import certificates

@@ -27,10 +27,14 @@ from entitlements.credential_policy.rules import Kind
 from entitlements.decoys import decoys as planting
 from entitlements.drift.models import AgentHour
 from entitlements.feed.models import GatewayNode
+from entitlements.foreign_tokens import ends as foreign_ends
+from entitlements.foreign_tokens.models import ForeignToken, MeasuredEnds
+from entitlements.foreign_tokens.rules import End, Finding, Means, Unknown, VendorAnswer
 from entitlements.networks import networks
 from entitlements.people.models import Person
 from entitlements.rest_apis import rest_apis
 from entitlements.rest_apis import sources as api_documents
+from entitlements.revocation.models import Revocation
 from entitlements.risk import response_policy, risk
 from entitlements.risk.rules import Kind as RiskKind
 from entitlements.risk.subject import RiskSubject
@@ -238,6 +242,31 @@ def connected_accounts() -> list[str]:
         by=SYSTEM,
     )
     return [f"/connected-accounts/{each.slug}/" for each in (crm, erp)]
+
+
+def measured_ends(revoked: Revocation) -> list[str]:
+    """Let a receipt wait for tokens of other servers, each with another end; returns its page."""
+    waits = MeasuredEnds.objects.create(revocation=revoked)
+    client, otto, now = Client.objects.get(client_id="expense-bot"), Person.objects.get(login="otto"), clock.now()
+    found = [
+        (VendorAnswer.REVOKED, Finding(End.DEAD, (Means.CALL, Means.INTROSPECTION, Means.REFRESH))),
+        (VendorAnswer.REVOKED, Finding(End.ALIVE, (Means.CALL,))),
+        (VendorAnswer.NO_ANSWER, None),
+        (VendorAnswer.NOT_OFFERED, Finding(End.UNKNOWN, why=Unknown.NO_WAY)),
+    ]
+    for number, (answer, finding) in enumerate(found):
+        system = System.objects.get(slug=("crm", "erp")[number % 2])
+        account = make.connected_account(otto, system, client)
+        accounts.end(account.pk, by=SYSTEM, reason="The person left.")
+        token = foreign_ends.of_account(account)
+        waits.tokens.add(token)
+        foreign_ends.note(token, answer=answer, alive_at=now)
+        if finding is not None:
+            foreign_ends.measure(token.pk, finding, now)
+    minted = ForeignToken.objects.create(system=System.objects.get(slug="erp"), named_at=now)
+    waits.tokens.add(minted)
+    foreign_ends.measure(minted.pk, Finding(End.UNKNOWN, why=Unknown.NOT_HELD), now)
+    return [f"/stop/receipts/{revoked.pk}/?prove"]
 
 
 def rest_api() -> str:

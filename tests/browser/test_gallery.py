@@ -195,7 +195,7 @@ def addresses() -> Iterator[tuple[str, str]]:
         "source-page": [f"/settings/people-sources/{world.directory()}/"],
         "import-page": [f"/systems/import/{world.file_looked_at().pk}/"],
         "drill-receipt": [f"/stop/drills/{_drilled()}/"],
-        "receipt": [f"/stop/receipts/{Revocation.objects.get().pk}/?prove"],
+        "receipt": elsewhere.measured_ends(Revocation.objects.get()),
     }
     assert Client.objects.filter(client_id="expense-bot").exists()
     for pattern in urls.urlpatterns:

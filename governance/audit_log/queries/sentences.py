@@ -63,6 +63,8 @@ _PHRASES: Final = {
     "kill_switch.engaged": gettext_lazy("engaged the kill switch"),
     "kill_switch.released": gettext_lazy("released the kill switch"),
     "revocation.committed": gettext_lazy("committed a revocation"),
+    "revocation.ends_signed": gettext_lazy("signed how tokens of other servers ended"),
+    "foreign_token.measured": gettext_lazy("measured the end of tokens of another server"),
     "revocation.settled": gettext_lazy("settled a revocation"),
     "revocation.proven": gettext_lazy("proved a revocation"),
     "drill.committed": gettext_lazy("began a drill"),

@@ -29,7 +29,7 @@ from governance.audit_log.queries import names
 from governance.blast_radius.queries import departments
 from governance.console import doors
 from governance.posture_report.queries import figures as posture
-from governance.revocations.queries import time_to_revoke
+from governance.revocations.queries import measured_ends, time_to_revoke
 
 from .stop import FOR_GOOD
 
@@ -108,7 +108,8 @@ def _listed(caller: Caller, rows: Any) -> list[tuple[Stop, str, str, int | None]
 def receipt(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show who lost what after how many milliseconds, each node, the residual access, the receipt and its proofs.
 
-    With `download` the receipt is a file, with `verifier` the program that verifies it, with `proof` a signed proof.
+    With `download` the receipt is a file, with `verifier` the program that verifies it, with `proof` a signed
+    proof, with `ends` the signed ends of tokens of other servers.
     """
     revoked = doors.find(visibility.revocations(doors.caller(request)), pk=pk)
     return _download(request, revoked) or _shown(request, revoked)
@@ -151,6 +152,7 @@ def _shown(request: HttpRequest, stop: Stop, problem: DomainError | None = None)
         "may_prove": not is_drill and bool(stop.receipt) and doors.may(caller, PROVE.address, stop),
         "suspended": _suspended_with(stop) if not is_drill else [],
         "problem": problem,
+        **({} if is_drill else measured_ends.shown(stop)),
     }
     status = problem.status if problem else 200
     return render(request, "console/revocations/receipt.html", context, status=status)
@@ -179,6 +181,8 @@ def _download(request: HttpRequest, stop: Stop) -> HttpResponse | None:
         return _file(VERIFIER.read_text("utf-8"), "text/x-python", VERIFIER.name)
     if "download" in request.GET and stop.receipt:
         return _file(stop.receipt, "application/jose", f"{stop.kind}-{stop.pk}.jws")
+    if "ends" in request.GET and (ends := measured_ends.shown(stop).get("ends")) and ends.statement:
+        return _file(ends.statement, "application/jose", f"{stop.kind}-{stop.pk}-ends.jws")
     if (wanted := request.GET.get("proof")) and not isinstance(stop, Drill):
         for proof in stop.proofs.all():  # type: ignore[attr-defined]
             if str(proof.pk) == wanted:
