@@ -23,6 +23,7 @@ from entitlements.connections.models import Connection
 from entitlements.connectors.models import Connector, RelayedDiscovery
 from entitlements.credential_policy.models import CredentialPolicy
 from entitlements.delegation.models import DelegationPermission
+from entitlements.event_streams.models import EventReceiver, EventStream, SignalPoll, StreamEvent
 from entitlements.feed.models import Change, GatewayNode
 from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall, UpstreamSession
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
@@ -74,6 +75,8 @@ __all__ = [
     "EndedClientSession",
     "Entitlement",
     "EntitlementTool",
+    "EventReceiver",
+    "EventStream",
     "GatewayNode",
     "Grant",
     "GrantLine",
@@ -107,6 +110,7 @@ __all__ = [
     "SecurityEvent",
     "Session",
     "SessionPolicy",
+    "SignalPoll",
     "SignalResponse",
     "SigningKey",
     "SourcedGroup",
@@ -115,6 +119,7 @@ __all__ = [
     "StdioCommand",
     "StdioNode",
     "StdioSystem",
+    "StreamEvent",
     "System",
     "SystemNetwork",
     "TokenFamily",

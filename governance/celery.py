@@ -70,6 +70,9 @@ app.conf.beat_schedule = {
     # Seconds between two messages. A lost one costs nothing: each job finds whatever is due.
     "expire-grants": {"task": "entitlements.tasks.expire_grants", "schedule": 10.0},
     "follow-security-events": {"task": "entitlements.tasks.follow_security_events", "schedule": 1.0},
+    "transmit-security-events": {"task": "entitlements.tasks.transmit_security_events", "schedule": 1.0},
+    "push-security-events": {"task": "entitlements.tasks.push_security_events", "schedule": 1.0},
+    "poll-security-events": {"task": "entitlements.tasks.poll_security_events", "schedule": 1.0},
     "forget-security-events": {"task": "entitlements.tasks.forget_security_events", "schedule": HOUR},
     "end-agents": {"task": "entitlements.tasks.end_agents", "schedule": MINUTE},
     "look-after-clients": {"task": "entitlements.tasks.look_after_clients", "schedule": HOUR},

@@ -21,6 +21,8 @@ from entitlements.people.models import Role
 from entitlements.permissions.matrix import ALWAYS, Row, row
 from entitlements.revocation.api import EVERYTHING, KINDS
 from governance.back_office.asks import ACTS as BACK_OFFICE
+from governance.event_streams.page_rows import ROWS as EVENT_STREAMS
+from governance.risk.page_rows import ROWS as RISK
 
 from .matrix_reviews import REVIEWS
 from .matrix_rows import API, ONES_OWN, STRANGERS, Page, Pages, both, like
@@ -246,14 +248,8 @@ PAGES: Final[Pages] = {
     ("rule-withdraw", "POST"): like("sod-policy-withdraw"),
     ("rule-except", "POST"): like("sod-exceptions"),
     ("exception-list", "GET"): like("exceptions GET"),
-    ("risk-signals", "GET"): like("risk GET", also=("signal-responses GET",)),
-    ("risk-signal-page", "GET"): like("risk-signal GET", also=("risk-confirm", "risk-confirm-safe", "risk-dismiss")),
-    ("risk-signal-page", "POST"): like("risk-confirm", "risk-confirm-safe", "risk-dismiss"),
-    ("signal-responses-page", "GET"): like(
-        "signal-responses GET", also=("signal-responses", "signal-response-confirm", "signal-response-withdraw")
-    ),
-    **both(like("signal-responses"), "signal-response-propose"),
-    ("signal-response-decide", "POST"): like("signal-response-confirm", "signal-response-withdraw"),
+    **RISK,
+    **EVENT_STREAMS,
     ("exception-end", "POST"): like("sod-exception-end"),
     **REVIEWS,
     # People

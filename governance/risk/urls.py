@@ -1,9 +1,10 @@
-"""Addresses of the console: risk signals and the responses to them."""
+"""Addresses of the console: risk signals and the responses to them, and streams of security events."""
 
 from typing import Final
 
 from django.urls import URLPattern, path
 
+from governance.event_streams import urls as event_streams
 from governance.risk import pages
 
 PAGES: Final[list[URLPattern]] = [
@@ -12,4 +13,5 @@ PAGES: Final[list[URLPattern]] = [
     path("settings/signal-responses/", pages.responses, name="signal-responses-page"),
     path("settings/signal-responses/propose/", pages.propose, name="signal-response-propose"),
     path("settings/signal-responses/<uuid:response>/", pages.decide, name="signal-response-decide"),
+    *event_streams.PAGES,
 ]
