@@ -8,52 +8,32 @@ Section numbers without another name are those of the CAEP Interoperability Prof
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
 from django.db import transaction
-from pytest_django.plugin import DjangoDbBlocker
 
-from audit import log
+from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Cursor
 from entitlements import addresses
-from entitlements.event_streams import poll_settings, polls, profile, streams, transmit
+from entitlements.event_streams import deliver, poll_settings, polls, profile, streams, transmit
 from entitlements.event_streams.models import EventStream, SignalPoll, StreamEvent
 from entitlements.keys import signing
 from entitlements.people import people
 from entitlements.risk import follow
 from entitlements.risk.models import RiskSignal, SecurityEvent
-from tests import databases, make
-from tests.entitlements.edge.worlds import header, peek
-from tests.entitlements.event_streams import worlds
+from tests import make
+from tests.entitlements.edge.worlds import STUB, header, peek
+from tests.entitlements.event_streams import refused, worlds
 from tests.entitlements.event_streams.worlds import AUDIENCE, Pair
+from tests.entitlements.risk import worlds as risk_worlds
 
 pytestmark = [pytest.mark.loopback, pytest.mark.timeout(300)]
 VERIFICATION = "https://schemas.openid.net/secevent/ssf/event-type/verification"
 UPDATED = "https://schemas.openid.net/secevent/ssf/event-type/stream-updated"
-
-
-@pytest.fixture(scope="module")
-def made_pair(
-    django_db_setup: None,  # noqa: ARG001
-    django_db_blocker: DjangoDbBlocker,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Pair]:
-    with django_db_blocker.unblock(), worlds.pair(tmp_path_factory.mktemp("archive")) as made:
-        yield made
-        databases.empty()
-
-
-@pytest.fixture
-def pair(made_pair: Pair) -> Iterator[Pair]:
-    yield made_pair
-    for row in SignalPoll.objects.filter(ended_at=None):
-        poll_settings.end(row.pk, by=make.person(roles=["admin"]), reason="over")
-    EventStream.objects.all().delete()
 
 
 def test_the_configuration_is_where_the_framework_says_and_names_every_address(pair: Pair) -> None:
@@ -155,8 +135,7 @@ def test_what_happens_here_is_pushed_and_becomes_a_signal_there(pair: Pair) -> N
     pair.push_stream()
     pair.company.id_jag()
     _end_session()
-    with transaction.atomic():
-        log.record(Action.PERSON_PASSWORD_SET, about=["person:alice"], by=SYSTEM)
+    _password()
     pair.transmit()
     follow.follow_waiting()
     rows = StreamEvent.objects.filter(state="taken")
@@ -203,8 +182,7 @@ def _poll(pair: Pair, key: str, **body: Any) -> dict[str, Any]:
 def test_an_event_has_one_jti_however_often_the_log_is_read_and_the_token_sent(pair: Pair) -> None:
     key = pair.stream()["stream_id"]
     position = Cursor.objects.get(name=transmit.CURSOR).position
-    with transaction.atomic():
-        log.record(Action.PERSON_PASSWORD_SET, about=["person:alice"], by=SYSTEM)
+    _password()
     pair.transmit()
     first = _poll(pair, key)["sets"]
     Cursor.objects.filter(name=transmit.CURSOR).update(position=position)  # as after a crash, or a restored backup
@@ -248,8 +226,7 @@ def test_a_paused_stream_holds_and_a_disabled_one_drops(pair: Pair) -> None:
     assert pair.ask("GET", f"status?stream_id={key}").json() == {"stream_id": key, "status": "enabled"}
     paused = {"stream_id": key, "status": "paused", "reason": "Maintenance."}
     assert pair.ask("POST", "status", paused).json() == paused == pair.ask("GET", f"status?stream_id={key}").json()
-    with transaction.atomic():
-        log.record(Action.PERSON_PASSWORD_SET, about=["person:alice"], by=SYSTEM)
+    _password()
     pair.transmit()
     assert _poll(pair, key) == {"sets": {}}
     pair.ask("POST", "status", {"stream_id": key, "status": "enabled"})
@@ -272,7 +249,7 @@ def test_what_a_person_does_to_a_stream_is_told_to_its_receiver(pair: Pair) -> N
 
 def test_our_receiver_polls_our_transmitter_and_answers_what_it_took_and_refused(pair: Pair) -> None:
     made = pair.stream()
-    _follow(pair, made)
+    worlds.follow(pair, made)
     with transaction.atomic():
         log.record(Action.PERSON_PASSWORD_SET, about=["person:alice"], by=SYSTEM)
         log.record(
@@ -291,25 +268,11 @@ def test_our_receiver_polls_our_transmitter_and_answers_what_it_took_and_refused
     assert not polls.poll_next(), "the next poll is seconds away"
 
 
-def _follow(pair: Pair, made: dict[str, Any], **more: Any) -> SignalPoll:
-    """Have our receiver poll a stream of our transmitter, with the receiver's own client."""
-    terms = {
-        "endpoint_url": made["delivery"]["endpoint_url"],
-        "token_url": f"{made['iss']}/token",
-        "client_id": str(pair.registered.receiver.pk),
-        "secret": pair.registered.secret,
-        **more,
-    }
-    by = make.person(roles=["admin"])
-    return poll_settings.set_poll(made["iss"], by=by, reason="They tell us.", **terms)
-
-
 def test_an_event_that_was_written_before_the_worker_died_is_taken_once_and_acknowledged_then(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _follow(pair, pair.stream())
-    with transaction.atomic():
-        log.record(Action.PERSON_PASSWORD_SET, about=["person:alice"], by=SYSTEM)
+    worlds.follow(pair, pair.stream())
+    _password()
     pair.transmit()
     before = SecurityEvent.objects.count()
     write = polls._write
@@ -331,7 +294,7 @@ def test_an_event_that_was_written_before_the_worker_died_is_taken_once_and_ackn
 
 def test_a_wrong_secret_and_an_issuer_that_is_trusted_no_more_stop_the_poll(pair: Pair) -> None:
     made = pair.stream()
-    row = _follow(pair, made, secret="not-the-secret")
+    row = worlds.follow(pair, made, secret="not-the-secret")
     assert polls.poll_next()
     row.refresh_from_db()
     assert (row.failures, bool(row.problem)) == (1, True)
@@ -369,3 +332,60 @@ def test_the_signal_is_there_within_two_seconds(pair: Pair) -> None:
     pair.transmit()
     assert StreamEvent.objects.filter(type=profile.ACCOUNT_DISABLED, state="taken").count() == 1
     assert time.monotonic() - begun < 2.0
+
+
+def test_what_is_wrong_is_refused_at_both_doors_with_the_same_word(pair: Pair) -> None:
+    """Replayed, wrong audience, wrong issuer, unsigned, unknown-critical and old-format events."""
+    risk_worlds.stream(pair.company)
+    cases, before = refused.cases(pair.company), SecurityEvent.objects.count()
+    for name, (text, word) in cases.items():
+        answer = httpx2.post(f"{pair.node}/ssf/events", content=text, headers={"content-type": risk_worlds.TYPE})
+        assert (answer.status_code, answer.json()["err"]) == (400, word), name
+    good = risk_worlds.token(pair.company)
+    with refused.transmitter() as theirs:
+        theirs.sets = {name: text for name, (text, _) in cases.items()} | {peek(good)["jti"]: good, "another": good}
+        row = poll_settings.set_poll(
+            STUB, endpoint_url=theirs.url, secret="the-token-of-theirs", by=make.person(), reason="They cannot push."
+        )
+        assert polls.poll_next()
+        row.refresh_from_db()
+        assert (row.problem, theirs.sets) == ("", {})
+        words = {name: word for name, (_, word) in cases.items()}
+        assert theirs.refused == {**words, "another": "invalid_request"}, "its jti is another than the stream says"
+    assert SecurityEvent.objects.count() == before + 1
+    for _ in range(2):  # replayed, and by the other door
+        again = httpx2.post(f"{pair.node}/ssf/events", content=good, headers={"content-type": risk_worlds.TYPE})
+        assert again.status_code == 202
+    assert SecurityEvent.objects.count() == before + 1
+
+
+def test_a_receiver_that_fails_is_tried_later_and_one_that_refuses_is_not(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = pair.push_stream(events_requested=[profile.CREDENTIAL_CHANGE])["stream_id"]
+    with monkeypatch.context() as silent:
+        silent.setattr(deliver, "SECONDS", 0.001)
+        _password()
+        pair.transmit()
+    stream, row = EventStream.objects.get(), StreamEvent.objects.get()
+    assert (row.state, row.attempts, stream.failures, bool(stream.problem)) == ("waiting", 1, 1, True)
+    assert not deliver.deliver_next(), "its time has not come"
+    EventStream.objects.update(retry_at=stream.created_at)
+    worlds.trust_ours(signal_events=["session-revoked"])
+    deliver.deliver_next()
+    row.refresh_from_db()
+    stream.refresh_from_db()
+    assert (row.state, row.answer, stream.failures) == ("refused", "access_denied", 0)
+    worlds.trust_ours(signal_events=[])
+    stream.failures, stream.failing_since = 9, clock.now() - deliver.GIVEN_UP
+    stream.endpoint_url = "http://127.0.0.1:1/ssf/events"
+    stream.save()
+    _password()
+    pair.transmit()
+    assert pair.ask("GET", f"status?stream_id={key}").json()["status"] == "paused"
+    assert StreamEvent.objects.filter(type=UPDATED, state="waiting").exists(), "it is told when it is back"
+
+
+def _password() -> None:
+    with transaction.atomic():
+        log.record(Action.PERSON_PASSWORD_SET, about=["person:alice"], by=SYSTEM)

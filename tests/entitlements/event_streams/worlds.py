@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.test import override_settings
 
 from entitlements import addresses
-from entitlements.event_streams import deliver, profile, receivers, streams, transmit
+from entitlements.event_streams import deliver, poll_settings, profile, receivers, streams, transmit
+from entitlements.event_streams.models import EventStream, SignalPoll
 from entitlements.event_streams.receivers import NewReceiver
 from entitlements.keys import signing
 from entitlements.trusted_issuers.models import TrustedIssuer
@@ -131,3 +132,23 @@ def pair(folder: Path) -> Iterator[Pair]:
         )
         trust_ours()
         yield Pair(company, client, node.base, registered, Archive(folder, Ed25519PrivateKey.generate()))
+
+
+def clear() -> None:
+    """Delete the streams, and poll nothing any more."""
+    for row in SignalPoll.objects.filter(ended_at=None):
+        poll_settings.end(row.pk, by=make.person(roles=["admin"]), reason="over")
+    EventStream.objects.all().delete()
+
+
+def follow(pair: Pair, made: dict[str, Any], **more: Any) -> SignalPoll:
+    """Have our receiver poll a stream of our transmitter, with the receiver's own client."""
+    terms = {
+        "endpoint_url": made["delivery"]["endpoint_url"],
+        "token_url": f"{made['iss']}/token",
+        "client_id": str(pair.registered.receiver.pk),
+        "secret": pair.registered.secret,
+        **more,
+    }
+    by = make.person(roles=["admin"])
+    return poll_settings.set_poll(made["iss"], by=by, reason="They tell us.", **terms)
