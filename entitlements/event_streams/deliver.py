@@ -57,18 +57,18 @@ def deliver_next() -> bool:
         return False
     waiting = stream.stream_events.filter(state=_WAITING).order_by("pk")
     if stream.status != EventStream.Status.ENABLED:
-        waiting = waiting.filter(is_of_stream=True)
+        waiting = waiting.filter(goes_at_once=True)
     for row in waiting[:AT_ONCE]:
         answer = _send(stream, row)
         if not _settle(stream, row, answer):
-            return True
+            break
     EventStream.objects.filter(pk=stream.pk, claimed_until=stream.claimed_until).update(claimed_until=None)
     return True
 
 
 def may_be_sent() -> Q:
-    """Return the condition on events that may be sent now: of a stream that is not enabled, those about itself."""
-    return Q(state=_WAITING) & (Q(is_of_stream=True) | Q(stream__status=EventStream.Status.ENABLED))
+    """Return the condition on events that may be sent now: of a stream that is not enabled, that its status changed."""
+    return Q(state=_WAITING) & (Q(goes_at_once=True) | Q(stream__status=EventStream.Status.ENABLED))
 
 
 @transaction.atomic

@@ -111,8 +111,8 @@ class EventStream(models.Model):
 class StreamEvent(models.Model):
     """One event of one stream. The same `jti` stands in a stream once, however often the audit log is read.
 
-    `claims` are what is signed, without `iss` and `aud`. What is about the stream itself (`is_of_stream`) is sent also
-    while the stream is paused or disabled.
+    `claims` are what is signed, without `iss` and `aud`. That its status changed (`goes_at_once`) is sent
+    also while the stream is paused or disabled.
     """
 
     class State(models.TextChoices):
@@ -124,7 +124,7 @@ class StreamEvent(models.Model):
     jti = models.CharField(max_length=64)
     type = models.CharField(max_length=200)
     claims = models.JSONField()
-    is_of_stream = models.BooleanField(default=False)
+    goes_at_once = models.BooleanField(default=False)
     state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
     attempts = models.PositiveIntegerField(default=0)
     answer = models.CharField(max_length=300, blank=True)

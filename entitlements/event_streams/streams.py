@@ -112,6 +112,7 @@ def change(receiver: EventReceiver, key: UUID | None, body: Mapping[str, Any], *
     if wrong:
         raise errors.BadStream(f"{', '.join(wrong)} cannot be changed.")
     _set(stream, read(body, None if whole else _terms(stream)))
+    stream.failures, stream.failing_since, stream.retry_at, stream.problem = 0, None, None, ""
     stream.save()
     log.record(Action.EVENT_STREAM_CHANGED, about=about(stream), by=_client(stream.receiver), detail=_detail(stream))
     return stream
@@ -166,7 +167,7 @@ def set_status_by_person(key: UUID, *, status: str, by: Person, reason: str) -> 
 def change_status(stream: EventStream, status: str, said: str, *, by: Principal, reason: str) -> None:
     """Set the status without the receiver, and tell it by an event. The caller holds the stream, in a transaction."""
     _set_status(stream, status, said, by=by, reason=reason)
-    queue(stream, signals.UPDATED, {"status": status, "reason": said})
+    queue(stream, signals.UPDATED, {"status": status, "reason": said}, at_once=True)
 
 
 def _set_status(stream: EventStream, status: str, said: str, *, by: Principal, reason: str = "") -> None:
@@ -175,7 +176,7 @@ def _set_status(stream: EventStream, status: str, said: str, *, by: Principal, r
     names = ["status", "status_reason", "failures", "failing_since", "retry_at", "problem"]
     stream.save(update_fields=names)
     if status == _Status.DISABLED:
-        stream.stream_events.filter(state=StreamEvent.State.WAITING, is_of_stream=False).delete()
+        stream.stream_events.filter(state=StreamEvent.State.WAITING, goes_at_once=False).delete()
     detail = {"before": before, "status": status}
     log.record(Action.EVENT_STREAM_STATUS_CHANGED, about=about(stream), by=by, reason=reason, detail=detail)
 
@@ -189,6 +190,8 @@ def verify(receiver: EventReceiver, key: UUID | None, state: object) -> None:
     if state is not None and (not isinstance(state, str) or len(state) > _LONGEST_STATE):
         raise errors.BadStream("state is no text, or too long.")
     stream, now = _held(receiver, key), clock.now()
+    if stream.status == _Status.DISABLED:
+        raise errors.BadStream("The stream is disabled, and carries nothing.")
     if stream.verified_at is not None and now < stream.verified_at + VERIFY_EVERY:
         raise errors.VerifiedTooOften
     stream.verified_at = now
@@ -197,8 +200,8 @@ def verify(receiver: EventReceiver, key: UUID | None, state: object) -> None:
     log.record(Action.EVENT_STREAM_VERIFICATION_REQUESTED, about=about(stream), by=_client(stream.receiver))
 
 
-def queue(stream: EventStream, kind: str, payload: Mapping[str, Any]) -> None:
-    """Put an event about the stream itself into it."""
+def queue(stream: EventStream, kind: str, payload: Mapping[str, Any], *, at_once: bool = False) -> None:
+    """Put an event about the stream itself into it; with `at_once` one that is sent also while it is not enabled."""
     jti, now = secrets.token_urlsafe(24), clock.now()
     claims = {
         "jti": jti,
@@ -206,7 +209,7 @@ def queue(stream: EventStream, kind: str, payload: Mapping[str, Any]) -> None:
         "sub_id": profile.of_stream(str(stream.pk)),
         "events": {kind: dict(payload)},
     }
-    StreamEvent.objects.create(stream=stream, jti=jti, type=kind, claims=claims, is_of_stream=True, made_at=now)
+    StreamEvent.objects.create(stream=stream, jti=jti, type=kind, claims=claims, goes_at_once=at_once, made_at=now)
 
 
 def of(receiver: EventReceiver, key: UUID | None) -> EventStream:

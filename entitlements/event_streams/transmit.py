@@ -21,7 +21,7 @@ from .models import EventReceiver, EventStream, StreamEvent
 from .profile import LoggedEvent, OutgoingEvent
 
 CURSOR: Final = "event-streams"
-AT_ONCE: Final = 2000
+AT_ONCE: Final = 5000
 KEPT_FOR: Final = timedelta(days=7)
 """So long an event stays in a stream: one that is paused or not polled drops what is older."""
 MOST_KEPT: Final = 10_000

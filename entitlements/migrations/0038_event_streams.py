@@ -81,7 +81,7 @@ class Migration(migrations.Migration):
                 ('jti', models.CharField(max_length=64)),
                 ('type', models.CharField(max_length=200)),
                 ('claims', models.JSONField()),
-                ('is_of_stream', models.BooleanField(default=False)),
+                ('goes_at_once', models.BooleanField(default=False)),
                 ('state', models.CharField(choices=[('waiting', 'Waiting'), ('taken', 'Taken'), ('refused', 'Refused')], default='waiting', max_length=8)),
                 ('attempts', models.PositiveIntegerField(default=0)),
                 ('answer', models.CharField(blank=True, max_length=300)),

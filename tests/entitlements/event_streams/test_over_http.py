@@ -234,6 +234,8 @@ def test_a_paused_stream_holds_and_a_disabled_one_drops(pair: Pair) -> None:
     pair.ask("POST", "status", {"stream_id": key, "status": "disabled"})
     pair.ask("POST", "status", {"stream_id": key, "status": "enabled"})
     assert _poll(pair, key) == {"sets": {}}, "it was dropped"
+    pair.ask("POST", "status", {"stream_id": key, "status": "disabled"})
+    assert pair.ask("POST", "verify", {"stream_id": key}).status_code == 400
     assert pair.ask("POST", "status", {"stream_id": key, "status": "off"}).status_code == 400
 
 
