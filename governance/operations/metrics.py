@@ -121,15 +121,7 @@ class _Numbers:
         yield GaugeMetricFamily(
             "mandate_database_synchronous", "Whether a commit survives a failover.", value=float(not asynchronous())
         )
-        yield GaugeMetricFamily(
-            "mandate_event_streams_unread", "Sealed events that no stream was told of yet.", value=transmit.lag()
-        )
-        yield _labelled(
-            "mandate_event_stream_waiting_seconds",
-            "Age of the oldest event that a receiver has not taken.",
-            ["receiver"],
-            [((name,), late) for name, late in _rows(_STREAMS, {"now": clock.now()})],
-        )
+        yield from _event_streams()
         length = queue_length()
         yield GaugeMetricFamily("mandate_queue_up", "Whether the queue answers.", value=float(length is not None))
         yield GaugeMetricFamily("mandate_queue_length", "Messages that wait in it.", value=float(length or 0))
@@ -139,6 +131,18 @@ class _Numbers:
             ["invariant"],
             [((number,), count) for number, count in _violations()],
         )
+
+
+def _event_streams() -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "mandate_event_streams_unread", "Sealed events that no stream was told of yet.", value=transmit.lag()
+    )
+    yield _labelled(
+        "mandate_event_stream_waiting_seconds",
+        "Age of the oldest event that a receiver has not taken.",
+        ["receiver"],
+        [((name,), late) for name, late in _rows(_STREAMS, {"now": clock.now()})],
+    )
 
 
 def months_ahead() -> int:
