@@ -20,7 +20,7 @@ from audit.context import SYSTEM
 from audit.models import Cursor
 from entitlements import addresses
 from entitlements.event_streams import deliver, poll_settings, polls, profile, streams, transmit
-from entitlements.event_streams.models import EventStream, SignalPoll, StreamEvent
+from entitlements.event_streams.models import EventReceiver, EventStream, SignalPoll, StreamEvent
 from entitlements.keys import signing
 from entitlements.people import people
 from entitlements.risk import follow
@@ -31,7 +31,7 @@ from tests.entitlements.event_streams import refused, worlds
 from tests.entitlements.event_streams.worlds import AUDIENCE, Pair
 from tests.entitlements.risk import worlds as risk_worlds
 
-pytestmark = [pytest.mark.loopback, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.loopback, pytest.mark.timeout(600)]
 VERIFICATION = "https://schemas.openid.net/secevent/ssf/event-type/verification"
 UPDATED = "https://schemas.openid.net/secevent/ssf/event-type/stream-updated"
 
@@ -373,12 +373,12 @@ def test_a_receiver_that_fails_is_tried_later_and_one_that_refuses_is_not(
     assert (row.state, row.attempts, stream.failures, bool(stream.problem)) == ("waiting", 1, 1, True)
     assert not deliver.deliver_next(), "its time has not come"
     EventStream.objects.update(retry_at=stream.created_at)
-    worlds.trust_ours(signal_events=["session-revoked"])
+    EventReceiver.objects.update(audience="https://another.example")
     deliver.deliver_next()
+    EventReceiver.objects.update(audience=AUDIENCE)
     row.refresh_from_db()
     stream.refresh_from_db()
-    assert (row.state, row.answer, stream.failures) == ("refused", "access_denied", 0)
-    worlds.trust_ours(signal_events=[])
+    assert (row.state, row.answer, stream.failures) == ("refused", "invalid_audience", 0)
     stream.failures, stream.failing_since = 9, clock.now() - deliver.GIVEN_UP
     stream.endpoint_url = "http://127.0.0.1:1/ssf/events"
     stream.save()
