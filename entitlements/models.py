@@ -25,6 +25,7 @@ from entitlements.credential_policy.models import CredentialPolicy
 from entitlements.decoys.models import Decoy, DecoyAgent, DecoyTouch
 from entitlements.delegation.models import DelegationPermission
 from entitlements.drift.models import AgentHour, SessionNetwork
+from entitlements.event_streams.models import EventReceiver, EventStream, SignalPoll, StreamEvent
 from entitlements.feed.models import Change, GatewayNode
 from entitlements.foreign_tokens.models import ForeignToken, MeasuredEnds
 from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall, UpstreamSession
@@ -82,6 +83,8 @@ __all__ = [
     "EndedClientSession",
     "Entitlement",
     "EntitlementTool",
+    "EventReceiver",
+    "EventStream",
     "ForeignToken",
     "GatewayNode",
     "Grant",
@@ -119,6 +122,7 @@ __all__ = [
     "Session",
     "SessionNetwork",
     "SessionPolicy",
+    "SignalPoll",
     "SignalResponse",
     "SigningKey",
     "SourcedGroup",
@@ -127,6 +131,7 @@ __all__ = [
     "StdioCommand",
     "StdioNode",
     "StdioSystem",
+    "StreamEvent",
     "System",
     "SystemNetwork",
     "TokenFamily",

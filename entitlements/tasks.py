@@ -27,6 +27,7 @@ from .clients import acceptance
 from .connected_accounts import accounts, connect
 from .drift import detect, history
 from .errors import DomainError
+from .event_streams import deliver, polls, transmit
 from .foreign_tokens import account_ends, ends
 from .grants import batches
 from .idempotency import stored_answers as stored_answers_api
@@ -64,9 +65,30 @@ def follow_security_events() -> None:
 
 
 @shared_task(ignore_result=True)
+def transmit_security_events() -> None:
+    """Put what the audit log tells into the streams of receivers. A second one at once finds nothing to read."""
+    while transmit.listen():
+        pass
+
+
+@shared_task(ignore_result=True)
+def push_security_events() -> None:
+    """Push what waits in streams. Two at once share the streams."""
+    while deliver.deliver_next():
+        pass
+
+
+@shared_task(ignore_result=True)
+def poll_security_events() -> None:
+    """Poll the streams of trusted issuers that are due. Two at once share them."""
+    while polls.poll_next():
+        pass
+
+
+@shared_task(ignore_result=True)
 def forget_security_events() -> None:
-    """Delete security events that were followed long ago."""
-    while follow.forget_old():
+    """Delete security events that were followed, or stood in a stream, long ago."""
+    while follow.forget_old() or transmit.forget_old():
         pass
 
 
@@ -211,7 +233,8 @@ def rotate_signing_keys() -> None:
     signing.rotate_due(session_keys.ISSUER)
     if settings.DYNAMIC_REGISTRATION:
         signing.rotate_due(session_keys.REGISTRATIONS)
-    for issuer in SigningKey.objects.filter(issuer__in=record_keys.ISSUERS).values_list("issuer", flat=True).distinct():
+    lazy = [*record_keys.ISSUERS, addresses.SIGNALS]  # made with their first use
+    for issuer in SigningKey.objects.filter(issuer__in=lazy).values_list("issuer", flat=True).distinct():
         signing.rotate_due(issuer)
     # Of what is known and not governed nothing is issued.
     governed = System.objects.exclude(kind=System.Kind.KNOWN)

@@ -70,6 +70,9 @@ app.conf.beat_schedule = {
     # Seconds between two messages. A lost one costs nothing: each job finds whatever is due.
     "expire-grants": {"task": "entitlements.tasks.expire_grants", "schedule": 10.0},
     "follow-security-events": {"task": "entitlements.tasks.follow_security_events", "schedule": 1.0},
+    "transmit-security-events": {"task": "entitlements.tasks.transmit_security_events", "schedule": 1.0},
+    "push-security-events": {"task": "entitlements.tasks.push_security_events", "schedule": 1.0},
+    "poll-security-events": {"task": "entitlements.tasks.poll_security_events", "schedule": 1.0},
     "forget-security-events": {"task": "entitlements.tasks.forget_security_events", "schedule": HOUR},
     "detect-drift": {"task": "entitlements.tasks.detect_drift", "schedule": 1.0},
     "forget-old-history": {"task": "entitlements.tasks.forget_old_history", "schedule": HOUR},

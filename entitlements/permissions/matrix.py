@@ -69,6 +69,8 @@ _KINDS: Final = {
     **dict.fromkeys(("trusted-issuer", "trusted-issuers"), "issuers"),
     **dict.fromkeys(("stdio-command", "stdio-commands"), "stdio-commands"),
     **dict.fromkeys(("risk", "signal-response", "signal-responses", "drift-detector", "drift-detectors"), "risk"),
+    **dict.fromkeys(("event-receiver", "event-receivers", "event-stream", "event-streams"), "event-streams"),
+    **dict.fromkeys(("signal-poll", "signal-polls"), "event-streams"),
     **dict.fromkeys(("import", "imports"), "imports"),
     **dict.fromkeys(("key", "keys"), "keys"),
     **dict.fromkeys(("kind", "kinds", "delegation"), "agents"),
@@ -260,6 +262,15 @@ _ROWS: Final[Matrix] = {
         (f"risk-{name}", "POST"): row(Role.ANALYST, Role.SECURITY, proven=ALWAYS)
         for name in ("confirm-safe", "dismiss")
     },
+    **{
+        (f"{of}{s}", "GET"): row(*_RECORD, Role.ADMIN, Role.RESPONDER, scope=READ)
+        for of in ("event-receiver", "event-stream", "signal-poll")
+        for s in ("", "s")
+    },
+    **{(name, "POST"): row(Role.ADMIN, proven=ALWAYS) for name in ("event-receivers", "signal-polls")},
+    **{(f"{of}-end", "POST"): row(Role.ADMIN, *_STOPS) for of in ("event-receiver", "signal-poll")},
+    ("event-stream-status", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS),
+    ("event-stream-delete", "POST"): row(Role.ADMIN, *_STOPS),
     # The targets differ; each is asked the row of its own stop (revocations.py).
     ("revocations", "GET"): row(*_RECORD, Role.RESPONDER, scope=READ),
     ("revocations", "POST"): Row(anybody=True, scope=REVOKE),

@@ -65,7 +65,7 @@ def note(subject: RiskSubject, new: NewSignal, *, by: Principal = SYSTEM) -> Ris
     held = hold(subject)
     if RiskSignal.objects.filter(reference=new.reference).exists():
         return None
-    now, policy = clock.now(), new.answer or response_policy.current(new.kind)
+    now, policy, before = clock.now(), new.answer or response_policy.current(new.kind), held.level
     if new.improves:
         policy = Policy(Response.NOTE, policy.mode)
     outcome = _outcome(policy)
@@ -89,7 +89,7 @@ def note(subject: RiskSubject, new: NewSignal, *, by: Principal = SYSTEM) -> Ris
         reference=new.reference,
     )
     set_level(hold(held), history(held))
-    log.record(Action.RISK_SIGNALLED, about=_about(signal, held), by=by, reason=reason, detail=_detail(signal))
+    log.record(Action.RISK_SIGNALLED, about=_about(signal, held), by=by, reason=reason, detail=_detail(signal, before))
     return signal
 
 
@@ -139,13 +139,13 @@ def _decide(key: UUID, verdict: Verdict, action: Action, *, by: Person, reason: 
         raise OwnRisk
     if RiskDecision.objects.filter(signal=signal).exists():
         raise RiskDecided
-    now = clock.now()
+    now, before = clock.now(), subject.level
     known = counted(signal)
     others = [each for each in history(subject) if each != known]
     level = level_of([*others, replace(known, verdict=verdict, decided=now)])
     RiskDecision.objects.create(signal=signal, verdict=verdict, by=by, reason=reason, at=now, subject_level=level)
     set_level(subject, history(subject))
-    detail = {"signal": str(signal.pk), "kind": signal.kind, "level": level.value}
+    detail = {"signal": str(signal.pk), "kind": signal.kind, "level": level.value, "previous_level": before.value}
     log.record(action, about=_about(signal, subject), by=by.principal, reason=reason, detail=detail)
     return RiskSignal.objects.select_related("agent", "person", "session", "decision__by").get(pk=key), subject
 
@@ -167,10 +167,11 @@ def _about(signal: RiskSignal, subject: RiskSubject) -> list[str]:
     return [f"risk:{signal.pk}", *subject.about]
 
 
-def _detail(signal: RiskSignal) -> dict[str, object]:
+def _detail(signal: RiskSignal, before: Risk) -> dict[str, object]:
     names = ("kind", "level", "subject_level", "source", "response", "mode", "outcome")
     return {
         "signal": str(signal.pk),
         "at": signal.at.isoformat(),
+        "previous_level": before.value,
         **{name: str(getattr(signal, name)) for name in names},
     }

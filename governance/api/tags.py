@@ -60,7 +60,7 @@ _TAG: Final = {
     r"session|token|connect": "Sessions and tokens",
     r"trusted-issuers|keys": "Issuers and keys",
     r"(drills|revocations)": "Revocations",
-    r"risk|signal-responses|drift-detectors|decoy": "Risk and signals",
+    r"risk|signal-responses|drift-detectors|decoy|event-|signal-polls": "Risk and signals",
     r"decisions": "Decisions",
     r"guardrails": "Guardrails",
     r"audit": "Audit log",

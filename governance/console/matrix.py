@@ -21,6 +21,8 @@ from entitlements.people.models import Role
 from entitlements.permissions.matrix import ALWAYS, Row, row
 from entitlements.revocation.api import EVERYTHING, KINDS
 from governance.back_office.asks import ACTS as BACK_OFFICE
+from governance.event_streams.page_rows import ROWS as EVENT_STREAMS
+from governance.risk.page_rows import ROWS as RISK
 
 from .matrix_reviews import REVIEWS
 from .matrix_rows import API, ONES_OWN, STRANGERS, Page, Pages, both, like
@@ -253,16 +255,8 @@ PAGES: Final[Pages] = {
     ("decoy-page", "POST"): like("decoy-end"),
     **both(like("decoys"), "decoy-plant"),
     **both(like("decoy-credentials"), "decoy-credential"),
-    ("risk-signals", "GET"): like("risk GET", also=("signal-responses GET",)),
-    ("risk-signal-page", "GET"): like("risk-signal GET", also=("risk-confirm", "risk-confirm-safe", "risk-dismiss")),
-    ("risk-signal-page", "POST"): like("risk-confirm", "risk-confirm-safe", "risk-dismiss"),
-    ("signal-responses-page", "GET"): like(
-        "signal-responses GET", also=("signal-responses", "signal-response-confirm", "signal-response-withdraw")
-    ),
-    **both(like("signal-responses"), "signal-response-propose"),
-    ("drift-detectors-page", "GET"): like("drift-detectors GET", also=("signal-responses",)),
-    ("drift-detector-page", "GET"): like("drift-detector GET", also=("signal-responses",)),
-    ("signal-response-decide", "POST"): like("signal-response-confirm", "signal-response-withdraw"),
+    **RISK,
+    **EVENT_STREAMS,
     ("exception-end", "POST"): like("sod-exception-end"),
     **REVIEWS,
     # People

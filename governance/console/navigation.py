@@ -123,6 +123,7 @@ GROUPS: Final = (
             Entry("stdio-commands-page", _("Local servers"), "monitor", ("settings/local-servers",)),
             Entry("ticket-settings", _("Ticket references"), "ticket", ("settings/tickets",)),
             Entry("webhook-list", _("Webhooks"), "webhook", ("settings/notices/webhooks",)),
+            Entry("event-streams-page", _("Event streams"), "waypoints", ("settings/event-streams",)),
             Entry("chat-settings", _("Chat"), "message-square", ("settings/chat",)),
             Entry("delivery-list", _("Deliveries"), "mail", ("settings/deliveries",)),
             Entry("settings", _("Settings"), "settings", ("settings", "mfa")),

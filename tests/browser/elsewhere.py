@@ -26,6 +26,8 @@ from entitlements.connectors.models import Connector
 from entitlements.credential_policy.rules import Kind
 from entitlements.decoys import decoys as planting
 from entitlements.drift.models import AgentHour
+from entitlements.event_streams import poll_settings, profile, receivers, streams
+from entitlements.event_streams.models import EventStream, StreamEvent
 from entitlements.feed.models import GatewayNode
 from entitlements.foreign_tokens import ends as foreign_ends
 from entitlements.foreign_tokens.models import ForeignToken, MeasuredEnds
@@ -43,6 +45,7 @@ from entitlements.session_policies import proposals as policies
 from entitlements.stdio.models import StdioNode
 from entitlements.stdio.sandbox.plan import Level
 from entitlements.stdio_commands import proposals as commands
+from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.unmanaged_agents.models import Workflow
 from entitlements.vendors import vendors
 from entitlements.vendors.models import Vendor
@@ -355,6 +358,32 @@ def decoys(agent: str, beside: str) -> list[str]:
     follow.follow_touches()
     pages = [f"/decoys/{key}/" for key in (tool.pk, secret.pk)]
     return ["/decoys/", *pages, "/decoys/plant/", "/decoys/credential/"]
+
+
+def event_streams() -> str:
+    """Have a receiver with a stream in which something happened, and a stream that is polled.
+
+    Returns the page of the first.
+    """
+    ada = Person.objects.get(login="admin")
+    given = {"audience": "https://caep.partner.example", "push_host": "caep.partner.example", "subject_format": "email"}
+    receiver = receivers.register("partner", by=ada, reason="They end sessions when we do.", **given).receiver
+    terms = streams.Terms("push", "https://caep.partner.example/events", "Bearer x", profile.SUPPORTED, "Production")
+    stream = streams.create(receiver, terms)
+    for number, (kind, state) in enumerate(zip(profile.SUPPORTED, ("waiting", "taken", "refused") * 2, strict=True)):
+        done, said = (None, "") if state == "waiting" else (clock.now(), "202" if state == "taken" else "invalid_key")
+        moved = {"state": state, "done_at": done, "answer": said, "made_at": clock.now()}
+        StreamEvent.objects.create(stream=stream, jti=f"shown-{number}", type=kind, claims={}, **moved)
+    EventStream.objects.filter(pk=stream.pk).update(
+        failures=2, failing_since=clock.now(), retry_at=clock.now(), problem="The receiver answered 503."
+    )
+    streams.create(receiver, streams.Terms(events=profile.SUPPORTED[:2]))
+    issuer = TrustedIssuer.objects.create(
+        issuer="https://signals.example.org", purpose="signals", sends_signals=True, jwks={"keys": []}
+    )
+    where = {"endpoint_url": "https://signals.example.org/poll", "secret": "a-sample-of-a-token"}
+    poll_settings.set_poll(issuer.issuer, by=ada, reason="They cannot push.", **where)
+    return f"/settings/event-streams/{stream.pk}/"
 
 
 def network(slug: str) -> str:

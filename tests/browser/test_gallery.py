@@ -154,6 +154,7 @@ def _systems() -> dict[str, list[str]]:
         "risk-signal-page": [elsewhere.risk_signals("expense-bot")],
         "drift-detector-page": [elsewhere.drift("expense-bot")],
         "decoy-page": elsewhere.decoys("expense-bot", "expenses/list_expenses")[1:3],
+        "event-stream-page": [elsewhere.event_streams()],
         "discovery-page": [f"/settings/discovery/{slug}/" for slug in elsewhere.discovery_sources()],
     }
 

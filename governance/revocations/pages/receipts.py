@@ -181,7 +181,8 @@ def _download(request: HttpRequest, stop: Stop) -> HttpResponse | None:
         return _file(VERIFIER.read_text("utf-8"), "text/x-python", VERIFIER.name)
     if "download" in request.GET and stop.receipt:
         return _file(stop.receipt, "application/jose", f"{stop.kind}-{stop.pk}.jws")
-    if "ends" in request.GET and (ends := measured_ends.shown(stop).get("ends")) and ends.statement:
+    ends = None if isinstance(stop, Drill) or "ends" not in request.GET else measured_ends.shown(stop).get("ends")
+    if ends is not None and ends.statement:
         return _file(ends.statement, "application/jose", f"{stop.kind}-{stop.pk}-ends.jws")
     if (wanted := request.GET.get("proof")) and not isinstance(stop, Drill):
         for proof in stop.proofs.all():  # type: ignore[attr-defined]

@@ -53,7 +53,7 @@ from tests import make, snapshots
 from tests.entitlements.connectors import pairs
 from tests.entitlements.session_policies import agreed
 from tests.governance import companies
-from tests.governance.console import risk_samples, settings_samples
+from tests.governance.console import event_stream_samples, risk_samples, settings_samples
 from tests.governance.reviews import worlds
 
 PART: Final = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -155,6 +155,7 @@ def _agents(company: companies.Company, client: Client) -> dict[str, object]:
     helper, by = make.agent(), company.ana.principal
     return {
         **risk_samples.of(company),
+        **event_stream_samples.of(company),
         "agents/slug": company.bot.slug,
         "agents/client_id": client.client_id,
         "connected-accounts/slug": company.system.slug,

@@ -95,6 +95,12 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "signal-response-confirm": {"verb": "confirm"},
         "signal-response-withdraw": {"verb": "withdraw", "reason": "x"},
     },
+    "event-receiver-decide": {"event-receiver-end": {"verb": "end", "reason": "x"}},
+    "signal-poll-decide": {"signal-poll-end": {"verb": "end", "reason": "x"}},
+    "event-stream-page": {
+        "event-stream-status": {"verb": "set", "status": "paused", "reason": "x"},
+        "event-stream-delete": {"verb": "delete", "reason": "x"},
+    },
     "stdio-command-decide": {
         "stdio-command-confirm": {"verb": "confirm"},
         "stdio-command-withdraw": {"verb": "withdraw", "reason": "x"},
