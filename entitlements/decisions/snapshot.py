@@ -66,8 +66,9 @@ class Call:
     `definition` is the hash of the tool as it was shown to the caller, where the door knows it;
     `approval` names a person's approval of exactly this call, claimed by the door beforehand. `states_arguments` is
     False only where an AuthZEN question leaves its arguments out: they are then none for limits, and not held against
-    the schema. `chain` holds the agents that delegated: the call is decided for each of them too. With `whole_token`
-    the question is about all that the token opens, so session policies of its most risky tool apply.
+    the schema. `chain` holds the agents that delegated: the call is decided for each of them too, and `depth` then says
+    how many agents stand behind the one that acts. With `whole_token` the question is about all that the token opens,
+    so session policies of its most risky tool apply.
     """
 
     agent: str
@@ -83,6 +84,7 @@ class Call:
     states_arguments: bool = True
     chain: Chain = ()
     whole_token: bool = False
+    depth: int = 0
 
     @property
     def key(self) -> str:

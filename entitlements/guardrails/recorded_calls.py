@@ -46,7 +46,7 @@ def would_change(rule: Guardrail, call: RecordedCall) -> bool | None:
     if call.tool is None or not all(call.kinds):
         return None
     depth = len(call.kinds) - 1
-    each = [_would_change(rule, call, call.tool, kind, 0 if place else depth) for place, kind in enumerate(call.kinds)]
+    each = [_would_change(rule, call, call.tool, kind, depth) for kind in call.kinds]
     return True if True in each else None if None in each else False
 
 

@@ -58,8 +58,8 @@ class Guardrail:
 
     A selector of None matches everything; an empty one is refused, since it would match nothing in silence. What cannot
     be known of a call matches. `tools` are pairs of system and tool, with an empty system for the tool of that name
-    anywhere. `depth` is the least number of agents behind. A guardrail
-    that `observes` changes no answer. `is_broken`, where its terms cannot be read, matches every call. `max_age` is in
+    anywhere. `depth` is the least number of agents behind the one that acts, for each
+    agent of its chain. A guardrail that `observes` changes no answer. `is_broken`, where its terms cannot be read, matches every call. `max_age` is in
     seconds, and `position` its version in the set of all guardrails.
     """
 
@@ -162,7 +162,7 @@ def _matches(rule: Guardrail, call: Call, session: SessionFacts | None, now: flo
     return rule.is_broken or (
         (rule.labels is None or session is None or not rule.labels.isdisjoint(session.labels))
         and (rule.session_risk is None or session is None or session.risk in rule.session_risks)
-        and len(call.chain) >= rule.depth
+        and (call.depth or len(call.chain)) >= rule.depth
         and (rule.arguments is None or (not listing and _arguments_match(rule, call)))
         and (rule.hours is None or rule.hours.hold(now))
     )

@@ -80,7 +80,7 @@ MUTANTS: Final = (
     ("not call.states_arguments or ", ""),
     ("        and not rule.observes\n", ""),
     ("rule.depth == 0 and all", "all"),
-    ("len(call.chain) >= rule.depth", "True"),
+    ("(call.depth or len(call.chain)) >= rule.depth", "True"),
     ("all(each is None for each in conditions)", "True"),
     ("conditions = (rule.labels, rule.session_risk, rule.arguments, rule.hours)", "conditions = ()"),
     ("return rule.is_broken or (\n        (rule.systems", "return (\n        (rule.systems"),

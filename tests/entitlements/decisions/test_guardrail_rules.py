@@ -18,6 +18,7 @@ from entitlements.decisions import limits, policy
 from entitlements.decisions.verdicts import Effect
 from entitlements.guardrails import argument_matches, hours
 from entitlements.guardrails import terms as guardrail_terms
+from entitlements.guardrails.recorded_calls import RecordedCall, would_change
 from entitlements.guardrails.rules import STRICTNESS, Guardrail
 from entitlements.guardrails.terms import GuardrailMalformed
 from entitlements.words import Action, Risk
@@ -213,6 +214,14 @@ def test_a_guardrail_issues_no_more_either(world: World, rows: list[tuple[Any, .
 
     assert free.allowed or not world.issue().allowed
     assert set(policy.live_scopes(world.call, world.facts, world.now)) <= live
+
+
+@pytest.mark.parametrize(("depth", "would"), [(1, True), (2, False)])
+def test_a_replay_takes_each_agent_of_a_chain_at_its_whole_depth(depth: int, *, would: bool) -> None:
+    rule = Guardrail("x", Effect.DENY, agent_kinds=frozenset({"service"}), depth=depth)
+    tool = worlds.allowed().facts.tools["time", "get_current_time"]
+
+    assert would_change(rule, RecordedCall(NOW, tool, ("personal", "service"), {}, None)) is would
 
 
 def test_every_guardrail_that_stopped_is_among_the_reasons_the_strictest_first() -> None:
