@@ -46,6 +46,7 @@ class AgentSerializer(OutputSerializer):
     owner = serializers.CharField(source="owner.login", allow_null=True, default=None)
     backup = serializers.CharField(source="backup.login", allow_null=True, default=None)
     risk_level = serializers.ChoiceField(choices=["low", "medium", "high"])
+    held_by_risk = serializers.BooleanField(help_text="A risk signal about the agent holds its calls.")
     status = serializers.ChoiceField(choices=Agent.Status.choices)
     status_reason = serializers.CharField()
     created_at = serializers.DateTimeField()

@@ -1,7 +1,7 @@
 """What a guardrail would have answered to a call that the audit log holds, as far as it can be known. Pure.
 
-The log keeps no arguments but the numbers under a bound, and not how risky a session was then. Tools and agents are
-taken as they are classed today.
+The log keeps no arguments but the numbers under a bound, and not how risky a session was or how its person signed in.
+Tools and agents are taken as they are classed today.
 """
 
 from __future__ import annotations
@@ -74,4 +74,4 @@ def _is_stale(rule: Guardrail, call: RecordedCall) -> bool | None:
     if rule.effect is not Effect.STEP_UP or not call.is_session_known:
         return rule.effect is not Effect.STEP_UP or None
     signed_in = -math.inf if call.session is None else call.session.signed_in
-    return call.at - signed_in > rule.max_age
+    return call.at - signed_in > rule.max_age or (None if rule.acr else False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -17,6 +17,7 @@ from entitlements.errors import DomainError
 from entitlements.feed import locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.guardrails import guardrails
+from entitlements.guardrails import terms as guardrail_terms
 from entitlements.guardrails.models import GuardrailVersion
 from entitlements.guardrails.terms import GuardrailMalformed
 from entitlements.people.models import Person, Role
@@ -28,7 +29,7 @@ MAY: Final = (Role.ADMIN, Role.SECURITY)
 NO_REASON: Final = "No reason was given."
 State, Replay = GuardrailProposal.State, GuardrailProposal.Replay
 Mode, Effect = GuardrailVersion.Mode, GuardrailVersion.Effect
-_TERMS: Final = ("key", "name", "effect", "mode", "conditions", "max_age")
+_TERMS: Final = ("key", "name", "effect", "mode", "conditions", "max_age", "acr")
 
 
 class SecondPersonRequired(DomainError):
@@ -69,10 +70,11 @@ def propose(
     mode: str,
     when: Mapping[str, Any],
     max_age: timedelta | None = None,
+    acr: Collection[str] = (),
     by: Person,
     reason: str = "",
 ) -> GuardrailProposal:
-    """Propose a guardrail, or other terms for the one of this name. `max_age` is for a step-up.
+    """Propose a guardrail, or other terms for the one of this name. `max_age` and `acr` are for a step-up.
 
     Raises Forbidden, GuardrailMalformed, NothingChanges, AlreadyProposed.
     """
@@ -83,10 +85,13 @@ def propose(
         raise GuardrailMalformed(
             "Only a step-up has a longest age of the sign-in, of a second or more.", part="max_age"
         )
+    if acr and effect != Effect.STEP_UP:
+        raise GuardrailMalformed("Only a step-up asks for contexts of the sign-in.", part="acr")
     guardrails.check(when)
+    contexts = [*guardrail_terms.contexts([*acr])]
     seconds = None if max_age is None else int(max_age.total_seconds())
-    terms = {"key": key, "name": name, "effect": effect, "mode": mode, "conditions": dict(when), "max_age": seconds}
-    return _propose(terms, by, reason)
+    terms = {"key": key, "name": name, "effect": effect, "mode": mode, "conditions": dict(when)}
+    return _propose({**terms, "max_age": seconds, "acr": contexts}, by, reason)
 
 
 @transaction.atomic

@@ -92,6 +92,8 @@ def _words(row: GuardrailProposal) -> dict[Any, str]:
     }
     if row.effect == GuardrailVersion.Effect.STEP_UP:
         found[_("Sign-in at most, seconds old")] = str(row.max_age or 300)
+        if row.acr:
+            found[_("Sign-in in one of these contexts (acr)")] = ", ".join(row.acr)
     return found | {
         str(LABELS[word]): condition_text(word, row.conditions[word]) for word in LABELS if word in row.conditions
     }

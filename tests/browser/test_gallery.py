@@ -148,6 +148,7 @@ def _systems() -> dict[str, list[str]]:
         "stdio-commands-page": [elsewhere.local_servers()],
         "session-policies-page": [elsewhere.session_policies()],
         "risk-signal-page": [elsewhere.risk_signals("expense-bot")],
+        "session-page": elsewhere.sessions("expense-bot"),
         "discovery-page": [f"/settings/discovery/{slug}/" for slug in elsewhere.discovery_sources()],
     }
 

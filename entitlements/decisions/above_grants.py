@@ -1,0 +1,83 @@
+"""What stands above every grant, asked once a line covers a call: session policies, risk holds, guardrails. Pure.
+
+Of one session at one tool most of it says nothing, and goes on so for a while: what is settled is kept with the facts,
+so that the next call asks only the guardrails that look at the call itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from entitlements.codes import Code
+from entitlements.decisions import denials, session_terms
+from entitlements.decisions.snapshot import AgentFacts, Call, Line, ToolFacts
+from entitlements.decisions.verdicts import Effect, Reason, Verdict
+from entitlements.guardrails import rules as guardrail_rules
+from entitlements.guardrails.rules import Guardrail, GuardrailAnswer
+
+HELD: Final = Code.APPROVAL_REQUIRED
+HELD_BY_RISK: Final = "A risk signal holds this until a person has decided about it, and calls cannot wait for one yet."
+_ASKS: Final = Code.APPROVAL_OF_CALL_REQUIRED
+_MOST_KEPT: Final = 10_000
+
+
+def look(
+    call: Call,
+    facts: AgentFacts,
+    tool: ToolFacts,
+    now: float,
+    listing: bool,  # noqa: FBT001 - on every call
+) -> tuple[Verdict | None, tuple[Guardrail, ...]]:
+    """Return the sign-in that session policies ask for at a tool, if any, and the guardrails to ask about the call.
+
+    A list that is asked without a token is of what could be called after a sign-in, so policies ask for none.
+    """
+    rules = guardrail_rules.concerning(facts, tool)
+    if listing and call.token is None:
+        return None, rules
+    due = session_terms.due(call, facts, tool.risk.rank, now)
+    if due is not None:
+        return due, rules
+    session = facts.sessions.get(call.session or "")
+    until, rules = guardrail_rules.unsettled(rules, session, now)
+    if session is not None or not facts.session_terms:
+        if len(facts.unsettled) >= _MOST_KEPT:
+            facts.unsettled.clear()
+        until = min(until, session_terms.met_until(call, facts, tool.risk.rank))
+        facts.unsettled[(call.system, call.tool), call.session] = session, until, rules
+    return None, rules
+
+
+def answer(
+    call: Call, facts: AgentFacts, tool: ToolFacts, line: Line, given: tuple[GuardrailAnswer, ...], *, held: bool
+) -> Verdict:
+    """Apply the answers of guardrails to a covered call. The strictest wins: deny, then step-up, then hold.
+
+    `held` says that a risk signal holds it; a person's approval of this very call releases it. Each of those that stop
+    the call is among the reasons, the strictest first.
+    """
+    stopping = [each for each in given if each.mode == "enforce"]
+    stopping.sort(key=lambda each: -guardrail_rules.STRICTNESS[each.effect])
+    reasons = tuple(guardrail_rules.reason(each, line.grant) for each in stopping)
+    if line.ask and call.approval is None:
+        reasons += (Reason(_ASKS, "The grant wants a person to approve every call of this tool.", line.grant),)
+    if held and call.approval is None:
+        reasons += (Reason(HELD, HELD_BY_RISK, line.grant),)
+    if not reasons:
+        verdict = allowed(call, tool, line)
+        verdict.guardrails = given
+        return verdict
+    effect, code = stopping[0].effect if stopping else Effect.HOLD, reasons[0].code
+    max_age, contexts = guardrail_rules.needed_sign_in(stopping, effect)
+    remedy = replace(denials.remedy(call, facts, code), max_age=max_age, contexts=contexts)
+    spoke = (*stopping, *guardrail_rules.stricter(given, effect))
+    return Verdict(effect, code, reasons, line.grant, remedy=remedy, guardrails=spoke)
+
+
+def allowed(call: Call, tool: ToolFacts, line: Line) -> Verdict:
+    """Allow a call that a line covers."""
+    verdict = Verdict(Effect.ALLOW, Code.ALLOWED, line.because, line.grant, tool.version)
+    if not line.limits.free:
+        verdict.measured = line.limits.measured(call.arguments)
+    return verdict
