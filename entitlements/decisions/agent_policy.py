@@ -14,7 +14,7 @@ from typing import Final
 
 from entitlements import codes
 from entitlements.codes import Code
-from entitlements.decisions import above_grants, scopes, session_terms
+from entitlements.decisions import restrictions, scopes, session_terms
 from entitlements.decisions.denials import denied
 from entitlements.decisions.limits import NotCovered
 from entitlements.decisions.snapshot import AgentFacts, Call, Issuance, Line, ToolFacts
@@ -28,7 +28,7 @@ _APPROVED: Final = ToolState.APPROVED
 _ALLOW: Final = Effect.ALLOW
 _MEDIUM: Final = Risk.MEDIUM.rank
 _DETAILS: Final = Code.OUTSIDE_AUTHORIZATION_DETAILS
-_HELD: Final = above_grants.HELD
+_HELD: Final = restrictions.HELD
 
 _AGENT: Final = {
     Status.STAGED: Code.AGENT_STAGED,
@@ -177,11 +177,11 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
         return denied(call, facts, _DETAILS, (Reason(_DETAILS, outside),))
     due, rules = None, facts.guardrails
     if rules or facts.session_terms:
-        kept = facts.unsettled.get((place, call.session))
+        kept = facts.settled.get((place, call.session))
         if kept is not None and kept[0] is facts.sessions.get(call.session or "") and now < kept[1]:
             rules = kept[2]
         else:
-            due, rules = above_grants.look(call, facts, tool, now, listing)
+            due, rules = restrictions.look(call, facts, tool, now, listing)
     asking: Line | None = None
     missed: list[Reason] = []
     for line in facts.lines.get((call.system, call.tool, call.person), ()):
@@ -211,14 +211,14 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
             continue
         given = guardrail_rules.answers(rules, call, facts, now, listing) if rules else ()
         if given or code is not None:
-            return above_grants.answer(call, facts, tool, line, given, held=code is not None)
+            return restrictions.answer(call, facts, tool, line, given, held=code is not None)
         if line.limits.free:
             return Verdict(_ALLOW, Code.ALLOWED, line.because, line.grant, tool.version)
-        return above_grants.allowed(call, tool, line)
+        return restrictions.allowed(call, tool, line)
     if asking is None:
         return _no_line(call, facts, missed)
     given = guardrail_rules.answers(rules, call, facts, now, listing)
-    return above_grants.answer(call, facts, tool, asking, given, held=code is not None)
+    return restrictions.answer(call, facts, tool, asking, given, held=code is not None)
 
 
 def _blocking_code(  # noqa: C901, PLR0911, PLR0912 - one order, read from top to bottom; calls cost more than lines

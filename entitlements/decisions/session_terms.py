@@ -53,7 +53,7 @@ def due(question: Call | Issuance, facts: AgentFacts, rank: int, now: float) -> 
     return None if short is None else _asked(question, short)
 
 
-def met_until(call: Call, facts: AgentFacts, rank: int) -> float:
+def terms_until(call: Call, facts: AgentFacts, rank: int) -> float:
     """Return until when the session of a call that meets the policies at a risk level goes on to do so."""
     terms, session = _terms(call, facts, rank), _session(call, facts)
     if terms is None or session is None:

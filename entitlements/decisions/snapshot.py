@@ -199,7 +199,7 @@ class AgentFacts:
     facts about the agents of a delegation chain behind this one, nearest first, at the same system; all share the
     sessions of the last, which began the chain. `kind` is the agent's. `guardrails` are those of all agents;
     `concerning` keeps, by tool, those that can match a call of it. `session_terms` are what session policies ask at
-    each risk level. `unsettled` keeps, by tool and session, until when the session meets them, and the guardrails that
+    each risk level. `settled` keeps, by tool and session, until when the session meets them, and the guardrails that
     must be asked about each call until then. A risk signal holds
     every call of the agent where it `is_held`, and every call for one of `held_people`, by login.
     """
@@ -228,8 +228,8 @@ class AgentFacts:
     delegates: frozenset[str] = frozenset()
     behind: tuple[AgentFacts, ...] = ()
     session_terms: Levels = ()
-    unsettled: dict[tuple[tuple[str, str], str | None], tuple[SessionFacts | None, float, tuple[Guardrail, ...]]] = (
-        field(init=False)
+    settled: dict[tuple[tuple[str, str], str | None], tuple[SessionFacts | None, float, tuple[Guardrail, ...]]] = field(
+        init=False
     )
     kind: str = ""
     is_held: bool = False
@@ -243,7 +243,7 @@ class AgentFacts:
         for (system, tool, person), lines in self.lines.items():
             held.setdefault((system, person), []).extend((tool, line) for line in lines)
         self.held = {key: tuple(lines) for key, lines in held.items()}
-        self.unsettled = {}
+        self.settled = {}
         self.concerning = {}
 
     @property

@@ -102,7 +102,7 @@ class Guardrail:
         object.__setattr__(self, "session_risks", tuple(risk for risk in Risk if risk.rank >= least))
 
 
-def concerning(facts: AgentFacts, tool: ToolFacts) -> tuple[Guardrail, ...]:
+def guardrails_of(facts: AgentFacts, tool: ToolFacts) -> tuple[Guardrail, ...]:
     """Return the guardrails that can match calls of a tool by this agent; found once for each tool."""
     found = facts.concerning.get((tool.system, tool.name))
     if found is None:
@@ -111,7 +111,7 @@ def concerning(facts: AgentFacts, tool: ToolFacts) -> tuple[Guardrail, ...]:
     return found
 
 
-def unsettled(
+def settled(
     rules: Iterable[Guardrail], session: SessionFacts | None, now: float
 ) -> tuple[float, tuple[Guardrail, ...]]:
     """Return until when it is settled that the others say nothing in a session, and the guardrails still to be asked.
@@ -137,7 +137,7 @@ def answers(
 ) -> tuple[GuardrailAnswer, ...]:
     """Return what each guardrail answers that matches, also those that observe; nothing of those that are content.
 
-    `rules` are those that can match calls of the tool (`concerning`).
+    `rules` are those that can match calls of the tool (`guardrails_of`).
     """
     session = facts.sessions.get(call.session) if call.session is not None else None
     given: tuple[GuardrailAnswer, ...] = ()

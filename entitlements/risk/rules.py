@@ -110,16 +110,16 @@ class CountedSignal:
 
 
 def level_of(signals: Iterable[CountedSignal]) -> Risk:
-    """Return the level that signals about one subject give: the highest of those that count (`counting`)."""
-    return max((_level(each) for each in counting(signals)), key=lambda level: level.rank, default=Risk.LOW)
+    """Return the level that signals about one subject give: the highest of those that count (`in_effect`)."""
+    return max((_level(each) for each in in_effect(signals)), key=lambda level: level.rank, default=Risk.LOW)
 
 
 def is_held(signals: Iterable[CountedSignal]) -> bool:
     """Say whether signals about one subject hold its calls: until each that does counts no more."""
-    return any(each.holds for each in counting(signals))
+    return any(each.holds for each in in_effect(signals))
 
 
-def counting(signals: Iterable[CountedSignal]) -> list[CountedSignal]:
+def in_effect(signals: Iterable[CountedSignal]) -> list[CountedSignal]:
     """Return the signals about one subject that count, the oldest first.
 
     A signal counts until it is dismissed, and until any signal of the subject is confirmed safe after it was noted. One

@@ -15,7 +15,7 @@ from audit import clock
 from entitlements.api.fields import OutputSerializer
 from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
 from entitlements.session_policies.rules import Term
-from entitlements.sessions import actions, endings
+from entitlements.sessions import actions, ends
 from entitlements.sessions import models as sessions
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
@@ -99,7 +99,7 @@ class OneSessionSerializer(SessionSerializer):
 
     def get_risk_level(self, row: Session) -> str:
         """Return the level that policies and guardrails look at."""
-        return endings.level(row).value
+        return ends.level(row).value
 
     @extend_schema_field(serializers.DateTimeField())
     def get_ends_at(self, row: Session) -> datetime:
@@ -117,12 +117,12 @@ class OneSessionSerializer(SessionSerializer):
         shown: list[dict[str, Any]] = AppliedPolicySerializer(self._applied(row), many=True).data
         return shown
 
-    def _ending(self, row: Session) -> endings.Ending:
-        return endings.first(row, self._applied(row))
+    def _ending(self, row: Session) -> ends.Ending:
+        return ends.first(row, self._applied(row))
 
-    def _applied(self, row: Session) -> list[endings.AppliedPolicy]:
+    def _applied(self, row: Session) -> list[ends.AppliedPolicy]:
         systems = getattr(row, "at_systems", [])
-        return endings.applied(row, systems, clock.now())
+        return ends.applied(row, systems, clock.now())
 
 
 class _Sessions(Resource):

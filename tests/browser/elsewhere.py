@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import transaction
 from joserfc.jwk import ECKey
 
 from audit import clock
@@ -291,7 +292,8 @@ def sessions(slug: str) -> list[str]:
     """Have a session of an agent for alice that a risk signal holds, under policies, and an ended one of no sign-in."""
     agent, alice, now = Agent.objects.get(slug=slug), Person.objects.get(login="alice"), clock.now()
     client = Client.objects.filter(agent=agent)[0]
-    rows = [agent_sessions.begin(client, alice, digit * 64, auth_time=now, now=now)[0] for digit in "89"]
+    with transaction.atomic():
+        rows = [agent_sessions.begin(client, alice, digit * 64, auth_time=now, now=now)[0] for digit in "89"]
     held, ended = rows
     held.acr, held.amr, held.signed_in_at = MULTI_FACTOR, "pwd otp mfa", now - timedelta(minutes=50)
     held.save(update_fields=["acr", "amr", "signed_in_at"])

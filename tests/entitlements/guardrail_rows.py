@@ -48,7 +48,7 @@ def more_calls() -> Iterator[tuple[str, World, Code]]:
     for name, session, until in (("another session", None, NOW + 999), ("settled until before", 1, NOW - 1)):
         stale = guarded(forbid())
         known = stale.facts.sessions["run-1"]
-        stale.facts.unsettled[stale.key[:2], "run-1"] = known if session else replace(known), until, ()
+        stale.facts.settled[stale.key[:2], "run-1"] = known if session else replace(known), until, ()
         yield f"kept of {name}", stale, Code.GUARDRAIL
     weak = guarded(Guardrail("x", Effect.STEP_UP, max_age=1e6, acr=("phr",)))
     yield "signed in too weakly", weak, Code.REAUTHENTICATION_DUE
@@ -161,7 +161,7 @@ MUTANTS: Final = (
     ("return rule.is_broken or (\n        (session is None", "return (\n        (session is None"),
 )
 
-ABOVE_GRANTS: Final = (
+RESTRICTIONS: Final = (
     ("-guardrail_rules.STRICTNESS[each.effect]", "guardrail_rules.STRICTNESS[each.effect]"),
     ('if each.mode == "enforce"', "if True"),
     ("if line.ask and call.approval is None:", "if False:"),
@@ -169,5 +169,5 @@ ABOVE_GRANTS: Final = (
     ("if held and call.approval is None:", "if held:"),
     ("if held and call.approval is None:", "if False:"),
     ("if session is not None or not facts.session_terms:", "if True:"),
-    ("min(until, session_terms.met_until(call, facts, tool.risk.rank))", "until"),
+    ("min(until, session_terms.terms_until(call, facts, tool.risk.rank))", "until"),
 )

@@ -44,12 +44,12 @@ class Mutant:
 @contextmanager
 def alive(mutant: Mutant | None) -> Iterator[tuple[ModuleType, ModuleType, ModuleType]]:
     """Hand out (policy, limits, arguments) with the mistake built in; without one, fresh copies of the real ones."""
-    names = ("above_grants", "agent_policy", "arguments", "constraints", "guardrail_rules", "limits", "session_terms")
+    names = ("restrictions", "agent_policy", "arguments", "constraints", "guardrail_rules", "limits", "session_terms")
     copies = {name: _copy(name, mutant) for name in names}
     for name in ("guardrail_rules", "session_terms"):
         setattr(copies["agent_policy"], name, copies[name])
-        setattr(copies["above_grants"], name, copies[name])
-    copies["agent_policy"].above_grants = copies["above_grants"]  # type: ignore[attr-defined]
+        setattr(copies["restrictions"], name, copies[name])
+    copies["agent_policy"].restrictions = copies["restrictions"]  # type: ignore[attr-defined]
     for name in ("arguments", "constraints"):
         setattr(copies["limits"], name, copies[name])
     copies["agent_policy"].NotCovered = (NotCovered, copies["limits"].NotCovered)  # type: ignore[attr-defined]
@@ -257,7 +257,7 @@ MUTANTS: Final = (
         ("scopes.canonical(wanted & scopes.PROTOCOL_SCOPES)", "scopes.canonical(wanted)"),
     ),
     *_of("guardrail_rules", *guardrail_rows.MUTANTS),
-    *_of("above_grants", *guardrail_rows.ABOVE_GRANTS),
+    *_of("restrictions", *guardrail_rows.RESTRICTIONS),
     *_of(
         "session_terms",
         ("if session is None or session.person != person:", "if session is None:"),

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from audit import clock
 from entitlements.session_policies.rules import Term
-from entitlements.sessions import actions, endings
+from entitlements.sessions import actions, ends
 from entitlements.sessions.models import Session
 from governance.console import doors
 from governance.risk import words
@@ -33,8 +33,8 @@ def detail(request: HttpRequest, session: UUID) -> HttpResponse:
     """Show one session, with the button that leads to its end."""
     row: Session = doors.find_subject(request, actions.SESSION, session)
     caller, now = doors.caller(request), clock.now()
-    policies = endings.applied(row, queries.systems(row), now)
-    ending = endings.first(row, policies)
+    policies = ends.applied(row, queries.systems(row), now)
+    ending = ends.first(row, policies)
     context: dict[str, Any] = {
         "row": row,
         "is_open": row.is_open(now),
@@ -48,7 +48,7 @@ def detail(request: HttpRequest, session: UUID) -> HttpResponse:
     }
     if doors.may(caller, "risk", None, "GET"):
         signals = list(queries.risk_signals(caller, row)[: _MOST_SIGNALS + 1])
-        context["level"] = endings.level(row).value
+        context["level"] = ends.level(row).value
         context["signals"] = [
             (each, words.KINDS[each.kind], words.STATES[each.state]) for each in signals[:_MOST_SIGNALS]
         ]

@@ -33,19 +33,19 @@ def look(
 
     A list that is asked without a token is of what could be called after a sign-in, so policies ask for none.
     """
-    rules = guardrail_rules.concerning(facts, tool)
+    rules = guardrail_rules.guardrails_of(facts, tool)
     if listing and call.token is None:
         return None, rules
     due = session_terms.due(call, facts, tool.risk.rank, now)
     if due is not None:
         return due, rules
     session = facts.sessions.get(call.session or "")
-    until, rules = guardrail_rules.unsettled(rules, session, now)
+    until, rules = guardrail_rules.settled(rules, session, now)
     if session is not None or not facts.session_terms:
-        if len(facts.unsettled) >= _MOST_KEPT:
-            facts.unsettled.clear()
-        until = min(until, session_terms.met_until(call, facts, tool.risk.rank))
-        facts.unsettled[(call.system, call.tool), call.session] = session, until, rules
+        if len(facts.settled) >= _MOST_KEPT:
+            facts.settled.clear()
+        until = min(until, session_terms.terms_until(call, facts, tool.risk.rank))
+        facts.settled[(call.system, call.tool), call.session] = session, until, rules
     return None, rules
 
 
