@@ -15,8 +15,8 @@ from typing import Final
 from entitlements import codes
 from entitlements.codes import Code
 from entitlements.decisions import restrictions, scopes, session_terms
-from entitlements.decisions.denials import denied
 from entitlements.decisions.limits import NotCovered
+from entitlements.decisions.restrictions import denied
 from entitlements.decisions.snapshot import AgentFacts, Call, Issuance, Line, ToolFacts
 from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
 from entitlements.guardrails import rules as guardrail_rules
@@ -27,6 +27,7 @@ _ACTIVE: Final = Status.ACTIVE
 _APPROVED: Final = ToolState.APPROVED
 _ALLOW: Final = Effect.ALLOW
 _MEDIUM: Final = Risk.MEDIUM.rank
+_UNUSABLE: Final = Code.TOOL_DEFINITION_UNUSABLE
 _DETAILS: Final = Code.OUTSIDE_AUTHORIZATION_DETAILS
 _HELD: Final = restrictions.HELD
 
@@ -163,7 +164,7 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
     code = _blocking_code(call, facts, now)
     if code is not None and code is not _HELD:
         return denied(call, facts, code)
-    tool = facts.tools.get(place := (call.system, call.tool))
+    tool = facts.tools.get((call.system, call.tool))
     if tool is None:
         return denied(call, facts, Code.UNKNOWN_TOOL)
     if tool.state is not _APPROVED:
@@ -175,13 +176,8 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
     token, shown = call.token, None if listing else call.arguments
     if token is not None and token.details is not None and (outside := token.details.outside(call.tool, shown)):
         return denied(call, facts, _DETAILS, (Reason(_DETAILS, outside),))
-    due, rules = None, facts.guardrails
-    if rules or facts.session_terms:
-        kept = facts.settled.get((place, call.session))
-        if kept is not None and kept[0] is facts.sessions.get(call.session or "") and now < kept[1]:
-            rules = kept[2]
-        else:
-            due, rules = restrictions.look(call, facts, tool, now, listing)
+    is_restricted = facts.guardrails or facts.session_terms
+    due, rules = restrictions.look(call, facts, tool, now, listing) if is_restricted else (None, ())
     asking: Line | None = None
     missed: list[Reason] = []
     for line in facts.lines.get((call.system, call.tool, call.person), ()):
@@ -189,16 +185,10 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
             missed.append(_out_of_time(line, now))
             continue
         if tool.schema.broken:
-            reason = Reason(Code.TOOL_DEFINITION_UNUSABLE, tool.schema.broken)
-            return denied(call, facts, Code.TOOL_DEFINITION_UNUSABLE, (reason,))
-        if not line.limits.free and (not listing or line.limits.broken):
-            covered = line.limits.covers(call.arguments)
-            if isinstance(covered, NotCovered):
-                missed.append(Reason(Code.ARGUMENT_OUTSIDE_LIMIT, covered.sentence, line.grant))
-                continue
-            if undeclared := line.limits.undeclared(call.arguments, tool.schema.place):
-                missed.append(Reason(Code.ARGUMENT_NOT_DECLARED, undeclared, line.grant))
-                continue
+            return denied(call, facts, _UNUSABLE, (Reason(_UNUSABLE, tool.schema.broken),))
+        if not line.limits.free and (not listing or line.limits.broken) and (outside_it := _outside(line, call, tool)):
+            missed.append(outside_it)
+            continue
         if token is not None and line.scope not in token.scopes and not token.covers_all:
             missed.append(Reason(Code.SCOPE_MISSING, line.scope, line.grant))
             continue
@@ -219,6 +209,16 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
         return _no_line(call, facts, missed)
     given = guardrail_rules.answers(rules, call, facts, now, listing)
     return restrictions.answer(call, facts, tool, asking, given, held=code is not None)
+
+
+def _outside(line: Line, call: Call, tool: ToolFacts) -> Reason | None:
+    """Say why the limits of a line do not cover the arguments of a call; None where they do."""
+    covered = line.limits.covers(call.arguments)
+    if isinstance(covered, NotCovered):
+        return Reason(Code.ARGUMENT_OUTSIDE_LIMIT, covered.sentence, line.grant)
+    if undeclared := line.limits.undeclared(call.arguments, tool.schema.place):
+        return Reason(Code.ARGUMENT_NOT_DECLARED, undeclared, line.grant)
+    return None
 
 
 def _blocking_code(  # noqa: C901, PLR0911, PLR0912 - one order, read from top to bottom; calls cost more than lines

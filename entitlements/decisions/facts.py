@@ -218,15 +218,7 @@ def build(
     clients = json.loads(registered or "[]")
     owner_until, agent_until, sponsor, owner, delegates, policies, kind, is_held, held, newest = rest
     known = {login: _active(is_active) for login, is_active in people}
-    granted: dict[tuple[str, str, str | None], list[Line]] = {}
-    groups: set[int] = set()
-    for tool, login, is_active, grant, scope, starts, ends, state, caps, group in lines:
-        if group is not None:
-            groups.add(group)
-        if login is not None:
-            known[login] = _active(is_active)
-        line = Line(grant, scope, starts, ends, _limits(caps), suspended=state == "suspended")
-        granted.setdefault((system, tool, login), []).append(line)
+    granted, groups = _granted(system, lines, known)
     catalogue, offers = _catalogue(system, tools)
     return AgentFacts(
         agent=agent,
@@ -250,7 +242,7 @@ def build(
         kind=kind,
         offers=offers,
         answer_for_it=frozenset(person for person in (sponsor, owner) if person is not None),
-        groups=frozenset(groups),
+        groups=groups,
         delegates=frozenset(delegates),
         is_held=is_held,
         held_people=frozenset(held),
@@ -264,6 +256,22 @@ def together(known: AgentFacts, behind: Sequence[AgentFacts]) -> AgentFacts:
         each.sessions, each.dead_tokens = known.sessions, known.dead_tokens
     known.behind = tuple(behind)
     return known
+
+
+def _granted(
+    system: str, rows: Iterable[Row], people: dict[str, Status]
+) -> tuple[dict[tuple[str, str, str | None], list[Line]], frozenset[int]]:
+    """Return the lines by system, tool and person, and the groups that they name; adds the persons to `people`."""
+    granted: dict[tuple[str, str, str | None], list[Line]] = {}
+    groups: set[int] = set()
+    for tool, login, is_active, grant, scope, starts, ends, state, caps, group in rows:
+        if group is not None:
+            groups.add(group)
+        if login is not None:
+            people[login] = _active(is_active)
+        line = Line(grant, scope, starts, ends, _limits(caps), suspended=state == "suspended")
+        granted.setdefault((system, tool, login), []).append(line)
+    return granted, frozenset(groups)
 
 
 def _catalogue(

@@ -1,38 +1,36 @@
-"""What stands above every grant, asked once a line covers a call: session policies, risk holds, guardrails. Pure.
-
-Of one session at one tool most of it says nothing, and goes on so for a while: what is settled is kept with the facts,
-so that the next call asks only the guardrails that look at the call itself.
-"""
+"""What stands above every grant, asked of a covered call: session policies, risk, guardrails; and denials. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Final
 
-from entitlements.codes import Code
-from entitlements.decisions import denials, session_terms
-from entitlements.decisions.snapshot import AgentFacts, Call, Line, ToolFacts
-from entitlements.decisions.verdicts import Effect, Reason, Verdict
+from entitlements import codes
+from entitlements.codes import Code, Next
+from entitlements.decisions import scopes, session_terms
+from entitlements.decisions.snapshot import AgentFacts, Call, Issuance, Line, ToolFacts
+from entitlements.decisions.verdicts import Effect, Reason, Remedy, Verdict
 from entitlements.guardrails import rules as guardrail_rules
 from entitlements.guardrails.rules import Guardrail, GuardrailAnswer
 
 HELD: Final = Code.APPROVAL_REQUIRED
 HELD_BY_RISK: Final = "A risk signal holds this until a person has decided about it, and calls cannot wait for one yet."
 _ASKS: Final = Code.APPROVAL_OF_CALL_REQUIRED
+_EFFECTS: Final = {Code.REAUTHENTICATION_DUE: Effect.STEP_UP, HELD: Effect.HOLD}
 _MOST_KEPT: Final = 10_000
 
+type Asked = tuple[Verdict | None, tuple[Guardrail, ...]]
 
-def look(
-    call: Call,
-    facts: AgentFacts,
-    tool: ToolFacts,
-    now: float,
-    listing: bool,  # noqa: FBT001 - on every call
-) -> tuple[Verdict | None, tuple[Guardrail, ...]]:
+
+def look(call: Call, facts: AgentFacts, tool: ToolFacts, now: float, listing: bool) -> Asked:  # noqa: FBT001
     """Return the sign-in that session policies ask for at a tool, if any, and the guardrails to ask about the call.
 
-    A list that is asked without a token is of what could be called after a sign-in, so policies ask for none.
+    What is settled of one session at one tool is kept with the facts for as long as it is. A list that is asked without
+    a token is of what could be called after a sign-in, so policies ask for none.
     """
+    kept = facts.settled.get(((call.system, call.tool), call.session))
+    if kept is not None and kept[0] is facts.sessions.get(call.session or "") and now < kept[1]:
+        return None, kept[2]
     rules = guardrail_rules.guardrails_of(facts, tool)
     if listing and call.token is None:
         return None, rules
@@ -70,9 +68,9 @@ def answer(
         return verdict
     effect, code = stopping[0].effect if stopping else Effect.HOLD, reasons[0].code
     max_age, contexts = guardrail_rules.needed_sign_in(stopping, effect)
-    remedy = replace(denials.remedy(call, facts, code), max_age=max_age, contexts=contexts)
+    better = replace(remedy(call, facts, code), max_age=max_age, contexts=contexts)
     spoke = (*stopping, *guardrail_rules.stricter(given, effect))
-    return Verdict(effect, code, reasons, line.grant, remedy=remedy, guardrails=spoke)
+    return Verdict(effect, code, reasons, line.grant, remedy=better, guardrails=spoke)
 
 
 def allowed(call: Call, tool: ToolFacts, line: Line) -> Verdict:
@@ -81,3 +79,27 @@ def allowed(call: Call, tool: ToolFacts, line: Line) -> Verdict:
     if not line.limits.free:
         verdict.measured = line.limits.measured(call.arguments)
     return verdict
+
+
+def denied(
+    question: Call | Issuance,
+    facts: AgentFacts,
+    code: Code,
+    reasons: tuple[Reason, ...] = (),
+    needed: tuple[str, ...] = (),
+) -> Verdict:
+    """Refuse with a code: a denial, or what the code asks for, which is a fresh sign-in or a person's approval."""
+    reasons = reasons or (Reason(code, codes.meaning(code).sentence),)
+    return Verdict(_EFFECTS.get(code, Effect.DENY), code, reasons, remedy=remedy(question, facts, code, needed))
+
+
+def remedy(question: Call | Issuance, facts: AgentFacts, code: Code, needed: tuple[str, ...] = ()) -> Remedy:
+    """Say what would help: for a missing right, the entitlements whose request would bring it."""
+    meaning = codes.meaning(code)
+    tool = question.tool if isinstance(question, Call) else ""
+    if meaning.next is Next.REQUEST and not needed:
+        requestable = (
+            facts.offers.get((question.system, question.tool)) if isinstance(question, Call) else question.requested
+        )
+        needed = scopes.canonical(requestable or ())
+    return Remedy(meaning.next, meaning.remedy, question.system or "", tool, question.person, needed)

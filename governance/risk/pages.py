@@ -174,7 +174,7 @@ class ResponseForm(forms.Form):
         label=gettext_lazy("Response"),
         choices=[*words.RESPONSES.items()],
         help_text=gettext_lazy(
-            "Calls cannot wait for a person yet: a hold denies them, with a request link, until someone decides."
+            "Calls cannot wait for a person yet: held calls are denied, with a request link, until someone decides."
         ),
     )
     mode = forms.ChoiceField(

@@ -109,8 +109,8 @@ def about_what_is_settled(policy: ModuleType) -> Iterator[str]:
     world = worlds.allowed()
     lines = {world.key: world.facts.lines[world.key], (*world.key[:2], None): world.facts.lines[world.key]}
     world.facts = replace(world.facts, session_terms=policies, lines=lines)
-    nobodys, bare = (replace(world.call, token=None, session=None, person=person) for person in (None, "alice"))
-    if [policy.decide(each, world.facts, NOW).allowed for each in (nobodys, bare)] != [True, False]:
+    alone, bare = (replace(world.call, token=None, session=None, person=person) for person in (None, "alice"))
+    if [policy.decide(each, world.facts, NOW).allowed for each in (alone, bare)] != [True, False]:
         yield "settled without a session"
 
 
@@ -162,6 +162,8 @@ MUTANTS: Final = (
 )
 
 RESTRICTIONS: Final = (
+    ('and kept[0] is facts.sessions.get(call.session or "")', ""),
+    (" and now < kept[1]", ""),
     ("-guardrail_rules.STRICTNESS[each.effect]", "guardrail_rules.STRICTNESS[each.effect]"),
     ('if each.mode == "enforce"', "if True"),
     ("if line.ask and call.approval is None:", "if False:"),

@@ -205,7 +205,7 @@ MUTANTS: Final = (
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not line.starts <= now <= line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not line.starts < now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
-        ("if not line.limits.free and (not listing or line.limits.broken):", "if False:"),
+        ("if not line.limits.free and (not listing or line.limits.broken) and", "if False and"),
         ("        if tool.schema.broken:", "        if False:"),
         ("        if tool.schema.broken:", "        if tool.schema.broken and not listing:"),
         ("        if tool.schema.broken:", "        if tool.schema.broken and not line.limits.free:"),
@@ -215,15 +215,13 @@ MUTANTS: Final = (
         ("if not listing and call.states_arguments and", "if not listing and not line.limits.free and"),
         ("if not listing and call.states_arguments and", "if not listing and"),
         ("if isinstance(covered, NotCovered):", "if False:"),
-        ("if not line.limits.free and (not listing or line.limits.broken):", "if not line.limits.free:"),
+        ("if not line.limits.free and (not listing or line.limits.broken) and", "if not line.limits.free and"),
         ("(not listing or line.limits.broken)", "not listing"),
         ("if token is not None and line.scope not in token.scopes and not token.covers_all:", "if False:"),
         ("line.scope not in token.scopes and not token.covers_all", "line.scope not in token.scopes"),
         ("if line.ask:\n            asking", "if False:\n            asking"),
         ("if given or code is not None:", "if code is not None:"),
         ("if given or code is not None:", "if given:"),
-        ('and kept[0] is facts.sessions.get(call.session or "")', ""),
-        (" and now < kept[1]", ""),
         ("_HELD if facts.is_held or", "_HELD if"),
         ("facts.is_held or question.person in facts.held_people", "facts.is_held"),
         ("code is _HELD and issuance.system is None", "False"),

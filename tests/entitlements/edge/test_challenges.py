@@ -157,6 +157,7 @@ def test_a_risk_signal_by_a_security_event(place: Place) -> None:
     event = token(place.world, claims(f"{CAEP}session-revoked", payload={"event_timestamp": int(time.time())}))
     begun = time.monotonic()
     pushed = wire.http.post("/ssf/events", content=event, headers={"content-type": TYPE})
+    wire.http.close()
     assert (pushed.status_code, follow.follow_waiting()) == (202, 1)
     check(mine, begun)
 

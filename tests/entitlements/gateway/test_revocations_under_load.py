@@ -14,8 +14,10 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +33,7 @@ from entitlements.gateway import answers
 from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
 from entitlements.secrets import vault
+from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
 from scripts.devservers import free_port
 from tests import databases, make
@@ -79,15 +82,15 @@ def worlds(port: int, count: int) -> list[World]:
 
 def alike(first: World) -> World:
     """Return another agent, person, client and session with a grant of the same entitlement."""
-    other = first.with_another_client()
-    other.agent, other.person = make.agent(f"bot-{other.client.client_id}"), make.person(f"p-{other.client.client_id}")
-    other.client.agent = other.agent
-    other.client.save()
-    other.session.agent, other.session.person = other.agent, other.person
-    other.session.sign_in_sha256 = other.client.client_id
-    other.session.save()
-    other.grant = make.grant(other.agent, other.entitlement, people=[other.person])
-    return other
+    name = uuid.uuid4().hex[:8]
+    agent, person = make.agent(f"bot-{name}"), make.person(f"alice-{name}")
+    client, _ = make.client(agent, f"client-{name}")
+    grant = make.grant(agent, first.entitlement, people=[person])
+    session = Session.objects.get(pk=first.session.pk)
+    session.pk, session.agent, session.client, session.person = uuid.uuid4(), agent, client, person
+    session.sign_in_sha256, session._state.adding = uuid.uuid4().hex, True
+    session.save()
+    return replace(first, agent=agent, client=client, person=person, grant=grant, session=session)
 
 
 def target(here: World) -> dict[str, str]:
