@@ -114,8 +114,7 @@ class OneSessionSerializer(SessionSerializer):
     @extend_schema_field(AppliedPolicySerializer(many=True))
     def get_policies(self, row: Session) -> list[dict[str, Any]]:
         """Return the policies that can apply, those for every call first."""
-        shown: list[dict[str, Any]] = AppliedPolicySerializer(self._applied(row), many=True).data
-        return shown
+        return [dict(AppliedPolicySerializer(each).data) for each in self._applied(row)]
 
     def _ending(self, row: Session) -> ends.Ending:
         return ends.first(row, self._applied(row))

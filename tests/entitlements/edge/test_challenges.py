@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -97,21 +98,24 @@ class SignedIn:
         """Ask everything at each node; returns what was challenged, each with the moment at which it was asked."""
         found: dict[tuple[str, int], float] = {}
         for number, node in enumerate(self.place.nodes):
-            wire = Wire(node.base)
-            at, public = replace(self.place.world, http=wire), replace(self.place.public, http=wire)
-            doors: dict[str, Callable[[], bool]] = {
-                "exchange": lambda at=at: refused(at.exchange(subject_token=self.id_token)) == (DUE, CODE),  # type: ignore[misc]
-                "refresh": lambda at=public: (
-                    refused(sign_ins.refresh(at, self.refresh_token)) == ("invalid_grant", CODE)
-                ),  # type: ignore[misc]
-                "call": lambda node=node: DUE in self.call(node).headers.get("www-authenticate", ""),  # type: ignore[misc]
-            }
-            for door, is_challenged in doors.items():
+            for door in ("exchange", "refresh", "call"):
                 asked = time.monotonic()
-                if is_challenged():
+                if self.is_challenged(door, node):
                     found[door, number] = asked
-            wire.http.close()
         return found
+
+    def is_challenged(self, door: str, node: Gateway) -> bool:
+        """Ask one thing at a node."""
+        if door == "call":
+            return DUE in self.call(node).headers.get("www-authenticate", "")
+        wire: Any = Wire(node.base)  # it posts, and does nothing else
+        try:
+            if door == "refresh":
+                answer = sign_ins.refresh(replace(self.place.public, http=wire), self.refresh_token)
+                return refused(answer) == ("invalid_grant", CODE)
+            return refused(replace(self.place.world, http=wire).exchange(subject_token=self.id_token)) == (DUE, CODE)
+        finally:
+            wire.http.close()
 
     def call(self, node: Gateway, tool: str = "act") -> httpx2.Response:
         """Call a tool at a node."""
