@@ -17,8 +17,7 @@ from typing import Any
 import httpx2
 from aiohttp import web
 
-from tests.entitlements.gateway.world import META, MODERN
-
+MODERN = "2026-07-28"
 PATIENCE = 15.0
 """Seconds after which a call to a node that hangs is given up."""
 
@@ -52,11 +51,11 @@ async def call_all(plan: dict[str, Any], log: Path) -> None:
             for number in range(count):
                 await asyncio.sleep(max(0.0, begun + number / plan["rate"] - time.monotonic()))
                 target, base = next(order)
-                group.create_task(_call(http, base, target, out))  # noqa: RUF100 - the group keeps it
+                group.create_task(_call(http, base, {"meta": plan["meta"], **target}, out))
 
 
-async def _call(http: httpx2.AsyncClient, base: str, target: dict[str, str], out: Any) -> None:  # noqa: ANN401 - a file
-    params = {"_meta": META, "name": "act", "arguments": {"of": target["of"]}}
+async def _call(http: httpx2.AsyncClient, base: str, target: dict[str, Any], out: Any) -> None:  # noqa: ANN401 - a file
+    params = {"_meta": target["meta"], "name": "act", "arguments": {"of": target["of"]}}
     body = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}
     headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": MODERN}
     headers |= {"Mcp-Method": "tools/call", "Mcp-Name": "act", "Authorization": f"Bearer {target['token']}"}
