@@ -47,7 +47,7 @@ class SignedInBefore(desk.Browser):
 
     def allow(self, address: str) -> str:
         """Answer the question; where the page leads to "Confirm it's you" first, send the password there."""
-        with httpx2.Client(cookies=self.cookies, trust_env=False) as http:
+        with httpx2.Client(cookies=self.cookies, trust_env=False, timeout=20) as http:
             page = http.get(address)
             if page.status_code == 302:
                 where = urljoin(address, str(page.headers["location"]))

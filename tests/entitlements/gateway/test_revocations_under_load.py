@@ -107,17 +107,17 @@ def disturb(nodes: list[Gateway], laid: list[Cable], stop: threading.Event) -> l
     for turn in range(1_000):
         if stop.wait(FAULT_SECONDS):
             break
-        frozen, cut = nodes[turn % 2], laid[(turn + 1) % 2]
-        if turn % 4 < 2:
-            frozen.child.send_signal(signal.SIGSTOP)
+        which = turn // 2 % 2
+        if turn % 2 == 0:
+            nodes[which].child.send_signal(signal.SIGSTOP)
             stop.wait(FAULT_SECONDS)
-            frozen.child.send_signal(signal.SIGCONT)
-            done.append(f"node {turn % 2 + 1} frozen")
+            nodes[which].child.send_signal(signal.SIGCONT)
+            done.append(f"node {which + 1} frozen")
         else:
-            cut.pull()
+            laid[1 - which].pull()
             stop.wait(FAULT_SECONDS)
-            cut.plug()
-            done.append(f"node {(turn + 1) % 2 + 1} cut off")
+            laid[1 - which].plug()
+            done.append(f"node {2 - which} cut off")
     return done
 
 
