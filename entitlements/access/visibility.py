@@ -200,7 +200,7 @@ def issuer_proposals(caller: Caller) -> QuerySet[IssuerProposal]:
 
 def risk_signals(caller: Caller) -> QuerySet[RiskSignal]:
     """Signals of risk: for those who see everything, and not for whom they are about."""
-    rows = RiskSignal.objects.select_related("agent", "person", "session", "decision__by")
+    rows = RiskSignal.objects.select_related("agent", "person", "session__agent", "decision__by")
     if not sees_decoys(caller):
         rows = rows.exclude(kind=_DECOY)
     return rows if caller.sees_everything else rows.none()

@@ -49,6 +49,7 @@ class AgentSerializer(OutputSerializer):
     risk_level = serializers.ChoiceField(
         choices=["low", "medium", "high"], required=False, help_text="Left out where it is about you or your agent."
     )
+    held_by_risk = serializers.BooleanField(help_text="A risk signal about the agent holds its calls.")
     status = serializers.ChoiceField(choices=Agent.Status.choices)
     status_reason = serializers.CharField()
     created_at = serializers.DateTimeField()

@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Add four tables."""
 
-    dependencies: ClassVar = [("entitlements", "0036_session_policies")]
+    dependencies: ClassVar = [("entitlements", "0037_drift")]
 
     operations: ClassVar = [
         migrations.CreateModel(

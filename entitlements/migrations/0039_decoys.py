@@ -18,7 +18,7 @@ def _key(to: str, related_name: str = "+", **more: bool) -> models.ForeignKey:
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar = [("entitlements", "0036_session_policies")]
+    dependencies: ClassVar = [("entitlements", "0038_event_streams")]
 
     operations: ClassVar = [
         migrations.CreateModel(

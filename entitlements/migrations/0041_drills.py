@@ -17,7 +17,7 @@ def _object() -> models.JSONField:
 class Migration(migrations.Migration):
     """Add two tables, and a column with a default."""
 
-    dependencies: ClassVar = [("entitlements", "0036_session_policies")]
+    dependencies: ClassVar = [("entitlements", "0040_held_by_risk")]
 
     operations: ClassVar = [
         migrations.AddField("revocation", "effect", _object()),

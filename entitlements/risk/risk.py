@@ -117,7 +117,8 @@ def confirm_compromised(key: UUID, *, by: Person, reason: str) -> RiskSignal:
 def confirm_safe(key: UUID, *, by: Person, reason: str) -> RiskSignal:
     """Say that the subject is safe: no signal that was noted until now counts any more.
 
-    What a response did stays: another person enables or restores what was suspended. Raises as `confirm_compromised`.
+    What a response did stays: another person enables or restores what was suspended. A hold ends with its signal.
+    Raises as `confirm_compromised`.
     """
     return _decide(key, Verdict.SAFE, Action.RISK_CONFIRMED_SAFE, by=by, reason=reason)[0]
 

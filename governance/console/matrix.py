@@ -207,6 +207,7 @@ PAGES: Final[Pages] = {
     ("connected-account-callback", "GET"): ONES_OWN,
     ("account-disconnect", "POST"): like("connected-account-end"),
     ("session-list", "GET"): like("sessions GET"),
+    ("session-page", "GET"): like("session GET", also=("session-end", "risk GET")),
     ("end-session", "POST"): like("session-end"),
     ("token-health", "GET"): like("token-health GET", also=("clients GET",)),
     ("token-list", "GET"): like("token-health-tokens GET"),

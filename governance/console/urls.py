@@ -7,7 +7,7 @@ from allauth.socialaccount.providers.openid_connect import views as company
 from django.urls import URLPattern, URLResolver, include, path
 
 from governance.agent_discovery import pages as discovery_pages
-from governance.agents.pages import agent_list, agents, sessions
+from governance.agents.pages import agent_list, agents
 from governance.agents.pages import registration as registration_pages
 from governance.agents.pages import review as review_of_selected
 from governance.approval_policies import pages as approval_policy_pages
@@ -82,6 +82,7 @@ from governance.risk import urls as risk_urls
 from governance.saved_views import pages as saved_view_pages
 from governance.search import pages as search_pages
 from governance.session_policies import urls as session_policies_urls
+from governance.sessions import urls as sessions_urls
 from governance.setup import pages as setup_pages
 from governance.sign_in import company_sign_in
 from governance.sign_in.pages import company_proof as company_proof_pages
@@ -223,8 +224,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/", connections_pages.mine, name="my-connections"),
     *connected_accounts_urls.PAGES,
     path("people/<slug:login>/connections/", connections_pages.of_person, name="person-connections"),
-    path("sessions/", sessions.listing, name="session-list"),
-    path("sessions/<uuid:session>/end/", agents.end_session, name="end-session"),
+    *sessions_urls.PAGES,
     path("grants/", grant_list.listing, name="grant-list"),
     path("grants/<uuid:pk>/", grant_pages.detail, name="grant-page"),
     path("grants/<uuid:pk>/narrow/", grant_pages.narrow, name="grant-narrow-page"),

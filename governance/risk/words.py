@@ -37,6 +37,7 @@ RESPONSES: Final[dict[str, Any]] = {
     Response.NOTE: gettext_lazy("Note it"),
     Response.REVIEW: gettext_lazy("Open an event-triggered review"),
     Response.STEP_UP: gettext_lazy("Step-up authentication"),
+    Response.HOLD: gettext_lazy("Hold calls for a person"),
     Response.SUSPEND: gettext_lazy("Suspend"),
     Response.REVOKE: gettext_lazy("Revoke sessions and tokens"),
 }

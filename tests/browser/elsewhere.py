@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import transaction
 from joserfc.jwk import ECKey
 
 from audit import clock, log
@@ -16,6 +17,7 @@ from entitlements.agent_discovery import problems, runs, sources
 from entitlements.agent_discovery.pull import Listed, Pull
 from entitlements.agent_discovery.shapes import FoundRow
 from entitlements.agents.models import Agent
+from entitlements.authentication import MULTI_FACTOR
 from entitlements.catalog.models import Entitlement, System
 from entitlements.client_documents import documents, hosts
 from entitlements.clients import clients
@@ -42,9 +44,11 @@ from entitlements.risk.rules import Kind as RiskKind
 from entitlements.risk.subject import RiskSubject
 from entitlements.secrets import vault
 from entitlements.session_policies import proposals as policies
+from entitlements.sessions import sessions as agent_sessions
 from entitlements.stdio.models import StdioNode
 from entitlements.stdio.sandbox.plan import Level
 from entitlements.stdio_commands import proposals as commands
+from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.unmanaged_agents.models import Workflow
 from entitlements.vendors import vendors
@@ -384,6 +388,28 @@ def event_streams() -> str:
     where = {"endpoint_url": "https://signals.example.org/poll", "secret": "a-sample-of-a-token"}
     poll_settings.set_poll(issuer.issuer, by=ada, reason="They cannot push.", **where)
     return f"/settings/event-streams/{stream.pk}/"
+
+
+def sessions(slug: str) -> list[str]:
+    """Have a session of an agent for alice that a risk signal holds, under policies, and an ended one of no sign-in."""
+    agent, alice, now = Agent.objects.get(slug=slug), Person.objects.get(login="alice"), clock.now()
+    client = Client.objects.filter(agent=agent)[0]
+    with transaction.atomic():
+        rows = [agent_sessions.begin(client, alice, digit * 64, auth_time=now, now=now)[0] for digit in "89"]
+    held, ended = rows
+    held.acr, held.amr, held.signed_in_at = MULTI_FACTOR, "pwd otp mfa", now - timedelta(minutes=50)
+    held.save(update_fields=["acr", "amr", "signed_in_at"])
+    made = {"kind": "access_token", "issued_at": now, "expires_at": now + timedelta(minutes=5), "scope": "git:use"}
+    named = {"client": client, "agent": agent, "person": alice, "session": held}
+    IssuedToken.objects.create(system=System.objects.get(slug="git"), **made, **named)
+    resa, given = Person.objects.get(login="resa"), {"response": "hold", "mode": "enforce", "reason": "We look first."}
+    agreed = response_policy.propose("device_compliance_change", by=resa, **given)
+    response_policy.confirm(agreed.pk, by=Person.objects.get(login="admin"))
+    said = "The device of the session is not compliant any more."
+    what = RiskKind.DEVICE_COMPLIANCE_CHANGE, Risk.MEDIUM, "issuer:https://idp.example.com", said, now
+    risk.note(RiskSubject(session=held), risk.NewSignal(*what, "shown of a session"))
+    agent_sessions.end(ended.pk, by=resa.principal, reason="The laptop was lost.")
+    return [f"/sessions/{held.pk}/", f"/sessions/{ended.pk}/"]
 
 
 def network(slug: str) -> str:

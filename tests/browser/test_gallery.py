@@ -155,6 +155,7 @@ def _systems() -> dict[str, list[str]]:
         "drift-detector-page": [elsewhere.drift("expense-bot")],
         "decoy-page": elsewhere.decoys("expense-bot", "expenses/list_expenses")[1:3],
         "event-stream-page": [elsewhere.event_streams()],
+        "session-page": elsewhere.sessions("expense-bot"),
         "discovery-page": [f"/settings/discovery/{slug}/" for slug in elsewhere.discovery_sources()],
     }
 

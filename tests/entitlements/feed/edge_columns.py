@@ -81,7 +81,7 @@ _KEY, _PLACE = "it is the name or the key of its row", "it says whose the row is
 _ISSUED = "it is written with the token, which is then signed"
 _BEGUN = "it is written when the session begins"
 _PLANTED = "a decoy is written once"
-_OF_VERSION = ("conditions", "effect", "key", "max_age", "mode", "name", "position")
+_OF_VERSION = ("acr", "conditions", "effect", "key", "max_age", "mode", "name", "position")
 STAYS: Mapping[str, str] = {
     "agent.ends_at": "it is set at the registration",
     "agent.kind": "it is set at the registration",
