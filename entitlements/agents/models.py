@@ -47,6 +47,7 @@ class Agent(models.Model):
     tokens_valid_after = models.DateTimeField(null=True, blank=True)
     risk_level = models.CharField(max_length=16, default="low", db_default="low")
     sign_in_required_after = models.DateTimeField(null=True, blank=True)
+    held_by_risk = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     activated_at = models.DateTimeField(null=True, blank=True, db_default=Now())
     ends_at = models.DateTimeField(null=True, blank=True)

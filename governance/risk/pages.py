@@ -40,7 +40,9 @@ def _about(row: RiskSignal) -> SafeString:
         return cells.link("agent__name", "agent-page", "agent__slug", sub=lambda _row: gettext_lazy("agent"))(row)
     if row.person is not None:
         return cells.link("person__name", "person-page", "person__login", sub=lambda _row: gettext_lazy("person"))(row)
-    return cells.code("session_id")(row)
+    return cells.link("session__agent__name", "session-page", "session_id", sub=lambda _row: gettext_lazy("session"))(
+        row
+    )
 
 
 def _state(row: RiskSignal) -> Any:  # noqa: ANN401 - a text, or its translation later
@@ -174,7 +176,13 @@ class ResponseForm(forms.Form):
     """How one kind of signal is answered."""
 
     kind = forms.ChoiceField(label=gettext_lazy("Signal"), choices=[*words.KINDS.items()])
-    response = forms.ChoiceField(label=gettext_lazy("Response"), choices=[*words.RESPONSES.items()])
+    response = forms.ChoiceField(
+        label=gettext_lazy("Response"),
+        choices=[*words.RESPONSES.items()],
+        help_text=gettext_lazy(
+            "Calls cannot wait for a person yet: held calls are denied, with a request link, until someone decides."
+        ),
+    )
     mode = forms.ChoiceField(
         label=gettext_lazy("Mode"),
         choices=[*words.MODES.items()],

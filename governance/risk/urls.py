@@ -1,9 +1,10 @@
-"""Addresses of the console: risk signals, the responses to them, and the detectors of drift."""
+"""Addresses of the console: risk signals, responses to them, detectors of drift, and streams of security events."""
 
 from typing import Final
 
 from django.urls import URLPattern, path
 
+from governance.event_streams import urls as event_streams
 from governance.risk import pages
 
 PAGES: Final[list[URLPattern]] = [
@@ -14,4 +15,5 @@ PAGES: Final[list[URLPattern]] = [
     path("settings/signal-responses/", pages.responses, name="signal-responses-page"),
     path("settings/signal-responses/propose/", pages.propose, name="signal-response-propose"),
     path("settings/signal-responses/<uuid:response>/", pages.decide, name="signal-response-decide"),
+    *event_streams.PAGES,
 ]

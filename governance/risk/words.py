@@ -30,12 +30,14 @@ KINDS: Final[dict[str, Any]] = {
     Kind.TOOL_CLASS_DRIFT: gettext_lazy("Drift: first use of a tool class"),
     Kind.HOUR_DRIFT: gettext_lazy("Drift: unusual hour"),
     Kind.VOLUME_DRIFT: gettext_lazy("Drift: unusual volume"),
+    Kind.DECOY_TOUCHED: gettext_lazy("Decoy touched"),
     Kind.CONFIRMED_COMPROMISE: gettext_lazy("Compromise confirmed"),
 }
 RESPONSES: Final[dict[str, Any]] = {
     Response.NOTE: gettext_lazy("Note it"),
     Response.REVIEW: gettext_lazy("Open an event-triggered review"),
     Response.STEP_UP: gettext_lazy("Step-up authentication"),
+    Response.HOLD: gettext_lazy("Hold calls for a person"),
     Response.SUSPEND: gettext_lazy("Suspend"),
     Response.REVOKE: gettext_lazy("Revoke sessions and tokens"),
 }
