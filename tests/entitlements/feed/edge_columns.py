@@ -17,7 +17,11 @@ Column = tuple[str, str]
 Rows = dict[tuple[str, str], tuple[dict[str, Any], dict[str, str | None]]]
 """By table and key: what the edge reads of the row, and which columns of a change name it."""
 
-ELSEWHERE = {"entitlements.agents.lifecycle._DUE": "a sweep of the control lane reads it"}
+_OF_DRIFT = ("_SEEN", "_OTHER_NETWORKS", "_UNUSUAL_HOURS", "_BUSY_HOURS", "_FIRST_CLASSES")
+ELSEWHERE = {
+    "entitlements.agents.lifecycle._DUE": "a sweep of the control lane reads it",
+    **{f"entitlements.drift.history.{name}": "a worker that looks for drift reads it" for name in _OF_DRIFT},
+}
 OWN = {"entitlements_change", "entitlements_gatewaynode"}
 """The feed itself."""
 NEVER_KEPT = {
