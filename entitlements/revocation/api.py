@@ -114,7 +114,7 @@ class TargetSerializer(OutputSerializer):
 class RevocationProofSerializer(OutputSerializer):
     """A proof: what each gateway node answered to calls that the revocation forbids, and which could not be asked.
 
-    `record` is the same, signed. Of an answer, `call` counts into the `calls` of the record; `status` is 403 for a call
+    `record` is the same, signed. Of an answer, `call` counts into the `calls` of that; `status` is 403 for a call
     that the node refuses, and 200 for one that it would let pass.
     """
 
