@@ -131,6 +131,7 @@ def pair(folder: Path) -> Iterator[Pair]:
             reason="They want to know.",
         )
         trust_ours()
+        transmit.listen()  # from here on
         yield Pair(company, client, node.base, registered, Archive(folder, Ed25519PrivateKey.generate()))
 
 
