@@ -148,7 +148,8 @@ def test_who_can_lists_the_grants_of_an_entitlement_with_each_tool(company: Comp
         "now": (False, "tool_quarantined"),
     }
     assert (row["can_call"], row["people_count"]) == (True, 2)
-    then = ana.get(address, {"at": before.isoformat()}).json()["results"][0]["tools"]
+    asked = {"entitlement": "clock:use", "at": before.isoformat()}
+    then = ana.get(f"{API}/who-can", asked).json()["results"][0]["tools"]
     assert all(each["can_call"] for each in then)
     assert ana.get(f"{address}&tool=clock/now").json()["code"] == "tool_name_malformed"
     assert ana.get(f"{API}/who-can?entitlement=no:such").status_code == 404
