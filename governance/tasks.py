@@ -37,6 +37,7 @@ from .charts import figures
 from .chat import delivery as chat_delivery
 from .coverage_map import coverage_map
 from .credential_policy import certificate_warnings, warnings
+from .decoys import follow as decoys
 from .mail import outbox
 from .notices import listener
 from .ownership import dormancy, leavers
@@ -176,6 +177,12 @@ def detect_risk() -> None:
     """Read the sealed events for what tells of risk, until none are left."""
     while detectors.listen():
         pass
+
+
+@shared_task(ignore_result=True)
+def follow_decoys() -> None:
+    """Follow the touches of decoys: each becomes a risk signal. End decoys whose name a tool has by now."""
+    _each(decoys.follow_touches, decoys.end_taken)
 
 
 @shared_task(ignore_result=True)

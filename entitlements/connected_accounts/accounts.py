@@ -7,20 +7,22 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import BinaryField, Exists, F, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Substr
 
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.catalog.models import System
-from entitlements.connected_accounts import errors, offers, rules
+from entitlements.connected_accounts import errors, offers, rules, tokens
 from entitlements.connected_accounts.models import AccountConsent, ConnectedAccount
 from entitlements.errors import NotFound, ReasonRequired
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.grants.models import Grant
 from entitlements.people.models import Membership, Person
+from entitlements.secrets import seal
 from entitlements.secrets.models import Secret
 
 AT_ONCE: Final = 100
@@ -90,7 +92,7 @@ def end_without_right() -> int:
 
     Until then nothing uses them: the gateway denies such a call by the same facts.
     """
-    return sum(_each(rows, _end_if_over) for rows in _over().values())
+    return sum(_each(rows, _end_if_over) for rows in over().values())
 
 
 def _each(rows: QuerySet[ConnectedAccount], act: Callable[[UUID], bool]) -> int:
@@ -114,14 +116,14 @@ def _end_if_over(account_id: UUID) -> bool:
     account = _seen(account_id)
     locks.exclusive((Lock.PERSON, account.person_id))
     account.refresh_from_db()
-    reason = next((reason for reason, rows in _over().items() if rows.filter(pk=account_id).exists()), None)
+    reason = next((reason for reason, rows in over().items() if rows.filter(pk=account_id).exists()), None)
     if reason is None:
         return False
     _end(account, by=SYSTEM, reason=reason)
     return True
 
 
-def _over() -> dict[str, QuerySet[ConnectedAccount]]:
+def over() -> dict[str, QuerySet[ConnectedAccount]]:
     """Return the open accounts that nothing stands behind any longer, by the reason."""
     rows = ConnectedAccount.objects.filter(ended_at=None)
     groups = Membership.objects.filter(person=OuterRef(OuterRef("person"))).values("group")
@@ -184,3 +186,18 @@ def _held(account_id: UUID) -> ConnectedAccount:
 def used_by(account: ConnectedAccount) -> list[AccountConsent]:
     """Return the consents of an account, by agent."""
     return list(account.consents.select_related("client", "agent").order_by("agent__name", F("client__client_id")))
+
+
+@transaction.atomic
+def reseal(most: int) -> int:
+    """Seal up to `most` accounts again that lie under another key-encryption key; says how many. Raises SealBroken.
+
+    The tokens themselves stay, so no node need hear of it.
+    """
+    begins = Substr("sealed", 1, seal.BEGINNING, output_field=BinaryField())
+    rows = ConnectedAccount.objects.annotate(begins=begins).filter(sealed__isnull=False)
+    found = rows.exclude(begins=seal.beginning()).order_by("pk").select_for_update(of=("self",))[:most]
+    for row in found:
+        row.sealed = seal.reseal(bytes(row.sealed or b""), tokens.place(row.pk))
+        row.save(update_fields=["sealed"])
+    return len(found)

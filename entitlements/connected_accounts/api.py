@@ -11,6 +11,7 @@ from entitlements.api.fields import OutputSerializer
 from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
 from entitlements.connected_accounts import actions
 from entitlements.connected_accounts.models import ConnectedAccount
+from entitlements.foreign_tokens import rules
 
 
 class ConnectedAccountFilter(filters.FilterSet):
@@ -35,7 +36,10 @@ class AccountConsentSerializer(OutputSerializer):
 
 
 class ConnectedAccountSerializer(OutputSerializer):
-    """A person's account at a system, without its tokens. `revocation` says what became of them there."""
+    """A person's account at a system, without its tokens. `revocation` is what the system answered when they ended.
+
+    `measured_end` is what trying them found then: dead, alive, unknown, or pending; null before.
+    """
 
     id = serializers.UUIDField()
     system = serializers.CharField(source="system.slug")
@@ -50,6 +54,10 @@ class ConnectedAccountSerializer(OutputSerializer):
     end_reason = serializers.CharField()
     revocation = serializers.ChoiceField(choices=ConnectedAccount.Revocation.choices, allow_blank=True)
     revocation_settled_at = serializers.DateTimeField(allow_null=True)
+    measured_end = serializers.ChoiceField(
+        source="foreign_token.end", choices=[*rules.End], default=None, allow_null=True
+    )
+    measured_at = serializers.DateTimeField(source="foreign_token.measured_at", default=None, allow_null=True)
 
 
 class _Accounts(Resource):

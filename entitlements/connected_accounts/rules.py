@@ -30,6 +30,7 @@ class Endpoints(msgspec.Struct, frozen=True):
     token_url: str
     revocation_url: str = ""
     names_itself: bool = False
+    introspection_url: str = ""
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -129,12 +130,12 @@ def endpoints_of(document: object, issuer: str) -> Endpoints:
     methods: Any = document.get("code_challenge_methods_supported", ["S256"])
     if not isinstance(methods, list) or "S256" not in methods:
         raise errors.AccountServerUnusable("The system's authorization server does not know PKCE with S256.")
-    names = ("authorization_endpoint", "token_endpoint", "revocation_endpoint")
-    authorization_url, token_url, revocation_url = (_text(document.get(name, "")) for name in names)
+    names = ("authorization_endpoint", "token_endpoint", "revocation_endpoint", "introspection_endpoint")
+    authorization_url, token_url, revocation_url, introspection_url = (_text(document.get(name, "")) for name in names)
     if not authorization_url or not token_url:
         raise errors.AccountServerUnusable("The metadata of the system's issuer names no endpoints for people.")
     names_itself = document.get("authorization_response_iss_parameter_supported") is True
-    return Endpoints(issuer, authorization_url, token_url, revocation_url, names_itself)
+    return Endpoints(issuer, authorization_url, token_url, revocation_url, names_itself, introspection_url)
 
 
 def missing(chosen: Iterable[tuple[int, int]], offered: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:

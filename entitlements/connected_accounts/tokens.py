@@ -72,7 +72,11 @@ class AccountTokens(msgspec.Struct, frozen=True):
 
     def is_of(self, credential: vault.Credential | None, url: str) -> bool:
         """Whether a system has the credential, as the client, and the host that these tokens were given to."""
-        return self.is_of_client(credential) and self.host == rules.host_of(url)
+        return self.is_of_client(credential) and self.is_of_host(url)
+
+    def is_of_host(self, url: str) -> bool:
+        """Whether a system's address is at the host that these tokens were given to."""
+        return self.host == rules.host_of(url)
 
     def is_of_client(self, credential: vault.Credential | None) -> bool:
         """Whether a system's credential is still the client that these tokens were given to."""
@@ -96,7 +100,7 @@ def sealed(tokens: AccountTokens, account: UUID) -> bytes:
 
 
 def opened(text: bytes, account: UUID) -> AccountTokens:
-    """Open the tokens of an account, for the gateway, which sends them, and for their revocation. Raises SealBroken."""
+    """Open the tokens of an account, for the gateway, which sends them, and to end them. Raises SealBroken."""
     return _read.decode(seal.unseal(text, place(account)))
 
 
@@ -104,15 +108,17 @@ async def endpoints(settings: Mapping[str, str]) -> Endpoints:
     """Return the endpoints that a credential names, or the metadata of its issuer. Raises AccountServerUnusable."""
     issuer = settings["issuer"]
     if "token_url" in settings:
-        named = (settings["authorization_url"], settings["token_url"], settings.get("revocation_url", ""))
-        return Endpoints(issuer, *named)
+        return Endpoints(
+            issuer, settings["authorization_url"], settings["token_url"], settings.get("revocation_url", "")
+        )
     for address in reversed(addresses.metadata_of(issuer)):
         try:
             document = await egress.fetch_json(address)
         except (egress.Unreachable, egress.ForbiddenAddress, NotStrictJson):
             continue
         found = rules.endpoints_of(document, issuer)
-        for url in filter(None, (found.authorization_url, found.token_url, found.revocation_url)):
+        named = (found.authorization_url, found.token_url, found.revocation_url, found.introspection_url)
+        for url in filter(None, named):
             egress.check_url(url)
         return found
     raise errors.AccountServerUnusable("The metadata of the system's issuer cannot be read.")
@@ -146,6 +152,18 @@ async def revoke(credential: vault.Credential, held: AccountTokens) -> Revoked:
         return Revoked.UNKNOWN
     results = [await _revoke(credential, url, *each) for each in _named(held)]
     return Revoked.REFUSED if Revoked.REFUSED in results else Revoked.REVOKED
+
+
+async def introspect(credential: vault.Credential, url: str, token: str, hint: str) -> bool | None:
+    """Ask whether a token is active (RFC 7662); None where the server does not say so to this client.
+
+    Raises TokenUnavailable, ForbiddenAddress where it did not answer.
+    """
+    status, body = await _send(credential, url, {"token": token, "token_type_hint": hint})
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise TokenUnavailable(token_status=status)
+    active = token_requests.document_of(body).get("active") if status == HTTPStatus.OK else None
+    return active if isinstance(active, bool) else None
 
 
 async def _revoke(credential: vault.Credential, url: str, token: str, hint: str) -> Revoked:

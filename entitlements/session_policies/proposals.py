@@ -32,7 +32,7 @@ _WORD: Final = re.compile(r"[!#-\[\]-~]{1,255}")
 """What a parameter of a challenge may hold (RFC 6749 appendix A, NQCHAR)."""
 _TERMS: Final = (
     *("agent_kind", "risk", "idle_seconds", "absolute_seconds", "max_age_seconds", "acr", "amr"),
-    "renews_without_sign_in",
+    *("renews_without_sign_in", "on_drift"),
 )
 _State = SessionPolicy.State
 
@@ -118,6 +118,7 @@ def draft(
         acr=_words("acr", given.get("acr", ())),
         amr=_words("amr", given.get("amr", ())),
         renews_without_sign_in=given.get("renews_without_sign_in", False),
+        on_drift=given.get("on_drift", ""),
     )
     _check_terms(row)
     return row

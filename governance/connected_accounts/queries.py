@@ -50,7 +50,11 @@ class OfferedClient:
 def of_person(person: Person) -> list[SystemAccount]:
     """Return the systems at which a person has, had or can connect an account, by name."""
     newest: dict[int, ConnectedAccount] = {}
-    rows = ConnectedAccount.objects.filter(person=person).select_related("system").order_by("connected_at")
+    rows = (
+        ConnectedAccount.objects.filter(person=person)
+        .select_related("system", "foreign_token")
+        .order_by("connected_at")
+    )
     for account in rows:
         newest[account.system_id] = account
     known = {system.pk: system for system in offers.systems_of(person)}

@@ -26,6 +26,9 @@ class GuardrailSerializer(OutputSerializer):
     mode = serializers.ChoiceField(choices=GuardrailVersion.Mode.choices)
     when = serializers.JSONField(source="conditions")
     max_age = serializers.SerializerMethodField()
+    acr = serializers.ListField(
+        child=serializers.CharField(), help_text="The contexts of which a step-up asks for one."
+    )
     reason = serializers.CharField()
     state = serializers.ChoiceField(choices=GuardrailProposal.State.choices)
     version = serializers.IntegerField(allow_null=True, help_text="Of the set of all guardrails.")

@@ -30,6 +30,7 @@ class GuardrailProposal(models.Model):
     mode = models.CharField(max_length=16, choices=GuardrailVersion.Mode.choices)
     conditions = models.JSONField()
     max_age = models.PositiveIntegerField(null=True, blank=True)
+    acr = models.JSONField(default=list, db_default=[], blank=True)
     reason = models.CharField(max_length=500)
     state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
     proposed_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+", db_index=False)

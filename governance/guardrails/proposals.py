@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -29,7 +29,7 @@ MAY: Final = (Role.ADMIN, Role.SECURITY)
 NO_REASON: Final = "No reason was given."
 State = GuardrailProposal.State
 Mode, Effect = GuardrailVersion.Mode, GuardrailVersion.Effect
-_TERMS: Final = ("key", "name", "effect", "mode", "conditions", "max_age")
+_TERMS: Final = ("key", "name", "effect", "mode", "conditions", "max_age", "acr")
 
 
 class SecondPersonRequired(DomainError):
@@ -70,16 +70,17 @@ def propose(
     mode: str,
     when: Mapping[str, Any],
     max_age: timedelta | None = None,
+    acr: Collection[str] = (),
     by: Person,
     reason: str = "",
 ) -> GuardrailProposal:
-    """Propose a guardrail, or other terms for the one of this name. `max_age` is for a step-up.
+    """Propose a guardrail, or other terms for the one of this name. `max_age` and `acr` are for a step-up.
 
     Raises Forbidden, GuardrailMalformed, NothingChanges, AlreadyProposed.
     """
     if mode == Mode.OFF:
         raise GuardrailMalformed("Propose the end of a guardrail instead of this mode.", part="mode")
-    terms = {**guardrails.terms(name, effect, when, max_age), "mode": mode}
+    terms = {**guardrails.terms(name, effect, when, max_age, acr), "mode": mode}
     return _propose(terms, by, reason)
 
 
@@ -183,6 +184,8 @@ def record(action: Action, row: GuardrailProposal, by: Person, reason: str) -> N
 def change(row: GuardrailProposal) -> dict[str, Any]:
     """Return a version as a change that can be replayed."""
     terms = {"kind": "guardrail", "name": row.name, "effect": row.effect, "when": row.conditions}
+    if row.acr:
+        terms["acr"] = row.acr
     return terms if row.max_age is None else {**terms, "max_age": duration(timedelta(seconds=row.max_age))}
 
 

@@ -95,6 +95,8 @@ def _words(row: GuardrailProposal) -> dict[Any, str]:
     }
     if row.effect == GuardrailVersion.Effect.STEP_UP:
         found[_("Sign-in at most, seconds old")] = str(row.max_age or 300)
+        if row.acr:
+            found[_("Sign-in in one of these contexts (acr)")] = ", ".join(row.acr)
     return found | {
         str(LABELS[word]): condition_text(word, row.conditions[word]) for word in LABELS if word in row.conditions
     }
@@ -118,11 +120,9 @@ def terms_of(change: Mapping[str, Any]) -> list[Term]:
     age = change.get("max_age")
     parsed = parse_duration(age) if age else None
     seconds = None if parsed is None else int(parsed.total_seconds())
-    return terms(
-        GuardrailProposal(
-            effect=change["effect"], mode=GuardrailVersion.Mode.ENFORCE, conditions=change["when"], max_age=seconds
-        )
-    )
+    row = GuardrailProposal(effect=change["effect"], mode=GuardrailVersion.Mode.ENFORCE, conditions=change["when"])
+    row.max_age, row.acr = seconds, change.get("acr", [])
+    return terms(row)
 
 
 def observed(version: int) -> Observed:

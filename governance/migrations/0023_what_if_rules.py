@@ -16,7 +16,7 @@ _OWN = ("replay_state", "replay_days", "replay_asked_at", "replay")
 class Migration(migrations.Migration):
     """Name the what-if of each proposal."""
 
-    dependencies: ClassVar = [("governance", "0016_what_if")]
+    dependencies: ClassVar = [("governance", "0020_contexts_of_guardrails")]
     operations: ClassVar = [
         migrations.RunSQL(
             _FILL,

@@ -90,12 +90,18 @@ class PolicyForm(forms.Form):
     renews_without_sign_in = forms.BooleanField(
         label=_("A session that is over may begin anew without a fresh sign-in"), required=False
     )
+    on_drift = forms.ChoiceField(
+        label=_("After drift at least"),
+        required=False,
+        help_text=_("Where a detector of drift is switched on. In observe it does nothing."),
+    )
     reason = forms.CharField(label=_("Reason"), max_length=500)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
         super().__init__(*args, **kwargs)
-        for name, every in (("agent_kind", _("All types")), ("risk", _("All levels"))):
-            self.fields[name].choices = [("", every), *queries.choices(name)]  # type: ignore[attr-defined]
+        empty = {"agent_kind": _("All types"), "risk": _("All levels"), "on_drift": _("As its detector is answered")}
+        for name, word in empty.items():
+            self.fields[name].choices = [("", word), *queries.choices(name)]  # type: ignore[attr-defined]
 
 
 @require_safe
@@ -185,6 +191,7 @@ def _initial(row: SessionPolicy) -> dict[str, Any]:
         "acr": " ".join(row.acr),
         "amr": " ".join(row.amr),
         "renews_without_sign_in": row.renews_without_sign_in,
+        "on_drift": row.on_drift,
     }
 
 
@@ -192,7 +199,9 @@ def _values(given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of the form as the action takes them."""
     hours = given["max_age"]
     return {
-        **{name: given[name] for name in ("name", "agent_kind", "risk", "renews_without_sign_in", "reason")},
+        **{
+            name: given[name] for name in ("name", "agent_kind", "risk", "renews_without_sign_in", "on_drift", "reason")
+        },
         "system": given["system"].slug if given["system"] else "",
         "idle": timedelta(minutes=given["idle"]),
         "absolute": timedelta(hours=given["absolute"]),

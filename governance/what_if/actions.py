@@ -20,7 +20,7 @@ class WhatIfInputSerializer(InputSerializer):
 
     `{"kind": "grant", "grant": id}` with `revoke: true`, `tools` (all that stays), `limits` by tool, or `ends_at`;
     `{"kind": "limits", "tool": name, "limits": {...}}` with `grant` or `entitlement`;
-    `{"kind": "guardrail", "name", "effect", "when"}`, and `max_age` of a step-up, as a guardrail is proposed;
+    `{"kind": "guardrail", "name", "effect", "when"}`, and `max_age` and `acr` of a step-up, as a guardrail is proposed;
     `{"kind": "session_policy", "name"}` with the terms of a proposed session policy.
     """
 

@@ -37,11 +37,15 @@ class GuardrailChange:
 
     @classmethod
     def read(cls, body: Mapping[str, Any], caller: Caller | None) -> GuardrailChange:  # noqa: ARG003 - no limit of roles
-        """Read `name`, `effect`, `when`, and `max_age` of a step-up. Raises ChangeMalformed, GuardrailMalformed."""
-        check_fields(body, {"kind", "name", "effect", "when"}, {"max_age"})
-        terms = guardrails.terms(body["name"], body["effect"], body["when"], _length(body.get("max_age")))
+        """Read `name`, `effect`, `when`, and of a step-up `max_age` and `acr`.
+
+        Raises ChangeMalformed, GuardrailMalformed.
+        """
+        check_fields(body, {"kind", "name", "effect", "when"}, {"max_age", "acr"})
+        acr = guardrail_terms.contexts(body.get("acr", []))
+        terms = guardrails.terms(body["name"], body["effect"], body["when"], _length(body.get("max_age")), acr)
         stored = (terms["key"], terms["name"], 0, terms["effect"], "enforce", json.dumps(terms["conditions"]))
-        (rule,) = guardrail_terms.compile_all([(*stored, terms["max_age"])])
+        (rule,) = guardrail_terms.compile_all([(*stored, terms["max_age"], json.dumps(terms["acr"]))])
         return cls(rule)
 
     def about(self) -> list[str]:

@@ -102,6 +102,7 @@ def _more(world: addresses.World) -> dict[str, object]:
     question = questions.ask(asked, by=company.sofia, text="What for?")
     signing.sign("idp", {}, "sample")
     return {
+        "drills/key": world.samples["stop/drill"],
         "posture-reports/key": "company",
         "decisions/key": world.samples["decisions/pk"],
         "system-networks/key": world.samples["systems/network"],
@@ -118,8 +119,13 @@ def _more(world: addresses.World) -> dict[str, object]:
         "delegations/key": world.samples["delegations/pk"],
         "workload-rules/key": world.samples["workload-rules/pk"],
         "agent-calls/key": agent_calls.allow(company.bot, helper, by=SYSTEM, reason="a sample").pk,
+        "drift-detectors/key": "network-drift",
+        "decoys/key": world.samples["decoys/decoy"],
         "risk/key": world.samples["risk-signals/signal"],
         "signal-responses/key": world.samples["settings/signal-responses/response"],
+        "event-receivers/key": world.samples["settings/event-streams/receivers/receiver"],
+        "event-streams/key": world.samples["settings/event-streams/stream"],
+        "signal-polls/key": world.samples["settings/event-streams/polls/poll"],
         "keys/key": SigningKey.objects.filter(state="active").earliest("kid").kid,
         "requests/question": question.pk,
         "remediations/key": _cut(world).pk,

@@ -17,6 +17,7 @@ from authlib.oauth2.rfc6749.models import AuthorizationCodeMixin  # type: ignore
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload  # type: ignore[import-untyped] # as above
 from authlib.oauth2.rfc7009 import RevocationEndpoint  # type: ignore[import-untyped] # as above
 from authlib.oauth2.rfc7636 import CodeChallenge  # type: ignore[import-untyped] # as above
+from authlib.oauth2.rfc7662 import IntrospectionEndpoint  # type: ignore[import-untyped] # as above
 from authlib.oauth2.rfc9207 import IssuerParameter  # type: ignore[import-untyped] # as above
 
 SECRET = "s3cret/of+the:client"
@@ -52,7 +53,7 @@ class Client(ClientMixin):
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Take a secret in the header alone."""
-        return endpoint in {"token", "revocation"} and method == "client_secret_basic"
+        return endpoint in {"token", "revocation", "introspection"} and method == "client_secret_basic"
 
     def check_response_type(self, response_type: str) -> bool:
         """Take codes alone."""
@@ -95,6 +96,12 @@ class Issued(TokenMixin):
     ends: float
     family: str
     is_revoked_now: bool = False
+    dies_at: float | None = None
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether its revocation took effect."""
+        return self.is_revoked_now or (self.dies_at is not None and time.time() >= self.dies_at)
 
     def check_client(self, client: Client) -> bool:
         """Say whether it is this client's."""
@@ -114,7 +121,7 @@ class Issued(TokenMixin):
 
     def is_revoked(self) -> bool:
         """Say whether it was revoked."""
-        return self.is_revoked_now
+        return self.is_dead
 
 
 class Request(OAuth2Request):
@@ -155,6 +162,13 @@ class AccountServer:
     revocation_status: int = 200
     token_status: int = 200
     slow: float = 0.0
+    revokes: bool = True
+    lies: bool = False
+    told: set[str] = field(default_factory=set)
+    dies_after: float = 0.0
+    introspects: bool = False
+    may_introspect: bool = True
+    gives_refresh: bool = True
 
     @property
     def base(self) -> str:
@@ -164,7 +178,7 @@ class AccountServer:
     @property
     def live(self) -> set[str]:
         """The access tokens that open."""
-        return {each.access for each in self.issued if not each.is_revoked_now and not each.is_expired()}
+        return {each.access for each in self.issued if not each.is_dead and not each.is_expired()}
 
     @property
     def secrets(self) -> list[str]:
@@ -186,6 +200,7 @@ class AccountServer:
         app.router.add_get("/.well-known/oauth-authorization-server/tenant", self._metadata)
         app.router.add_post("/token", self._token)
         app.router.add_post("/revoke", self._revoke)
+        app.router.add_post("/introspect", self._introspect)
         return app
 
     def authorize(self, address: str) -> str:
@@ -199,12 +214,14 @@ class AccountServer:
         return reply.location
 
     async def _metadata(self, _: web.Request) -> web.Response:
+        further = {"revocation_endpoint": f"{self.base}/revoke"} if self.revokes else {}
+        further |= {"introspection_endpoint": f"{self.base}/introspect"} if self.introspects else {}
         return web.json_response(
             {
+                **further,
                 "issuer": self.issuer,
                 "authorization_endpoint": f"{self.base}/authorize",
                 "token_endpoint": f"{self.base}/token",
-                "revocation_endpoint": f"{self.base}/revoke",
                 "code_challenge_methods_supported": ["S256"],
                 "authorization_response_iss_parameter_supported": self.names_itself,
             }
@@ -224,6 +241,10 @@ class AccountServer:
         reply: Reply = _Server(self).create_endpoint_response("revocation", asked)
         return web.json_response(reply.body, status=reply.status)
 
+    async def _introspect(self, request: web.Request) -> web.Response:
+        reply: Reply = _Server(self).create_endpoint_response("introspection", await self._asked(request))
+        return web.json_response(reply.body, status=reply.status)
+
     async def _asked(self, request: web.Request) -> Request:
         form = {name: str(value) for name, value in (await request.post()).items()}
         self.forms.append(form)
@@ -239,6 +260,7 @@ class _Server(AuthorizationServer):
         self.register_grant(type("Codes", (_Codes,), {"held": held}), [_Challenge()])
         self.register_grant(type("Refresh", (_Refresh,), {"held": held}))
         self.register_endpoint(type("Revocation", (_Revocation,), {"held": held}))
+        self.register_endpoint(type("Introspection", (_Introspection,), {"held": held}))
         self.register_token_generator("default", self._generate)
         if held.names_itself:
             self.register_extension(type("Named", (IssuerParameter,), {"get_issuer": lambda _: held.issuer})())
@@ -253,7 +275,7 @@ class _Server(AuthorizationServer):
         family = before.family if before is not None else request.authorization_code.code
         ends = time.time() + token["expires_in"]
         names = (request.client.client_id, request.user, token["scope"] or "")
-        self.held.issued.append(Issued(token["access_token"], token["refresh_token"], *names, ends, family))
+        self.held.issued.append(Issued(token["access_token"], token.get("refresh_token", ""), *names, ends, family))
 
     @override
     def create_oauth2_request(self, request: Request) -> Request:
@@ -269,7 +291,8 @@ class _Server(AuthorizationServer):
         return None
 
     def _generate(self, scope: str | None = None, **_: object) -> dict[str, Any]:
-        made = {"access_token": secrets.token_urlsafe(24), "refresh_token": secrets.token_urlsafe(24)}
+        made = {"access_token": secrets.token_urlsafe(24)}
+        made |= {"refresh_token": secrets.token_urlsafe(24)} if self.held.gives_refresh else {}
         return {"token_type": "Bearer", **made, "expires_in": self.held.lifetime, "scope": scope}
 
 
@@ -317,7 +340,7 @@ class _Refresh(RefreshTokenGrant):
         if found is not None and refresh_token in self.held.used_refresh_tokens:
             for each in self.held.issued:
                 each.is_revoked_now = each.is_revoked_now or each.family == found.family
-        return None if found is None or found.is_revoked_now else found
+        return None if found is None or found.is_dead else found
 
     @override
     def authenticate_user(self, refresh_token: Issued) -> str:
@@ -337,5 +360,26 @@ class _Revocation(RevocationEndpoint):
 
     @override
     def revoke_token(self, token: Issued, request: Any) -> None:
+        self.held.told.add(token.family)
         for each in self.held.issued:
-            each.is_revoked_now = each.is_revoked_now or each.family == token.family
+            if each.family == token.family and not self.held.lies:
+                each.is_revoked_now = each.is_revoked_now or not self.held.dies_after
+                each.dies_at = each.dies_at or time.time() + self.held.dies_after
+
+
+class _Introspection(IntrospectionEndpoint):
+    """Tells its client of a token; a liar says of one that it should have revoked that it is over."""
+
+    held: AccountServer
+
+    @override
+    def query_token(self, token_string: str, token_type_hint: str) -> Issued | None:
+        return next((each for each in self.held.issued if token_string in (each.access, each.refresh)), None)
+
+    @override
+    def check_permission(self, token: Issued, client: Client, request: Any) -> bool:
+        return self.held.may_introspect and not (self.held.lies and token.family in self.held.told)
+
+    @override
+    def introspect_token(self, token: Issued) -> dict[str, Any]:
+        return {"active": True, "client_id": token.client_id, "scope": token.scope}

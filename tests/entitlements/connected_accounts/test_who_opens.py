@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-OPENERS = {"entitlements/connected_accounts/account_calls.py", "entitlements/connected_accounts/revoke.py"}
+OPENERS = {"entitlements/connected_accounts/account_calls.py", "entitlements/foreign_tokens/account_ends.py"}
 
 
 def _opens(path: Path) -> bool:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from audit import clock
+from entitlements.agents.models import Agent
 from entitlements.risk import risk
 from entitlements.risk.rules import Kind
 from entitlements.risk.subject import RiskSubject, ask_to_sign_in, hold
 from entitlements.words import Risk
+from tests.entitlements.decoys import planted
 from tests.entitlements.session_policies import agreed
 
 
@@ -28,11 +30,14 @@ ACTIONS: dict[str, Callable[[Any], object]] = {
     "a signal is noted about a session": lambda w: _signalled(RiskSubject(session=w.session)),
     "an agent's people are to sign in again": lambda w: _sign_in_again(RiskSubject(agent=w.agent)),
     "a person is to sign in again": lambda w: _sign_in_again(RiskSubject(person=w.alice)),
+    "a decoy is planted": lambda w: planted.credential(w.agent),
+    "a decoy is ended": lambda _: planted.end(),
     "a session policy is confirmed": lambda _: agreed.confirm_waiting(),
     "a session policy is ended": lambda _: agreed.end(),
 }
 
 
 def have_policies() -> None:
-    """Have one session policy in force, and another one proposed."""
+    """Have one session policy in force, another one proposed, and a decoy."""
+    planted.credential(Agent.objects.get(slug="bot"))
     agreed.one_of_each()

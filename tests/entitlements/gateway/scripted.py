@@ -62,8 +62,12 @@ class Scripted:
                 return self.result(body, said, {"Mcp-Session-Id": self.sessions[-1]})
             if session not in self.sessions or session in self.dead:
                 return self.error(body, -32600, "Session not found", 404 if session else 400)
-        if body["method"] == "server/discover":
-            return self.result(body, {"supportedVersions": ["2026-07-28"], "capabilities": {}})
+        told: dict[str, dict[str, Any]] = {
+            "server/discover": {"supportedVersions": ["2026-07-28"], "capabilities": {}},
+            "tools/list": {"tools": []},
+        }
+        if body["method"] in told:
+            return self.result(body, told[body["method"]])
         return await self.act(request, body, body["params"]["arguments"].get("do", "answer"))
 
     async def act(self, request: web.Request, body: dict[str, Any], do: str) -> web.StreamResponse:

@@ -191,6 +191,7 @@ def test_an_account_that_ends_is_gone_on_every_node_and_its_tokens_at_the_vendor
     settled = place.here.events(f"connected_account:{account.pk}")
     assert [event.action for event in settled][1:] == [
         "connected_account.ended",
+        "foreign_token.measured",
         "connected_account.revocation_settled",
     ]
     assert place.leaked() == []

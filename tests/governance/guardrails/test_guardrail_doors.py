@@ -69,6 +69,20 @@ def test_a_guardrail_is_proposed_replayed_and_confirmed_by_another_over_rest(com
     assert ana.get(PATH).json()["results"][0]["name"] == "No deletes at night"
 
 
+def test_a_step_up_names_contexts_and_no_other_effect_does(company: Company) -> None:
+    resa, rob = client.proven(company.resa), client.proven(company.rob)
+    given = {"effect": "step_up", "acr": ["phr"], "max_age": "PT10M"}
+    assert propose(resa, acr=["phr"]).json()["code"] == "guardrail_malformed"
+    assert propose(resa, **{**given, "acr": ["two words"]}).json()["code"] == "guardrail_malformed"
+    made = propose(resa, **given).json()
+    assert made["acr"] == ["phr"]
+    rob.post(f"{PATH}/{made['id']}/confirm", WHY, format="json")
+    assert GuardrailVersion.objects.get().acr == ["phr"]
+    page = visits.text(visits.as_(company.resa).get(f"{HERE}{made['id']}/"))
+    assert "contexts (acr)" in page
+    assert 'value="phr"' in visits.text(visits.as_(company.resa).get(f"{HERE}propose/?of=no-deletes-at-night"))
+
+
 def test_to_observe_again_and_to_end_are_proposals_too(company: Company) -> None:
     resa, rob = (client.proven(each) for each in (company.resa, company.rob))
     first = propose(resa).json()["id"]

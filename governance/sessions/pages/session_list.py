@@ -18,12 +18,12 @@ from audit import clock
 from entitlements.sessions import models
 from entitlements.sessions.models import Session
 from entitlements.words import Risk
-from governance.agents.queries import sessions as read
-from governance.agents.queries.sessions import SessionRow
 from governance.console import doors
 from governance.console.kit.lists import cells, lists, selection
 from governance.console.kit.lists.layout import Bulk, Choice, Column, Facet, Layout, View
 from governance.revocations.pages import stop_several
+from governance.sessions import queries as read
+from governance.sessions.queries import SessionRow
 
 _RISKS: Final = [Choice(level.value, level.value.title(), Q(risk=level.value)) for level in Risk]
 
@@ -39,6 +39,8 @@ def _states(_request: HttpRequest) -> Sequence[Choice]:
 
 def _state(row: SessionRow) -> SafeString:
     shown = cells.status("state")(row)
+    if row.session.held_by_risk and row.state == "active":
+        return format_html('{}<span class="sub">{}</span>', shown, gettext_lazy("calls held by a risk signal"))
     if not row.session.end_reason:
         return shown
     return format_html('{}<span class="sub">{}</span>', shown, cells.plain(row.session.end_reason))
@@ -52,7 +54,7 @@ LAYOUT: Final[Layout[Session, SessionRow]] = Layout(
             "agent",
             gettext_lazy("Agent"),
             "session__agent__slug",
-            cell=cells.link("session__agent__name", "agent-page", "session__agent__slug", query="?tab=tokens"),
+            cell=cells.link("session__agent__name", "session-page", "session__pk"),
             main=True,
         ),
         Column("person", gettext_lazy("For"), "session__person__name", cell=cells.person("session__person")),
@@ -75,6 +77,7 @@ LAYOUT: Final[Layout[Session, SessionRow]] = Layout(
         Facet("system", gettext_lazy("System"), reference="system", narrow=read.at_system),
         Facet("risk", gettext_lazy("Risk level"), choices=lambda _request: _RISKS),
         Facet("client", gettext_lazy("Client"), "client__client_id", offered=False),
+        Facet("held", gettext_lazy("Held"), choices=[Choice("yes", gettext_lazy("Calls held"), Q(held_by_risk=True))]),
     ),
     search=("agent__slug", "agent__name", "person__name", "client__client_id"),
     search_label=gettext_lazy("Agent, person or client"),
@@ -99,4 +102,4 @@ selection.offer(LAYOUT, lambda request: read.listed(doors.caller(request)))
 @doors.page
 def listing(request: HttpRequest) -> HttpResponseBase:
     """List sessions, the latest first."""
-    return lists.show(request, LAYOUT, read.listed(doors.caller(request)), "console/agents/sessions.html")
+    return lists.show(request, LAYOUT, read.listed(doors.caller(request)), "console/sessions/sessions.html")

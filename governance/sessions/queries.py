@@ -1,4 +1,4 @@
-"""What the list of sessions reads."""
+"""What the pages of sessions read: the list, and one session with its risk, its sign-in and its end."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
+from entitlements.risk.models import RiskSignal
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
 
@@ -53,3 +54,18 @@ def described(rows: Sequence[Session], now: datetime) -> list[SessionRow]:
     for session, name in tokens.values_list("session", "system__name").distinct():
         systems[session].append(name)
     return [SessionRow(row, tuple(systems[row.pk]), now) for row in rows]
+
+
+def risk_signals(caller: Caller, session: Session) -> QuerySet[RiskSignal]:
+    """Return the signals about a session, its agent and its person that a caller sees, the newest first."""
+    about = Q(session=session) | Q(agent=session.agent_id)
+    if session.person_id is not None:
+        about |= Q(person=session.person_id)
+    rows = visibility.risk_signals(caller).filter(about)
+    return rows.order_by("-noted_at", "-id")
+
+
+def systems(session: Session) -> list[str]:
+    """Return the systems that the tokens of a session are for, by slug."""
+    rows = IssuedToken.objects.filter(session=session, system__isnull=False).order_by("system__slug")
+    return list(rows.values_list("system__slug", flat=True).distinct())
