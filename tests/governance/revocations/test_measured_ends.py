@@ -10,7 +10,7 @@ from entitlements.foreign_tokens.models import ForeignToken, MeasuredEnds
 from entitlements.foreign_tokens.rules import End, Finding, Means, Unknown, VendorAnswer
 from entitlements.keys import signing
 from entitlements.people.models import Role
-from entitlements.revocation import record_keys
+from entitlements.revocation import record_keys, revocation
 from entitlements.revocation.models import Revocation
 from tests import make
 from tests.entitlements.api import client
@@ -23,8 +23,10 @@ pytestmark = pytest.mark.django_db
 def waits() -> MeasuredEnds:
     """A receipt that waits for two accounts at a system, and for what a vendor minted."""
     person, system = make.person("alice"), make.system("drive")
+    signing.ensure(record_keys.RECEIPTS)
+    receipt = signing.sign(record_keys.RECEIPTS, {}, typ=revocation.RECEIPT_TYP)
     revoked = Revocation.objects.create(
-        target_type="person", target_id="alice", reason="Left.", by="system", committed_at=clock.now(), receipt="a.b.c"
+        target_type="person", target_id="alice", reason="Left.", by="system", committed_at=clock.now(), receipt=receipt
     )
     found = MeasuredEnds.objects.create(revocation=revoked)
     using, _ = make.client(make.agent())
@@ -41,7 +43,6 @@ def measure(waits: MeasuredEnds) -> None:
     for token in waits.tokens.exclude(account=None):
         ends.measure(token.pk, Finding(End.ALIVE, (Means.CALL,)), clock.now())
     ends.settle_untried()
-    signing.ensure(record_keys.RECEIPTS)
     assert ends.sign_due(record_keys.RECEIPTS) == 1
     assert ends.sign_due(record_keys.RECEIPTS) == 0
 
