@@ -23,7 +23,7 @@ from entitlements.gateway.models import Guardrail
 from entitlements.revocation import revocation, verify_receipt
 from entitlements.revocation.actions import PROVE
 from entitlements.revocation.api import EVERYTHING
-from entitlements.revocation.models import Drill, RevocationProof, Stop
+from entitlements.revocation.models import Drill, Revocation, RevocationProof, Stop
 from entitlements.revocation.targets import PERSON_AGENTS, Target, agents_of
 from governance.audit_log.queries import names
 from governance.blast_radius.queries import departments
@@ -152,7 +152,7 @@ def _shown(request: HttpRequest, stop: Stop, problem: DomainError | None = None)
         "may_prove": not is_drill and bool(stop.receipt) and doors.may(caller, PROVE.address, stop),
         "suspended": _suspended_with(stop) if not is_drill else [],
         "problem": problem,
-        **({} if is_drill else measured_ends.shown(stop)),
+        **(measured_ends.shown(stop) if isinstance(stop, Revocation) else {}),
     }
     status = problem.status if problem else 200
     return render(request, "console/revocations/receipt.html", context, status=status)
@@ -181,9 +181,10 @@ def _download(request: HttpRequest, stop: Stop) -> HttpResponse | None:
         return _file(VERIFIER.read_text("utf-8"), "text/x-python", VERIFIER.name)
     if "download" in request.GET and stop.receipt:
         return _file(stop.receipt, "application/jose", f"{stop.kind}-{stop.pk}.jws")
-    ends = None if isinstance(stop, Drill) or "ends" not in request.GET else measured_ends.shown(stop).get("ends")
-    if ends is not None and ends.statement:
-        return _file(ends.statement, "application/jose", f"{stop.kind}-{stop.pk}-ends.jws")
+    if "ends" in request.GET and isinstance(stop, Revocation):
+        ends = measured_ends.shown(stop).get("ends")
+        if ends is not None and ends.statement:
+            return _file(ends.statement, "application/jose", f"{stop.kind}-{stop.pk}-ends.jws")
     if (wanted := request.GET.get("proof")) and not isinstance(stop, Drill):
         for proof in stop.proofs.all():  # type: ignore[attr-defined]
             if str(proof.pk) == wanted:

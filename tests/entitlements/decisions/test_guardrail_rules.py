@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from entitlements.guardrails.recorded_calls import RecordedCall, would_change
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -240,14 +239,6 @@ def test_a_guardrail_issues_no_more_either(world: World, rows: list[tuple[Any, .
 
     assert free.allowed or not world.issue().allowed
     assert set(policy.live_scopes(world.call, world.facts, world.now)) <= live
-
-
-@pytest.mark.parametrize(("depth", "would"), [(1, True), (2, False)])
-def test_a_replay_takes_each_agent_of_a_chain_at_its_whole_depth(depth: int, *, would: bool) -> None:
-    rule = Guardrail("x", Effect.DENY, agent_kinds=frozenset({"service"}), depth=depth)
-    tool = worlds.allowed().facts.tools["time", "get_current_time"]
-
-    assert would_change(rule, RecordedCall(NOW, tool, ("personal", "service"), {}, None)) is would
 
 
 def test_every_guardrail_that_stopped_is_among_the_reasons_the_strictest_first() -> None:
