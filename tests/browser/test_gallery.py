@@ -30,7 +30,7 @@ from entitlements.revocation.targets import Target
 from governance.chat import connections
 from governance.reviews.items.models import ReviewItem
 from governance.webhooks import webhooks
-from tests.browser import approval_world, campaigns, elsewhere, emergencies, explained, small, world
+from tests.browser import approval_world, campaigns, elsewhere, emergencies, explained, risk_things, small, world
 from tests.browser.conftest import PASSWORD, Visitor, complaints, leave
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -150,12 +150,12 @@ def _systems() -> dict[str, list[str]]:
         "system-accounts": ["/systems/crm/connected-accounts/"],
         "system-network-page": [elsewhere.network(api)],
         "stdio-commands-page": [elsewhere.local_servers()],
-        "session-policies-page": [elsewhere.session_policies()],
-        "risk-signal-page": [elsewhere.risk_signals("expense-bot")],
-        "drift-detector-page": [elsewhere.drift("expense-bot")],
-        "decoy-page": elsewhere.decoys("expense-bot", "expenses/list_expenses")[1:3],
-        "event-stream-page": [elsewhere.event_streams()],
-        "session-page": elsewhere.sessions("expense-bot"),
+        "session-policies-page": [risk_things.session_policies()],
+        "risk-signal-page": [risk_things.risk_signals("expense-bot")],
+        "drift-detector-page": [risk_things.drift("expense-bot")],
+        "decoy-page": risk_things.decoys("expense-bot", "expenses/list_expenses")[1:3],
+        "event-stream-page": [risk_things.event_streams()],
+        "session-page": risk_things.sessions("expense-bot"),
         "discovery-page": [f"/settings/discovery/{slug}/" for slug in elsewhere.discovery_sources()],
     }
 
