@@ -143,7 +143,10 @@ class Sessions(_Sessions, Listing):
 
 
 class SessionDetail(_Sessions, Detail):
-    """Show a session, with the policies that can apply to it, when it ends and by which term."""
+    """Show a session.
+
+    With the policies that can apply to it, when it ends and by which term.
+    """
 
     shown = OneSessionSerializer
 

@@ -84,7 +84,6 @@ NAMED_BY: Mapping[str, Mapping[str, str]] = {
 _KEY, _PLACE = "it is the name or the key of its row", "it says whose the row is, once and for all"
 _ISSUED = "it is written with the token, which is then signed"
 _BEGUN = "it is written when the session begins"
-_PLANTED = "a decoy is written once"
 _OF_VERSION = ("acr", "conditions", "effect", "key", "max_age", "mode", "name", "position")
 STAYS: Mapping[str, str] = {
     "agent.ends_at": "it is set at the registration",
@@ -99,9 +98,6 @@ STAYS: Mapping[str, str] = {
     "connection.agent_id": _PLACE,
     "connection.client_id": _PLACE,
     "connection.person_id": _PLACE,
-    **{f"decoy.{name}": _PLANTED for name in ("answer", "beside_id", "definition", "digest", "name", "system_id")},
-    "decoyagent.agent_id": _PLACE,
-    "decoyagent.decoy_id": _PLACE,
     "entitlement.scope": _KEY,
     "entitlement.system_id": _PLACE,
     "connector.system_id": _PLACE,

@@ -73,5 +73,5 @@ def test_the_api_shows_the_ends_the_worst_first(waits: MeasuredEnds) -> None:
     assert rows == [("drive", True, 2, "alive", ""), ("maps", False, 1, "unknown", Unknown.NOT_HELD)]
     assert shown["statement"].count(".") == 2
     Revocation.objects.create(target_type="agent", target_id="bot", reason="odd", by="system", committed_at=clock.now())
-    listed = asks.get("/api/v1/revocations").json()["items"]
+    listed = asks.get("/api/v1/revocations").json()["results"]
     assert [each["measured_ends"] is None for each in listed] == [True, False]
