@@ -33,6 +33,7 @@ class Event(models.Model):
         indexes: ClassVar = [
             GinIndex(name="events_by_link", fields=["links"]),
             models.Index(name="events_by_action", fields=["action", "at"]),
+            models.Index(name="events_by_id", fields=["uuid"]),
             models.Index(name="events_by_trace", fields=["trace", "at"], condition=~models.Q(trace="")),
         ]
 

@@ -58,6 +58,8 @@ ISSUE: Final = {
         ),
         "SELECT",
     ),
+    "decoy": "SELECT (id, digest, ended_at)",
+    "decoyagent": "SELECT",
     "clientcredential": "SELECT (client_id, state, jwks, answered_at)",
     "person": "SELECT (id, login, is_active, disabled_at, sign_ins_valid_after, risk_level, sign_in_required_after)",
 }
@@ -69,6 +71,7 @@ FUNCTIONS: Final = (
     *("issue_token_v1", "issue_token_v2", "issue_token_v3"),
     *(
         "receive_security_events_v1",
+        "record_decoy_touch_v1",
         "revoke_token_family_v1",
         "revoke_tokens_v1",
         "rotate_client_credential_v1",

@@ -11,6 +11,8 @@ from entitlements.catalog.models import System
 from entitlements.words import ALL_SYSTEMS
 
 IDP: Final = "idp"
+SIGNALS: Final = "ssf"
+"""The issuer of our security events, with keys of its own."""
 MANDATE: Final = "mandate"
 """The built-in system whose resources are our own API and decision point."""
 ALL: Final = ALL_SYSTEMS

@@ -330,7 +330,7 @@ TABLE: Final[dict[Code, Meaning]] = {
         "Call the system through an agent that acts for a person.",
     ),
     Code.APPROVAL_REQUIRED: _requestable(
-        "A guardrail wants a person's approval of this call, and calls cannot wait for one yet.",
+        "A guardrail or a risk signal holds this for a person's approval, and calls cannot wait for one yet.",
         "Request access, and say what the call is for.",
     ),
     Code.UNKNOWN_METHOD: _bad_message("The method is not known.", HTTPStatus.NOT_FOUND, METHOD_NOT_FOUND),

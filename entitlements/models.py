@@ -22,7 +22,10 @@ from entitlements.connected_accounts.models import AccountConsent, AccountSignIn
 from entitlements.connections.models import Connection
 from entitlements.connectors.models import Connector, RelayedDiscovery
 from entitlements.credential_policy.models import CredentialPolicy
+from entitlements.decoys.models import Decoy, DecoyAgent, DecoyTouch
 from entitlements.delegation.models import DelegationPermission
+from entitlements.drift.models import AgentHour, SessionNetwork
+from entitlements.event_streams.models import EventReceiver, EventStream, SignalPoll, StreamEvent
 from entitlements.feed.models import Change, GatewayNode
 from entitlements.foreign_tokens.models import ForeignToken, MeasuredEnds
 from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall, UpstreamSession
@@ -34,7 +37,7 @@ from entitlements.networks.models import ClientCertificate, SystemNetwork
 from entitlements.people.models import ApiToken, Group, GroupMapping, Identity, Membership, Person, Role, RoleAssignment
 from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
 from entitlements.rest_apis.models import RestApi
-from entitlements.revocation.models import Revocation
+from entitlements.revocation.models import Drill, Revocation, RevocationProof
 from entitlements.risk.models import RiskDecision, RiskSignal, SecurityEvent, SignalResponse
 from entitlements.secrets.models import Secret
 from entitlements.session_policies.models import SessionPolicy
@@ -52,6 +55,7 @@ __all__ = [
     "AccountConsent",
     "AccountSignIn",
     "Agent",
+    "AgentHour",
     "AgentTypeRule",
     "AgentVersion",
     "ApiToken",
@@ -68,13 +72,19 @@ __all__ = [
     "Connection",
     "Connector",
     "CredentialPolicy",
+    "Decoy",
+    "DecoyAgent",
+    "DecoyTouch",
     "DelegationPermission",
     "DiscoveredEntry",
     "DiscoveryRun",
     "DiscoverySource",
+    "Drill",
     "EndedClientSession",
     "Entitlement",
     "EntitlementTool",
+    "EventReceiver",
+    "EventStream",
     "ForeignToken",
     "GatewayNode",
     "Grant",
@@ -102,6 +112,7 @@ __all__ = [
     "RelayedDiscovery",
     "RestApi",
     "Revocation",
+    "RevocationProof",
     "RiskDecision",
     "RiskSignal",
     "Role",
@@ -109,7 +120,9 @@ __all__ = [
     "Secret",
     "SecurityEvent",
     "Session",
+    "SessionNetwork",
     "SessionPolicy",
+    "SignalPoll",
     "SignalResponse",
     "SigningKey",
     "SourcedGroup",
@@ -118,6 +131,7 @@ __all__ = [
     "StdioCommand",
     "StdioNode",
     "StdioSystem",
+    "StreamEvent",
     "System",
     "SystemNetwork",
     "TokenFamily",

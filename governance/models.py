@@ -10,7 +10,6 @@ from governance.break_glass.models import BreakGlassGrant
 from governance.charts.models import Figure
 from governance.chat.models import ChatAccount, ChatConnection
 from governance.credential_policy.models import CredentialPolicyProposal, CredentialWarning
-from governance.decisions.models import WhatIf
 from governance.exceptions.models import RegisteredException
 from governance.guardrails.models import GuardrailProposal, ObservedCalls
 from governance.notices.models import Delivery, Notice, NoticeSettings
@@ -42,6 +41,7 @@ from governance.sod.models import AgentCall, SodException, SodPolicy
 from governance.tickets.models import TicketPolicy
 from governance.token_health.models import TokenGroup
 from governance.webhooks.models import Webhook, WebhookMessage
+from governance.what_if.models import WhatIf
 
 __all__ = [
     "AccessRequest",

@@ -13,7 +13,7 @@ from audit.retention import partitions
 from governance.agents import summaries
 from governance.approvals import auto_approval_checks
 from governance.blast_radius.queries import departments
-from governance.guardrails import observed, replays
+from governance.guardrails import observed
 from governance.posture_report import snapshots
 from governance.posture_report.queries import figures as posture
 from governance.reviews.campaigns import sweeps as sweeps_actions
@@ -37,7 +37,7 @@ from .charts import figures
 from .chat import delivery as chat_delivery
 from .coverage_map import coverage_map
 from .credential_policy import certificate_warnings, warnings
-from .decisions import what_if
+from .decoys import follow as decoys
 from .mail import outbox
 from .notices import listener
 from .ownership import dormancy, leavers
@@ -47,6 +47,7 @@ from .sign_in import sessions
 from .sod import exceptions
 from .token_health import groups
 from .webhooks import delivery
+from .what_if import what_if
 
 TURN_SECONDS: Final = 30.0
 _WHOLE_REVIEW: Final = {"soft_time_limit": 6 * 3600, "time_limit": 6 * 3600 + 60}
@@ -179,6 +180,12 @@ def detect_risk() -> None:
 
 
 @shared_task(ignore_result=True)
+def follow_decoys() -> None:
+    """Follow the touches of decoys: each becomes a risk signal. End decoys whose name a tool has by now."""
+    _each(decoys.follow_touches, decoys.end_taken)
+
+
+@shared_task(ignore_result=True)
 def look_for_causes() -> None:
     """Sweep for triggers without an event of their own, such as a first use; send notices of waiting auto-approvals."""
     _each(sweeps.find, _open_causes, auto_approval_checks.tell_due)
@@ -227,14 +234,6 @@ def count_observed_calls() -> None:
     """Count the calls that observing guardrails would have changed, until the audit log is read to its end."""
     while observed.roll_up():
         pass
-
-
-@shared_task(ignore_result=True, **_WHOLE_REVIEW)
-def replay_guardrails() -> None:
-    """Go on with the replays that were asked for. Where another worker is at one, nothing happens."""
-    for proposal in replays.unfinished():
-        while replays.advance(proposal):
-            pass
 
 
 @shared_task(ignore_result=True)
@@ -328,7 +327,7 @@ def post_chat_messages() -> None:
 
 @shared_task(ignore_result=True, **_WHOLE_REVIEW)
 def read_what_if(key: str) -> None:
-    """Replay a change over recorded calls, a day at a time, a while in one go: then other tasks have their turn."""
+    """Replay a change over recorded calls, a part at a time, a while in one go: then other tasks have their turn."""
     until = time.monotonic() + TURN_SECONDS
     while what_if.advance(UUID(key)):
         if time.monotonic() > until:

@@ -8,6 +8,7 @@ from .operations import health, metrics
 # In the order of traffic: Django tries each pattern in turn, and the console's many would cost a token request 3 ms.
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("entitlements.oauth.urls")),
+    path("", include("entitlements.event_streams.urls")),
     path("", include("entitlements.api.urls")),
     path("", include("governance.api.urls")),
     path("scim/v2/", include("governance.scim.urls")),

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
+from tests import kept_schema
+
 RUN, ADMIN, WORKER = "MANDATE_TEST_RUN", "MANDATE_TEST_ADMIN_URL", "PYTEST_XDIST_WORKER"
 ADDRESSES = ("DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL", "ISSUE_DATABASE_URL")
 # Written by migrate itself, the same in each test.
@@ -78,12 +80,18 @@ def administrate() -> psycopg.Connection:
 
 
 def create() -> None:
-    """Copy the template for this process; the first to come makes and migrates it."""
+    """Copy the template for this process; the first to come makes and migrates it, from an earlier run's if it can."""
     with administrate() as owner:
         owner.execute("SELECT pg_advisory_lock(hashtext(%s))", [template()])
         if not owner.execute("SELECT 1 FROM pg_database WHERE datname = %s", [template()]).fetchone():
             _create(owner, template(), like="template1")
+            superuser = os.environ.get(SUPERUSER)
+            is_restored = superuser is not None and kept_schema.restore(at(superuser, template()))
             _migrate(template())
+            if superuser is not None and not is_restored:
+                kept_schema.keep(at(superuser, template()))
+            with psycopg.connect(at(os.environ[ADMIN], template())) as connection:
+                _keep_seed(connection)
         _create(owner, here(), like=template())
 
 
@@ -123,8 +131,6 @@ def _migrate(name: str) -> None:
     finally:
         connection.close()
         connection.settings_dict["NAME"] = here_name
-    with psycopg.connect(at(os.environ[ADMIN], name)) as owner:
-        _keep_seed(owner)
 
 
 def _filled_tables(owner: psycopg.Connection) -> list[str]:

@@ -36,7 +36,7 @@ from entitlements.grants.models import Grant, GrantSubject
 from entitlements.people.models import Person, RoleAssignment
 from entitlements.people.role_limits import RoleLimit
 from entitlements.people_sources.models import SourcedPerson
-from entitlements.revocation.models import Revocation
+from entitlements.revocation.models import Drill, Revocation
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
@@ -166,6 +166,7 @@ _NAMED: Final[dict[str, tuple[type[Model], str]]] = {
     "agent": (Agent, "slug"),
     "client": (Client, "client_id"),
     "person": (Person, "login"),
+    "person_agents": (Person, "login"),
 }
 _KEYED: Final[dict[str, type[Model]]] = {
     "grant": Grant,
@@ -219,5 +220,6 @@ _RULES: Final[dict[type[Model], Rule]] = {
     TokenFamily: _AT_OR_OF,
     Workflow: by(system="system", agent="agent_id"),
     Revocation: _revocations,
+    Drill: _revocations,
     Event: _events,
 }

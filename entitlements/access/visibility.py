@@ -20,12 +20,13 @@ from entitlements.clients.models import Client, ClientCredential
 from entitlements.connected_accounts.models import ConnectedAccount
 from entitlements.connections.models import Connection
 from entitlements.connectors.models import Connector
+from entitlements.decoys.models import Decoy
 from entitlements.grants.models import Grant, GrantSubject
 from entitlements.hooks import Hook
 from entitlements.networks.models import SystemNetwork
 from entitlements.people.models import Group, Person, Role
 from entitlements.people.role_limits import EVERYTHING
-from entitlements.revocation.models import Revocation
+from entitlements.revocation.models import Drill, Revocation
 from entitlements.risk.models import RiskSignal, SignalResponse
 from entitlements.session_policies.models import SessionPolicy
 from entitlements.sessions.models import Session
@@ -44,6 +45,8 @@ HIDDEN: Final[Hook[[Person], Collection[str]]] = Hook("see events", "spot checks
 """Links under which a person would read in the audit log what they must not know yet."""
 
 
+_DECOY: Final = "decoy_touched"
+"""The kind of a signal (`entitlements/risk/rules.py`) of which only people of security know."""
 READERS: Final = (Role.ANALYST, Role.SECURITY, Role.AUDITOR)
 """The roles that read the audit log; with a limit, what is about something within it."""
 
@@ -55,11 +58,34 @@ def log_events(caller: Caller, rows: QuerySet[Event]) -> QuerySet[Event]:
 
 
 def events(caller: Caller, rows: QuerySet[Event]) -> QuerySet[Event]:
-    """The events that the caller sees; a caller who reads the whole audit log sees all."""
+    """The events that the caller sees; a caller who reads the whole audit log sees all.
+
+    An agent is a caller too: like the people who answer for it, it reads nothing of decoys.
+    """
+    if not (caller.is_script or caller.has(*READERS)) and (links := _decoy_links()):
+        rows = rows.exclude(links__overlap=links)
     if caller.sees_everything or (person := caller.human) is None:
         return rows
     links = [link for hidden in HIDDEN.ask(person) for link in hidden]
     return rows.exclude(links__overlap=links) if links else rows
+
+
+def sees_decoys(caller: Caller) -> bool:
+    """Whether the caller may know of decoys: people of security alone, not those who answer for an agent."""
+    return caller.has(Role.ANALYST, Role.SECURITY)
+
+
+def decoys(caller: Caller) -> QuerySet[Decoy]:
+    """Decoys: for people of security."""
+    rows = Decoy.objects.select_related("system", "beside", "planted_by").prefetch_related("agents")
+    return rows if sees_decoys(caller) else rows.none()
+
+
+def _decoy_links() -> list[str]:
+    """Return the links of decoys and of the signals that they gave: only readers of the whole log see such events."""
+    signals = RiskSignal.objects.filter(kind=_DECOY).values_list("pk", flat=True)
+    keys = Decoy.objects.values_list("pk", flat=True)
+    return [*(f"decoy:{key}" for key in keys), *(f"risk:{key}" for key in signals)]
 
 
 def agents(caller: Caller) -> QuerySet[Agent]:
@@ -174,7 +200,9 @@ def issuer_proposals(caller: Caller) -> QuerySet[IssuerProposal]:
 
 def risk_signals(caller: Caller) -> QuerySet[RiskSignal]:
     """Signals of risk: for those who see everything, and not for whom they are about."""
-    rows = RiskSignal.objects.select_related("agent", "person", "session", "decision__by")
+    rows = RiskSignal.objects.select_related("agent", "person", "session__agent", "decision__by")
+    if not sees_decoys(caller):
+        rows = rows.exclude(kind=_DECOY)
     return rows if caller.sees_everything else rows.none()
 
 
@@ -199,6 +227,11 @@ def session_policies(caller: Caller) -> QuerySet[SessionPolicy]:
 def revocations(caller: Caller) -> QuerySet[Revocation]:
     """Revocations: your own."""
     return _seen(caller, Revocation.objects.all(), Q(by=str(caller.principal)))
+
+
+def drills(caller: Caller) -> QuerySet[Drill]:
+    """Drills of revocations: your own."""
+    return _seen(caller, Drill.objects.all(), Q(by=str(caller.principal)))
 
 
 def systems(caller: Caller) -> QuerySet[System]:

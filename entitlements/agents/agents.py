@@ -236,8 +236,11 @@ def suspend(agent: Agent, *, by: Principal, reason: str) -> Agent:
 
 
 @transaction.atomic
-def suspend_all(rows: QuerySet[Agent], *, by: Principal, reason: str, limit: int = 100) -> list[Agent]:
-    """Suspend up to `limit` active agents of these, and return them: N rows, N events. Two at once share the work."""
+def suspend_all(rows: QuerySet[Agent], *, by: Principal, reason: str, limit: int | None = 100) -> list[Agent]:
+    """Suspend up to `limit` active agents of these (None: all), and return them: N rows, N events.
+
+    Two at once share the work.
+    """
     active = rows.filter(status=Agent.Status.ACTIVE)
     chosen = list(active.order_by("pk").values_list("pk", flat=True)[:limit])
     locks.exclusive(*((Lock.AGENT, key) for key in chosen))

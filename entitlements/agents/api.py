@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from entitlements.access import visibility
+from entitlements.access.caller import Caller
 from entitlements.agents import actions, lifecycle, versions
 from entitlements.agents.models import Agent, AgentTypeRule, AgentVersion
 from entitlements.api.actions import Performed
@@ -45,13 +46,26 @@ class AgentSerializer(OutputSerializer):
     sponsor = serializers.CharField(source="sponsor.login")
     owner = serializers.CharField(source="owner.login", allow_null=True, default=None)
     backup = serializers.CharField(source="backup.login", allow_null=True, default=None)
-    risk_level = serializers.ChoiceField(choices=["low", "medium", "high"])
+    risk_level = serializers.ChoiceField(
+        choices=["low", "medium", "high"], required=False, help_text="Left out where it is about you or your agent."
+    )
+    held_by_risk = serializers.BooleanField(help_text="A risk signal about the agent holds its calls.")
     status = serializers.ChoiceField(choices=Agent.Status.choices)
     status_reason = serializers.CharField()
     created_at = serializers.DateTimeField()
     activated_at = serializers.DateTimeField(allow_null=True)
     ends_at = serializers.DateTimeField(allow_null=True)
     business_critical = serializers.BooleanField()
+
+    def to_representation(self, instance: Agent) -> dict[str, Any]:
+        """Leave the risk level out for the agent itself and who answers for it: it would tell what was noticed."""
+        shown = super().to_representation(instance)
+        caller = self.context.get("caller")
+        return (
+            shown
+            if isinstance(caller, Caller) and caller.sees_everything
+            else {name: value for name, value in shown.items() if name != "risk_level"}
+        )
 
 
 class _Agents(Resource):
@@ -131,6 +145,9 @@ class AgentVersionSerializer(OutputSerializer):
     prompt_sha256 = serializers.CharField()
     client_metadata_sha256 = serializers.CharField()
     source = serializers.ChoiceField(choices=AgentVersion.Source.choices)  # type: ignore[assignment]
+    attested = serializers.BooleanField(
+        source="is_attested", help_text="Whether a build said so; else it is only reported, and counts as not seen."
+    )
     reported_at = serializers.DateTimeField()
     reported_by = serializers.CharField()
 

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from audit.context import Principal
+from entitlements.agents.rules import is_attested
 
 
 class Agent(models.Model):
@@ -46,6 +47,7 @@ class Agent(models.Model):
     tokens_valid_after = models.DateTimeField(null=True, blank=True)
     risk_level = models.CharField(max_length=16, default="low", db_default="low")
     sign_in_required_after = models.DateTimeField(null=True, blank=True)
+    held_by_risk = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     activated_at = models.DateTimeField(null=True, blank=True, db_default=Now())
     ends_at = models.DateTimeField(null=True, blank=True)
@@ -125,3 +127,8 @@ class AgentVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent_id}: {self.model}"
+
+    @property
+    def is_attested(self) -> bool:
+        """Whether it counts as seen; else it is only reported."""
+        return is_attested(self.source, self.reported_by)

@@ -18,6 +18,8 @@ from entitlements.connected_accounts import api as connected_accounts
 from entitlements.connections import api as connections_api
 from entitlements.connectors import api as connectors
 from entitlements.delegation import api as delegation_api
+from entitlements.drift import api as drift_api
+from entitlements.event_streams import api as event_streams
 from entitlements.grants import api as grant_api
 from entitlements.keys import api as key_api
 from entitlements.networks import api as networks
@@ -134,10 +136,15 @@ urlpatterns: list[URLPattern] = [
     at("client-credentials/<uuid:key>", credentials_api.One, "client-credential"),
     at("client-credentials/<uuid:key>/accept", credentials_api.Accept, "client-credential-accept"),
     at("client-credentials/<uuid:key>/refuse", credentials_api.Refuse, "client-credential-refuse"),
-    *(at(*address) for address in (*workload_identity.ADDRESSES, *risk_api.ADDRESSES)),
+    *(at(*address) for address in (*workload_identity.ADDRESSES, *risk_api.ADDRESSES, *drift_api.ADDRESSES)),
+    *(at(*address) for address in event_streams.ADDRESSES),
     at("revocations", revocation_api.Revocations, "revocations"),
     at("revocations/everything/restore", revocation_api.RestoreEverything, "revocations-everything-restore"),
+    at("revocations/effect", revocation_api.Effect, "revocation-effect"),
     at("revocations/<uuid:key>", revocation_api.One, "revocation"),
+    at("revocations/<uuid:key>/prove", revocation_api.Prove, "revocation-prove"),
+    at("drills", revocation_api.Drills, "drills"),
+    at("drills/<uuid:key>", revocation_api.OneDrill, "drill"),
     at("audit-events", record.Events, "audit-events"),
     at("audit/checkpoint", record.LatestCheckpoint, "audit-checkpoint"),
     at("audit/export", record.Export, "audit-export"),

@@ -282,6 +282,7 @@ def _take_over(credential: ClientCredential, *, by: Principal) -> Client:
         START_GUARD.ask(held.client_id)
         held.status, held.idle = Client.Status.ACTIVE, ""
     agents = {pk for pk in (held.agent_id, credential.agent_id) if pk is not None}
+    changed = credentials.changed(held, credential)
     held.agent = credential.agent if credential.agent_id else None
     held.name, held.auth = credential.name, credential.auth
     if held.jwks != credential.jwks:
@@ -289,7 +290,8 @@ def _take_over(credential: ClientCredential, *, by: Principal) -> Client:
     held.jwks, held.redirect_uris = credential.jwks, credential.redirect_uris
     held.client_type = Client.CLIENT_PUBLIC if credential.auth == Client.Auth.NONE else Client.CLIENT_CONFIDENTIAL
     held.save()
-    detail = {"auth": credential.auth, "redirect_uris": credential.redirect_uris, **_proposal(credential, by)}
+    redirects = credential.redirect_uris
+    detail = {"auth": credential.auth, "redirect_uris": redirects, "changed": changed, **_proposal(credential, by)}
     log.record(Action.CLIENT_DOCUMENT_APPLIED, about=about(held), by=by, detail=detail)
     changes.note(subjects.client(held.pk), of=[subjects.agent(pk) for pk in sorted(agents)])
     return held

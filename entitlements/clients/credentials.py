@@ -5,6 +5,7 @@ When one of them asks for it, it is accepted at once. Otherwise it waits, and op
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import timedelta
 from http import HTTPStatus
@@ -130,3 +131,11 @@ def forget_previous(client: Client) -> None:
     """Let a client, unsaved, hold its newest credential alone."""
     client.previous_secret_sha256, client.previous_jwks = "", {}
     client.previous_made_at = client.previous_ends_at = None
+
+
+def changed(held: Client, wanted: ClientCredential) -> list[str]:
+    """Name what a credential changes of how its client proves itself: `keys`, where none stays, and `redirect_uris`."""
+    before, now = ({json.dumps(key, sort_keys=True) for key in each.jwks.get("keys", [])} for each in (held, wanted))
+    is_other_key = held.auth != wanted.auth or bool(before and not before & now)
+    is_sent_elsewhere = bool(set(wanted.redirect_uris.split()) - set(held.redirect_uris.split()))
+    return [*(["keys"] if is_other_key else []), *(["redirect_uris"] if is_sent_elsewhere else [])]

@@ -13,13 +13,13 @@ from dataclasses import replace
 from typing import Final
 
 from entitlements import codes
-from entitlements.codes import Code, Next
-from entitlements.decisions import scopes, session_terms
+from entitlements.codes import Code
+from entitlements.decisions import restrictions, scopes, session_terms
 from entitlements.decisions.limits import NotCovered
+from entitlements.decisions.restrictions import denied
 from entitlements.decisions.snapshot import AgentFacts, Call, Issuance, Line, ToolFacts
-from entitlements.decisions.verdicts import Effect, Issue, Reason, Remedy, Verdict
+from entitlements.decisions.verdicts import Effect, Issue, Reason, Verdict
 from entitlements.guardrails import rules as guardrail_rules
-from entitlements.guardrails.rules import GuardrailAnswer
 from entitlements.words import REDEEMING, Risk, Status, ToolState
 
 # Read once: looking an enum member up costs more than comparing it.
@@ -27,8 +27,9 @@ _ACTIVE: Final = Status.ACTIVE
 _APPROVED: Final = ToolState.APPROVED
 _ALLOW: Final = Effect.ALLOW
 _MEDIUM: Final = Risk.MEDIUM.rank
+_UNUSABLE: Final = Code.TOOL_DEFINITION_UNUSABLE
 _DETAILS: Final = Code.OUTSIDE_AUTHORIZATION_DETAILS
-_ASKS: Final = Code.APPROVAL_OF_CALL_REQUIRED
+_HELD: Final = restrictions.HELD
 
 _AGENT: Final = {
     Status.STAGED: Code.AGENT_STAGED,
@@ -92,7 +93,7 @@ def still_live(call: Call, facts: AgentFacts, now: float) -> Verdict:
     """
     code = _blocking_code(call, facts, now)
     if code is not None:
-        return _denied(call, facts, code)
+        return denied(call, facts, code)
     opened = None if call.token is None or call.token.covers_all else call.token.scopes
     rank = session_terms.rank_of_scopes(facts, call.system, call.person, opened, now) if call.whole_token else 0
     if call.token is not None and (due := session_terms.due(call, facts, rank, now)) is not None:
@@ -101,7 +102,7 @@ def still_live(call: Call, facts: AgentFacts, now: float) -> Verdict:
     for scope in sorted(best):
         if call.token is None or call.token.covers_all or scope in call.token.scopes:
             return Verdict(_ALLOW, Code.ALLOWED, best[scope].because, best[scope].grant)
-    return _denied(call, facts, Code.NO_GRANT)
+    return denied(call, facts, Code.NO_GRANT)
 
 
 def live_scopes(call: Call, facts: AgentFacts, now: float) -> tuple[str, ...]:
@@ -130,10 +131,10 @@ def may_issue(issuance: Issuance, facts: AgentFacts, now: float) -> Verdict:
     that would help, or (`may_be_empty`) a token without a scope. `issue.expires` is rounded down to a second.
     """
     if issuance.flow in REDEEMING and issuance.token is None:
-        return _denied(issuance, facts, Code.TOKEN_MISSING)
+        return denied(issuance, facts, Code.TOKEN_MISSING)
     code = _blocking_code(issuance, facts, now)
-    if code is not None:
-        return _denied(issuance, facts, code)
+    if code is not None and not (code is _HELD and issuance.system is None):
+        return denied(issuance, facts, code)
     if issuance.system is None:
         return _sign_in(issuance, facts, now)
     best = _best_lines(facts, issuance.system, issuance.person, now)
@@ -160,21 +161,23 @@ def _may_go_empty(issuance: Issuance, verdict: Verdict, outcomes: Mapping[str, s
 
 def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verdict:  # noqa: C901, PLR0911, PLR0912 - one order
     """Decide, for list and call alike. `listing` leaves out the arguments only: unreadable limits still count."""
-    if (code := _blocking_code(call, facts, now)) is not None:
-        return _denied(call, facts, code)
-    tool = facts.tools.get(place := (call.system, call.tool))
+    code = _blocking_code(call, facts, now)
+    if code is not None and code is not _HELD:
+        return denied(call, facts, code)
+    tool = facts.tools.get((call.system, call.tool))
     if tool is None:
-        return _denied(call, facts, Code.UNKNOWN_TOOL)
+        return denied(call, facts, Code.UNKNOWN_TOOL)
     if tool.state is not _APPROVED:
-        return _denied(call, facts, _TOOL.get(tool.state, Code.TOOL_DISABLED))
+        return denied(call, facts, _TOOL.get(tool.state, Code.TOOL_DISABLED))
     if call.definition is not None and call.definition != tool.definition:
-        return _denied(call, facts, Code.TOOL_CHANGED)
+        return denied(call, facts, Code.TOOL_CHANGED)
     if call.client in facts.unproven_clients and is_too_risky(tool):
-        return _denied(call, facts, Code.CLIENT_UNPROVEN)
+        return denied(call, facts, Code.CLIENT_UNPROVEN)
     token, shown = call.token, None if listing else call.arguments
     if token is not None and token.details is not None and (outside := token.details.outside(call.tool, shown)):
-        return _denied(call, facts, _DETAILS, (Reason(_DETAILS, outside),))
-    concerning = facts.guardrails and facts.concerning.get(place, facts.guardrails)
+        return denied(call, facts, _DETAILS, (Reason(_DETAILS, outside),))
+    is_restricted = facts.guardrails or facts.session_terms
+    due, rules = restrictions.look(call, facts, tool, now, listing) if is_restricted else (None, ())
     asking: Line | None = None
     missed: list[Reason] = []
     for line in facts.lines.get((call.system, call.tool, call.person), ()):
@@ -182,38 +185,49 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
             missed.append(_out_of_time(line, now))
             continue
         if tool.schema.broken:
-            reason = Reason(Code.TOOL_DEFINITION_UNUSABLE, tool.schema.broken)
-            return _denied(call, facts, Code.TOOL_DEFINITION_UNUSABLE, (reason,))
-        if not line.limits.free and (not listing or line.limits.broken):
-            covered = line.limits.covers(call.arguments)
-            if isinstance(covered, NotCovered):
-                missed.append(Reason(Code.ARGUMENT_OUTSIDE_LIMIT, covered.sentence, line.grant))
-                continue
-            if undeclared := line.limits.undeclared(call.arguments, tool.schema.place):
-                missed.append(Reason(Code.ARGUMENT_NOT_DECLARED, undeclared, line.grant))
-                continue
+            return denied(call, facts, _UNUSABLE, (Reason(_UNUSABLE, tool.schema.broken),))
+        if not line.limits.free and (not listing or line.limits.broken) and (outside_it := _outside(line, call, tool)):
+            missed.append(outside_it)
+            continue
         if token is not None and line.scope not in token.scopes and not token.covers_all:
             missed.append(Reason(Code.SCOPE_MISSING, line.scope, line.grant))
             continue
         if not listing and call.states_arguments and (problem := tool.schema.problem(call.arguments)):
-            return _denied(call, facts, Code.ARGUMENT_NOT_VALID, (Reason(Code.ARGUMENT_NOT_VALID, problem),))
-        if facts.session_terms and (due := session_terms.due_at_call(call, facts, tool.risk, now, listing=listing)):
+            return denied(call, facts, Code.ARGUMENT_NOT_VALID, (Reason(Code.ARGUMENT_NOT_VALID, problem),))
+        if due is not None:
             return replace(due, grant=line.grant)
         if line.ask:
             asking = asking or line
-        elif concerning and (given := guardrail_rules.answers(call, facts, tool, now, listing)):
-            return _guarded(call, facts, tool, line, given)
-        elif line.limits.free:
+            continue
+        given = guardrail_rules.answers(rules, call, facts, now, listing) if rules else ()
+        if given or code is not None:
+            return restrictions.answer(call, facts, tool, line, given, held=code is not None)
+        if line.limits.free:
             return Verdict(_ALLOW, Code.ALLOWED, line.because, line.grant, tool.version)
-        else:
-            return _allowed(call, tool, line)
-    return _no_line(call, facts, missed) if asking is None else _asked(call, facts, tool, asking, now, listing)
+        return restrictions.allowed(call, tool, line)
+    if asking is None:
+        return _no_line(call, facts, missed)
+    given = guardrail_rules.answers(rules, call, facts, now, listing)
+    return restrictions.answer(call, facts, tool, asking, given, held=code is not None)
+
+
+def _outside(line: Line, call: Call, tool: ToolFacts) -> Reason | None:
+    """Say why the limits of a line do not cover the arguments of a call; None where they do."""
+    covered = line.limits.covers(call.arguments)
+    if isinstance(covered, NotCovered):
+        return Reason(Code.ARGUMENT_OUTSIDE_LIMIT, covered.sentence, line.grant)
+    if undeclared := line.limits.undeclared(call.arguments, tool.schema.place):
+        return Reason(Code.ARGUMENT_NOT_DECLARED, undeclared, line.grant)
+    return None
 
 
 def _blocking_code(  # noqa: C901, PLR0911, PLR0912 - one order, read from top to bottom; calls cost more than lines
     question: Call | Issuance, facts: AgentFacts, now: float
 ) -> Code | None:
-    """Find the first thing that forbids everything to this caller, whatever the tool; None when there is none."""
+    """Find the first thing that stops everything for this caller, whatever the tool; None when there is none.
+
+    A hold by a risk signal comes last: it ends at a covered call, which a person could approve.
+    """
     if facts.stopped:
         return Code.EVERYTHING_STOPPED
     if question.system is not None:
@@ -243,40 +257,12 @@ def _blocking_code(  # noqa: C901, PLR0911, PLR0912 - one order, read from top t
         if not now < question.token.expires:
             return Code.TOKEN_EXPIRED
     if question.session is not None:
-        return session_terms.blocking_code(facts.sessions.get(question.session), question.person, now)
-    return Code.SESSION_UNKNOWN if session_terms.is_needed(question) else None
-
-
-def _guarded(call: Call, facts: AgentFacts, tool: ToolFacts, line: Line, given: tuple[GuardrailAnswer, ...]) -> Verdict:
-    """Apply the answers of guardrails to a covered call. The strictest wins: deny, then step-up, then hold.
-
-    Each of them that stops the call is among the reasons, the strictest first.
-    """
-    stopping = [answer for answer in given if answer.mode == "enforce"]
-    asks = line.ask and call.approval is None
-    if not stopping and not asks:
-        verdict = _allowed(call, tool, line)
-        verdict.guardrails = given
-        return verdict
-    stopping.sort(key=lambda answer: -guardrail_rules.STRICTNESS[answer.effect])
-    reasons = tuple(guardrail_rules.reason(answer, line.grant) for answer in stopping)
-    if asks:
-        reasons += (Reason(_ASKS, "The grant wants a person to approve every call of this tool.", line.grant),)
-    effect, code = stopping[0].effect if stopping else Effect.HOLD, reasons[0].code
-    remedy = replace(_remedy(call, facts, code), max_age=guardrail_rules.max_age(stopping, effect))
-    spoke = (*stopping, *guardrail_rules.stricter(given, effect))
-    return Verdict(effect, code, reasons, line.grant, remedy=remedy, guardrails=spoke)
-
-
-def _asked(call: Call, facts: AgentFacts, tool: ToolFacts, line: Line, now: float, listing: bool) -> Verdict:  # noqa: FBT001
-    return _guarded(call, facts, tool, line, guardrail_rules.answers(call, facts, tool, now, listing))
-
-
-def _allowed(call: Call, tool: ToolFacts, line: Line) -> Verdict:
-    verdict = Verdict(_ALLOW, Code.ALLOWED, line.because, line.grant, tool.version)
-    if not line.limits.free:
-        verdict.measured = line.limits.measured(call.arguments)
-    return verdict
+        code = session_terms.blocking_code(facts.sessions.get(question.session), question.person, now)
+        if code is not None:
+            return code
+    elif session_terms.is_needed(question):
+        return Code.SESSION_UNKNOWN
+    return _HELD if facts.is_held or question.person in facts.held_people else None
 
 
 def _out_of_time(line: Line, now: float) -> Reason:
@@ -308,35 +294,7 @@ def _no_line(call: Call | Issuance, facts: AgentFacts, missed: list[Reason]) -> 
     met = {reason.code for reason in missed}
     code = next((code for code in _MOST_TELLING if code in met), Code.NO_GRANT)
     needed = tuple(reason.sentence for reason in missed if reason.code is Code.SCOPE_MISSING)
-    return _denied(call, facts, code, tuple(missed), scopes.canonical(needed))
-
-
-def _denied(
-    question: Call | Issuance,
-    facts: AgentFacts,
-    code: Code,
-    reasons: tuple[Reason, ...] = (),
-    needed: tuple[str, ...] = (),
-) -> Verdict:
-    effect = Effect.STEP_UP if code is Code.REAUTHENTICATION_DUE else Effect.DENY
-    return Verdict(
-        effect,
-        code,
-        reasons or (Reason(code, codes.meaning(code).sentence),),
-        remedy=_remedy(question, facts, code, needed),
-    )
-
-
-def _remedy(question: Call | Issuance, facts: AgentFacts, code: Code, needed: tuple[str, ...] = ()) -> Remedy:
-    """Say what would help: for a missing right, the entitlements whose request would bring it."""
-    meaning = codes.meaning(code)
-    tool = question.tool if isinstance(question, Call) else ""
-    if meaning.next is Next.REQUEST and not needed:
-        requestable = (
-            facts.offers.get((question.system, question.tool)) if isinstance(question, Call) else question.requested
-        )
-        needed = scopes.canonical(requestable or ())
-    return Remedy(meaning.next, meaning.remedy, question.system or "", tool, question.person, needed)
+    return denied(call, facts, code, tuple(missed), scopes.canonical(needed))
 
 
 def _live_lines(facts: AgentFacts, system: str, person: str | None, now: float) -> Iterator[Line]:
@@ -380,7 +338,7 @@ def _minted(issuance: Issuance, facts: AgentFacts, now: float, ends: float, issu
         limit = min(limit, facts.sessions[issuance.session].absolute_until)
     expires = math.floor(limit) if math.isfinite(limit) else 0
     if not expires > now:
-        return _denied(issuance, facts, Code.GRANT_EXPIRED)
+        return denied(issuance, facts, Code.GRANT_EXPIRED)
     minted = Issue(issue.scopes, expires, issue.grants, issue.outcomes)
     reason = Reason(Code.ALLOWED, f"Issued for {scopes.join(issue.scopes) or 'sign-in'} until {expires}.")
     return Verdict(_ALLOW, Code.ALLOWED, (reason,), issue.grants[0] if issue.grants else None, issue=minted)

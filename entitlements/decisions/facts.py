@@ -54,7 +54,8 @@ SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
        array(SELECT b.slug FROM entitlements_delegationpermission d JOIN entitlements_agent b ON b.id = d.actor_id
               WHERE d.agent_id = a.id AND d.ended_at IS NULL),
        {SESSION_POLICIES.format(kind="a.kind", system="y.id")},
-       a.kind, (SELECT v.id::text FROM entitlements_guardrailversion v WHERE v.position IS NOT NULL
+       a.kind, a.held_by_risk, array(SELECT h.login FROM entitlements_person h WHERE h.held_by_risk),
+       (SELECT v.id::text FROM entitlements_guardrailversion v WHERE v.position IS NOT NULL
                 ORDER BY v.position DESC LIMIT 1)
 FROM entitlements_agent a JOIN entitlements_person s ON s.id = a.sponsor_id
 LEFT JOIN entitlements_person o ON o.id = a.owner_id, entitlements_system y
@@ -98,7 +99,7 @@ SELECT n.id::text, p.login, extract(epoch FROM n.last_used_at)::float8 + n.idle_
        extract(epoch FROM n.expires_at)::float8, extract(epoch FROM coalesce(n.auth_time, n.started_at))::float8,
        n.ended_at IS NOT NULL, n.risk, to_json(n.labels)::text, extract(epoch FROM n.started_at)::float8,
        extract(epoch FROM n.last_used_at)::float8, extract(epoch FROM n.signed_in_at)::float8, n.acr, n.amr,
-       a.risk_level, coalesce(p.risk_level, 'low'),
+       n.held_by_risk, a.risk_level, coalesce(p.risk_level, 'low'),
        extract(epoch FROM greatest(a.sign_in_required_after, p.sign_in_required_after))::float8
 FROM entitlements_session n JOIN entitlements_agent a ON a.id = n.agent_id
 LEFT JOIN entitlements_person p ON p.id = n.person_id WHERE n.id = %s AND a.slug = %s
@@ -161,7 +162,7 @@ def keep_schemas(rows: Iterable[Row]) -> None:
 def session_of(row: Row) -> tuple[str, SessionFacts]:
     """Return what a row of SESSION says, by the session's id. Its risk level is the highest of those it stands on."""
     sid, login, idle, absolute, authenticated, ended, own, labels, *more, required = row
-    began, last_used, signed_in_at, acr, amr, *risks = more
+    began, last_used, signed_in_at, acr, amr, held, *risks = more
     known = SessionFacts(
         login,
         idle,
@@ -173,6 +174,7 @@ def session_of(row: Row) -> tuple[str, SessionFacts]:
         frozenset(json.loads(labels)),
         began=began,
         last_used=last_used,
+        is_held=held,
         signed_in=SignedIn(-math.inf if signed_in_at is None else signed_in_at, acr, frozenset(amr.split())),
     )
     return sid, known
@@ -214,17 +216,9 @@ def build(
     """Make a snapshot of the rows that PRINCIPALS, LINES and TOOLS return, with what is presented."""
     position, agent, status, sponsor_active, valid_after, system, system_status, stopped, registered, *rest = principals
     clients = json.loads(registered or "[]")
-    owner_until, agent_until, sponsor, owner, delegates, policies, kind, newest = rest
+    owner_until, agent_until, sponsor, owner, delegates, policies, kind, is_held, held, newest = rest
     known = {login: _active(is_active) for login, is_active in people}
-    held: dict[tuple[str, str, str | None], list[Line]] = {}
-    groups: set[int] = set()
-    for tool, login, is_active, grant, scope, starts, ends, state, caps, group in lines:
-        if group is not None:
-            groups.add(group)
-        if login is not None:
-            known[login] = _active(is_active)
-        line = Line(grant, scope, starts, ends, _limits(caps), suspended=state == "suspended")
-        held.setdefault((system, tool, login), []).append(line)
+    granted, groups = _granted(system, lines, known)
     catalogue, offers = _catalogue(system, tools)
     return AgentFacts(
         agent=agent,
@@ -235,7 +229,7 @@ def build(
         people=known,
         systems={system: Status(system_status)},
         tools=catalogue,
-        lines={key: tuple(lines_held) for key, lines_held in held.items()},
+        lines={key: tuple(lines_held) for key, lines_held in granted.items()},
         sessions={} if sessions is None else sessions,
         dead_tokens=dead_tokens,
         owner_until=math.inf if owner_until is None else owner_until,
@@ -248,8 +242,10 @@ def build(
         kind=kind,
         offers=offers,
         answer_for_it=frozenset(person for person in (sponsor, owner) if person is not None),
-        groups=frozenset(groups),
+        groups=groups,
         delegates=frozenset(delegates),
+        is_held=is_held,
+        held_people=frozenset(held),
         session_terms=session_terms(policies),
     )
 
@@ -260,6 +256,22 @@ def together(known: AgentFacts, behind: Sequence[AgentFacts]) -> AgentFacts:
         each.sessions, each.dead_tokens = known.sessions, known.dead_tokens
     known.behind = tuple(behind)
     return known
+
+
+def _granted(
+    system: str, rows: Iterable[Row], people: dict[str, Status]
+) -> tuple[dict[tuple[str, str, str | None], list[Line]], frozenset[int]]:
+    """Return the lines by system, tool and person, and the groups that they name; adds the persons to `people`."""
+    granted: dict[tuple[str, str, str | None], list[Line]] = {}
+    groups: set[int] = set()
+    for tool, login, is_active, grant, scope, starts, ends, state, caps, group in rows:
+        if group is not None:
+            groups.add(group)
+        if login is not None:
+            people[login] = _active(is_active)
+        line = Line(grant, scope, starts, ends, _limits(caps), suspended=state == "suspended")
+        granted.setdefault((system, tool, login), []).append(line)
+    return granted, frozenset(groups)
 
 
 def _catalogue(

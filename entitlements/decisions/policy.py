@@ -132,10 +132,13 @@ def _not_permitting(facts: AgentFacts) -> str:
 
 
 def _behind[Q: (Call, Issuance)](question: Q, facts: AgentFacts) -> Iterator[tuple[Q, AgentFacts]]:
-    """Ask the same about each agent behind, by its own client."""
+    """Ask the same about each agent behind, by its own client; a call is as deep for each of them."""
     for (agent, client), known in zip(question.chain, facts.behind, strict=True):
         token = getattr(question, "delegated", None) or question.token
-        yield replace(question, agent=agent, client=client, token=token, chain=()), known
+        asked = replace(question, agent=agent, client=client, token=token, chain=())
+        if isinstance(asked, Call):
+            asked.depth = len(question.chain)
+        yield asked, known
 
 
 def _of_agent(verdict: Verdict, agent: str) -> Verdict:

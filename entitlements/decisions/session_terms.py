@@ -6,6 +6,7 @@ as the most risky tool of its scopes, a call as its tool, and neither less than 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container
 from dataclasses import replace
 from typing import Final
@@ -16,9 +17,7 @@ from entitlements.decisions.snapshot import AgentFacts, Call, Issuance, SessionF
 from entitlements.decisions.verdicts import Effect, Reason, Remedy, Verdict
 from entitlements.session_policies import rules
 from entitlements.session_policies.rules import Shortfall, Term, Terms
-from entitlements.words import Risk
 
-_MOST_KEPT: Final = 10_000
 _OVER: Final = {Term.IDLE: Code.SESSION_IDLE, Term.ABSOLUTE: Code.SESSION_EXPIRED}
 
 
@@ -30,7 +29,7 @@ def is_needed(question: Call | Issuance) -> bool:
 
 
 def blocking_code(session: SessionFacts | None, person: str | None, now: float) -> Code | None:
-    """Find what ends a session for everything, by its own limits; None when there is nothing."""
+    """Find what ends or holds a session for everything, by its own limits; None when there is nothing."""
     if session is None or session.person != person:
         return Code.SESSION_UNKNOWN
     if session.ended:
@@ -41,7 +40,7 @@ def blocking_code(session: SessionFacts | None, person: str | None, now: float) 
         return Code.SESSION_IDLE
     if not now < session.reauthenticate_at:
         return Code.REAUTHENTICATION_DUE
-    return None
+    return Code.APPROVAL_REQUIRED if session.is_held else None
 
 
 def due(question: Call | Issuance, facts: AgentFacts, rank: int, now: float) -> Verdict | None:
@@ -54,24 +53,12 @@ def due(question: Call | Issuance, facts: AgentFacts, rank: int, now: float) -> 
     return None if short is None else _asked(question, short)
 
 
-def due_at_call(call: Call, facts: AgentFacts, risk: Risk, now: float, *, listing: bool) -> Verdict | None:
-    """Ask for a sign-in at a call of a tool, as `due`; what is met is kept until a term ends.
-
-    A list that is asked without a token is of what could be called after a sign-in.
-    """
-    met = facts.terms_met.get((call.session, risk))
-    if met is not None and met[0] is facts.sessions.get(call.session or "") and now < met[1]:
-        return None
-    if listing and call.token is None:
-        return None
-    verdict = due(call, facts, risk.rank, now)
-    terms, session = _terms(call, facts, risk.rank), _session(call, facts)
-    if verdict is None and terms is not None and session is not None:
-        if len(facts.terms_met) >= _MOST_KEPT:
-            facts.terms_met.clear()
-        ends = rules.until(terms, session.signed_in, session.began, session.last_used)
-        facts.terms_met[call.session, risk] = session, ends
-    return verdict
+def terms_until(call: Call, facts: AgentFacts, rank: int) -> float:
+    """Return until when the session of a call that meets the policies at a risk level goes on to do so."""
+    terms, session = _terms(call, facts, rank), _session(call, facts)
+    if terms is None or session is None:
+        return math.inf
+    return rules.until(terms, session.signed_in, session.began, session.last_used)
 
 
 def until(question: Issuance, facts: AgentFacts, rank: int, now: float, limit: float) -> float:

@@ -66,8 +66,9 @@ class Call:
     `definition` is the hash of the tool as it was shown to the caller, where the door knows it;
     `approval` names a person's approval of exactly this call, claimed by the door beforehand. `states_arguments` is
     False only where an AuthZEN question leaves its arguments out: they are then none for limits, and not held against
-    the schema. `chain` holds the agents that delegated: the call is decided for each of them too. With `whole_token`
-    the question is about all that the token opens, so session policies of its most risky tool apply.
+    the schema. `chain` holds the agents that delegated: the call is decided for each of them too, and `depth` then says
+    how many agents stand behind the one that acts. With `whole_token` the question is about all that the token opens,
+    so session policies of its most risky tool apply.
     """
 
     agent: str
@@ -83,6 +84,7 @@ class Call:
     states_arguments: bool = True
     chain: Chain = ()
     whole_token: bool = False
+    depth: int = 0
 
     @property
     def key(self) -> str:
@@ -166,7 +168,7 @@ class ToolFacts:
 class SessionFacts:
     """One run of the agent for one person. From `reauthenticate_at` on, the person must sign in again first.
 
-    `began`, `last_used` and `signed_in` are what session policies look at.
+    `began`, `last_used` and `signed_in` are what session policies look at. `is_held`: a risk signal holds its calls.
     """
 
     person: str | None
@@ -180,6 +182,7 @@ class SessionFacts:
     began: float = -math.inf
     last_used: float = -math.inf
     signed_in: SignedIn = UNKNOWN
+    is_held: bool = False
 
 
 @dataclass(slots=True)
@@ -196,7 +199,9 @@ class AgentFacts:
     facts about the agents of a delegation chain behind this one, nearest first, at the same system; all share the
     sessions of the last, which began the chain. `kind` is the agent's. `guardrails` are those of all agents;
     `concerning` keeps, by tool, those that can match a call of it. `session_terms` are what session policies ask at
-    each risk level, and `terms_met` keeps until when which session meets them at a tool's level.
+    each risk level. `settled` keeps, by tool and session, until when the session meets them, and the guardrails that
+    must be asked about each call until then. A risk signal holds
+    every call of the agent where it `is_held`, and every call for one of `held_people`, by login.
     """
 
     agent: str
@@ -223,8 +228,12 @@ class AgentFacts:
     delegates: frozenset[str] = frozenset()
     behind: tuple[AgentFacts, ...] = ()
     session_terms: Levels = ()
-    terms_met: dict[tuple[str | None, Risk], tuple[SessionFacts, float]] = field(init=False)
+    settled: dict[tuple[tuple[str, str], str | None], tuple[SessionFacts | None, float, tuple[Guardrail, ...]]] = field(
+        init=False
+    )
     kind: str = ""
+    is_held: bool = False
+    held_people: AbstractSet[str] = frozenset()
     concerning: dict[tuple[str, str], tuple[Guardrail, ...]] = field(init=False)
     held: Mapping[tuple[str, str | None], tuple[tuple[str, Line], ...]] = field(init=False)
 
@@ -234,7 +243,7 @@ class AgentFacts:
         for (system, tool, person), lines in self.lines.items():
             held.setdefault((system, person), []).extend((tool, line) for line in lines)
         self.held = {key: tuple(lines) for key, lines in held.items()}
-        self.terms_met = {}
+        self.settled = {}
         self.concerning = {}
 
     @property

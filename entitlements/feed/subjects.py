@@ -11,7 +11,8 @@ from entitlements.feed.locks import Key, Lock
 
 EVERYTHING: Final = "everything"
 """The key of the lock that guards what concerns all."""
-KINDS: Final = frozenset({EVERYTHING, *(name.removesuffix("_id") for name in models.SUBJECTS)})
+DRILL_KIND: Final = "drill"
+KINDS: Final = frozenset({EVERYTHING, DRILL_KIND, *(name.removesuffix("_id") for name in models.SUBJECTS)})
 """What a change can be about. A reader that meets another, of a newer release, takes it to concern all."""
 
 
@@ -39,6 +40,8 @@ class Subject:
 
 ALL: Final = Subject(EVERYTHING, None, (Lock.EVERYTHING, EVERYTHING))
 """Everybody: a stop of everything, and what cannot name whom it concerns."""
+DRILL: Final = Subject(DRILL_KIND, None, (Lock.EVERYTHING, DRILL_KIND))
+"""Nobody: a node acknowledges it and does nothing. The release before takes it to concern all."""
 
 
 def agent(pk: int) -> Subject:

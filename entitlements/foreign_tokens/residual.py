@@ -30,6 +30,11 @@ def accounts_left(kind: str, key: str) -> QuerySet[ConnectedAccount]:
     match kind:
         case "person":
             rows, ending = rows.filter(person__login=key), Q(ended_at=None)
+        case "person_agents":
+            rows = rows.filter(
+                Q(person__login=key) | Q(consents__agent__sponsor__login=key) | Q(consents__agent__owner__login=key)
+            )
+            ending = Q(ended_at=None, person__login=key)
         case "system":
             rows = rows.filter(system__slug=key)
         case "agent":

@@ -11,6 +11,7 @@ from audit import clock
 from entitlements import addresses
 from entitlements.codes import Code
 from entitlements.gateway import answers, authzen, cors, mcp, metadata
+from entitlements.gateway.decoys import credentials as decoys
 from entitlements.gateway.http import Answer, Disconnected, Request
 from entitlements.gateway.rest import problems, requests
 from entitlements.node.node import Node
@@ -46,7 +47,7 @@ async def serve(node: Node, request: Request) -> None:
         return
     except Refused as why:
         is_failure = why.status == HTTPStatus.UNAUTHORIZED and why.code is not Code.PROOF_NONCE_NEEDED
-        if is_failure and not isinstance(why, Closed):
+        if is_failure and not isinstance(why, Closed) and not await decoys.note(node, request, why):
             node.strangers.count(why.code, request.source)
         await _answer(request, refused(why, slug=slug))
     except clock.ClockUnknown:

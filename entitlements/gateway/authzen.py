@@ -22,6 +22,7 @@ from entitlements.codes import Code, meaning
 from entitlements.decisions.snapshot import Call, Chain
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.gateway import answers, possession
+from entitlements.gateway.decoys import credentials as decoys
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, Request, encode, trace_of
 from entitlements.keys import act_claim, jws
 from entitlements.node import records
@@ -100,7 +101,9 @@ async def serve(node: Node, request: Request) -> None:
         text = f"{Code.MALFORMED_CALL.value}: {why}"
         answer = Answer(HTTPStatus.BAD_REQUEST, text.encode(), (_TEXT, NO_STORE, *echo))
     except Refused as why:
-        answer = _refused(node, request, why, echo)
+        answer = _refused(why, echo)
+        if why.status == HTTPStatus.UNAUTHORIZED and not await decoys.note(node, request, why):
+            node.strangers.count(why.code, request.source)
     await request.answer(answer)
 
 
@@ -277,13 +280,12 @@ def _error(message: str) -> dict[str, Any]:
     return {"decision": False, "context": {"error": {"status": HTTPStatus.BAD_REQUEST.value, "message": message}}}
 
 
-def _refused(node: Node, request: Request, why: Refused, echo: tuple[Header, ...]) -> Answer:
+def _refused(why: Refused, echo: tuple[Header, ...]) -> Answer:
     headers: tuple[Header, ...] = (JSON, NO_STORE, *echo)
     if why.code is Code.SCOPE_MISSING:
         challenge = 'Bearer error="insufficient_scope", scope="mandate:decide"'
         headers += ((b"www-authenticate", challenge.encode()),)
     if why.status == HTTPStatus.UNAUTHORIZED:
-        node.strangers.count(why.code, request.source)
         word = meaning(why.code).bearer
         headers += ((b"www-authenticate", f'{answers.scheme(word)} error="{word}"'.encode() if word else b"Bearer"),)
     if isinstance(why, Closed):

@@ -56,7 +56,7 @@ class McpDoor:
     """An MCP client, at the address of a system or of all (`at`)."""
 
     def __init__(self, entry: ServedSystem, bearer: Bearer, call: Call, at: str, responder: Responder) -> None:
-        self._entry, self._bearer, self._call, self._at = entry, bearer, call, at
+        self._entry, self._bearer, self._call, self.at = entry, bearer, call, at
         self.responder = responder
 
     @property
@@ -73,12 +73,12 @@ class McpDoor:
         """Answer in the shape that the system was registered with."""
         tool = self._call.params["name"]
         return answers.denied(
-            self._entry, self._bearer, verdict, evaluation, self.request_id, tool, at=self._at, kept=kept
+            self._entry, self._bearer, verdict, evaluation, self.request_id, tool, at=self.at, kept=kept
         )  # fmt: skip
 
     def refused(self, refusal: Refused, evaluation: str) -> Answer:
         """Answer with a JSON-RPC error."""
-        return answers.refused(refusal, self.request_id, slug=self._at, evaluation=evaluation)
+        return answers.refused(refusal, self.request_id, slug=self.at, evaluation=evaluation)
 
 
 def check_origin(request: Request) -> None:

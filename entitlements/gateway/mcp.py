@@ -30,6 +30,7 @@ from entitlements.gateway import (
 from entitlements.gateway.access_requests import request_access
 from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.client_sessions import ClientSession
+from entitlements.gateway.decoys import calls as decoys
 from entitlements.gateway.dispatch import Forwarding, McpForwarding
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
 from entitlements.gateway.messages import Call
@@ -192,9 +193,11 @@ async def _call_tool(exchange: Exchange) -> None:
     arguments = relay.arguments_of(call)
     exchange.about.tool = name = call.params["name"]
     pinned = entry.tools.get(name)
-    messages.check_params(call, exchange.request, pinned.mirrored if pinned else {})
     responder = relay.Responder(exchange.request.send)
     door = doors.McpDoor(entry, exchange.bearer, call, exchange.entry.slug, responder)
+    if pinned is None and await decoys.answer(exchange.node, exchange.request, exchange.about, entry, call, door):
+        return
+    messages.check_params(call, exchange.request, pinned.mirrored if pinned else {})
     way = _forwarding(exchange, entry, call, arguments, responder)
     await ToolCall(
         exchange.node, entry, exchange.bearer, exchange.request, exchange.about, arguments, door, way, session
@@ -245,7 +248,7 @@ async def _list_tools(exchange: Exchange) -> None:
     if exchange.entry.slug == addresses.ALL:
         definitions = await tool_list.at_all_systems(exchange.node, exchange.policy_call)
     else:
-        definitions = tool_list.at_system(exchange.entry, exchange.policy_call, held.facts, exchange.node.now())
+        definitions = await tool_list.at_system(exchange.node, exchange.entry, exchange.policy_call, held.facts)
     if not definitions and request_access.is_visible(exchange.bearer, exchange.entry.tools):
         definitions = {request_access.NAME: request_access.DEFINITION}
     listed = b'{"tools":[' + b",".join(definitions.values()) + b"]"

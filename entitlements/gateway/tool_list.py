@@ -13,6 +13,7 @@ from entitlements.catalog.models import System
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts
 from entitlements.decisions.snapshot import Call as PolicyCall
+from entitlements.decoys import decoy_tools as decoys
 from entitlements.gateway.http import encode
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
@@ -21,14 +22,18 @@ _MOST_NAMED: Final = 10_000
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def at_system(entry: ServedSystem, call: PolicyCall, facts: AgentFacts, now: float) -> dict[str, bytes]:
-    """Return the definitions that this caller is shown at a system, as JSON, by the name of the tool."""
-    definitions: dict[str, bytes] = {}
+async def at_system(node: Node, entry: ServedSystem, call: PolicyCall, facts: AgentFacts) -> dict[str, bytes]:
+    """Return the definitions that this caller is shown at a system, as JSON, in order of the names. Raises Closed.
+
+    Decoys of the caller are among them: the one exception to the rule that the list shows what may be called.
+    """
+    planted, now = await decoys.listed(node.reads(), call.agent, entry.slug), node.now()
+    definitions = {decoy.name: decoy.definition for decoy in decoys.visible(call, facts, planted, now)}
     for tool in policy.visible_tools(call, facts, now):
         pinned = entry.tools.get(tool.name)
         if pinned is not None and pinned.version == tool.version and pinned.is_listable:
             definitions[tool.name] = pinned.definition
-    return definitions
+    return dict(sorted(definitions.items())) if planted else definitions
 
 
 async def at_all_systems(node: Node, call: PolicyCall) -> dict[str, bytes]:
@@ -41,7 +46,7 @@ async def at_all_systems(node: Node, call: PolicyCall) -> dict[str, bytes]:
         entry, held = await node.directory.get(slug), await node.snapshots.get(call.key, slug)
         if entry is None or held is None:
             continue
-        for tool, definition in at_system(entry, replace(call, system=slug), held.facts, node.now()).items():
+        for tool, definition in (await at_system(node, entry, replace(call, system=slug), held.facts)).items():
             name = all_systems.name(slug, tool)
             if len(name) <= all_systems.LONGEST_NAME:
                 definitions[name] = _renamed(definition, name)

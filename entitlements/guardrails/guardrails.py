@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max
+from django.utils.text import slugify
 
 from audit import clock, log
 from audit.actions import Action
@@ -19,6 +21,35 @@ from entitlements.guardrails import terms as guardrail_terms
 from entitlements.guardrails.terms import GuardrailMalformed
 
 from .models import GuardrailVersion
+
+_LONGEST: Final = 80
+
+
+def terms(
+    name: object, effect: object, when: object, max_age: timedelta | None, acr: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return what makes a guardrail but its mode, as it is stored; `max_age` and `acr` are for a step-up.
+
+    Raises GuardrailMalformed with the `part` that is wrong.
+    """
+    key = slugify(name)[:_LONGEST].strip("-") if isinstance(name, str) and len(name) <= _LONGEST else ""
+    if not key or key == subjects.EVERYTHING:
+        raise GuardrailMalformed("The name of a guardrail has letters or digits, and is not “everything”.", part="name")
+    if effect not in GuardrailVersion.Effect.values:
+        raise GuardrailMalformed(f"The effect is one of {', '.join(GuardrailVersion.Effect.values)}.", part="effect")
+    if max_age is not None and (effect != GuardrailVersion.Effect.STEP_UP or max_age < timedelta(seconds=1)):
+        raise GuardrailMalformed(
+            "Only a step-up has a longest age of the sign-in, of a second or more.", part="max_age"
+        )
+    if acr and effect != GuardrailVersion.Effect.STEP_UP:
+        raise GuardrailMalformed("Only a step-up asks for contexts of the sign-in.", part="acr")
+    if not isinstance(when, Mapping):
+        raise GuardrailMalformed("Write the conditions as an object.", part="when")
+    check(when)
+    contexts = [*guardrail_terms.contexts([*acr])]
+    seconds = None if max_age is None else int(max_age.total_seconds())
+    kept = {"key": key, "name": name, "effect": str(effect), "conditions": dict(when)}
+    return {**kept, "max_age": seconds, "acr": contexts}
 
 
 def check(when: Mapping[str, Any]) -> None:
@@ -54,8 +85,8 @@ def publish(
 ) -> GuardrailVersion:
     """Put a version in force, as every node knows within two seconds.
 
-    `terms` are key, name, effect, mode, conditions and max_age; `detail` is added to the event. The caller checks that
-    two people stand behind it.
+    `terms` are key, name, effect, mode, conditions, max_age and acr; `detail` is added to the event. The caller checks
+    that two people stand behind it.
     """
     locks.exclusive((Lock.EVERYTHING, subjects.EVERYTHING))
     newest = GuardrailVersion.objects.aggregate(last=Max("position"))["last"] or 0

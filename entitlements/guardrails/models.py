@@ -13,7 +13,8 @@ class GuardrailVersion(models.Model):
     """One version of a guardrail; the one with the highest position of its key is in force, unless its mode is `off`.
 
     `conditions` say which calls it is about (`terms`). `position` counts the versions of all
-    guardrails, so that the newest is the version of their set. `max_age` is in seconds.
+    guardrails, so that the newest is the version of their set. `max_age` is in seconds; `acr` are the contexts of
+    which a step-up asks for one.
     """
 
     class Effect(models.TextChoices):
@@ -34,6 +35,7 @@ class GuardrailVersion(models.Model):
     mode = models.CharField(max_length=16, choices=Mode.choices)
     conditions = models.JSONField()
     max_age = models.PositiveIntegerField(null=True, blank=True)
+    acr = models.JSONField(default=list, db_default=[], blank=True)
     proposed_by = models.CharField(max_length=200)
     confirmed_by = models.CharField(max_length=200)
     made_at = models.DateTimeField()

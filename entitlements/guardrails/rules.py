@@ -17,6 +17,7 @@ from entitlements.decisions.snapshot import AgentFacts, Call, SessionFacts, Tool
 from entitlements.decisions.verdicts import Effect, Reason
 from entitlements.guardrails import argument_matches
 from entitlements.guardrails.hours import Hours
+from entitlements.session_policies.rules import covers, shared_contexts
 from entitlements.words import Action, Risk
 
 STRICTNESS: Final = {Effect.ALLOW: 0, Effect.HOLD: 1, Effect.STEP_UP: 2, Effect.DENY: 3}
@@ -36,7 +37,7 @@ _SENTENCES: Final = {
 class GuardrailAnswer:
     """What one guardrail said of a call: by its key, its public name, its version, its effect and its mode.
 
-    `max_age` is how old a sign-in may be, in seconds, where it asks for a fresh one.
+    Where it asks for a sign-in, `max_age` is how old that may be, in seconds, and `acr` of which contexts it is one.
     """
 
     key: str
@@ -45,6 +46,7 @@ class GuardrailAnswer:
     effect: Effect
     mode: str
     max_age: float
+    acr: tuple[str, ...] = ()
 
     @property
     def written(self) -> dict[str, object]:
@@ -58,9 +60,10 @@ class Guardrail:
 
     A selector of None matches everything; an empty one is refused, since it would match nothing in silence. What cannot
     be known of a call matches. `tools` are pairs of system and tool, with an empty system for the tool of that name
-    anywhere. `depth` is the least number of agents behind. A guardrail
+    anywhere. `depth` is the least number of agents behind the one that acts, for each agent of its chain. A guardrail
     that `observes` changes no answer. `is_broken`, where its terms cannot be read, matches every call. `max_age` is in
-    seconds, and `position` its version in the set of all guardrails.
+    seconds, `acr` are the contexts of which a step-up asks for one, and `position` is its version in the set of all
+    guardrails.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Guardrail:
     labels: frozenset[str] | None = None
     session_risk: Risk | None = None
     max_age: float = 300.0
+    acr: tuple[str, ...] = ()
     is_broken: bool = False
     answer: GuardrailAnswer = field(init=False)
     session_risks: tuple[Risk, ...] = field(init=False)
@@ -92,24 +96,49 @@ class Guardrail:
         ):
             raise ValueError(f"guardrail {self.name!r} can never stop a call")
         mode = "observe" if self.observes else "enforce"
-        answer = GuardrailAnswer(self.key, self.name, self.position, self.effect, mode, self.max_age)
+        answer = GuardrailAnswer(self.key, self.name, self.position, self.effect, mode, self.max_age, self.acr)
         object.__setattr__(self, "answer", answer)
         least = 0 if self.session_risk is None else self.session_risk.rank
         object.__setattr__(self, "session_risks", tuple(risk for risk in Risk if risk.rank >= least))
 
 
+def guardrails_of(facts: AgentFacts, tool: ToolFacts) -> tuple[Guardrail, ...]:
+    """Return the guardrails that can match calls of a tool by this agent; found once for each tool."""
+    found = facts.concerning.get((tool.system, tool.name))
+    if found is None:
+        found = tuple(rule for rule in facts.guardrails if concerns(rule, tool, facts.kind))
+        facts.concerning[tool.system, tool.name] = found
+    return found
+
+
+def settled(
+    rules: Iterable[Guardrail], session: SessionFacts | None, now: float
+) -> tuple[float, tuple[Guardrail, ...]]:
+    """Return until when it is settled that the others say nothing in a session, and the guardrails still to be asked.
+
+    Settled are those that the labels, the risk level or the sign-in of the session keep silent, whatever the call.
+    """
+    until, left = math.inf, []
+    for rule in rules:
+        if session is None or rule.is_broken or _is_of_session(rule, session):
+            if session is not None and rule.effect is Effect.STEP_UP and _is_met(rule, session, now):
+                until = min(until, session.authenticated_at + rule.max_age)
+            else:
+                left.append(rule)
+    return until, tuple(left)
+
+
 def answers(
+    rules: Iterable[Guardrail],
     call: Call,
     facts: AgentFacts,
-    tool: ToolFacts,
     now: float,
     listing: bool,  # noqa: FBT001 - on every call
 ) -> tuple[GuardrailAnswer, ...]:
-    """Return what every guardrail answers that matches, also those that observe; nothing of those that are content."""
-    rules = facts.concerning.get((call.system, call.tool))
-    if rules is None:
-        rules = tuple(rule for rule in facts.guardrails if concerns(rule, tool, facts.kind))
-        facts.concerning[call.system, call.tool] = rules
+    """Return what each guardrail answers that matches, also those that observe; nothing of those that are content.
+
+    `rules` are those that can match calls of the tool (`guardrails_of`).
+    """
     session = facts.sessions.get(call.session) if call.session is not None else None
     given: tuple[GuardrailAnswer, ...] = ()
     for rule in rules:
@@ -130,10 +159,15 @@ def forbids(facts: AgentFacts, system: str, name: str) -> bool:
     )
 
 
-def max_age(given: Iterable[GuardrailAnswer], effect: Effect) -> int | None:
-    """Return how old a sign-in may be, in seconds, for all that want a fresh one; None where that is not the answer."""
-    ages = [each.max_age for each in given if each.effect is Effect.STEP_UP]
-    return math.floor(min(ages)) if effect is Effect.STEP_UP else None
+def needed_sign_in(given: Iterable[GuardrailAnswer], effect: Effect) -> tuple[int | None, tuple[str, ...]]:
+    """Return which sign-in all that ask for one want: how old at most, in seconds, and in one of which contexts.
+
+    None and nothing where a sign-in is not the answer.
+    """
+    asking = [each for each in given if each.effect is Effect.STEP_UP]
+    if effect is not Effect.STEP_UP:
+        return None, ()
+    return math.floor(min(each.max_age for each in asking)), shared_contexts([each.acr for each in asking if each.acr])
 
 
 def stricter(given: tuple[GuardrailAnswer, ...], effect: Effect) -> tuple[GuardrailAnswer, ...]:
@@ -160,11 +194,16 @@ def concerns(rule: Guardrail, tool: ToolFacts, agent_kind: str) -> bool:
 
 def _matches(rule: Guardrail, call: Call, session: SessionFacts | None, now: float, listing: bool) -> bool:  # noqa: FBT001
     return rule.is_broken or (
-        (rule.labels is None or session is None or not rule.labels.isdisjoint(session.labels))
-        and (rule.session_risk is None or session is None or session.risk in rule.session_risks)
-        and len(call.chain) >= rule.depth
+        (session is None or _is_of_session(rule, session))
+        and (call.depth or len(call.chain)) >= rule.depth
         and (rule.arguments is None or (not listing and _arguments_match(rule, call)))
         and (rule.hours is None or rule.hours.hold(now))
+    )
+
+
+def _is_of_session(rule: Guardrail, session: SessionFacts) -> bool:
+    return (rule.labels is None or not rule.labels.isdisjoint(session.labels)) and (
+        rule.session_risk is None or session.risk in rule.session_risks
     )
 
 
@@ -178,8 +217,13 @@ def _is_content(rule: Guardrail, call: Call, session: SessionFacts | None, now: 
     """Say whether what a guardrail asks for is there: a fresh sign-in, or a person's approval of this very call."""
     if rule.effect is Effect.HOLD:
         return call.approval is not None
-    signed_in = -math.inf if session is None else session.authenticated_at
-    return rule.effect is Effect.STEP_UP and now - signed_in <= rule.max_age
+    return rule.effect is Effect.STEP_UP and session is not None and _is_met(rule, session, now)
+
+
+def _is_met(rule: Guardrail, session: SessionFacts, now: float) -> bool:
+    signed_in = session.signed_in
+    is_fresh = now - session.authenticated_at <= rule.max_age
+    return is_fresh and (not rule.acr or covers(signed_in.acr, signed_in.amr, rule.acr))
 
 
 def _is_unconditional(rule: Guardrail) -> bool:

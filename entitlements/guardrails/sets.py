@@ -12,7 +12,7 @@ from entitlements.guardrails import terms
 from entitlements.guardrails.rules import Guardrail
 
 GUARDRAILS: Final = """
-SELECT DISTINCT ON (v.key) v.key, v.name, v.position, v.effect, v.mode, v.conditions::text, v.max_age
+SELECT DISTINCT ON (v.key) v.key, v.name, v.position, v.effect, v.mode, v.conditions::text, v.max_age, v.acr::text
 FROM entitlements_guardrailversion v JOIN entitlements_guardrailversion newest ON newest.id = %s::uuid
 WHERE v.position <= newest.position ORDER BY v.key, v.position DESC
 """

@@ -10,6 +10,7 @@ many agents behind the one that acts. `argument` is written like a grant's limit
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -27,6 +28,8 @@ AGENT_KINDS: Final = ("personal", "shared", "service", "ephemeral")
 MOST_NAMES: Final = 200
 LONGEST_NAME: Final = 200
 DEEPEST: Final = 4
+MOST_CONTEXTS: Final = 10
+_CONTEXT: Final = re.compile(r"[!#-\[\]-~]{1,255}")
 
 
 class GuardrailMalformed(DomainError):
@@ -52,24 +55,34 @@ def read(when: object) -> dict[str, Any]:
 
 
 def compile_all(rows: Iterable[Sequence[Any]]) -> tuple[Guardrail, ...]:
-    """Compile stored guardrails: key, name, position, effect, mode, conditions as JSON, and seconds of `max_age`.
+    """Compile stored guardrails: key, name, position, effect, mode, conditions, seconds of `max_age`, and `acr`.
 
-    One that cannot be read matches every call where it is enforced, and forbids it; where it observes it is left out.
+    Conditions and `acr` are JSON. One that cannot be read matches every call where it is enforced, and forbids it;
+    where it observes it is left out.
     """
     compiled = (_compile(*row) for row in rows if row[4] != OFF)
     return tuple(rule for rule in compiled if rule is not None)
 
 
 def _compile(
-    key: str, name: str, position: int, effect: str, mode: str, conditions: str, max_age: int | None
+    key: str, name: str, position: int, effect: str, mode: str, conditions: str, max_age: int | None, acr: str = "[]"
 ) -> Guardrail | None:
     known: dict[str, Any] = {"name": name, "key": key, "position": position, "observes": mode == "observe"}
     if max_age is not None:
         known["max_age"] = float(max_age)
     try:
-        return Guardrail(effect=EFFECTS[effect], **known, **read(json.loads(conditions)))
+        return Guardrail(effect=EFFECTS[effect], acr=contexts(json.loads(acr)), **known, **read(json.loads(conditions)))
     except (GuardrailMalformed, KeyError, ValueError, TypeError):
         return None if mode == "observe" else Guardrail(effect=Effect.DENY, **known, is_broken=True)
+
+
+def contexts(written: object) -> tuple[str, ...]:
+    """Read the contexts of which a step-up asks for one, as `acr_values` names them. Raises GuardrailMalformed."""
+    if not isinstance(written, list) or len(written) > MOST_CONTEXTS:
+        raise GuardrailMalformed(f"acr: wants a list of at most {MOST_CONTEXTS} contexts.", part="acr")
+    if not all(isinstance(each, str) and _CONTEXT.fullmatch(each) for each in written):
+        raise GuardrailMalformed("acr: a context has printable characters and no space.", part="acr")
+    return tuple(dict.fromkeys(written))
 
 
 def _names(written: object) -> frozenset[str]:

@@ -15,6 +15,8 @@ def algorithms(issuer_path: str) -> tuple[str, ...]:
     """
     if issuer_path in session_keys.SEALING:
         return (session_keys.ALGORITHM,)
+    if issuer_path == addresses.SIGNALS:  # the CAEP interoperability profile 1.0 asks for it (section 2.6)
+        return ("RS256",)
     if issuer_path == addresses.IDP:
         others = System.objects.exclude(signing_algorithm=jws.ES256).order_by("signing_algorithm")
         return jws.ES256, *others.values_list("signing_algorithm", flat=True).distinct()

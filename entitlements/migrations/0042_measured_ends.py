@@ -21,7 +21,7 @@ def _moment() -> models.DateTimeField:
 class Migration(migrations.Migration):
     """Add two tables."""
 
-    dependencies: ClassVar = [("entitlements", "0036_session_policies")]
+    dependencies: ClassVar = [("entitlements", "0041_drills")]
 
     operations: ClassVar = [
         migrations.CreateModel(

@@ -28,6 +28,7 @@ from entitlements.connectors.relays import Facts, Relays
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
+from entitlements.decoys import decoy_tools as decoys
 from entitlements.dpop import claims
 from entitlements.node import numbers
 from entitlements.node.bearer import Bearers
@@ -161,9 +162,9 @@ class Node:
         except clock.ClockUnknown as why:
             raise Closed(Code.CLOCK_UNKNOWN) from why
 
-    async def decide(self, call: Call) -> tuple[Verdict, SnapshotInUse | None]:
-        """Decide a call on facts that the feed has not passed. Raises Closed."""
-        return await self._ask(policy.decide, call)
+    async def decide(self, call: Call, rule: Rule = policy.decide) -> tuple[Verdict, SnapshotInUse | None]:
+        """Decide a call, or ask another rule of it, on facts that the feed has not passed. Raises Closed."""
+        return await self.ask(rule, call)
 
     def still_allows(self, call: Call, held: SnapshotInUse | None) -> bool:
         """Say, without waiting for anything, whether a decision that was an allow still is one now. Raises Closed."""
@@ -172,7 +173,7 @@ class Node:
 
     async def admits(self, call: Call) -> tuple[Verdict, SnapshotInUse | None]:
         """Decide whether the caller may see this system at all; having no grant yet is no hindrance. Raises Closed."""
-        return await self._ask(policy.still_live, call)
+        return await self.ask(policy.still_live, call)
 
     async def cancel(self, session: UUID, request_id: bytes) -> None:
         """Cut a legacy client's own call short: here, or at the node that carries it. Raises Closed.
@@ -206,7 +207,7 @@ class Node:
         """Count a decision for the metrics."""
         self.decisions[verdict.effect.value, verdict.code.value] += 1
 
-    async def _ask(self, rule: Rule, call: Call) -> tuple[Verdict, SnapshotInUse | None]:
+    async def ask(self, rule: Rule, call: Call) -> tuple[Verdict, SnapshotInUse | None]:
         """Ask a rule about facts from memory; a denial is final only on facts that are read from now on."""
         self.check_open()
         arrived = time.monotonic()
@@ -330,7 +331,9 @@ class Node:
             if is_for_all:
                 facts = await all_systems.with_all(self.reads(), facts, addresses.ALL, System.SERVED)
             seen = policy.visible_tools(stream.call, facts, self.now())
-            stream.tools.look(held, tuple((tool.name, tool.version) for tool in seen))
+            planted = await decoys.listed(self.reads(), stream.call.agent, stream.call.system)
+            also = [(decoy.name, decoy.key) for decoy in decoys.visible(stream.call, facts, planted, self.now())]
+            stream.tools.look(held, (*((tool.name, tool.version) for tool in seen), *also))
 
     async def _may_go_on(self, request: OpenRequest) -> bool:
         with contextlib.suppress(Closed):

@@ -169,7 +169,7 @@ class Recorder:
         task = self._writer._task  # noqa: SLF001 - it shows no more
         return task is not None and not task.done()
 
-    async def durably(self, event: TextDraft, claim: Claim | None = None) -> None:
+    async def durably(self, event: TextDraft | draft.Draft, claim: Claim | None = None) -> None:
         """Return when the event is in the record for good, and the name of a proof used up with it.
 
         Raises Closed (record unavailable), and Refused where the proof was used before.

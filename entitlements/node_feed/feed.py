@@ -26,6 +26,7 @@ from psycopg import conninfo
 
 from audit import clock
 from entitlements.feed.changes import CHANNEL
+from entitlements.feed.subjects import DRILL_KIND
 
 from . import change
 from .change import Change
@@ -260,6 +261,6 @@ class Feed(Lease):
             # The first poll, a database that lacks what this node has seen, or so much that a fresh start is cheaper.
             self._apply(None)
             self._is_placed = True
-        elif changes:
-            self._apply(changes)
+        elif applied := [each for each in changes if each.kind != DRILL_KIND]:
+            self._apply(applied)
         self.position = newest

@@ -65,6 +65,7 @@ class Person(AbstractBaseUser):
     sign_ins_valid_after = models.DateTimeField(null=True, blank=True)
     risk_level = models.CharField(max_length=16, default="low", db_default="low")
     sign_in_required_after = models.DateTimeField(null=True, blank=True)
+    held_by_risk = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "login"
@@ -82,6 +83,7 @@ class Person(AbstractBaseUser):
         ]
         indexes: ClassVar = [
             models.Index(name="person_page", fields=["name", "id"]),
+            models.Index(name="person_held_by_risk", fields=["login"], condition=Q(held_by_risk=True)),
             models.Index(Upper("email"), name="person_by_mail"),
             models.Index(Func(F("email"), function="entitlements_mailbox"), name="person_by_mailbox"),
         ]

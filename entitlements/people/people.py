@@ -141,12 +141,12 @@ def lock_to_edit(person: Person) -> Person:
     return locked
 
 
-def write(locked: Person, *, by: Principal, **fields: Unpack[PersonChanges]) -> Person:
-    """Write what is different, and record it; for callers that hold the lock and have checked the rights."""
+def write(locked: Person, *, by: Principal, moved: tuple[str, ...] = (), **fields: Unpack[PersonChanges]) -> Person:
+    """Write what is different, and record it with what else `moved`; for callers with the lock and the right to."""
     changed = {name: value for name, value in fields.items() if getattr(locked, name) != value}
-    if not changed:
+    if not changed and not moved:
         return locked
-    detail: dict[str, object] = {"changed": sorted(changed)}
+    detail: dict[str, object] = {"changed": sorted([*changed, *moved])}
     if "manager" in changed:
         new, before = fields["manager"], locked.manager
         detail["manager"] = {"from": before.login if before else None, "to": new.login if new else None}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -23,7 +23,7 @@ from audit import clock
 from entitlements.errors import DomainError, Malformed, NotFound, Stale
 from entitlements.people import people
 from entitlements.people.models import Group, Identity, Person
-from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
+from entitlements.people_sources.models import ENTERPRISE, PeopleSource, SourcedGroup, SourcedPerson
 
 from . import sources
 
@@ -171,6 +171,7 @@ def _write(entry: SourcedPerson, data: DirectoryPerson) -> SourcedPerson:
     """Write the entry, then the person, through the actions that record each change."""
     by, now = entry.source.principal, clock.now()
     leaves, comes_back = entry.active and not data.active, data.active and not entry.active
+    moved = _moved(entry.said, data.document)
     entry.user_name, entry.external_id, entry.said = data.user_name, data.external_id, data.document
     entry.manager_said, entry.version, entry.changed_at = data.manager, entry.version + 1, now
     entry.active = data.active if not leaves else entry.active
@@ -181,13 +182,20 @@ def _write(entry: SourcedPerson, data: DirectoryPerson) -> SourcedPerson:
     manager = _manager(entry)
     if manager is not None:
         people.check_manager(locked, manager)
-    people.write(locked, by=by, name=data.name, email=data.email, manager=manager)
+    people.write(locked, by=by, moved=moved, name=data.name, email=data.email, manager=manager)
     if leaves:
         sources.remove_now(entry, by=by, reason=REASON)
     elif comes_back and was_here is not None:
         people.enable(locked, by=by, reason=REASON)
     note_change(entry.source)
     return SourcedPerson.objects.select_related("person__manager", "source").get(pk=entry.pk)
+
+
+def _moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name what moved of a person: department, contract type. What the source did not say before has not moved."""
+    was = {"department": before.get(ENTERPRISE, {}).get("department"), "contract_type": before.get("userType")}
+    then = {"department": now.get(ENTERPRISE, {}).get("department"), "contract_type": now.get("userType")}
+    return tuple(name for name, value in was.items() if value and value != then[name])
 
 
 def _manager(entry: SourcedPerson) -> Person | None:

@@ -65,10 +65,12 @@ _KINDS: Final = {
     **dict.fromkeys(("client", "clients", "workload-rule", "workload-rules"), "clients"),
     **dict.fromkeys(("connection", "connections"), "connections"),
     **dict.fromkeys(("connected-account", "connected-accounts"), "connected-accounts"),
-    **dict.fromkeys(("revocation", "revocations"), "revocations"),
+    **dict.fromkeys(("revocation", "revocations", "drill", "drills"), "revocations"),
     **dict.fromkeys(("trusted-issuer", "trusted-issuers"), "issuers"),
     **dict.fromkeys(("stdio-command", "stdio-commands"), "stdio-commands"),
-    **dict.fromkeys(("risk", "signal-response", "signal-responses"), "risk"),
+    **dict.fromkeys(("risk", "signal-response", "signal-responses", "drift-detector", "drift-detectors"), "risk"),
+    **dict.fromkeys(("event-receiver", "event-receivers", "event-stream", "event-streams"), "event-streams"),
+    **dict.fromkeys(("signal-poll", "signal-polls"), "event-streams"),
     **dict.fromkeys(("import", "imports"), "imports"),
     **dict.fromkeys(("key", "keys"), "keys"),
     **dict.fromkeys(("kind", "kinds", "delegation"), "agents"),
@@ -251,16 +253,33 @@ _ROWS: Final[Matrix] = {
     **{(f"{of}-confirm", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS) for of in _TWO},
     **{(f"{of}-withdraw", "POST"): row(Role.ADMIN, Role.ANALYST, Role.SECURITY) for of in _TWO},
     **{(f"{of}-end", "POST"): row(Role.ADMIN, *_STOPS) for of in _TWO[:2]},
-    **{(f"risk{of}", "GET"): row(*_RECORD, Role.ADMIN, Role.RESPONDER, scope=READ) for of in ("", "-signal")},
+    **{
+        (of, "GET"): row(*_RECORD, Role.ADMIN, Role.RESPONDER, scope=READ)
+        for of in ("risk", "risk-signal", "drift-detector", "drift-detectors")
+    },
     ("risk-confirm", "POST"): row(*_STOPS, proven=ALWAYS),
     **{
         (f"risk-{name}", "POST"): row(Role.ANALYST, Role.SECURITY, proven=ALWAYS)
         for name in ("confirm-safe", "dismiss")
     },
+    **{
+        (f"{of}{s}", "GET"): row(*_RECORD, Role.ADMIN, Role.RESPONDER, scope=READ)
+        for of in ("event-receiver", "event-stream", "signal-poll")
+        for s in ("", "s")
+    },
+    **{(name, "POST"): row(Role.ADMIN, proven=ALWAYS) for name in ("event-receivers", "signal-polls")},
+    **{(f"{of}-end", "POST"): row(Role.ADMIN, *_STOPS) for of in ("event-receiver", "signal-poll")},
+    ("event-stream-status", "POST"): row(Role.ADMIN, Role.SECURITY, proven=ALWAYS),
+    ("event-stream-delete", "POST"): row(Role.ADMIN, *_STOPS),
     # The targets differ; each is asked the row of its own stop (revocations.py).
     ("revocations", "GET"): row(*_RECORD, Role.RESPONDER, scope=READ),
     ("revocations", "POST"): Row(anybody=True, scope=REVOKE),
     ("revocation", "GET"): READABLE,
+    ("revocation-effect", "GET"): READABLE,
+    ("revocation-prove", "POST"): row(*_STOPS, Role.RESPONDER, scope=REVOKE),
+    ("drills", "GET"): row(*_RECORD, Role.RESPONDER, scope=READ),
+    ("drills", "POST"): Row(anybody=True, scope=REVOKE),
+    ("drill", "GET"): READABLE,
     ("revocations-everything-restore", "POST"): row(Role.ANALYST, Role.SECURITY, proven=ALWAYS),
     ("audit-events", "GET"): READABLE,
     ("audit-checkpoint", "GET"): row(*_RECORD, Role.ADMIN, scope=READ),
@@ -283,4 +302,4 @@ _LIMITABLE: Final = (
     *("clients", "client-disable", "client-enable", "client-secret", "client-keys", "client-rotation-revoke"),
     *("client-credential-refuse", "workload-rules", "workload-rule-end"),
 )
-MATRIX: Final[Matrix] = declared(with_finer(with_limits(_ROWS, _LIMITABLE, reads=["revocations"])))
+MATRIX: Final[Matrix] = declared(with_finer(with_limits(_ROWS, _LIMITABLE, reads=["drills", "revocations"])))

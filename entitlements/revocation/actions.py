@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from entitlements.api.actions import NEW, Action
+from entitlements.access import visibility
+from entitlements.api.actions import NEW, Action, Subject
 from entitlements.decisions import guardrails
+from entitlements.revocation import proofs
+
+REVOCATION = Subject(rows=visibility.revocations, about=lambda row: [row.link])
 
 RESTORE_EVERYTHING = Action(
     "revocations-everything-restore",
@@ -13,3 +17,4 @@ RESTORE_EVERYTHING = Action(
     guardrails.restart_everything,
     done=_("All access is restored. Agents work again within their grants."),
 )
+PROVE = Action("revocation-prove", REVOCATION, proofs.prove, input=None)

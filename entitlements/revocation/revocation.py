@@ -6,85 +6,50 @@ its lease, and stores who answered after how many milliseconds. A caller that we
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Max, Model, Q
+from django.db.models import Count, Max, Q
 
 from audit import clock, context, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from audit.models import Event
 from entitlements import addresses
-from entitlements.agents import agents
 from entitlements.agents.models import Agent
-from entitlements.catalog import systems, tools
-from entitlements.catalog.models import System, Tool
-from entitlements.clients import clients
-from entitlements.clients.models import Client
-from entitlements.decisions import guardrails
 from entitlements.errors import DomainError, NotFound, ReasonRequired
-from entitlements.feed import changes
+from entitlements.feed import changes, locks, subjects
+from entitlements.feed.locks import Lock
 from entitlements.foreign_tokens import ends as foreign_ends
 from entitlements.foreign_tokens import residual as foreign_residual
-from entitlements.grants import grants
 from entitlements.keys import jws, signing
 from entitlements.keys.models import SigningKey
-from entitlements.people import people
-from entitlements.people.models import Person
-from entitlements.revocation.models import Revocation
-from entitlements.sessions import sessions
+from entitlements.revocation.models import Drill, Revocation, Stop
+from entitlements.revocation.targets import PERSON_AGENTS, SIGN_INS, EverythingNotNamed, Target, agents_of
 from entitlements.sessions.models import Session
 from entitlements.signers.signer import SignerUnreachable
-from entitlements.token_families import families, person_sign_ins
 from entitlements.token_families.person_sign_ins import PersonClient
-from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
 from entitlements.unmanaged_agents.models import PathTerms
 
-from . import record_keys, tickets
+from . import effects, record_keys, tickets
+from .verbs import VERBS
+
+__all__ = ["SIGN_INS", "EverythingNotNamed", "Target"]
 
 RECEIPT_TYP: Final = "mandate-receipt+jwt"
-SIGN_INS: Final = "sign_ins"
-"""The kind of target that is all sign-ins of a person at clients, or at one client."""
 
 
 class UnknownTarget(DomainError):
     """There is no such kind of target."""
 
     code, status = "unknown_target", HTTPStatus.UNPROCESSABLE_ENTITY
-
-
-class EverythingNotNamed(DomainError):
-    """To use the kill switch, write the word "everything" as the target's id."""
-
-    code, status = "everything_not_named", HTTPStatus.BAD_REQUEST
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What to stop: `type` is one of VERBS; `id` is a slug, login, client identifier, uuid, or `system/tool`.
-
-    The id of everything is that word; that of sign-ins is whose they are: `login`, or `login/client identifier`.
-    Raises EverythingNotNamed.
-    """
-
-    type: str
-    id: str
-
-    def __post_init__(self) -> None:
-        """Refuse a stop of everything whose id says something else."""
-        if self.type == guardrails.EVERYTHING and self.id != guardrails.EVERYTHING:
-            raise EverythingNotNamed
-
-    def __str__(self) -> str:
-        return f"{self.type}:{self.id}"
 
 
 def revoke(target: Target, *, by: Principal, reason: str, wait: bool = True, ticket: str | None = "") -> Revocation:
@@ -98,155 +63,150 @@ def revoke(target: Target, *, by: Principal, reason: str, wait: bool = True, tic
     return settle(revocation) if wait else revocation
 
 
+def drill(target: Target, *, by: Principal, reason: str, wait: bool = True, ticket: str | None = "") -> Drill:
+    """Do all that `revoke` does, and stop nothing: the action is undone before anybody sees it, and the nodes answer.
+
+    It takes the locks of the action, counts what it ends and leaves, and sends the nodes a message that they only
+    acknowledge. The receipt says that it is a drill. Raises as `revoke`.
+    """
+    drilled = _rehearse(target, by=by, reason=reason, ticket=ticket)
+    return settle(drilled) if wait else drilled
+
+
 @transaction.atomic(durable=True)
 def _commit(target: Target, *, by: Principal, reason: str, ticket: str | None) -> Revocation:
+    kept, effect = _checked(target, reason, ticket)
+    measured = _act(target, by, reason)
+    row = Revocation(**_columns(target, by, reason, kept), **measured, effect=effect)
+    _record(row, target, Action.REVOCATION_COMMITTED, by)
+    foreign_ends.begin(row)
+    return row
+
+
+@transaction.atomic(durable=True)
+def _rehearse(target: Target, *, by: Principal, reason: str, ticket: str | None) -> Drill:
+    kept, effect = _checked(target, reason, ticket)
+    measured: dict[str, Any] = {}
+    with contextlib.suppress(_Undone), transaction.atomic():
+        measured = _act(target, by, reason)
+        raise _Undone
+    locks.exclusive((Lock.EVERYTHING, subjects.DRILL.kind))
+    changes.note(subjects.DRILL)
+    row = Drill(**_columns(target, by, reason, kept), **measured, effect=effect)
+    return _record(row, target, Action.DRILL_COMMITTED, by)
+
+
+class _Undone(Exception):
+    """What a drill did is undone."""
+
+
+def _checked(target: Target, reason: str, ticket: str | None) -> tuple[str | None, dict[str, int]]:
+    """Return the ticket to keep, and what the stop reaches. A stop of everything or a system waits for no count."""
     if target.type not in VERBS:
         raise UnknownTarget(type=target.type, known=sorted(VERBS))
     if not reason.strip():
         raise ReasonRequired
     kept = tickets.check(target.type, ticket)
+    return kept, {} if target.type in _COUNTED_LATER else effects.count_held(target.type, target.find(), target.id)
+
+
+def _act(target: Target, by: Principal, reason: str) -> dict[str, Any]:
+    """Carry it out in the running transaction; return what is measured of it."""
     began = clock.now()
     VERBS[target.type](target.id, by, reason)
-    revocation = Revocation.objects.create(
-        target_type=target.type,
-        target_id=target.id,
-        reason=reason,
-        ticket=kept or "",
-        by=str(by),
-        committed_at=clock.now(),
-        change_id=changes.last_noted(),
-        covered=_covered(target, began),
-        residual=residual(target),
-    )
-    foreign_ends.begin(revocation)
-    with context.acting(ticket=kept):
-        about = [f"revocation:{revocation.pk}", *_links(target)]
-        log.record(Action.REVOCATION_COMMITTED, about=about, by=by, reason=reason)
-    return revocation
+    return {"covered": _covered(target, began), "residual": residual(target)}
 
 
-def settle(revocation: Revocation) -> Revocation:
+def _columns(target: Target, by: Principal, reason: str, ticket: str | None) -> dict[str, Any]:
+    named = {"target_type": target.type, "target_id": target.id, "reason": reason, "ticket": ticket or ""}
+    return {**named, "by": str(by)}
+
+
+def _record[S: Stop](row: S, target: Target, action: Action, by: Principal) -> S:
+    row.committed_at, row.change_id = clock.now(), changes.last_noted()
+    row.save(force_insert=True)
+    with context.acting(ticket=row.ticket or None):
+        log.record(action, about=[row.link, *target.links], by=by, reason=row.reason)
+    return row
+
+
+def settle[S: Stop](stop: S) -> S:
     """Wait for the nodes (at most one lease), then store and sign the receipt. Settling again changes nothing.
 
     Without its signer there is no receipt yet, and what was revoked is revoked all the same: the sweep settles it.
     """
-    if revocation.receipt:
-        return revocation
+    if stop.receipt:
+        return stop
     committed = time.monotonic()
-    revocation.position = changes.position(revocation.change_id)
-    revocation.acknowledged, revocation.missing = changes.wait_for_nodes(revocation.position, committed)
+    stop.position = changes.position(stop.change_id)
+    stop.acknowledged, stop.missing = changes.wait_for_nodes(stop.position, committed)
+    with contextlib.suppress(NotFound):
+        stop.effect = {**stop.effect, **_counted_later(stop)}
     with transaction.atomic():
-        settled = Revocation.objects.select_for_update().get(pk=revocation.pk)
+        settled = type(stop)._default_manager.select_for_update().get(pk=stop.pk)  # noqa: SLF001 - its public name
         if settled.receipt:  # another process waited as well
             return settled
         try:
-            revocation.receipt = signing.sign(record_keys.RECEIPTS, _statement(revocation), typ=RECEIPT_TYP)
+            stop.receipt = signing.sign(record_keys.RECEIPTS, _statement(stop), typ=RECEIPT_TYP)
         except SignerUnreachable:
-            return revocation
-        revocation.save(update_fields=["position", "acknowledged", "missing", "receipt"])
+            return stop
+        stop.save(update_fields=["position", "acknowledged", "missing", "effect", "receipt"])
         log.record(
-            Action.REVOCATION_SETTLED,
-            about=[f"revocation:{revocation.pk}", *(f"node:{node['node']}" for node in revocation.acknowledged)],
+            _SETTLED[type(stop)],
+            about=[stop.link, *(f"node:{node['node']}" for node in stop.acknowledged)],
             by=SYSTEM,
-            detail={"acknowledged": revocation.acknowledged, "missing": revocation.missing},
+            detail={"acknowledged": stop.acknowledged, "missing": stop.missing},
         )
-    return revocation
+    return stop
 
 
-def receipt_standing(
-    revocation: Revocation, keys: Mapping[str, SigningKey] | None = None
-) -> record_keys.Standing | None:
+def _counted_later(stop: Stop) -> dict[str, int]:
+    """Count what is the same after the stop as before, so that no stop waits for it: the calls of the hour before."""
+    target = Target(stop.target_type, stop.target_id)
+    held = effects.count_held(target.type, target.find(), target.id) if target.type in _COUNTED_LATER else {}
+    return {**held, "calls_per_hour": effects.calls_per_hour(effects.calls_of(target), stop.committed_at)}
+
+
+def receipt_standing(stop: Stop, keys: Mapping[str, SigningKey] | None = None) -> record_keys.Standing | None:
     """Say what the signature of a receipt is worth by now; None while there is no receipt."""
-    if not revocation.receipt:
+    if not stop.receipt:
         return None
-    return record_keys.standing(jws.read(revocation.receipt).kid or "", lambda: settled_at(revocation), keys)
+    return record_keys.standing(jws.read(stop.receipt).kid or "", lambda: settled_at(stop), keys)
 
 
-def settled_at(revocation: Revocation) -> datetime | None:
+def settled_at(stop: Stop) -> datetime | None:
     """Return when the receipt was signed, as the audit log has it."""
-    events = Event.objects.filter(action=Action.REVOCATION_SETTLED, links__contains=[f"revocation:{revocation.pk}"])
+    events = Event.objects.filter(action=_SETTLED[type(stop)], links__contains=[stop.link])
     return events.values_list("at", flat=True).first()
 
 
-def _statement(revocation: Revocation) -> dict[str, Any]:
+def _statement(stop: Stop) -> dict[str, Any]:
+    """Return what a receipt says: what was stopped, by whom and why, whether it is a drill, and what was measured."""
     return {
-        "id": str(revocation.pk),
-        "target": {"type": revocation.target_type, "id": revocation.target_id},
-        "position": revocation.position,
-        "committed_at": revocation.committed_at.isoformat(),
-        "acknowledged": revocation.acknowledged,
-        "missing": revocation.missing,
-        "covered": revocation.covered,
-        "residual": revocation.residual,
-        **({"ticket": revocation.ticket} if revocation.ticket else {}),
+        "id": str(stop.pk),
+        "target": {"type": stop.target_type, "id": stop.target_id},
+        "drill": isinstance(stop, Drill),
+        "by": stop.by,
+        "reason": stop.reason,
+        "position": stop.position,
+        "committed_at": stop.committed_at.isoformat(),
+        "acknowledged": stop.acknowledged,
+        "missing": stop.missing,
+        "effect": stop.effect,
+        "covered": stop.covered,
+        "residual": stop.residual,
+        **({"ticket": stop.ticket} if stop.ticket else {}),
     }
 
 
-def _grant(key: str, by: Principal, reason: str) -> None:
-    grants.revoke(_uuid(key), by=by, reason=reason)
-
-
-def _session(key: str, by: Principal, reason: str) -> None:
-    sessions.end(_uuid(key), by=by, reason=reason)
-
-
-def _token(key: str, by: Principal, reason: str) -> None:
-    tokens.revoke(_uuid(key), by=by, reason=reason)
-
-
-def _token_family(key: str, by: Principal, reason: str) -> None:
-    families.revoke(_uuid(key), by=by, reason=reason)
-
-
-def _sign_ins(key: str, by: Principal, reason: str) -> None:
-    person_sign_ins.end(PersonClient.named(key), by=by, reason=reason)
-
-
-def _agent(key: str, by: Principal, reason: str) -> None:
-    agents.suspend(_get(Agent, slug=key), by=by, reason=reason)
-
-
-def _person(key: str, by: Principal, reason: str) -> None:
-    people.disable(_get(Person, login=key), by=by, reason=reason)
-
-
-def _client(key: str, by: Principal, reason: str) -> None:
-    clients.disable(_get(Client, client_id=key), by=by, reason=reason)
-
-
-def _system(key: str, by: Principal, reason: str) -> None:
-    systems.disable_system(_get(System, slug=key), by=by, reason=reason)
-
-
-def _tool(key: str, by: Principal, reason: str) -> None:
-    system, _, name = key.partition("/")
-    tools.disable_tool(_get(Tool, system__slug=system, name=name), by=by, reason=reason)
-
-
-def _everything(_key: str, by: Principal, reason: str) -> None:
-    guardrails.stop_everything(by=by, reason=reason)
-
-
-VERBS: Final[dict[str, Callable[[str, Principal, str], None]]] = {
-    "grant": _grant,
-    "session": _session,
-    "token": _token,
-    "token_family": _token_family,
-    SIGN_INS: _sign_ins,
-    "tool": _tool,
-    "system": _system,
-    "client": _client,
-    "agent": _agent,
-    "person": _person,
-    "everything": _everything,
+_SETTLED: Final[dict[type[Stop], Action]] = {
+    Revocation: Action.REVOCATION_SETTLED,
+    Drill: Action.DRILL_SETTLED,
 }
 
 
-def _get[M: Model](model: type[M], **key: str) -> M:
-    row = model._default_manager.filter(**key).first()  # noqa: SLF001 - the public name differs by model
-    if row is None:
-        raise NotFound
-    return row
+_COUNTED_LATER: Final = frozenset({"everything", "system"})
+"""Kinds of which much is counted, and whose stop leaves those rows as they are: it is counted after the nodes obey."""
 
 
 def _uuid(text: str) -> UUID:
@@ -256,19 +216,13 @@ def _uuid(text: str) -> UUID:
         raise NotFound from error
 
 
-def _links(target: Target) -> list[str]:
-    if target.type == SIGN_INS:
-        whose = PersonClient.named(target.id)
-        return [f"person:{whose.login}", *([f"client:{whose.client_id}"] if whose.client_id else [])]
-    return [] if target.type == "everything" else [str(target)]
-
-
 def _covered(target: Target, began: datetime) -> dict[str, int]:
     """Count what the stop has ended: access tokens and ID-JAGs that were alive when it `began`, and open sessions."""
     tokens_then = IssuedToken.objects.filter(Q(revoked_at=None) | Q(revoked_at__gte=began), expires_at__gt=began)
     rows = tokens_then.filter(_touched(target)).values_list("kind").annotate(Count("pk", distinct=True))
     counts = dict(rows.order_by("kind"))
-    whose = {"session": "pk", "client": "client__client_id", "person": "person__login"}.get(target.type)
+    named = {"session": "pk", "client": "client__client_id", "person": "person__login", PERSON_AGENTS: "person__login"}
+    whose = named.get(target.type)
     of_target = Q(**{whose: target.id}) if whose else Q(pk=None)
     if target.type == SIGN_INS:
         of_target = PersonClient.named(target.id).condition
@@ -277,7 +231,13 @@ def _covered(target: Target, began: datetime) -> dict[str, int]:
         "access_tokens": counts.get(IssuedToken.Kind.ACCESS_TOKEN, 0),
         "id_jags": counts.get(IssuedToken.Kind.ID_JAG, 0),
         "sessions": ended.count(),
+        **({"agents": _suspended(target.id, began)} if target.type == PERSON_AGENTS else {}),
     }
+
+
+def _suspended(login: str, began: datetime) -> int:
+    suspended = Agent.objects.filter(agents_of(login), status=Agent.Status.SUSPENDED, tokens_valid_after__gte=began)
+    return suspended.distinct().count()
 
 
 def residual(target: Target) -> list[dict[str, Any]]:
@@ -329,11 +289,17 @@ def _touched(target: Target) -> Q:
         "person": Q(person__login=target.id)
         | Q(agent__sponsor__login=target.id)
         | _delegated(Q(sponsor__login=target.id)),
+        PERSON_AGENTS: _of_person_and_agents(target.id),
         "tool": Q(system__slug=system, draws_on__grant__lines__tool__name=tool),
         "everything": Q(),
         SIGN_INS: PersonClient.named(target.id).condition,
     }
     return by_name[target.type]
+
+
+def _of_person_and_agents(login: str) -> Q:
+    own = Q(person__login=login) | Q(agent__sponsor__login=login) | Q(agent__owner__login=login)
+    return own | _delegated(agents_of(login))
 
 
 def _delegated(which: Q) -> Q:

@@ -24,7 +24,8 @@ from .subject import RiskSubject, ask_to_sign_in
 def carry_out(response: Response, subject: RiskSubject, at: datetime, reason: str) -> bool:
     """Carry a response out for a subject that is held; says whether there was anything to do.
 
-    `at` is when it happened what is answered. A review is opened by who reads the audit log for causes.
+    `at` is when it happened what is answered. A review is opened by who reads the audit log for causes. A hold follows
+    from the signals that count, as the level does (`subject.set_level`): each of them holds, also where another does.
     """
     return _CARRIED_OUT[response](subject, at, reason)
 
@@ -77,6 +78,7 @@ _CARRIED_OUT: Final[Mapping[Response, Callable[[RiskSubject, datetime, str], boo
         Response.NOTE: _nothing,
         Response.REVIEW: _nothing,
         Response.STEP_UP: _step_up,
+        Response.HOLD: _nothing,
         Response.SUSPEND: _suspend,
         Response.REVOKE: _revoke,
     }

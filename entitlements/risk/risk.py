@@ -39,7 +39,11 @@ class OwnRisk(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class NewSignal:
-    """What a signal says, and where it came from; `improves` is said of what is only noted."""
+    """What a signal says, and where it came from; `improves` is said of what is only noted.
+
+    `answer` is how it is answered, where that is not its kind's response alone.
+    What follows one that is `confidential` does not say why: the owner of an agent reads it.
+    """
 
     kind: Kind
     level: Risk
@@ -48,6 +52,8 @@ class NewSignal:
     at: datetime
     reference: str
     improves: bool = False
+    answer: Policy | None = None
+    confidential: bool = False
 
 
 @transaction.atomic
@@ -59,14 +65,13 @@ def note(subject: RiskSubject, new: NewSignal, *, by: Principal = SYSTEM) -> Ris
     held = hold(subject)
     if RiskSignal.objects.filter(reference=new.reference).exists():
         return None
-    now, policy = clock.now(), response_policy.current(new.kind)
+    now, policy, before = clock.now(), new.answer or response_policy.current(new.kind), held.level
     if new.improves:
         policy = Policy(Response.NOTE, policy.mode)
     outcome = _outcome(policy)
     reason = new.reason[:_LONGEST]
-    if outcome is RiskSignal.Outcome.DONE and not responses.carry_out(
-        policy.response, held, new.at, f"A risk signal: {reason}"[:_LONGEST]
-    ):
+    said = "A risk signal." if new.confidential else f"A risk signal: {reason}"[:_LONGEST]
+    if outcome is RiskSignal.Outcome.DONE and not responses.carry_out(policy.response, held, new.at, said):
         outcome = RiskSignal.Outcome.NOTHING
     level = level_of([*history(held), CountedSignal(new.kind, new.source, new.level, now)])
     signal = RiskSignal.objects.create(
@@ -84,7 +89,7 @@ def note(subject: RiskSubject, new: NewSignal, *, by: Principal = SYSTEM) -> Ris
         reference=new.reference,
     )
     set_level(hold(held), history(held))
-    log.record(Action.RISK_SIGNALLED, about=_about(signal, held), by=by, reason=reason, detail=_detail(signal))
+    log.record(Action.RISK_SIGNALLED, about=_about(signal, held), by=by, reason=reason, detail=_detail(signal, before))
     return signal
 
 
@@ -112,7 +117,8 @@ def confirm_compromised(key: UUID, *, by: Person, reason: str) -> RiskSignal:
 def confirm_safe(key: UUID, *, by: Person, reason: str) -> RiskSignal:
     """Say that the subject is safe: no signal that was noted until now counts any more.
 
-    What a response did stays: another person enables or restores what was suspended. Raises as `confirm_compromised`.
+    What a response did stays: another person enables or restores what was suspended. A hold ends with its signal.
+    Raises as `confirm_compromised`.
     """
     return _decide(key, Verdict.SAFE, Action.RISK_CONFIRMED_SAFE, by=by, reason=reason)[0]
 
@@ -134,13 +140,13 @@ def _decide(key: UUID, verdict: Verdict, action: Action, *, by: Person, reason: 
         raise OwnRisk
     if RiskDecision.objects.filter(signal=signal).exists():
         raise RiskDecided
-    now = clock.now()
+    now, before = clock.now(), subject.level
     known = counted(signal)
     others = [each for each in history(subject) if each != known]
     level = level_of([*others, replace(known, verdict=verdict, decided=now)])
     RiskDecision.objects.create(signal=signal, verdict=verdict, by=by, reason=reason, at=now, subject_level=level)
     set_level(subject, history(subject))
-    detail = {"signal": str(signal.pk), "kind": signal.kind, "level": level.value}
+    detail = {"signal": str(signal.pk), "kind": signal.kind, "level": level.value, "previous_level": before.value}
     log.record(action, about=_about(signal, subject), by=by.principal, reason=reason, detail=detail)
     return RiskSignal.objects.select_related("agent", "person", "session", "decision__by").get(pk=key), subject
 
@@ -162,10 +168,11 @@ def _about(signal: RiskSignal, subject: RiskSubject) -> list[str]:
     return [f"risk:{signal.pk}", *subject.about]
 
 
-def _detail(signal: RiskSignal) -> dict[str, object]:
+def _detail(signal: RiskSignal, before: Risk) -> dict[str, object]:
     names = ("kind", "level", "subject_level", "source", "response", "mode", "outcome")
     return {
         "signal": str(signal.pk),
         "at": signal.at.isoformat(),
+        "previous_level": before.value,
         **{name: str(getattr(signal, name)) for name in names},
     }

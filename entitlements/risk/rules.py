@@ -28,6 +28,14 @@ class Kind(StrEnum):
     IRREVERSIBLE_USE = "irreversible_use"
     DEFINITION_DRIFT = "definition_drift"
     REFRESH_REUSE = "refresh_reuse"
+    NETWORK_DRIFT = "network_drift"
+    CLIENT_DRIFT = "client_drift"
+    VERSION_DRIFT = "version_drift"
+    PERSON_DRIFT = "person_drift"
+    TOOL_CLASS_DRIFT = "tool_class_drift"
+    HOUR_DRIFT = "hour_drift"
+    VOLUME_DRIFT = "volume_drift"
+    DECOY_TOUCHED = "decoy_touched"
     CONFIRMED_COMPROMISE = "confirmed_compromise"
 
 
@@ -37,6 +45,7 @@ class Response(StrEnum):
     NOTE = "note"
     REVIEW = "review"
     STEP_UP = "step_up"
+    HOLD = "hold"
     SUSPEND = "suspend"
     REVOKE = "revoke"
 
@@ -78,6 +87,10 @@ _OBSERVED: Final[Mapping[Kind, Response]] = MappingProxyType(
         Kind.IRREVERSIBLE_USE: Response.REVIEW,
         Kind.DEFINITION_DRIFT: Response.REVIEW,
         Kind.REFRESH_REUSE: Response.STEP_UP,
+        **dict.fromkeys((Kind.NETWORK_DRIFT, Kind.CLIENT_DRIFT, Kind.PERSON_DRIFT), Response.STEP_UP),
+        **dict.fromkeys((Kind.VERSION_DRIFT, Kind.TOOL_CLASS_DRIFT), Response.REVIEW),
+        **dict.fromkeys((Kind.HOUR_DRIFT, Kind.VOLUME_DRIFT), Response.REVIEW),
+        Kind.DECOY_TOUCHED: Response.SUSPEND,
     }
 )
 DEFAULTS: Final[Mapping[Kind, Policy]] = MappingProxyType(
@@ -94,7 +107,10 @@ LEVELS: Final = (Risk.LOW, Risk.MEDIUM, Risk.HIGH)
 
 @dataclass(frozen=True, slots=True)
 class CountedSignal:
-    """One signal as the level is worked out from it, with what a person decided about it."""
+    """One signal as the level is worked out from it, with what a person decided about it.
+
+    `holds` says that the response to it holds the calls of its subject.
+    """
 
     kind: str
     source: str
@@ -102,10 +118,21 @@ class CountedSignal:
     noted: datetime
     verdict: Verdict | None = None
     decided: datetime | None = None
+    holds: bool = False
 
 
 def level_of(signals: Iterable[CountedSignal]) -> Risk:
-    """Return the level that signals about one subject give: the highest of those that count.
+    """Return the level that signals about one subject give: the highest of those that count (`in_effect`)."""
+    return max((_level(each) for each in in_effect(signals)), key=lambda level: level.rank, default=Risk.LOW)
+
+
+def is_held(signals: Iterable[CountedSignal]) -> bool:
+    """Say whether signals about one subject hold its calls: until each that does counts no more."""
+    return any(each.holds for each in in_effect(signals))
+
+
+def in_effect(signals: Iterable[CountedSignal]) -> list[CountedSignal]:
+    """Return the signals about one subject that count, the oldest first.
 
     A signal counts until it is dismissed, and until any signal of the subject is confirmed safe after it was noted. One
     that is confirmed compromised stands for the highest level. Of risk levels that one source reports, only its last
@@ -114,12 +141,11 @@ def level_of(signals: Iterable[CountedSignal]) -> Risk:
     known = sorted(signals, key=lambda each: each.noted)
     safe = max((each.decided for each in known if each.verdict is Verdict.SAFE and each.decided), default=None)
     last = {each.source: each for each in known if each.kind == Kind.RISK_LEVEL_CHANGE and _counts(each, None)}
-    counting = [
+    return [
         each
         for each in known
         if _counts(each, safe) and (each.kind != Kind.RISK_LEVEL_CHANGE or last.get(each.source) is each)
     ]
-    return max((_level(each) for each in counting), key=lambda level: level.rank, default=Risk.LOW)
 
 
 def _counts(each: CountedSignal, safe: datetime | None) -> bool:

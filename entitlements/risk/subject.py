@@ -16,7 +16,7 @@ from entitlements.strict import known_uuid
 from entitlements.words import Risk
 
 from .models import RiskSignal
-from .rules import CountedSignal, Verdict, level_of
+from .rules import CountedSignal, Response, Verdict, is_held, level_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +111,24 @@ def counted(row: RiskSignal) -> CountedSignal:
     """Return a signal as the rule takes it."""
     decision = row.decision if hasattr(row, "decision") else None
     verdict = Verdict(decision.verdict) if decision is not None else None
-    return CountedSignal(
-        row.kind, row.source, Risk(row.level), row.noted_at, verdict, decision.at if decision else None
-    )
+    holds = row.response == Response.HOLD and row.outcome == RiskSignal.Outcome.DONE
+    decided = decision.at if decision else None
+    return CountedSignal(row.kind, row.source, Risk(row.level), row.noted_at, verdict, decided, holds)
 
 
 def set_level(subject: RiskSubject, signals: list[CountedSignal]) -> Risk:
-    """Write the level that signals give, and tell the nodes where it is another one. The caller holds the subject."""
-    level = level_of(signals)
-    if level == subject.level:
+    """Write the level that signals give and whether they hold calls; tell the nodes if either is new.
+
+    The caller holds the subject.
+    """
+    level, held = level_of(signals), is_held(signals)
+    row = subject.session or subject.agent or subject.person
+    if row is None or (level, held) == (subject.level, row.held_by_risk):
         return level
-    if subject.session is not None:
-        subject.session.risk = level.value
-        subject.session.save(update_fields=["risk"])
-    elif (row := subject.agent or subject.person) is not None:
-        row.risk_level = level.value
-        row.save(update_fields=["risk_level"])
+    column = "risk" if isinstance(row, Session) else "risk_level"
+    setattr(row, column, level.value)
+    row.held_by_risk = held
+    row.save(update_fields=[column, "held_by_risk"])
     note(subject)
     return level
 

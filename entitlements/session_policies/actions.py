@@ -13,6 +13,7 @@ from entitlements.agents.models import Agent
 from entitlements.api.actions import NEW, Action, Subject, person
 from entitlements.api.fields import InputSerializer, Slug, Text
 from entitlements.session_policies import proposals, rules
+from entitlements.session_policies.models import SessionPolicy
 from entitlements.words import Risk
 
 
@@ -38,6 +39,11 @@ class SessionPolicyInputSerializer(InputSerializer):
     amr = serializers.ListField(child=Text(max_length=64), default=list)
     renews_without_sign_in = serializers.BooleanField(
         default=False, help_text="Whether a session that is over may begin anew without a fresh sign-in."
+    )
+    on_drift = serializers.ChoiceField(
+        choices=SessionPolicy.OnDrift.choices,
+        required=False,
+        help_text="What follows drift at least, where its detector is switched on.",
     )
     reason = Text(max_length=500)
 

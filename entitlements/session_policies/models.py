@@ -32,8 +32,13 @@ class SessionPolicy(models.Model):
     """How long sessions last, and which sign-in they need; one person proposes it, another confirms it.
 
     It applies to agents of a kind, at a system, and at a risk level and above it; what is empty matches all. A change
-    is another proposal of the same name. A sign-in meets one context of `acr` and every method of `amr`.
+    is another proposal of the same name. A sign-in meets one context of `acr` and every method of `amr`. `on_drift`
+    says what follows drift of such a session at least, where a detector of drift is switched on.
     """
+
+    class OnDrift(models.TextChoices):
+        STEP_UP = "step_up", "Step-up authentication"
+        SUSPEND = "suspend", "Suspend"
 
     class State(models.TextChoices):
         PROPOSED = "proposed", "Proposed"
@@ -55,6 +60,7 @@ class SessionPolicy(models.Model):
     acr = ArrayField(models.CharField(max_length=255), default=list, blank=True)
     amr = ArrayField(models.CharField(max_length=64), default=list, blank=True)
     renews_without_sign_in = models.BooleanField(default=False)
+    on_drift = models.CharField(max_length=16, blank=True, choices=OnDrift.choices, default="", db_default="")
     reason = models.CharField(max_length=500)
     state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
     proposed_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -86,6 +92,10 @@ class SessionPolicy(models.Model):
                 name="a_session_policy_that_is_over_says_when_and_why",
                 condition=Q(state__in=["proposed", "in_force"], ended_at=None)
                 | (Q(state__in=_OVER, ended_at__isnull=False) & ~Q(end_reason="")),
+            ),
+            models.CheckConstraint(
+                name="a_session_policy_answers_drift_in_a_known_way",
+                condition=Q(on_drift__in=["", "step_up", "suspend"]),
             ),
             models.CheckConstraint(
                 name="a_session_policy_only_shortens_sessions",

@@ -38,13 +38,13 @@ class Preview:
 
 def of(policy: SessionPolicy, now: datetime) -> Preview:
     """Return whom a policy would ask now."""
-    sessions = _applying(policy, _open_sessions(now)).filter(_over(policy, now) | _short(policy, now, "signed_in_at"))
+    sessions = applying(policy, _open_sessions(now)).filter(_over(policy, now) | _short(policy, now, "signed_in_at"))
     families = TokenFamily.objects.filter(ended_at=None, expires_at__gt=now, last_used_at__gt=now - timedelta(days=14))
     running = _open_sessions(now).filter(client=OuterRef("client"), person=OuterRef("person"), agent=OuterRef("agent"))
     lasting = families.annotate(ways=_METHODS).filter(~Exists(running))
     if policy.renews_without_sign_in:
         lasting = lasting.filter(_short(policy, now, "auth_time"))
-    sign_ins = _applying(policy, lasting.exclude(agent=None))
+    sign_ins = applying(policy, lasting.exclude(agent=None))
     asked = Q(pk__in=sessions.values("person")) | Q(pk__in=sign_ins.values("person"))
     return Preview(sessions, sign_ins, Person.objects.filter(asked))
 
@@ -53,11 +53,11 @@ def _open_sessions(now: datetime) -> QuerySet[Session]:
     return Session.objects.filter(is_open(now)).exclude(person=None).annotate(ways=_METHODS)
 
 
-def _applying(policy: SessionPolicy, rows: QuerySet[Any]) -> QuerySet[Any]:
+def applying(policy: SessionPolicy, rows: QuerySet[Any]) -> QuerySet[Any]:
     """Narrow sessions or sign-ins to those that a policy is about: its kind of agent, its system, its risk level."""
     if policy.agent_kind:
         rows = rows.filter(agent__kind=policy.agent_kind)
-    held, levels = _lines(policy.system_id), _at_least(policy.risk)
+    held, levels = _lines(policy.system_id), at_least(policy.risk)
     risky = Exists(held.filter(tool__risk__in=levels))
     if policy.risk in ("", Risk.LOW):
         return rows.filter(risky) if policy.system_id else rows
@@ -105,5 +105,6 @@ def _by_methods(acr: Iterable[str]) -> Q:
     return Q(ways__contains=[_MFA]) if meets else Q(pk__in=())
 
 
-def _at_least(risk: str) -> list[str]:
+def at_least(risk: str) -> list[str]:
+    """Return a risk level and those above it."""
     return [level.value for level in Risk if level.rank >= Risk(risk or Risk.LOW).rank]

@@ -32,7 +32,7 @@ _WORD: Final = re.compile(r"[!#-\[\]-~]{1,255}")
 """What a parameter of a challenge may hold (RFC 6749 appendix A, NQCHAR)."""
 _TERMS: Final = (
     *("agent_kind", "risk", "idle_seconds", "absolute_seconds", "max_age_seconds", "acr", "amr"),
-    "renews_without_sign_in",
+    *("renews_without_sign_in", "on_drift"),
 )
 _State = SessionPolicy.State
 
@@ -83,6 +83,30 @@ def propose(
     Raises Forbidden, ReasonRequired, PolicyMalformed with the `field` it is about, NothingChanges, AlreadyProposed.
     """
     _check(by, reason, PROPOSE)
+    row = draft(name, idle=idle, absolute=absolute, max_age=max_age, **given)
+    row.reason, row.proposed_by, row.proposed_at = reason, by, clock.now()
+    locks.exclusive((Lock.REQUEST, _lock_name(name)))
+    known = SessionPolicy.objects.select_related("system").filter(name=name, state=_State.IN_FORCE).first()
+    if known is not None and terms(known) == terms(row):
+        raise NothingChanges
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError as error:
+        raise AlreadyProposed from error
+    _record(Action.SESSION_POLICY_PROPOSED, row, by, reason)
+    return row
+
+
+def draft(
+    name: str,
+    *,
+    idle: timedelta,
+    absolute: timedelta,
+    max_age: timedelta | None = None,
+    **given: Any,  # noqa: ANN401 - the other fields of the policy
+) -> SessionPolicy:
+    """Return a policy with these terms, which is not kept. Raises PolicyMalformed with the `field` it is about."""
     row = SessionPolicy(
         name=name,
         agent_kind=given.get("agent_kind", ""),
@@ -94,21 +118,9 @@ def propose(
         acr=_words("acr", given.get("acr", ())),
         amr=_words("amr", given.get("amr", ())),
         renews_without_sign_in=given.get("renews_without_sign_in", False),
-        reason=reason,
-        proposed_by=by,
-        proposed_at=clock.now(),
+        on_drift=given.get("on_drift", ""),
     )
     _check_terms(row)
-    locks.exclusive((Lock.REQUEST, _lock_name(name)))
-    known = SessionPolicy.objects.select_related("system").filter(name=name, state=_State.IN_FORCE).first()
-    if known is not None and terms(known) == terms(row):
-        raise NothingChanges
-    try:
-        with transaction.atomic():
-            row.save(force_insert=True)
-    except IntegrityError as error:
-        raise AlreadyProposed from error
-    _record(Action.SESSION_POLICY_PROPOSED, row, by, reason)
     return row
 
 

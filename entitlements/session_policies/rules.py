@@ -82,9 +82,7 @@ class Terms:
         """The contexts each of which meets every policy, as `acr_values` names them; else all, the strongest first."""
         implied = dict.fromkeys(_IMPLIED[method] for method in sorted(self.amr) if method in _IMPLIED)
         groups = [*self.acr, *((context,) for context in implied)]
-        listed = [*dict.fromkeys(context for group in groups for context in group)]
-        meets = [each for each in listed if all(covers(each, frozenset(), group) for group in groups)]
-        return tuple(meets or sorted(listed, key=lambda each: OWN.index(each) if each in OWN else -1))
+        return shared_contexts(groups)
 
 
 type Levels = tuple[Terms | None, ...]
@@ -197,6 +195,13 @@ def until(terms: Terms, signed_in: SignedIn, began: float, last_used: float) -> 
     """Return until when a session meets the terms, whose sign-in is of a way that they ask for."""
     age = signed_in.at + terms.max_age if terms.max_age < math.inf else math.inf
     return min(began + terms.absolute, last_used + terms.idle, age)
+
+
+def shared_contexts(groups: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return the contexts each of which meets every group, or where none does all of them, the strongest first."""
+    listed = [*dict.fromkeys(context for group in groups for context in group)]
+    meets = [each for each in listed if all(covers(each, frozenset(), group) for group in groups)]
+    return tuple(meets or sorted(listed, key=lambda each: OWN.index(each) if each in OWN else -1))
 
 
 def covers(acr: str, amr: frozenset[str], asked: Sequence[str]) -> bool:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from datetime import datetime
+from typing import Any, ClassVar, Final
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, QuerySet
 from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from audit import clock
 from entitlements.api.fields import OutputSerializer
 from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
-from entitlements.sessions import actions
+from entitlements.session_policies.rules import Term
+from entitlements.sessions import actions, ends
 from entitlements.sessions import models as sessions
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
+from entitlements.words import Risk
 
 STATES: Final = (("open", "Open"), ("ended", "Ended"))
+_TERMS: Final = [Term.ABSOLUTE.value, Term.IDLE.value, Term.MAX_AGE.value]
 
 
 class SessionFilter(filters.FilterSet):
@@ -61,6 +66,7 @@ class SessionSerializer(OutputSerializer):
     acr = serializers.CharField()
     amr = serializers.SerializerMethodField()
     risk = serializers.CharField()
+    held_by_risk = serializers.BooleanField(help_text="A risk signal about the session holds its calls.")
     labels = serializers.ListField(child=serializers.CharField())
 
     def get_state(self, row: Session) -> str:
@@ -70,6 +76,52 @@ class SessionSerializer(OutputSerializer):
     def get_amr(self, row: Session) -> list[str]:
         """Return the methods of the sign-in."""
         return row.amr.split()
+
+
+class AppliedPolicySerializer(OutputSerializer):
+    """A session policy that can apply to the session. `risk` is null where it applies to every call."""
+
+    name = serializers.CharField(source="row.name")
+    system = serializers.CharField(source="row.system.slug", allow_null=True, default=None)
+    risk = serializers.ChoiceField(choices=[risk.value for risk in Risk], allow_null=True, help_text="Of the tool.")
+    ends_at = serializers.DateTimeField(source="ending.at")
+    ends_by = serializers.ChoiceField(choices=_TERMS, source="ending.term")
+    asks = serializers.CharField(help_text="What the session falls short of; empty where it meets the policy.")
+
+
+class OneSessionSerializer(SessionSerializer):
+    """One session, with what ends it. `risk_level` is the highest of the session, its agent and its person."""
+
+    risk_level = serializers.SerializerMethodField()
+    ends_at = serializers.SerializerMethodField()
+    ends_by = serializers.SerializerMethodField()
+    policies = serializers.SerializerMethodField()
+
+    def get_risk_level(self, row: Session) -> str:
+        """Return the level that policies and guardrails look at."""
+        return ends.level(row).value
+
+    @extend_schema_field(serializers.DateTimeField())
+    def get_ends_at(self, row: Session) -> datetime:
+        """Return when the session ends, if it is not used or signed in to again."""
+        return self._ending(row).at
+
+    @extend_schema_field(serializers.ChoiceField(choices=_TERMS))
+    def get_ends_by(self, row: Session) -> str:
+        """Return the term by which it ends."""
+        return self._ending(row).term.value
+
+    @extend_schema_field(AppliedPolicySerializer(many=True))
+    def get_policies(self, row: Session) -> list[dict[str, Any]]:
+        """Return the policies that can apply, those for every call first."""
+        return [dict(AppliedPolicySerializer(each).data) for each in self._applied(row)]
+
+    def _ending(self, row: Session) -> ends.Ending:
+        return ends.first(row, self._applied(row))
+
+    def _applied(self, row: Session) -> list[ends.AppliedPolicy]:
+        systems = getattr(row, "at_systems", [])
+        return ends.applied(row, systems, clock.now())
 
 
 class _Sessions(Resource):
@@ -91,7 +143,9 @@ class Sessions(_Sessions, Listing):
 
 
 class SessionDetail(_Sessions, Detail):
-    """Show a session."""
+    """Show a session, with the policies that can apply to it, when it ends and by which term."""
+
+    shown = OneSessionSerializer
 
 
 class End(_Sessions, ActionEndpoint):

@@ -21,6 +21,7 @@ class Session(models.Model):
 
     `signed_in_at` is when the person signed in, where the sign-in says so by `auth_time`; NULL is unknown. `auth_time`
     is the same, or when the ID token was issued. `acr` and `amr`, methods between spaces, are what the sign-in says.
+    `held_by_risk`: a risk signal holds its calls until a person decides about it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -40,6 +41,7 @@ class Session(models.Model):
     amr = models.TextField(blank=True, default="", db_default="")
     risk = models.CharField(max_length=16, default="low")
     labels = models.JSONField(default=list)
+    held_by_risk = models.BooleanField(default=False, db_default=False)
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=500, blank=True)
 
@@ -56,6 +58,7 @@ class Session(models.Model):
             models.Index(name="session_of_agent", fields=["agent"], condition=Q(ended_at=None)),
             models.Index(name="session_of_sign_in", fields=["client", "sign_in_sha256", "started_at"]),
             models.Index(name="session_page", fields=["-started_at", "-id"]),
+            models.Index(name="session_held_by_risk", fields=["-started_at", "-id"], condition=Q(held_by_risk=True)),
         ]
 
     def __str__(self) -> str:

@@ -26,6 +26,7 @@ from entitlements.upstream import egress
 from entitlements.upstream.endpoint import Answer, Endpoint
 
 PATH: Final = "/internal/stdio"
+PURPOSE: Final = "stdio-request"
 FRESH_SECONDS: Final = 10.0
 """How old what another node sends may be, or from how far in the future, by both clocks."""
 MOST_NUMBERS: Final = 100_000
@@ -40,11 +41,16 @@ class NotOurs(Exception):
     """What came was not sealed for this process, is too old, or came before."""
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A request, with everything by which the receiver decides about it once more."""
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sealed for one process: a moment, and a number that is used once."""
 
     at: float
     number: str
+
+
+class Asked(Message, frozen=True, kw_only=True):
+    """A request, with everything by which the receiver decides about it once more."""
+
     system: str
     position: int
     """How far the sender has followed the change feed."""
@@ -62,22 +68,24 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(Asked).decode
+read_request: Final = msgspec.json.Decoder(Asked).decode
 
 
 @dataclass(slots=True)
-class Inbox:
-    """Opens what other nodes send to one process, each once."""
+class Inbox[M: Message]:
+    """Opens what is sent to one process for a purpose, each once."""
 
     node: str
     run: UUID
+    purpose: str
+    read: Callable[[bytes], M]
     _seen: dict[str, float] = field(default_factory=dict)
 
-    def open(self, sealed: bytes) -> Asked:
-        """Return a request. Raises NotOurs, and ClockUnknown."""
+    def open(self, sealed: bytes) -> M:
+        """Return a message. Raises NotOurs, and ClockUnknown."""
         now = clock.now().timestamp()
         try:
-            asked = _decode(seal.unseal(sealed, _place(self.node, self.run)))
+            asked = self.read(seal.unseal(sealed, _place(self.node, self.run, self.purpose)))
         except (seal.SealBroken, msgspec.MsgspecError) as why:
             raise NotOurs from why
         if abs(now - asked.at) > FRESH_SECONDS or asked.number in self._seen or not self._has_room():
@@ -188,8 +196,8 @@ def _framed(piece: bytes, number: str, place: int) -> bytes:
     return len(sealed).to_bytes(_LENGTH) + sealed
 
 
-def _place(node: str, run: UUID) -> str:
-    return f"stdio-request:{node}:{run}"
+def _place(node: str, run: UUID, purpose: str = PURPOSE) -> str:
+    return f"{purpose}:{node}:{run}"
 
 
 def _piece(number: str, place: int) -> str:

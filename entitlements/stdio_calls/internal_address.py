@@ -1,4 +1,4 @@
-"""The internal address of a node: requests of other nodes for the children that this one has.
+"""The internal address of a node: requests of other nodes for the children that this one has, and probes.
 
 What comes was decided and recorded by the node that sends it. It is decided here once more, with this node's own lease
 and facts, which have to be as new as the sender's. What is in doubt is answered 503, what has no child here 404, and
@@ -27,6 +27,8 @@ from entitlements.node.streams import OpenRequest
 from entitlements.stdio import other_nodes
 from entitlements.stdio.local_servers import Way
 from entitlements.stdio.other_nodes import Asked, Inbox, NotOurs
+from entitlements.stdio_calls import probes
+from entitlements.stdio_calls.probes import ProbeAddress
 from entitlements.upstream import egress
 from entitlements.upstream.endpoint import Answer
 
@@ -40,7 +42,7 @@ _AGAIN_SECONDS: Final = 1.0
 logger = logging.getLogger(__name__)
 
 
-class Unknown(Exception):
+class Unknown(TimeoutError):
     """It cannot be known here and now that the call is still allowed."""
 
 
@@ -48,9 +50,11 @@ class InternalAddress:
     """Listens at NODE_ADDRESS for other nodes, and says in the database where."""
 
     def __init__(self, node: Node) -> None:
-        self._node, self._inbox = node, Inbox(node.name, node.places.run)
+        self._node = node
+        self._inbox = Inbox(node.name, node.places.run, other_nodes.PURPOSE, other_nodes.read_request)
         application = web.Application(client_max_size=other_nodes.LARGEST)
         application.router.add_post(other_nodes.PATH, self._serve)
+        application.router.add_post(probes.PATH, ProbeAddress(node, self._catch_up).serve)
         self._runner = web.AppRunner(application, access_log=None, handler_cancellation=True)
         self._saying: asyncio.Task[None] | None = None
 

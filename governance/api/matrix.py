@@ -40,6 +40,7 @@ _POLICY: Final = row(Role.ADMIN, Role.SECURITY, proven=ALWAYS)
 _WEIGHTY_COMBINE: Final = row(Role.ANALYST, Role.SECURITY, proven=ALWAYS)
 _ROLE_MAP: Final = row(Role.ADMIN, Role.ANALYST, Role.SECURITY, proven=ALWAYS)
 _SECRET: Final = row(Role.ADMIN, proven=ALWAYS)
+_OF_DECOYS: Final = row(Role.ANALYST, Role.SECURITY)
 _LETTERS, _HOOKS, _SOURCES = "mandate:deliveries", "mandate:webhooks", "mandate:people-sources"
 _CHAT: Final = "mandate:chat-connections"
 """Kinds of which only platform admins may do something: no scope over all kinds opens that, so that an analyst, who
@@ -265,6 +266,8 @@ _ROWS: Final[Matrix] = {
     ("credential-policy-proposal", "GET"): _POLICIES,
     ("credential-policy-proposal-confirm", "POST"): _POLICY,
     ("credential-policy-proposal-withdraw", "POST"): row(Role.ADMIN, Role.SECURITY),
+    **{(name, "GET"): _OF_DECOYS for name in ("decoys", "decoy")},
+    **{(name, "POST"): _OF_DECOYS for name in ("decoys", "decoy-credentials", "decoy-end")},
     ("guardrails", "GET"): _POLICIES,
     ("guardrails", "POST"): _POLICY,
     ("guardrail", "GET"): _POLICIES,

@@ -16,6 +16,7 @@ from governance.coverage_map.api import coverage_map as coverage_map_api
 from governance.coverage_map.api import reconciliation as reconciliation_api
 from governance.credential_policy import api as credential_policy_api
 from governance.decisions import api as decisions_api
+from governance.decoys import api as decoys_api
 from governance.exceptions import api as exceptions_api
 from governance.grants import api as grant_api
 from governance.guardrails import api as guardrails_api
@@ -277,6 +278,7 @@ urlpatterns: list[URLPattern] = [
     path(_POLICY + "/confirm", approval_policy_api.ConfirmPolicy.as_view(), name="policy-proposal-confirm"),
     path(_POLICY + "/withdraw", approval_policy_api.WithdrawPolicy.as_view(), name="policy-proposal-withdraw"),
     *(path(PREFIX + at, view.as_view(), name=name) for at, view, name in session_policies_api.ADDRESSES),
+    *(path(PREFIX + at, view.as_view(), name=name) for at, view, name in decoys_api.ADDRESSES),
     path(
         PREFIX + "credential-policies", credential_policy_api.CredentialPolicies.as_view(), name="credential-policies"
     ),

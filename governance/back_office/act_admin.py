@@ -24,8 +24,8 @@ from django.utils.translation import gettext_lazy
 from entitlements.access.caller import Caller
 from entitlements.admin import ReadOnlyAdmin
 from entitlements.api.actions import Subject
+from entitlements.revocation import effects
 from governance.console import doors
-from governance.revocations.queries import effects
 
 from . import pages
 from .acts import Act

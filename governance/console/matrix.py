@@ -21,6 +21,8 @@ from entitlements.people.models import Role
 from entitlements.permissions.matrix import ALWAYS, Row, row
 from entitlements.revocation.api import EVERYTHING, KINDS
 from governance.back_office.asks import ACTS as BACK_OFFICE
+from governance.event_streams.page_rows import ROWS as EVENT_STREAMS
+from governance.risk.page_rows import ROWS as RISK
 
 from .matrix_reviews import REVIEWS
 from .matrix_rows import API, ONES_OWN, STRANGERS, Page, Pages, both, like
@@ -96,7 +98,7 @@ PAGES: Final[Pages] = {
     ("guardrail-page", "GET"): like(
         "guardrail GET", also=("guardrail-confirm", "guardrail-replay", "guardrail-withdraw", "guardrail-end")
     ),
-    **both(like("guardrails"), "guardrail-propose"),
+    **both(like("guardrails", also=("decisions-what-if",)), "guardrail-propose"),
     ("guardrail-decide", "POST"): like("guardrail-confirm", "guardrail-replay", "guardrail-withdraw", "guardrail-end"),
     ("ticket-settings", "GET"): like("ticket-policies GET"),
     ("ticket-settings", "POST"): like("ticket-policies"),
@@ -205,6 +207,7 @@ PAGES: Final[Pages] = {
     ("connected-account-callback", "GET"): ONES_OWN,
     ("account-disconnect", "POST"): like("connected-account-end"),
     ("session-list", "GET"): like("sessions GET"),
+    ("session-page", "GET"): like("session GET", also=("session-end", "risk GET")),
     ("end-session", "POST"): like("session-end"),
     ("token-health", "GET"): like("token-health GET", also=("clients GET",)),
     ("token-list", "GET"): like("token-health-tokens GET"),
@@ -230,6 +233,8 @@ PAGES: Final[Pages] = {
     ("posture-items", "GET"): like("review-items GET"),
     ("stops", "GET"): like("revocation GET"),
     ("receipt", "GET"): like("revocation GET"),
+    ("receipt-prove", "POST"): like("revocation-prove"),
+    **{(name, "GET"): like("drill GET") for name in ("drill-list", "drill-receipt")},
     **both(_STOP, "stop"),
     **both(_EVERYTHING, "stop-everything"),
     ("stop-several", "POST"): like("grant-suspend", "grant-revoke", "agent-suspend", "session-end"),
@@ -246,14 +251,13 @@ PAGES: Final[Pages] = {
     ("rule-withdraw", "POST"): like("sod-policy-withdraw"),
     ("rule-except", "POST"): like("sod-exceptions"),
     ("exception-list", "GET"): like("exceptions GET"),
-    ("risk-signals", "GET"): like("risk GET", also=("signal-responses GET",)),
-    ("risk-signal-page", "GET"): like("risk-signal GET", also=("risk-confirm", "risk-confirm-safe", "risk-dismiss")),
-    ("risk-signal-page", "POST"): like("risk-confirm", "risk-confirm-safe", "risk-dismiss"),
-    ("signal-responses-page", "GET"): like(
-        "signal-responses GET", also=("signal-responses", "signal-response-confirm", "signal-response-withdraw")
-    ),
-    **both(like("signal-responses"), "signal-response-propose"),
-    ("signal-response-decide", "POST"): like("signal-response-confirm", "signal-response-withdraw"),
+    ("decoy-list", "GET"): like("decoys GET", also=("decoys", "decoy-credentials")),
+    ("decoy-page", "GET"): like("decoy GET", also=("decoy-end",)),
+    ("decoy-page", "POST"): like("decoy-end"),
+    **both(like("decoys"), "decoy-plant"),
+    **both(like("decoy-credentials"), "decoy-credential"),
+    **RISK,
+    **EVENT_STREAMS,
     ("exception-end", "POST"): like("sod-exception-end"),
     **REVIEWS,
     # People

@@ -55,7 +55,7 @@ SYSTEMS: Final[Pages] = {
         "session-policies GET",
         also=("session-policies", "session-policy-confirm", "session-policy-withdraw", "session-policy-end"),
     ),
-    **both(like("session-policies"), "session-policy-propose"),
+    **both(like("session-policies", also=("decisions-what-if",)), "session-policy-propose"),
     ("session-policy-decide", "POST"): like("session-policy-confirm", "session-policy-withdraw", "session-policy-end"),
     ("stdio-commands-page", "GET"): like(
         "stdio-commands GET",

@@ -7,7 +7,7 @@ from allauth.socialaccount.providers.openid_connect import views as company
 from django.urls import URLPattern, URLResolver, include, path
 
 from governance.agent_discovery import pages as discovery_pages
-from governance.agents.pages import agent_list, agents, sessions
+from governance.agents.pages import agent_list, agents
 from governance.agents.pages import registration as registration_pages
 from governance.agents.pages import review as review_of_selected
 from governance.approval_policies import pages as approval_policy_pages
@@ -38,6 +38,7 @@ from governance.coverage_map.pages import coverage_map as coverage_map_pages
 from governance.coverage_map.pages import reconciliation as reconciliation_pages
 from governance.credential_policy import pages as credential_policy_pages
 from governance.decisions import urls as decisions_urls
+from governance.decoys import urls as decoys_urls
 from governance.exceptions import pages as exceptions_pages
 from governance.grants.pages import grant_list
 from governance.grants.pages import grants as grant_pages
@@ -76,19 +77,17 @@ from governance.reviews.staging import pages as staging_pages
 from governance.reviews.templates import pages as template_pages
 from governance.reviews.usage import pages as usage_pages
 from governance.reviews.workbench import pages as workbench_pages
-from governance.revocations.pages import stop as stop_pages
-from governance.revocations.pages import stop_several as stop_several_pages
+from governance.revocations import urls as revocations_urls
 from governance.risk import urls as risk_urls
 from governance.saved_views import pages as saved_view_pages
 from governance.search import pages as search_pages
 from governance.session_policies import urls as session_policies_urls
+from governance.sessions import urls as sessions_urls
 from governance.setup import pages as setup_pages
 from governance.sign_in import company_sign_in
 from governance.sign_in.pages import company_proof as company_proof_pages
 from governance.sign_in.pages import passwords, profile, welcome
-from governance.sod.pages import agent_calls as agent_calls_pages
-from governance.sod.pages import policies as policies_pages
-from governance.sod.pages import policy_form as policy_form_pages
+from governance.sod import urls as sod_urls
 from governance.starter_packs import pages as starter_pack_pages
 from governance.stdio_commands.pages import commands as stdio_commands
 from governance.stdio_commands.pages import registration as local_servers
@@ -225,8 +224,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/", connections_pages.mine, name="my-connections"),
     *connected_accounts_urls.PAGES,
     path("people/<slug:login>/connections/", connections_pages.of_person, name="person-connections"),
-    path("sessions/", sessions.listing, name="session-list"),
-    path("sessions/<uuid:session>/end/", agents.end_session, name="end-session"),
+    *sessions_urls.PAGES,
     path("grants/", grant_list.listing, name="grant-list"),
     path("grants/<uuid:pk>/", grant_pages.detail, name="grant-page"),
     path("grants/<uuid:pk>/narrow/", grant_pages.narrow, name="grant-narrow-page"),
@@ -290,24 +288,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("posture/review-items/", posture_items.listing, name="posture-items"),
     path("posture/<slug:key>/", posture_pages.report, name="posture-report"),
     path("posture/<slug:key>/report.pdf", posture_pages.download, name="posture-report-pdf"),
-    path("stop/", stop_pages.overview, name="stops"),
-    path("stop/start-again/", stop_pages.start_again, name="start-again"),
-    path("stop/receipts/<uuid:pk>/", stop_pages.receipt, name="receipt"),
-    path("stop/everything/", stop_pages.stop, {"kind": "everything", "key": "everything"}, name="stop-everything"),
-    path("stop/several/<slug:kind>/", stop_several_pages.several, name="stop-several"),
-    path("stop/<slug:kind>/<path:key>/", stop_pages.stop, name="stop"),
-    path("sod-policies/", policies_pages.listing, name="rule-list"),
-    path("sod-policies/propose/", policies_pages.propose, name="rule-propose"),
-    path("sod-policies/new/", policy_form_pages.own, name="rule-new"),
-    path("agent-calls/", agent_calls_pages.listing, name="agent-call-list"),
-    path("agent-calls/<uuid:pk>/end/", agent_calls_pages.end, name="agent-call-stop"),
-    path("sod-policies/<uuid:pk>/", policies_pages.detail, name="rule-page"),
-    path("sod-policies/<uuid:pk>/publish/", policies_pages.publish, name="rule-publish"),
-    path("sod-policies/<uuid:pk>/withdraw/", policies_pages.withdraw, name="rule-withdraw"),
-    path("sod-policies/<uuid:pk>/except/", policies_pages.give, name="rule-except"),
+    *revocations_urls.PAGES,
+    *sod_urls.PAGES,
     path("exceptions/", exceptions_pages.listing, name="exception-list"),
+    *decoys_urls.PAGES,
     *risk_urls.PAGES,
-    path("exceptions/<uuid:pk>/end/", policies_pages.end, name="exception-end"),
     path("connect/", connect.connect, name="connect"),
     path("connect/light/<path:client_id>/", connect.light, name="connect-light"),
     path("connect/rollout/", rollout.rollout, name="rollout"),

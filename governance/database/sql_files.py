@@ -28,6 +28,8 @@ FILES: Final = (
     "entitlements/feed/sql/change_order.sql",
     "entitlements/catalog/sql/tool_definition.sql",
     "entitlements/guardrails/sql/guardrail_version.sql",
+    "entitlements/decoys/sql/decoy.sql",
+    "entitlements/decoys/sql/record_decoy_touch_v1.sql",
     "entitlements/grants/sql/grant_end.sql",
     "entitlements/grants/sql/grant_workflow.sql",
     "entitlements/people/sql/auditor_role_end.sql",

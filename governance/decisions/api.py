@@ -19,7 +19,7 @@ from entitlements.api import paging, record
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import OutputSerializer
 from entitlements.api.resources import CreateEndpoint, Detail, Listing
-from entitlements.catalog.models import Tool
+from entitlements.catalog.models import Entitlement, Tool
 from entitlements.codes import Code
 from entitlements.errors import Malformed, NotFound
 from entitlements.grants.models import Grant
@@ -27,11 +27,12 @@ from entitlements.people.role_limits import NOTHING
 from entitlements.permissions.matrix import Matrix
 from entitlements.strict import known_uuid
 from governance.api.matrix import MATRIX
-from governance.decisions import actions, history
-from governance.decisions.models import WhatIf
+from governance.decisions import history
 from governance.decisions.queries import who_can, why
 from governance.decisions.queries.who_can import Access
 from governance.decisions.steps import Outcome
+from governance.what_if import actions
+from governance.what_if.models import WhatIf
 
 
 class BadMoment(Malformed):
@@ -41,7 +42,7 @@ class BadMoment(Malformed):
 
 
 class BadTool(Malformed):
-    """`tool` must name a tool as system/tool."""
+    """`tool` must name a tool as system/tool; or name an `entitlement` instead, not both."""
 
     code = "tool_name_malformed"
 
@@ -168,7 +169,8 @@ class ToolAccessSerializer(OutputSerializer):
     """One grant of the tool. `can_call`: whether a call can pass with some arguments and a fresh sign-in.
 
     `people` are named directly. `people_count` are all, with those of groups; `active_count` those among them who are
-    active. With `terms_unknown` the log does not tell the terms of then, and they are those of now.
+    active. With `terms_unknown` the log does not tell the terms of then, and they are those of now. Of an
+    entitlement, `tools` are all that the grant gives, and the answer is that for the tool that is answered best.
     """
 
     grant = serializers.UUIDField(source="grant.pk")
@@ -187,15 +189,30 @@ class ToolAccessSerializer(OutputSerializer):
     sentence = serializers.CharField(source="verdict.sentence")
     terms_unknown = serializers.BooleanField(source="unknown")
 
+    tools = serializers.SerializerMethodField()
+
+    def get_tools(self, access: Access) -> list[dict[str, Any]]:
+        """Return the answer for each tool of the grant, where an entitlement was asked about; else for the one."""
+        return [
+            {
+                "tool": each.tool,
+                "limits": dict(each.limits),
+                "can_call": each.is_callable,
+                "code": each.verdict.code.value,
+            }
+            for each in access.tools or (access,)
+        ]
+
     def get_active_count(self, access: Access) -> int:
         """Count the active people."""
         return len(access.served)
 
 
 class WhoCanSerializer(OutputSerializer):
-    """A page of the grants of a tool. `not_reconstructed` names what counts as it is now, for a past moment."""
+    """A page of the grants of a tool or an entitlement. Of a past moment, `not_reconstructed` is as it is now."""
 
-    tool = serializers.CharField()
+    tool = serializers.CharField(allow_null=True)
+    entitlement = serializers.CharField(allow_null=True)
     at = serializers.DateTimeField()
     not_reconstructed = serializers.ListField(child=serializers.CharField())
     results = ToolAccessSerializer(many=True)
@@ -226,15 +243,23 @@ def tool_of(caller: Caller, name: str) -> Tool:
     return found
 
 
+def entitlement_of(caller: Caller, scope: str) -> Entitlement:
+    """Return the entitlement that a caller names by its scope. Raises NotFound."""
+    found = visibility.entitlements(caller).filter(scope=scope).select_related("system").first()
+    if found is None:
+        raise NotFound
+    return found
+
+
 class WhoCan(Listing):
-    """List who can call a tool.
+    """List who can call a tool, or the tools of an entitlement.
 
     Each grant of it that you see: for whom, with which limits, until when, and what keeps a call from passing; now, or
     at a past moment.
     """
 
     matrix: ClassVar[Matrix] = MATRIX
-    parameters = frozenset({"tool", "at"})
+    parameters = frozenset({"tool", "entitlement", "at"})
     shown = ToolAccessSerializer
 
     def get_queryset(self) -> QuerySet[Grant]:
@@ -243,7 +268,8 @@ class WhoCan(Listing):
 
     @extend_schema(
         parameters=[
-            OpenApiParameter("tool", str, required=True, description="The tool, as system/tool."),
+            OpenApiParameter("tool", str, description="The tool, as system/tool."),
+            OpenApiParameter("entitlement", str, description="Instead of a tool: the entitlement, by its scope."),
             OpenApiParameter("at", str, description="A past moment in ISO 8601 with an offset; by default now."),
             OpenApiParameter(paging.CURSOR, str, description="Where the page before ended."),
             OpenApiParameter(paging.LIMIT, int, description="How many rows at most."),
@@ -251,15 +277,23 @@ class WhoCan(Listing):
         responses=WhoCanSerializer,
     )
     def get(self, request: Request) -> Response:
-        """Return one page of the grants that give a tool."""
-        moment = moment_of(request.query_params.get("at"))
-        tool = tool_of(self.caller, request.query_params.get("tool", ""))
-        page = self.paginate_queryset(who_can.rows(self.caller, tool, moment)) or []
+        """Return one page of the grants that give a tool, or of those of an entitlement. Raises BadTool for both."""
+        moment, asked = moment_of(request.query_params.get("at")), request.query_params
+        tool = entitlement = None
+        if "entitlement" in asked and "tool" not in asked:
+            entitlement = entitlement_of(self.caller, asked["entitlement"])
+            page = list(self.paginate_queryset(who_can.rows_of(self.caller, entitlement, moment)) or [])
+            found = who_can.describe_all(page, moment)
+        else:
+            tool = tool_of(self.caller, "" if "entitlement" in asked else asked.get("tool", ""))
+            page = list(self.paginate_queryset(who_can.rows(self.caller, tool, moment)) or [])
+            found = who_can.describe(page, tool, moment)
         answer: dict[str, Any] = {
-            "tool": f"{tool.system.slug}/{tool.name}",
+            "tool": None if tool is None else f"{tool.system.slug}/{tool.name}",
+            "entitlement": None if entitlement is None else entitlement.scope,
             "at": moment or clock.now(),
             "not_reconstructed": [] if moment is None else history.NOT_RECONSTRUCTED,
-            "results": who_can.describe(list(page), tool, moment),
+            "results": found,
             "next": self.paginator.next,  # type: ignore[union-attr]  # our own
         }
         return Response(WhoCanSerializer(answer).data)
@@ -296,6 +330,11 @@ class WhatIfSerializer(OutputSerializer):
     unknown = serializers.SerializerMethodField()
     unseen = serializers.SerializerMethodField()
     by = serializers.SerializerMethodField()
+    people = serializers.SerializerMethodField()
+
+    def get_people(self, row: WhatIf) -> list[dict[str, Any]]:
+        """Return the denials by the person acted for, the most first."""
+        return list(row.figure("people") or [])
 
     def get_calls(self, row: WhatIf) -> int:
         """Count the recorded calls that were read."""

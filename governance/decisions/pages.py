@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
+from entitlements.catalog.models import Entitlement
 from entitlements.decisions import limits
 from entitlements.errors import DomainError, NotFound
 from entitlements.grants import actions as grant_actions
@@ -27,14 +28,17 @@ from governance.audit_log.queries import names
 from governance.console import doors, narrowing_fields, tags
 from governance.console.kit.lists import cells, lists
 from governance.console.kit.lists.layout import Column, Layout
-from governance.decisions import actions, api, history
-from governance.decisions.models import WhatIf
+from governance.decisions import api, history
 from governance.decisions.queries import who_can, why
 from governance.decisions.queries.who_can import Access
 from governance.eligibility import narrowing
 from governance.grants.pages import grants as grant_pages
+from governance.guardrails import queries
+from governance.what_if import actions
+from governance.what_if.models import WhatIf
 
 _MOST_NAMED: Final = 3
+_MOST_PEOPLE: Final = 50
 DAYS: Final = (7, 30, 90)
 UNKNOWN: Final = {
     "argument_values": gettext_lazy(
@@ -89,6 +93,18 @@ def _people(access: Access) -> SafeString:
     return format_html_join(" ", "{}", [(part,) for part in parts]) if parts else cells.nothing(_("no person"))
 
 
+def _tools(access: Access) -> SafeString:
+    """Name the tools of an entitlement that can be called, and each other one with what keeps it from passing."""
+    open_now = ", ".join(each.tool for each in access.tools if each.is_callable)
+    parts = [tags.foreign(open_now)] if open_now else []
+    parts += [
+        format_html('<span class="sub">{}: {}</span>', tags.foreign(each.tool), tags.foreign(each.verdict.sentence))
+        for each in access.tools
+        if not each.is_callable
+    ]
+    return format_html_join(" ", "{}", [(part,) for part in parts])
+
+
 def _limits(access: Access) -> str:
     try:
         return " ".join(limits.describe(access.limits))
@@ -134,28 +150,44 @@ WHO_CAN: Final[Layout[Grant, Access]] = Layout(
     complete=True,
     empty=gettext_lazy("No grant in force that you may see gives this tool."),
 )
+_TOOLS: Final = Column(
+    "tools", gettext_lazy("Tools"), lambda access: ", ".join(each.tool for each in access.tools), cell=_tools
+)
+OF_ENTITLEMENT: Final[Layout[Grant, Access]] = replace(
+    WHO_CAN,
+    columns=tuple(_TOOLS if column.name == "limits" else column for column in WHO_CAN.columns),
+    kept=("entitlement", "at"),
+    empty=gettext_lazy("No grant in force that you may see gives this entitlement."),
+)
 
 
 @require_safe
 @doors.page
 def who_can_page(request: HttpRequest) -> HttpResponseBase:
-    """List who can call a tool, now or at a past moment."""
-    caller, asked = doors.caller(request), request.GET.get("tool", "").strip()
-    if not asked:
+    """List who can call a tool, or the tools of an entitlement, now or at a past moment."""
+    caller, asked, scope = doors.caller(request), *(request.GET.get(x, "").strip() for x in ("tool", "entitlement"))
+    if not asked and not scope:
         return render(request, "console/decisions/who_can.html", {"asked": ""})
-    tool, moment = api.tool_of(caller, asked), api.moment_of(_moment(request))
+    moment = api.moment_of(_moment(request))
+    tool = api.tool_of(caller, asked) if asked else None
+    entitlement: Entitlement | None = None
+    if tool is not None:
+        rows = who_can.rows(caller, tool, moment)
+    else:
+        rows = who_can.rows_of(caller, entitlement := api.entitlement_of(caller, scope), moment)
 
-    def describe(_request: HttpRequest, rows: Sequence[Grant]) -> Sequence[Access]:
-        return who_can.describe(rows, tool, moment)
+    def describe(_request: HttpRequest, page: Sequence[Grant]) -> Sequence[Access]:
+        return who_can.describe(page, tool, moment) if tool else who_can.describe_all(page, moment)
 
     context = {
         "asked": asked,
         "tool": tool,
+        "entitlement": entitlement,
         "moment": moment,
         "unknown": [UNKNOWN[name] for name in history.NOT_RECONSTRUCTED] if moment else [],
     }
-    layout = replace(WHO_CAN, describe=describe)
-    return lists.show(request, layout, who_can.rows(caller, tool, moment), "console/decisions/who_can.html", context)
+    layout = replace(OF_ENTITLEMENT if entitlement else WHO_CAN, describe=describe)
+    return lists.show(request, layout, rows, "console/decisions/who_can.html", context)
 
 
 def _moment(request: HttpRequest) -> str:
@@ -187,7 +219,9 @@ REPLAYS: Final[Layout[WhatIf, WhatIf]] = Layout(
         Column("asked", gettext_lazy("Asked"), "asked_at", sorts="asked_at"),
     ),
     order="-asked",
-    empty=gettext_lazy("Nothing was replayed yet. Begin on the page of a grant."),
+    empty=gettext_lazy(
+        "Nothing was replayed yet. Begin on the page of a grant, or where a guardrail or session policy is proposed."
+    ),
 )
 
 
@@ -204,11 +238,12 @@ def what_if_list(request: HttpRequest) -> HttpResponseBase:
 def what_if_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Show one replay; while it is not finished, the page reads itself again."""
     row = doors.find(actions.WHAT_IF.rows(doors.caller(request)), pk=pk)
-    grant = row.change.get("grant")
     context = {
         "row": row,
         "words": words_of(row.change),
-        "grant": grant,
+        "grant": row.change.get("grant"),
+        "terms": queries.terms_of(row.change) if row.change["kind"] == "guardrail" else None,
+        "people": (row.figure("people") or [])[:_MOST_PEOPLE],
         "counts": [(label, row.figure(name)) for name, label in COUNTS],
         "unseen": row.figure("unseen") or [],
         "by": row.figure("by") or [],
@@ -226,6 +261,9 @@ COUNTS: Final = (
 
 def words_of(change: dict[str, Any]) -> str:
     """Say a change in words."""
+    rule = {"guardrail": _("Guardrail %(name)s"), "session_policy": _("Session policy %(name)s")}.get(change["kind"])
+    if rule is not None:
+        return rule % {"name": change["name"]}
     if change.get("kind") == "limits":
         return _("Limits of %(tool)s") % {"tool": change["tool"]}
     if change.get("revoke"):

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from entitlements.api.actions import NEW, Action, Subject, person
 from entitlements.api.fields import InputSerializer, Lasts, Text
 from entitlements.guardrails.models import GuardrailVersion
+from entitlements.guardrails.terms import MOST_CONTEXTS
 from governance.guardrails import proposals
 from governance.guardrails.models import GuardrailProposal
 
@@ -25,6 +26,12 @@ class GuardrailInputSerializer(InputSerializer):
     mode = serializers.ChoiceField(choices=MODES)
     when = serializers.JSONField(help_text="All that is named must match.")
     max_age = Lasts(required=False, allow_null=True, default=None)
+    acr = serializers.ListField(
+        child=Text(max_length=255),
+        default=list,
+        max_length=MOST_CONTEXTS,
+        help_text="Of a step-up: one of these contexts.",
+    )
     reason = Text(max_length=500, default="", allow_blank=True)
 
     def validate_when(self, value: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -47,7 +54,7 @@ class GuardrailReplayInputSerializer(InputSerializer):
 
 
 GUARDRAIL = Subject(
-    lambda _caller: GuardrailProposal.objects.select_related("proposed_by", "decided_by"),
+    lambda _caller: GuardrailProposal.objects.select_related("proposed_by", "decided_by", "what_if"),
     proposals.about,
     by=person,
     by_key=True,

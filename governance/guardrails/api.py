@@ -13,10 +13,8 @@ from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, L
 from entitlements.guardrails.models import GuardrailVersion
 from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
-from governance.guardrails import actions
+from governance.guardrails import actions, queries
 from governance.guardrails.models import GuardrailProposal
-
-_NUMBERS: Final = ("calls", "done", "changed", "unknown", *("agents", "tools", "people", "named"))
 
 
 class GuardrailSerializer(OutputSerializer):
@@ -28,6 +26,9 @@ class GuardrailSerializer(OutputSerializer):
     mode = serializers.ChoiceField(choices=GuardrailVersion.Mode.choices)
     when = serializers.JSONField(source="conditions")
     max_age = serializers.SerializerMethodField()
+    acr = serializers.ListField(
+        child=serializers.CharField(), help_text="The contexts of which a step-up asks for one."
+    )
     reason = serializers.CharField()
     state = serializers.ChoiceField(choices=GuardrailProposal.State.choices)
     version = serializers.IntegerField(allow_null=True, help_text="Of the set of all guardrails.")
@@ -42,9 +43,12 @@ class GuardrailSerializer(OutputSerializer):
         return None if row.max_age is None else duration(timedelta(seconds=row.max_age))
 
     def get_replay(self, row: GuardrailProposal) -> dict[str, Any]:
-        """Return the state of the replay, its days, and how many calls would have changed or cannot be known."""
-        found = {name: row.replay[name] for name in _NUMBERS if name in row.replay}
-        return {"state": row.replay_state, "days": row.replay_days, **found}
+        """Return how far the replay is, over how many days, and what it counts, as the what-if of that id says it."""
+        if (found := row.what_if) is None:
+            return {"state": "none"}
+        state = "running" if found.finished_at is None else found.state
+        about = {"what_if": str(found.pk), "state": state, "percent": found.percent, "days": found.days}
+        return {**about, **queries.figures(found)}
 
 
 class GuardrailFilter(filters.FilterSet):

@@ -14,7 +14,7 @@ from entitlements.guardrails.models import GuardrailVersion
 class GuardrailProposal(models.Model):
     """The next version of a guardrail as one person proposes it; another confirms it, or it is withdrawn.
 
-    `version` is the position that it got. `replay` is what it would have done to recorded calls (`replays.run`).
+    `version` is the position that it got. `what_if` is its last replay over recorded calls, if it was replayed.
     """
 
     class State(models.TextChoices):
@@ -23,12 +23,6 @@ class GuardrailProposal(models.Model):
         REPLACED = "replaced", "Replaced"
         WITHDRAWN = "withdrawn", "Withdrawn"
 
-    class Replay(models.TextChoices):
-        NONE = "none", "None"
-        RUNNING = "running", "Running"
-        FINISHED = "finished", "Finished"
-        FAILED = "failed", "Failed"
-
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     key = models.SlugField(max_length=80)
     name = models.CharField(max_length=80)
@@ -36,6 +30,7 @@ class GuardrailProposal(models.Model):
     mode = models.CharField(max_length=16, choices=GuardrailVersion.Mode.choices)
     conditions = models.JSONField()
     max_age = models.PositiveIntegerField(null=True, blank=True)
+    acr = models.JSONField(default=list, db_default=[], blank=True)
     reason = models.CharField(max_length=500)
     state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
     proposed_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -45,10 +40,9 @@ class GuardrailProposal(models.Model):
     )
     decided_at = models.DateTimeField(null=True, blank=True)
     version = models.PositiveIntegerField(null=True, blank=True)
-    replay_state = models.CharField(max_length=16, choices=Replay.choices, default=Replay.NONE)
-    replay_days = models.PositiveSmallIntegerField(default=0)
-    replay_asked_at = models.DateTimeField(null=True, blank=True)
-    replay = models.JSONField(default=dict)
+    what_if = models.ForeignKey(
+        "governance.WhatIf", null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
 
     class Meta:
         constraints: ClassVar = [
@@ -72,6 +66,11 @@ class GuardrailProposal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.state}"
+
+    @property
+    def is_replayed(self) -> bool:
+        """Whether its replay has read all its calls."""
+        return self.what_if is not None and self.what_if.state == "finished"
 
 
 class ObservedCalls(models.Model):

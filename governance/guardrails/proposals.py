@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.utils.text import slugify
 
 from audit import clock, log
 from audit.actions import Action
+from entitlements.api.fields import duration
 from entitlements.errors import DomainError
-from entitlements.feed import locks, subjects
+from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.guardrails import guardrails
 from entitlements.guardrails.models import GuardrailVersion
@@ -22,13 +22,14 @@ from entitlements.guardrails.terms import GuardrailMalformed
 from entitlements.people.models import Person, Role
 from governance.guardrails.models import GuardrailProposal
 from governance.proposals import proposals
+from governance.what_if import what_if
 
 MAY: Final = (Role.ADMIN, Role.SECURITY)
 """Who proposes and confirms rules over every grant."""
 NO_REASON: Final = "No reason was given."
-State, Replay = GuardrailProposal.State, GuardrailProposal.Replay
+State = GuardrailProposal.State
 Mode, Effect = GuardrailVersion.Mode, GuardrailVersion.Effect
-_TERMS: Final = ("key", "name", "effect", "mode", "conditions", "max_age")
+_TERMS: Final = ("key", "name", "effect", "mode", "conditions", "max_age", "acr")
 
 
 class SecondPersonRequired(DomainError):
@@ -69,23 +70,17 @@ def propose(
     mode: str,
     when: Mapping[str, Any],
     max_age: timedelta | None = None,
+    acr: Collection[str] = (),
     by: Person,
     reason: str = "",
 ) -> GuardrailProposal:
-    """Propose a guardrail, or other terms for the one of this name. `max_age` is for a step-up.
+    """Propose a guardrail, or other terms for the one of this name. `max_age` and `acr` are for a step-up.
 
     Raises Forbidden, GuardrailMalformed, NothingChanges, AlreadyProposed.
     """
-    key = slugify(name)[:80].strip("-")
-    if not key or key == subjects.EVERYTHING or mode == Mode.OFF:
-        raise GuardrailMalformed("The name of a guardrail has letters or digits, and is not “everything”.", part="name")
-    if max_age is not None and (effect != Effect.STEP_UP or max_age < timedelta(seconds=1)):
-        raise GuardrailMalformed(
-            "Only a step-up has a longest age of the sign-in, of a second or more.", part="max_age"
-        )
-    guardrails.check(when)
-    seconds = None if max_age is None else int(max_age.total_seconds())
-    terms = {"key": key, "name": name, "effect": effect, "mode": mode, "conditions": dict(when), "max_age": seconds}
+    if mode == Mode.OFF:
+        raise GuardrailMalformed("Propose the end of a guardrail instead of this mode.", part="mode")
+    terms = {**guardrails.terms(name, effect, when, max_age, acr), "mode": mode}
     return _propose(terms, by, reason)
 
 
@@ -127,7 +122,7 @@ def confirm(key: UUID, *, by: Person, reason: str = "") -> GuardrailProposal:
     proposals.check(by, reason.strip() or NO_REASON, MAY)
     row = _PROPOSALS.held(key, State.PROPOSED)
     _PROPOSALS.second(row, by)
-    if row.mode == Mode.ENFORCE and row.replay_state != Replay.FINISHED and not reason.strip():
+    if row.mode == Mode.ENFORCE and not row.is_replayed and not reason.strip():
         raise NotReplayed
     if row.mode != Mode.OFF:
         guardrails.check(row.conditions)
@@ -137,7 +132,7 @@ def confirm(key: UUID, *, by: Person, reason: str = "") -> GuardrailProposal:
         by=by.principal,
         proposed_by=row.proposed_by.principal,
         reason=reason.strip() or row.reason,
-        detail={"replay": row.replay_state, **{word: row.replay[word] for word in _SHOWN if word in row.replay}},
+        detail=_replayed(row),
     )
     GuardrailProposal.objects.filter(key=row.key, state=State.IN_FORCE).update(state=State.REPLACED)
     row.state, row.decided_by, row.decided_at, row.version = State.IN_FORCE, by, made.made_at, made.position
@@ -160,13 +155,14 @@ def withdraw(key: UUID, *, by: Person, reason: str) -> GuardrailProposal:
 def ask_replay(key: UUID, *, days: int = 7, by: Person) -> GuardrailProposal:
     """Have what was proposed replayed over the calls of the last days, by the worker. Asked again, it begins again.
 
-    Raises NotFound, Forbidden, GuardrailOver.
+    Raises NotFound, Forbidden, GuardrailOver, TooManyWaiting.
     """
     proposals.check(by, NO_REASON, MAY)
     row = _PROPOSALS.held(key, State.PROPOSED)
-    row.replay_state, row.replay_days, row.replay_asked_at, row.replay = Replay.RUNNING, days, clock.now(), {}
-    row.save(update_fields=["replay_state", "replay_days", "replay_asked_at", "replay"])
-    log.record(Action.GUARDRAIL_REPLAYED, about=about(row), by=by.principal, detail={"days": days})
+    row.what_if = what_if.keep(change(row), days, by=by)
+    row.save(update_fields=["what_if"])
+    detail = {"days": days, "what_if": str(row.what_if.pk)}
+    log.record(Action.GUARDRAIL_REPLAYED, about=about(row), by=by.principal, detail=detail)
     return row
 
 
@@ -185,7 +181,20 @@ def record(action: Action, row: GuardrailProposal, by: Person, reason: str) -> N
     log.record(action, about=about(row), by=by.principal, reason=reason, detail={**_terms(row), "id": str(row.pk)})
 
 
-_SHOWN: Final = ("calls", "changed", "unknown")
+def change(row: GuardrailProposal) -> dict[str, Any]:
+    """Return a version as a change that can be replayed."""
+    terms = {"kind": "guardrail", "name": row.name, "effect": row.effect, "when": row.conditions}
+    if row.acr:
+        terms["acr"] = row.acr
+    return terms if row.max_age is None else {**terms, "max_age": duration(timedelta(seconds=row.max_age))}
+
+
+def _replayed(row: GuardrailProposal) -> dict[str, Any]:
+    """Return what the record says of a replay."""
+    if (found := row.what_if) is None:
+        return {"replay": "none"}
+    counts = {"calls": found.figure("calls"), "changed": found.figure("denied"), "unknown": found.figure("unknown")}
+    return {"replay": found.state, "what_if": str(found.pk), **counts}
 
 
 def _terms(row: GuardrailProposal) -> dict[str, Any]:
@@ -197,7 +206,7 @@ def _alone(key: str) -> None:
 
 
 _PROPOSALS: Final = proposals.TwoPersonProposal(
-    lambda: GuardrailProposal.objects.select_related("proposed_by"),
+    lambda: GuardrailProposal.objects.select_related("proposed_by", "what_if"),
     lambda row: _alone(row.key),
     over=GuardrailOver,
     own=SecondPersonRequired,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from django.db.models import Count, Sum
+from django.utils.dateparse import parse_duration
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -16,6 +18,7 @@ from audit import clock
 from entitlements.decisions import limits
 from entitlements.guardrails.models import GuardrailVersion
 from governance.guardrails.models import GuardrailProposal, ObservedCalls
+from governance.what_if.models import WhatIf
 
 DAYS: Final = 30
 MOST_NAMED: Final = 10
@@ -92,6 +95,8 @@ def _words(row: GuardrailProposal) -> dict[Any, str]:
     }
     if row.effect == GuardrailVersion.Effect.STEP_UP:
         found[_("Sign-in at most, seconds old")] = str(row.max_age or 300)
+        if row.acr:
+            found[_("Sign-in in one of these contexts (acr)")] = ", ".join(row.acr)
     return found | {
         str(LABELS[word]): condition_text(word, row.conditions[word]) for word in LABELS if word in row.conditions
     }
@@ -108,6 +113,16 @@ def condition_text(word: str, value: Any) -> str:  # noqa: ANN401 - JSON
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return str(value) if isinstance(value, str | int) else json.dumps(value)
+
+
+def terms_of(change: Mapping[str, Any]) -> list[Term]:
+    """Return what a guardrail says that is a change to replay (`governance.what_if`)."""
+    age = change.get("max_age")
+    parsed = parse_duration(age) if age else None
+    seconds = None if parsed is None else int(parsed.total_seconds())
+    row = GuardrailProposal(effect=change["effect"], mode=GuardrailVersion.Mode.ENFORCE, conditions=change["when"])
+    row.max_age, row.acr = seconds, change.get("acr", [])
+    return terms(row)
 
 
 def observed(version: int) -> Observed:
@@ -136,10 +151,24 @@ def observed_calls(versions: list[int]) -> dict[int, int]:
 
 def replayed(row: GuardrailProposal) -> list[Counted]:
     """Return whom and what a replay would have changed, the most first."""
-    found: list[Counted] = []
-    for kind, word, label in (("agent", "agents", _("Agents")), ("tool", "tools", _("Tools")), ("person", "people", _("People"))):  # fmt: skip  # noqa: E501
-        counts: Mapping[str, int] = row.replay.get(word, {})
-        rows = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_NAMED]
-        total = row.replay.get("named", {}).get(word, len(counts))
-        found.append(Counted(kind, label, rows, total - len(rows)))
-    return found
+    counts = {} if row.what_if is None else figures(row.what_if)
+    labels = {"agent": ("agents", _("Agents")), "tool": ("tools", _("Tools")), "person": ("people", _("People"))}
+    return [
+        Counted(kind, label, rows := Counter(counts[word]).most_common(MOST_NAMED), counts["named"][word] - len(rows))
+        for kind, (word, label) in labels.items()
+        if counts
+    ]
+
+
+def figures(found: WhatIf) -> dict[str, Any]:
+    """Return what a replay counts: calls, those that would change by agent, tool and person, and how many names."""
+    agents: Counter[str] = Counter()
+    tools: Counter[str] = Counter()
+    for row in found.result.get("by", ()):
+        agents[row["agent"]] += row["calls"]
+        tools[row["tool"]] += row["calls"]
+    people = {row["person"]: row["calls"] for row in found.result.get("people", ())}
+    counts = {name: found.figure(name) for name in ("calls", "denied_anyway", "unknown")}
+    names = {"agents": dict(agents), "tools": dict(tools), "people": people}
+    named = found.result.get("named") or {word: len(each) for word, each in names.items()}
+    return {**counts, "changed": found.figure("denied"), **names, "named": named}

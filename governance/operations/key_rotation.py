@@ -19,6 +19,7 @@ from audit.context import Principal
 from entitlements.agent_discovery import sources
 from entitlements.connected_accounts import accounts as connected_accounts
 from entitlements.errors import ReasonRequired
+from entitlements.event_streams import poll_settings
 from entitlements.keys import signing
 from entitlements.networks import certificates
 from entitlements.secrets import seal, vault
@@ -45,6 +46,7 @@ class ResealedCounts:
     discovery_sources: int = 0
     client_certificates: int = 0
     connected_accounts: int = 0
+    event_streams: int = 0
 
 
 def reseal(*, by: Principal, reason: str) -> ResealedCounts:
@@ -65,6 +67,7 @@ def reseal(*, by: Principal, reason: str) -> ResealedCounts:
         discovery_sources=_all(sources.reseal),
         client_certificates=_all(certificates.reseal),
         connected_accounts=_all(connected_accounts.reseal),
+        event_streams=_all(poll_settings.reseal),
     )
     if any(asdict(done).values()):
         with transaction.atomic():

@@ -24,6 +24,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from audit import bodies, clock
 from audit.database import replication
 from entitlements import monitoring
+from entitlements.event_streams import transmit
 from governance.operations import invariants
 
 WINDOW: Final = timedelta(minutes=5)
@@ -54,6 +55,12 @@ UNION ALL
 SELECT 'receipt', extract(epoch FROM %(now)s - min(committed_at)) FROM entitlements_revocation WHERE receipt = ''
 """
 
+_STREAMS: Final = """
+SELECT r.name, coalesce(extract(epoch FROM %(now)s - min(e.made_at)), 0)
+  FROM entitlements_eventreceiver r JOIN entitlements_eventstream s ON s.receiver_id = r.id
+  LEFT JOIN entitlements_streamevent e ON e.stream_id = s.id AND e.state = 'waiting' AND s.status = 'enabled'
+ GROUP BY r.name
+"""
 _MONTHS: Final = """
 SELECT coalesce(min(ahead) FILTER (WHERE to_regclass('events_' || to_char(month, 'YYYY_MM')) IS NULL), 61) - 1
   FROM generate_series(1, 60) AS ahead,
@@ -114,6 +121,7 @@ class _Numbers:
         yield GaugeMetricFamily(
             "mandate_database_synchronous", "Whether a commit survives a failover.", value=float(not asynchronous())
         )
+        yield from _event_streams()
         length = queue_length()
         yield GaugeMetricFamily("mandate_queue_up", "Whether the queue answers.", value=float(length is not None))
         yield GaugeMetricFamily("mandate_queue_length", "Messages that wait in it.", value=float(length or 0))
@@ -123,6 +131,18 @@ class _Numbers:
             ["invariant"],
             [((number,), count) for number, count in _violations()],
         )
+
+
+def _event_streams() -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "mandate_event_streams_unread", "Sealed events that no stream was told of yet.", value=transmit.lag()
+    )
+    yield _labelled(
+        "mandate_event_stream_waiting_seconds",
+        "Age of the oldest event that a receiver has not taken.",
+        ["receiver"],
+        [((name,), late) for name, late in _rows(_STREAMS, {"now": clock.now()})],
+    )
 
 
 def months_ahead() -> int:

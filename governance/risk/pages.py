@@ -1,4 +1,4 @@
-"""Risk signals: the list, one signal with what people decide about it, and how each kind is answered."""
+"""Risk signals: the list, one signal with what people decide, how each kind is answered, and the detectors of drift."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from entitlements.access import visibility
+from entitlements.drift import api as drift
+from entitlements.drift import replay
+from entitlements.drift import rules as drift_rules
+from entitlements.drift.rules import Detector
 from entitlements.risk import actions, response_policy
 from entitlements.risk.models import RiskSignal, SignalResponse
 from entitlements.risk.rules import Kind, Policy
@@ -24,6 +28,8 @@ from governance.console.kit.lists import cells, lists
 from governance.console.kit.lists.layout import Choice, Column, Facet, Layout, View
 from governance.risk import words
 
+DAYS: Final = (7, 28, 90)
+"""Over how many days a page offers to replay a detector of drift."""
 BUTTONS: Final = {"confirm": actions.CONFIRM_COMPROMISED, "safe": actions.CONFIRM_SAFE, "dismiss": actions.DISMISS}
 DECISIONS: Final = {"confirm": actions.CONFIRM, "withdraw": actions.WITHDRAW}
 _FIELDS: Final = {"signal_response_proposed_already": "kind", "signal_response_unchanged": "response"}
@@ -34,7 +40,9 @@ def _about(row: RiskSignal) -> SafeString:
         return cells.link("agent__name", "agent-page", "agent__slug", sub=lambda _row: gettext_lazy("agent"))(row)
     if row.person is not None:
         return cells.link("person__name", "person-page", "person__login", sub=lambda _row: gettext_lazy("person"))(row)
-    return cells.code("session_id")(row)
+    return cells.link("session__agent__name", "session-page", "session_id", sub=lambda _row: gettext_lazy("session"))(
+        row
+    )
 
 
 def _state(row: RiskSignal) -> Any:  # noqa: ANN401 - a text, or its translation later
@@ -168,7 +176,13 @@ class ResponseForm(forms.Form):
     """How one kind of signal is answered."""
 
     kind = forms.ChoiceField(label=gettext_lazy("Signal"), choices=[*words.KINDS.items()])
-    response = forms.ChoiceField(label=gettext_lazy("Response"), choices=[*words.RESPONSES.items()])
+    response = forms.ChoiceField(
+        label=gettext_lazy("Response"),
+        choices=[*words.RESPONSES.items()],
+        help_text=gettext_lazy(
+            "Calls cannot wait for a person yet: held calls are denied, with a request link, until someone decides."
+        ),
+    )
     mode = forms.ChoiceField(
         label=gettext_lazy("Mode"),
         choices=[*words.MODES.items()],
@@ -198,3 +212,53 @@ def decide(request: HttpRequest, response: UUID) -> HttpResponse:
     found = doors.find_subject(request, actions.RESPONSE, response)
     doors.perform(request, doors.pressed(request, DECISIONS), found)
     return redirect("signal-responses-page")
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDetector:
+    """A detector in words, and how it is answered now."""
+
+    row: Detector
+    title: Any
+    formula: Any
+    response: Any
+    mode: Any
+    signals: int
+
+
+@require_safe
+@doors.page
+def drift_detectors(request: HttpRequest) -> HttpResponse:
+    """Show every detector of drift, how it is answered, and how many signals it has noted."""
+    context = {"detectors": [_detector(each) for each in drift_rules.DETECTORS], "may_propose": _may_propose(request)}
+    return render(request, "console/risk/drift.html", context)
+
+
+@require_safe
+@doors.page
+def drift_detector(request: HttpRequest, detector: str) -> HttpResponse:
+    """Replay one detector over the last days."""
+    found = replay.run(drift.named(detector), drift.days_of(request.GET.get(drift.DAYS, "")))
+    context = {
+        "shown": _detector(found.detector),
+        "found": found,
+        "days": sorted({*DAYS, found.days}),
+        "may_propose": _may_propose(request),
+    }
+    return render(request, "console/risk/drift_replay.html", context)
+
+
+def _may_propose(request: HttpRequest) -> bool:
+    return doors.may(doors.caller(request), "signal-responses", None)
+
+
+def _detector(detector: Detector) -> ShownDetector:
+    policy = response_policy.current(detector.kind)
+    return ShownDetector(
+        detector,
+        words.KINDS[detector.kind],
+        words.FORMULAS[detector.kind],
+        words.RESPONSES[policy.response],
+        words.MODES[policy.mode],
+        RiskSignal.objects.filter(kind=detector.kind).count(),
+    )

@@ -23,12 +23,21 @@ KINDS: Final[dict[str, Any]] = {
     Kind.IRREVERSIBLE_USE: gettext_lazy("First use of an irreversible tool"),
     Kind.DEFINITION_DRIFT: gettext_lazy("Definition of a tool changed"),
     Kind.REFRESH_REUSE: gettext_lazy("Refresh token used again"),
+    Kind.NETWORK_DRIFT: gettext_lazy("Drift: network of a session"),
+    Kind.CLIENT_DRIFT: gettext_lazy("Drift: key or redirect of a client"),
+    Kind.VERSION_DRIFT: gettext_lazy("Drift: attested version of an agent"),
+    Kind.PERSON_DRIFT: gettext_lazy("Drift: a person moved"),
+    Kind.TOOL_CLASS_DRIFT: gettext_lazy("Drift: first use of a tool class"),
+    Kind.HOUR_DRIFT: gettext_lazy("Drift: unusual hour"),
+    Kind.VOLUME_DRIFT: gettext_lazy("Drift: unusual volume"),
+    Kind.DECOY_TOUCHED: gettext_lazy("Decoy touched"),
     Kind.CONFIRMED_COMPROMISE: gettext_lazy("Compromise confirmed"),
 }
 RESPONSES: Final[dict[str, Any]] = {
     Response.NOTE: gettext_lazy("Note it"),
     Response.REVIEW: gettext_lazy("Open an event-triggered review"),
     Response.STEP_UP: gettext_lazy("Step-up authentication"),
+    Response.HOLD: gettext_lazy("Hold calls for a person"),
     Response.SUSPEND: gettext_lazy("Suspend"),
     Response.REVOKE: gettext_lazy("Revoke sessions and tokens"),
 }
@@ -48,3 +57,32 @@ OUTCOMES: Final[dict[str, Any]] = {
     RiskSignal.Outcome.DONE: gettext_lazy("Done"),
     RiskSignal.Outcome.NOTHING: gettext_lazy("There was nothing to do"),
 }
+FORMULAS: Final[dict[Kind, Any]] = {
+    Kind.NETWORK_DRIFT: gettext_lazy(
+        "A session comes from another network (/24 of IPv4, /48 of IPv6) or class of addresses than the one in which "
+        "it began."
+    ),
+    Kind.CLIENT_DRIFT: gettext_lazy(
+        "A person or a client's document gives it another key, secret or redirect. What a client rotates by itself, "
+        "and other updates, are none."
+    ),
+    Kind.VERSION_DRIFT: gettext_lazy(
+        "A build attests another model or prompt than the one attested before. A reported version counts as not seen."
+    ),
+    Kind.PERSON_DRIFT: gettext_lazy(
+        "The department, manager or type of contract changes of a person for whom an agent acts."
+    ),
+    Kind.TOOL_CLASS_DRIFT: gettext_lazy(
+        "An agent uses a class of tools (action and data class) for the first time in 90 days. It was used on 10 of "
+        "them, 100 times."
+    ),
+    Kind.HOUR_DRIFT: gettext_lazy(
+        "An agent calls at an hour at which, and next to which, it made no call on such days (weekdays or weekends) of "
+        "the 28 before. It was used on 10 of them, 100 times."
+    ),
+    Kind.VOLUME_DRIFT: gettext_lazy(
+        "An agent makes at least 50 calls within one hour, and more than three times those of its busiest hour in the "
+        "28 days before. It was used on 10 of them, 100 times."
+    ),
+}
+"""What each detector of drift looks for."""

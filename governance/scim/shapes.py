@@ -58,6 +58,7 @@ class User(Resource[AnyExtension]):
     name: Name | None = None
     display_name: str | None = None
     title: str | None = None
+    user_type: str | None = None
     active: bool | None = None
     emails: list[Email] | None = None
     groups: Annotated[list[GroupOfUser] | None, Mutability.read_only] = None

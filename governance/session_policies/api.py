@@ -50,6 +50,7 @@ class SessionPolicySerializer(OutputSerializer):
     acr = serializers.ListField(child=serializers.CharField())
     amr = serializers.ListField(child=serializers.CharField())
     renews_without_sign_in = serializers.BooleanField()
+    on_drift = serializers.SerializerMethodField(help_text="`step_up`, `suspend`, or null.")
     reason = serializers.CharField()
     proposed_by = serializers.CharField(source="proposed_by.login")
     proposed_at = serializers.DateTimeField()
@@ -69,6 +70,10 @@ class SessionPolicySerializer(OutputSerializer):
     def get_max_age(self, row: SessionPolicy) -> str | None:
         """Return how old a sign-in may be."""
         return None if row.max_age_seconds is None else rules.length(row.max_age_seconds)
+
+    def get_on_drift(self, row: SessionPolicy) -> str | None:
+        """Return what follows drift at least."""
+        return row.on_drift or None
 
 
 class AskedSessionSerializer(OutputSerializer):

@@ -15,13 +15,17 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from audit import clock
 from entitlements.access import visibility
+from entitlements.api.fields import duration
 from entitlements.session_policies import actions, rules
 from entitlements.session_policies.models import SessionPolicy
 from governance.console import doors, form_fields
 from governance.console.kit import combobox
 from governance.session_policies import queries
+from governance.what_if import actions as what_if_actions
 
 _MOST_SHOWN: Final = 100
+_DAYS: Final = 30
+"""Over the calls of how many days a policy is replayed that is not proposed yet."""
 _FIELDS: Final = {"session_policy_proposed_already": "name", "session_policy_unchanged": "name"}
 _PLAIN: Final = {"autocapitalize": "none", "spellcheck": "false"}
 _SHORT: Final = {"class": "short"}
@@ -86,12 +90,18 @@ class PolicyForm(forms.Form):
     renews_without_sign_in = forms.BooleanField(
         label=_("A session that is over may begin anew without a fresh sign-in"), required=False
     )
+    on_drift = forms.ChoiceField(
+        label=_("After drift at least"),
+        required=False,
+        help_text=_("Where a detector of drift is switched on. In observe it does nothing."),
+    )
     reason = forms.CharField(label=_("Reason"), max_length=500)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
         super().__init__(*args, **kwargs)
-        for name, every in (("agent_kind", _("All types")), ("risk", _("All levels"))):
-            self.fields[name].choices = [("", every), *queries.choices(name)]  # type: ignore[attr-defined]
+        empty = {"agent_kind": _("All types"), "risk": _("All levels"), "on_drift": _("As its detector is answered")}
+        for name, word in empty.items():
+            self.fields[name].choices = [("", word), *queries.choices(name)]  # type: ignore[attr-defined]
 
 
 @require_safe
@@ -138,12 +148,17 @@ def propose(request: HttpRequest) -> HttpResponse:
         row = queries.in_force(found).first()
         initial = _initial(row) if row is not None else {**initial, "name": of}
     form = PolicyForm(request.POST if request.method == "POST" else None, initial=initial)
-    done = request.method == "POST" and form_fields.perform(
+    if request.method == "POST" and "replay" in request.POST:
+        if asked := form_fields.perform(request, form, what_if_actions.BEGIN, fields={}, values=_change):
+            return redirect("what-if-page", asked.result.pk)
+    elif request.method == "POST" and form_fields.perform(
         request, form, actions.PROPOSE, fields=_FIELDS, values=_values
-    )
-    if done:
+    ):
         return redirect("session-policies-page")
-    return form_fields.show(request, "console/session_policies/propose.html", form, {"of": of})
+    may_replay = doors.may(doors.caller(request), "decisions-what-if", None)
+    return form_fields.show(
+        request, "console/session_policies/propose.html", form, {"of": of, "may_replay": may_replay}
+    )
 
 
 @require_POST
@@ -153,6 +168,15 @@ def decide(request: HttpRequest, session_policy: UUID) -> HttpResponse:
     found = doors.find_subject(request, actions.POLICY, session_policy)
     doors.perform(request, doors.pressed(request, BUTTONS), found)
     return redirect("session-policies-page")
+
+
+def _change(given: dict[str, Any]) -> dict[str, Any]:
+    """Return what a replay of the policy in the form takes."""
+    values = _values(given)
+    change = {name: values[name] for name in ("name", "acr", "amr", "renews_without_sign_in")}
+    applies = {name: values[name] for name in ("agent_kind", "system", "risk") if values[name]}
+    lengths = {name: duration(values[name]) for name in ("idle", "absolute", "max_age") if values[name] is not None}
+    return {"change": {"kind": "session_policy", **change, **lengths, "applies_to": applies}, "days": _DAYS}
 
 
 def _initial(row: SessionPolicy) -> dict[str, Any]:
@@ -167,6 +191,7 @@ def _initial(row: SessionPolicy) -> dict[str, Any]:
         "acr": " ".join(row.acr),
         "amr": " ".join(row.amr),
         "renews_without_sign_in": row.renews_without_sign_in,
+        "on_drift": row.on_drift,
     }
 
 
@@ -174,7 +199,9 @@ def _values(given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of the form as the action takes them."""
     hours = given["max_age"]
     return {
-        **{name: given[name] for name in ("name", "agent_kind", "risk", "renews_without_sign_in", "reason")},
+        **{
+            name: given[name] for name in ("name", "agent_kind", "risk", "renews_without_sign_in", "on_drift", "reason")
+        },
         "system": given["system"].slug if given["system"] else "",
         "idle": timedelta(minutes=given["idle"]),
         "absolute": timedelta(hours=given["absolute"]),

@@ -23,6 +23,7 @@ LABELS: Final = {
     "acr": gettext_lazy("Sign-in in one of these contexts (acr)"),
     "amr": gettext_lazy("Sign-in with all of these methods (amr)"),
     "renews": gettext_lazy("Begins anew without a fresh sign-in"),
+    "on_drift": gettext_lazy("After drift at least"),
 }
 
 
@@ -99,6 +100,7 @@ def words(row: SessionPolicy) -> dict[str, str]:
         "acr": ", ".join(row.acr),
         "amr": ", ".join(row.amr),
         "renews": _("yes") if row.renews_without_sign_in else "",
+        "on_drift": str(dict(choices("on_drift"))[row.on_drift]).lower() if row.on_drift else "",
     }
 
 

@@ -32,6 +32,7 @@ ALONE: Final = {
     "key-withdraw": "a key of the API alone",
     "connector-enrol": "no person is signed in, and the code in the body permits it",
     "revocations": "the kind of what is revoked names the row that permits it",
+    "drills": "as revocations",
 }
 """Addresses of the API whose POST is no action of its own, and why."""
 

@@ -161,10 +161,13 @@ def test_no_field_of_no_body_brings_the_api_down(method: str, given: object) -> 
         "clients": {"client_id": "e", "auth": "none", "redirect_uris": [], "api_scopes": [], "jwks": None},
         "entitlements": {"system": "time", "scope": "time:x", "name": "X", "longest": "PT1H", "lines": []},
         "revocations": {"target": {"type": "agent", "id": "bot"}, "reason": "x"},
+        "drills": {"target": {"type": "agent", "id": "bot"}, "reason": "x"},
         "keys/rotate": {"issuer": "idp", "now": False},
     }
     for address, body in fields.items():
-        still = {"wait": False} if address == "revocations" else {}  # to wait needs a transaction of its own
+        still = (
+            {"wait": False} if address in ("drills", "revocations") else {}
+        )  # to wait needs a transaction of its own
         is_read = hasattr(getattr(resolve(f"/api/v1/{address}").func, "cls", None), method)
         for name in list(body) if is_read else list(body)[:1]:  # another method is refused before its body is read
             sent = json.dumps({**body, name: given, **still})  # in ASCII, which can carry half a surrogate pair

@@ -83,6 +83,33 @@ def real(world: addresses.World) -> dict[str, object]:
     }
 
 
+_SAMPLES: Final = {
+    "drills/key": "stop/drill",
+    "decisions/key": "decisions/pk",
+    "system-networks/key": "systems/network",
+    "connectors/key": "systems/connector",
+    "systems/openapi/key": "systems/api",
+    "stdio-commands/key": "settings/command",
+    "session-policies/key": "settings/session_policy",
+    "guardrails/key": "guardrails/guardrail",
+    "credential-policy-proposals/key": "settings/credential-policy/proposal",
+    "discovery-sources/key": "settings/discovery",
+    "chat-connections/key": "settings/chat",
+    "webhooks/key": "settings/webhook",
+    "delegations/key": "delegations/pk",
+    "workload-rules/key": "workload-rules/pk",
+    "decoys/key": "decoys/decoy",
+    "risk/key": "risk-signals/signal",
+    "signal-responses/key": "settings/signal-responses/response",
+    "event-receivers/key": "settings/event-streams/receivers/receiver",
+    "event-streams/key": "settings/event-streams/stream",
+    "signal-polls/key": "settings/event-streams/polls/poll",
+    "trusted-issuers/key": "settings/issuer",
+    "connected-accounts/key": "connected-accounts/pk",
+}
+"""Things that the console has a sample of, under another name."""
+
+
 def _more(world: addresses.World) -> dict[str, object]:
     """Make what no page of the console has an address for."""
     company, now = world.company, clock.now()
@@ -102,30 +129,15 @@ def _more(world: addresses.World) -> dict[str, object]:
     question = questions.ask(asked, by=company.sofia, text="What for?")
     signing.sign("idp", {}, "sample")
     return {
+        **{name: world.samples[sample] for name, sample in _SAMPLES.items()},
         "posture-reports/key": "company",
-        "decisions/key": world.samples["decisions/pk"],
-        "system-networks/key": world.samples["systems/network"],
-        "connectors/key": world.samples["systems/connector"],
-        "systems/openapi/key": world.samples["systems/api"],
-        "stdio-commands/key": world.samples["settings/command"],
-        "session-policies/key": world.samples["settings/session_policy"],
-        "guardrails/key": world.samples["guardrails/guardrail"],
-        "credential-policy-proposals/key": world.samples["settings/credential-policy/proposal"],
-        "discovery-sources/key": world.samples["settings/discovery"],
-        "chat-connections/key": world.samples["settings/chat"],
-        "webhooks/key": world.samples["settings/webhook"],
         "webhook-messages/key": WebhookMessage.objects.latest("made_at").pk,
-        "delegations/key": world.samples["delegations/pk"],
-        "workload-rules/key": world.samples["workload-rules/pk"],
         "agent-calls/key": agent_calls.allow(company.bot, helper, by=SYSTEM, reason="a sample").pk,
-        "risk/key": world.samples["risk-signals/signal"],
-        "signal-responses/key": world.samples["settings/signal-responses/response"],
+        "drift-detectors/key": "network-drift",
         "keys/key": SigningKey.objects.filter(state="active").earliest("kid").kid,
         "requests/question": question.pk,
         "remediations/key": _cut(world).pk,
         "group-mappings/key": mapped.pk,
-        "trusted-issuers/key": world.samples["settings/issuer"],
-        "connected-accounts/key": world.samples["connected-accounts/pk"],
         "connections/key": personal_agents.connect(make.personal_client(), company.bob).pk,
         "tokens/key": token.jti,
         "token-families/key": make.token_family(world.session, company.system).pk,

@@ -43,6 +43,7 @@ def decide(count: int) -> None:
         for name, (p50, p99) in found.items()
     ]
     measure.table("Decision in process", ("", "p50", "p99", "times as fast as cedarpy"), rows)
+    print(*(line for line in done.stderr.splitlines() if " together: " in line), sep="\n")
     if CEDAR not in found:
         measure.missing(CEDAR, "not installed; see requirements/bench.in")
 

@@ -72,6 +72,8 @@ PAGES: Final = (
     "/search/?q=payroll",
     "/search/?q=nothing-of-that-name",
     "/reviews/",
+    "/decisions/who-can/?tool=fleet-001/get_item",
+    "/decisions/who-can/?tool=fleet-001/get_item&at=2026-01-01T00:00:00",
     "/sod-policies/",
     "/stop/",
     "/stop/agent/fleet-000007/",

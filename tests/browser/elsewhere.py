@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,21 +32,16 @@ from entitlements.people.models import Person
 from entitlements.rest_apis import rest_apis
 from entitlements.rest_apis import sources as api_documents
 from entitlements.revocation.models import Revocation
-from entitlements.risk import response_policy, risk
-from entitlements.risk.rules import Kind as RiskKind
-from entitlements.risk.subject import RiskSubject
 from entitlements.secrets import vault
-from entitlements.session_policies import proposals as policies
 from entitlements.stdio.models import StdioNode
 from entitlements.stdio.sandbox.plan import Level
 from entitlements.stdio_commands import proposals as commands
 from entitlements.unmanaged_agents.models import Workflow
 from entitlements.vendors import vendors
 from entitlements.vendors.models import Vendor
-from entitlements.words import Risk
 from governance.credential_policy import policy_proposals
 from governance.guardrails import proposals as guardrail_proposals
-from governance.guardrails.models import GuardrailProposal, ObservedCalls
+from governance.guardrails.models import ObservedCalls
 from governance.onboarding import batches, sponsorship
 from governance.onboarding.models import OnboardingBatch
 from governance.reviews.discussion import comments
@@ -57,6 +52,7 @@ from governance.reviews.reviewers import assignment
 from governance.reviews.spot_checks import spot_checks as spot_checks_actions
 from governance.reviews.templates import templates
 from governance.reviews.templates.templates import Recurrence
+from governance.what_if.models import WhatIf
 from tests import make
 from tests.governance.reviews import worlds
 
@@ -107,9 +103,16 @@ def guardrails() -> list[str]:
     )  # fmt: skip
     asked = guardrail_proposals.propose("Large amounts", effect="hold", mode="enforce", when=paying, by=resa)
     guardrail_proposals.ask_replay(asked.pk, days=14, by=resa)
-    found = {word: {f"{word}-{n:03}": 120 - n for n in range(50)} for word in ("agents", "tools", "people")}
-    numbers = {"calls": 48210, "done": 48210, "changed": 1312, "unknown": 204, "named": dict.fromkeys(found, 120)}
-    GuardrailProposal.objects.filter(pk=asked.pk).update(replay_state="finished", replay={**numbers, **found})
+    by = [
+        {"agent": f"agent-{n:03}", "tool": f"erp/pay_{n % 7}", "code": "guardrail", "calls": 120 - n}
+        for n in range(120)
+    ]
+    people = [{"person": f"person-{n:03}", "calls": 50 - n % 40} for n in range(60)]
+    numbers = {"calls": 48210, "denied": 1312, "denied_anyway": 12, "unknown": 204, "unseen": ["crm"], "by": by}
+    named = {"agents": 120, "tools": 7, "people": 60}
+    WhatIf.objects.filter(change__name="Large amounts").update(
+        finished_at=clock.now(), read_days=14, result={**numbers, "people": people, "named": named}
+    )
     return [f"/guardrails/{row.pk}/" for row in (shut, seen, asked)]
 
 
@@ -282,35 +285,6 @@ def local_servers() -> str:
         GatewayNode.objects.update_or_create(id=node, defaults={"started_at": now, "polled_at": now})
         StdioNode.objects.create(node=node, run=uuid4(), address="http://127.0.0.1:1", level=level, said_at=now)
     return "/settings/local-servers/"
-
-
-def session_policies() -> str:
-    """Have one session policy in force and another proposed; return the address of their page."""
-    ana, hour = Person.objects.get(login="ana"), timedelta(hours=1)
-    terms: dict[str, Any] = {"idle": hour / 2, "absolute": 8 * hour, "reason": "Risk has changed."}
-    agreed = policies.propose("everyone", by=ana, **terms)
-    policies.confirm(agreed.pk, by=Person.objects.get(login="resa"))
-    policies.propose("high-risk", by=ana, risk="high", max_age=4 * hour, acr=["phr"], amr=["pop"], **terms)
-    return "/settings/session-policies/"
-
-
-def risk_signals(agent: str) -> str:
-    """Have signals about an agent and a person, one of them decided, and a response in force and one proposed.
-
-    Returns the address of a signal without a decision.
-    """
-    resa, now = Person.objects.get(login="resa"), clock.now()
-    about = [RiskSubject(agent=Agent.objects.get(slug=agent)), RiskSubject(person=Person.objects.get(login="alice"))]
-    said = "A refresh token or code was used a second time: it, or its first use, was stolen."
-    what = RiskKind.REFRESH_REUSE, Risk.MEDIUM, "detector:refresh-reuse", said, now
-    noted = [risk.note(each, risk.NewSignal(*what, f"shown {n}")) for n, each in enumerate([*about, about[0]])]
-    decided, _, waiting = (row for row in noted if row is not None)
-    risk.dismiss(decided.pk, by=resa, reason="It was our own test.")
-    given = {"response": "step_up", "mode": "enforce", "reason": "We watched it for a month."}
-    agreed = response_policy.propose("session_revoked", by=resa, **given)
-    response_policy.confirm(agreed.pk, by=Person.objects.get(login="admin"))
-    response_policy.propose("refresh_reuse", by=resa, **{**given, "response": "revoke"})
-    return f"/risk-signals/{waiting.pk}/"
 
 
 def network(slug: str) -> str:

@@ -15,7 +15,8 @@ from entitlements.decisions import facts, policy
 from entitlements.decisions.snapshot import Call
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
-from governance.decisions import what_if
+from governance.what_if import what_if
+from governance.what_if.models import WhatIf
 
 
 def decided(grant: Grant, client: str, tool: str, **arguments: object) -> Event:
@@ -50,6 +51,19 @@ def pages(client: str = "expense-bot") -> dict[str, list[str]]:
     while what_if.advance(done.pk):
         pass
     waits = what_if.begin({**change, "revoke": False, "tools": tools[:1]}, 30, by=callers.of(ana))
+    when = {"agent_kind": ["personal", "shared"], "risk": "low", "time": {"days": ["sat", "sun"], "zone": "UTC"}}
+    rule = {"kind": "guardrail", "name": "No weekends", "effect": "step_up", "max_age": "PT15M", "when": when}
+    ruled = what_if.begin(rule, 90, by=callers.of(ana))
+    by = [
+        {"agent": f"agent-{n:03}", "tool": f"erp/pay_{n % 7}", "code": "guardrail", "calls": 1200 - n}
+        for n in range(120)
+    ]
+    people = [{"person": f"person-{n:03}", "calls": 500 - n} for n in range(120)]
+    counts = {"calls": 48_210, "denied": 1312, "denied_anyway": 12, "unknown": 204, "unseen": ["crm"]}
+    WhatIf.objects.filter(pk=ruled.pk).update(
+        finished_at=clock.now(), read_days=90,
+        result={**counts, "by": by, "people": people, "named": {"agents": 120, "tools": 7, "people": 120}},
+    )  # fmt: skip
     past = clock.now() - timedelta(minutes=1)
     tool = f"{grant.entitlement.system.slug}/{tools[0]}"
     return {
@@ -58,8 +72,9 @@ def pages(client: str = "expense-bot") -> dict[str, list[str]]:
             "/decisions/who-can/",
             f"/decisions/who-can/?tool={tool}",
             f"/decisions/who-can/?tool={tool}&at={past:%Y-%m-%dT%H:%M:%S}",
+            f"/decisions/who-can/?entitlement={grant.entitlement.scope}",
         ],
         "what-if-list": ["/decisions/what-if/"],
-        "what-if-page": [f"/decisions/what-if/{each.pk}/" for each in (done, waits)],
+        "what-if-page": [f"/decisions/what-if/{each.pk}/" for each in (done, waits, ruled)],
         "what-if-grant": [f"/decisions/what-if/grants/{grant.pk}/"],
     }

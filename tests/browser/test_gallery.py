@@ -6,6 +6,7 @@ names one of it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -22,11 +23,14 @@ from playwright.sync_api import expect
 from audit.context import SYSTEM
 from entitlements.clients.models import Client
 from entitlements.grants.models import Grant
+from entitlements.people.models import Person
+from entitlements.revocation import proofs, revocation
 from entitlements.revocation.models import Revocation
+from entitlements.revocation.targets import Target
 from governance.chat import connections
 from governance.reviews.items.models import ReviewItem
 from governance.webhooks import webhooks
-from tests.browser import approval_world, campaigns, elsewhere, emergencies, explained, small, world
+from tests.browser import approval_world, campaigns, elsewhere, emergencies, explained, risk_things, small, world
 from tests.browser.conftest import PASSWORD, Visitor, complaints, leave
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -88,7 +92,7 @@ EXAMPLES: Final[dict[str, list[str]]] = {
     "review-evidence": ["/reviews/q4/evidence/"],
     "review-work": ["/reviews/q4/work/", "/reviews/q4/work/?view=answered"],
     "review-submit": ["/reviews/q4/submit/"],
-    "stop": ["/stop/agent/expense-bot/", "/stop/system/erp/", "/agents/nobody/"],
+    "stop": ["/stop/agent/expense-bot/", "/stop/system/erp/", "/stop/person_agents/bob/", "/agents/nobody/"],
     "connect": [
         "/connect/",
         "/connect/?agent=expense-bot",
@@ -146,8 +150,12 @@ def _systems() -> dict[str, list[str]]:
         "system-accounts": ["/systems/crm/connected-accounts/"],
         "system-network-page": [elsewhere.network(api)],
         "stdio-commands-page": [elsewhere.local_servers()],
-        "session-policies-page": [elsewhere.session_policies()],
-        "risk-signal-page": [elsewhere.risk_signals("expense-bot")],
+        "session-policies-page": [risk_things.session_policies()],
+        "risk-signal-page": [risk_things.risk_signals("expense-bot")],
+        "drift-detector-page": [risk_things.drift("expense-bot")],
+        "decoy-page": risk_things.decoys("expense-bot", "expenses/list_expenses")[1:3],
+        "event-stream-page": [risk_things.event_streams()],
+        "session-page": risk_things.sessions("expense-bot"),
         "discovery-page": [f"/settings/discovery/{slug}/" for slug in elsewhere.discovery_sources()],
     }
 
@@ -167,7 +175,7 @@ def addresses() -> Iterator[tuple[str, str]]:
         "request-page": [f"/requests/{world.waiting_for('sofia').pk}/"],
         "emergency-page": [f"/break-glass/{emergencies.emergency_given().pk}/"],
         "request-edit": [f"/requests/{(asked := emergencies.asked_by_ana()).pk}/edit/", f"/requests/{asked.pk}/"],
-        "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/?prove"],
+        "grant-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/"],
         "grant-narrow-page": [f"/grants/{Grant.objects.filter(agent__slug='expense-bot').get().pk}/narrow/"],
         "review-sample": [f"/audit/samples/{elsewhere.audited(PASSWORD).pk}/"],
         "review-item-page": [f"/reviews/{item.campaign.slug}/items/{item.pk}/", talked_about],
@@ -188,6 +196,7 @@ def addresses() -> Iterator[tuple[str, str]]:
         "webhook-page": [f"/settings/notices/webhooks/{_webhook()}/"],
         "source-page": [f"/settings/people-sources/{world.directory()}/"],
         "import-page": [f"/systems/import/{world.file_looked_at().pk}/"],
+        "drill-receipt": [f"/stop/drills/{_drilled()}/"],
         "receipt": elsewhere.measured_ends(Revocation.objects.get()),
     }
     assert Client.objects.filter(client_id="expense-bot").exists()
@@ -227,6 +236,14 @@ def _webhook() -> str:
     )
     webhooks.queue_test(made, by=SYSTEM)
     return made.slug
+
+
+def _drilled() -> UUID:
+    """Drill a stop, and prove the one that was made; return the drill."""
+    by = Person.objects.get(login="ana").principal
+    with contextlib.suppress(proofs.NothingToProve):
+        proofs.prove(Revocation.objects.get(), by=by)
+    return revocation.drill(Target("agent", "expense-bot"), by=by, reason="Quarterly drill.").pk
 
 
 def _bare(pattern: URLPattern) -> str:

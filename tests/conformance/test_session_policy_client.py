@@ -1,4 +1,4 @@
-"""The official Python client, unmodified, after a session policy: its person signs in again once, and it goes on."""
+"""The official Python client and Inspector, unmodified, after a session policy: the person signs in again once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
@@ -14,14 +15,15 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from tests.conformance import desk
+from tests.conformance import desk, nodejs
+from tests.conformance.test_inspector import CALL, Inspector
 from tests.conformance.test_sign_in_client import Desk, call, session
 
 if TYPE_CHECKING:
     from tests.entitlements.gateway.world import Gateway, World
 
 pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
-node, here = desk.node, desk.here
+node, here, packages = desk.node, desk.here, nodejs.packages
 SECRET = "correct horse battery staple"
 HOUR = 3600
 
@@ -45,7 +47,7 @@ class SignedInBefore(desk.Browser):
 
     def allow(self, address: str) -> str:
         """Answer the question; where the page leads to "Confirm it's you" first, send the password there."""
-        with httpx2.Client(cookies=self.cookies, trust_env=False) as http:
+        with httpx2.Client(cookies=self.cookies, trust_env=False, timeout=20) as http:
             page = http.get(address)
             if page.status_code == 302:
                 where = urljoin(address, str(page.headers["location"]))
@@ -113,3 +115,24 @@ def test_a_refresh_that_a_policy_refuses_leads_to_a_sign_in(node: Gateway, here:
             assert (len(browser.visits), browser.asked) == (2, 1)
 
     asyncio.run(story())
+
+
+@pytest.mark.usefixtures("packages")
+def test_the_person_of_inspector_signs_in_again_once_and_it_goes_on(node: Gateway, here: World, tmp_path: Path) -> None:
+    from tests.entitlements.session_policies import agreed  # noqa: PLC0415
+
+    browser = SignedInBefore(here.person)
+    server = f"{node.base}/gw/{here.system.slug}/mcp"
+    inspector = Inspector(
+        tmp_path, browser, ("--server-url", server, "--transport", "http", "--client-id", desk.CLIENT)
+    )
+    assert inspector.run(*CALL)["structuredContent"]["timezone"] == "UTC"
+    assert (len(browser.visits), browser.asked) == (1, 0)
+
+    agreed.in_force(max_age=timedelta(minutes=30))
+    connections.close_all()
+    time.sleep(2)
+
+    for _ in range(2):
+        assert inspector.run(*CALL)["structuredContent"]["timezone"] == "UTC"
+        assert (len(browser.visits), browser.asked) == (2, 1)

@@ -44,10 +44,12 @@ class Mutant:
 @contextmanager
 def alive(mutant: Mutant | None) -> Iterator[tuple[ModuleType, ModuleType, ModuleType]]:
     """Hand out (policy, limits, arguments) with the mistake built in; without one, fresh copies of the real ones."""
-    names = ("agent_policy", "arguments", "constraints", "guardrail_rules", "limits", "session_terms")
+    names = ("restrictions", "agent_policy", "arguments", "constraints", "guardrail_rules", "limits", "session_terms")
     copies = {name: _copy(name, mutant) for name in names}
     for name in ("guardrail_rules", "session_terms"):
         setattr(copies["agent_policy"], name, copies[name])
+        setattr(copies["restrictions"], name, copies[name])
+    copies["agent_policy"].restrictions = copies["restrictions"]  # type: ignore[attr-defined]
     for name in ("arguments", "constraints"):
         setattr(copies["limits"], name, copies[name])
     copies["agent_policy"].NotCovered = (NotCovered, copies["limits"].NotCovered)  # type: ignore[attr-defined]
@@ -76,6 +78,8 @@ def complaints(policy: ModuleType, limits: ModuleType, arguments: ModuleType) ->
     yield from _about_limits(limits)
     yield from _about_calls(policy)
     yield from guardrail_rows.about_forbidden_tools(policy)
+    yield from guardrail_rows.about_what_is_held(policy)
+    yield from guardrail_rows.about_what_is_settled(policy)
     yield from _about_arguments(policy, limits, arguments)
     yield from issuing_rows.complaints(policy)
 
@@ -191,8 +195,8 @@ MUTANTS: Final = (
         ("and issued > valid_after", "and issued >= valid_after"),
         ("and issued > valid_after", ""),
         ("if not now < question.token.expires:", "if now > question.token.expires:"),
-        ("if question.session is not None:\n        return", "if False:\n        return"),
-        ("if tool is None:\n        return _denied(call, facts, Code.UNKNOWN_TOOL)", "if tool is None:\n        pass"),
+        ("if question.session is not None:\n        code", "if False:\n        code"),
+        ("if tool is None:\n        return denied(call, facts, Code.UNKNOWN_TOOL)", "if tool is None:\n        pass"),
         ("    if tool.state is not _APPROVED:", "    if tool.state is ToolState.PENDING:"),
         ("call.definition != tool.definition", "False"),
         ("call.client in facts.unproven_clients and", "False and"),
@@ -201,7 +205,7 @@ MUTANTS: Final = (
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not line.starts <= now <= line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not line.starts < now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
-        ("if not line.limits.free and (not listing or line.limits.broken):", "if False:"),
+        ("if not line.limits.free and (not listing or line.limits.broken) and", "if False and"),
         ("        if tool.schema.broken:", "        if False:"),
         ("        if tool.schema.broken:", "        if tool.schema.broken and not listing:"),
         ("        if tool.schema.broken:", "        if tool.schema.broken and not line.limits.free:"),
@@ -211,24 +215,24 @@ MUTANTS: Final = (
         ("if not listing and call.states_arguments and", "if not listing and not line.limits.free and"),
         ("if not listing and call.states_arguments and", "if not listing and"),
         ("if isinstance(covered, NotCovered):", "if False:"),
-        ("if not line.limits.free and (not listing or line.limits.broken):", "if not line.limits.free:"),
+        ("if not line.limits.free and (not listing or line.limits.broken) and", "if not line.limits.free and"),
         ("(not listing or line.limits.broken)", "not listing"),
         ("if token is not None and line.scope not in token.scopes and not token.covers_all:", "if False:"),
         ("line.scope not in token.scopes and not token.covers_all", "line.scope not in token.scopes"),
         ("if line.ask:\n            asking", "if False:\n            asking"),
-        ("elif concerning and (given :=", "elif False and (given :="),
-        ("facts.concerning.get(place, facts.guardrails)", "facts.concerning.get(place)"),
-        ("-guardrail_rules.STRICTNESS[answer.effect]", "guardrail_rules.STRICTNESS[answer.effect]"),
-        ('if answer.mode == "enforce"', "if True"),
-        ("asks = line.ask and call.approval is None", "asks = False"),
-        ("asks = line.ask and call.approval is None", "asks = line.ask"),
+        ("if given or code is not None:", "if code is not None:"),
+        ("if given or code is not None:", "if given:"),
+        ("_HELD if facts.is_held or", "_HELD if"),
+        ("facts.is_held or question.person in facts.held_people", "facts.is_held"),
+        ("code is _HELD and issuance.system is None", "False"),
+        ("code is not None and not (code is _HELD and", "code is not None and not (code is not _HELD or"),
         ("and not guardrail_rules.forbids(facts, system, tool)", ""),
         ("facts.lines.get((call.system, call.tool, call.person), ())", "facts.lines.get((call.system, call.tool, call.person)) or next(iter(facts.lines.values()), ())"),  # noqa: E501
         ("verdict.grant is not None and verdict.effect is not Effect.DENY", "verdict.effect is not Effect.DENY"),
         ("verdict.grant is not None and verdict.effect is not Effect.DENY", "True"),
         ("if issuance.flow in REDEEMING and issuance.token is None:", "if False:"),
-        ("    if code is not None:\n        return _denied(issuance, facts, code)", "    if False:\n        return _denied(issuance, facts, code)"),  # noqa: E501
-        ("    code = _blocking_code(call, facts, now)\n    if code is not None:\n        return _denied(call, facts, code)\n    opened", "    opened"),  # noqa: E501
+        ("issuance.system is None):\n        return denied(", "issuance.system is None) and False:\n        return denied("),  # noqa: E501
+        ("    code = _blocking_code(call, facts, now)\n    if code is not None:\n        return denied(call, facts, code)\n    opened", "    opened"),  # noqa: E501
         ("if call.token is None or call.token.covers_all or scope in call.token.scopes:", "if True:"),
         ("call.token is None or call.token.covers_all or scope", "call.token is None or scope"),
         ("held if token is None or token.covers_all else token.scopes & held.keys()", "held"),
@@ -251,6 +255,7 @@ MUTANTS: Final = (
         ("scopes.canonical(wanted & scopes.PROTOCOL_SCOPES)", "scopes.canonical(wanted)"),
     ),
     *_of("guardrail_rules", *guardrail_rows.MUTANTS),
+    *_of("restrictions", *guardrail_rows.RESTRICTIONS),
     *_of(
         "session_terms",
         ("if session is None or session.person != person:", "if session is None:"),
@@ -258,6 +263,7 @@ MUTANTS: Final = (
         ("if not now < session.absolute_until:", "if now > session.absolute_until:"),
         ("if not now < session.idle_until:", "if now > session.idle_until:"),
         ("if not now < session.reauthenticate_at:", "if False:"),
+        ("if session.is_held else None", "if False else None"),
         ("return question.token is not None if isinstance", "return False if isinstance"),
         ("else not question.begins_session", "else False"),
     ),

@@ -26,7 +26,7 @@ SERVING = {"web", "issuer", "gateway"}
 MANY = SERVING | {"worker", "sealer"}
 PORTS = {"web": 8000, "issuer": 8001, "gateway": 8001}
 BETWEEN_NODES = 8002
-"""Where nodes of the gateway ask one another for their local servers."""
+"""Where nodes of the gateway ask one another for their local servers, and the console proves revocations."""
 
 
 def selects(selector: Object, pod: Object) -> bool:
@@ -87,7 +87,8 @@ def test_two_sealers_have_an_anchor_each_or_one_claim_that_both_mount() -> None:
 # ------------------------------------------------------------------------------------------------- who reaches whom
 
 
-OPEN = {"web": {"postgres", "redis", "outside", "issuer"}, "issuer": {"postgres", "redis", "outside"},
+OPEN = {"web": {"postgres", "redis", "outside", "issuer", "gateway, another node"},
+        "issuer": {"postgres", "redis", "outside"},
         "gateway": {"postgres", "outside", "gateway, another node"}, "worker": {"postgres", "redis", "outside"},
         "beat": {"postgres", "redis"}, "sealer": {"postgres"}, "migrate": {"postgres"},
         "slack": {"postgres", "outside"}}  # fmt: skip
@@ -139,7 +140,7 @@ def test_the_proxy_the_scraper_and_the_console_reach_what_serves(case: str) -> N
         assert [
             ([each["port"] for each in more["ports"]], [selected(each["podSelector"], case) for each in more["from"]])
             for more in between
-        ] == ([([BETWEEN_NODES], [{"gateway"}])] if name == "gateway" else [])
+        ] == ([([BETWEEN_NODES], [{"gateway"}, {"web"}])] if name == "gateway" else [])
         assert [each["port"] for each in rule["ports"]] == [PORTS[name]]
         pods_of_ours = [each for each in rule["from"] if each not in peers]
         assert [each for each in rule["from"] if each in peers] == peers

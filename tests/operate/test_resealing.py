@@ -144,7 +144,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
     left = SubjectKey.objects.exclude(wrapped=None).count() - 2
     assert {what: count for count, what in re.findall(r"(\d+) (.*) sealed anew", reseal())} == {
         **done, "subject keys": str(left), "webhooks": "0", "chat connections": "0", "vendor test clients": "0",
-        "client certificates": "0", "discovery sources": "0", "connected accounts": "0",
+        "client certificates": "0", "discovery sources": "0", "connected accounts": "0", "event streams": "0",
     }  # fmt: skip
     settings.KEY_ENCRYPTION_KEY_PREVIOUS = NONE
     opens(sealed)
@@ -205,11 +205,14 @@ def test_whatever_is_sealed_is_sealed_anew_as_well() -> None:
         "entitlements/agent_discovery/sources.py",
         "entitlements/connected_accounts/connect.py",  # a sign-in under way lasts for minutes, and is begun anew
         "entitlements/connected_accounts/tokens.py",
+        "entitlements/event_streams/poll_settings.py",
+        "entitlements/event_streams/streams.py",  # sealed anew there
         "entitlements/keys/signing.py",
         "entitlements/networks/certificates.py",
         "entitlements/node/upstream_sessions.py",  # one that does not open any more is begun anew
         "entitlements/secrets/vault.py",
         "entitlements/stdio/other_nodes.py",  # a message between nodes lives for seconds
+        "entitlements/stdio_calls/probes.py",  # so does a probe
         "entitlements/vendors/vendors.py",
         "governance/chat/connections.py",
         "governance/sign_in/sessions.py",  # a sign-in lives for hours, and is made anew

@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import Final
 
 from audit import clock
-from entitlements import addresses
 from entitlements.backlog import Busy
 from entitlements.codes import Code
 from entitlements.edge import door
@@ -20,7 +19,7 @@ from entitlements.errors import DomainError
 from entitlements.gateway.http import NO_STORE, Answer
 from entitlements.keys import jws
 from entitlements.node.refusals import Closed
-from entitlements.risk import security_events
+from entitlements.risk import event_tokens, security_events
 from entitlements.risk.security_events import EventRefused
 from entitlements.trusted_issuers import issuers, key_sets
 from entitlements.trusted_issuers.models import TrustedIssuer
@@ -66,31 +65,14 @@ async def _checked(outside: Outside, received: Received) -> TakenEvent:
     issuer = await issuers.trusted(outside.reads(), unverified.claims.get("iss"), TrustedIssuer.Purpose.SIGNALS)
     if issuer is None:
         raise EventRefused("invalid_issuer", "Security events of this issuer are not taken.")
-    audience = issuer.signal_audience or addresses.signals_endpoint()
-    now = clock.now().timestamp()
-    try:
-        await issuers.check(unverified, issuer, outside.document, comes_again=False)
-    except jws.UnknownKey as error:
-        raise EventRefused("invalid_key", error.message) from error
-    except jws.BadToken as error:
-        raise EventRefused("authentication_failed", error.message) from error
-    event = security_events.read(unverified.typ, unverified.claims, audience, issuer.signal_events, now)
-    return TakenEvent(issuer.pk, event.jti, unverified.claims)
+    event, claims = await event_tokens.check(unverified, issuer, outside.document)
+    return TakenEvent(issuer.pk, event.jti, claims)
 
 
 def _read(body: bytes) -> jws.Unverified:
-    """Take the token apart. Raises EventRefused: an unsigned token is no proof of who sent it."""
+    """Take the token apart. Raises EventRefused."""
     try:
         text = body.decode("ascii").strip()
     except UnicodeDecodeError as error:
         raise security_events.invalid("The body is no token.") from error
-    try:
-        return jws.read(text)
-    except jws.BadToken as error:
-        raise EventRefused(_word_of(text), error.message) from error
-
-
-def _word_of(text: str) -> str:
-    header, _dot, rest = text.partition(".")
-    is_unsigned = bool(rest) and (text.endswith(".") or jws.names_no_algorithm(header))
-    return "authentication_failed" if is_unsigned else "invalid_request"
+    return event_tokens.read(text)

@@ -44,6 +44,7 @@ _LANE: Final = {
     "attempt": "policy",
     "grant": "policy",
     "revocation": "policy",
+    "drill": "policy",
     "kill_switch": "policy",
     "call": "call",
     "campaign": "review",

@@ -1,4 +1,4 @@
-"""Who can call a tool: each grant that gives it, for whom, with which limits, until when, what blocks it.
+"""Who can call a tool, or the tools of an entitlement: each grant, for whom, with which limits, what blocks it.
 
 Each grant is judged by the decision function itself, for a person it serves and each client of its agent, with the
 facts of now or of a past moment (`history`). Arguments are not asked about: what is said is whether a call can pass
@@ -20,9 +20,9 @@ from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.models import Agent
-from entitlements.catalog.models import Tool
+from entitlements.catalog.models import Entitlement, Tool
 from entitlements.decisions import limits, policy
-from entitlements.decisions.snapshot import AgentFacts, Call, Line
+from entitlements.decisions.snapshot import AgentFacts, Call, Line, ToolFacts
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.grants import grants as grants_actions
 from entitlements.grants.models import Grant, GrantLine
@@ -52,10 +52,12 @@ class Access:
 
     `count` are all people, with those of groups, and `served` the active ones among them. `verdict` is the answer for
     one of these, where there is any. With `unknown` the log does not tell the terms of then: they are those of
-    now.
+    now. Where a grant is asked about as a whole, `tools` are the answers for each of its tools, by name, and the others
+    those for the tool that is answered best.
     """
 
     grant: Grant
+    tool: str
     limits: Mapping[str, Any]
     expires_at: datetime
     people: tuple[str, ...]
@@ -65,6 +67,7 @@ class Access:
     served: frozenset[str]
     verdict: Verdict
     unknown: bool = False
+    tools: tuple[Access, ...] = ()
 
     @property
     def is_callable(self) -> bool:
@@ -101,28 +104,82 @@ def rows(caller: Caller, tool: Tool, moment: datetime | None = None) -> QuerySet
     return found.select_related(*people).prefetch_related(lines, "subjects__person", "subjects__group")
 
 
+def rows_of(caller: Caller, entitlement: Entitlement, moment: datetime | None = None) -> QuerySet[Grant]:
+    """Return the grants of an entitlement that had not ended, now or at a moment, of those that the caller sees."""
+    found = visibility.grants(caller).prefetch_related(None).filter(entitlement=entitlement)
+    found = found.filter(expires_at__gt=moment or clock.now())
+    if moment is None:
+        found = found.filter(ended_at=None)
+    else:
+        found = found.filter(Q(ended_at=None) | Q(ended_at__gt=moment), created_at__lte=moment)
+    lines = Prefetch("lines", GrantLine.objects.all(), to_attr="of_tool")
+    people = ("agent__sponsor", "agent__owner", "entitlement__system")
+    return found.select_related(*people).prefetch_related(lines, "subjects__person", "subjects__group")
+
+
 def describe(grants: Sequence[Grant], tool: Tool, moment: datetime | None = None) -> list[Access]:
-    """Return what some of these grants give, in a fixed number of statements."""
+    """Return what some of these grants give of a tool, in a fixed number of statements."""
+    then = _then(grants, moment)
+    return [each for (each,) in _each(grants, [(grant, tool) for grant in grants], then, moment)]
+
+
+def describe_all(grants: Sequence[Grant], moment: datetime | None = None) -> list[Access]:
+    """Return what some grants at one system give of all their tools, in a fixed number of statements."""
     if not grants:
         return []
-    now = moment or clock.now()
-    terms = _terms(grants, tool, moment)
-    slugs = {slug for each in terms.values() for slug in each.groups}
-    members = _members(slugs, moment)
+    then, held = _then(grants, moment), {line.tool_id for grant in grants for line in _lines(grant)}
+    names = {name for each in then.values() for name in each["lines"]}
+    rows = Tool.objects.filter(system=grants[0].entitlement.system).filter(Q(pk__in=held) | Q(name__in=names))
+    tools = list(rows.select_related("system").order_by("name"))
+    pairs = [(grant, tool) for grant in grants for tool in tools if _holds(grant, then.get(str(grant.pk)), tool)]
+    return [
+        replace(min(each, key=lambda access: _STRICTNESS[access.verdict.effect]), tools=tuple(each))
+        for each in _each(grants, pairs, then, moment)
+        if each
+    ]
+
+
+def _holds(grant: Grant, then: past_grants.Terms | None, tool: Tool) -> bool:
+    if then is not None:
+        return tool.name in then["lines"]
+    return any(line.tool_id == tool.pk for line in _lines(grant))
+
+
+def _lines(grant: Grant) -> Sequence[GrantLine]:
+    return grant.of_tool  # type: ignore[attr-defined,no-any-return]  # prefetched by rows() or rows_of()
+
+
+def _each(
+    grants: Sequence[Grant],
+    pairs: Sequence[tuple[Grant, Tool]],
+    then: Mapping[str, past_grants.Terms],
+    moment: datetime | None,
+) -> list[list[Access]]:
+    """Return for each grant what it gives of its tools, all of one system."""
+    if not pairs:
+        return [[] for _ in grants]
+    now, tools = moment or clock.now(), {tool.name: tool for _, tool in pairs}
+    system = next(iter(tools.values())).system.slug
+    terms = {(grant, tool.name): _terms_of(grant, then.get(str(grant.pk)), tool, moment) for grant, tool in pairs}
+    members = _members({slug for each in terms.values() for slug in each.groups}, moment)
     logins = {login for each in terms.values() for login in each.people} | set().union(*members.values())
-    facts = facts_of_many.load({grant.agent.slug for grant in grants}, tool.system.slug, tool.name)
-    past = None if moment is None else history.read(_links(grants, tool, facts), moment)
+    facts = facts_of_many.load({grant.agent.slug for grant in grants}, system, tools)
+    past = None if moment is None else history.read(_links(grants, system, facts), moment)
     active = _active(logins, past)
     if past is not None:
-        terms = {grant: replace(each, is_enabled=_is_enabled(grant, past)) for grant, each in terms.items()}
-        facts = {grant.agent.slug: _as_of(past, facts[grant.agent.slug], grant.agent, tool) for grant in grants}
+        terms = {pair: replace(each, is_enabled=_is_enabled(pair[0], past)) for pair, each in terms.items()}
+        facts = {grant.agent.slug: _as_of(past, facts[grant.agent.slug], grant.agent) for grant in grants}
     people = _People(members, active)
-    return [_access(grant, terms[grant], tool, facts[grant.agent.slug], people, now) for grant in grants]
+    given: dict[Grant, list[Access]] = {grant: [] for grant in grants}
+    for grant, tool in pairs:
+        given[grant].append(
+            _access(grant, terms[grant, tool.name], (system, tool.name), facts[grant.agent.slug], people, now)
+        )
+    return list(given.values())
 
 
-def _terms(grants: Sequence[Grant], tool: Tool, moment: datetime | None) -> dict[Grant, _Terms]:
-    then = {} if moment is None else history.grants([str(grant.pk) for grant in grants], moment)
-    return {grant: _terms_of(grant, then.get(str(grant.pk)), tool, moment) for grant in grants}
+def _then(grants: Sequence[Grant], moment: datetime | None) -> dict[str, past_grants.Terms]:
+    return {} if moment is None else history.grants([str(grant.pk) for grant in grants], moment)
 
 
 def _terms_of(grant: Grant, then: past_grants.Terms | None, tool: Tool, moment: datetime | None) -> _Terms:
@@ -136,7 +193,7 @@ def _terms_of(grant: Grant, then: past_grants.Terms | None, tool: Tool, moment: 
             tuple(subjects.get("group", ())),
             is_enabled=grant.entitlement.enabled,
         )
-    line: GrantLine | None = next(iter(grant.of_tool), None)  # type: ignore[attr-defined]  # prefetched by rows()
+    line = next((line for line in _lines(grant) if line.tool_id == tool.pk), None)
     subjects_now = grant.subjects.all()
     return _Terms(
         line.limits if line is not None else {},
@@ -167,19 +224,18 @@ def _active(logins: set[str], past: History | None) -> frozenset[str]:
     return frozenset(login for login in logins if past.is_person_active(login, now=login in now))
 
 
-def _links(grants: Sequence[Grant], tool: Tool, facts: Mapping[str, AgentFacts]) -> set[str]:
+def _links(grants: Sequence[Grant], system: str, facts: Mapping[str, AgentFacts]) -> set[str]:
     """Return the links of what the decision looks at, except people whom grants serve."""
-    links = {f"system:{tool.system.slug}", f"tool:{tool.system.slug}/{tool.name}"}
+    links = {f"system:{system}", *(f"tool:{system}/{name}" for known in facts.values() for _, name in known.tools)}
     links |= {f"entitlement:{grant.entitlement.scope}" for grant in grants}
     for agent, known in facts.items():
         links |= {f"agent:{agent}", *(f"client:{name}" for name in known.clients)}
     return links
 
 
-def _as_of(past: History, known: AgentFacts, agent: Agent, tool: Tool) -> AgentFacts:
+def _as_of(past: History, known: AgentFacts, agent: Agent) -> AgentFacts:
     """Return the facts about an agent as they were at the moment."""
-    link, place = f"agent:{known.agent}", (tool.system.slug, tool.name)
-    state, risk = past.tool(f"tool:{place[0]}/{place[1]}", known.tools[place].state, known.tools[place].risk)
+    link = f"agent:{known.agent}"
     is_stopped = not past.is_on(history.EVERYTHING, now=not known.stopped)
     sponsor = past.office(link, "sponsor", agent.sponsor.login) or ""
     owner = past.office(link, "owner", agent.owner.login if agent.owner else None)
@@ -196,9 +252,14 @@ def _as_of(past: History, known: AgentFacts, agent: Agent, tool: Tool) -> AgentF
         systems={
             slug: _status(past.is_on(f"system:{slug}", now=now is Status.ACTIVE)) for slug, now in known.systems.items()
         },
-        tools={place: replace(known.tools[place], state=ToolState(state), risk=Risk(risk))},
+        tools={place: _tool_as_of(past, tool) for place, tool in known.tools.items()},
         stopped=known.stopped or "stopped" if is_stopped else "",
     )
+
+
+def _tool_as_of(past: History, tool: ToolFacts) -> ToolFacts:
+    state, risk = past.tool(f"tool:{tool.system}/{tool.name}", tool.state, tool.risk)
+    return replace(tool, state=ToolState(state), risk=Risk(risk))
 
 
 def _is_enabled(grant: Grant, past: History) -> bool:
@@ -217,12 +278,14 @@ class _People:
     active: frozenset[str]
 
 
-def _access(grant: Grant, terms: _Terms, tool: Tool, known: AgentFacts, people: _People, now: datetime) -> Access:
+def _access(
+    grant: Grant, terms: _Terms, tool: tuple[str, str], known: AgentFacts, people: _People, now: datetime
+) -> Access:
     """Judge one grant for one of the people it serves, an active one where there is one."""
     everyone = {*terms.people}.union(*(people.members[slug] for slug in terms.groups))
     active = everyone & people.active
     probe = next(iter(sorted(active) or sorted(everyone)), None)
-    key, line = (tool.system.slug, tool.name, probe), _line(grant, terms)
+    key, line = (*tool, probe), _line(grant, terms)
     is_of_people = grant.subjects_digest != _NO_ONE
     serves = terms.is_enabled and (probe is not None) == is_of_people
     judged = replace(
@@ -232,6 +295,7 @@ def _access(grant: Grant, terms: _Terms, tool: Tool, known: AgentFacts, people: 
     )
     return Access(
         grant,
+        tool[1],
         terms.limits,
         terms.expires_at,
         terms.people,

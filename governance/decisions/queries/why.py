@@ -32,6 +32,7 @@ DECISIONS: Final = (
     Action.EVALUATION_ALLOWED,
     Action.EVALUATION_DENIED,
     Action.TOKEN_REFUSED,
+    Action.DECOY_TOUCHED,
 )
 """The events that say what was decided, and why."""
 MOST_REASONS: Final = 8

@@ -14,6 +14,7 @@ from entitlements.access import visibility
 from entitlements.errors import DomainError
 from entitlements.grants import actions, grants
 from entitlements.grants.models import Grant
+from entitlements.revocation import sample_calls
 from governance.audit_log.queries import events as events_queries
 from governance.console import doors, narrowing_fields
 from governance.eligibility import eligibility
@@ -23,7 +24,6 @@ from governance.grants import queries as read
 from governance.request_changes import renewal
 from governance.requests import queries as request_queries
 from governance.reviews.usage import queries as usage_queries
-from governance.revocations.queries import verification as verification_queries
 
 
 @require_safe
@@ -47,7 +47,7 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "lasts": grant.expires_at - grant.starts_at,
         "ticket": read.ticket_of(grant),
         "timeline": events_queries.about(f"grant:{pk}", request),
-        "probes": verification_queries.probe_grant(grant) if "prove" in request.GET else None,
+        "probes": sample_calls.decide_grant(grant) if "prove" in request.GET else None,
     }
     return render(request, "console/grants/grant.html", context)
 

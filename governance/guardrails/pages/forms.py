@@ -10,13 +10,14 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from entitlements.api.fields import duration
 from entitlements.guardrails import hours
 from entitlements.guardrails.models import GuardrailVersion
 from entitlements.guardrails.terms import AGENT_KINDS, DEEPEST
 from entitlements.words import Action, Risk
 from governance.console.kit import combobox
 from governance.guardrails.models import GuardrailProposal
-from governance.guardrails.queries import EFFECTS, LABELS, MODES
+from governance.guardrails.queries import DAYS, EFFECTS, LABELS, MODES
 from governance.trusted_issuers.pages.forms import Lines
 
 _PLAIN: Final = {"autocapitalize": "none", "spellcheck": "false"}
@@ -86,6 +87,13 @@ class GuardrailForm(forms.Form):
         min_value=1,
         help_text=gettext_lazy("Of a step-up only. Empty: 300."),
     )
+    acr = forms.CharField(
+        label=gettext_lazy("Sign-in in one of these contexts (acr)"),
+        required=False,
+        max_length=2000,
+        widget=forms.TextInput(attrs=_PLAIN),
+        help_text=gettext_lazy("Of a step-up only. Values between spaces, for example phr for a passkey. Empty: any."),
+    )
     reason = forms.CharField(label=gettext_lazy("Reason"), max_length=500)
 
     def clean(self) -> dict[str, Any]:
@@ -105,7 +113,15 @@ class GuardrailForm(forms.Form):
         given = self.cleaned_data
         age = None if given["max_age"] is None else timedelta(seconds=given["max_age"])
         kept = {name: given[name] for name in ("name", "effect", "mode", "when", "reason")}
-        return {**kept, "max_age": age}
+        return {**kept, "max_age": age, "acr": given["acr"].split()}
+
+    def change(self) -> dict[str, Any]:
+        """Return what a replay of it takes."""
+        given = self.values()
+        change = {"kind": "guardrail", **{name: given[name] for name in ("name", "effect", "when")}}
+        if given["max_age"] is not None:
+            change["max_age"] = duration(given["max_age"])
+        return {"change": change, "days": DAYS}
 
 
 def initial(row: GuardrailProposal) -> dict[str, Any]:
@@ -116,4 +132,5 @@ def initial(row: GuardrailProposal) -> dict[str, Any]:
     shown = {word: [value] if word in lists and isinstance(value, str) else value for word, value in conditions.items()}
     named = {"days": time.get("days"), "begin": time.get("from"), "end": time.get("to"), "zone": time.get("zone")}
     shown["system"] = ", ".join(shown.get("system", ()))
-    return {**shown, **named, "name": row.name, "effect": row.effect, "mode": row.mode, "max_age": row.max_age}
+    plain = {name: getattr(row, name) for name in ("name", "effect", "mode", "max_age")}
+    return {**shown, **named, **plain, "acr": " ".join(row.acr)}

@@ -15,6 +15,7 @@ from governance.console import doors, form_fields
 from governance.guardrails import actions, proposals, queries
 from governance.guardrails.models import GuardrailProposal
 from governance.guardrails.pages import forms
+from governance.what_if import actions as what_if_actions
 
 _MOST_SHOWN: Final = 200
 _MOST_VERSIONS: Final = 20
@@ -76,7 +77,7 @@ def detail(request: HttpRequest, guardrail: UUID) -> HttpResponse:
         "may_withdraw": is_open and doors.may(caller, "guardrail-withdraw", row),
         "may_replay": is_open and doors.may(caller, "guardrail-replay", row),
         "may_end": is_on and doors.may(caller, "guardrail-end", row),
-        "wants_reason": row.mode == Mode.ENFORCE and row.replay_state != GuardrailProposal.Replay.FINISHED,
+        "wants_reason": row.mode == Mode.ENFORCE and not row.is_replayed,
         "is_on": is_on,
     }
     return render(request, "console/guardrails/guardrail.html", context)
@@ -92,10 +93,16 @@ def propose(request: HttpRequest) -> HttpResponse:
     form = forms.GuardrailForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST":
         fields = {"guardrail_proposed_already": "name", "guardrail_unchanged": "name"}
-        done = form_fields.perform(request, form, actions.PROPOSE, fields=fields, values=lambda _given: form.values())
-        if done:
+        if "replay" in request.POST:
+            ask = what_if_actions.BEGIN
+            if asked := form_fields.perform(request, form, ask, fields={}, values=lambda _given: form.change()):
+                return redirect("what-if-page", asked.result.pk)
+        elif done := form_fields.perform(
+            request, form, actions.PROPOSE, fields=fields, values=lambda _given: form.values()
+        ):
             return redirect("guardrail-page", done.result.pk)
-    return form_fields.show(request, "console/guardrails/propose.html", form, {"of": of})
+    may_replay = doors.may(doors.caller(request), "decisions-what-if", None)
+    return form_fields.show(request, "console/guardrails/propose.html", form, {"of": of, "may_replay": may_replay})
 
 
 BUTTONS: Final = {

@@ -195,11 +195,16 @@ def _note_combination(event: Event, agent: Agent, rule: SodPolicy, sides: Iterab
 
 
 def _signalled(event: Event) -> None:
-    """Note a risk signal that the policy answers with a review: for the agent, or for those that act for the person."""
+    """Note a risk signal that the policy answers with a review: for the agent, or for those that act for the person.
+
+    A touched decoy is a cause unless it is only noted. The review does not say so: the agent's owner may decide in it.
+    """
     said = event.detail
-    if said.get("response") != "review" or said.get("outcome") != "done":
+    is_decoy = said.get("kind") == "decoy_touched" and said.get("response") != "note"
+    if not is_decoy and (said.get("response") != "review" or said.get("outcome") != "done"):
         return
-    fact = _fact(event, signal=str(said["kind"]).replace("_", " "), level=said["subject_level"])
+    named = "unusual behaviour" if is_decoy else str(said["kind"]).replace("_", " ")
+    fact = _fact(event, signal=named, level=said["subject_level"])
     agents = [*_agents(event)]
     if not agents:
         served = _live().filter(subjects__person__login__in=_keys(event, "person")).values("agent")

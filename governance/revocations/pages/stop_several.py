@@ -22,12 +22,11 @@ from entitlements.api.actions import Action, Subject
 from entitlements.errors import DomainError, Malformed
 from entitlements.grants import actions as grants
 from entitlements.grants.models import Grant
-from entitlements.revocation import tickets
+from entitlements.revocation import effects, tickets
 from entitlements.sessions import actions as sessions
 from entitlements.sessions.models import Session
 from governance.console import doors
 from governance.console.kit.lists import selection
-from governance.revocations.queries import effects
 
 from .stop import name_of
 

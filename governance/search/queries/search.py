@@ -91,7 +91,7 @@ def _by_id(caller: Caller, key: UUID) -> Iterator[SearchHit]:
             reverse("request-page", args=[key]),
         )
     if session := visibility.sessions(caller).filter(pk=key).first():
-        yield SearchHit(_("Session"), str(session.agent.name), short, f"{audit}?about=session:{key}")
+        yield SearchHit(_("Session"), str(session.agent.name), short, reverse("session-page", args=[key]))
     if family := visibility.token_families(caller).filter(pk=key).first():
         at = family.system.name if family.system else ""
         yield SearchHit(_("Sign-in"), family.client.name, at, f"{audit}?about=token_family:{key}")

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from scripts.demo.data import world
-from scripts.demo.story import calls, proof, review, steps, visit
+from scripts.demo.story import calls, decoys, proof, review, steps, visit
 from scripts.demo.story.stage import DoesNotHold, Stage
 
 
@@ -29,6 +29,7 @@ async def play(stage: Stage) -> None:
     await calls.tools_are_called(stage)
     await calls.rest_is_called(stage)
     await calls.calls_are_decided(stage)
+    await decoys.decoy_is_touched(stage)
     await calls.grant_is_revoked(stage)
     await review.access_is_reviewed(stage)
     proof.timeline_tells_it(stage)

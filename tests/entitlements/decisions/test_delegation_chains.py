@@ -12,6 +12,7 @@ from entitlements.decisions import agent_policy, limits, policy
 from entitlements.decisions.scopes import Outcome
 from entitlements.decisions.snapshot import AgentFacts, Call, Chain, Issuance, Line, SessionFacts, Token, ToolFacts
 from entitlements.decisions.verdicts import Effect
+from entitlements.guardrails.rules import Guardrail
 from entitlements.words import Action, Flow, Risk, Status, ToolState
 from tests.entitlements.worlds import NOW, SCHEMA
 
@@ -269,3 +270,21 @@ def test_a_million_random_chains_open_exactly_what_every_agent_of_them_may() -> 
     dice.seed(seed)
 
     assert sum(check_one(dice) for _ in range(MORE_CHAINS)) > MORE_CHAINS // 20, f"seed {seed}"
+
+
+@pytest.mark.parametrize("guarded", ["a", "b", "c"])
+@pytest.mark.parametrize(
+    ("length", "depth", "code"), [(3, 2, Code.GUARDRAIL), (3, 3, Code.ALLOWED), (1, 1, Code.ALLOWED)]
+)
+def test_a_guardrail_of_type_and_depth_meets_each_agent_of_the_chain(
+    guarded: str, length: int, depth: int, code: Code
+) -> None:
+    rule = Guardrail("No service agents far down", Effect.DENY, agent_kinds=frozenset({"service"}), depth=depth)
+    members = [Member(name, (Held("pay", 0, 900.0),)) for name in "abc"[:length]]
+    facts = facts_of(members)
+    for each in (facts, *facts.behind):
+        each.guardrails, each.kind = (rule,), "service" if each.agent == guarded else "personal"
+
+    verdict = policy.decide(call_of(members, "pay", 1, frozenset(SCOPES)), facts, NOW)
+
+    assert verdict.code is code

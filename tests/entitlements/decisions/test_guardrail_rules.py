@@ -20,6 +20,7 @@ from entitlements.guardrails import argument_matches, hours
 from entitlements.guardrails import terms as guardrail_terms
 from entitlements.guardrails.rules import STRICTNESS, Guardrail
 from entitlements.guardrails.terms import GuardrailMalformed
+from entitlements.session_policies import rules
 from entitlements.words import Action, Risk
 from tests.entitlements import worlds
 from tests.entitlements.worlds import NOW, World
@@ -206,6 +207,31 @@ def test_what_observes_changes_nothing_but_what_is_noted(world: World, rows: lis
     assert (world.seen(), world.issue()) == (seen, issued)
 
 
+@given(_worlds(), _stored(), st.lists(st.integers(0, 400), min_size=1, max_size=4), st.booleans())
+def test_what_is_settled_of_a_session_changes_no_answer(
+    world: World,
+    rows: list[tuple[Any, ...]],
+    moments: list[int],
+    under_policies: bool,  # noqa: FBT001 - drawn
+) -> None:
+    policies = [rules.Policy("a", Risk.MEDIUM, max_age=300.0), rules.Policy("b", absolute=8000.0, amr=frozenset())]
+    world.facts = replace(
+        world.facts,
+        guardrails=guardrail_terms.compile_all(rows),
+        session_terms=rules.levels(policies if under_policies else []),
+    )
+    for moment in sorted(moments):
+        for listing in (False, True):
+            fresh = replace(world.facts)
+            if listing:
+                seen = policy.visible_tools(world.call, world.facts, NOW + moment)
+                assert seen == policy.visible_tools(world.call, fresh, NOW + moment)
+            else:
+                assert policy.decide(world.call, world.facts, NOW + moment) == policy.decide(
+                    world.call, fresh, NOW + moment
+                )
+
+
 @given(_worlds(), _stored())
 def test_a_guardrail_issues_no_more_either(world: World, rows: list[tuple[Any, ...]]) -> None:
     free, live = world.issue(), set(policy.live_scopes(world.call, world.facts, world.now))
@@ -217,8 +243,8 @@ def test_a_guardrail_issues_no_more_either(world: World, rows: list[tuple[Any, .
 
 def test_every_guardrail_that_stopped_is_among_the_reasons_the_strictest_first() -> None:
     world = worlds.allowed()
-    rules = (Guardrail("Two eyes", Effect.HOLD, "two", 3), Guardrail("Never", Effect.DENY, "never", 4))
-    world.facts.guardrails = (*rules, Guardrail("Watching", Effect.DENY, "watching", 5, observes=True))
+    two = (Guardrail("Two eyes", Effect.HOLD, "two", 3), Guardrail("Never", Effect.DENY, "never", 4))
+    world.facts.guardrails = (*two, Guardrail("Watching", Effect.DENY, "watching", 5, observes=True))
 
     verdict = world.decide()
 

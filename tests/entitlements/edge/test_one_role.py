@@ -43,6 +43,7 @@ OF_THE_GATEWAY = (
     "entitlements.connectors.relays.",
     "entitlements.stdio.places.",
     "entitlements.gateway.",
+    "entitlements.decoys.decoy_tools.",
 )
 """Whose statements a node without the role `gateway` never runs."""
 

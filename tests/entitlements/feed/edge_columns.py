@@ -17,7 +17,11 @@ Column = tuple[str, str]
 Rows = dict[tuple[str, str], tuple[dict[str, Any], dict[str, str | None]]]
 """By table and key: what the edge reads of the row, and which columns of a change name it."""
 
-ELSEWHERE = {"entitlements.agents.lifecycle._DUE": "a sweep of the control lane reads it"}
+_OF_DRIFT = ("_SEEN", "_OTHER_NETWORKS", "_UNUSUAL_HOURS", "_BUSY_HOURS", "_FIRST_CLASSES")
+ELSEWHERE = {
+    "entitlements.agents.lifecycle._DUE": "a sweep of the control lane reads it",
+    **{f"entitlements.drift.history.{name}": "a worker that looks for drift reads it" for name in _OF_DRIFT},
+}
 OWN = {"entitlements_change", "entitlements_gatewaynode"}
 """The feed itself."""
 NEVER_KEPT = {
@@ -36,6 +40,7 @@ NEVER_KEPT = {
 
 _OF_ENTITLEMENT = "(SELECT e.system_id FROM entitlements_entitlement e WHERE e.id = t.entitlement_id)"
 _OF_GRANT = "(SELECT g.agent_id FROM entitlements_grant g WHERE g.id = t.grant_id)"
+_OF_DECOY = "(SELECT min(l.agent_id) FROM entitlements_decoyagent l WHERE l.decoy_id = t.id)"
 _OF_TOOL = "(SELECT x.system_id FROM entitlements_tool x WHERE x.id = t.tool_id)"
 NAMED_BY: Mapping[str, Mapping[str, str]] = {
     "entitlements_agent": {"agent_id": "t.id", "person_id": "t.sponsor_id"},
@@ -58,6 +63,8 @@ NAMED_BY: Mapping[str, Mapping[str, str]] = {
     "entitlements_issuedtoken": {"token_id": "t.jti", "token_family_id": "t.family"},
     "entitlements_membership": {"person_id": "t.person_id"},
     "entitlements_person": {"person_id": "t.id"},
+    "entitlements_decoy": {"agent_id": _OF_DECOY},
+    "entitlements_decoyagent": {"agent_id": "t.agent_id"},
     "entitlements_restapi": {"system_id": "t.system_id"},
     "entitlements_secret": {"system_id": "t.system_id"},
     "entitlements_session": {"session_id": "t.id", "person_id": "t.person_id", "client_id": "t.client_id"},
@@ -77,7 +84,8 @@ NAMED_BY: Mapping[str, Mapping[str, str]] = {
 _KEY, _PLACE = "it is the name or the key of its row", "it says whose the row is, once and for all"
 _ISSUED = "it is written with the token, which is then signed"
 _BEGUN = "it is written when the session begins"
-_OF_VERSION = ("conditions", "effect", "key", "max_age", "mode", "name", "position")
+_PLANTED = "a decoy is written once"
+_OF_VERSION = ("acr", "conditions", "effect", "key", "max_age", "mode", "name", "position")
 STAYS: Mapping[str, str] = {
     "agent.ends_at": "it is set at the registration",
     "agent.kind": "it is set at the registration",
@@ -91,6 +99,9 @@ STAYS: Mapping[str, str] = {
     "connection.agent_id": _PLACE,
     "connection.client_id": _PLACE,
     "connection.person_id": _PLACE,
+    **{f"decoy.{name}": _PLANTED for name in ("answer", "beside_id", "definition", "digest", "name", "system_id")},
+    "decoyagent.agent_id": _PLACE,
+    "decoyagent.decoy_id": _PLACE,
     "entitlement.scope": _KEY,
     "entitlement.system_id": _PLACE,
     "connector.system_id": _PLACE,

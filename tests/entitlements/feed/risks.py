@@ -6,15 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 from audit import clock
+from entitlements.agents.models import Agent
 from entitlements.risk import risk
 from entitlements.risk.rules import Kind
 from entitlements.risk.subject import RiskSubject, ask_to_sign_in, hold
 from entitlements.words import Risk
+from tests.entitlements.decoys import planted
+from tests.entitlements.risk.worlds import answered
 from tests.entitlements.session_policies import agreed
 
 
 def _signalled(about: RiskSubject) -> object:
     said = risk.NewSignal(Kind.REFRESH_REUSE, Risk.HIGH, "detector:test", "a test", clock.now(), "one")
+    return risk.note(about, said)
+
+
+def _held(about: RiskSubject) -> object:
+    said = risk.NewSignal(Kind.IRREVERSIBLE_USE, Risk.LOW, "detector:test", "a test", clock.now(), "two")
     return risk.note(about, said)
 
 
@@ -26,13 +34,20 @@ ACTIONS: dict[str, Callable[[Any], object]] = {
     "a signal is noted about an agent": lambda w: _signalled(RiskSubject(agent=w.agent)),
     "a signal is noted about a person": lambda w: _signalled(RiskSubject(person=w.alice)),
     "a signal is noted about a session": lambda w: _signalled(RiskSubject(session=w.session)),
+    "a signal holds the calls of an agent": lambda w: _held(RiskSubject(agent=w.agent)),
+    "a signal holds the calls for a person": lambda w: _held(RiskSubject(person=w.alice)),
+    "a signal holds the calls of a session": lambda w: _held(RiskSubject(session=w.session)),
     "an agent's people are to sign in again": lambda w: _sign_in_again(RiskSubject(agent=w.agent)),
     "a person is to sign in again": lambda w: _sign_in_again(RiskSubject(person=w.alice)),
+    "a decoy is planted": lambda w: planted.credential(w.agent),
+    "a decoy is ended": lambda _: planted.end(),
     "a session policy is confirmed": lambda _: agreed.confirm_waiting(),
     "a session policy is ended": lambda _: agreed.end(),
 }
 
 
 def have_policies() -> None:
-    """Have one session policy in force, and another one proposed."""
+    """Have session policies in force and proposed, a decoy, and calls held by a first irreversible use."""
+    planted.credential(Agent.objects.get(slug="bot"))
     agreed.one_of_each()
+    answered("irreversible_use", "hold")

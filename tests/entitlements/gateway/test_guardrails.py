@@ -10,14 +10,22 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, transaction
 
+from audit import clock
 from audit.context import SYSTEM, Principal
+from entitlements.authentication import MULTI_FACTOR, PASSWORD, PHISHING_RESISTANT
 from entitlements.guardrails import guardrails
 from entitlements.guardrails.models import GuardrailVersion
+from entitlements.risk import risk
+from entitlements.risk.rules import Kind
+from entitlements.risk.subject import RiskSubject
 from entitlements.sessions.models import Session
+from entitlements.words import Risk
+from tests import make
 from tests.entitlements.gateway import rest_world, world
 from tests.entitlements.gateway.rest_world import Service
 from tests.entitlements.gateway.test_authzen import ask, question
 from tests.entitlements.gateway.world import Gateway, World, wait_until
+from tests.entitlements.risk.worlds import answered
 
 pytestmark = pytest.mark.loopback
 CODES = {"forbid": "guardrail", "hold": "approval_required", "step_up": "reauthentication_due"}
@@ -40,8 +48,8 @@ def here(node: Gateway, service: Service) -> World:  # noqa: ARG001 - the node m
     return rest_world.build(service.url)
 
 
-def publish(name: str, effect: str, mode: str, when: dict[str, Any], max_age: int | None = None) -> GuardrailVersion:
-    terms = {"key": name, "name": name.title(), "effect": effect, "mode": mode, "conditions": when, "max_age": max_age}
+def publish(name: str, effect: str, mode: str, when: dict[str, Any], **more: object) -> GuardrailVersion:
+    terms = {"key": name, "name": name.title(), "effect": effect, "mode": mode, "conditions": when, **more}
     proposer = Principal("person", "resa")
     return guardrails.publish(uuid4(), terms, by=SYSTEM, proposed_by=proposer, reason="A test.", detail={})
 
@@ -134,6 +142,44 @@ def test_two_nodes_know_within_two_seconds(node: Gateway, second: Gateway, here:
 
     assert time.monotonic() - began < 2
     publish("both", "forbid", "off", when)
+
+
+def test_a_step_up_asks_for_a_context_too_and_a_sign_in_of_it_goes_on(node: Gateway, here: World) -> None:
+    Session.objects.filter(pk=here.session.pk).update(auth_time=clock.now(), acr=PASSWORD, amr="pwd")
+    when = {"system": here.system.slug, "action": "read"}
+    publish("strong", "step_up", "enforce", when, max_age=86_400, acr=[MULTI_FACTOR])
+    wait_until(lambda: mcp(node, here, "list_orders", limit=1) == "reauthentication_due", 3)
+
+    challenge = rest_world.ask(node, here, "GET", "/orders?limit=1").headers["www-authenticate"]
+    assert f'acr_values="{MULTI_FACTOR}"' in challenge
+    assert 'max_age="86400"' in challenge
+    Session.objects.filter(pk=here.session.pk).update(acr=PHISHING_RESISTANT)
+    wait_until(lambda: mcp(node, here, "list_orders", limit=1) == "", 3)
+    publish("strong", "step_up", "off", when)
+
+
+def test_a_risk_hold_stops_at_every_path_at_two_nodes_until_it_is_dismissed(
+    node: Gateway, second: Gateway, here: World, service: Service
+) -> None:
+    answered("refresh_reuse", "hold")
+    forwarded = len(service.seen)
+    new = risk.NewSignal(Kind.REFRESH_REUSE, Risk.MEDIUM, "detector:test", "It happened.", clock.now(), str(uuid4()))
+    began = time.monotonic()
+    signal = risk.note(RiskSubject(agent=here.agent), new)
+    assert signal is not None
+    for each in (node, second):
+        wait_until(lambda each=each: mcp(each, here, "list_orders", limit=1) == "approval_required", 2)  # type: ignore[misc]
+    assert time.monotonic() - began < 2
+    by_rest = rest_world.ask(node, here, "GET", "/orders?limit=1").json()
+    assert (by_rest["code"], "request_access" in by_rest) == ("approval_required", True)
+    assert evaluated(node, here, "list_orders", limit=1) == "approval_required"
+    refused = node.modern(here.system.slug, "tools/list", here.token()).json()["error"]["data"]
+    assert refused["code"] == "approval_required", "a list says why it is not given"
+    stopped = len(service.seen)
+    risk.dismiss(signal.pk, by=make.security(), reason="A test.")
+    for each in (node, second):
+        wait_until(lambda each=each: mcp(each, here, "list_orders", limit=1) == "", 2)  # type: ignore[misc]
+    assert stopped - forwarded <= 2, "at most those that came before the nodes heard"
 
 
 def test_a_guardrail_that_a_node_cannot_read_forbids_every_call(node: Gateway, here: World) -> None:

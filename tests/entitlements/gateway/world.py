@@ -43,7 +43,7 @@ META = {
     "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 TIMEZONE: dict[str, Any] = {"type": "object", "properties": {"timezone": {"type": "string"}}, "required": ["timezone"]}
 
 

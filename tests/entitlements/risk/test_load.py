@@ -5,7 +5,6 @@ Printed, and to be read on a quiet machine. `EVENTS_A_SECOND` and `EVENT_SECONDS
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import statistics
@@ -25,35 +24,12 @@ from tests.entitlements.edge import worlds
 from tests.entitlements.edge.test_process import Wire
 from tests.entitlements.edge.worlds import World
 from tests.entitlements.gateway import world as gateways
+from tests.entitlements.risk import flood
 from tests.entitlements.risk.test_process import is_active
-from tests.entitlements.risk.worlds import CAEP, TYPE, claims, stream, token
+from tests.entitlements.risk.worlds import CAEP, claims, stream, token
 
 pytestmark = [pytest.mark.loopback, pytest.mark.soak, pytest.mark.timeout(900)]
-RATE, SECONDS = int(os.environ.get("EVENTS_A_SECOND", "1000")), int(os.environ.get("EVENT_SECONDS", "10"))
-CONNECTIONS = 8
-
-
-async def _send(host: str, port: int, bodies: list[bytes], share: float) -> int:
-    """Send each at its moment on one connection that stays open; returns how many were answered 202."""
-    reader, writer = await asyncio.open_connection(host, port)
-    begun, taken = time.monotonic(), 0
-    for number, body in enumerate(bodies):
-        await asyncio.sleep(max(0.0, begun + number * share - time.monotonic()))
-        head = (
-            f"POST /ssf/events HTTP/1.1\r\nhost: {host}\r\ncontent-type: {TYPE}\r\ncontent-length: {len(body)}\r\n\r\n"
-        )
-        writer.write(head.encode() + body)
-        answer = await reader.readuntil(b"\r\n\r\n")
-        taken += answer.startswith(b"HTTP/1.1 202")
-    writer.close()
-    return taken
-
-
-async def _flood(bodies: list[bytes], host: str, port: int) -> dict[str, float]:
-    begun = time.monotonic()
-    parts = [_send(host, port, bodies[n::CONNECTIONS], CONNECTIONS / RATE) for n in range(CONNECTIONS)]
-    taken = sum(await asyncio.gather(*parts))
-    return {"taken": taken, "seconds": time.monotonic() - begun}
+SECONDS = int(os.environ.get("EVENT_SECONDS", "10"))
 
 
 @pytest.fixture(scope="module")
@@ -83,24 +59,18 @@ def _print(when: str, waits: list[float]) -> None:
 
 
 def test_a_flood_of_events_is_taken_beside_decisions(world: World, tmp_path: Path) -> None:
-    said = [claims(f"{CAEP}token-claims-change", payload={"claims": {"n": n}}) for n in range(RATE * SECONDS)]
+    said = [claims(f"{CAEP}token-claims-change", payload={"claims": {"n": n}}) for n in range(flood.RATE * SECONDS)]
     bodies = tmp_path / "events"
     bodies.write_text("\n".join(token(world, each) for each in said))
     access_token = world.access_token()
     _print("quiet", _waits(world, access_token, time.monotonic() + 3))
     base = world.http.http.base_url  # type: ignore[attr-defined]  # as above
-    command = [sys.executable, "-m", __name__, str(bodies), base.host, str(base.port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as flood:
+    command = [sys.executable, "-m", flood.__name__, str(bodies), base.host, str(base.port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
         _print("under events", _waits(world, access_token, time.monotonic() + SECONDS))
-        answer = json.loads(flood.communicate()[0])
+        answer = json.loads(sender.communicate()[0])
     sys.stdout.write(f"\n{answer['taken']} events of {len(said)} taken in {answer['seconds']:.1f} s")
     assert answer["taken"] == len(said) == SecurityEvent.objects.count()
     begun = time.monotonic()
     assert follow.follow_waiting() > 0
     sys.stdout.write(f"\n{follow.AT_ONCE} events followed in {time.monotonic() - begun:.1f} s by one worker\n")
-
-
-if __name__ == "__main__":
-    sys.stdout.write(
-        json.dumps(asyncio.run(_flood(Path(sys.argv[1]).read_bytes().split(), sys.argv[2], int(sys.argv[3]))))
-    )

@@ -134,7 +134,9 @@ def test_over_the_api_as_the_design_has_it() -> None:
     listed = api.of(carl).get("/api/v1/session-policies?state=in_force").json()["results"]
     assert [row["confirmed_by"] for row in listed] == ["carl"]
     drift = api.proven(petra).post("/api/v1/session-policies", {**body, "on_drift": "step_up"}, format="json")
-    assert drift.status_code in (400, 422), "what is not built is refused, not ignored"
+    assert (drift.status_code, drift.json()["on_drift"]) == (201, "step_up")
+    unknown = api.proven(petra).post("/api/v1/session-policies", {**body, "on_drift": "revoke"}, format="json")
+    assert unknown.status_code in (400, 422)
     assert api.of(make.person()).get("/api/v1/session-policies").status_code in (403, 404)
 
 
@@ -254,3 +256,32 @@ def test_sessions_over_the_api_say_what_is_known_of_the_sign_in() -> None:
     done = api.of(ana).post(f"/api/v1/sessions/{open_one.pk}/end", {"reason": "left the desk"}, format="json")
     assert done.status_code == 200, done.content
     assert done.json()["state"] == "ended"
+
+
+def test_one_session_says_when_it_ends_by_which_term_and_which_policies_can_apply() -> None:
+    agent = make.agent("bot", kind="shared")
+    client, _ = make.client(agent, "bot-client", auth="client_secret_basic")
+    now, ana = timezone.now(), make.analyst("ana")
+    row = Session.objects.create(
+        agent=agent, client=client, person=make.person("alice"), expires_at=now + HOUR, sign_in_sha256="1",
+        started_at=now - HOUR, last_used_at=now, signed_in_at=now - HOUR, acr="low", risk="medium",
+    )  # fmt: skip
+    one = f"/api/v1/sessions/{row.pk}"
+    bare = api.of(ana).get(one).json()
+    assert (bare["ends_by"], bare["policies"], bare["risk_level"], bare["held_by_risk"]) == (
+        "absolute", [], "medium", False,
+    )  # fmt: skip
+    agreed.in_force("short", idle=10 * MINUTE)
+    agreed.in_force("risky", risk="high", max_age=30 * MINUTE)
+    agreed.in_force("personal-agents", agent_kind="personal", max_age=30 * MINUTE)
+    agreed.in_force("strong", risk="medium", acr=["phr"])
+    agreed.in_force("elsewhere", system=make.system("erp").slug, max_age=30 * MINUTE)
+
+    found = api.of(ana).get(one).json()
+
+    assert (found["ends_by"], found["ends_at"]) == ("idle", found["policies"][0]["ends_at"])
+    assert [(each["name"], each["risk"], bool(each["asks"])) for each in found["policies"]] == [
+        ("short", None, False), ("strong", None, True), ("risky", "high", True),
+    ]  # fmt: skip
+    assert "stronger way" in found["policies"][1]["asks"]
+    assert "policies" not in api.of(ana).get("/api/v1/sessions").json()["results"][0]

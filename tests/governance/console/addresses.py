@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
-from uuid import uuid4
 
 from allauth.mfa.models import Authenticator
 from django.db import transaction
@@ -24,7 +23,7 @@ from entitlements.delegation import permissions
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from entitlements.rest_apis import rest_apis
-from entitlements.revocation.models import Revocation
+from entitlements.revocation.models import Drill, Revocation
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.stdio_commands import proposals as stdio_proposals
@@ -35,8 +34,6 @@ from entitlements.workload_identity import workload_rules
 from governance.break_glass import break_glass
 from governance.break_glass.models import BreakGlassGrant
 from governance.console import urls
-from governance.decisions import what_if
-from governance.decisions.models import WhatIf
 from governance.eligibility import eligibility
 from governance.onboarding import batches, sponsorship
 from governance.ownership import ownership
@@ -50,11 +47,13 @@ from governance.saved_views.models import SavedView
 from governance.sod import agent_calls, exceptions
 from governance.sod import policies as policies_actions
 from governance.sod.models import SodException
+from governance.what_if import what_if
+from governance.what_if.models import WhatIf
 from tests import make, snapshots
 from tests.entitlements.connectors import pairs
 from tests.entitlements.session_policies import agreed
 from tests.governance import companies
-from tests.governance.console import risk_samples, settings_samples
+from tests.governance.console import event_stream_samples, risk_samples, settings_samples
 from tests.governance.reviews import worlds
 
 PART: Final = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -85,6 +84,9 @@ class World:
         return "/" + PART.sub(sample, route)
 
 
+STOP: Final = {"target_type": "agent", "target_id": "elsewhere", "by": "person:nobody", "reason": "x"}
+
+
 @snapshots.restored
 def world() -> World:
     """Make it."""
@@ -94,10 +96,7 @@ def world() -> World:
     asked = make.request(worlds.low(company), company.bot, by=company.otto, people=[company.alice])
     with transaction.atomic():
         session, _ = sessions.begin(client, company.alice, "a" * 64, auth_time=clock.now(), now=clock.now())
-    stop = Revocation.objects.create(
-        id=uuid4(), target_type="agent", target_id="elsewhere", by="person:nobody", reason="x", committed_at=clock.now()
-    )
-    by = company.ana.principal
+    by, at = company.ana.principal, {"committed_at": clock.now()}
     looked = imports.preview(b'[{"name": "imported"}]', file_name="all.json", owner=company.ana, by=by)
     _vendor(company.system)
     causes.note("new_office", company.bot, {"to": "sofia"})
@@ -122,7 +121,8 @@ def world() -> World:
         "connect/name": "copilot-managed-settings.json",
         "groups/slug": make.group(company.bob).slug,
         "sessions/session": session.pk,
-        "stop/pk": stop.pk,
+        "stop/pk": Revocation.objects.create(**STOP, **at).pk,
+        "stop/drill": Drill.objects.create(**STOP, **at).pk,
         "systems/pk": looked.pk,
         "stop/kind": "agent",
         "blast-radius/kind": "agent",
@@ -155,6 +155,7 @@ def _agents(company: companies.Company, client: Client) -> dict[str, object]:
     helper, by = make.agent(), company.ana.principal
     return {
         **risk_samples.of(company),
+        **event_stream_samples.of(company),
         "agents/slug": company.bot.slug,
         "agents/client_id": client.client_id,
         "connected-accounts/slug": company.system.slug,

@@ -1,4 +1,4 @@
-"""A signal of risk about the bot, and a proposed answer to a kind of signals, for the pages of the console."""
+"""A signal of risk about the bot, a detector, a proposed answer to a kind of signals, and a decoy, for the console."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from entitlements.risk import response_policy, risk
 from entitlements.risk.rules import Kind
 from entitlements.risk.subject import RiskSubject
 from entitlements.words import Risk
+from tests.entitlements.decoys import planted
 from tests.governance.companies import Company
 
 
 def of(company: Company) -> dict[str, object]:
-    """Make both."""
+    """Make all three."""
     said = risk.NewSignal(Kind.DENIED_CALL_BURST, Risk.LOW, "detector:sample", "A sample.", clock.now(), "sample")
     noted = risk.note(RiskSubject(agent=company.bot), said)
     assert noted is not None
     given = {"response": "review", "mode": "observe", "reason": "a sample"}
     proposed = response_policy.propose("session_revoked", by=company.resa, **given)
-    return {"risk-signals/signal": noted.pk, "settings/signal-responses/response": proposed.pk}
+    decoy = planted.credential(company.bot).decoy
+    return {
+        "risk-signals/signal": noted.pk,
+        "risk-signals/drift/detector": "network-drift",
+        "settings/signal-responses/response": proposed.pk,
+        "decoys/decoy": decoy.pk,
+    }

@@ -90,9 +90,16 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "risk-confirm-safe": {"verb": "safe", "reason": "x"},
         "risk-dismiss": {"verb": "dismiss", "reason": "x"},
     },
+    "decoy-page": {"decoy-end": {"reason": "x"}},
     "signal-response-decide": {
         "signal-response-confirm": {"verb": "confirm"},
         "signal-response-withdraw": {"verb": "withdraw", "reason": "x"},
+    },
+    "event-receiver-decide": {"event-receiver-end": {"verb": "end", "reason": "x"}},
+    "signal-poll-decide": {"signal-poll-end": {"verb": "end", "reason": "x"}},
+    "event-stream-page": {
+        "event-stream-status": {"verb": "set", "status": "paused", "reason": "x"},
+        "event-stream-delete": {"verb": "delete", "reason": "x"},
     },
     "stdio-command-decide": {
         "stdio-command-confirm": {"verb": "confirm"},

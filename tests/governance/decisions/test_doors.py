@@ -10,12 +10,14 @@ from audit import clock, context, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from audit.models import Event
+from entitlements.catalog import tools
 from entitlements.decisions import facts, policy
 from entitlements.decisions.snapshot import Call
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
-from governance.decisions import what_if
-from governance.decisions.models import WhatIf
+from governance.guardrails.models import GuardrailProposal
+from governance.what_if import what_if
+from governance.what_if.models import WhatIf
 from tests import make, shared
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -131,6 +133,73 @@ def test_who_can_lists_grants_by_pages_now_and_then_for_those_who_see_them(compa
         browser.get("/decisions/who-can/", {"tool": "clock/now", "at": before.isoformat(), "export": "csv"})
     )
     assert '"alice","team","2"' in table.replace('"alice","team",2', '"alice","team","2"')
+
+
+def test_who_can_lists_the_grants_of_an_entitlement_with_each_tool(company: Company) -> None:
+    grant, before = held(company), clock.now()
+    ana = client.of(company.ana)
+    tools.quarantine(grant.lines.get(tool__name="now").tool, by=SYSTEM, reason="changed")
+    address = f"{API}/who-can?entitlement=clock:use"
+    answer = ana.get(address).json()
+    assert (answer["tool"], answer["entitlement"]) == (None, "clock:use")
+    (row,) = answer["results"]
+    assert {each["tool"]: (each["can_call"], each["code"]) for each in row["tools"]} == {
+        **dict.fromkeys(("convert", "remove", "wipe"), (True, "allowed")),
+        "now": (False, "tool_quarantined"),
+    }
+    assert (row["can_call"], row["people_count"]) == (True, 2)
+    asked = {"entitlement": "clock:use", "at": before.isoformat()}
+    then = ana.get(f"{API}/who-can", asked).json()["results"][0]["tools"]
+    assert all(each["can_call"] for each in then)
+    assert ana.get(f"{address}&tool=clock/now").json()["code"] == "tool_name_malformed"
+    assert ana.get(f"{API}/who-can?entitlement=no:such").status_code == 404
+    assert client.of(company.mallory).get(address).status_code == 404
+    page = visits.text(visits.as_(company.ana).get("/decisions/who-can/?entitlement=clock:use"))
+    assert "convert, remove, wipe" in page
+    table = visits.text(visits.as_(company.ana).get("/decisions/who-can/?entitlement=clock:use&export=csv"))
+    assert "convert, now, remove, wipe" in table
+
+
+def test_a_guardrail_and_a_session_policy_are_replayed_from_their_forms_without_a_proposal(company: Company) -> None:
+    held(company)
+    decided(company, "now")
+    resa = visits.as_(company.resa)
+    assert "Only replay it over 30 days" in visits.text(resa.get("/guardrails/propose/"))
+    form = {
+        "name": "No clocks",
+        "effect": "forbid",
+        "mode": "observe",
+        "tool": "clock/now",
+        "reason": "x",
+        "replay": "30",
+    }
+    answer = resa.post("/guardrails/propose/", form)
+    row = WhatIf.objects.get()
+    assert answer.headers["Location"] == f"/decisions/what-if/{row.pk}/"
+    assert row.change == {"kind": "guardrail", "name": "No clocks", "effect": "forbid", "when": {"tool": ["clock/now"]}}
+    ana = visits.as_(company.ana)
+    policy_form = {
+        "name": "short",
+        "agent_kind": "",
+        "risk": "",
+        "idle": "10",
+        "absolute": "1",
+        "max_age": "2",
+        "reason": "x",
+    }
+    answer = ana.post("/settings/session-policies/propose/", {**policy_form, "replay": "30"})
+    row = WhatIf.objects.exclude(pk=row.pk).get()
+    assert answer.headers["Location"] == f"/decisions/what-if/{row.pk}/"
+    assert row.change | {"idle": "PT10M", "absolute": "PT1H", "max_age": "PT2H"} == row.change
+    for key in what_if.unfinished():
+        while what_if.advance(key):
+            pass
+    page = visits.text(ana.get("/decisions/what-if/"))
+    assert "Guardrail No clocks" in page
+    assert "Session policy short" in page
+    assert "clock/now" in visits.text(ana.get(f"/decisions/what-if/{WhatIf.objects.get(change__kind='guardrail').pk}/"))
+    assert not GuardrailProposal.objects.exists()
+    assert resa.post("/guardrails/propose/", {**form, "tool": "clock/none"}).status_code == 422
 
 
 def test_what_if_is_asked_by_api_or_on_the_page_of_a_grant_and_shows_how_far_it_is(company: Company) -> None:

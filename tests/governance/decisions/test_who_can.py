@@ -31,6 +31,20 @@ def said(fleet: Fleet, moment: datetime | None) -> dict[str, Reached]:
     return answer
 
 
+def said_of_entitlements(fleet: Fleet, moment: datetime | None) -> dict[str, Reached]:
+    """Return the same, put together from what the list says of each entitlement."""
+    ana = callers.of(make.analyst())
+    answer: dict[str, Reached] = {tool.name: set() for tool in fleet.tools}
+    for entitlement in fleet.entitlements:
+        for access in who_can.describe_all(list(who_can.rows_of(ana, entitlement, moment)), moment):
+            assert access.is_callable == any(each.is_callable for each in access.tools)
+            for each in access.tools:
+                if each.is_callable:
+                    served = each.served or {None}
+                    answer[each.tool] |= {(each.grant.agent.slug, person) for person in served}
+    return answer
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_it_agrees_with_brute_force_now_and_at_each_past_moment(seed: int) -> None:
     fleet = fleets.found(seed)
@@ -39,7 +53,9 @@ def test_it_agrees_with_brute_force_now_and_at_each_past_moment(seed: int) -> No
         past.append((clock.now(), fleets.reached(fleet)))
         for _step in range(3):
             fleet.step()
-    assert said(fleet, None) == fleets.reached(fleet)
+    assert said(fleet, None) == said_of_entitlements(fleet, None) == fleets.reached(fleet)
     for number, (moment, reached) in enumerate(past):
         assert said(fleet, moment) == reached, (number, fleet.done[-40:])
+        if number % 3 == 0:
+            assert said_of_entitlements(fleet, moment) == reached, (number, fleet.done[-40:])
     assert sum(len(reached[tool.name]) for _, reached in past for tool in fleet.tools) > 40

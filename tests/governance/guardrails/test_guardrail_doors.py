@@ -11,8 +11,8 @@ from rest_framework.test import APIClient
 from audit import clock
 from audit.models import Event
 from entitlements.guardrails.models import GuardrailVersion
-from governance.guardrails import replays
 from governance.guardrails.models import GuardrailProposal
+from governance.what_if import what_if
 from tests import shared
 from tests.entitlements.api import client
 from tests.governance import companies
@@ -32,6 +32,12 @@ def propose(by: APIClient, **changes: object) -> Any:  # noqa: ANN401 - a respon
     return by.post(PATH, {**NIGHT, **changes}, format="json")
 
 
+def _replay_all() -> None:
+    for key in what_if.unfinished():
+        while what_if.advance(key):
+            pass
+
+
 def test_a_guardrail_is_proposed_replayed_and_confirmed_by_another_over_rest(company: Company) -> None:
     resa, rob, ana = (client.proven(each) for each in (company.resa, company.rob, company.ana))
     assert propose(ana).status_code == 403
@@ -47,7 +53,7 @@ def test_a_guardrail_is_proposed_replayed_and_confirmed_by_another_over_rest(com
     assert not GuardrailVersion.objects.exists()
 
     assert rob.post(f"{one}/replay", {"days": 7}, format="json").json()["replay"]["state"] == "running"
-    assert not replays.advance(replays.unfinished()[0])
+    _replay_all()
     confirmed = rob.post(f"{one}/confirm", {}, format="json").json()
 
     assert (confirmed["state"], confirmed["version"], confirmed["decided_by"]) == ("in_force", 1, "rob")
@@ -61,6 +67,20 @@ def test_a_guardrail_is_proposed_replayed_and_confirmed_by_another_over_rest(com
         "guardrail.proposed", "guardrail.replayed", "guardrail.published",
     ]  # fmt: skip
     assert ana.get(PATH).json()["results"][0]["name"] == "No deletes at night"
+
+
+def test_a_step_up_names_contexts_and_no_other_effect_does(company: Company) -> None:
+    resa, rob = client.proven(company.resa), client.proven(company.rob)
+    given = {"effect": "step_up", "acr": ["phr"], "max_age": "PT10M"}
+    assert propose(resa, acr=["phr"]).json()["code"] == "guardrail_malformed"
+    assert propose(resa, **{**given, "acr": ["two words"]}).json()["code"] == "guardrail_malformed"
+    made = propose(resa, **given).json()
+    assert made["acr"] == ["phr"]
+    rob.post(f"{PATH}/{made['id']}/confirm", WHY, format="json")
+    assert GuardrailVersion.objects.get().acr == ["phr"]
+    page = visits.text(visits.as_(company.resa).get(f"{HERE}{made['id']}/"))
+    assert "contexts (acr)" in page
+    assert 'value="phr"' in visits.text(visits.as_(company.resa).get(f"{HERE}propose/?of=no-deletes-at-night"))
 
 
 def test_to_observe_again_and_to_end_are_proposals_too(company: Company) -> None:
@@ -125,7 +145,7 @@ def test_a_guardrail_is_proposed_and_confirmed_in_the_console(company: Company) 
     shown = visits.text(rob.get(one))
     assert "replay it first, or say why not" in shown
     rob.post(f"{one}decide/", {"verb": "replay", "days": "3"})
-    assert not replays.advance(GuardrailProposal.objects.get().pk)
+    _replay_all()
     rob.post(f"{one}decide/", {"verb": "confirm"})
 
     assert GuardrailProposal.objects.get().state == "in_force"

@@ -199,3 +199,21 @@ def test_a_group_takes_in_nobody_whom_this_directory_did_not_add(okta: Directory
 def test_a_body_that_is_not_one_json_object_is_refused(okta: Directory, body: bytes) -> None:
     answer = okta.ask("POST", "Users", body)
     assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidSyntax")
+
+
+def test_a_person_whose_department_or_type_of_contract_changes_has_moved_and_the_first_is_no_move(
+    okta: Directory,
+) -> None:
+    said = okta.add("alice")
+
+    def moved(**changed: object) -> object:
+        before = Event.objects.filter(action="person.edited").count()
+        okta.patch(f"Users/{said['id']}", *({"op": "replace", "path": path, "value": v} for path, v in changed.items()))
+        rows = Event.objects.filter(action="person.edited").order_by("at", "sequence")[before:]
+        return [row.detail["changed"] for row in rows]
+
+    department = f"{ENTERPRISE}:department"
+    assert moved(**{department: "Sales", "userType": "Employee"}) == []
+    assert moved(**{department: "Finance"}) == [["department"]]
+    assert moved(userType="Contractor", displayName="Al") == [["contract_type", "name"]]
+    assert moved(**{department: "Finance"}) == []

@@ -41,6 +41,8 @@ pytestmark = pytest.mark.django_db
 PATTERNS: Final = [{"name": "Jira", "expression": r"SEC-\d+", "link": "https://jira.example.com/browse/{ticket}"}]
 NO_STOPS: Final = {
     "revocations": "it asks for the ticket with its receipt (test_tickets)",
+    "drills": "it stops nothing",
+    "revocation-prove": "it stops nothing",
     "grant-narrow": "it takes away a part, and the access goes on",
 }
 """Addresses with the scope of a stop whose action is none, and why."""
@@ -161,7 +163,7 @@ def test_each_action_that_stops_something_takes_a_ticket() -> None:
             wrong.append(f"{key[0]}: the body")
     assert wrong == []
     assert {key for key, action in actions.items() if action.stops} <= STOPPING
-    assert KINDS.keys() - {"sign_ins"} <= {action.stops for action in actions.values()}
+    assert KINDS.keys() - {"sign_ins", "person_agents"} <= {action.stops for action in actions.values()}
 
 
 def test_over_the_api_a_required_ticket_is_asked_for_checked_kept_and_in_the_evidence(world: World) -> None:

@@ -66,6 +66,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         *("/grants/", "/grants/?sort=expires", "/grants/?sort=-expires"),
         *("/audit/", "/audit/?sort=at", "/audit/?from=2026-01-01&to=2099-01-01", "/audit/?outcome=refused"),
         *("/audit/?code=forbidden", "/audit/?ticket=any", "/audit/?q=words"),
+        *("/decisions/who-can/?tool=clock/now", "/decisions/who-can/?entitlement=clock:use"),
     ],
 )
 def test_a_page_is_read_by_an_index_of_its_order_and_never_by_sorting_all_rows(company: Company, address: str) -> None:
@@ -91,6 +92,7 @@ def test_a_page_is_read_by_an_index_of_its_order_and_never_by_sorting_all_rows(c
         *("", "sort=at", "lane=review&lane=admin", "action=grant.revoked", "outcome=refused", "code=forbidden"),
         *("ticket=none&lane=call", "q=words", "about=system:clock", "about=trace:" + "a" * 32, "actor=sofia"),
         *("agent=research-bot&from=2026-01-01", "system=clock&outcome=failure"),
+        "about=event:00000000-0000-4000-8000-000000000001",
     ],
 )
 def test_no_statement_of_the_audit_log_reads_all_events(

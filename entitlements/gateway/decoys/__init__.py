@@ -1,0 +1,1 @@
+"""Decoys at the gateway: a call of one, and a bearer token that is one."""

@@ -1,0 +1,82 @@
+"""What the audit log says of allowed calls, read a part at a time: the one reader for replays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Q
+
+from audit import bodies
+from audit.actions import Action
+from audit.models import Event
+
+AT_ONCE: Final = 5_000
+
+type Place = tuple[str, str]
+"""Where reading goes on: after the event of this time and id."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCall:
+    """What the log says of a call: who called what in which session, under which grants, with which numbers.
+
+    `behind` are the agents of a delegation chain, in no order. `at` is in epoch seconds.
+    """
+
+    agent: str
+    client: str | None
+    person: str | None
+    system: str
+    tool: str
+    grants: tuple[str, ...] = ()
+    version: str | None = None
+    behind: tuple[str, ...] = ()
+    measured: tuple[tuple[str, float], ...] = ()
+    at: float = 0.0
+    session: str = ""
+
+
+def read(
+    links: Collection[str] | None, since: datetime, until: datetime, after: Place | None
+) -> tuple[list[RecordedCall], Place | None]:
+    """Return the next allowed calls that name one of some links, or all with None, and where to go on, if at all."""
+    rows = Event.objects.filter(action=Action.CALL_ALLOWED, at__gte=since, at__lt=until)
+    if links is not None:
+        rows = rows.filter(links__overlap=list(links))
+    if after is not None:
+        at, uuid = datetime.fromisoformat(after[0]), UUID(after[1])
+        rows = rows.filter(at__gte=at).filter(Q(at__gt=at) | Q(uuid__gt=uuid))
+    part = list(rows.order_by("at", "uuid").values_list("at", "uuid", "body")[:AT_ONCE])
+    found = (_call(at, bodies.parse(body)) for at, _, body in part)
+    place = (part[-1][0].isoformat(), str(part[-1][1])) if len(part) == AT_ONCE else None
+    return [call for call in found if call is not None], place
+
+
+def _call(at: datetime, body: Mapping[str, Any]) -> RecordedCall | None:
+    """Read one event; None for one that names no tool, as only calls of other things do."""
+    links: dict[str, list[str]] = {}
+    for link in body["links"]:
+        kind, _, name = str(link).partition(":")
+        links.setdefault(kind, []).append(name)
+    kind, _, agent = str(body["actor"]).partition(":")
+    if kind != "agent" or "tool" not in links:
+        return None
+    system, _, tool = links["tool"][0].partition("/")
+    numbers = body["detail"].get("measured") or {}
+    return RecordedCall(
+        agent,
+        links.get("client", [None])[0],
+        str(body["on_behalf_of"]).partition(":")[2] if body["on_behalf_of"] else None,
+        system,
+        tool,
+        tuple(links.get("grant", ())),
+        body["detail"].get("version"),
+        tuple(name for name in links.get("agent", ()) if name != agent),
+        tuple((name, number) for name, number in numbers.items() if type(number) in (int, float)),
+        at.timestamp(),
+        str(body["session"] or ""),
+    )

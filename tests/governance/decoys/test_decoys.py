@@ -1,0 +1,213 @@
+"""Decoys are people of security's alone to plant and to see; no other page, list or export knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import IntegrityError, transaction
+
+from audit import clock, log
+from audit.actions import Action
+from audit.models import Event
+from entitlements.access import caller as callers
+from entitlements.access import visibility
+from entitlements.access.caller import Caller
+from entitlements.decoys import decoys
+from entitlements.decoys.decoys import DecoyAgentsInvalid, DecoyNameTaken, DecoyOver, DecoyTargetUnusable
+from entitlements.decoys.models import Decoy, DecoyTouch
+from entitlements.errors import Forbidden, ReasonRequired
+from entitlements.people.models import Person
+from entitlements.risk.models import RiskSignal
+from governance.console import matrix
+from governance.decisions.queries import why
+from governance.decoys import follow
+from governance.reviews.event_triggered import triggers
+from governance.reviews.event_triggered.models import ReviewTrigger
+from tests import make, shared
+from tests.entitlements.api import client
+from tests.entitlements.decoys import planted
+from tests.entitlements.risk.worlds import answered
+from tests.governance.console import addresses, visits
+
+pytestmark = pytest.mark.django_db
+NAME = "zz_canary_export"
+KNOWN = frozenset({"decoy-list", "decoy-page", "risk-signals", "risk-signal-page", "audit", "explorer"})
+"""Pages of security that may speak of decoys."""
+made_world, world = shared.world(addresses.world)
+
+
+def touch(decoy: Decoy, agent: Any = None) -> Event:  # noqa: ANN401 - an agent
+    """Let an agent call it, as the gateway records that, and follow the touch."""
+    said = {"door": "gateway", "method": "tools/call", "tool": decoy.name, "effect": "deny", "answered": "tool_error"}
+    by = (agent or decoy.agents.get()).principal
+    with transaction.atomic():
+        event = log.record(
+            Action.DECOY_TOUCHED,
+            by=by,
+            about=[f"decoy:{decoy.pk}", f"system:{decoy.system.slug if decoy.system else 'none'}"],
+            outcome="failure",
+            code="unknown_tool",
+            detail={**said, "reasons": ["unknown_tool: It is a decoy."]},
+        )
+    assert follow.follow_touches() == 1
+    return event
+
+
+def shown(world: addresses.World, person: Person) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each page that a person sees."""
+    console = visits.as_(person)
+    for name, route in addresses.own().items():
+        if (name, "GET") not in matrix.PAGES:
+            continue
+        answer = console.get(world.address(route))
+        if answer.status_code == 200:
+            yield name, getattr(answer, "content", b"").decode("latin-1")
+
+
+def test_no_other_page_counts_a_decoy_or_its_touch(world: addresses.World) -> None:
+    company, tool = world.company, world.company.system.tools.get(name="now")
+    before = dict(_counts())
+    decoy = planted.tool(tool, company.bot, name=NAME, by=company.ana)
+    touch(decoy)
+    assert dict(_counts()) == before, "no tool, version, entitlement line, grant line, usage or request is made"
+    seen = {name for name, text in shown(world, company.ana) if NAME in text}
+    assert "decoy-list" in seen
+    assert seen <= KNOWN, "of all pages, these of security alone know it"
+    for person in (company.sofia,):
+        told = {name for name, text in shown(world, person) if NAME in text or "decoy" in text.lower()}
+        assert told == set(), person.login
+
+
+def _counts() -> Iterator[tuple[str, int]]:
+    known = {
+        "Decoy",
+        "DecoyAgent",
+        "DecoyTouch",
+        "Event",
+        "Pending",
+        "Change",
+        "RiskSignal",
+        "Person",
+        "RoleAssignment",
+    }
+    for model in apps.get_models():
+        if model.__name__ not in known:
+            yield model.__name__, model._default_manager.count()
+
+
+def test_people_of_security_alone_see_decoys_their_events_and_their_signals(world: addresses.World) -> None:
+    company = world.company
+    decoy = planted.tool(company.system.tools.get(name="now"), company.bot)
+    touch(decoy)
+    signal = RiskSignal.objects.get(kind="decoy_touched")
+    named = [f"decoy:{decoy.pk}", f"risk:{signal.pk}"]
+    about_bot = Event.objects.filter(links__contains=[f"agent:{company.bot.slug}"], links__overlap=named)
+    for person, knows, reads in (
+        (company.ana, True, True), (make.security(), True, True), (make.person(roles=["auditor"]), False, True),
+        (make.person(roles=["admin"]), False, False), (make.person(roles=["responder"]), False, False),
+        (company.sofia, False, False), (company.otto, False, False),
+    ):  # fmt: skip
+        who = callers.of(person)
+        assert visibility.decoys(who).filter(pk=decoy.pk).exists() is knows, person.login
+        assert visibility.risk_signals(who).filter(pk=signal.pk).exists() is knows, person.login
+        actions = {event.action for event in visibility.events(who, about_bot)}
+        assert ({"decoy.touched", "risk.signalled"} <= actions) is reads, person.login
+        assert (visits.as_(person).get(f"/decoys/{decoy.pk}/").status_code == 200) is knows, person.login
+        assert (client.of(person).get(f"/api/v1/decoys/{decoy.pk}").status_code == 200) is knows, person.login
+    agent = Caller(company.bot.principal, agent=company.bot, scopes=frozenset({"mandate:read"}))
+    assert not {event.action for event in visibility.events(agent, about_bot)} & {"decoy.touched", "risk.signalled"}
+    level = client.of(company.sofia).get(f"/api/v1/agents/{company.bot.slug}").json()
+    assert "risk_level" not in level
+    assert client.of(company.ana).get(f"/api/v1/agents/{company.bot.slug}").json()["risk_level"] == "high"
+
+
+def test_why_explains_a_touch_to_those_who_read_the_log(world: addresses.World) -> None:
+    company = world.company
+    event = touch(planted.tool(company.system.tools.get(name="now"), company.bot))
+    found = why.explain(why.find(event.uuid))
+    assert (found.code, found.effect, found.further["answered"]) == ("unknown_tool", "deny", "tool_error")
+    address = f"/api/v1/decisions/{event.uuid}/why"
+    statuses = [client.of(person).get(address).status_code for person in (company.ana, company.sofia)]
+    assert statuses[1] == 404
+
+
+def test_a_touch_opens_a_review_that_does_not_say_why_and_suspends_once_two_people_agreed(
+    world: addresses.World,
+) -> None:
+    bot = world.company.bot
+    decoy = planted.tool(world.company.system.tools.get(name="now"), bot)
+    touch(decoy)
+    signal = RiskSignal.objects.get(kind="decoy_touched")
+    assert (signal.level, signal.response, signal.mode, signal.outcome) == ("high", "suspend", "observe", "observed")
+    triggers.note_event(Event.objects.get(action="risk.signalled", links__contains=[f"risk:{signal.pk}"]))
+    trigger = ReviewTrigger.objects.filter(kind="risk_signal", agent=bot).latest("pk")
+    assert "decoy" not in str(trigger.facts).lower()
+    bot.refresh_from_db()
+    assert (bot.risk_level, bot.status) == ("high", "active")
+    answered("decoy_touched", "suspend")
+    touch(planted.tool(world.company.system.tools.get(name="now"), bot, name="another"))
+    bot.refresh_from_db()
+    assert (bot.status, bot.status_reason) == ("suspended", "A risk signal.")
+    assert DecoyTouch.objects.count() == 2
+
+
+def test_what_cannot_be_planted_is_refused(world: addresses.World) -> None:
+    company, tool = world.company, world.company.system.tools.get(name="now")
+    for raises, given in (
+        (DecoyNameTaken, {"name": "now"}), (DecoyNameTaken, {"name": "request_access"}),
+        (ReasonRequired, {"reason": " "}), (Forbidden, {"by": company.sofia}),
+    ):  # fmt: skip
+        with pytest.raises(raises):
+            planted.tool(tool, company.bot, **given)
+    with pytest.raises(DecoyAgentsInvalid):
+        planted.tool(tool)
+    with pytest.raises(DecoyTargetUnusable):
+        decoys.plant_tool(
+            "x",
+            beside="nowhere/now",
+            description="x",
+            answer="x",
+            agents=[company.bot.slug],
+            by=company.ana,
+            reason="x",
+        )
+    decoy = planted.tool(tool, company.bot)
+    with pytest.raises(DecoyNameTaken):
+        planted.tool(tool, company.bot)
+    decoys.end(decoy.pk, by=company.ana, reason="over")
+    with pytest.raises(DecoyOver):
+        decoys.end(decoy.pk, by=company.ana, reason="over")
+    assert planted.tool(tool, company.bot).pk != decoy.pk
+
+
+def test_the_database_keeps_what_was_planted(world: addresses.World) -> None:
+    decoy = planted.tool(world.company.system.tools.get(name="now"), world.company.bot)
+    rows = Decoy.objects.filter(pk=decoy.pk)
+    for change in ({"answer": "else"}, {"name": "now"}, {"ended_at": clock.now()}):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            rows.update(**change)
+    with pytest.raises(IntegrityError, match="a decoy has the name of no tool"), transaction.atomic():
+        Decoy.objects.create(
+            kind="tool", name="now", system=decoy.system, beside=decoy.beside, definition={}, answer="x", reason="x",
+            planted_by=world.company.ana, planted_at=clock.now(),
+        )  # fmt: skip
+
+
+def test_forms_plant_a_tool_and_show_a_secret_once(world: addresses.World) -> None:
+    company = world.company
+    console = visits.as_(company.ana)
+    given = {"name": NAME, "description": "Exports.", "answer": "No.", "agents": company.bot.slug, "reason": "x"}
+    planted_at = console.post("/decoys/plant/", {**given, "beside": f"{company.system.slug}/now"})
+    assert planted_at.status_code == 302
+    assert NAME in console.get(planted_at["Location"]).content.decode()
+    assert console.post("/decoys/plant/", {**given, "beside": "nowhere/now"}).status_code == 422
+    made = console.post(
+        "/decoys/credential/", {"kind": "token", "agents": company.bot.slug, "place": ".env", "reason": "x"}
+    )
+    decoy = Decoy.objects.get(kind="token", place=".env")
+    assert made.content.decode().count("mdt_") >= 1
+    again = console.get(f"/decoys/{decoy.pk}/").content.decode()
+    assert 'id="secret"' not in again
