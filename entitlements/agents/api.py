@@ -60,7 +60,7 @@ class AgentSerializer(OutputSerializer):
     def to_representation(self, instance: Agent) -> dict[str, Any]:
         """Leave the risk level out for the agent itself and who answers for it: it would tell what was noticed."""
         shown = super().to_representation(instance)
-        caller = self.context.get("caller")
+        caller = getattr(self.context.get("request"), "auth", None)
         return (
             shown
             if isinstance(caller, Caller) and caller.sees_everything

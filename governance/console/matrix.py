@@ -99,6 +99,7 @@ PAGES: Final[Pages] = {
         "guardrail GET", also=("guardrail-confirm", "guardrail-replay", "guardrail-withdraw", "guardrail-end")
     ),
     **both(like("guardrails", also=("decisions-what-if",)), "guardrail-propose"),
+    ("guardrail-propose", "POST"): like("guardrails", "decisions-what-if"),  # "only replay it" asks for no proof
     ("guardrail-decide", "POST"): like("guardrail-confirm", "guardrail-replay", "guardrail-withdraw", "guardrail-end"),
     ("ticket-settings", "GET"): like("ticket-policies GET"),
     ("ticket-settings", "POST"): like("ticket-policies"),

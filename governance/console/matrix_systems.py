@@ -56,6 +56,7 @@ SYSTEMS: Final[Pages] = {
         also=("session-policies", "session-policy-confirm", "session-policy-withdraw", "session-policy-end"),
     ),
     **both(like("session-policies", also=("decisions-what-if",)), "session-policy-propose"),
+    ("session-policy-propose", "POST"): like("session-policies", "decisions-what-if"),
     ("session-policy-decide", "POST"): like("session-policy-confirm", "session-policy-withdraw", "session-policy-end"),
     ("stdio-commands-page", "GET"): like(
         "stdio-commands GET",

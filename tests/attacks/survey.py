@@ -18,7 +18,12 @@ from tests.entitlements.api import client as api
 from tests.governance.console import addresses, visits
 
 LISTS = ("agents", "audit-events", "campaigns", "grants", "requests", "people", "systems", "tools", "right-sizing")
-OUTWARD = frozenset({"discover_all", "discover_system", "post_chat_messages", "post_webhooks"})
+OUTWARD = frozenset(
+    {
+        *("discover_all", "discover_system", "poll_security_events", "post_chat_messages", "post_webhooks"),
+        "push_security_events",
+    }
+)
 """Jobs that ask other programs."""
 
 

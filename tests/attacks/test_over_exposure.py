@@ -46,7 +46,11 @@ NOT_JSON = frozenset(
         "campaigns/{key}/evidence.zip",
     )
 )
-QUERIES = {"/api/v1/campaigns/{key}/comparison": "?with=audited", "/api/v1/decisions/who-can": "?tool=clock/now"}
+QUERIES = {
+    "/api/v1/campaigns/{key}/comparison": "?with=audited",
+    "/api/v1/decisions/who-can": "?tool=clock/now",
+    "/api/v1/revocations/effect": "?type=system&id=clock",
+}
 """What has to be asked for in the query, beyond the address."""
 NO_SECRETS = frozenset({"subjects_digest"})
 

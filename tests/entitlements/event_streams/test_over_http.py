@@ -1,13 +1,11 @@
-"""Our transmitter against our receiver: real servers, push and poll, and the cases of the CAEP profile.
-
-Section numbers without another name are those of the CAEP Interoperability Profile 1.0.
-"""
+"""Our transmitter and receiver over HTTP; section numbers are those of the CAEP Interoperability Profile 1.0."""
 
 # ruff: noqa: ANN401 - bodies are any JSON
 
 from __future__ import annotations
 
 import time
+from itertools import count
 from typing import Any
 
 import httpx2
@@ -33,6 +31,7 @@ from tests.entitlements.risk import worlds as risk_worlds
 
 pytestmark = [pytest.mark.loopback, pytest.mark.timeout(600)]
 VERIFICATION = "https://schemas.openid.net/secevent/ssf/event-type/verification"
+_AGO = count(61)  # seconds since each sign-in of these tests, of which none is like another
 UPDATED = "https://schemas.openid.net/secevent/ssf/event-type/stream-updated"
 
 
@@ -82,7 +81,7 @@ def test_a_stream_is_created_read_changed_replaced_and_deleted(pair: Pair) -> No
     changed = pair.ask("PATCH", "streams", {"stream_id": key, "events_requested": [profile.ACCOUNT_DISABLED]}).json()
     assert (changed["events_delivered"], changed["description"]) == ([profile.ACCOUNT_DISABLED], "theirs")
     others: list[dict[str, Any]] = [
-        {"aud": "https://else.example"},
+        {"aud": "https://x.example"},
         {"events_delivered": []},
         {"iss": "https://x.example"},
     ]
@@ -133,7 +132,7 @@ def test_a_verification_goes_the_whole_way_and_not_too_often(pair: Pair) -> None
 def test_what_happens_here_is_pushed_and_becomes_a_signal_there(pair: Pair) -> None:
     """4.1 and 4.2: what ends here is told with a reason for administrators, and our receiver knows whom it is about."""
     pair.push_stream()
-    pair.company.id_jag()
+    _begin_session(pair)
     _end_session()
     _password()
     pair.transmit()
@@ -147,6 +146,12 @@ def test_what_happens_here_is_pushed_and_becomes_a_signal_there(pair: Pair) -> N
     assert {*kinds} == {"session_revoked", "credential_change"}
 
 
+def _begin_session(pair: Pair) -> None:
+    """Begin a session of a sign-in of its own: one that was ended does not begin anew."""
+    signed_in = int(time.time()) - next(_AGO)
+    pair.company.id_jag(subject_token=pair.company.id_token(auth_time=signed_in))
+
+
 def _end_session() -> str:
     from entitlements.sessions import sessions  # noqa: PLC0415 - the settings are known only now
     from entitlements.sessions.models import Session  # noqa: PLC0415 - as above
@@ -158,7 +163,7 @@ def _end_session() -> str:
 
 def test_a_token_is_as_the_profile_asks_and_holds_nothing_that_a_person_wrote(pair: Pair) -> None:
     key = pair.stream()["stream_id"]
-    pair.company.id_jag()
+    _begin_session(pair)
     session = _end_session()
     pair.transmit()
     sets = _poll(pair, key)["sets"]
@@ -180,6 +185,7 @@ def _poll(pair: Pair, key: str, **body: Any) -> dict[str, Any]:
 
 
 def test_an_event_has_one_jti_however_often_the_log_is_read_and_the_token_sent(pair: Pair) -> None:
+    pair.transmit()  # what happened before
     key = pair.stream()["stream_id"]
     position = Cursor.objects.get(name=transmit.CURSOR).position
     _password()

@@ -84,7 +84,7 @@ def test_a_decoy_stands_in_the_list_of_its_agents_wherever_its_neighbour_does_an
     assert touched["result"] == {"content": [{"type": "text", "text": planted.ANSWER}], "isError": True}
     assert [*listed(node, other)] == ["get_current_time"], "an agent that was not chosen"
     narrow = here.token(scope=f"{here.system.slug}:nothing")
-    assert [*listed(node, here, narrow)] == [], "a token that does not open the neighbour"
+    assert [*listed(node, here, narrow)] == ["request_access"], "a token that does not open the neighbour"
     publish("closed", "forbid", "enforce", {"tool": f"{here.system.slug}/get_current_time"})
     wait_until(lambda: "get_current_time" not in listed(node, here), 3)
     publish("closed", "forbid", "off", {"tool": f"{here.system.slug}/get_current_time"})
@@ -98,6 +98,7 @@ def test_a_call_fails_as_the_system_fails_reaches_nothing_and_is_a_risk_at_every
     wait_until(lambda: "purge_orders" in listed(node, orders), 2)
     publish("risky", "forbid", "enforce", {"session_risk": "high"})
     assert call(node, orders, "read_order", id="1").json()["result"].get("isError") is None
+    follow.follow_touches()  # of other tests
     seen, before = len(service.seen), len(orders.calls())
     answer = call(node, orders, "purge_orders", id="1")
     touched = time.monotonic()
@@ -118,6 +119,7 @@ def test_a_call_fails_as_the_system_fails_reaches_nothing_and_is_a_risk_at_every
         *("failure", "unknown_tool", "tool_error", "gateway"),
     )
     assert not [link for link in event.links if link.startswith(("tool:", "grant:"))]
+    wait_until(lambda: len(orders.calls()) >= before + 2, 2)
     assert len(orders.calls()) == before + 2, "the real call and its end: no call of the decoy"
 
     assert follow.follow_touches() == 1

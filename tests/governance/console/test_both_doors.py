@@ -18,6 +18,8 @@ from tests.architecture import tree
 from tests.governance.console import addresses, visits
 
 pytestmark = pytest.mark.django_db
+_GUARDRAIL: Final = {"name": "x", "effect": "forbid", "mode": "observe", "risk": "high", "reason": "x"}
+_SESSION_POLICY: Final = {"name": "x", "idle": "10", "absolute": "8", "max_age": "1", "reason": "x"}
 BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
     "source-page": {
         "people-source-rotate": {"verb": "rotate"},
@@ -99,7 +101,7 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
     "signal-poll-decide": {"signal-poll-end": {"verb": "end", "reason": "x"}},
     "event-stream-page": {
         "event-stream-status": {"verb": "set", "status": "paused", "reason": "x"},
-        "event-stream-delete": {"verb": "delete", "reason": "x"},
+        "event-stream-delete": {"verb": "delete"},  # without a reason it stays
     },
     "stdio-command-decide": {
         "stdio-command-confirm": {"verb": "confirm"},
@@ -117,6 +119,14 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
     "policy-decide": {
         "policy-proposal-confirm": {"verb": "confirm", "reason": "x"},
         "policy-proposal-withdraw": {"verb": "withdraw", "reason": "x"},
+    },
+    "guardrail-propose": {
+        "guardrails": _GUARDRAIL,
+        "decisions-what-if": {**_GUARDRAIL, "replay": "30"},
+    },
+    "session-policy-propose": {
+        "session-policies": _SESSION_POLICY,
+        "decisions-what-if": {**_SESSION_POLICY, "replay": "30"},
     },
     "guardrail-decide": {
         "guardrail-confirm": {"verb": "confirm", "reason": "x"},

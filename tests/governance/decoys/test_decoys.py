@@ -34,7 +34,7 @@ from tests.governance.console import addresses, visits
 
 pytestmark = pytest.mark.django_db
 NAME = "zz_canary_export"
-KNOWN = frozenset({"decoy-list", "decoy-page", "risk-signals", "risk-signal-page", "audit", "explorer"})
+KNOWN = frozenset({"decoy-list", "decoy-page", "risk-signals", "risk-signal-page", "session-page", "audit", "explorer"})
 """Pages of security that may speak of decoys."""
 made_world, world = shared.world(addresses.world)
 
