@@ -61,7 +61,8 @@ ISSUE: Final = {
     "decoy": "SELECT (id, digest, ended_at)",
     "decoyagent": "SELECT",
     "clientcredential": "SELECT (client_id, state, jwks, answered_at)",
-    "person": "SELECT (id, login, is_active, disabled_at, sign_ins_valid_after, risk_level, sign_in_required_after)",
+    "person": "SELECT (id, login, is_active, disabled_at, sign_ins_valid_after, risk_level, held_by_risk, "
+    "sign_in_required_after)",
 }
 """Tables of `entitlements`: neither passwords and mail addresses, nor the secrets of the systems behind the gateway."""
 NODES: Final = ("acknowledge_v1", "count_strangers_v1", "stop_node_v1")

@@ -1,6 +1,6 @@
 """Read the audit log onward, by leaf index: dense, final, never past an open transaction. The log is the outbox."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -50,6 +50,18 @@ def consume(name: str, limit: int = 500, *, from_now: bool = False) -> Iterator[
         yield leaves
         if leaves:
             Cursor.objects.filter(name=name).update(position=leaves.stop)
+
+
+def begin(name: str, first: Callable[[], int]) -> None:
+    """Let the reader `name`, if it is new, begin with the leaf that `first` returns."""
+    if not Cursor.objects.filter(name=name).exists():
+        Cursor.objects.get_or_create(name=name, defaults={"position": first()})
+
+
+def unread(name: str) -> int:
+    """Return how many sealed leaves the reader `name` has not read yet; none for one that never read."""
+    position = Cursor.objects.filter(name=name).values_list("position", flat=True).first()
+    return 0 if position is None else max(0, end() - position)
 
 
 def chunks(first: int = 0, last: int | None = None) -> Iterator[range]:

@@ -141,7 +141,9 @@ class AccountAuthorization(Authorization):
         return self._tokens is not None and bool(self._tokens.refresh) and not just_now
 
     async def _again(self, request: Request) -> dict[str, str]:
-        await self._refresh()
+        """Return headers with a newer token than the one that was refused: another call may have it already."""
+        if self._may_renew():
+            await self._refresh()
         return await self.headers(request)
 
     def _fallback(self) -> Authorization | None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from audit import clock, stream
-from audit.models import Cursor, Leaf
+from audit.models import Leaf
 from entitlements.agents.models import Agent
 from entitlements.errors import NotFound
 from entitlements.feed import locks
@@ -35,7 +35,7 @@ _READ: Final = sorted({action for actions in READ.values() for action in actions
 
 def listen(limit: int = AT_ONCE) -> int:
     """Add the next sealed events up, and note what they tell of; says how many were passed."""
-    _begin()
+    stream.begin(CURSOR, _first_leaf)
     with stream.consume(CURSOR, limit) as leaves:
         if leaves:
             changed = history.add(leaves)
@@ -47,14 +47,11 @@ def listen(limit: int = AT_ONCE) -> int:
     return len(leaves)
 
 
-def _begin() -> None:
-    """Let a reader that is new begin with what an agent did in the window, so that it has a history."""
-    if not Cursor.objects.filter(name=CURSOR).exists():
-        Cursor.objects.get_or_create(name=CURSOR, defaults={"position": _first_leaf()})
-
-
 def _first_leaf() -> int:
-    """Return the first leaf of the window. Leaves lie in the order of time, but for what overlapped."""
+    """Return the first leaf of the window, so that agents have a history from the start.
+
+    Leaves lie in the order of time, but for what overlapped.
+    """
     since, low, high = clock.now() - WINDOW, 0, stream.end()
     while low < high:
         middle = (low + high) // 2

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from audit import clock, stream
-from audit.models import Cursor, Event
+from audit.models import Event
 from entitlements import addresses
 from entitlements.keys import signing
 from entitlements.people.models import Person
@@ -40,8 +40,7 @@ def listen(limit: int = AT_ONCE) -> int:
 
 def lag() -> int:
     """Return how many sealed events were not read yet."""
-    position = Cursor.objects.filter(name=CURSOR).values_list("position", flat=True).first()
-    return 0 if position is None else max(0, stream.end() - position)
+    return stream.unread(CURSOR)
 
 
 def _put(events: Iterable[Event]) -> None:

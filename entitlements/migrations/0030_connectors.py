@@ -12,16 +12,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
-            model_name="gatewaynode",
-            name="relays",
-            field=models.BooleanField(db_default=False, default=False),
-        ),
-        migrations.AddField(
-            model_name="systemnetwork",
-            name="relayed",
-            field=models.JSONField(db_default=[], default=list),
-        ),
         migrations.CreateModel(
             name="RelayedDiscovery",
             fields=[
@@ -98,5 +88,16 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(condition=models.Q(("thumbprint", ""), _negated=True), fields=("thumbprint",), name="a_key_is_enrolled_once"),
                 ],
             },
+        ),
+        migrations.AddField(
+            model_name="systemnetwork",
+            name="relayed",
+            field=models.JSONField(db_default=[], default=list),
+        ),
+        # last, since nodes renew their leases in this table and wait for the end of the migration
+        migrations.AddField(
+            model_name="gatewaynode",
+            name="relays",
+            field=models.BooleanField(db_default=False, default=False),
         ),
     ]

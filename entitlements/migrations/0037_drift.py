@@ -18,11 +18,6 @@ class Migration(migrations.Migration):
 
     dependencies: ClassVar = [("entitlements", "0036_session_policies")]
     operations: ClassVar = [
-        migrations.AddField("sessionpolicy", "on_drift", models.CharField(blank=True, choices=_ON_DRIFT, db_default="", default="", max_length=16)),
-        migrations.AddConstraint(
-            "sessionpolicy",
-            models.CheckConstraint(condition=Q(on_drift__in=["", "step_up", "suspend"]), name="a_session_policy_answers_drift_in_a_known_way"),
-        ),
         migrations.CreateModel(
             name="SessionNetwork",
             fields=[
@@ -53,5 +48,10 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(condition=Q(calls__gt=0), name="an_hour_that_is_kept_had_calls"),
                 ],
             },
+        ),
+        migrations.AddField("sessionpolicy", "on_drift", models.CharField(blank=True, choices=_ON_DRIFT, db_default="", default="", max_length=16)),
+        migrations.AddConstraint(
+            "sessionpolicy",
+            models.CheckConstraint(condition=Q(on_drift__in=["", "step_up", "suspend"]), name="a_session_policy_answers_drift_in_a_known_way"),
         ),
     ]

@@ -20,7 +20,6 @@ class Migration(migrations.Migration):
     dependencies: ClassVar = [("entitlements", "0040_held_by_risk")]
 
     operations: ClassVar = [
-        migrations.AddField("revocation", "effect", _object()),
         migrations.CreateModel(
             name="Drill",
             fields=[
@@ -60,4 +59,5 @@ class Migration(migrations.Migration):
             ],
             options={"ordering": ["-began_at"]},
         ),
+        migrations.AddField("revocation", "effect", _object()),
     ]

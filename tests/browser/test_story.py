@@ -103,9 +103,9 @@ def _stop_and_prove(hands: Mouse, *, scripted: bool) -> None:
     hands.write(page.locator("main").get_by_label("Reason", exact=True), "Alice has her answer.")
     hands.press(page.get_by_role("button", name="Revoke this access"))
     page.wait_for_url(re.compile("/stop/receipts/"))
-    hands.press(page.get_by_role("link", name="Verify now"))
-    expect(page.get_by_role("heading", name="Verified: every call is refused")).to_be_visible()
-    assert page.locator("#proof tbody tr").count() == 2
+    hands.press(page.get_by_role("button", name="Prove it"))
+    expect(page.get_by_role("heading", name="Incomplete: not every node could be asked")).to_be_visible()
+    expect(page.locator("#proof tbody")).to_contain_text("No gateway node was there to be asked.")
     hands.press(page.get_by_role("link", name="Timeline"))
     expect(page.locator("#list-audit-log")).to_contain_text("Alice has her answer.")
     hands.write(page.locator("main").get_by_label("About", exact=True), "agent:dunning")
@@ -180,6 +180,7 @@ def test_the_whole_story_from_asking_to_reviewing(way: str, browser: Browser, li
         ("ana", "grant.revoked", f"grant:{grant.pk}", "Alice has her answer."),
         ("ana", "revocation.committed", f"grant:{grant.pk}", "Alice has her answer."),
         ("system:mandate", "revocation.settled", "revocation:", ""),
+        ("ana", "revocation.proven", "revocation:", ""),
     )
     _begin_a_review(hands)
     review = "campaign:what-we-know"

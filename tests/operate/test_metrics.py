@@ -15,6 +15,7 @@ from audit import clock
 from audit.context import SYSTEM
 from audit.refusals import refusals
 from entitlements.errors import NotFound
+from entitlements.event_streams import receivers, streams
 from entitlements.feed.models import GatewayNode
 from governance import env
 from governance.operations import health, metrics
@@ -62,10 +63,17 @@ def test_events_are_counted_by_action_and_refusals_by_code() -> None:
     assert said['mandate_events_5m{action="attempt.refused",code="not_found"}'] == 1
 
 
+def _waits_for_a_receiver() -> None:
+    given = {"audience": "https://partner.example", "push_host": "", "subject_format": "email"}
+    receiver = receivers.register("partner", by=make.person(roles=["admin"]), reason="a sample", **given).receiver
+    streams.create(receiver, streams.Terms())
+
+
 def test_every_number_that_the_operators_page_names_is_told() -> None:
     page = (tree.ROOT / "docs/operate/monitoring.md").read_text().partition("Of one node")[0]
     named = set(re.findall(r"`(mandate_\w+)", page))
     make.grant()
+    _waits_for_a_receiver()
     GatewayNode.objects.create(id="n1", started_at=clock.now(), polled_at=clock.now())
     with psycopg.connect(databases.addresses().owner) as owner:
         owner.execute("UPDATE entitlements_grant SET starts_at = now() - interval '1 day', expires_at = now()")
