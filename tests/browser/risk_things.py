@@ -82,9 +82,9 @@ def decoys(agent: str, beside: str) -> list[str]:
     place = ".env in the repository payroll"
     secret = planting.plant_credential("token", agent=agent, place=place, by=resa, reason="Nothing uses it.").decoy
     said = {"door": "gateway", "method": "tools/call", "tool": tool.name}
-    log.record(
-        AuditAction.DECOY_TOUCHED, by=found.principal, about=[f"decoy:{tool.pk}"], outcome="failure", detail=said
-    )
+    with transaction.atomic():
+        about = [f"decoy:{tool.pk}"]
+        log.record(AuditAction.DECOY_TOUCHED, by=found.principal, about=about, outcome="failure", detail=said)
     follow.follow_touches()
     pages = [f"/decoys/{key}/" for key in (tool.pk, secret.pk)]
     return ["/decoys/", *pages, "/decoys/plant/", "/decoys/credential/"]
