@@ -297,6 +297,10 @@ def test_rounds_of_revoking_under_six_calling_threads_on_two_nodes_break_no_inva
 
 
 def no_call_without_an_end() -> bool:
+    return not calls_without_an_end()
+
+
+def calls_without_an_end() -> list[tuple[object, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(UNENDED)
-        return not cursor.fetchall()
+        return cursor.fetchall()
