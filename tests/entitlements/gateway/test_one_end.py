@@ -303,4 +303,5 @@ def no_call_without_an_end() -> bool:
 def calls_without_an_end() -> list[tuple[object, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(UNENDED)
-        return cursor.fetchall()
+        rows: list[tuple[object, ...]] = cursor.fetchall()
+        return rows
