@@ -49,7 +49,7 @@ class Found:
 
 
 class RecentTouches:
-    """What was recorded in the last minute: whoever uses one credential a thousand times is recorded once a minute."""
+    """What was recorded in the last minute: many uses of a credential from one address are one record a minute."""
 
     def __init__(self) -> None:
         self._at: OrderedDict[tuple[str, str, str], float] = OrderedDict()

@@ -1,7 +1,7 @@
 """The detectors of drift: each with its version, its numbers and its rule. Pure.
 
-A rule takes what is recorded and returns what is to be said of it, or None. Whoever changes a rule or a number gives
-the detector the next version; docs/operate/drift.md holds the formula of each, and what it was measured to find.
+A rule takes what is recorded and returns what is to be said of it, or None. A changed rule or number is the detector's
+next version; docs/operate/drift.md holds the formula of each, and what it was measured to find.
 """
 
 from __future__ import annotations

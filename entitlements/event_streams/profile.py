@@ -61,7 +61,7 @@ class OutgoingEvent:
 
 
 def outgoing(event: LoggedEvent) -> OutgoingEvent | None:
-    """Return what is told of an event of the audit log; None of one that stays here."""
+    """Return the security event that an event of the audit log becomes; None for one that is not sent."""
     rule = _RULES.get(event.action)
     return rule(event) if rule is not None else None
 

@@ -1,4 +1,4 @@
-"""From the audit log into the streams: each sealed event that is told is put into each stream that asked for it, once.
+"""From the audit log into the streams: each sealed event that is sent is put once into each stream that asked for it.
 
 The cursor moves with what was put, in one transaction, and the `jti` is the event's own id: read twice, an event stands
 in a stream once, and it is signed anew with the same `jti` whenever it is sent again.
@@ -63,7 +63,7 @@ def _put(events: Iterable[Event]) -> None:
 
 
 def _may_leave(said: OutgoingEvent, people: dict[str, Person]) -> bool:
-    """Whether it is said of somebody: an account is deleted for good only where nobody uses it any more."""
+    """Whether a known person is named; a purged account is sent only of a person who is not active."""
     person = people.get(said.login)
     if said.type == profile.ACCOUNT_PURGED:
         return person is None or not person.is_active

@@ -135,7 +135,7 @@ def _gives_up(account: ConnectedAccount, done: _Pass) -> bool:
 
 
 def _keep(account: ConnectedAccount, renewed: AccountTokens) -> bool:
-    """Keep what a refresh gave, for the next try. Says whether nobody put other tokens in their place meanwhile."""
+    """Keep what a refresh gave, for the next try. Says whether they are still the newest."""
     sealed = tokens.sealed(renewed, account.pk)
     rows = ConnectedAccount.objects.filter(pk=account.pk, version=account.version, revocation="pending")
     account.version += 1

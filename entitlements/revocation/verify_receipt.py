@@ -1,14 +1,15 @@
-"""Verify a revocation receipt offline: `python verify_receipt.py RECEIPT [PROOF ...] --keys JWKS`.
+"""Verify a revocation receipt offline: `python verify_receipt.py RECEIPT [STATEMENT ...] --keys JWKS`.
 
 One file, without Django or anything else than Python itself (3.9 or later), so that an auditor can read it whole and
-need not trust the installation. RECEIPT is a receipt of a revocation or of a drill as it was downloaded, each PROOF a
-signed proof of that revocation, JWKS the key set of `/records/jwks.json`, obtained by another way or kept since.
+need not trust the installation. RECEIPT is a receipt of a revocation or of a drill as it was downloaded; each STATEMENT
+is a signed proof of that revocation, or the signed ends of tokens of other servers; JWKS is the key set of
+`/records/jwks.json`, obtained by another way or kept since.
 
 Checks the signature (compact JWS, RFC 7515) with the key that the set has by that name: ES256 and RS256 (RFC 7518
 sections 3.3 and 3.4) or EdDSA over Ed25519 (RFC 8032 section 5.1.7). Then that it is a receipt, what it says in form,
-that no key which leaked signed it, and that each proof is of this very receipt. Exit status: 0 it holds, 1 it was
-altered, is of another key or cannot be relied on, 2 the input cannot be used. What a proof found is printed, and does
-not change the status.
+that no key which leaked signed it, and that each statement is of this very receipt. Exit status: 0 it holds, 1 it was
+altered, is of another key or cannot be relied on, 2 the input cannot be used. What a statement says is printed, and
+does not change the status.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 RECEIPT, PROOF = "mandate-receipt+jwt", "mandate-revocation-proof+jwt"
+ENDS = "mandate-measured-ends+jwt"
 SAID: dict[str, dict[str, type]] = {
     RECEIPT: {
         "id": str, "target": dict, "drill": bool, "by": str, "reason": str, "position": int, "committed_at": str,
@@ -34,8 +36,10 @@ SAID: dict[str, dict[str, type]] = {
         "id": str, "revocation": str, "receipt_sha256": str, "by": str, "began_at": str, "result": str,
         "answers": list, "unproven": list,
     },
+    ENDS: {"id": str, "receipt_sha256": str, "committed_at": str, "signed_at": str, "ends": list},
 }  # fmt: skip
-"""What each says, and of which kind it is; a receipt from before drills says less, and is refused."""
+"""What each says, and of which type it is; a receipt from before drills says less, and is refused."""
+WHEN = {RECEIPT: "committed_at", PROOF: "began_at", ENDS: "signed_at"}
 SHORTEST_RSA = 2048
 
 
@@ -44,7 +48,7 @@ class AlteredError(Exception):
 
 
 class UnusableError(Exception):
-    """The input is no receipt, no proof or no key set."""
+    """The input is no receipt, no statement or no key set."""
 
 
 # ------------------------------------------------------------------------------------------------- reading
@@ -226,11 +230,11 @@ def _is_rs256(key: dict[str, Any], signed: bytes, signature: bytes) -> bool:
 CHECKS = {"ES256": ("EC", _is_es256), "EdDSA": ("OKP", _is_eddsa), "RS256": ("RSA", _is_rs256)}
 
 
-# --------------------------------------------------------------------------------------- receipts and proofs
+# ----------------------------------------------------------------------------------- receipts and statements
 
 
 def verify(token: str, typ: str, keys: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return what a RECEIPT or PROOF says. Raises AlteredError, UnusableError."""
+    """Return what a RECEIPT, a PROOF or ENDS say. Raises AlteredError, UnusableError."""
     parts = token.split(".")
     if len(parts) != 3 or not token.isascii():  # noqa: PLR2004 - header, claims, signature
         message = "it is no receipt: it must be a compact JWS, as it was downloaded"
@@ -238,7 +242,7 @@ def verify(token: str, typ: str, keys: dict[str, dict[str, Any]]) -> dict[str, A
     header, said = read_object(parts[0]), read_object(parts[1])
     key = keys.get(str(header.get("kid")))
     if set(header) != {"alg", "kid", "typ"} or header["typ"] != typ:
-        message = f"its header is not that of a {'receipt' if typ == RECEIPT else 'proof'}"
+        message = f"its header is not that of {typ}"
         raise AlteredError(message)
     if key is None:
         message = f"its key {header['kid']!r} is not in the key set"
@@ -252,9 +256,9 @@ def verify(token: str, typ: str, keys: dict[str, dict[str, Any]]) -> dict[str, A
         raise AlteredError(message)
     for name, is_a in SAID[typ].items():
         if type(said.get(name)) is not is_a:
-            message = f"it does not say {name} as a receipt or a proof does"
+            message = f"it does not say {name} as {typ} does"
             raise AlteredError(message)
-    check_key(key, said["committed_at" if typ == RECEIPT else "began_at"])
+    check_key(key, said[WHEN[typ]])
     return said
 
 
@@ -276,12 +280,15 @@ def check_key(key: dict[str, Any], at: str) -> None:
         raise AlteredError(message)
 
 
-def check_proof(proof: dict[str, Any], receipt: dict[str, Any], token: str) -> None:
-    """Check that a proof is of this receipt. Raises AlteredError."""
-    digest = hashlib.sha256(token.encode()).hexdigest()
-    if proof["revocation"] != receipt["id"] or proof["receipt_sha256"] != digest:
-        message = "a proof is of another receipt"
+def verify_statement(text: str, keys: dict[str, dict[str, Any]], receipt: dict[str, Any], token: str) -> list[str]:
+    """Return in lines what a PROOF or ENDS of this receipt say. Raises AlteredError, UnusableError."""
+    is_ends = read_object(text.partition(".")[0]).get("typ") == ENDS
+    said = verify(text, ENDS if is_ends else PROOF, keys)
+    named = said["id"] if is_ends else said["revocation"]
+    if named != receipt["id"] or said["receipt_sha256"] != hashlib.sha256(token.encode()).hexdigest():
+        message = "a statement is of another receipt"
         raise AlteredError(message)
+    return describe_ends(said) if is_ends else describe_proof(said)
 
 
 # -------------------------------------------------------------------------------------------- command line
@@ -310,6 +317,14 @@ def describe_proof(said: dict[str, Any]) -> list[str]:
     ]
 
 
+def describe_ends(said: dict[str, Any]) -> list[str]:
+    """Say in lines how tokens of other servers ended."""
+    return [
+        f"ENDS of tokens of other servers, signed at {_text(said['signed_at'])}",
+        *[f"  {_text(each)}" for each in said["ends"]],
+    ]
+
+
 def _text(value: object) -> str:
     return json.dumps(value, ensure_ascii=True)
 
@@ -318,7 +333,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Verify, say so, and return the exit status."""
     parser = argparse.ArgumentParser(prog="verify_receipt", description="Verify a revocation receipt offline.")
     parser.add_argument("receipt", type=Path)
-    parser.add_argument("proofs", type=Path, nargs="*", help="signed proofs of that revocation")
+    parser.add_argument("statements", type=Path, nargs="*", help="signed proofs of it, and signed ends of its tokens")
     parser.add_argument("--keys", type=Path, required=True, help="the key set, as /records/jwks.json has it")
     options = parser.parse_args(arguments)
     lines: list[str] = []
@@ -327,10 +342,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         token = options.receipt.read_text("utf-8").strip()
         receipt = verify(token, RECEIPT, keys)
         lines += describe_receipt(receipt)
-        for path in options.proofs:
-            proof = verify(path.read_text("utf-8").strip(), PROOF, keys)
-            check_proof(proof, receipt, token)
-            lines += describe_proof(proof)
+        for path in options.statements:
+            lines += verify_statement(path.read_text("utf-8").strip(), keys, receipt, token)
     except AlteredError as found:
         sys.stdout.write(f"NOT VALID: {found}.\n")
         return 1

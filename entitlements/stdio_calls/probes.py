@@ -44,7 +44,7 @@ class Probe(Message, frozen=True, kw_only=True):
 
 
 class ProbeAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node answered: `status` as of HTTP: 403 it refuses, 200 it would let it pass, 503 it serves nobody now."""
+    """What a node answered: `status` as of HTTP: 403 it refuses, 200 it would let it pass, 503 it serves no calls."""
 
     node: str
     number: str

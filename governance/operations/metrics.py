@@ -135,7 +135,9 @@ class _Numbers:
 
 def _event_streams() -> Iterator[Metric]:
     yield GaugeMetricFamily(
-        "mandate_event_streams_unread", "Sealed events that no stream was told of yet.", value=transmit.lag()
+        "mandate_event_streams_unread",
+        "Sealed events that the transmitter has not read yet.",
+        value=transmit.lag(),
     )
     yield _labelled(
         "mandate_event_stream_waiting_seconds",

@@ -46,8 +46,8 @@ LOST: Final = {
     "token_family": gettext_lazy("Sign-in %(name)s revoked"),
     "sign_ins": gettext_lazy("%(name)s: sign-ins revoked"),
     "token": gettext_lazy("Token %(name)s revoked"),
-    "system": gettext_lazy("Nobody reaches %(name)s: system disabled"),
-    "tool": gettext_lazy("Nobody calls %(name)s: tool disabled"),
+    "system": gettext_lazy("%(name)s cannot be reached: system disabled"),
+    "tool": gettext_lazy("%(name)s cannot be called: tool disabled"),
     "everything": gettext_lazy("All access suspended: kill switch engaged"),
 }
 """Who lost what, as the headline of a receipt says it."""
@@ -168,7 +168,7 @@ def _proof(proof: RevocationProof) -> dict[str, Any]:
 
 
 def _suspended_with(stop: Stop) -> list[Agent]:
-    """Return the agents of a person that are still suspended, for whoever restores them."""
+    """Return the agents of a person that are still suspended, to be restored."""
     if stop.target_type != PERSON_AGENTS:
         return []
     suspended = Agent.objects.filter(agents_of(stop.target_id), status=Agent.Status.SUSPENDED)

@@ -2,7 +2,7 @@
 
     python -m scripts.demo.data.fleet_usage
 
-Nobody in this history means harm, so that whatever a detector finds is a false alarm. Four in ten agents work in office
+This history holds no misuse, so each finding of a detector is a false alarm. Four in ten agents work in office
 hours with their people, three at fixed hours by night, two all day and night, and one now and then. On one day of fifty
 an agent has up to three times its work; on one of a hundred its people work in the evening or at a weekend. One session
 in twelve moves to another network while it lasts, since its person goes home or travels. One agent in twenty is given a

@@ -46,7 +46,7 @@ async def decoy_is_touched(stage: Stage) -> None:
     events = [each["action"] for each in ana.every(f"audit-events?about=decoy:{decoy['id']}")]
     told = [each["action"] for each in stage.api("otto").every(f"audit-events?about=agent:{AGENT}")]
     check(events == ["decoy.planted", "decoy.touched"], f"the timeline tells something else: {events}")
-    check(not any(action.startswith(("decoy", "risk")) for action in told), f"its owner is told of it: {told}")
+    check(not any(action.startswith(("decoy", "risk")) for action in told), f"its owner sees it: {told}")
     stage.proven(6, "The timeline tells people of security, and not who answers for the agent.", *events)
 
 

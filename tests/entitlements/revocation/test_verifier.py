@@ -18,7 +18,7 @@ from joserfc import jwk
 
 from entitlements.keys import jws
 from entitlements.revocation import verify_receipt
-from entitlements.revocation.verify_receipt import PROOF, RECEIPT
+from entitlements.revocation.verify_receipt import ENDS, PROOF, RECEIPT
 from entitlements.signers import algorithms
 
 CLAIMS: dict[str, Any] = {
@@ -147,6 +147,23 @@ def test_a_proof_counts_for_the_receipt_that_it_names(run: Run) -> None:
     assert run(token, signed({**proof, "revocation": "another"}, typ=PROOF))[0] == 1
     assert run(token, token)[0] == 1
     assert run(signed(proof, typ=PROOF))[0] == 1
+
+
+def test_ends_count_for_the_receipt_that_they_name(run: Run) -> None:
+    token = signed()
+    ends = {
+        "id": CLAIMS["id"], "receipt_sha256": hashlib.sha256(token.encode()).hexdigest(),
+        "committed_at": CLAIMS["committed_at"], "signed_at": "2026-11-29T20:05:00+00:00",
+        "ends": [{"system": "drive", "end": "alive", "vendor_answer": "revoked"}],
+    }  # fmt: skip
+    good = signed(ends, typ=ENDS)
+    status, said = run(token, good)
+    assert (status, '"end": "alive"' in said) == (0, True)
+    head, _, signature = good.split(".")
+    assert run(token, f"{head}.{part({**ends, 'ends': []})}.{signature}")[0] == 1
+    assert run(token, signed({**ends, "receipt_sha256": "0" * 64}, typ=ENDS))[0] == 1
+    assert run(token, signed({**ends, "id": "another"}, typ=ENDS))[0] == 1
+    assert run(good)[0] == 1
 
 
 def test_the_file_needs_nothing_but_a_bare_interpreter(tmp_path: Path) -> None:

@@ -279,6 +279,9 @@ def test_the_command_bar_knows_the_words_of_the_trade_and_offers_only_what_one_m
         "firefighter": "/break-glass/declare/",
         "toxic comb": "/sod-policies/",
         "service account": "/agents/",
+        "honeytoken": "/decoys/",
+        "drift": "/risk-signals/",
+        "caep": "/settings/event-streams/",
         "kill switch": "/stop/everything/",
         "suspend research": "/stop/agent/research-bot/",
     }
