@@ -45,11 +45,6 @@ class _Reach:
     calls: Q = _NONE
 
 
-def count(target: Target) -> dict[str, int]:
-    """Count what a stop of a target reaches now, as `count_effects`. Raises NotFound."""
-    return count_effects(target.type, target.find(), target.id)
-
-
 def count_effects(kind: str, thing: Any, key: str = "") -> dict[str, int]:  # noqa: ANN401 - any row that can be stopped
     """Count what a stop of this target takes away, and what leans on it: `count_held`, and the calls an hour."""
     calls = calls_per_hour(_REACH[kind](thing, key).calls, clock.now())

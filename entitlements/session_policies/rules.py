@@ -73,11 +73,6 @@ class Terms:
     renews: bool
 
     @property
-    def asks_for_sign_in(self) -> bool:
-        """Whether the sign-in itself is looked at."""
-        return bool(self.acr or self.amr) or self.max_age < math.inf
-
-    @property
     def contexts(self) -> tuple[str, ...]:
         """The contexts each of which meets every policy, as `acr_values` names them; else all, the strongest first."""
         implied = dict.fromkeys(_IMPLIED[method] for method in sorted(self.amr) if method in _IMPLIED)

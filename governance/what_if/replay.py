@@ -215,7 +215,7 @@ class Replay:
             self._standing(known, call.person),
             lines={key: tuple(self._judged(call, line, guess.limits) for line in known.lines.get(key, ()))},
             sessions={} if session is None else {call.session: session},
-            guardrails=tuple(_told(known.guardrails, call, is_match=guess.arguments_match)),
+            guardrails=tuple(_that_may_match(known.guardrails, call, is_match=guess.arguments_match)),
         )
 
     def _standing(self, known: AgentFacts, person: str | None) -> AgentFacts:
@@ -290,7 +290,7 @@ def _is_timed(known: AgentFacts) -> bool:
     )
 
 
-def _told(rules: Iterable[Guardrail], call: RecordedCall, *, is_match: bool) -> Iterable[Guardrail]:
+def _that_may_match(rules: Iterable[Guardrail], call: RecordedCall, *, is_match: bool) -> Iterable[Guardrail]:
     """Leave those out whose arguments surely do not match, or where that is not recorded, by `is_match`."""
     for rule in rules:
         if rule.arguments is None:

@@ -187,7 +187,7 @@ def test_a_stop_of_a_person_and_their_agents_that_fails_changes_nothing(
 
 
 def test_the_effect_before_counts_what_ends_and_what_leans_on_it(world: World) -> None:
-    found = {kind: effects.count(Target(kind, key)) for kind, key in world.targets.items()}
+    found = {kind: effects.count_effects(kind, Target(kind, key).find(), key) for kind, key in world.targets.items()}
 
     assert {kind: each["families"] for kind, each in found.items()} == {
         **dict.fromkeys(("agent", "client", "person", "person_agents", "session", "sign_ins", "system"), 1),

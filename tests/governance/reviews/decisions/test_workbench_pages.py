@@ -253,7 +253,10 @@ def test_the_day_beside_a_removal_is_when_it_comes_and_beside_what_is_kept_when_
     for item, verb, reason in ((kept, "certify", "seasonal"), (cut, "revoke", "project_ended")):
         said = {f"verb:{item.pk}": verb, f"reason:{item.pk}": reason, f"until:{item.pk}": day.isoformat()}
         assert sofia.post(f"/reviews/q4/items/{item.pk}/draft/", said, secure=True).status_code == 200
-    days = {each.verb: (each.valid_until, each.effective_at) for each in Draft.objects.all()}
+    days = {
+        each.verb: (each.valid_until, each.effective_at)
+        for each in Draft.objects.filter(assignment__item__campaign=campaign)
+    }
     assert [moment and moment.date() for moment in (*days["certify"], *days["revoke"])] == [day, None, None, day]
     assert visits.text(sofia.get(WORK, secure=True)).count(f'value="{day.isoformat()}"') == 2
     far = {f"verb:{cut.pk}": "revoke", f"rev:{cut.pk}": "1", f"until:{cut.pk}": (day + timedelta(days=10)).isoformat()}
