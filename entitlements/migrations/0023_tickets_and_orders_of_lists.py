@@ -12,9 +12,9 @@ class Migration(migrations.Migration):
 
     dependencies: ClassVar = [("entitlements", "0022_limits_of_admin_roles")]
     operations: ClassVar = [
-        migrations.AddField("revocation", "ticket", models.CharField(**_TICKET)),
         migrations.AddIndex("agent", models.Index(fields=["name", "id"], name="agent_page")),
         migrations.AddIndex("agent", models.Index(fields=["created_at", "id"], name="agent_page_by_age")),
         migrations.AddIndex("person", models.Index(fields=["name", "id"], name="person_page")),
         migrations.AddIndex("grant", models.Index(fields=["expires_at", "id"], name="grant_page_by_end")),
+        migrations.AddField("revocation", "ticket", models.CharField(**_TICKET)),
     ]

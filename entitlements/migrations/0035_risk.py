@@ -45,15 +45,6 @@ class Migration(migrations.Migration):
     dependencies: ClassVar = [("entitlements", "0034_guardrails")]
 
     operations: ClassVar = [
-        *(migrations.AddField(row, "risk_level", models.CharField(**_LOW)) for row in ("agent", "person")),
-        *(
-            migrations.AddField(row, "sign_in_required_after", models.DateTimeField(blank=True, null=True))
-            for row in ("agent", "person")
-        ),
-        migrations.AddField("trustedissuer", "sends_signals", models.BooleanField(db_default=False, default=False)),
-        migrations.AddField("trustedissuer", "signal_audience", _text(500, blank=True, db_default="", default="")),
-        migrations.AddField("trustedissuer", "signal_events", models.JSONField(blank=True, db_default=[], default=list)),
-        migrations.AlterField("trustedissuer", "purpose", _text(16, choices=_PURPOSES)),
         migrations.CreateModel(
             name="RiskSignal",
             fields=[
@@ -174,5 +165,15 @@ class Migration(migrations.Migration):
                     ),
                 ],
             },
+        ),
+        migrations.AddField("trustedissuer", "sends_signals", models.BooleanField(db_default=False, default=False)),
+        migrations.AddField("trustedissuer", "signal_audience", _text(500, blank=True, db_default="", default="")),
+        migrations.AddField("trustedissuer", "signal_events", models.JSONField(blank=True, db_default=[], default=list)),
+        migrations.AlterField("trustedissuer", "purpose", _text(16, choices=_PURPOSES)),
+        # Last: nodes read these tables while they are locked.
+        *(migrations.AddField(row, "risk_level", models.CharField(**_LOW)) for row in ("agent", "person")),
+        *(
+            migrations.AddField(row, "sign_in_required_after", models.DateTimeField(blank=True, null=True))
+            for row in ("agent", "person")
         ),
     ]

@@ -34,9 +34,6 @@ class Migration(migrations.Migration):
 
     dependencies: ClassVar = [("entitlements", "0035_risk")]
     operations: ClassVar = [
-        migrations.AddField("session", "signed_in_at", models.DateTimeField(blank=True, null=True)),
-        migrations.AddField("session", "acr", models.CharField(blank=True, db_default="", default="", max_length=255)),
-        migrations.AddField("session", "amr", models.TextField(blank=True, db_default="", default="")),
         migrations.CreateModel(
             name="SessionPolicy",
             fields=[
@@ -74,4 +71,7 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.AddField("session", "signed_in_at", models.DateTimeField(blank=True, null=True)),
+        migrations.AddField("session", "acr", models.CharField(blank=True, db_default="", default="", max_length=255)),
+        migrations.AddField("session", "amr", models.TextField(blank=True, db_default="", default="")),
     ]

@@ -196,14 +196,14 @@ def _terms(system: System, path: str, described: PathTerms | None) -> Terms:
 def findings(caller: Caller, limit: int = 100) -> list[Finding]:
     """Compare the governed path with the one past us wherever a system has both, and name what moved and did not."""
     seen = rows(caller)
-    past = seen.filter(~Q(state=Workflow.State.GOVERNED)).values("system")
-    both = (
-        seen.filter(state=Workflow.State.GOVERNED, system__in=past)
-        .order_by("system__slug", "pk")
-        .distinct("system__slug")
-    )
+    is_governed = Q(state=Workflow.State.GOVERNED)
+    by_system = seen.order_by("system__slug").values("system")
+    both = by_system.annotate(inside=Count("pk", filter=is_governed), past=Count("pk", filter=~is_governed))
+    systems = both.filter(inside__gt=0, past__gt=0).values_list("system", flat=True)[:limit]
     result: list[Finding] = []
-    listed = list(both.select_related("system")[:limit])
+    listed = list(
+        seen.filter(is_governed, system__in=list(systems)).order_by("system__slug", "pk").distinct("system__slug")
+    )
     terms_by_path = terms(listed)
     for row in listed:
         if row.path == Path.KNOWN:  # type: ignore[attr-defined]  # annotated by rows()
