@@ -16,7 +16,8 @@ from entitlements.grants import actions, grants
 from entitlements.grants.models import Grant
 from entitlements.revocation import sample_calls
 from governance.audit_log.queries import events as events_queries
-from governance.console import doors, narrowing_fields
+from governance.console import doors
+from governance.console.limits import narrowing_fields
 from governance.eligibility import eligibility
 from governance.grants import actions as grant_actions
 from governance.grants import narrow as narrow_actions
