@@ -79,6 +79,12 @@ class Code(StrEnum):
     APPROVAL_OF_CALL_REQUIRED = "approval_of_call_required"
     APPROVAL_REQUIRED = "approval_required"
 
+    # Policy domains, and questions about what is not known.
+    SUBJECT_UNKNOWN = "subject_unknown"
+    RESOURCE_UNKNOWN = "resource_unknown"
+    ACTION_UNKNOWN = "action_unknown"
+    NO_RULE = "no_rule"
+
     # Accounts of people at the system.
     ACCOUNT_NOT_CONNECTED = "account_not_connected"
     ACCOUNT_NEEDS_PERSON = "account_needs_person"
@@ -332,6 +338,18 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.APPROVAL_REQUIRED: _requestable(
         "A guardrail or a risk signal holds this for a person's approval, and calls cannot wait for one yet.",
         "Request access, and say what the call is for.",
+    ),
+    Code.SUBJECT_UNKNOWN: _refused(
+        "The subject is not known, or its type is not.", "Name a subject that the policy domain lists."
+    ),
+    Code.RESOURCE_UNKNOWN: _refused(
+        "The resource is not known, or its type is not.", "Name a resource of a type that the policy domain has."
+    ),
+    Code.ACTION_UNKNOWN: _refused(
+        "Resources of this type have no such action.", "Name an action that the policy domain has."
+    ),
+    Code.NO_RULE: _refused(
+        "No rule of the policy domain permits this.", "Ask the system's owner whether a rule should."
     ),
     Code.UNKNOWN_METHOD: _bad_message("The method is not known.", HTTPStatus.NOT_FOUND, METHOD_NOT_FOUND),
     Code.MALFORMED_CALL: _bad_message("The message is malformed.", HTTPStatus.BAD_REQUEST, INVALID_PARAMS),
