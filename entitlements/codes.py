@@ -78,8 +78,6 @@ class Code(StrEnum):
     GUARDRAIL = "guardrail"
     APPROVAL_OF_CALL_REQUIRED = "approval_of_call_required"
     APPROVAL_REQUIRED = "approval_required"
-
-    # Policy domains, and questions about what is not known.
     SUBJECT_UNKNOWN = "subject_unknown"
     RESOURCE_UNKNOWN = "resource_unknown"
     ACTION_UNKNOWN = "action_unknown"
@@ -339,18 +337,10 @@ TABLE: Final[dict[Code, Meaning]] = {
         "A guardrail or a risk signal holds this for a person's approval, and calls cannot wait for one yet.",
         "Request access, and say what the call is for.",
     ),
-    Code.SUBJECT_UNKNOWN: _refused(
-        "The subject is not known, or its type is not.", "Name a subject that the policy domain lists."
-    ),
-    Code.RESOURCE_UNKNOWN: _refused(
-        "The resource is not known, or its type is not.", "Name a resource of a type that the policy domain has."
-    ),
-    Code.ACTION_UNKNOWN: _refused(
-        "Resources of this type have no such action.", "Name an action that the policy domain has."
-    ),
-    Code.NO_RULE: _refused(
-        "No rule of the policy domain permits this.", "Ask the system's owner whether a rule should."
-    ),
+    Code.SUBJECT_UNKNOWN: _refused("The subject or its type is not known.", "Name a subject of the policy domain."),
+    Code.RESOURCE_UNKNOWN: _refused("The resource or its type is not known.", "Name one of the policy domain."),
+    Code.ACTION_UNKNOWN: _refused("Resources of this type have no such action.", "Name one of the policy domain."),
+    Code.NO_RULE: _refused("No rule of the policy domain permits this.", "Ask the system's owner about the rules."),
     Code.UNKNOWN_METHOD: _bad_message("The method is not known.", HTTPStatus.NOT_FOUND, METHOD_NOT_FOUND),
     Code.MALFORMED_CALL: _bad_message("The message is malformed.", HTTPStatus.BAD_REQUEST, INVALID_PARAMS),
     Code.HEADER_MISMATCH: _bad_message(

@@ -18,7 +18,7 @@ from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.node.refusals import Refused
 
-from . import domains, pages, questions, records
+from . import domains, paging, questions, records
 from .domains import InForce
 from .evaluations import Evaluator, question_of, refused
 from .questions import PEOPLE, TOOL, TOOLS_CALL, Asked, Target
@@ -50,7 +50,7 @@ class Search:
         if self.target is Target.SUBJECT and self.evaluator.bearer.person is not None:
             raise Refused(Code.SCOPE_MISSING, "Who acts for a person does not search for other people.")
         asked = questions.read(body, self.target)
-        page = pages.read(body, self.target)
+        page = paging.read(body, self.target)
         node, at, domain = self.evaluator.node, "", None
         if asked.action != TOOLS_CALL and (at := await self.evaluator.domain_of(asked)):
             domain = await domains.at(node, node.reads().fresh(), at)

@@ -17,6 +17,7 @@ from entitlements.feed.models import Change
 from entitlements.policy_domains import domains
 from entitlements.policy_domains.models import PolicyDomain
 from tests import make
+from tests.entitlements.api import client as api
 from tests.entitlements.policy_domains.test_domain_rules import DOCUMENT
 
 pytestmark = pytest.mark.django_db
@@ -111,3 +112,27 @@ def test_the_command_loads_a_file(system: System, tmp_path: Path, capsys: pytest
         call_command("load_policy_domain", str(file), **given)
     with pytest.raises(CommandError, match="cannot be read"):
         call_command("load_policy_domain", str(tmp_path), **given)
+
+
+@pytest.mark.usefixtures("system")
+def test_an_admin_registers_an_application_and_loads_its_domain_over_the_api() -> None:
+    ada, sam = make.person("ada", roles=["admin"]), make.person("sam")
+    todo = {"slug": "todo", "name": "Todo", "kind": "known", "owner": sam.login}
+    assert api.of(make.analyst()).post("/api/v1/systems", todo, format="json").status_code == 201
+    wrong = {**todo, "slug": "other", "upstream_url": "https://todo.example"}
+    assert api.of(make.analyst()).post("/api/v1/systems", wrong, format="json").status_code == 400
+    address, body = "/api/v1/systems/todo/policy-domain", {"document": DOCUMENT, "reason": "The first rules."}
+    assert api.of(ada).get(address).status_code == 404
+
+    loaded = api.proven(ada).put(address, body, format="json")
+
+    assert (loaded.status_code, loaded.json()["number"], loaded.json()["enforcement_points"]) == (200, 1, ["pep"])
+    for reader in (ada, sam):
+        assert api.of(reader).get(address).json()["document"] == DOCUMENT
+    assert api.of(make.person("otto")).get(address).status_code == 404
+    assert api.proven(make.analyst()).put(address, body, format="json").status_code == 403
+    refused = api.proven(ada).put(address, body, format="json")
+    assert (refused.status_code, refused.json()["code"]) == (409, "policy_domain_unchanged")
+    for document, status in (({"rules": 5}, 422), ("text", 400)):
+        answer = api.proven(sam).put(address, {**body, "document": document}, format="json")
+        assert answer.status_code == status, answer.text
