@@ -78,6 +78,10 @@ class Code(StrEnum):
     GUARDRAIL = "guardrail"
     APPROVAL_OF_CALL_REQUIRED = "approval_of_call_required"
     APPROVAL_REQUIRED = "approval_required"
+    SUBJECT_UNKNOWN = "subject_unknown"
+    RESOURCE_UNKNOWN = "resource_unknown"
+    ACTION_UNKNOWN = "action_unknown"
+    NO_RULE = "no_rule"
 
     # Accounts of people at the system.
     ACCOUNT_NOT_CONNECTED = "account_not_connected"
@@ -333,6 +337,10 @@ TABLE: Final[dict[Code, Meaning]] = {
         "A guardrail or a risk signal holds this for a person's approval, and calls cannot wait for one yet.",
         "Request access, and say what the call is for.",
     ),
+    Code.SUBJECT_UNKNOWN: _refused("The subject or its type is not known.", "Name a subject of the policy domain."),
+    Code.RESOURCE_UNKNOWN: _refused("The resource or its type is not known.", "Name one of the policy domain."),
+    Code.ACTION_UNKNOWN: _refused("Resources of this type have no such action.", "Name one of the policy domain."),
+    Code.NO_RULE: _refused("No rule of the policy domain permits this.", "Ask the system's owner about the rules."),
     Code.UNKNOWN_METHOD: _bad_message("The method is not known.", HTTPStatus.NOT_FOUND, METHOD_NOT_FOUND),
     Code.MALFORMED_CALL: _bad_message("The message is malformed.", HTTPStatus.BAD_REQUEST, INVALID_PARAMS),
     Code.HEADER_MISMATCH: _bad_message(

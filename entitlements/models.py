@@ -36,6 +36,7 @@ from entitlements.keys.models import SigningKey
 from entitlements.networks.models import ClientCertificate, SystemNetwork
 from entitlements.people.models import ApiToken, Group, GroupMapping, Identity, Membership, Person, Role, RoleAssignment
 from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
+from entitlements.policy_domains.models import PolicyDomain
 from entitlements.rest_apis.models import RestApi
 from entitlements.revocation.models import Drill, Revocation, RevocationProof
 from entitlements.risk.models import RiskDecision, RiskSignal, SecurityEvent, SignalResponse
@@ -109,6 +110,7 @@ __all__ = [
     "PathTerms",
     "PeopleSource",
     "Person",
+    "PolicyDomain",
     "RelayedDiscovery",
     "RestApi",
     "Revocation",

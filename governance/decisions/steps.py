@@ -70,6 +70,11 @@ RULES: Final = (
     _rule("stop", _("Was everything stopped?"), Code.EVERYTHING_STOPPED),
     _rule("system", _("Was the system registered and in use?"), Code.SYSTEM_UNKNOWN, Code.SYSTEM_DISABLED),
     _rule(
+        "policy_domain",
+        _("Where a policy domain decides: did it know the subject, resource and action, and did a rule permit it?"),
+        *(Code.SUBJECT_UNKNOWN, Code.RESOURCE_UNKNOWN, Code.ACTION_UNKNOWN, Code.NO_RULE),
+    ),
+    _rule(
         "agent",
         _("Was the agent registered, in use, and not suspended or retired?"),
         *(Code.AGENT_UNKNOWN, Code.AGENT_STAGED, Code.AGENT_SUSPENDED, Code.AGENT_RETIRED),

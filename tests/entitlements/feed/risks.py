@@ -7,10 +7,14 @@ from typing import Any
 
 from audit import clock
 from entitlements.agents.models import Agent
+from entitlements.catalog.models import System
+from entitlements.policy_domains import domains
+from entitlements.policy_domains.models import PolicyDomain
 from entitlements.risk import risk
 from entitlements.risk.rules import Kind
 from entitlements.risk.subject import RiskSubject, ask_to_sign_in, hold
 from entitlements.words import Risk
+from tests import make
 from tests.entitlements.decoys import planted
 from tests.entitlements.risk.worlds import answered
 from tests.entitlements.session_policies import agreed
@@ -24,6 +28,13 @@ def _signalled(about: RiskSubject) -> object:
 def _held(about: RiskSubject) -> object:
     said = risk.NewSignal(Kind.IRREVERSIBLE_USE, Risk.LOW, "detector:test", "a test", clock.now(), "two")
     return risk.note(about, said)
+
+
+def load_domain(*, reason: str) -> PolicyDomain:
+    """Put a version of the policy domain of the local server in force, each another one."""
+    system = System.objects.get(slug="clock")
+    kinds = {f"kind-{PolicyDomain.objects.count()}": {"actions": ["view"]}}
+    return domains.load(system, document={"resource_types": kinds}, by=make.person(), reason=reason)
 
 
 def _sign_in_again(about: RiskSubject) -> object:
@@ -41,6 +52,7 @@ ACTIONS: dict[str, Callable[[Any], object]] = {
     "a person is to sign in again": lambda w: _sign_in_again(RiskSubject(person=w.alice)),
     "a decoy is planted": lambda w: planted.credential(w.agent),
     "a decoy is ended": lambda _: planted.end(),
+    "a policy domain is loaded": lambda _: load_domain(reason="another"),
     "a session policy is confirmed": lambda _: agreed.confirm_waiting(),
     "a session policy is ended": lambda _: agreed.end(),
 }
@@ -48,6 +60,7 @@ ACTIONS: dict[str, Callable[[Any], object]] = {
 
 def have_policies() -> None:
     """Have session policies in force and proposed, a decoy, and calls held by a first irreversible use."""
+    load_domain(reason="a test")
     planted.credential(Agent.objects.get(slug="bot"))
     agreed.one_of_each()
     answered("irreversible_use", "hold")
