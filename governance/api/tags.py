@@ -53,6 +53,7 @@ _TAG: Final = {
     ),
     r"agents|agent-kinds|delegations|bulk/agents": "Agents",
     r"client|workload-rules|credential-polic": "Clients and credentials",
+    r"budgets|systems/{key}/budget": "Budgets",
     r"system-networks|connectors|systems|tools|imports|catalog|openapi-preview|stdio-commands": "Systems and tools",
     r"entitlements": "Entitlement catalog",
     r"people/{key}/bounced|notice|deliveries|webhook|chat-connections": "Notices and webhooks",

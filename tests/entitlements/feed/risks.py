@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from audit import clock
 from entitlements.agents.models import Agent
+from entitlements.budgets import budgets
+from entitlements.budgets.budgets import What
+from entitlements.budgets.models import Budget
+from entitlements.people.models import Person, Role
 from entitlements.risk import risk
 from entitlements.risk.rules import Kind
 from entitlements.risk.subject import RiskSubject, ask_to_sign_in, hold
 from entitlements.words import Risk
+from tests import make
 from tests.entitlements.decoys import planted
 from tests.entitlements.risk.worlds import answered
 from tests.entitlements.session_policies import agreed
@@ -24,6 +30,14 @@ def _signalled(about: RiskSubject) -> object:
 def _held(about: RiskSubject) -> object:
     said = risk.NewSignal(Kind.IRREVERSIBLE_USE, Risk.LOW, "detector:test", "a test", clock.now(), "two")
     return risk.note(about, said)
+
+
+def _analyst() -> Person:
+    return make.person(roles=[Role.ANALYST])
+
+
+def _budget(**target: Any) -> Budget:  # noqa: ANN401 - what it is for
+    return budgets.set_budget(What("calls", Decimal(10)), by=_analyst(), reason="test", **target)
 
 
 def _sign_in_again(about: RiskSubject) -> object:
@@ -41,13 +55,18 @@ ACTIONS: dict[str, Callable[[Any], object]] = {
     "a person is to sign in again": lambda w: _sign_in_again(RiskSubject(person=w.alice)),
     "a decoy is planted": lambda w: planted.credential(w.agent),
     "a decoy is ended": lambda _: planted.end(),
+    "a budget of an agent is set": lambda w: _budget(agent=w.agent.slug),
+    "a budget of a system is set": lambda w: _budget(system=w.system.slug),
+    "a budget of a grant is set": lambda w: _budget(grant=w.grant.pk),
+    "a budget is ended": lambda _: budgets.end(Budget.objects.get(ended_at=None).pk, by=_analyst(), reason="test"),
     "a session policy is confirmed": lambda _: agreed.confirm_waiting(),
     "a session policy is ended": lambda _: agreed.end(),
 }
 
 
 def have_policies() -> None:
-    """Have session policies in force and proposed, a decoy, and calls held by a first irreversible use."""
+    """Have session policies in force and proposed, a decoy, a budget, and calls held by a first irreversible use."""
     planted.credential(Agent.objects.get(slug="bot"))
+    _budget(agent="bot")
     agreed.one_of_each()
     answered("irreversible_use", "hold")
