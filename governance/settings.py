@@ -163,7 +163,6 @@ REVIEW_CARE_BY_NAME = env.flag("REVIEW_CARE_BY_NAME")
 # `entitlements/ratelimits.py` and `entitlements/people/attempts.py` say of what.
 _LIMITED = ("tokens", "person", "api", "pages", "registrations", "sign_in")
 RATE_LIMITS = {limit: env.count(f"RATE_LIMIT_{limit.upper()}") for limit in _LIMITED}
-
 UPSTREAM_BOUNDS = [env.count(f"UPSTREAM_{of}") for of in ("AT_ONCE", "FAILURES", "FAILURE_SECONDS", "PAUSE_SECONDS")]
 
 # In memory and per process: what is cached here is never authority, and nothing pickled ever lies in Redis.

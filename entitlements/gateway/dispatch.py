@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from entitlements.connected_accounts.account_calls import AccountAuthorization
@@ -62,7 +62,7 @@ class McpForwarding:
     trace: str
     responder: relay.Responder
     account: AccountAuthorization | None = None
-    measure: Measure = field(default=unmeasured)
+    measure: Measure = unmeasured
     _upstream_call: relay.UpstreamCall | None = None
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -143,7 +143,7 @@ class UpstreamCall:
     params_headers: tuple[tuple[str, str], ...]
     gate: Callable[[], None]
     responder: Responder
-    measure: Measure = field(default=unmeasured)
+    measure: Measure = unmeasured
     number: int = 0
     was_sent: bool = False
 

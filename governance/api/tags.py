@@ -28,6 +28,7 @@ TAGS: Final = {
     "Revocations": "Revoke access with a signed receipt, the kill switch, and how it is restored.",
     "Risk and signals": "Risk levels of agents and people, the signals behind them, and what answers a signal.",
     "Guardrails": "Rules above all grants: proposed, replayed over recorded calls, and confirmed by another person.",
+    "Budgets": "Rates and budgets of agents, systems and grants: calls, bytes and rows of answers, and money.",
     "Decisions": "Why a call was allowed or denied, who can call a tool now or then, and what a change would deny.",
     "Audit log": "Events, timelines, signed checkpoints, inclusion proofs and the export for offline verification.",
     "Posture report": "The figures of the company and of each department, now and at the end of each month.",

@@ -51,9 +51,9 @@ class BudgetSerializer(OutputSerializer):
         """Return the tool that it is about."""
         return None if row.tool is None else f"{row.tool.system.slug}/{row.tool.name}"
 
-    def get_taken(self, row: Budget) -> Decimal:
-        """Return what is taken in the present window: spent, or leased to a node."""
-        return budgets.taken(row, clock.now())
+    def get_taken(self, row: Budget) -> str:
+        """Return what is taken in the present window, spent or leased to a node, with four decimal places."""
+        return str(budgets.taken(row, clock.now()).quantize(Decimal("0.0001")))
 
     def get_window_ends_at(self, row: Budget) -> datetime | None:
         """Return when the present window ends."""
@@ -83,7 +83,7 @@ class _Budgets(Resource):
 class Budgets(_Budgets, Listing, CreateEndpoint):
     """List budgets, and set one.
 
-    get: List the budgets of the agents, systems and grants that you can see, in force and over.
+    get: List the budgets that you can see, in force and over.
     post: Set a budget for an agent, a system or a grant. A change is an end and another budget.
     """
 

@@ -27,7 +27,7 @@ from entitlements.grants.models import Grant
 from governance.budgets import actions, queries
 from governance.console import doors, form_fields
 from governance.console.kit import combobox
-from governance.console.kit.lists import lists
+from governance.console.kit.lists import cells, lists
 from governance.console.kit.lists.layout import Choice, Column, Facet, Layout, View
 
 _FIELDS: Final = {
@@ -67,15 +67,20 @@ def _cell(template: str) -> Any:  # noqa: ANN401 - a cell of a list
     return cell
 
 
+def _named(row: Budget) -> str:
+    target = row.agent or row.system
+    return f"{row.grant.agent.name}: {row.grant.entitlement.name}" if row.grant else target.name if target else ""
+
+
 LAYOUT: Final[Layout[Budget, Budget]] = Layout(
     name="budgets",
     label=_("Budgets"),
     columns=(
-        Column("target", _("For"), "pk", cell=_cell("target"), main=True),
+        Column("target", _("For"), _named, cell=_cell("target"), main=True),
         Column("amount", _("Budget"), "amount", cell=_cell("amount")),
-        Column("taken", _("Taken"), "use.taken", cell=_cell("taken")),
+        Column("taken", _("Taken"), "use__taken", cell=_cell("taken")),
         Column("set", _("Set"), "set_at", sorts="set_at"),
-        Column("by", _("Set by"), "set_by.name"),
+        Column("by", _("Set by"), "set_by__name", cell=cells.person("set_by")),
         Column("reason", _("Reason"), "reason", usual=False),
         Column("ended", _("Ended"), "ended_at", usual=False),
     ),
@@ -157,7 +162,8 @@ def detail(request: HttpRequest, budget: UUID) -> HttpResponse:
         doors.perform(request, actions.END, row)
         return redirect("budget-page", budget)
     may_end = row.ended_at is None and doors.may(doors.caller(request), "budget-end", actions.BUDGET.permitted_on(row))
-    context = {"row": row, "use": queries.use(row), "unit": UNITS[row.unit], "may_end": may_end}
+    title = _("Budget of %(name)s") % {"name": _named(row)}
+    context = {"row": row, "named": title, "use": queries.use(row), "unit": UNITS[row.unit], "may_end": may_end}
     return render(request, "console/budgets/budget.html", context)
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Q
-
 from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
@@ -31,6 +29,16 @@ class Use:
     ends: datetime | None
 
     @property
+    def amount(self) -> str:
+        """The amount as people write it, without its unit."""
+        return _figure(self.row.amount)
+
+    @property
+    def spent(self) -> str:
+        """What is taken, as people write it."""
+        return _figure(self.taken)
+
+    @property
     def percent(self) -> int:
         """How much of it is taken, in percent."""
         return int(self.taken * 100 / self.row.amount)
@@ -44,6 +52,14 @@ class Use:
     def is_near(self) -> bool:
         """Whether nine tenths of it are taken."""
         return self.taken * 10 >= self.row.amount * 9
+
+
+def _figure(value: Decimal) -> str:
+    """Write a number with as many decimal places as it has: none, or two at least."""
+    if value == value.to_integral():
+        return f"{value:,.0f}"
+    rounded = value.quantize(Decimal("0.01"))
+    return f"{rounded if rounded == value else value.normalize():,f}"
 
 
 def use(row: Budget) -> Use:
@@ -61,8 +77,9 @@ def in_force(caller: Caller, target: Agent | System | Grant) -> list[Use]:
 
 def pauses(system: System) -> Sequence[SystemPause]:
     """Return the pauses of a system at nodes that live, and have lived since the pause began."""
+    rows = list(SystemPause.objects.filter(system=system).order_by("node"))
+    if not rows:
+        return []
     since = clock.now() - timedelta(seconds=LEASE_SECONDS)
-    nodes = GatewayNode.objects.filter(Q(stopped_at=None), polled_at__gt=since)
-    living = dict(nodes.values_list("pk", "started_at"))
-    rows = SystemPause.objects.filter(system=system, node__in=living).order_by("node")
-    return [row for row in rows if row.since >= living[row.node]]
+    living = dict(GatewayNode.objects.filter(stopped_at=None, polled_at__gt=since).values_list("pk", "started_at"))
+    return [row for row in rows if row.node in living and row.since >= living[row.node]]

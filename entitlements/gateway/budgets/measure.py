@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 type ReadAnswer = Callable[[], object]
 """Returns the structured content of an answer: None of a failure, which has no rows."""
-type Measure = Callable[[int, ReadAnswer | None], None]
-"""Takes the size of what is about to be passed on, in bytes, and how to read it where it is the answer."""
+
+
+class Measure(Protocol):
+    """Looks at what is about to be passed on."""
+
+    def __call__(self, size: int, read: ReadAnswer | None) -> None:
+        """Take its size in bytes, and how to read it where it is the answer. Its refusal keeps it back."""
 
 
 def unmeasured(size: int, read: ReadAnswer | None) -> None:

@@ -84,7 +84,7 @@ class RestForwarding:
     deliver: Callable[[RestAnswer], Awaitable[None]]
     was_sent: bool = False
     account: AccountAuthorization | None = None
-    measure: Measure = field(default=unmeasured)
+    measure: Measure = unmeasured
     _built: Outgoing = field(init=False)
     _authorization: Authorization = field(init=False)
 

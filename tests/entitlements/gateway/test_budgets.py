@@ -22,7 +22,7 @@ from entitlements.gateway import answers
 from entitlements.people.models import Role
 from scripts.devservers import free_port
 from tests import make
-from tests.entitlements.gateway import scripted, world
+from tests.entitlements.gateway import rest_world, scripted, world
 from tests.entitlements.gateway.scripted import Scripted
 from tests.entitlements.gateway.world import MODERN, Gateway, World
 
@@ -261,3 +261,20 @@ def test_an_answer_without_the_array_is_not_passed_on(node: Gateway, bot: World)
     what = What("rows", Decimal(10), None, f"{bot.system.slug}/act", "page.rows", largest_answer=Decimal(6))
     budget(what, grant=bot.grant.pk)
     assert code(node.call(bot)) == "answer_over_budget"
+
+
+def test_over_rest_the_same_budgets_count_and_answer_429(node: Gateway) -> None:
+    with rest_world.service() as service:
+        here = rest_world.build(service.url)
+        tool = f"{here.system.slug}/list_orders"
+        budget(What("rows", Decimal(3), None, tool, "result", largest_answer=Decimal(2)), system=here.system.slug)
+        budget(calls(4, timedelta(hours=1)), grant=here.grant.pk)
+        found = [rest_world.ask(node, here, "GET", "/orders") for _ in range(4)]
+        assert [each.status_code for each in found] == [200, 200, 200, 429]
+        assert found[3].json()["code"] == "budget_exhausted"
+        assert "retry-after" not in found[3].headers
+        assert rest_world.ask(node, here, "GET", "/orders/1").status_code == 200
+        refused = rest_world.ask(node, here, "GET", "/orders/1")
+        assert (refused.status_code, refused.json()["code"]) == (429, "rate_exceeded")
+        assert 1 <= int(refused.headers["retry-after"]) <= 3600
+        assert len(service.seen) == 4
