@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.decisions.verdicts import Reason, Verdict
 from entitlements.gateway import relay
+from entitlements.gateway.budgets.measure import Measure, unmeasured
 from entitlements.gateway.http import Request
 from entitlements.gateway.messages import Call
 from entitlements.gateway.relay import CallEnd
@@ -26,6 +27,8 @@ class Forwarding(Protocol):
 
     account: AccountAuthorization | None
     """What authorizes it, where the system is called with accounts of people."""
+    measure: Measure
+    """Looks at what is about to be passed on; its refusal keeps it back."""
 
     @property
     def was_sent(self) -> bool:
@@ -59,6 +62,7 @@ class McpForwarding:
     trace: str
     responder: relay.Responder
     account: AccountAuthorization | None = None
+    measure: Measure = unmeasured
     _upstream_call: relay.UpstreamCall | None = None
 
     @property
@@ -77,7 +81,7 @@ class McpForwarding:
         connection = await self.node.upstreams.get(self.entry, self.bearer, self.node.feed.position, self.account)
         params = tuple(self._unknown_params(mirrored))
         self._upstream_call = relay.UpstreamCall(
-            self.call, connection, mirrored, self.trace, params, gate, self.responder
+            self.call, connection, mirrored, self.trace, params, gate, self.responder, self.measure
         )  # fmt: skip
         return await self._upstream_call.carry_out()
 

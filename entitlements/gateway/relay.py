@@ -17,6 +17,7 @@ import msgspec
 
 from entitlements.codes import Code
 from entitlements.gateway import answers
+from entitlements.gateway.budgets.measure import Measure, unmeasured
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Send, encode
 from entitlements.gateway.messages import Call
 from entitlements.node.refusals import Refused
@@ -142,6 +143,7 @@ class UpstreamCall:
     params_headers: tuple[tuple[str, str], ...]
     gate: Callable[[], None]
     responder: Responder
+    measure: Measure = unmeasured
     number: int = 0
     was_sent: bool = False
 
@@ -187,6 +189,7 @@ class UpstreamCall:
         if not message.method and bytes(message.id) == str(self.number).encode():
             return await self._last(message)
         if message.method in _PASSED and not bytes(message.id):
+            self.measure(len(text), None)
             await self.responder.event(self._clean(text))
         return None
 
@@ -196,11 +199,13 @@ class UpstreamCall:
             code = _read_error.decode(error).code
             body = answers.error(request_id, self._clean(error))
             status = _STATUS.get(code, HTTPStatus.OK) if self.call.is_modern else HTTPStatus.OK
+            self.measure(len(body), lambda: None)
             await self.responder.finish(Answer(status, body))
             return CallEnd("failure", f"jsonrpc_{code}", len(body))
         result = self._clean(bytes(message.result))
         result_status = _read_result_status.decode(result)
         body = answers.result(request_id, self._in_the_clients_era(result, result_status))
+        self.measure(len(body), lambda: None if result_status.isError else _structured(result))
         await self.responder.finish(Answer(HTTPStatus.OK, body, (JSON, NO_STORE)))
         return CallEnd(
             "failure" if result_status.isError else "success", "tool_error" if result_status.isError else "", len(body)
@@ -219,6 +224,11 @@ class UpstreamCall:
         """Take out our own credential, should the upstream repeat it, and line ends, which would end an event."""
         text = self.connection.conversation.target.authorization.removed_from(text)
         return encode(_any.decode(text)) if b"\n" in text or b"\r" in text else text
+
+
+def _structured(result: bytes) -> object:
+    """Return the structured content of a result."""
+    return _any.decode(result).get("structuredContent", {})
 
 
 def forwarded(call: Call, conversation: upstream.Conversation, trace: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from psycopg import conninfo
 from audit import batch, clock
 from audit.database import libpq
 from entitlements import addresses, all_systems
+from entitlements.budgets.leases import Leases
 from entitlements.catalog.models import System
 from entitlements.codes import Code
 from entitlements.connected_accounts.account_calls import Accounts
@@ -30,10 +31,12 @@ from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.decoys import decoy_tools as decoys
 from entitlements.dpop import claims
-from entitlements.node import numbers
 from entitlements.node.bearer import Bearers
 from entitlements.node.directory import Directory
+from entitlements.node.isolation.isolation import Bounds, Isolation
+from entitlements.node.isolation.pauses import Pauses
 from entitlements.node.kept import KeptRows
+from entitlements.node.metrics import numbers
 from entitlements.node.reads import NodeReads
 from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
@@ -113,11 +116,15 @@ class Node:
         self.upstreams = Connections(
             self.snapshots, self.writes, self.directory, self.places, self._record_start, self.relays.dial
         )
+        self.budgets = Leases(self.writes.run, self.pool)
         self.accounts = Accounts(self.snapshots.query, self.writes.run, Closed)
         self.opened = OpenRequests()
         self.cancelled_counts = CancelledCounts()
         self._has_warned = False
         self.decisions: Counter[tuple[str, str]] = Counter()
+        self.isolation = Isolation(
+            Bounds(*settings.UPSTREAM_BOUNDS), Pauses(self.recorder, self.writes, self.name).note
+        )
         self._background: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -141,6 +148,7 @@ class Node:
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.upstreams.close()
         await self.relays.close()
+        await self.budgets.close()
         await self.writer.close()
         await self.strangers.close()
         await self.pool.close()
@@ -376,6 +384,7 @@ class Node:
                     request.end(Code.LEASE_LAPSED)
             if "gateway" in settings.EDGE_ROLES:  # an issuer alone speaks to no upstream, and may not write their rows
                 self.upstreams.sweep()
+                self.budgets.sweep()
                 self.relays.sweep()
             with contextlib.suppress(Exception):
                 await self.strangers.flush()

@@ -15,6 +15,7 @@ from entitlements import codes
 from entitlements.codes import Code
 from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.decisions.verdicts import Reason, Verdict
+from entitlements.gateway.budgets.measure import Measure, unmeasured
 from entitlements.gateway.dispatch import Gate
 from entitlements.gateway.relay import CallEnd
 from entitlements.node.directory import ServedSystem
@@ -32,6 +33,8 @@ _NO_BODY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HT
 _OUR_FAULT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
 """What a system says of our credential, not of the caller."""
 
+_decode: Final = msgspec.json.Decoder().decode
+
 type Take = Callable[[Answer], Awaitable[RestAnswer]]
 
 
@@ -44,6 +47,22 @@ class RestAnswer:
     content_type: str
     length: int | None
     body: bytes
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """The body as JSON; None where it is not, or not readable."""
+        if not self.content_type.endswith(JSON):
+            return None
+        try:
+            return _decode(self.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+
+    @property
+    def structured(self) -> Any:  # noqa: ANN401 - any JSON value
+        """The structured content that the body is as the result of a tool: an object, or one in `result`."""
+        value = self.json
+        return value if isinstance(value, dict) else {"result": value}
 
     @property
     def end(self) -> CallEnd:
@@ -65,6 +84,7 @@ class RestForwarding:
     deliver: Callable[[RestAnswer], Awaitable[None]]
     was_sent: bool = False
     account: AccountAuthorization | None = None
+    measure: Measure = unmeasured
     _built: Outgoing = field(init=False)
     _authorization: Authorization = field(init=False)
 
@@ -102,6 +122,7 @@ class RestForwarding:
             answer = await self._authorization.send(request, exchange, self._taken)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as why:
             raise egress.Unreachable from why
+        self.measure(len(answer.body), lambda: answer.structured if answer.end.outcome == "success" else None)
         await self.deliver(answer)
         return answer.end
 
