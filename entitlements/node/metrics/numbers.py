@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from entitlements.node_feed.host_messages import Numbers
 
 if TYPE_CHECKING:
-    from .node import Node
+    from entitlements.node.node import Node
 
 
 def count(node: Node) -> Numbers:
