@@ -44,6 +44,10 @@ def approve_easy(request: HttpRequest, slug: str) -> HttpResponse:
         refusal = catalog_errors.FlowsUndecided(tool=tool.name)
         doors.record(request, refusal, [f"tool:{slug}/{tool.name}", f"system:{slug}"])
         messages.error(request, f"{tool.name}: {refusal.message} ({refusal.code})")
+    for tool in easy.colliding:
+        collision = catalog_errors.ToolNameCollides(tool=tool.name)
+        doors.record(request, collision, [f"tool:{slug}/{tool.name}", f"system:{slug}"])
+        messages.error(request, f"{tool.name}: {collision.message} ({collision.code})")
     done = tools.approve_tools(approvals, by=caller.principal, reason=_("Reads only, of low risk."))
     messages.success(request, _("%(n)d tools approved.") % {"n": len(done)})
     return redirect("system-page", slug)
