@@ -135,10 +135,7 @@ def unchanged(system: System, tools: Sequence[Tool]) -> UnchangedTools:
 
 @dataclass(frozen=True, slots=True)
 class EasyApprovals:
-    """The tools that were never approved, read, and have low risk: to approve at once, and those to be seen alone.
-
-    A person sees a tool alone whose label is undecided, or that collides with an approved tool.
-    """
+    """The tools that were never approved, read, and have low risk: to approve at once, or alone for a reason."""
 
     approvals: list[tools_actions.Approval]
     undecided: list[Tool]
