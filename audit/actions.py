@@ -267,6 +267,7 @@ class Action(StrEnum):
     SAVED_VIEW_DELETED = "saved_view.deleted"
     SECRET_FORGOTTEN = "secret.forgotten"  # noqa: S105 - the name of an event
     SECRET_GIVEN_BACK = "secret.given_back"  # noqa: S105 - the name of an event
+    SECRET_LEAKED = "secret.leaked"  # noqa: S105 - the name of an event
     SECRET_SET = "secret.set"  # noqa: S105 - the name of an event
     SECRET_WITHHELD = "secret.withheld"  # noqa: S105 - the name of an event
     SESSION_BEGUN = "session.begun"

@@ -24,6 +24,7 @@ from entitlements.connections.models import Connection
 from entitlements.connectors.models import Connector, RelayedDiscovery
 from entitlements.credential_policy.models import CredentialPolicy
 from entitlements.decoys.models import Decoy, DecoyAgent, DecoyTouch
+from entitlements.definition_watch.models import DefinitionWatch
 from entitlements.delegation.models import DelegationPermission
 from entitlements.drift.models import AgentHour, SessionNetwork
 from entitlements.event_streams.models import EventReceiver, EventStream, SignalPoll, StreamEvent
@@ -34,6 +35,7 @@ from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.guardrails.models import GuardrailVersion
 from entitlements.idempotency.models import IdempotentAnswer
 from entitlements.keys.models import SigningKey
+from entitlements.name_collisions.models import NameKey
 from entitlements.networks.models import ClientCertificate, SystemNetwork
 from entitlements.node.isolation.models import SystemPause
 from entitlements.people.models import ApiToken, Group, GroupMapping, Identity, Membership, Person, Role, RoleAssignment
@@ -80,6 +82,7 @@ __all__ = [
     "Decoy",
     "DecoyAgent",
     "DecoyTouch",
+    "DefinitionWatch",
     "DelegationPermission",
     "DiscoveredEntry",
     "DiscoveryRun",
@@ -107,6 +110,7 @@ __all__ = [
     "IssuerProposal",
     "MeasuredEnds",
     "Membership",
+    "NameKey",
     "OAuthAccessToken",
     "OAuthDeviceGrant",
     "OAuthIDToken",

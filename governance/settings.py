@@ -142,12 +142,12 @@ DATABASE_ROLES = {
 }
 REDIS_URL = env.redis_url("REDIS_URL")
 DISCOVERY_EVERY = timedelta(minutes=env.count("DISCOVERY_MINUTES"))
+LISTEN_TO_SYSTEMS = env.flag("LISTEN_TO_SYSTEMS")
 
 # How long an agent goes unused before it is shown so, asked about, suspended (`governance/ownership/dormancy.py`).
 DORMANT_AFTER = env.rising_days(warn="DORMANT_WARN_DAYS", ask="DORMANT_ASK_DAYS", suspend="DORMANT_SUSPEND_DAYS")
 
-# The greatest age of a sign-in that an ID token may tell of, wherever one comes in
-# (`entitlements/tokens/id_tokens.py`).
+# The greatest age of a sign-in that an ID token may tell of, wherever it comes in (`entitlements/tokens/id_tokens.py`).
 SIGN_IN_MAX_AGE = timedelta(minutes=env.count("SIGN_IN_MAX_AGE_MINUTES"))
 DYNAMIC_REGISTRATION = env.flag("DYNAMIC_REGISTRATION")
 DPOP_REQUIRED = env.one_of("DPOP_REQUIRED", "no", "public", "all")

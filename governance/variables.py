@@ -199,6 +199,11 @@ TABLE: Mapping[str, Variable] = {
             is_secret=True,
         ),
         Variable("DISCOVERY_MINUTES", "How often each system is asked for its tools; less often while it fails.", "15"),
+        Variable(
+            "LISTEN_TO_SYSTEMS",
+            "Let one gateway node hold a connection to each MCP server, on which it says that its tools changed.",
+            "1",
+        ),
         Variable("DORMANT_WARN_DAYS", "After so many days without use an agent is shown as unused.", "30"),
         Variable("DORMANT_ASK_DAYS", "After so many its sponsor is asked whether it is still needed.", "45"),
         Variable("DORMANT_SUSPEND_DAYS", "After so many it is suspended, unless it was kept.", "90"),

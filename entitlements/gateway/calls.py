@@ -24,6 +24,7 @@ from entitlements.gateway.budgets.spending import Spending, TooLarge
 from entitlements.gateway.dispatch import Forwarding
 from entitlements.gateway.doors import Door
 from entitlements.gateway.http import Request
+from entitlements.gateway.leaked_secrets import leaks
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
@@ -155,6 +156,8 @@ class ToolCall:
                 await self._finish_refused(why)
                 return
             else:
+                if ended.leaked:
+                    self.node.recorder.eventually(leaks.event(self.about, ended.leaked))
                 self._end(Action.CALL_FINISHED, ended.outcome, ended.code, began, bytes=ended.size)
                 return
         await self._failed(egress.Unreachable("The system does not keep its sessions."), began)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 from entitlements.connected_accounts.account_calls import AccountAuthorization
@@ -78,10 +79,12 @@ class McpForwarding:
         """Send it over the conversation with this caller's upstream."""
         tool = self.entry.tools.get(self.call.params.get("name", ""))
         mirrored = tool.mirrored if tool else {}
+        marks = await self.node.secrets.current()
         connection = await self.node.upstreams.get(self.entry, self.bearer, self.node.feed.position, self.account)
         params = tuple(self._unknown_params(mirrored))
         self._upstream_call = relay.UpstreamCall(
-            self.call, connection, mirrored, self.trace, params, gate, self.responder, self.measure
+            self.call, connection, mirrored, self.trace, params, gate, self.responder, marks,
+            partial(self.node.definitions.changed, self.entry.slug), self.measure,
         )  # fmt: skip
         return await self._upstream_call.carry_out()
 

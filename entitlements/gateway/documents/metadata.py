@@ -14,8 +14,9 @@ from audit import clock
 from entitlements import addresses, monitoring
 from entitlements.codes import Code
 from entitlements.dpop import proofs
-from entitlements.gateway import all_systems, answers, cors
+from entitlements.gateway import all_systems, answers
 from entitlements.gateway.http import Answer
+from entitlements.gateway.origins import cors
 from entitlements.node.metrics import numbers
 from entitlements.node.node import Node
 from entitlements.node.refusals import Refused

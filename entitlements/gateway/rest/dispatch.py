@@ -23,6 +23,7 @@ from entitlements.node.node import Node
 from entitlements.rest import headers
 from entitlements.rest.build import Outgoing
 from entitlements.rest.refusals import NotMapped
+from entitlements.secret_scan.marks import Marks
 from entitlements.upstream import authorization, egress, upstream
 from entitlements.upstream.authorization import Authorization
 from entitlements.upstream.endpoint import Answer, Sent
@@ -47,6 +48,7 @@ class RestAnswer:
     content_type: str
     length: int | None
     body: bytes
+    leaked: frozenset[str] = frozenset()
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - any JSON value
@@ -67,9 +69,9 @@ class RestAnswer:
     @property
     def end(self) -> CallEnd:
         """How the call ended, for the record."""
-        if self.status < HTTPStatus.BAD_REQUEST:
-            return CallEnd("success", "", len(self.body))
-        return CallEnd("failure", f"http_{self.status}", len(self.body))
+        is_success = self.status < HTTPStatus.BAD_REQUEST
+        ended = ("success", "") if is_success else ("failure", f"http_{self.status}")
+        return CallEnd(*ended, len(self.body)).leaks(set(self.leaked))
 
 
 @dataclass(slots=True)
@@ -87,6 +89,8 @@ class RestForwarding:
     measure: Measure = unmeasured
     _built: Outgoing = field(init=False)
     _authorization: Authorization = field(init=False)
+    _marks: Marks = field(init=False)
+    _leaked: set[str] = field(default_factory=set)
 
     def problem(self, verdict: Verdict) -> Reason | None:
         """Write the request; say why that cannot be done, or that another definition is approved than was read."""
@@ -105,6 +109,7 @@ class RestForwarding:
     async def carry_out(self, gate: Gate) -> CallEnd:
         """Send the request and read the whole answer, as large as one may be. It follows no redirect."""
         built = self._built
+        self._marks = await self.node.secrets.current()
         http, endpoint, shared = self.node.upstreams.pool(self.entry)
         self._authorization = self.account or shared
 
@@ -144,7 +149,7 @@ class RestForwarding:
             b"" if is_empty else self._clean(answer.content_type, await egress.read(answer, upstream.LARGEST_MESSAGE))
         )
         passed = headers.of_answer({name: self._plain(value) for name, value in answer.headers.items()})
-        return RestAnswer(status, passed, answer.content_type, length, body)
+        return RestAnswer(status, passed, answer.content_type, length, body, frozenset(self._leaked))
 
     def _accepted(self) -> str:
         """Name what the operation is documented to answer with, first."""
@@ -153,11 +158,20 @@ class RestForwarding:
         return ", ".join((*answers, "*/*;q=0.1"))
 
     def _clean(self, content_type: str, body: bytes) -> bytes:
-        """Take out our own credential, should the system repeat it."""
+        """Take out our own credential, should the system repeat it, and all secrets of the vault."""
         if content_type.endswith(JSON):
             with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 body = self._authorization.removed_from(body)
-        return self._authorization.removed_from_octets(body)
+                body = self._without_leaks(body, self._marks.removed_from_json)
+        return self._octets(body)
 
     def _plain(self, value: str) -> str:
-        return self._authorization.removed_from_octets(value.encode("latin-1", "replace")).decode("latin-1")
+        return self._octets(value.encode("latin-1", "replace")).decode("latin-1")
+
+    def _octets(self, content: bytes) -> bytes:
+        return self._without_leaks(self._authorization.removed_from_octets(content), self._marks.removed)
+
+    def _without_leaks(self, content: bytes, removed: Callable[[bytes], tuple[bytes, set[str]]]) -> bytes:
+        content, owners = removed(content)
+        self._leaked |= owners
+        return content

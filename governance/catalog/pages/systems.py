@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements.access import role_reach, visibility
+from entitlements.access import role_reach, visibility, visible_collisions
 from entitlements.api.actions import Action
 from entitlements.catalog import actions
 from entitlements.catalog import tools as tools_actions
@@ -173,7 +173,7 @@ def _tools(request: HttpRequest, system: System) -> dict[str, Any]:
             "easy": easy,
             "undecided": easy_tools.undecided if easy or len(easy_tools.undecided) > 1 else [],
             "unchanged": triage.unchanged(system, tools),
-            "waiting": triage.waiting(rest, request.POST.dict() if request.method == "POST" else {}),
+            "waiting": triage.waiting(caller, rest, request.POST.dict() if request.method == "POST" else {}),
             "actions": Tool.Does.choices,
             "data_classes": DATA_CLASSES,
         }
@@ -241,6 +241,7 @@ def tool(request: HttpRequest, slug: str, name: str) -> HttpResponse:
         "may_stop": doors.may(caller, "tool-disable", tool),
         "may_start": tool.state == Tool.State.DISABLED and doors.may(caller, "tool-enable", tool),
         "reach": access.to_tool(caller, tool),
+        "collisions": visible_collisions.find(caller, [tool]).get(tool.pk, ()),
         **read.words_of(tool),
     }
     context["flows"] = request_suggestion_queries.refilled(context["flows"], request.POST.dict())
