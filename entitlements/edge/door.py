@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import logging
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -27,12 +26,12 @@ from entitlements.secrets.seal import RootKey
 from entitlements.tokens.issue import NotIssued
 from entitlements.tokens.issue_token import DPOP, Claim, Claims, Outcome
 from entitlements.tokens.issue_token import Answer as Written
+from entitlements.traces import trace_context
 
 from . import decoy_credentials, forms, refusals
 from .outside import Outside, RequestReads
 from .rotation.held import Held
 
-_TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 _NOT_STORED: Final[tuple[Header, ...]] = (
     JSON,
@@ -78,6 +77,10 @@ class Attempt:
     """The header with a proof of possession."""
     trace: str
     source: str
+    names_trace: bool = False
+    """Whether the client names the trace itself."""
+    session_trace: str = ""
+    """The trace of the sign-in, once it is known."""
     by: Principal | None = None
     about: list[str] = field(default_factory=list)
     position: int = 0
@@ -104,6 +107,22 @@ class Attempt:
     def jkt(self) -> str:
         """The thumbprint of the key that the request proves; empty for none."""
         return "" if self.possession is None else self.possession.issuer
+
+    def join(self, trace: str) -> None:
+        """Go on in the trace of a sign-in; a client that names its own keeps that, and its events name both."""
+        self.session_trace = trace
+        if not self.names_trace:
+            self.trace = trace
+
+    @property
+    def trace_links(self) -> list[str]:
+        """By what the events are found beside their trace: the trace of the sign-in, where that is another."""
+        return [f"trace:{self.session_trace}"] if self.session_trace not in ("", self.trace) else []
+
+    @property
+    def carried_trace(self) -> str:
+        """The trace that a token carries: that of its sign-in, else that of the request that it answers."""
+        return self.session_trace or self.trace
 
     def need(self, name: str) -> str:
         """Return a parameter that must be there. Raises Refused."""
@@ -142,10 +161,11 @@ async def serve(outside: Outside, received: Received, endpoint: Endpoint, **wher
         body = {"error": "invalid_request", "code": "method_not_allowed"}
         refused = json(body, HTTPStatus.METHOD_NOT_ALLOWED, (b"allow", b"POST"))
         return replace(refused, body=b"") if received.method == "HEAD" else refused
-    trace = new_trace(received.header("traceparent"))
+    came = trace_context.read([received.header(trace_context.TRACEPARENT)])
+    trace = trace_context.new_trace() if came is None else came.trace
     with context.acting(trace=trace, request_id=_request_id(received), source=received.source):
         try:
-            answer = await _answered(outside, received, trace, functools.partial(endpoint, **where))
+            answer = await _answered(outside, received, (trace, came is not None), functools.partial(endpoint, **where))
             return answer if "dpop" not in received.headers else _with_nonce(answer)
         except (Closed, clock.ClockUnknown) as error:
             return unavailable(error)  # even a refusal could not be recorded
@@ -167,15 +187,16 @@ def unavailable(error: Exception) -> Answer:
     return json(body, HTTPStatus.SERVICE_UNAVAILABLE, (b"retry-after", b"2"))
 
 
-async def _answered(outside: Outside, received: Received, trace: str, endpoint: Endpoint) -> Answer:
+async def _answered(outside: Outside, received: Received, trace: tuple[str, bool], endpoint: Endpoint) -> Answer:
     attempt = Attempt(
         outside,
         outside.reads(),
         {},
         received.header("authorization"),
         received.headers.get("dpop"),
-        trace,
+        trace[0],
         received.source,
+        trace[1],
         position=outside.position(),
     )
     try:
@@ -238,6 +259,7 @@ def _again(attempt: Attempt) -> Attempt:
         attempt.dpop,
         attempt.trace,
         attempt.source,
+        attempt.names_trace,
         position=attempt.outside.position(),
         is_counted=attempt.is_counted,
         is_counted_for_person=attempt.is_counted_for_person,
@@ -333,7 +355,7 @@ def _event(attempt: Attempt, error: DomainError, links: Iterable[str]) -> Draft:
         return draft.draft(
             Action.TOKEN_REFUSED,
             by=attempt.by or context.SYSTEM,
-            about=dict.fromkeys([*attempt.about, *links]),
+            about=dict.fromkeys([*attempt.about, *attempt.trace_links, *links]),
             outcome="refused",
             code=str(error.code),
             reason=str(error),
@@ -344,12 +366,6 @@ def _event(attempt: Attempt, error: DomainError, links: Iterable[str]) -> Draft:
 def json(body: Mapping[str, Any], status: int = HTTPStatus.OK, *headers: Header) -> Answer:
     """Return JSON that must not be stored (RFC 6749 section 5.1)."""
     return Answer(status, encode(body), (*_NOT_STORED, *headers))
-
-
-def new_trace(unverified_traceparent: str) -> str:
-    """Return the trace that a W3C `traceparent` names, else a new one."""
-    match = _TRACEPARENT.fullmatch(unverified_traceparent)
-    return match[1] if match and match[1].strip("0") else secrets.token_hex(16)
 
 
 def request_link(agent: str | None, system: str) -> Callable[[], str]:

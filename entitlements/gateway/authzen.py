@@ -23,13 +23,14 @@ from entitlements.decisions.snapshot import Call, Chain
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.gateway import answers, possession
 from entitlements.gateway.decoys import credentials as decoys
-from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, Request, encode, trace_of
+from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, Request, encode
 from entitlements.keys import act_claim, jws
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node, unknown
 from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
+from entitlements.traces import call_trace
 
 METADATA: Final = "/.well-known/authzen-configuration"
 EVALUATION: Final = "/access/v1/evaluation"
@@ -149,7 +150,7 @@ class Evaluator:
 
     def __init__(self, node: Node, request: Request, bearer: Bearer) -> None:
         self._node, self._bearer, self._source = node, bearer, request.source
-        self._trace = trace_of(None, request.headers.get(b"traceparent", b"").decode("latin-1"))
+        self._traced = call_trace.begin(None, request.raw, bearer.trace)
         self._request_id = request.headers.get(b"x-request-id", b"").decode("latin-1")[:128]
 
     async def evaluate_all(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,7 +184,13 @@ class Evaluator:
         call = await self._read(body)
         verdict, effective = await self._decide(call, str(_entity(body, "action").get("name")))
         about = CallDetails(
-            self._bearer, effective.system, "evaluation", effective.tool, self._trace, self._request_id, self._source
+            self._bearer,
+            effective.system,
+            "evaluation",
+            effective.tool,
+            self._request_id,
+            self._source,
+            traced=self._traced,
         )
         about.link("agent", effective.agent)
         about.link("person", effective.person or "")

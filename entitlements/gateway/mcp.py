@@ -32,10 +32,11 @@ from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.client_sessions import ClientSession
 from entitlements.gateway.decoys import calls as decoys
 from entitlements.gateway.dispatch import Forwarding, McpForwarding
-from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
+from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode
 from entitlements.gateway.messages import Call
 from entitlements.gateway.rest import results
 from entitlements.gateway.rest.dispatch import RestAnswer, RestForwarding
+from entitlements.gateway.traces.shown_lists import SHOWN
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
@@ -43,6 +44,7 @@ from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
 from entitlements.node.streams import OpenRequest, ToolList
+from entitlements.traces import call_trace
 from entitlements.upstream import mcp_headers, sse, upstream
 
 LIST_SECONDS: Final = 5
@@ -91,10 +93,10 @@ class Exchange:
         self.node, self.request, self.entry, self.bearer, self.call = node, request, entry, bearer, call
         self.session: ClientSession | None = None
         self.is_modern = messages.is_modern(call, request)
-        trace = trace_of(call.meta, request.headers.get(b"traceparent", b"").decode("latin-1"))
+        traced = call_trace.begin(call.meta, request.raw, bearer.trace)
         request_id = request.headers.get(b"x-request-id", b"").decode("latin-1")[:128]
         self.about = CallDetails(
-            bearer, entry.slug, call.method, trace=trace, request_id=request_id, source=request.source
+            bearer, entry.slug, call.method, request_id=request_id, source=request.source, traced=traced
         )
 
     @property
@@ -209,13 +211,13 @@ def _forwarding(
 ) -> Forwarding:
     node, about = exchange.node, exchange.about
     if entry.operations is None:
-        return McpForwarding(node, entry, exchange.bearer, exchange.request, call, about.trace, responder)
+        return McpForwarding(node, entry, exchange.bearer, exchange.request, call, about.traced.onward, responder)
 
     async def deliver(answer: RestAnswer) -> None:
         body = answers.result(call.request_id, results.result(answer, entry.slug, about.evaluation))
         await responder.finish(Answer(HTTPStatus.OK, body, (JSON, NO_STORE)))
 
-    return RestForwarding(node, entry, about.tool, arguments, about.trace, deliver)
+    return RestForwarding(node, entry, about.tool, arguments, about.traced.onward, deliver)
 
 
 async def _request_access(exchange: Exchange) -> None:
@@ -251,6 +253,7 @@ async def _list_tools(exchange: Exchange) -> None:
         definitions = await tool_list.at_system(exchange.node, exchange.entry, exchange.policy_call, held.facts)
     if not definitions and request_access.is_visible(exchange.bearer, exchange.entry.tools):
         definitions = {request_access.NAME: request_access.DEFINITION}
+    SHOWN.note(exchange.node.recorder, exchange.about, definitions)
     listed = b'{"tools":[' + b",".join(definitions.values()) + b"]"
     if exchange.is_modern:
         listed += b',"resultType":"complete","cacheScope":"private","ttlMs":%d' % (LIST_SECONDS * 1000)

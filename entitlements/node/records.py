@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -18,6 +18,8 @@ from entitlements.codes import Code
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.node.bearer import Bearer
 from entitlements.node.refusals import Closed, Refused
+from entitlements.traces import call_trace
+from entitlements.traces.call_trace import CallTrace
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _LINKABLE: Final = re.compile(r"[^\x00-\x20\x7f]{1,1000}")
@@ -35,11 +37,20 @@ class CallDetails:
     system: str
     method: str
     tool: str = ""
-    trace: str = ""
     request_id: str = ""
     source: str = ""
     evaluation: str = ""
     named: tuple[str, ...] = ()
+    traced: CallTrace = field(default_factory=lambda: call_trace.begin(None, (), ""))
+
+    def __post_init__(self) -> None:
+        """Let the events be found by the trace of the session as well, where the caller names another."""
+        self.named += self.traced.links
+
+    @property
+    def trace(self) -> str:
+        """The trace of its events."""
+        return self.traced.trace
 
     def link(self, kind: str, name: str) -> None:
         """Let the events be found by a name that a client chose; a name that nothing can have is not linked."""

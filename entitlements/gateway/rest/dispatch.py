@@ -22,6 +22,7 @@ from entitlements.node.node import Node
 from entitlements.rest import headers
 from entitlements.rest.build import Outgoing
 from entitlements.rest.refusals import NotMapped
+from entitlements.traces.trace_context import TraceContext
 from entitlements.upstream import authorization, egress, upstream
 from entitlements.upstream.authorization import Authorization
 from entitlements.upstream.endpoint import Answer, Sent
@@ -61,7 +62,7 @@ class RestForwarding:
     entry: ServedSystem
     tool: str
     arguments: Mapping[str, Any]
-    trace: str
+    trace: TraceContext
     deliver: Callable[[RestAnswer], Awaitable[None]]
     was_sent: bool = False
     account: AccountAuthorization | None = None
