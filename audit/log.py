@@ -1,18 +1,22 @@
 """record(): the only writer in a transaction. The event commits with the change that it tells of, or not at all."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.types.json import Jsonb
 
 from audit import context, personal_data, producers
 from audit.actions import Action
-from audit.draft import draft
+from audit.draft import Draft, draft
 from audit.models import Event
 from audit.statements import INSERT_MANY, INSERT_ONE, columns
+
+OBSERVERS: Final[list[Callable[[Draft], None]]] = []
+"""Who hears of each event of this process once it is committed. One that fails disturbs nothing."""
 
 
 class NotInTransaction(RuntimeError):
@@ -66,6 +70,7 @@ def record(
             "personal": Jsonb(sealed.values) if sealed else None,
         }
         _execute(connection, INSERT_ONE, values)
+    _tell([event_draft])
     event = Event(**{**values, "personal": sealed.values if sealed else None})
     event._state.adding, event._state.db = False, connection.alias
     return event
@@ -89,7 +94,14 @@ def record_many(action: Action, rows: Iterable[Row], *, by: context.Principal) -
     if drafts:
         with producers.numbers(connection, len(drafts), drafts[0].at) as (producer, first):
             _execute(connection, INSERT_MANY, columns(drafts, producer, first))
+    _tell(drafts)
     return len(drafts)
+
+
+def _tell(drafts: Sequence[Draft]) -> None:
+    for observer in OBSERVERS:
+        for each in drafts:
+            transaction.on_commit(partial(observer, each), robust=True)
 
 
 def _in_transaction() -> BaseDatabaseWrapper:

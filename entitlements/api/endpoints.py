@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus

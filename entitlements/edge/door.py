@@ -26,7 +26,7 @@ from entitlements.secrets.seal import RootKey
 from entitlements.tokens.issue import NotIssued
 from entitlements.tokens.issue_token import DPOP, Claim, Claims, Outcome
 from entitlements.tokens.issue_token import Answer as Written
-from entitlements.traces import trace_context
+from entitlements.traces.request_trace import RequestTrace
 
 from . import decoy_credentials, forms, refusals
 from .outside import Outside, RequestReads
@@ -75,12 +75,8 @@ class Attempt:
     authorization: str
     dpop: str | None
     """The header with a proof of possession."""
-    trace: str
+    traced: RequestTrace
     source: str
-    names_trace: bool = False
-    """Whether the client names the trace itself."""
-    session_trace: str = ""
-    """The trace of the sign-in, once it is known."""
     by: Principal | None = None
     about: list[str] = field(default_factory=list)
     position: int = 0
@@ -107,22 +103,6 @@ class Attempt:
     def jkt(self) -> str:
         """The thumbprint of the key that the request proves; empty for none."""
         return "" if self.possession is None else self.possession.issuer
-
-    def join(self, trace: str) -> None:
-        """Go on in the trace of a sign-in; a client that names its own keeps that, and its events name both."""
-        self.session_trace = trace
-        if not self.names_trace:
-            self.trace = trace
-
-    @property
-    def trace_links(self) -> list[str]:
-        """By what the events are found beside their trace: the trace of the sign-in, where that is another."""
-        return [f"trace:{self.session_trace}"] if self.session_trace not in ("", self.trace) else []
-
-    @property
-    def carried_trace(self) -> str:
-        """The trace that a token carries: that of its sign-in, else that of the request that it answers."""
-        return self.session_trace or self.trace
 
     def need(self, name: str) -> str:
         """Return a parameter that must be there. Raises Refused."""
@@ -161,11 +141,12 @@ async def serve(outside: Outside, received: Received, endpoint: Endpoint, **wher
         body = {"error": "invalid_request", "code": "method_not_allowed"}
         refused = json(body, HTTPStatus.METHOD_NOT_ALLOWED, (b"allow", b"POST"))
         return replace(refused, body=b"") if received.method == "HEAD" else refused
-    came = trace_context.read([received.header(trace_context.TRACEPARENT)])
-    trace = trace_context.new_trace() if came is None else came.trace
-    with context.acting(trace=trace, request_id=_request_id(received), source=received.source):
+    traced = RequestTrace.of(received.header("traceparent"))
+    traced.begin()
+    with context.acting(trace=traced.trace, request_id=_request_id(received), source=received.source):
         try:
-            answer = await _answered(outside, received, (trace, came is not None), functools.partial(endpoint, **where))
+            answer = await _answered(outside, received, traced, functools.partial(endpoint, **where))
+            traced.end(received.path, answer.status)
             return answer if "dpop" not in received.headers else _with_nonce(answer)
         except (Closed, clock.ClockUnknown) as error:
             return unavailable(error)  # even a refusal could not be recorded
@@ -187,16 +168,15 @@ def unavailable(error: Exception) -> Answer:
     return json(body, HTTPStatus.SERVICE_UNAVAILABLE, (b"retry-after", b"2"))
 
 
-async def _answered(outside: Outside, received: Received, trace: tuple[str, bool], endpoint: Endpoint) -> Answer:
+async def _answered(outside: Outside, received: Received, traced: RequestTrace, endpoint: Endpoint) -> Answer:
     attempt = Attempt(
         outside,
         outside.reads(),
         {},
         received.header("authorization"),
         received.headers.get("dpop"),
-        trace[0],
+        traced,
         received.source,
-        trace[1],
         position=outside.position(),
     )
     try:
@@ -257,9 +237,8 @@ def _again(attempt: Attempt) -> Attempt:
         attempt.form,
         attempt.authorization,
         attempt.dpop,
-        attempt.trace,
+        attempt.traced,
         attempt.source,
-        attempt.names_trace,
         position=attempt.outside.position(),
         is_counted=attempt.is_counted,
         is_counted_for_person=attempt.is_counted_for_person,
@@ -346,16 +325,16 @@ def _refusal(attempt: Attempt, error: DomainError, evaluation: str) -> Answer:
         body["reasons"] = error.detail["reasons"]
         if error.requestable and attempt.ask is not None:
             body["error_uri"] = body["request_access"] = attempt.ask()
-    status = refusals.status(error)
+    status, attempt.traced.code = refusals.status(error), str(error.code)
     return json(body, status, *([_CHALLENGE] if status == HTTPStatus.UNAUTHORIZED else []))
 
 
 def _event(attempt: Attempt, error: DomainError, links: Iterable[str]) -> Draft:
-    with context.acting(trace=attempt.trace):
+    with context.acting(trace=attempt.traced.trace):
         return draft.draft(
             Action.TOKEN_REFUSED,
             by=attempt.by or context.SYSTEM,
-            about=dict.fromkeys([*attempt.about, *attempt.trace_links, *links]),
+            about=dict.fromkeys([*attempt.about, *attempt.traced.links, *links]),
             outcome="refused",
             code=str(error.code),
             reason=str(error),

@@ -74,7 +74,7 @@ async def id_jag(
             name_there=name_there,
             resource=resource,
             signed_in=signed_in,
-            trace=attempt.carried_trace,
+            trace=attempt.traced.carried,
         )
         return await in_use.signed(claims, key, tokens.ID_JAG_TYP)
 
@@ -91,7 +91,7 @@ async def access_token(
 
     async def sign(new: NewToken) -> str:
         claims = tokens.access_token_claims(
-            token_request, new, resource=resource, signed_in=signed_in, trace=attempt.carried_trace
+            token_request, new, resource=resource, signed_in=signed_in, trace=attempt.traced.carried
         )
         return await in_use.signed(claims, key, tokens.ACCESS_TOKEN_TYP)
 
@@ -260,9 +260,9 @@ def _basis(
 def _begun(
     attempt: Attempt, token_request: TokenRequest, sign_in: SignIn, session: UUID, moment: datetime
 ) -> BegunSession:
-    links = [f"session:{session}", *token_request.root.links, *attempt.trace_links]
+    links = [f"session:{session}", *token_request.root.links, *attempt.traced.links]
     links += [f"person:{token_request.subject.login}"] if token_request.subject else []
-    with context.acting(trace=attempt.trace):
+    with context.acting(trace=attempt.traced.trace):
         event = draft.draft(Action.SESSION_BEGUN, by=token_request.root.principal, about=links)
     idle = int(sessions.IDLE.total_seconds())
     return BegunSession(sign_in.digest, sign_in.auth_time, idle, moment + sessions.ABSOLUTE, event, sign_in.stated)
@@ -270,11 +270,11 @@ def _begun(
 
 def _event(attempt: Attempt, token_request: TokenRequest, issued: Issue, row: TokenRow) -> Draft:
     links = [f"token:{row.jti}", *token_request.links, *(f"grant:{grant}" for grant in issued.grants)]
-    links += attempt.trace_links
+    links += attempt.traced.links
     links += [f"session:{row.session}"] if row.session else []
     links += [f"token:{row.parent}"] if row.parent else []
     acting = context.acting(
-        trace=attempt.trace, session=str(row.session or ""), on_behalf_of=rules.person_of(token_request)
+        trace=attempt.traced.trace, session=str(row.session or ""), on_behalf_of=rules.person_of(token_request)
     )
     with acting:
         detail = _detail_of(token_request, issued, row.parent)

@@ -36,6 +36,7 @@ from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode
 from entitlements.gateway.messages import Call
 from entitlements.gateway.rest import results
 from entitlements.gateway.rest.dispatch import RestAnswer, RestForwarding
+from entitlements.gateway.traces import gateway_spans
 from entitlements.gateway.traces.shown_lists import SHOWN
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
@@ -127,16 +128,18 @@ class Exchange:
 async def _post(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:
     call = messages.read(await request.body())
     exchange = Exchange(node, request, entry, bearer, call)
-    try:
-        if request.proof is not None and call.method != "tools/call":  # which claims it with its event
-            await possession.claim(node, request)
-        await _dispatch(exchange)
-    except Closed as why:
-        await request.answer(answers.refused(why, call.request_id, evaluation=exchange.about.evaluation))
-    except Refused as why:
-        await node.recorder.durably(records.refusal(exchange.about, why.code, why.message), possession.take(request))
-        evaluation = exchange.about.evaluation
-        await request.answer(answers.refused(why, call.request_id, slug=entry.slug, evaluation=evaluation))
+    with gateway_spans.message_span(exchange.about, call, _METHODS):
+        try:
+            if request.proof is not None and call.method != "tools/call":  # which claims it with its event
+                await possession.claim(node, request)
+            await _dispatch(exchange)
+        except Closed as why:
+            await request.answer(answers.refused(why, call.request_id, evaluation=exchange.about.evaluation))
+        except Refused as why:
+            event = records.refusal(exchange.about, why.code, why.message)
+            await node.recorder.durably(event, possession.take(request))
+            evaluation = exchange.about.evaluation
+            await request.answer(answers.refused(why, call.request_id, slug=entry.slug, evaluation=evaluation))
 
 
 async def _dispatch(exchange: Exchange) -> None:
@@ -318,6 +321,7 @@ _LEGACY: Final[dict[str, Handler]] = {
     "tools/list": _list_tools,
     "tools/call": _call_tool,
 }
+_METHODS: Final = frozenset({*_MODERN, *_LEGACY})
 
 
 async def _delete(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:

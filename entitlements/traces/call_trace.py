@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from . import trace_context
 from .trace_context import TraceContext
 
+LINKABLE: Final = re.compile(r"[^\x00-\x20\x7f]{1,1000}")
 _PARENT: Final = trace_context.TRACEPARENT.encode()
 _STATE: Final = trace_context.TRACESTATE.encode()
 
@@ -30,6 +32,34 @@ class CallTrace:
     def links(self) -> tuple[str, ...]:
         """By what the events are found beside their trace."""
         return (f"trace:{self.session}",) if self.session else ()
+
+
+@dataclass(slots=True, kw_only=True)
+class TraceDetails:
+    """What the events and spans of one message share of its trace, beside what they are about.
+
+    `code` says why it was refused or failed, as its last event does. `known_tool` is the tool that it calls, where that
+    is one of the system's and no name of the client's own making.
+    """
+
+    traced: CallTrace = field(default_factory=lambda: begin(None, (), ""))
+    named: tuple[str, ...] = ()
+    code: str = ""
+    known_tool: str = ""
+
+    def __post_init__(self) -> None:
+        """Let the events be found by the trace of the session as well, where the caller names another."""
+        self.named += self.traced.links
+
+    @property
+    def trace(self) -> str:
+        """The trace of its events."""
+        return self.traced.trace
+
+    def link(self, kind: str, name: str) -> None:
+        """Let the events be found by a name that a client chose; a name that nothing can have is not linked."""
+        if LINKABLE.fullmatch(name):
+            self.named += (f"{kind}:{name}",)
 
 
 def begin(meta: object, raw: Iterable[tuple[bytes, bytes]], of_session: str) -> CallTrace:

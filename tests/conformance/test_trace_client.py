@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from django.urls import reverse
+from pytest_django.fixtures import Settings
 
 from tests.conformance import desk
 from tests.conformance.test_request_access_client import approve, without_access
 from tests.conformance.test_sign_in_client import Desk, call, here, node, session
+from tests.entitlements.traces import collector
 
 if TYPE_CHECKING:
     from tests.entitlements.gateway.world import Gateway, World
+    from tests.entitlements.traces.collector import Collector
 
 pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
 __all__ = ["here", "node"]
@@ -30,6 +34,33 @@ STORY = [
     "call.allowed",
     "call.finished",
 ]
+SPANS = {
+    "sign_in.agreed": "mandate-web",
+    "POST /as/{system}/token": "mandate-edge",
+    "tools/list": "mandate-edge",
+    "request.submitted": "mandate-edge",
+    "approval.given": "mandate-web",
+    "grant.issued": "mandate-web",
+    "decide": "mandate-edge",
+    f"tools/call {desk.TOOL}": "mandate-edge",
+}
+"""The spans of the same steps, by the process that made them."""
+
+
+@pytest.fixture(autouse=True)
+def there(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Collector]:
+    """Let the node and this process, which is the console's, export to a collector."""
+    from entitlements.traces import telemetry  # noqa: PLC0415 - the settings are known only now
+    from governance import env  # noqa: PLC0415
+
+    with collector.running() as kept:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", kept.url)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")
+        monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "500")
+        settings.OTLP = (kept.url, env.Secret(dict[str, str]()))
+        telemetry.start("mandate-web")
+        yield kept
+        telemetry.stop()
 
 
 def play(node: Gateway, here: World) -> None:
@@ -51,7 +82,9 @@ def play(node: Gateway, here: World) -> None:
     asyncio.run(story())
 
 
-def test_one_trace_holds_the_whole_story_on_one_page_and_in_one_answer(node: Gateway, here: World) -> None:
+def test_one_trace_holds_the_story_on_one_page_and_its_spans_reach_a_collector(
+    node: Gateway, here: World, there: Collector
+) -> None:
     from audit.models import Event  # noqa: PLC0415 - the settings are known only now
     from entitlements.sessions.models import Session  # noqa: PLC0415
     from tests import make  # noqa: PLC0415
@@ -70,3 +103,39 @@ def test_one_trace_holds_the_whole_story_on_one_page_and_in_one_answer(node: Gat
     page = visits.as_(auditor).get(reverse("audit"), {"about": f"trace:{trace}"}).content.decode()
     for step in ("Sign-in", "Request", "Approval", "Token", "List", "Call", "Upstream"):
         assert f'data-label="Part">{step}<' in page, step
+
+    world.wait_until(lambda: {span.name for span in there.of(trace)} >= SPANS.keys(), 10)
+    world.wait_until(lambda: "mcp.client.operation.duration" in there.metrics, 10)
+    check_spans(there, trace)
+    evaluation = next(event["uuid"] for event in told if event["action"] == "call.allowed")
+    called = next(span for span in there.of(trace) if span.attributes.get("mandate.evaluation_id") == evaluation)
+    assert called.attributes["gen_ai.tool.name"] == desk.TOOL
+    sent = b"".join(there.bodies)
+    assert not [secret for secret in (b"Europe/Paris", b"Alice plans a trip", b"eyJ") if secret in sent]
+
+
+def check_spans(there: Collector, trace: str) -> None:
+    """Check that the spans are one tree below the sign-in, and that the system was called below the client's call."""
+    spans = there.of(trace)
+    assert {name: service for name, service in SPANS.items() if (name, service) not in {
+        (span.name, span.service) for span in spans
+    }} == {}  # fmt: skip
+    by_id = {span.id: span for span in spans}
+    (root,) = [span for span in spans if not span.parent]
+    assert root.name == "sign_in.agreed"
+    assert {span.parent for span in spans if span.parent} <= by_id.keys()
+    (upstream,) = [span for span in spans if span.kind == 3]  # OTLP's number of CLIENT
+    assert by_id[upstream.parent].name == upstream.name == f"tools/call {desk.TOOL}"
+    assert by_id[upstream.parent].attributes | {"jsonrpc.request.id": ""} == {
+        "mcp.method.name": "tools/call",
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": desk.TOOL,
+        "network.transport": "tcp",
+        "network.protocol.name": "http",
+        "mcp.protocol.version": "2026-07-28",
+        "mandate.system": upstream.attributes["mandate.system"],
+        "mandate.evaluation_id": by_id[upstream.parent].attributes["mandate.evaluation_id"],
+        "jsonrpc.request.id": "",
+    }
+    (point,) = there.metrics["mcp.client.operation.duration"][:1]
+    assert point["gen_ai.tool.name"] == desk.TOOL

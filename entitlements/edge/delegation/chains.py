@@ -115,7 +115,7 @@ async def subject_access_token(
         raise refusals.invalid_grant("The subject token acts for no person.", "token_invalid")
     trace, pk, login, is_active, issued, expires = rows[0]
     if trace_context.is_trace(known := claims.get("txn") or trace):
-        attempt.join(str(known))
+        attempt.traced.join(str(known))
     attempt.about.append(f"token:{jti}")
     redeemed = RedeemedToken(
         str(jti), issued.timestamp(), expires.timestamp(), None if covers_all else frozenset(opened), jti

@@ -102,7 +102,7 @@ async def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
         attempt.by = caller.principal
         grant = _grant(attempt, caller, pending)
         attempt.about = [*caller.links, f"person:{pending.login}"]
-        attempt.join(sign_in_traces.at_our_pages(pending.login, auth_time(pending), caller.client_id))
+        attempt.traced.join(sign_in_traces.at_our_pages(pending.login, auth_time(pending), caller.client_id))
         await id_token.check_rights(attempt, caller, grant, _redeemed(code, pending), moment)
         if "openid" not in pending.scope.split():  # no page makes such a code
             raise refusals.invalid_grant("The code is refused.", "code_refused")

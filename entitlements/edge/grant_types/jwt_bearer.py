@@ -105,7 +105,7 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) ->
     if checked.is_used_once:
         expires = datetime.fromtimestamp(checked.redeemed.expires, UTC)
         attempt.assertion = Claim(str(checked.claims["iss"]), checked.redeemed.jti, expires)
-    with context.acting(trace=attempt.trace):
+    with context.acting(trace=attempt.traced.trace):
         signed_in = exchange.sign_in_claims(checked.claims)
         token, minted = await issue.access_token(attempt, token_request, resource, signed_in)
     answer = access_token_answer(attempt, token, minted, resource)
@@ -179,7 +179,7 @@ async def _own(attempt: Attempt, claims: Mapping[str, Any], caller: Caller) -> C
         raise jws.BadToken("The assertion is not one that we issued to this client.")
     issued, expires, scope, session, trace, *person = rows[0]
     if trace:
-        attempt.join(trace)
+        attempt.traced.join(trace)
     attempt.about.append(f"token:{jti}")
     redeemed = RedeemedToken(str(jti), issued, expires, frozenset(scopes.parse(scope)), jti)
     return CheckedAssertion(claims, redeemed, Subject(*person), session=session)
@@ -191,7 +191,7 @@ async def _as_signed(attempt: Attempt, claims: Mapping[str, Any], jti: UUID) -> 
     person = await exchange.person_of_login(attempt, jws.text(claims, "sub"))
     if session is None or person is None or not trace_context.is_trace(trace):
         return None
-    attempt.join(str(trace))
+    attempt.traced.join(str(trace))
     attempt.about.append(f"token:{jti}")
     issued, expires = jws.moment(claims, "iat"), jws.moment(claims, "exp")
     allowed = frozenset(scopes.parse(jws.text(claims, "scope", longest=jws.LARGEST)))
@@ -220,7 +220,7 @@ async def _foreign(
     )
     caller = await connected_agent.for_person(attempt.reads, caller, subject.pk)
     known = issuer.rules.signed_in(claims)
-    attempt.join(sign_in_traces.trace(issuer.issuer, key, signed_in.at, caller.client_id))
+    attempt.traced.join(sign_in_traces.trace(issuer.issuer, key, signed_in.at, caller.client_id))
     sign_in = exchange.sign_in_of(issuer.issuer, key, signed_in, caller.agent or "", known)
     return CheckedAssertion(known, redeemed, subject, sign_in=sign_in, is_used_once=issuer.strict_single_use)
 

@@ -89,17 +89,17 @@ async def session_of(
     latest, stated = await latest_session(attempt.reads, caller.pk, subject.pk, sign_in), SignedIn.of_claims(claims)
     trace = sign_in_traces.at_our_pages(subject.login, signed_in_at, caller.client_id)
     if latest is None:
-        attempt.join(trace)
+        attempt.traced.join(trace)
         return SessionOfSignIn(begins=SignIn(sign_in, signed_in_at, stated=stated))
     session, is_ended, idle_at, expires, carried = latest
-    attempt.join(carried or trace)
+    attempt.traced.join(carried or trace)
     if is_ended:
         return SessionOfSignIn(session)
     digest = hashlib.sha256(f"{sign_in}\n{session}".encode()).hexdigest()
     successor = SignIn(digest, signed_in_at, stated=stated)
     if clock.now() < min(idle_at, expires):
         return SessionOfSignIn(session, successor=successor)
-    attempt.join(sign_in_traces.at_our_pages(subject.login, signed_in_at, caller.client_id, session))
+    attempt.traced.join(sign_in_traces.at_our_pages(subject.login, signed_in_at, caller.client_id, session))
     return SessionOfSignIn(begins=successor)
 
 
@@ -127,8 +127,8 @@ async def end_what_came_of(attempt: Attempt, caller: Caller, code: str) -> None:
 
 async def end(attempt: Attempt, caller: Caller, family: UUID, action: Action, reason: str) -> bool:
     """End a family of the calling client, with every token of it; False when it had ended before."""
-    links = [*caller.links, *attempt.about, *attempt.trace_links, f"token_family:{family}"]
-    with context.acting(trace=attempt.trace):
+    links = [*caller.links, *attempt.about, *attempt.traced.links, f"token_family:{family}"]
+    with context.acting(trace=attempt.traced.trace):
         event = draft.draft(action, by=caller.principal, about=dict.fromkeys(links), reason=reason)
     ending = FamilyRevocation(clock.now(), caller.pk, reason, family, locks.number(Lock.TOKEN_FAMILY, family))
     proof = None if attempt.is_used_up else attempt.proof

@@ -190,7 +190,7 @@ async def check_use(attempt: Attempt, caller: Caller, family: Family, generation
     for link in (f"person:{family.subject.login}", f"token_family:{family.pk}"):
         if link not in attempt.about:
             attempt.about.append(link)
-    attempt.join(sign_in_traces.at_our_pages(family.subject.login, family.auth_time, caller.client_id))
+    attempt.traced.join(sign_in_traces.at_our_pages(family.subject.login, family.auth_time, caller.client_id))
     possession.check_key(attempt, family.jkt)  # first: who stole it cannot end the family
     check_open(family)
     use = use_of(family, generation)

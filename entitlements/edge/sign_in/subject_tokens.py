@@ -43,7 +43,9 @@ async def _identity(attempt: Attempt, caller: Caller) -> Identity:
     assertion = await leg_1.assertion(attempt, caller)
     if assertion.family:
         return await _of_family(attempt, caller, await _family(attempt, caller, assertion.family))
-    attempt.join(sign_in_traces.trace(assertion.issuer, assertion.subject, assertion.signed_in.at, caller.client_id))
+    attempt.traced.join(
+        sign_in_traces.trace(assertion.issuer, assertion.subject, assertion.signed_in.at, caller.client_id)
+    )
     return Identity(assertion.person, leg_1.sign_in_claims(assertion.claims), assertion=assertion)
 
 

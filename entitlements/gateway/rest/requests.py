@@ -18,6 +18,7 @@ from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.http import NO_STORE, Answer, Header, Request, Send
 from entitlements.gateway.rest import problems
 from entitlements.gateway.rest.dispatch import RestAnswer, RestForwarding
+from entitlements.gateway.traces import gateway_spans
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
@@ -56,13 +57,14 @@ async def serve(node: Node, request: Request, slug: str) -> None:
     traced = call_trace.begin(None, request.raw, bearer.trace)
     request_id = request.headers.get(b"x-request-id", b"").decode("latin-1")[:128]
     about = CallDetails(bearer, slug, request.method, request_id=request_id, source=request.source, traced=traced)
-    try:
-        await _call(node, request, entry, bearer, about, body)
-    except Closed as why:
-        await request.answer(problems.refused(why, evaluation=about.evaluation))
-    except Refused as why:
-        await node.recorder.durably(records.refusal(about, why.code, why.message), possession.take(request))
-        await request.answer(problems.refused(why, slug=slug, evaluation=about.evaluation))
+    with gateway_spans.operation_span(about):
+        try:
+            await _call(node, request, entry, bearer, about, body)
+        except Closed as why:
+            await request.answer(problems.refused(why, evaluation=about.evaluation))
+        except Refused as why:
+            await node.recorder.durably(records.refusal(about, why.code, why.message), possession.take(request))
+            await request.answer(problems.refused(why, slug=slug, evaluation=about.evaluation))
 
 
 async def _call(

@@ -22,7 +22,7 @@ class ShownLists:
         self._shown: dict[tuple[str, str], tuple[float, int]] = {}
 
     def note(self, recorder: Recorder, about: CallDetails, names: Iterable[str]) -> None:
-        """Let the event follow where this list of names was not shown to the session of late. No caller waits for it."""
+        """Let the event follow where the session was not shown these names of late. No caller waits for it."""
         key, now = (about.bearer.session or about.bearer.token.jti, about.system), time.monotonic()
         shown = tuple(names)
         last, known = self._shown.pop(key, (-SECONDS, 0))

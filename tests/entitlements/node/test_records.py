@@ -20,7 +20,7 @@ from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.records import CallDetails
-from entitlements.traces.call_trace import CallTrace
+from entitlements.traces.call_trace import LINKABLE, CallTrace
 from entitlements.traces.trace_context import TraceContext
 from tests.audit.test_draft import AWKWARD, PRODUCER, texts
 
@@ -91,9 +91,9 @@ def drafted(
     """Draft the event of a call as events are drafted everywhere else."""
     bearer = about.bearer
     links = [f"client:{bearer.client}", f"token:{bearer.token.jti}"]
-    if records._LINKABLE.fullmatch(about.system):
+    if LINKABLE.fullmatch(about.system):
         links.append(f"system:{about.system}")
-    if records._NAME.fullmatch(about.tool) and records._LINKABLE.fullmatch(f"{about.system}/{about.tool}"):
+    if records._NAME.fullmatch(about.tool) and LINKABLE.fullmatch(f"{about.system}/{about.tool}"):
         links.append(f"tool:{about.system}/{about.tool}")
     links += [*about.named, *([f"grant:{grant}"] if grant else [])]
     action, outcome, code = what
