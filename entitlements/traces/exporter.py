@@ -1,7 +1,7 @@
 """Spans and durations over OTLP/HTTP, by OpenTelemetry's SDK: bounded queues, threads of their own, drops counted.
 
-This module is loaded by `telemetry.start` alone, and only where an endpoint is set. What else the standard variables say, it reads
-itself: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_BSP_*, OTEL_METRIC_EXPORT_INTERVAL, OTEL_EXPORTER_OTLP_*.
+This module is loaded by `telemetry.start` alone, and only where an endpoint is set. What else the standard variables
+say, the SDK reads itself: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_BSP_*, OTEL_METRIC_EXPORT_INTERVAL.
 """
 
 from __future__ import annotations
