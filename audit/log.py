@@ -15,8 +15,14 @@ from audit.draft import Draft, draft
 from audit.models import Event
 from audit.statements import INSERT_MANY, INSERT_ONE, columns
 
-OBSERVERS: Final[list[Callable[[Draft], None]]] = []
-"""Who hears of each event of this process once it is committed. One that fails disturbs nothing."""
+
+class Observed:
+    """Who hears of each event of this process once it is committed, if any. One that fails disturbs nothing."""
+
+    by: Callable[[Draft], None] | None = None
+
+
+OBSERVED: Final = Observed()
 
 
 class NotInTransaction(RuntimeError):
@@ -99,9 +105,13 @@ def record_many(action: Action, rows: Iterable[Row], *, by: context.Principal) -
 
 
 def _tell(drafts: Sequence[Draft]) -> None:
-    for observer in OBSERVERS:
-        for each in drafts:
-            transaction.on_commit(partial(observer, each), robust=True)
+    if OBSERVED.by is not None:
+        transaction.on_commit(partial(_tell_all, OBSERVED.by, drafts), robust=True)
+
+
+def _tell_all(observer: Callable[[Draft], None], drafts: Sequence[Draft]) -> None:
+    for each in drafts:
+        observer(each)
 
 
 def _in_transaction() -> BaseDatabaseWrapper:

@@ -68,13 +68,9 @@ async def id_jag(
     key = await in_use.signer(attempt.reads, addresses.IDP, token_request.target.signing_algorithm)
 
     async def sign(new: NewToken) -> str:
+        trace = attempt.traced.carried
         claims = tokens.id_jag_claims(
-            token_request,
-            new,
-            name_there=name_there,
-            resource=resource,
-            signed_in=signed_in,
-            trace=attempt.traced.carried,
+            token_request, new, name_there=name_there, resource=resource, signed_in=signed_in, trace=trace
         )
         return await in_use.signed(claims, key, tokens.ID_JAG_TYP)
 
@@ -262,8 +258,7 @@ def _begun(
 ) -> BegunSession:
     links = [f"session:{session}", *token_request.root.links, *attempt.traced.links]
     links += [f"person:{token_request.subject.login}"] if token_request.subject else []
-    with context.acting(trace=attempt.traced.trace):
-        event = draft.draft(Action.SESSION_BEGUN, by=token_request.root.principal, about=links)
+    event = draft.draft(Action.SESSION_BEGUN, by=token_request.root.principal, about=links)
     idle = int(sessions.IDLE.total_seconds())
     return BegunSession(sign_in.digest, sign_in.auth_time, idle, moment + sessions.ABSOLUTE, event, sign_in.stated)
 
@@ -273,10 +268,7 @@ def _event(attempt: Attempt, token_request: TokenRequest, issued: Issue, row: To
     links += attempt.traced.links
     links += [f"session:{row.session}"] if row.session else []
     links += [f"token:{row.parent}"] if row.parent else []
-    acting = context.acting(
-        trace=attempt.traced.trace, session=str(row.session or ""), on_behalf_of=rules.person_of(token_request)
-    )
-    with acting:
+    with context.acting(session=str(row.session or ""), on_behalf_of=rules.person_of(token_request)):
         detail = _detail_of(token_request, issued, row.parent)
         return draft.draft(Action.TOKEN_ISSUED, by=token_request.caller.principal, about=links, detail=detail)
 

@@ -213,6 +213,5 @@ class ToolCall:
             self._open.task.add_done_callback(lambda _: watcher.cancel())
 
     async def _until_gone(self) -> None:
-        while (await self.request.receive())["type"] != "http.disconnect":
-            pass
+        await self.request.until_gone()
         self._open.end(GONE)

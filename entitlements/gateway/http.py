@@ -131,6 +131,11 @@ class Request:
                 return bytes(parts) + piece if parts else piece
             parts += piece
 
+    async def until_gone(self) -> None:
+        """Return when the client has gone."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
     async def answer(self, answer: Answer) -> None:
         """Send a whole answer."""
         length = (b"content-length", str(len(answer.body)).encode())

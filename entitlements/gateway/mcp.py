@@ -380,7 +380,7 @@ async def _keep_open(request: Request, opened: OpenRequest) -> None:
     Changes that follow closely on each other are one notification.
     """
     assert opened.tools is not None  # noqa: S101 - for the type checker: it is a stream
-    gone = asyncio.ensure_future(_until_gone(request))
+    gone = asyncio.ensure_future(request.until_gone())
     try:
         while not gone.done():
             body = _LIST_CHANGED if opened.tools.take_change() else sse.KEEP_ALIVE
@@ -392,11 +392,6 @@ async def _keep_open(request: Request, opened: OpenRequest) -> None:
         gone.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)
-
-
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _not_allowed() -> Answer:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from audit import context
+
 from . import spans, trace_context
 from .spans import Kind, Span
 
@@ -33,6 +35,7 @@ class RequestTrace:
         self.session = trace
         if not self.parent:
             self.trace = trace
+            context.join(trace)
 
     @property
     def links(self) -> list[str]:

@@ -24,7 +24,7 @@ def start(service: str) -> None:
     if endpoint and CURRENT.exporter is None:
         exporter: Any = import_module("entitlements.traces.exporter")  # it loads OpenTelemetry's SDK
         CURRENT.exporter = exporter.Otlp(endpoint, headers.reveal(), service)
-        log.OBSERVERS.append(of_event)
+        log.OBSERVED.by = of_event
         atexit.register(stop)
 
 
@@ -32,7 +32,7 @@ def stop() -> None:
     """Send what waits, for a few seconds at most, and export no more."""
     exporter, CURRENT.exporter = CURRENT.exporter, None
     if exporter is not None:
-        log.OBSERVERS.remove(of_event)
+        log.OBSERVED.by = None
         exporter.stop()
 
 

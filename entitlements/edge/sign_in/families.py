@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final, cast
 from uuid import UUID
 
-from audit import clock, context, draft
+from audit import clock, draft
 from audit.actions import Action
 from entitlements import addresses
 from entitlements.clients.callers import Caller
@@ -128,8 +128,7 @@ async def end_what_came_of(attempt: Attempt, caller: Caller, code: str) -> None:
 async def end(attempt: Attempt, caller: Caller, family: UUID, action: Action, reason: str) -> bool:
     """End a family of the calling client, with every token of it; False when it had ended before."""
     links = [*caller.links, *attempt.about, *attempt.traced.links, f"token_family:{family}"]
-    with context.acting(trace=attempt.traced.trace):
-        event = draft.draft(action, by=caller.principal, about=dict.fromkeys(links), reason=reason)
+    event = draft.draft(action, by=caller.principal, about=dict.fromkeys(links), reason=reason)
     ending = FamilyRevocation(clock.now(), caller.pk, reason, family, locks.number(Lock.TOKEN_FAMILY, family))
     proof = None if attempt.is_used_up else attempt.proof
     answer = await attempt.outside.end_family(ending, event, proof)

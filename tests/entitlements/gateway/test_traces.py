@@ -8,7 +8,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from audit.context import SYSTEM
 from audit.export import timeline
+from entitlements.grants import grants
 from tests.entitlements.gateway import rest_world, scripted, world
 from tests.entitlements.gateway.rest_world import Service
 from tests.entitlements.gateway.scripted import Scripted
@@ -121,3 +123,18 @@ def test_a_rest_api_is_sent_the_same_by_either_way(node: Gateway, service: Servi
     assert by_rest["traceparent"].split("-")[2] != SPAN
     assert by_rest["tracestate"] == "vendor=1"
     assert by_mcp["traceparent"].split("-")[1] == OF_SESSION
+
+
+def test_a_list_is_an_event_when_it_differs_from_the_last_one(node: Gateway, here: World) -> None:
+    def shown() -> list[dict[str, Any]]:
+        return [event.detail for event in here.events() if event.action == "tool_list.shown"]
+
+    token = here.token(txn=OF_SESSION)
+    for _ in range(3):
+        assert node.modern(here.system.slug, "tools/list", token).status_code == 200
+    world.wait_until(lambda: shown() == [{"tools": 1}], 5)
+
+    grants.revoke(here.grant.pk, by=SYSTEM, reason="over")
+    world.wait_until(lambda: "get_current_time" not in node.modern(here.system.slug, "tools/list", token).text, 5)
+    world.wait_until(lambda: len(shown()) == 2, 5)
+    assert [event.trace for event in here.events() if event.action == "tool_list.shown"] == [OF_SESSION] * 2
