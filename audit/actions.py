@@ -275,6 +275,7 @@ class Action(StrEnum):
     SETUP_BACKUP_ATTESTED = "setup.backup_attested"
     SETUP_DEMO_DECLARED = "setup.demo_declared"
     SETUP_TESTED = "setup.tested"
+    SIGN_IN_AGREED = "sign_in.agreed"
     SIGNAL_POLL_ENDED = "signal_poll.ended"
     SIGNAL_POLL_SET = "signal_poll.set"
     SIGNAL_RESPONSE_CONFIRMED = "signal_response.confirmed"
@@ -319,6 +320,7 @@ class Action(StrEnum):
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event
     TOKEN_FAMILY_REUSED = "token_family.reused"  # noqa: S105 - the name of an event
     TOKEN_FAMILY_REVOKED = "token_family.revoked"  # noqa: S105 - the name of an event
+    TOOL_LIST_SHOWN = "tool_list.shown"
     TOOL_APPROVED = "tool.approved"
     TOOL_CHANGED = "tool.changed"
     TOOL_DISABLED = "tool.disabled"

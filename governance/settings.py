@@ -28,7 +28,7 @@ _is_needed = not (ISSUES_ALONE and SIGNING_KEY_ENCRYPTION_KEY)
 KEY_ENCRYPTION_KEY, KEY_ENCRYPTION_KEY_PREVIOUS = env.keys("KEY_ENCRYPTION_KEY", is_needed=_is_needed)
 ANCHOR_FILE, SEAL_KEY_FILE, ALIVE_FILE = map(env.text, ("ANCHOR_FILE", "SEAL_KEY_FILE", "ALIVE_FILE"))
 TIME_STAMP_URL, TIME_STAMP_CA_FILE = env.time_stamps()
-SIGNER, TRANSIT, PKCS11 = env.signers()
+(SIGNER, TRANSIT, PKCS11), OTLP = env.signers(), env.otlp()
 PRIVATE_NETWORKS, TRUSTED_PROXIES, REGISTRY_READERS = env.all_networks()
 SETUP_FIRST = True  # high-risk access is refused until set-up's first lines are green: governance/setup/readiness.py
 METRICS_TOKEN = env.secret("METRICS_TOKEN", at_least=20 if env.text("METRICS_TOKEN") else 0)

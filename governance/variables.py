@@ -198,6 +198,19 @@ TABLE: Mapping[str, Variable] = {
             "",
             is_secret=True,
         ),
+        Variable(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "Base address of an OpenTelemetry collector (OTLP over HTTP with protobuf) that gets spans and metrics: "
+            "`http://collector:4318`. Nothing is sent while it is empty. Other standard `OTEL_*` variables are read "
+            "by OpenTelemetry's library itself.",
+            "",
+        ),
+        Variable(
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "What each request to it carries: `name=value`, between commas, values percent-encoded.",
+            "",
+            is_secret=True,
+        ),
         Variable("DISCOVERY_MINUTES", "How often each system is asked for its tools; less often while it fails.", "15"),
         Variable(
             "LISTEN_TO_SYSTEMS",

@@ -25,6 +25,7 @@ from entitlements.gateway.dispatch import Forwarding
 from entitlements.gateway.doors import Door
 from entitlements.gateway.http import Request
 from entitlements.gateway.leaked_secrets import leaks
+from entitlements.gateway.traces import gateway_spans
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
@@ -82,11 +83,13 @@ class ToolCall:
         if not verdict.allowed:
             await self._deny(verdict)
             return
-        await self._forward()
+        with gateway_spans.call_span(self.about, self.entry, self.forwarding):
+            await self._forward()
 
     async def _decide(self) -> Verdict:
         """Decide on the facts of now, and deny what is allowed and cannot be sent."""
-        verdict, self._held = await self.node.decide(self.policy_call)
+        with gateway_spans.decision_span(self.about, self.entry):
+            verdict, self._held = await self.node.decide(self.policy_call)
         if not verdict.allowed:
             return verdict
         problem = await self._account_problem() if self.entry.target.needs_account else None
@@ -231,6 +234,5 @@ class ToolCall:
             self._open.task.add_done_callback(lambda _: watcher.cancel())
 
     async def _until_gone(self) -> None:
-        while (await self.request.receive())["type"] != "http.disconnect":
-            pass
+        await self.request.until_gone()
         self._open.end(GONE)

@@ -17,6 +17,7 @@ from entitlements.gateway.relay import CallEnd
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
+from entitlements.traces.trace_context import TraceContext
 
 type Gate = Callable[[], None]
 
@@ -60,7 +61,7 @@ class McpForwarding:
     bearer: Bearer
     request: Request
     call: Call
-    trace: str
+    trace: TraceContext
     responder: relay.Responder
     account: AccountAuthorization | None = None
     measure: Measure = unmeasured

@@ -24,6 +24,7 @@ from entitlements.gateway.messages import Call
 from entitlements.node.refusals import Refused
 from entitlements.node.upstreams import Connection
 from entitlements.secret_scan.marks import SECRET_IN_ANSWER, Marks
+from entitlements.traces.trace_context import TraceContext
 from entitlements.upstream import egress, mcp_headers, sse, upstream
 from entitlements.upstream.endpoint import Answer as UpstreamAnswer
 
@@ -149,7 +150,7 @@ class UpstreamCall:
     call: Call
     connection: Connection
     mirrored: Mapping[str, mcp_headers.Path]
-    trace: str
+    trace: TraceContext
     params_headers: tuple[tuple[str, str], ...]
     gate: Callable[[], None]
     responder: Responder
@@ -168,6 +169,7 @@ class UpstreamCall:
         params = forwarded(self.call, conversation, self.trace)
         body = conversation.body(self.number, method, params)
         headers = conversation.headers(method, params.get(mcp_headers.NAMED_BY.get(method, "")))
+        headers |= self.trace.headers()
         if conversation.is_modern:
             self._mirror(headers, params)
         try:
@@ -247,13 +249,13 @@ def _structured(result: bytes) -> object:
     return _any.decode(result).get("structuredContent", {})
 
 
-def forwarded(call: Call, conversation: upstream.Conversation, trace: str) -> dict[str, Any]:
+def forwarded(call: Call, conversation: upstream.Conversation, trace: TraceContext) -> dict[str, Any]:
     """Choose what travels on: the params that we know, and of `_meta` all but the envelope of the client's era."""
     params: dict[str, Any] = {name: call.params[name] for name in _FORWARDED[call.method] if name in call.params}
     if call.method == "tools/call":
         params.setdefault("arguments", {})
-    meta = {name: value for name, value in call.meta.items() if not name.startswith("io.modelcontextprotocol/")}
-    meta.setdefault("traceparent", f"00-{trace}-{trace[:16]}-01")
+    own = {name: value for name, value in call.meta.items() if not name.startswith("io.modelcontextprotocol/")}
+    meta = trace.meta(own)
     if conversation.is_modern and call.is_modern:
         meta[upstream.META_CAPABILITIES] = call.meta.get(upstream.META_CAPABILITIES, {})
     params["_meta"] = meta

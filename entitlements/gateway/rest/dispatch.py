@@ -24,6 +24,7 @@ from entitlements.rest import headers
 from entitlements.rest.build import Outgoing
 from entitlements.rest.refusals import NotMapped
 from entitlements.secret_scan.marks import Marks
+from entitlements.traces.trace_context import TraceContext
 from entitlements.upstream import authorization, egress, upstream
 from entitlements.upstream.authorization import Authorization
 from entitlements.upstream.endpoint import Answer, Sent
@@ -82,7 +83,7 @@ class RestForwarding:
     entry: ServedSystem
     tool: str
     arguments: Mapping[str, Any]
-    trace: str
+    trace: TraceContext
     deliver: Callable[[RestAnswer], Awaitable[None]]
     was_sent: bool = False
     account: AccountAuthorization | None = None
