@@ -11,6 +11,8 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 
+from entitlements.words import Next
+
 
 class Code(StrEnum):
     """The stable word for one outcome. Words are added, never renamed."""
@@ -117,16 +119,6 @@ class Code(StrEnum):
     BODY_NOT_VALID = "body_not_valid"
 
 
-class Next(StrEnum):
-    """What a person or a client can usefully do after a refusal (ARAP draft 1, `next_action`)."""
-
-    REQUEST = "request"
-    RETRY = "retry"
-    REAUTHENTICATE = "reauthenticate"
-    WAIT = "wait"
-    NONE = "none"
-
-
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """What one code says to a person and becomes on each wire.
@@ -222,6 +214,13 @@ _NEW_TOKEN = "Obtain a new token."  # noqa: S105 - a sentence
 _SIGN_IN = "Sign in again."
 _ASK_OWNER = "Ask the system's owner to review the tool."
 
+
+def _insufficient(sentence: str, advice: str, oauth: str) -> Meaning:
+    return Meaning(
+        sentence, advice, HTTPStatus.FORBIDDEN, oauth, DENIED, "policy_denied", Next.RETRY, "insufficient_scope"
+    )
+
+
 TABLE: Final[dict[Code, Meaning]] = {
     Code.ALLOWED: Meaning("A grant covers this call.", "", HTTPStatus.OK, "", 0, "allowed", Next.NONE),
     Code.EVERYTHING_STOPPED: _refused(
@@ -292,25 +291,13 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.TOOL_DEFINITION_UNUSABLE: _refused(
         "Arguments cannot be compared with the approved definition of the tool.", _ASK_OWNER
     ),
-    Code.SCOPE_MISSING: Meaning(
-        "The token does not carry the scope of the grant.",
-        "Obtain a token with the scope.",
-        HTTPStatus.FORBIDDEN,
-        "invalid_scope",
-        DENIED,
-        "policy_denied",
-        Next.RETRY,
-        "insufficient_scope",
+    Code.SCOPE_MISSING: _insufficient(
+        "The token does not carry the scope of the grant.", "Obtain a token with the scope.", "invalid_scope"
     ),
-    Code.OUTSIDE_AUTHORIZATION_DETAILS: Meaning(
+    Code.OUTSIDE_AUTHORIZATION_DETAILS: _insufficient(
         "The token's authorization details do not cover this call.",
         "Obtain a token whose authorization details cover it.",
-        HTTPStatus.FORBIDDEN,
         "invalid_authorization_details",
-        DENIED,
-        "policy_denied",
-        Next.RETRY,
-        "insufficient_scope",
     ),
     Code.NO_GRANT: _requestable("No grant covers this.", "Request access."),
     Code.GRANT_NARROWER_THAN_SCOPE: _requestable(

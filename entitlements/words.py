@@ -73,3 +73,13 @@ class Flow(StrEnum):
 
 _RANK: Final = {Risk.LOW: 0, Risk.MEDIUM: 1, Risk.HIGH: 2, Risk.CRITICAL: 3}
 REDEEMING: Final = frozenset({Flow.JWT_BEARER, Flow.AUTHORIZATION_CODE, Flow.REFRESH, Flow.DEVICE})
+
+
+class Next(StrEnum):
+    """What a person or a client can usefully do after a refusal (ARAP draft 1, `next_action`)."""
+
+    REQUEST = "request"
+    RETRY = "retry"
+    REAUTHENTICATE = "reauthenticate"
+    WAIT = "wait"
+    NONE = "none"

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Final
 
 from entitlements import codes
-from entitlements.codes import Code, Next
+from entitlements.codes import Code
 from entitlements.decisions import scopes, session_terms
 from entitlements.decisions.snapshot import AgentFacts, Call, Issuance, Line, ToolFacts
 from entitlements.decisions.verdicts import Effect, Reason, Remedy, Verdict
 from entitlements.guardrails import rules as guardrail_rules
 from entitlements.guardrails.rules import Guardrail, GuardrailAnswer
+from entitlements.words import Next
 
 HELD: Final = Code.APPROVAL_REQUIRED
 HELD_BY_RISK: Final = "A risk signal holds this until a person has decided about it, and calls cannot wait for one yet."

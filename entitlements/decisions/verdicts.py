@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from entitlements import codes
-from entitlements.codes import Code, Next
+from entitlements.codes import Code
 from entitlements.decisions.scopes import Outcome
+from entitlements.words import Next
 
 if TYPE_CHECKING:
     from entitlements.guardrails.rules import GuardrailAnswer

@@ -10,13 +10,14 @@ from django.conf import settings
 
 from entitlements import addresses, codes
 from entitlements.catalog.models import System
-from entitlements.codes import Code, Next
+from entitlements.codes import Code
 from entitlements.decisions.verdicts import Verdict
 from entitlements.dpop import proofs
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, encode
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
 from entitlements.node.refusals import Refused
+from entitlements.words import Next
 
 DENIAL: Final = "mandate/denial"
 """The `_meta` key under which a denied tool result says what was denied and what would help."""

@@ -36,6 +36,7 @@ from entitlements.node.refusals import Closed, Refused
 from entitlements.node.snapshots import SnapshotInUse
 from entitlements.node.streams import OpenRequest
 from entitlements.upstream import egress
+from entitlements.words import Next
 
 WATCH_AFTER: Final = 0.05
 """Seconds before we look after a call that is not over: most are over sooner."""
@@ -185,7 +186,7 @@ class ToolCall:
 
     async def _deny(self, verdict: Verdict) -> None:
         kept = ""
-        if codes.meaning(verdict.code).next is codes.Next.REQUEST:
+        if codes.meaning(verdict.code).next is Next.REQUEST:
             arguments, now = self.policy_call.arguments, self.node.now()
             kept = await denied_calls.sealed(self.node.reads(), self.about.evaluation, arguments, now)
         await self.door.responder.finish(self.door.denied(verdict, self.about.evaluation, kept))

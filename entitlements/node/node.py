@@ -14,9 +14,7 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-import psycopg_pool
 from django.conf import settings
-from psycopg import conninfo
 
 from audit import batch, clock
 from audit.database import libpq
@@ -38,7 +36,7 @@ from entitlements.node.isolation.isolation import Bounds, Isolation
 from entitlements.node.isolation.pauses import Pauses
 from entitlements.node.kept import KeptRows
 from entitlements.node.metrics import numbers
-from entitlements.node.reads import NodeReads
+from entitlements.node.reads import NodeReads, pool_of_readers
 from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import SnapshotInUse, Snapshots
@@ -56,9 +54,6 @@ from entitlements.stdio.sandbox.plan import Level
 from entitlements.strangers import Strangers
 from entitlements.strict import known_uuid
 
-READERS: Final = 4
-RECONNECT_WITHIN: Final = 3.0
-"""Seconds for which the pool tries again, ever more seldom; after that the next reader tries at once."""
 SWEEP_SECONDS: Final = 1.0
 FOR_GOOD: Final = frozenset({Code.TOKEN_REVOKED, Code.SESSION_ENDED})
 _REFUSING: Final = frozenset({Effect.DENY, Effect.STEP_UP})
@@ -83,21 +78,7 @@ class Node:
         address = libpq.address(settings.DATABASES["default"])
         feed_address = libpq.address(settings.FEED_DATABASE)
         self.name = own_name() if worker is None else worker.name
-        self.pool: psycopg_pool.AsyncConnectionPool[Any] = psycopg_pool.AsyncConnectionPool(
-            conninfo.make_conninfo(
-                address,
-                connect_timeout=2,
-                tcp_user_timeout=3000,
-                application_name="mandate-gateway",
-            ),
-            min_size=1,
-            max_size=READERS,
-            timeout=1.5,
-            max_waiting=1000,
-            reconnect_timeout=RECONNECT_WITHIN,
-            open=False,
-            kwargs={"autocommit": True},
-        )
+        self.pool = pool_of_readers(address)
         self.snapshots = Snapshots(self.pool)
         self.kept = KeptRows(self.snapshots)
         self.directory = Directory(self.snapshots)

@@ -8,12 +8,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any, Final
+
+import psycopg_pool
+from psycopg import conninfo
 
 from entitlements.decisions.reads import About, Rows, Values
 from entitlements.decisions.snapshot import AgentFacts, SessionFacts
 
 from .kept import KeptRows
 from .snapshots import NEVER, SnapshotInUse, Snapshots
+
+_MOST_CONNECTIONS: Final = 4
+_RECONNECT_WITHIN: Final = 3.0
+"""Seconds for which the pool tries again, ever more seldom; after that the next reader tries at once."""
+
+
+def pool_of_readers(address: str) -> psycopg_pool.AsyncConnectionPool[Any]:
+    """Return the pool of a node's connections for what is read and written beside the record, not open yet."""
+    return psycopg_pool.AsyncConnectionPool(
+        conninfo.make_conninfo(address, connect_timeout=2, tcp_user_timeout=3000, application_name="mandate-gateway"),
+        min_size=1, max_size=_MOST_CONNECTIONS, timeout=1.5, max_waiting=1000, reconnect_timeout=_RECONNECT_WITHIN,
+        open=False, kwargs={"autocommit": True},
+    )  # fmt: skip
 
 
 class NodeReads:

@@ -18,7 +18,7 @@ from entitlements import all_systems
 from entitlements.authorization_details.details import Details
 from entitlements.catalog.models import System
 from entitlements.clients.callers import Caller, Target
-from entitlements.codes import Code, Next, meaning
+from entitlements.codes import Code, meaning
 from entitlements.decisions import guardrails, policy, session_terms
 from entitlements.decisions.reads import FeedSubject, Reads, Rows
 from entitlements.decisions.scopes import Outcome
@@ -29,7 +29,7 @@ from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
 from entitlements.session_policies.rules import UNKNOWN, SignedIn
-from entitlements.words import Flow, Risk, Status
+from entitlements.words import Flow, Next, Risk, Status
 
 from . import earlier_sessions, granted_details, narrowed_grants
 from .issue_family_token import FamilyStep

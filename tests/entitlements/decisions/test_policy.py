@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entitlements.codes import TABLE, Code, Next
+from entitlements.codes import TABLE, Code
 from entitlements.decisions import limits, policy
 from entitlements.decisions.snapshot import Line
 from entitlements.decisions.verdicts import Effect
 from entitlements.guardrails.rules import Guardrail
-from entitlements.words import Action, Risk, Status
+from entitlements.words import Action, Next, Risk, Status
 from tests.entitlements import worlds
 from tests.entitlements.worlds import CALL_SPOILERS, NOW, PERSON_SPOILERS, SPOILERS, Spoiler, World
 

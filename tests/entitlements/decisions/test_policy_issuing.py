@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entitlements.codes import Code, Next
+from entitlements.codes import Code
 from entitlements.decisions.scopes import Outcome
 from entitlements.decisions.snapshot import Line, Token
-from entitlements.words import REDEEMING, Flow, Risk, ToolState
+from entitlements.words import REDEEMING, Flow, Next, Risk, ToolState
 from tests.entitlements import worlds
 from tests.entitlements.worlds import NOW, PERSON_SPOILERS, SPOILERS, Spoiler, World
 
