@@ -74,7 +74,7 @@ async def serve(node: Node, request: Request, slug: str) -> None:
         await request.answer(_not_allowed())
         return
     node.check_open()
-    request.header("authorization")
+    request.check_single()
     if possession.HEADER in request.headers:
         possession.answer_with_nonce(node, request)
     bearer = await node.bearers.check(request.headers.get(b"authorization"), slug, answers.resource(slug))
@@ -126,7 +126,7 @@ class Exchange:
 
 
 async def _post(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:
-    call = messages.read(await request.body())
+    call = messages.read(await request.body(), request.header("content-type"))
     exchange = Exchange(node, request, entry, bearer, call)
     with gateway_spans.message_span(exchange.about, call, _METHODS):
         try:

@@ -50,6 +50,8 @@ _PHRASES: Final = {
     "call.indeterminate": gettext_lazy("made a call without a known end"),
     "evaluation.allowed": gettext_lazy("was allowed a call"),
     "evaluation.denied": gettext_lazy("was denied a call"),
+    "evaluation.searched": gettext_lazy("searched for what is allowed"),
+    "policy_domain.loaded": gettext_lazy("loaded a policy domain"),
     "attempt.refused": gettext_lazy("was refused"),
     "token.issued": gettext_lazy("received a token"),
     "token.refused": gettext_lazy("was refused a token"),
