@@ -29,7 +29,7 @@ def _number(**more: object) -> models.DecimalField:
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar = [("entitlements", "0044_sessions_held_by_risk")]
+    dependencies: ClassVar = [("entitlements", "0046_policy_domains")]
 
     operations: ClassVar = [
         migrations.CreateModel(

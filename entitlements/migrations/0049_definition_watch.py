@@ -12,7 +12,7 @@ _FIELDS: list[tuple[str, str]] = [("name", "Name"), ("title", "Title")]
 class Migration(migrations.Migration):
     """Add two tables."""
 
-    dependencies: ClassVar = [("entitlements", "0044_sessions_held_by_risk")]
+    dependencies: ClassVar = [("entitlements", "0047_budgets")]
 
     operations: ClassVar = [
         migrations.CreateModel("DefinitionWatch", [

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Add a column with a default."""
 
-    dependencies: ClassVar = [("entitlements", "0044_sessions_held_by_risk")]
+    dependencies: ClassVar = [("entitlements", "0049_definition_watch")]
 
     operations: ClassVar = [
         migrations.AddField("session", "trace", models.CharField(max_length=32, blank=True, default="", db_default="")),
