@@ -131,6 +131,7 @@ STAYS: Mapping[str, str] = {
     "session.labels": _BEGUN,
     "session.last_used_at": "use makes a session last longer, and takes nothing away",
     "session.person_id": _BEGUN,
+    "session.trace": _BEGUN,
     "session.sign_in_sha256": _BEGUN,
     "session.signed_in_at": _BEGUN,
     "session.started_at": _BEGUN,
