@@ -53,7 +53,9 @@ ACTIONS: dict[str, Callable[[Any], object]] = {
     "a budget of an agent is set": lambda w: _budget(agent=w.agent.slug),
     "a budget of a system is set": lambda w: _budget(system=w.system.slug),
     "a budget of a grant is set": lambda w: _budget(grant=w.grant.pk),
-    "a budget is ended": lambda _: budgets.end(Budget.objects.get(ended_at=None).pk, by=Person.objects.get(login="alice"), reason="test"),
+    "a budget is ended": lambda _: budgets.end(
+        Budget.objects.get(ended_at=None).pk, by=Person.objects.get(login="alice"), reason="test"
+    ),
     "a session policy is confirmed": lambda _: agreed.confirm_waiting(),
     "a session policy is ended": lambda _: agreed.end(),
 }
