@@ -175,7 +175,7 @@ def _unknown(sentence: str, remedy: str, oauth: str, jsonrpc: int = DENIED) -> M
 
 
 def _too_many(
-    sentence: str, remedy: str = "Wait until the window of the budget ends.", then: Next = Next.WAIT
+    sentence: str, remedy: str = "Wait until its window ends, or ask an analyst for more.", then: Next = Next.WAIT
 ) -> Meaning:
     """A later call may be allowed again."""
     return Meaning(sentence, remedy, HTTPStatus.TOO_MANY_REQUESTS, "slow_down", DENIED, "rate_limited", then)

@@ -253,7 +253,7 @@ TABLE: Mapping[str, Variable] = {
             "Show each reviewer's figures by name; else reviewers see their own, others see totals.",
             "0",
         ),
-        Variable("UPSTREAM_AT_ONCE", "Calls of one system that wait for it at once, at each node.", "64"),
+        Variable("UPSTREAM_AT_ONCE", "Calls of one system that wait for it at once, at each node.", "100"),
         Variable("UPSTREAM_FAILURES", "After so many failures of a system in a row a node pauses its calls.", "10"),
         Variable("UPSTREAM_FAILURE_SECONDS", "The seconds within which those failures fall.", "30"),
         Variable("UPSTREAM_PAUSE_SECONDS", "Seconds of a pause, at least; then one call is tried.", "10"),

@@ -63,7 +63,7 @@ def set_budget(
     row.tool = _tool(row, what.tool)
     row.set_by, row.set_at, row.reason = by, clock.now(), reason
     row.save(force_insert=True)
-    BudgetUse.objects.create(budget=row, began=began(row, row.set_at))
+    BudgetUse.objects.create(budget=row, began=began(row, row.set_at), taken=Decimal(0))
     _note(row)
     log.record(Action.BUDGET_SET, about=about(row), by=by.principal, reason=reason, detail=_shown(row))
     return row

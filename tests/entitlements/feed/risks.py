@@ -12,14 +12,13 @@ from entitlements.budgets import budgets
 from entitlements.budgets.budgets import What
 from entitlements.budgets.models import Budget
 from entitlements.catalog.models import System
-from entitlements.people.models import Person, Role
+from entitlements.people.models import Person
 from entitlements.policy_domains import domains
 from entitlements.policy_domains.models import PolicyDomain
 from entitlements.risk import risk
 from entitlements.risk.rules import Kind
 from entitlements.risk.subject import RiskSubject, ask_to_sign_in, hold
 from entitlements.words import Risk
-from tests import make
 from tests.entitlements.decoys import planted
 from tests.entitlements.risk.worlds import answered
 from tests.entitlements.session_policies import agreed
@@ -39,15 +38,11 @@ def load_domain(*, reason: str) -> PolicyDomain:
     """Put a version of the policy domain of the local server in force, each another one."""
     system = System.objects.get(slug="clock")
     kinds = {f"kind-{PolicyDomain.objects.count()}": {"actions": ["view"]}}
-    return domains.load(system, document={"resource_types": kinds}, by=make.person(), reason=reason)
-
-
-def _analyst() -> Person:
-    return make.person(roles=[Role.ANALYST])
+    return domains.load(system, document={"resource_types": kinds}, by=Person.objects.get(login="resa"), reason=reason)
 
 
 def _budget(**target: Any) -> Budget:  # noqa: ANN401 - what it is for
-    return budgets.set_budget(What("calls", Decimal(10)), by=_analyst(), reason="test", **target)
+    return budgets.set_budget(What("calls", Decimal(10)), by=Person.objects.get(login="alice"), reason="test", **target)
 
 
 def _sign_in_again(about: RiskSubject) -> object:
@@ -69,7 +64,9 @@ ACTIONS: dict[str, Callable[[Any], object]] = {
     "a budget of an agent is set": lambda w: _budget(agent=w.agent.slug),
     "a budget of a system is set": lambda w: _budget(system=w.system.slug),
     "a budget of a grant is set": lambda w: _budget(grant=w.grant.pk),
-    "a budget is ended": lambda _: budgets.end(Budget.objects.get(ended_at=None).pk, by=_analyst(), reason="test"),
+    "a budget is ended": lambda _: budgets.end(
+        Budget.objects.get(ended_at=None).pk, by=Person.objects.get(login="alice"), reason="test"
+    ),
     "a session policy is confirmed": lambda _: agreed.confirm_waiting(),
     "a session policy is ended": lambda _: agreed.end(),
 }

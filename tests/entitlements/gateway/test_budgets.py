@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,11 +14,15 @@ from typing import Any
 import httpx2
 import pytest
 
+from audit.context import SYSTEM
 from audit.models import Event
+from entitlements import addresses
 from entitlements.budgets import budgets
 from entitlements.budgets.budgets import What
 from entitlements.budgets.models import Budget, BudgetUse
+from entitlements.delegation import permissions
 from entitlements.gateway import answers
+from entitlements.keys import act_claim
 from entitlements.people.models import Role
 from scripts.devservers import free_port
 from tests import make
@@ -200,6 +204,25 @@ def test_the_strictest_of_several_budgets_counts_and_the_others_get_theirs_back(
     wide, narrow = budget(calls(10), system=bot.system.slug), budget(calls(2), grant=bot.grant.pk)
     assert [code(node.call(bot)) for _ in range(5)] == ["", "", *["budget_exhausted"] * 3]
     world.wait_until(lambda: [taken(wide), taken(narrow)] == [Decimal(2), Decimal(2)], 10)
+
+
+def test_agents_and_grants_behind_in_a_chain_count_too(node: Gateway, bot: World) -> None:
+    agent = make.agent()
+    client, _ = make.client(agent)
+    grant = make.grant(agent, bot.entitlement, people=[bot.person])
+    permissions.permit(bot.agent, actor=agent, by=SYSTEM, reason="They work together.")
+    last = replace(bot, agent=agent, client=client, grant=grant)
+    behind = [(bot.agent.slug, bot.client.client_id)]
+
+    def call() -> str:
+        token = last.token(act=act_claim.claim(agent.slug, behind, addresses.issuer(addresses.IDP)))
+        return code(node.call(last, token, do="answer"))
+
+    of_agent = budget(calls(1), agent=bot.agent.slug)
+    assert [call(), call()] == ["", "budget_exhausted"]
+    budgets.end(of_agent.pk, by=of_agent.set_by, reason="Over.")
+    budget(calls(1), grant=bot.grant.pk)
+    assert [call(), call()] == ["", "budget_exhausted"]
 
 
 def test_money_is_counted_by_its_argument_in_its_currency(node: Gateway, bot: World, upstream: Scripted) -> None:

@@ -59,8 +59,7 @@ def test_a_failing_system_is_paused_and_tried_again(node: Gateway, upstream: Scr
     assert f'mandate_upstream_refused_total{{code="upstream_unavailable",system="{name}"}} 1.0' in metrics(node)
     world.wait_until(lambda: code(node.call(here)) == "", 10)
     world.wait_until(lambda: not SystemPause.objects.filter(system=here.system).exists(), 5)
-    about = [event.action for event in here.events(f"system:{name}") if event.action.startswith("system.calls")]
-    assert about == ["system.calls_paused", "system.calls_resumed"]
+    world.wait_until(lambda: _pauses(here) == ["system.calls_paused", "system.calls_resumed"], 10)
     ended = [event.code for event in here.events() if event.action == "call.finished"]
     assert ended[0] == "upstream_unavailable"
     world.wait_until(lambda: taken(row) == 4, 10)
@@ -79,6 +78,11 @@ def test_a_slow_system_holds_no_more_than_its_own_calls(node: Gateway, upstream:
         assert time.monotonic() - began < 15
         assert [each.result() for each in hung] == [None] * AT_ONCE
     world.wait_until(lambda: code(node.call(slow)) == "", 10)
+
+
+def _pauses(here: World) -> list[str]:
+    about = here.events(f"system:{here.system.slug}")
+    return [event.action for event in about if event.action.startswith("system.calls")]
 
 
 def _give_up(node: Gateway, here: World, token: str) -> None:
