@@ -20,7 +20,7 @@ from tests.governance.console import addresses, visits
 LISTS = ("agents", "audit-events", "campaigns", "grants", "requests", "people", "systems", "tools", "right-sizing")
 OUTWARD = frozenset(
     {
-        *("discover_all", "discover_system", "poll_security_events", "post_chat_messages", "post_webhooks"),
+        *("compare_definitions", "discover_all", "discover_system", "poll_security_events", "post_chat_messages", "post_webhooks"),
         "push_security_events",
     }
 )
