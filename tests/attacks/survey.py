@@ -20,8 +20,8 @@ from tests.governance.console import addresses, visits
 LISTS = ("agents", "audit-events", "campaigns", "grants", "requests", "people", "systems", "tools", "right-sizing")
 OUTWARD = frozenset(
     {
-        *("compare_definitions", "discover_all", "discover_system", "poll_security_events", "post_chat_messages", "post_webhooks"),
-        "push_security_events",
+        *("discover_all", "discover_system", "poll_security_events", "post_chat_messages", "post_webhooks"),
+        *("compare_definitions", "push_security_events"),
     }
 )
 """Jobs that ask other programs."""
