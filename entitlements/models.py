@@ -5,6 +5,7 @@ Django looks for the rows of an app here; nothing else imports this module.
 
 from entitlements.agent_discovery.models import DiscoveredEntry, DiscoveryRun, DiscoverySource
 from entitlements.agents.models import Agent, AgentTypeRule, AgentVersion
+from entitlements.budgets.models import Budget, BudgetUse
 from entitlements.catalog.models import Entitlement, EntitlementTool, System, Tool, ToolVersion
 from entitlements.catalog_files.models import CatalogImport
 from entitlements.client_documents.models import ClientDocument, ClientHost
@@ -36,8 +37,10 @@ from entitlements.idempotency.models import IdempotentAnswer
 from entitlements.keys.models import SigningKey
 from entitlements.name_collisions.models import NameKey
 from entitlements.networks.models import ClientCertificate, SystemNetwork
+from entitlements.node.isolation.models import SystemPause
 from entitlements.people.models import ApiToken, Group, GroupMapping, Identity, Membership, Person, Role, RoleAssignment
 from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
+from entitlements.policy_domains.models import PolicyDomain
 from entitlements.rest_apis.models import RestApi
 from entitlements.revocation.models import Drill, Revocation, RevocationProof
 from entitlements.risk.models import RiskDecision, RiskSignal, SecurityEvent, SignalResponse
@@ -62,6 +65,8 @@ __all__ = [
     "AgentVersion",
     "ApiToken",
     "AuthorizationCode",
+    "Budget",
+    "BudgetUse",
     "CatalogImport",
     "Change",
     "Client",
@@ -113,6 +118,7 @@ __all__ = [
     "PathTerms",
     "PeopleSource",
     "Person",
+    "PolicyDomain",
     "RelayedDiscovery",
     "RestApi",
     "Revocation",
@@ -138,6 +144,7 @@ __all__ = [
     "StreamEvent",
     "System",
     "SystemNetwork",
+    "SystemPause",
     "TokenFamily",
     "TokenGrant",
     "Tool",

@@ -30,6 +30,15 @@ def trust_no_clock(**_: Any) -> None:  # noqa: ANN401 - celery's
     clock.require_measured()
 
 
+@signals.worker_process_init.connect
+def export_spans(**_: Any) -> None:  # noqa: ANN401 - celery's
+    """Let spans of this process go to the collector, where there is one; it sends what is left when it ends."""
+    from entitlements.traces import telemetry  # noqa: PLC0415 - as above
+
+    telemetry.start("mandate-worker")
+    signals.worker_process_shutdown.connect(lambda **_: telemetry.stop(), weak=False)
+
+
 @signals.task_prerun.connect
 def measure_the_clock(**_: Any) -> None:  # noqa: ANN401 - celery's
     """Measure before a job; where the clock stays unknown a job that asks for the time fails, and is done later."""

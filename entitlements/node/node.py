@@ -21,6 +21,7 @@ from psycopg import conninfo
 from audit import batch, clock
 from audit.database import libpq
 from entitlements import addresses, all_systems
+from entitlements.budgets.leases import Leases
 from entitlements.catalog.models import System
 from entitlements.codes import Code
 from entitlements.connected_accounts.account_calls import Accounts
@@ -33,6 +34,8 @@ from entitlements.definition_watch.watch import DefinitionWatch
 from entitlements.dpop import claims
 from entitlements.node.bearer import Bearers
 from entitlements.node.directory import Directory
+from entitlements.node.isolation.isolation import Bounds, Isolation
+from entitlements.node.isolation.pauses import Pauses
 from entitlements.node.kept import KeptRows
 from entitlements.node.metrics import numbers
 from entitlements.node.reads import NodeReads
@@ -116,12 +119,16 @@ class Node:
         self.upstreams = Connections(
             self.snapshots, self.writes, self.directory, self.places, self._record_start, self.relays.dial
         )
+        self.budgets = Leases(self.writes.run, self.pool)
         self.definitions = DefinitionWatch(self.name, self.writes.run, self.directory.get, self.relays.dial, Closed)
         self.accounts = Accounts(self.snapshots.query, self.writes.run, Closed)
         self.opened = OpenRequests()
         self.cancelled_counts = CancelledCounts()
         self._has_warned = False
         self.decisions: Counter[tuple[str, str]] = Counter()
+        self.isolation = Isolation(
+            Bounds(*settings.UPSTREAM_BOUNDS), Pauses(self.recorder, self.writes, self.name).note
+        )
         self._background: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -146,6 +153,7 @@ class Node:
         await self.definitions.close()
         await self.upstreams.close()
         await self.relays.close()
+        await self.budgets.close()
         await self.writer.close()
         await self.strangers.close()
         await self.pool.close()
@@ -383,6 +391,7 @@ class Node:
                     request.end(Code.LEASE_LAPSED)
             if "gateway" in settings.EDGE_ROLES:  # an issuer alone speaks to no upstream, and may not write their rows
                 self.upstreams.sweep()
+                self.budgets.sweep()
                 self.relays.sweep()
                 if settings.LISTEN_TO_SYSTEMS:
                     self.definitions.sweep()

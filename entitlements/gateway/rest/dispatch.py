@@ -15,6 +15,7 @@ from entitlements import codes
 from entitlements.codes import Code
 from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.decisions.verdicts import Reason, Verdict
+from entitlements.gateway.budgets.measure import Measure, unmeasured
 from entitlements.gateway.dispatch import Gate
 from entitlements.gateway.relay import CallEnd
 from entitlements.node.directory import ServedSystem
@@ -23,6 +24,7 @@ from entitlements.rest import headers
 from entitlements.rest.build import Outgoing
 from entitlements.rest.refusals import NotMapped
 from entitlements.secret_scan.marks import Marks
+from entitlements.traces.trace_context import TraceContext
 from entitlements.upstream import authorization, egress, upstream
 from entitlements.upstream.authorization import Authorization
 from entitlements.upstream.endpoint import Answer, Sent
@@ -32,6 +34,8 @@ JSON: Final = ("/json", "+json")
 _NO_BODY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED})
 _OUR_FAULT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
 """What a system says of our credential, not of the caller."""
+
+_decode: Final = msgspec.json.Decoder().decode
 
 type Take = Callable[[Answer], Awaitable[RestAnswer]]
 
@@ -46,6 +50,22 @@ class RestAnswer:
     length: int | None
     body: bytes
     leaked: frozenset[str] = frozenset()
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """The body as JSON; None where it is not, or not readable."""
+        if not self.content_type.endswith(JSON):
+            return None
+        try:
+            return _decode(self.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+
+    @property
+    def structured(self) -> Any:  # noqa: ANN401 - any JSON value
+        """The structured content that the body is as the result of a tool: an object, or one in `result`."""
+        value = self.json
+        return value if isinstance(value, dict) else {"result": value}
 
     @property
     def end(self) -> CallEnd:
@@ -63,10 +83,11 @@ class RestForwarding:
     entry: ServedSystem
     tool: str
     arguments: Mapping[str, Any]
-    trace: str
+    trace: TraceContext
     deliver: Callable[[RestAnswer], Awaitable[None]]
     was_sent: bool = False
     account: AccountAuthorization | None = None
+    measure: Measure = unmeasured
     _built: Outgoing = field(init=False)
     _authorization: Authorization = field(init=False)
     _marks: Marks = field(init=False)
@@ -107,6 +128,7 @@ class RestForwarding:
             answer = await self._authorization.send(request, exchange, self._taken)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as why:
             raise egress.Unreachable from why
+        self.measure(len(answer.body), lambda: answer.structured if answer.end.outcome == "success" else None)
         await self.deliver(answer)
         return answer.end
 

@@ -21,4 +21,6 @@ def count(node: Node) -> Numbers:
         len(node.snapshots),
         len(node.opened.of(None)),
         node.recorder.lost,
+        node.isolation.waiting(),
+        [(system, code, number) for (system, code), number in node.isolation.refused.items()],
     )

@@ -27,6 +27,7 @@ from entitlements.stdio_commands.models import StdioSystem
 from entitlements.upstream import reach
 from governance.audit_log.queries import events as events_queries
 from governance.blast_radius.queries import reach as access
+from governance.budgets import pages as budget_pages
 from governance.catalog.queries import systems as read
 from governance.catalog.queries import triage
 from governance.console import doors
@@ -130,6 +131,7 @@ def show(
         "rest_api": RestApi.objects.filter(system=system).first() if system.kind == System.Kind.HTTP else None,
         **_local_server(system, may_read=may_read),
         **networks.shown(request, system),
+        **budget_pages.panel(caller, system),
     }
     if tab == "timeline" and may_read:
         context["timeline"] = events_queries.about(f"system:{system.slug}", request)
