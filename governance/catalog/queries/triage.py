@@ -182,15 +182,8 @@ def drifted(caller: Caller, tools: Sequence[Tool], data: dict[str, str]) -> list
     """Return tools of several systems whose definition changed, each with whether the caller may say what becomes."""
     systems.count_holders(tools, GrantLine.objects.all())
     named, met = (data.get("system"), data.get("tool")), visible_collisions.find(caller, tools)
-    return [
-        _waiting(
-            tool,
-            data if named == (tool.system.slug, tool.name) else {},
-            met.get(tool.pk, ()),
-            doors.may(caller, "tool-approve", tool),
-        )
-        for tool in tools
-    ]
+    rows = ((tool, data if named == (tool.system.slug, tool.name) else {}) for tool in tools)
+    return [_waiting(tool, form, met.get(tool.pk, ()), doors.may(caller, "tool-approve", tool)) for tool, form in rows]
 
 
 def waiting(caller: Caller, tools: Sequence[Tool], data: dict[str, str]) -> list[WaitingTool]:

@@ -44,6 +44,8 @@ OF_THE_GATEWAY = (
     "entitlements.stdio.places.",
     "entitlements.gateway.",
     "entitlements.decoys.decoy_tools.",
+    "entitlements.definition_watch.watch.",
+    "entitlements.secret_scan.scan.",
     "entitlements.budgets.",
 )
 """Whose statements a node without the role `gateway` never runs."""
