@@ -186,9 +186,8 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
             continue
         if tool.schema.broken:
             return denied(call, facts, _UNUSABLE, (Reason(_UNUSABLE, tool.schema.broken),))
-        is_limited = not line.limits.free and (not listing or line.limits.broken)
-        if is_limited and (outside_it := _outside(line, call, tool, now)):
-            missed.append(outside_it)
+        if not line.limits.free and (not listing or line.limits.broken) and (out := _outside(line, call, tool, now)):
+            missed.append(out)
             continue
         if token is not None and line.scope not in token.scopes and not token.covers_all:
             missed.append(Reason(Code.SCOPE_MISSING, line.scope, line.grant))
