@@ -109,7 +109,8 @@ async def serve(node: Node, request: Request) -> None:
 
 async def _caller(node: Node, request: Request) -> Bearer:
     """Check the token, and that caller, token and decision point are still in use."""
-    request.check_single()
+    request.header("authorization")
+    request.header("host")  # whom a proxy asked and whom we ask must be one
     if possession.HEADER in request.headers:
         possession.answer_with_nonce(node, request)
     bearer = await node.bearers.check(request.headers.get(b"authorization"), addresses.MANDATE, resource())

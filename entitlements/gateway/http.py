@@ -16,7 +16,6 @@ from audit import client_address
 from entitlements.codes import Code
 from entitlements.dpop.proofs import Proof
 from entitlements.node.refusals import Refused
-from entitlements.rest.headers import ONCE
 
 type Message = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
@@ -108,11 +107,6 @@ class Request:
             return value.decode("ascii").strip()
         except UnicodeDecodeError as why:
             raise Refused(Code.HEADER_MISMATCH, f"The header {name} is not ASCII.") from why
-
-    def check_single(self) -> None:
-        """Refuse a header that has one value and is there twice: whom we ask and whom a proxy asked would differ."""
-        for name in sorted(ONCE):
-            self.header(name)
 
     async def body(self, largest: int = LARGEST_BODY) -> bytes:
         """Read the body, once. Raises Refused when it is too large or too slow, Disconnected."""

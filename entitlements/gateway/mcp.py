@@ -43,6 +43,7 @@ from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
 from entitlements.node.streams import OpenRequest, ToolList
+from entitlements.rest.headers import ONCE
 from entitlements.upstream import mcp_headers, sse, upstream
 
 LIST_SECONDS: Final = 5
@@ -71,7 +72,8 @@ async def serve(node: Node, request: Request, slug: str) -> None:
         await request.answer(_not_allowed())
         return
     node.check_open()
-    request.check_single()
+    for name in ONCE:  # whom we ask and whom a proxy asked must be one
+        request.header(name)
     if possession.HEADER in request.headers:
         possession.answer_with_nonce(node, request)
     bearer = await node.bearers.check(request.headers.get(b"authorization"), slug, answers.resource(slug))
