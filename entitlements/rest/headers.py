@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from entitlements.codes import Code
+from entitlements.traces.trace_context import TraceContext
 
 from .refusals import NotMapped, quoted
 
@@ -74,13 +75,9 @@ def of_request(raw: Headers, declared: Iterable[str]) -> tuple[dict[str, str], s
     return found, content_type
 
 
-def ours(accepted: str, trace: str) -> dict[str, str]:
+def ours(accepted: str, trace: TraceContext) -> dict[str, str]:
     """Return what every request to a system carries: what we read of an answer, uncompressed, and the trace."""
-    return {
-        "Accept": accepted,
-        "Accept-Encoding": "identity",
-        "Traceparent": f"00-{trace}-{trace[:16]}-01",
-    }
+    return {"Accept": accepted, "Accept-Encoding": "identity", **trace.headers()}
 
 
 def of_answer(raw: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

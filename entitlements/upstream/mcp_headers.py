@@ -13,8 +13,6 @@ METHOD: Final = "mcp-method"
 NAME: Final = "mcp-name"
 SESSION: Final = "mcp-session-id"
 PARAM: Final = "mcp-param-"
-JSON: Final = re.compile(r'application/json(?:\s*;\s*charset="?utf-8"?)?', re.IGNORECASE)
-"""The content types of a message; another charset than that in which it is read is none."""
 
 type Path = tuple[str, ...]
 
