@@ -200,6 +200,10 @@ def _listed(prefix: str, entry: Callable[[Any], str]) -> Callable[[tuple[Any, ..
     return lambda entries: f"{prefix} {' or '.join(entry(value) for value in entries)}"
 
 
+def _counted(prefix: str, thing: str) -> Callable[[int], str]:
+    return lambda count: f"{prefix} {count} {thing}{'' if count == 1 else 's'}"
+
+
 def _not_less(inner: Number, outer: Number) -> bool:
     return inner >= outer
 
@@ -223,8 +227,8 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "min": Kind(_read_bound, _NUMBER, _at_least, _not_less, lambda n: f"is at least {n}"),
     "max": Kind(_read_bound, _NUMBER, _at_most, _not_more, lambda n: f"is at most {n}"),
-    "min_length": Kind(_read_count, _TEXT, _long, _not_less, lambda n: f"has at least {n} characters"),
-    "max_length": Kind(_read_count, _TEXT, _short, _not_more, lambda n: f"has at most {n} characters"),
+    "min_length": Kind(_read_count, _TEXT, _long, _not_less, _counted("has at least", "character")),
+    "max_length": Kind(_read_count, _TEXT, _short, _not_more, _counted("has at most", "character")),
     "under": Kind(
         paths.read_paths,
         _readable(paths.path),
@@ -256,8 +260,8 @@ KINDS: Final[dict[str, Kind]] = {
     "after": Kind(dates.read_moment, _MOMENT, dates.after, dates.not_sooner, lambda bound: f"is after {bound[1]}"),
     "before": Kind(dates.read_moment, _MOMENT, dates.before, dates.not_later, lambda bound: f"is before {bound[1]}"),
     "within": Kind(dates.read_window, _readable(dates.moment), dates.within, dates.is_narrower, dates.say_window),
-    "min_items": Kind(_read_count, _ARRAY, _many, _not_less, lambda n: f"has at least {n} items"),
-    "max_items": Kind(_read_count, _ARRAY, _few, _not_more, lambda n: f"has at most {n} items"),
+    "min_items": Kind(_read_count, _ARRAY, _many, _not_less, _counted("has at least", "item")),
+    "max_items": Kind(_read_count, _ARRAY, _few, _not_more, _counted("has at most", "item")),
     "items": Kind(
         _read_items, _ARRAY, _every_item, implies, lambda rules: f"has only items of which each {_say_rules(rules)}"
     ),

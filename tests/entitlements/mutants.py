@@ -226,7 +226,7 @@ MUTANTS: Final = (
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not line.starts <= now <= line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not line.starts < now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
-        ("is_limited = not line.limits.free and (not listing or line.limits.broken)", "is_limited = False"),
+        ("if not line.limits.free and (not listing or line.limits.broken) and", "if False and"),
         ("        if tool.schema.broken:", "        if False:"),
         ("        if tool.schema.broken:", "        if tool.schema.broken and not listing:"),
         ("        if tool.schema.broken:", "        if tool.schema.broken and not line.limits.free:"),
@@ -236,7 +236,7 @@ MUTANTS: Final = (
         ("if not listing and call.states_arguments and", "if not listing and not line.limits.free and"),
         ("if not listing and call.states_arguments and", "if not listing and"),
         ("if isinstance(covered, NotCovered):", "if False:"),
-        ("and (not listing or line.limits.broken)", ""),
+        ("if not line.limits.free and (not listing or line.limits.broken) and", "if not line.limits.free and"),
         ("(not listing or line.limits.broken)", "not listing"),
         ("if token is not None and line.scope not in token.scopes and not token.covers_all:", "if False:"),
         ("line.scope not in token.scopes and not token.covers_all", "line.scope not in token.scopes"),

@@ -191,7 +191,7 @@ DATES = (
     *("2026-06-01T00:00:00", "2027-01-01T00:30:00Z", "2026-01-01T23:00:00-00:30", "01/06/2026", "20260601"),
     *("2026-06-01 00:00:00Z", "2026-06-31", "2026-06-01T24:00:00Z"),
 )
-HOST_LIMIT = {"host_in": ["api.example.com", "http://127.0.0.1"], "path_prefix": "/v1"}
+HOST_LIMIT: dict[str, object] = {"host_in": ["api.example.com", "http://127.0.0.1"], "path_prefix": "/v1"}
 OUTSIDE: dict[str, tuple[dict[str, object], str, tuple[str, ...]]] = {
     "host": (HOST_LIMIT, "https://api.example.com/v1/a", HOSTS),
     "path": ({"path_prefix": "/v1/reports"}, "/v1/reports/7", PATHS),
