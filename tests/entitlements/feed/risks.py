@@ -8,13 +8,13 @@ from typing import Any
 from audit import clock
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import System
+from entitlements.people.models import Person
 from entitlements.policy_domains import domains
 from entitlements.policy_domains.models import PolicyDomain
 from entitlements.risk import risk
 from entitlements.risk.rules import Kind
 from entitlements.risk.subject import RiskSubject, ask_to_sign_in, hold
 from entitlements.words import Risk
-from tests import make
 from tests.entitlements.decoys import planted
 from tests.entitlements.risk.worlds import answered
 from tests.entitlements.session_policies import agreed
@@ -34,7 +34,7 @@ def load_domain(*, reason: str) -> PolicyDomain:
     """Put a version of the policy domain of the local server in force, each another one."""
     system = System.objects.get(slug="clock")
     kinds = {f"kind-{PolicyDomain.objects.count()}": {"actions": ["view"]}}
-    return domains.load(system, document={"resource_types": kinds}, by=make.person(), reason=reason)
+    return domains.load(system, document={"resource_types": kinds}, by=Person.objects.get(login="resa"), reason=reason)
 
 
 def _sign_in_again(about: RiskSubject) -> object:
