@@ -49,7 +49,7 @@ class Forwarding(Protocol):
 
 @dataclass(slots=True)
 class McpForwarding:
-    """A call of a tool of an MCP server."""
+    """A request to an MCP server: a call of a tool, or another method that is decided as one."""
 
     node: Node
     entry: ServedSystem
@@ -72,7 +72,7 @@ class McpForwarding:
 
     async def carry_out(self, gate: Gate) -> CallEnd:
         """Send it over the conversation with this caller's upstream."""
-        tool = self.entry.tools.get(self.call.params["name"])
+        tool = self.entry.tools.get(self.call.params.get("name", ""))
         mirrored = tool.mirrored if tool else {}
         connection = await self.node.upstreams.get(self.entry, self.bearer, self.node.feed.position, self.account)
         params = tuple(self._unknown_params(mirrored))

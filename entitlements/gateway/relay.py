@@ -26,7 +26,9 @@ from entitlements.upstream.endpoint import Answer as UpstreamAnswer
 
 KEEP_ALIVE_SECONDS: Final = 15.0
 _PASSED: Final = frozenset({"notifications/progress", "notifications/message"})
-_FORWARDED: Final = ("name", "arguments", "inputResponses", "requestState")
+_RETRY: Final = ("inputResponses", "requestState")
+_FORWARDED: Final[Mapping[str, tuple[str, ...]]] = {"tools/call": ("name", "arguments", *_RETRY)}
+"""Which params of a method travel on."""
 _STREAM: Final = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store, no-transform"),
@@ -147,9 +149,10 @@ class UpstreamCall:
         """Send the call and pass the answer on. Raises what the gate raises, Unreachable, SessionLost."""
         conversation = self.connection.conversation
         self.number = next(self.connection.numbers)
+        method = self.call.method
         params = forwarded(self.call, conversation, self.trace)
-        body = conversation.body(self.number, "tools/call", params)
-        headers = conversation.headers("tools/call", params["name"])
+        body = conversation.body(self.number, method, params)
+        headers = conversation.headers(method, params.get(mcp_headers.NAMED_BY.get(method, "")))
         if conversation.is_modern:
             self._mirror(headers, params)
         try:
@@ -220,8 +223,9 @@ class UpstreamCall:
 
 def forwarded(call: Call, conversation: upstream.Conversation, trace: str) -> dict[str, Any]:
     """Choose what travels on: the params that we know, and of `_meta` all but the envelope of the client's era."""
-    params: dict[str, Any] = {name: call.params[name] for name in _FORWARDED if name in call.params}
-    params.setdefault("arguments", {})
+    params: dict[str, Any] = {name: call.params[name] for name in _FORWARDED[call.method] if name in call.params}
+    if call.method == "tools/call":
+        params.setdefault("arguments", {})
     meta = {name: value for name, value in call.meta.items() if not name.startswith("io.modelcontextprotocol/")}
     meta.setdefault("traceparent", f"00-{trace}-{trace[:16]}-01")
     if conversation.is_modern and call.is_modern:
