@@ -32,10 +32,12 @@ from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.client_sessions import ClientSession
 from entitlements.gateway.decoys import calls as decoys
 from entitlements.gateway.dispatch import Forwarding, McpForwarding
-from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
+from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode
 from entitlements.gateway.messages import Call
 from entitlements.gateway.rest import results
 from entitlements.gateway.rest.dispatch import RestAnswer, RestForwarding
+from entitlements.gateway.traces import gateway_spans
+from entitlements.gateway.traces.shown_lists import SHOWN
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
@@ -43,6 +45,7 @@ from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
 from entitlements.node.streams import OpenRequest, ToolList
+from entitlements.traces import call_trace
 from entitlements.upstream import mcp_headers, sse, upstream
 
 LIST_SECONDS: Final = 5
@@ -71,7 +74,7 @@ async def serve(node: Node, request: Request, slug: str) -> None:
         await request.answer(_not_allowed())
         return
     node.check_open()
-    request.header("authorization")
+    request.check_single()
     if possession.HEADER in request.headers:
         possession.answer_with_nonce(node, request)
     bearer = await node.bearers.check(request.headers.get(b"authorization"), slug, answers.resource(slug))
@@ -91,10 +94,10 @@ class Exchange:
         self.node, self.request, self.entry, self.bearer, self.call = node, request, entry, bearer, call
         self.session: ClientSession | None = None
         self.is_modern = messages.is_modern(call, request)
-        trace = trace_of(call.meta, request.headers.get(b"traceparent", b"").decode("latin-1"))
+        traced = call_trace.begin(call.meta, request.raw, bearer.trace)
         request_id = request.headers.get(b"x-request-id", b"").decode("latin-1")[:128]
         self.about = CallDetails(
-            bearer, entry.slug, call.method, trace=trace, request_id=request_id, source=request.source
+            bearer, entry.slug, call.method, request_id=request_id, source=request.source, traced=traced
         )
 
     @property
@@ -123,18 +126,20 @@ class Exchange:
 
 
 async def _post(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:
-    call = messages.read(await request.body())
+    call = messages.read(await request.body(), request.header("content-type"))
     exchange = Exchange(node, request, entry, bearer, call)
-    try:
-        if request.proof is not None and call.method != "tools/call":  # which claims it with its event
-            await possession.claim(node, request)
-        await _dispatch(exchange)
-    except Closed as why:
-        await request.answer(answers.refused(why, call.request_id, evaluation=exchange.about.evaluation))
-    except Refused as why:
-        await node.recorder.durably(records.refusal(exchange.about, why.code, why.message), possession.take(request))
-        evaluation = exchange.about.evaluation
-        await request.answer(answers.refused(why, call.request_id, slug=entry.slug, evaluation=evaluation))
+    with gateway_spans.message_span(exchange.about, call, _METHODS):
+        try:
+            if request.proof is not None and call.method != "tools/call":  # which claims it with its event
+                await possession.claim(node, request)
+            await _dispatch(exchange)
+        except Closed as why:
+            await request.answer(answers.refused(why, call.request_id, evaluation=exchange.about.evaluation))
+        except Refused as why:
+            event = records.refusal(exchange.about, why.code, why.message)
+            await node.recorder.durably(event, possession.take(request))
+            evaluation = exchange.about.evaluation
+            await request.answer(answers.refused(why, call.request_id, slug=entry.slug, evaluation=evaluation))
 
 
 async def _dispatch(exchange: Exchange) -> None:
@@ -209,13 +214,13 @@ def _forwarding(
 ) -> Forwarding:
     node, about = exchange.node, exchange.about
     if entry.operations is None:
-        return McpForwarding(node, entry, exchange.bearer, exchange.request, call, about.trace, responder)
+        return McpForwarding(node, entry, exchange.bearer, exchange.request, call, about.traced.onward, responder)
 
     async def deliver(answer: RestAnswer) -> None:
         body = answers.result(call.request_id, results.result(answer, entry.slug, about.evaluation))
         await responder.finish(Answer(HTTPStatus.OK, body, (JSON, NO_STORE)))
 
-    return RestForwarding(node, entry, about.tool, arguments, about.trace, deliver)
+    return RestForwarding(node, entry, about.tool, arguments, about.traced.onward, deliver)
 
 
 async def _request_access(exchange: Exchange) -> None:
@@ -251,6 +256,7 @@ async def _list_tools(exchange: Exchange) -> None:
         definitions = await tool_list.at_system(exchange.node, exchange.entry, exchange.policy_call, held.facts)
     if not definitions and request_access.is_visible(exchange.bearer, exchange.entry.tools):
         definitions = {request_access.NAME: request_access.DEFINITION}
+    SHOWN.note(exchange.node.recorder, exchange.about, definitions)
     listed = b'{"tools":[' + b",".join(definitions.values()) + b"]"
     if exchange.is_modern:
         listed += b',"resultType":"complete","cacheScope":"private","ttlMs":%d' % (LIST_SECONDS * 1000)
@@ -315,6 +321,7 @@ _LEGACY: Final[dict[str, Handler]] = {
     "tools/list": _list_tools,
     "tools/call": _call_tool,
 }
+_METHODS: Final = frozenset({*_MODERN, *_LEGACY})
 
 
 async def _delete(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:
@@ -373,7 +380,7 @@ async def _keep_open(request: Request, opened: OpenRequest) -> None:
     Changes that follow closely on each other are one notification.
     """
     assert opened.tools is not None  # noqa: S101 - for the type checker: it is a stream
-    gone = asyncio.ensure_future(_until_gone(request))
+    gone = asyncio.ensure_future(request.until_gone())
     try:
         while not gone.done():
             body = _LIST_CHANGED if opened.tools.take_change() else sse.KEEP_ALIVE
@@ -385,11 +392,6 @@ async def _keep_open(request: Request, opened: OpenRequest) -> None:
         gone.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)
-
-
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _not_allowed() -> Answer:

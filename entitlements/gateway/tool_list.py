@@ -27,6 +27,7 @@ async def at_system(node: Node, entry: ServedSystem, call: PolicyCall, facts: Ag
 
     Decoys of the caller are among them: the one exception to the rule that the list shows what may be called.
     """
+    node.definitions.listed(entry.slug)
     planted, now = await decoys.listed(node.reads(), call.agent, entry.slug), node.now()
     definitions = {decoy.name: decoy.definition for decoy in decoys.visible(call, facts, planted, now)}
     for tool in policy.visible_tools(call, facts, now):

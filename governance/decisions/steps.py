@@ -131,9 +131,14 @@ RULES: Final = (
         *(Code.ACCOUNT_NOT_CONNECTED, Code.ACCOUNT_NEEDS_PERSON),
     ),
     _rule(
+        "budgets",
+        _("Was enough left of each rate and budget of the grant, the agent and the system?"),
+        *(Code.RATE_EXCEEDED, Code.BUDGET_EXHAUSTED, Code.BUDGET_NOT_MEASURABLE),
+    ),
+    _rule(
         "forwarding",
         _("Was the call still allowed when it was sent, and did the system answer?"),
-        *(Code.CALL_WITHDRAWN, Code.UPSTREAM_UNAVAILABLE),
+        *(Code.CALL_WITHDRAWN, Code.UPSTREAM_UNAVAILABLE, Code.SYSTEM_BUSY, Code.ANSWER_OVER_BUDGET),
     ),
 )
 _PLACES: Final = {code: place for place, rule in enumerate(RULES) for code in rule.codes}

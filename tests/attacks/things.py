@@ -100,6 +100,7 @@ _SAMPLES: Final = {
     "delegations/key": "delegations/pk",
     "workload-rules/key": "workload-rules/pk",
     "decoys/key": "decoys/decoy",
+    "budgets/key": "budgets/budget",
     "risk/key": "risk-signals/signal",
     "signal-responses/key": "settings/signal-responses/response",
     "event-receivers/key": "settings/event-streams/receivers/receiver",

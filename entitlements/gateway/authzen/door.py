@@ -98,7 +98,7 @@ def _check_type(request: Request) -> None:
 
 async def _caller(node: Node, request: Request) -> Bearer:
     """Check the token, and that caller, token and decision point are still in use."""
-    request.header("authorization")
+    request.check_single()
     if possession.HEADER in request.headers:
         possession.answer_with_nonce(node, request)
     bearer = await node.bearers.check(request.headers.get(b"authorization"), addresses.MANDATE, resource())

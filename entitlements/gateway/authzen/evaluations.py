@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -13,12 +13,14 @@ from entitlements.codes import Code, meaning
 from entitlements.decisions.snapshot import Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.gateway import answers
-from entitlements.gateway.http import Request, trace_of
+from entitlements.gateway.http import Request
 from entitlements.node import records as call_records
 from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node, unknown
 from entitlements.node.records import CallDetails
 from entitlements.policy_domains import rules
+from entitlements.traces import call_trace
+from entitlements.traces.call_trace import CallTrace
 
 from . import domains, questions, records
 from .domains import InForce
@@ -40,13 +42,18 @@ ORDER BY slug = %(name)s, coalesce(client_id = %(name)s, false), coalesce(client
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Evaluator:
     """The questions of one request, by one caller."""
 
     node: Node
     request: Request
     bearer: Bearer
+    _traced: CallTrace = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Know the trace that all answers share."""
+        self._traced = call_trace.begin(None, self.request.raw, self.bearer.trace)
 
     @property
     def own_agent(self) -> str:
@@ -148,10 +155,8 @@ class Evaluator:
 
     def about(self, system: str, tool: str = "", method: str = "evaluation") -> CallDetails:
         """Return what the event of an answer says of the request."""
-        headers = self.request.headers
-        trace = trace_of(None, headers.get(b"traceparent", b"").decode("latin-1"))
-        request_id = headers.get(b"x-request-id", b"").decode("latin-1")[:128]
-        return CallDetails(self.bearer, system, method, tool, trace, request_id, self.request.source)
+        request_id = self.request.headers.get(b"x-request-id", b"").decode("latin-1")[:128]
+        return CallDetails(self.bearer, system, method, tool, request_id, self.request.source, traced=self._traced)
 
     async def _answer_by_domain(
         self, asked: Asked, system: str, verdict: Verdict, domain: InForce, rule: str

@@ -61,6 +61,8 @@ _PHRASES: Final = {
     "connection.begun": gettext_lazy("opened a connection"),
     "connection.ended": gettext_lazy("closed a connection"),
     "person.signed_in": gettext_lazy("signed in"),
+    "sign_in.agreed": gettext_lazy("signed in at a client"),
+    "tool_list.shown": gettext_lazy("was shown its tools"),
     "authentication.failed": gettext_lazy("failed to authenticate"),
     "kill_switch.engaged": gettext_lazy("engaged the kill switch"),
     "kill_switch.released": gettext_lazy("released the kill switch"),

@@ -41,6 +41,7 @@ NEVER_KEPT = {
 _OF_ENTITLEMENT = "(SELECT e.system_id FROM entitlements_entitlement e WHERE e.id = t.entitlement_id)"
 _OF_GRANT = "(SELECT g.agent_id FROM entitlements_grant g WHERE g.id = t.grant_id)"
 _OF_DECOY = "(SELECT min(l.agent_id) FROM entitlements_decoyagent l WHERE l.decoy_id = t.id)"
+_OF_BUDGET = "coalesce(t.agent_id, (SELECT g.agent_id FROM entitlements_grant g WHERE g.id = t.grant_id))"
 _OF_TOOL = "(SELECT x.system_id FROM entitlements_tool x WHERE x.id = t.tool_id)"
 NAMED_BY: Mapping[str, Mapping[str, str]] = {
     "entitlements_agent": {"agent_id": "t.id", "person_id": "t.sponsor_id"},
@@ -63,6 +64,7 @@ NAMED_BY: Mapping[str, Mapping[str, str]] = {
     "entitlements_issuedtoken": {"token_id": "t.jti", "token_family_id": "t.family"},
     "entitlements_membership": {"person_id": "t.person_id"},
     "entitlements_person": {"person_id": "t.id"},
+    "entitlements_budget": {"agent_id": _OF_BUDGET, "system_id": "t.system_id"},
     "entitlements_decoy": {"agent_id": _OF_DECOY},
     "entitlements_decoyagent": {"agent_id": "t.agent_id"},
     "entitlements_policydomain": {"system_id": "t.system_id"},

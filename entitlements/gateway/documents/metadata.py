@@ -14,12 +14,14 @@ from audit import clock
 from entitlements import addresses, monitoring
 from entitlements.codes import Code
 from entitlements.dpop import proofs
-from entitlements.gateway import all_systems, answers, cors
+from entitlements.gateway import all_systems, answers
 from entitlements.gateway.http import Answer
-from entitlements.node import numbers
+from entitlements.gateway.origins import cors
+from entitlements.node.metrics import numbers
 from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
 from entitlements.node_feed import lease
+from entitlements.node_feed.host_messages import Numbers
 from entitlements.node_feed.worker_feed import WorkerFeed
 
 _GAUGES: Final = (
@@ -102,7 +104,25 @@ class _Numbers:
             for gauge, value in zip(gauges, values, strict=True):
                 gauge.add_metric(worker, value)
             lost.add_metric(worker, each.lost)
-        return [decisions, *gauges, lost]
+        return [decisions, *gauges, lost, *_systems(self._all, label)]
+
+
+def _systems(numbers_of: list[Numbers], label: list[str]) -> list[Metric]:
+    """Return what is known of each system that calls wait for, or that is paused."""
+    named = ["system", *label]
+    waiting = GaugeMetricFamily("mandate_upstream_calls", "Calls that wait for a system.", labels=named)
+    paused = GaugeMetricFamily("mandate_upstream_paused", "1 where calls of a system are paused.", labels=named)
+    refused = CounterMetricFamily(
+        "mandate_upstream_refused", "Calls that were not sent, by system and code.", labels=["system", "code", *label]
+    )
+    for each in numbers_of:
+        worker = [lease.worker(each.node)] if label else []
+        for system, calls, is_paused in each.waiting:
+            waiting.add_metric([system, *worker], calls)
+            paused.add_metric([system, *worker], int(is_paused))
+        for system, code, count in each.refused:
+            refused.add_metric([system, code, *worker], count)
+    return [waiting, paused, refused]
 
 
 def metrics(node: Node, authorization: str) -> Answer:

@@ -1,4 +1,4 @@
-"""Limits as form fields: one for each argument of a tool's schema, read back as limits.
+"""Limits as form fields: those of each argument of a tool's schema, read back as limits.
 
 Pure. Arguments of an object are listed with the others, one level deep. A limit that no field can express (paths,
 nested objects) is shown in words and stays as it is.
@@ -7,7 +7,6 @@ nested objects) is shown in words and stays as it is.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
@@ -20,10 +19,18 @@ _MOST_FIELDS: Final = 20
 _MOST_CHOICES: Final = 40
 _MOST_DIGITS: Final = 15
 """What a JSON number holds exactly; more would also let `1e999999999` fill the memory."""
-_SIMPLE: Final = frozenset({"one_of", "equals", "max", "min", "max_length", "optional", "required"})
-_OF_LISTS: Final = frozenset({"items", "max_items", "optional", "required"})
-_BY_FORMAT: Final = {"uri": "host_in", "url": "host_in", "email": "domain_in"}
+_PRESENCE: Final = frozenset({"optional", "required"})
+_SIMPLE: Final = frozenset({"one_of", "equals", "max", "min", "max_length", "min_length"}) | _PRESENCE
+_OF_LISTS: Final = frozenset({"items", "subset", "min_items", "max_items"}) | _PRESENCE
+_OF_DATES: Final = frozenset({"after", "before", "within"}) | _PRESENCE
+_BY_FORMAT: Final = {"uri": ("host_in", "path_prefix"), "url": ("host_in", "path_prefix"), "email": ("domain_in",)}
 """What an address is limited to by its format, rather than to whole values."""
+_DATES: Final = ("date", "date-time")
+_OF_VALUES: Final = ("one_of", "items", "subset")
+"""Constraints that list the values themselves."""
+
+_MOST_DAYS: Final = 5
+"""Digits of a number of days."""
 
 type FormValues = Callable[[str], Sequence[str]]
 """Returns the values of a form field by its name, as `QueryDict.getlist`."""
@@ -34,6 +41,7 @@ class Kind(StrEnum):
 
     CHOICES = "choices"
     COUNT = "count"
+    DATES = "dates"
     NUMBER = "number"
     TEXTS = "texts"
 
@@ -42,7 +50,9 @@ class Kind(StrEnum):
 class Field:
     """One argument of one tool: its kind of field, its current limit, the server's description.
 
-    `key` is the constraint that its values go into; those of a `typed` one are written as JSON.
+    `key` is the constraint that its values go into; those of a `typed` one are written as JSON. Of dates, `least` and
+    `most` are what they must be after and before, and `days` how far from now they may be; None where that is limited
+    in a way that no number of days says.
     """
 
     tool: str
@@ -53,6 +63,7 @@ class Field:
     chosen: tuple[str, ...] = ()
     least: str = ""
     most: str = ""
+    days: str | None = ""
     key: str = "one_of"
     typed: bool = False
     must: bool = False
@@ -61,7 +72,8 @@ class Field:
     @property
     def name(self) -> str:
         """Return the name of its input: unlike any other on the page; of several forms each has its prefix."""
-        return f"{self.prefix}limit:{self.tool}:{self.argument}" + (":count" if self.kind == Kind.COUNT else "")
+        ending = ":count" if self.kind == Kind.COUNT else ":path" if self.key == "path_prefix" else ""
+        return f"{self.prefix}limit:{self.tool}:{self.argument}{ending}"
 
     @property
     def lines(self) -> str:
@@ -144,11 +156,22 @@ def _typed(field: Field, offered: Sequence[Any], allowed: Sequence[Any]) -> list
 
 
 def _of_text(field: Field, schema: Mapping[str, Any], current: Mapping[str, Any]) -> list[Field]:
-    key = _BY_FORMAT.get(str(schema.get("format")), "one_of")
-    if key != "one_of" and not current.keys() & _SIMPLE - {"optional", "required"}:
-        fits = current.keys() <= {key, "optional", "required"}
-        return [replace(field, key=key, chosen=_texts(current.get(key)))] if fits else []
-    return [_choice(field, schema, _texts(_values(current)))] if current.keys() <= _SIMPLE else []
+    keys = _BY_FORMAT.get(str(schema.get("format")), ())
+    if current.keys() & _SIMPLE - _PRESENCE:
+        return [_choice(field, schema, _texts(_values(current)))] if current.keys() <= _SIMPLE else []
+    if keys:
+        fits = current.keys() <= {*keys, *_PRESENCE}
+        return [replace(field, key=key, chosen=_texts(current.get(key))) for key in keys] if fits else []
+    if schema.get("format") in _DATES:
+        return [_dates(field, current)] if current.keys() <= _OF_DATES else []
+    return [_choice(field, schema, ())] if current.keys() <= _PRESENCE else []
+
+
+def _dates(field: Field, current: Mapping[str, Any]) -> Field:
+    window = str(current.get("within", ""))
+    is_days = not window or (window.startswith("P") and window.endswith("D") and window[1:-1].isdecimal())
+    after, before = (str(current.get(end, "")) for end in ("after", "before"))
+    return replace(field, kind=Kind.DATES, least=after, most=before, days=window[1:-1] if is_days else None)
 
 
 def _of_list(field: Field, items: object, current: Mapping[str, Any]) -> list[Field]:
@@ -158,7 +181,9 @@ def _of_list(field: Field, items: object, current: Mapping[str, Any]) -> list[Fi
         return []
     fields = [replace(field, kind=Kind.COUNT, key="max_items", most=str(current.get("max_items", "")))]
     if isinstance(items, Mapping) and items.get("type") == "string" and inner.keys() <= {"one_of"}:
-        fields.append(replace(_choice(field, items, _texts(inner.get("one_of"))), key="items"))
+        key = "subset" if "subset" in current else "items"
+        allowed = current.get("subset") or inner.get("one_of")
+        fields.append(replace(_choice(field, items, _texts(allowed)), key=key))
     return fields
 
 
@@ -184,37 +209,19 @@ def read(fields_shown: Sequence[Field], current: Mapping[str, Any], values: Form
             continue
         held = current.get(field.argument)
         before = dict(held) if isinstance(held, Mapping) else {} if field.must else {"optional": True}
-        for replaced in ("equals",) if "one_of" in rule else ("min", "max") if field.kind == Kind.NUMBER else ():
+        for replaced in _replaced(field, rule):
             before.pop(replaced, None)
         changed[field.argument] = {**changed.get(field.argument, before), **rule}
     return changed
 
 
-_LINE: Final = re.compile(r"\s*([^\s:<>=]+)\s*(:|<=)\s*(.+?)\s*")
-
-
-def from_lines(text: str) -> dict[str, Any]:
-    """Read limits from lines: `name: a, b` leaves these values, `name <= 5` a most. Raises LimitMalformed."""
-    limits: dict[str, Any] = {}
-    for line in filter(str.strip, text.splitlines()):
-        match = _LINE.fullmatch(line)
-        if match is None or match[1] in limits:
-            raise LimitMalformed(f"{line[:60]}: write “name: value, value” or “name <= number”, each name once.")
-        name, sign, value = match.groups()
-        if sign == "<=":
-            limits[name] = {"max": _number(Field("", name, Kind.NUMBER, ""), value), "optional": True}
-        else:
-            limits[name] = {"one_of": [part.strip() for part in value.split(",") if part.strip()], "optional": True}
-    return limits
-
-
-def as_lines(limits: Mapping[str, Any]) -> str:
-    """Write limits as lines; limits that lines cannot express are left out."""
-    lines = [
-        f"{name} <= {limit['max']}" if "max" in limit else f"{name}: {', '.join(map(str, limit.get('one_of', [])))}"
-        for name, limit in limits.items()
-    ]
-    return "\n".join(lines)
+def _replaced(field: Field, rule: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the constraints that a changed field takes the place of."""
+    if field.kind == Kind.NUMBER:
+        return "min", "max"
+    if field.kind == Kind.DATES:
+        return ("after", "before") if field.days is None else ("after", "before", "within")
+    return ("equals",) if "one_of" in rule else ()
 
 
 def with_sent_values(field: Field, values: FormValues) -> Field:
@@ -229,6 +236,9 @@ def with_sent_values(field: Field, values: FormValues) -> Field:
             return replace(field, most="".join(values(f"{field.name}:max")))
         case Kind.NUMBER:
             return replace(field, least="".join(values(f"{field.name}:min")), most="".join(values(f"{field.name}:max")))
+        case Kind.DATES:
+            after, before, days = _sent_dates(field, values)
+            return replace(field, least=after, most=before, days=None if field.days is None else days)
 
 
 def with_called_values(field: Field, arguments: Mapping[str, Any]) -> Field:
@@ -241,7 +251,7 @@ def with_called_values(field: Field, arguments: Mapping[str, Any]) -> Field:
             return replace(field, most=str(value))
         case Kind.COUNT if isinstance(value, list) and (not field.most or len(value) <= Decimal(field.most)):
             return replace(field, most=str(len(value)))
-        case Kind.TEXTS if texts := _texts(value if isinstance(value, list) else [value]):
+        case Kind.TEXTS if field.key in _OF_VALUES and (texts := _texts(value if isinstance(value, list) else [value])):
             return replace(field, chosen=texts) if not field.chosen or set(texts) <= {*field.chosen} else field
         case Kind.CHOICES if (text := json.dumps(value) if field.typed else value) in field.choices:
             return replace(field, chosen=(text,))
@@ -267,6 +277,24 @@ def _rule(field: Field, values: FormValues) -> dict[str, Any] | None:
             return {"max_items": bounds["max"]} if bounds else None
         case Kind.NUMBER:
             return _range(field, values)
+        case Kind.DATES:
+            return _window(field, values)
+
+
+def _sent_dates(field: Field, values: FormValues) -> tuple[str, str, str]:
+    after, before, days = ("".join(values(f"{field.name}:{part}")).strip() for part in ("after", "before", "days"))
+    return after, before, days
+
+
+def _window(field: Field, values: FormValues) -> dict[str, Any] | None:
+    """Return the limit to dates, if it is new. Raises LimitMalformed for days that are no whole number."""
+    after, before, days = _sent_dates(field, values)
+    if (after, before, days) == (field.least, field.most, field.days or ""):
+        return None
+    if days and not (days.isascii() and days.isdecimal() and len(days) <= _MOST_DAYS):
+        raise LimitMalformed(f"{field.argument}: {days[:20]} is no number of days.", argument=field.argument)
+    rule = {"after": after, "before": before, "within": f"P{days}D" if days else ""}
+    return {kind: bound for kind, bound in rule.items() if bound} or None
 
 
 def _constraint(field: Field, values: list[Any]) -> dict[str, Any]:
@@ -278,15 +306,16 @@ def _range(field: Field, values: FormValues) -> dict[str, Any] | None:
     bounds = {end: "".join(values(f"{field.name}:{end}")).strip() for end in ("min", "max")}
     if (bounds["min"], bounds["max"]) == (field.least, field.most):
         return None
-    rule = {end: _number(field, text) for end, text in bounds.items() if text}
+    rule = {end: number(field.argument, text) for end, text in bounds.items() if text}
     return rule or None
 
 
-def _number(field: Field, text: str) -> int | float:
+def number(argument: str, text: str) -> int | float:
+    """Read a number that a person wrote for an argument. Raises LimitMalformed."""
     try:
         value = Decimal(text)
     except InvalidOperation as error:
-        raise LimitMalformed(f"{field.argument}: {text[:20]} is no number.", argument=field.argument) from error
+        raise LimitMalformed(f"{argument}: {text[:20]} is no number.", argument=argument) from error
     if not value.is_finite() or abs(value.adjusted()) > _MOST_DIGITS or len(text) > _MOST_DIGITS:
-        raise LimitMalformed(f"{field.argument}: {text[:20]} is too large or too fine.", argument=field.argument)
+        raise LimitMalformed(f"{argument}: {text[:20]} is too large or too fine.", argument=argument)
     return int(value) if value == value.to_integral_value() else float(value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from entitlements.node_feed.host_messages import Numbers
 
 if TYPE_CHECKING:
-    from .node import Node
+    from entitlements.node.node import Node
 
 
 def count(node: Node) -> Numbers:
@@ -21,4 +21,6 @@ def count(node: Node) -> Numbers:
         len(node.snapshots),
         len(node.opened.of(None)),
         node.recorder.lost,
+        node.isolation.waiting(),
+        [(system, code, number) for (system, code), number in node.isolation.refused.items()],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from .http import Answer, Header
+from entitlements.gateway.http import Answer, Header
 
 ANY_ORIGIN: Final[tuple[Header, ...]] = (
     (b"access-control-allow-origin", b"*"),
