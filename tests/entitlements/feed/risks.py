@@ -19,6 +19,7 @@ from entitlements.risk import risk
 from entitlements.risk.rules import Kind
 from entitlements.risk.subject import RiskSubject, ask_to_sign_in, hold
 from entitlements.words import Risk
+from tests import make
 from tests.entitlements.decoys import planted
 from tests.entitlements.risk.worlds import answered
 from tests.entitlements.session_policies import agreed
