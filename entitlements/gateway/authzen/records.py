@@ -18,7 +18,7 @@ _LONGEST: Final = 256
 
 def decision(about: CallDetails, asked: Asked, verdict: Verdict, version: int, rule: str) -> TextDraft:
     """Say what a policy domain decided, by which version and rule. Its uuid is the evaluation's id."""
-    detail: dict[str, object] = {**_named(asked), "method": about.method, "version": str(version)}
+    detail: dict[str, object] = {**_named(asked), "method": about.method, "domain_version": version}
     if rule:
         detail["rule"] = rule
     if not verdict.allowed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import uuid
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from tests.entitlements.gateway.world import Gateway
 
 HERE = Path(__file__).parent
 HTTP = httpx2.Client()
+atexit.register(HTTP.close)
 
 
 def document(name: str) -> dict[str, Any]:

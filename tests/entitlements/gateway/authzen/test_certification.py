@@ -77,7 +77,13 @@ def test_what_lacks_a_required_member_is_a_bad_request(pep: Point, spoilt: str) 
 
 @pytest.mark.parametrize(
     "change",
-    [{"subject": "alice"}, {"action": {"name": 123}}, {"context": 5}, {"resource": {**FIRST, "properties": []}}],
+    [
+        {"subject": "alice"},
+        {"action": {"name": 123}},
+        {"context": 5},
+        {"resource": {**FIRST, "properties": []}},
+        {"subject": {"type": "user", "id": "a\u0000"}},
+    ],
 )
 def test_what_has_another_type_is_a_bad_request(pep: Point, change: dict[str, Any]) -> None:
     assert pep.post("evaluation", {**QUESTION, **change}).status_code == 400
@@ -122,6 +128,9 @@ def test_the_id_of_a_request_comes_back(pep: Point, path: str) -> None:
         ({"resource": {"type": "planet", "id": "record-1"}}, "resource_unknown"),
         ({"resource": {"type": "record", "id": "record-9"}}, "resource_unknown"),
         ({"action": {"name": "paint"}}, "action_unknown"),
+        ({"action": {"name": "\u0001\u2028" * 3000}}, "action_unknown"),
+        ({"resource": {"type": "record", "id": "\U0001f600" * 3000}}, "resource_unknown"),
+        ({"subject": {"type": "user/alice", "id": " "}}, "subject_unknown"),
         ({"subject": BOB, "action": WRITE}, "no_rule"),
     ],
 )

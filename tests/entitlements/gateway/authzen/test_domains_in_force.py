@@ -10,6 +10,7 @@ import pytest
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.catalog import systems
+from governance.decisions.queries import why
 from tests.entitlements.gateway.authzen import point
 from tests.entitlements.gateway.world import Gateway, wait_until
 
@@ -32,11 +33,12 @@ def test_a_decision_is_recorded_with_its_version_and_rule(node: Gateway) -> None
     assert (event.action, event.outcome) == ("evaluation.allowed", "success")
     assert {f"system:{pep.system.slug}", f"client:{pep.client.client_id}"} <= set(event.links)
     assert event.detail["rule"] == "all read"
-    assert event.detail["version"] == "1"
+    assert event.detail["domain_version"] == 1
     assert event.detail["subject"] == "user/alice"
     denied = pep.post("evaluation", {**QUESTION, "action": {"name": "write"}, "subject": {"type": "user", "id": "bob"}})
     event = Event.objects.get(uuid=denied.json()["context"]["evaluation_id"])
     assert (event.action, event.code) == ("evaluation.denied", "no_rule")
+    assert [step.rule.key for step in why.explain(why.find(event.uuid)).refused] == ["policy_domain"]
 
 
 def test_a_search_is_recorded_with_how_much_it_found(node: Gateway) -> None:
