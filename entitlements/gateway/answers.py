@@ -13,6 +13,7 @@ from entitlements.catalog.models import System
 from entitlements.codes import Code, Next
 from entitlements.decisions.verdicts import Verdict
 from entitlements.dpop import proofs
+from entitlements.gateway import messages
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, encode
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
@@ -172,3 +173,9 @@ def _text(data: Mapping[str, Any]) -> str:
     parts = [f"Denied ({data['code']}): {data['reason']}", *reasons, data["remedy"]]
     parts += [data[link] for link in ("request_access", "connect_account") if link in data]
     return " ".join(part for part in (*parts, f"Reference: {data['evaluation_id']}") if part)
+
+
+def not_allowed() -> Answer:
+    """Answer a method of HTTP that an MCP address does not know."""
+    body = encode({"code": messages.INVALID_REQUEST, "message": "Use POST."})
+    return Answer(HTTPStatus.METHOD_NOT_ALLOWED, error(NULL, body), (JSON, NO_STORE, (b"allow", b"POST")))
