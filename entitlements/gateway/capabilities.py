@@ -11,6 +11,7 @@ MODERN: Final[dict[str, Any]] = {
 }
 LEGACY: Final[dict[str, Any]] = {
     **MODERN,
+    "logging": {},
     "tools": {"listChanged": True},
 }
 """A session has a stream that says so; what a stateless client would listen to is not there."""

@@ -26,7 +26,7 @@ from entitlements.gateway import (
 )
 from entitlements.gateway.access_requests import request_access
 from entitlements.gateway.calls import ToolCall
-from entitlements.gateway.conversation import stream
+from entitlements.gateway.conversation import log_level, replies, server_messages, stream
 from entitlements.gateway.decoys import calls as decoys
 from entitlements.gateway.dispatch import Forwarding, McpForwarding
 from entitlements.gateway.exchange import Exchange, may_see
@@ -39,6 +39,8 @@ from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed, Refused
+from entitlements.node.shared import client_offers
+from entitlements.node.shared.client_offers import NOTHING
 from entitlements.upstream import mcp_headers, upstream
 
 LIST_SECONDS: Final = 5
@@ -88,7 +90,11 @@ async def _dispatch(exchange: Exchange) -> None:
     if not exchange.is_modern:
         messages.check_legacy(exchange.request)
         await _check_session(exchange)
-    if call.id is None or not call.method:
+    if not call.method:
+        await replies.take(exchange)
+        await exchange.request.answer(_ACCEPTED)
+        return
+    if call.id is None:
         await _take_notification(exchange)
         await exchange.request.answer(_ACCEPTED)
         return
@@ -111,8 +117,10 @@ async def _check_session(exchange: Exchange) -> None:
 
 
 async def _take_notification(exchange: Exchange) -> None:
-    """Take a notification: only a legacy client's wish to cancel its own call means anything to us."""
+    """Take a notification: a legacy client's wish to cancel its own call, and what its upstream is to hear."""
     call = exchange.call
+    if call.method in replies.PASSED:
+        await replies.pass_on(exchange)
     if call.method != "notifications/cancelled" or exchange.session is None:
         return
     request_id = call.params.get("requestId")
@@ -149,7 +157,11 @@ def _forwarding(
 ) -> Forwarding:
     node, about = exchange.node, exchange.about
     if entry.operations is None:
-        return McpForwarding(node, entry, exchange.bearer, exchange.request, call, about.trace, responder)
+        beside = server_messages.Beside(node, about, entry, exchange.session)
+        return McpForwarding(
+            node, entry, exchange.bearer, exchange.request, call, about.trace, responder, beside=beside,
+            offers=NOTHING if exchange.session is None else exchange.session.offers,
+        )  # fmt: skip
 
     async def deliver(answer: RestAnswer) -> None:
         body = answers.result(call.request_id, results.result(answer, entry.slug, about.evaluation))
@@ -222,8 +234,9 @@ async def _initialize(exchange: Exchange) -> None:
     requested_version = exchange.call.params.get("protocolVersion")
     version = requested_version if requested_version in upstream.LEGACY else upstream.LEGACY[0]
     name = await client_sessions.begin(
-        exchange.node, exchange.bearer, exchange.entry.slug, version, held.facts, had_grant=verdict.allowed
-    )
+        exchange.node, exchange.bearer, exchange.entry.slug, version, held.facts,
+        had_grant=verdict.allowed, capabilities=client_offers.known(exchange.call.params.get("capabilities")),
+    )  # fmt: skip
     initialization = {
         "protocolVersion": version,
         "capabilities": capabilities.LEGACY,
@@ -247,6 +260,7 @@ _MODERN: Final[dict[str, Handler]] = {
 }
 _LEGACY: Final[dict[str, Handler]] = {
     "initialize": _initialize,
+    "logging/setLevel": log_level.choose,
     "ping": _ping,
     "tools/list": _list_tools,
     "tools/call": _call_tool,
