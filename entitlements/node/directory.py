@@ -79,6 +79,8 @@ class ServedSystem:
     """What its tools are as requests, of a REST API; of every other system None."""
     command: Command | None = None
     """What a local server is started by."""
+    stopped: frozenset[str] = frozenset()
+    """The resources that a person has stopped before they were approved; no template opens them."""
 
 
 class Directory:
