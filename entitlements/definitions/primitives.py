@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 LONGEST_NAME: Final = 900
 """Characters of a name in the catalog."""
+MEMBER: Final = "primitive"
+"""The member of a definition that says what is no tool."""
 _RESOURCE: Final = "resources/"
 _TEMPLATE: Final = "resources/templates/"
 _PROMPT: Final = "prompts/"

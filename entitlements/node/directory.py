@@ -14,7 +14,7 @@ import msgspec
 from entitlements.catalog.models import System
 from entitlements.codes import Code
 from entitlements.credential_policy import policy
-from entitlements.definitions import definitions
+from entitlements.definitions import offers
 from entitlements.networks import network
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
@@ -197,7 +197,7 @@ class Directory:
 def _listed_tool(version: str, raw: Mapping[str, Any], name: str, operations: Operations | None) -> ListedTool:
     mirrored = mcp_headers.annotated(raw.get("inputSchema"))
     is_listable = mirrored is not None and (operations is None or name in operations)
-    return ListedTool(version, _encode(definitions.reviewed(raw)), mirrored or {}, is_listable)
+    return ListedTool(version, _encode(offers.served(raw)), mirrored or {}, is_listable)
 
 
 def _operations(
