@@ -33,6 +33,15 @@ class Primitive(StrEnum):
     PROMPT = "prompt"
 
 
+CAPABILITY: Final = {
+    Primitive.TOOL: "tools",
+    Primitive.RESOURCE: "resources",
+    Primitive.TEMPLATE: "resources",
+    Primitive.PROMPT: "prompts",
+}
+"""The capability of a server that names each."""
+
+
 def of_name(name: str) -> Primitive:
     """Say what the row with this name is."""
     if name.startswith(_TEMPLATE):
