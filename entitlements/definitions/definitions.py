@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from http import HTTPStatus
@@ -23,11 +22,12 @@ from entitlements.errors import DomainError
 from entitlements.tool_schemas import Direction
 from entitlements.words import Risk
 
+from . import primitives
+
 _LARGEST: Final = 256 * 1024
 _DEEPEST: Final = 32
 _MOST_VALUES: Final = 20_000
 _EXACT: Final = 2**53 - 1
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _SHOWN: Final = ("name", "title", "description", "inputSchema", "outputSchema", "annotations", "execution")
 TEXTS: Final = frozenset({"title", "description", "_meta"})
 _PICTURES: Final = frozenset({"icons"})
@@ -79,7 +79,7 @@ def check(raw: object) -> dict[str, Any]:
     if not strict.is_storable(raw):
         raise DefinitionMalformed("A text of the tool holds NUL or half a surrogate pair.")
     name = raw.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not primitives.is_name(name) or ("/" in name) != (primitives.MEMBER in raw):
         raise DefinitionMalformed("A tool's name has 1 to 128 letters, digits, '_', '.' or '-'.")
     if not isinstance(raw.get("inputSchema"), dict) or not isinstance(raw.get("outputSchema", {}), dict):
         raise DefinitionMalformed("A tool's schemas are objects, and the input schema is there.", tool=name)

@@ -12,6 +12,8 @@ from entitlements import addresses, codes
 from entitlements.catalog.models import System
 from entitlements.codes import Code, Next
 from entitlements.decisions.verdicts import Verdict
+from entitlements.definitions import primitives
+from entitlements.definitions.primitives import Primitive
 from entitlements.dpop import proofs
 from entitlements.gateway import messages
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, encode
@@ -124,7 +126,7 @@ def denied(
         if verdict.code is Code.SCOPE_MISSING:
             headers += (challenge(at, meaning.bearer, meaning.sentence, all_scopes(bearer, verdict)),)
         return Answer(HTTPStatus.FORBIDDEN, error(request_id, failure), headers)
-    if entry.shape == System.DenialShape.JSONRPC or not tool:
+    if entry.shape == System.DenialShape.JSONRPC or primitives.of_name(tool) is not Primitive.TOOL or not tool:
         return Answer(HTTPStatus.OK if tool else HTTPStatus.FORBIDDEN, error(request_id, failure))
     tool_result = {
         "content": [{"type": "text", "text": _text(data)}],

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from entitlements import addresses
+from entitlements.definitions import primitives
+from entitlements.node.directory import ServedSystem
+
 EMA: Final = "io.modelcontextprotocol/enterprise-managed-authorization"
 MODERN: Final[dict[str, Any]] = {
     "tools": {"listChanged": False},
+    "resources": {},
+    "prompts": {},
+    "completions": {},
     "extensions": {EMA: {}},
 }
 LEGACY: Final[dict[str, Any]] = {
@@ -15,3 +22,15 @@ LEGACY: Final[dict[str, Any]] = {
     "tools": {"listChanged": True},
 }
 """A session has a stream that says so; what a stateless client would listen to is not there."""
+
+
+def of(entry: ServedSystem, era: dict[str, Any]) -> dict[str, Any]:
+    """Return what a client of an era can use at an address: of resources, prompts and completion what is approved."""
+    if entry.slug == addresses.ALL:
+        return era
+    had = {primitives.CAPABILITY[primitives.of_name(name)] for name in entry.tools}
+    if any(tool.completes for tool in entry.tools.values()):
+        had.add("completions")
+    return {
+        name: value for name, value in era.items() if name in had or name not in ("resources", "prompts", "completions")
+    }

@@ -75,7 +75,7 @@ class McpForwarding:
 
     async def carry_out(self, gate: Gate) -> CallEnd:
         """Send it over the conversation with this caller's upstream."""
-        tool = self.entry.tools.get(self.call.params.get("name", ""))
+        tool = self.entry.tools.get(self.call.params["name"]) if self.call.method == "tools/call" else None
         mirrored = tool.mirrored if tool else {}
         connection = await self.node.upstreams.get(
             self.entry, self.bearer, self.node.feed.position, self.account, self.offers

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from entitlements import addresses
 from entitlements.codes import Code
+from entitlements.definitions.primitives import Primitive
 from entitlements.gateway import (
     all_systems,
     answers,
@@ -22,7 +23,6 @@ from entitlements.gateway import (
     messages,
     possession,
     relay,
-    tool_list,
 )
 from entitlements.gateway.access_requests import request_access
 from entitlements.gateway.calls import ToolCall
@@ -32,6 +32,8 @@ from entitlements.gateway.dispatch import Forwarding, McpForwarding
 from entitlements.gateway.exchange import Exchange, may_see
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode
 from entitlements.gateway.messages import Call
+from entitlements.gateway.primitives import calls as primitive_calls
+from entitlements.gateway.primitives import lists
 from entitlements.gateway.rest import results
 from entitlements.gateway.rest.dispatch import RestAnswer, RestForwarding
 from entitlements.node import records
@@ -43,7 +45,6 @@ from entitlements.node.shared import client_offers
 from entitlements.node.shared.client_offers import NOTHING
 from entitlements.upstream import mcp_headers, upstream
 
-LIST_SECONDS: Final = 5
 _ACCEPTED: Final = Answer(HTTPStatus.ACCEPTED, b"", ())
 _EMPTY_OK: Final = Answer(HTTPStatus.OK, b"", ())
 
@@ -139,10 +140,11 @@ async def _call_tool(exchange: Exchange) -> None:
         exchange.about.system = entry.slug
     session = None if exchange.session is None else exchange.session.id
     arguments = relay.arguments_of(call)
-    exchange.about.tool = name = call.params["name"]
-    pinned = entry.tools.get(name)
+    name = call.params["name"]
+    exchange.about.tool = f"tools/{name}" if "/" in name else name  # no tool, as which no resource or prompt is called
+    pinned = entry.tools.get(exchange.about.tool)
     responder = relay.Responder(exchange.request.send)
-    door = doors.McpDoor(entry, exchange.bearer, call, exchange.entry.slug, responder)
+    door = doors.McpDoor(entry, exchange.bearer, call, exchange.entry.slug, responder, exchange.about.tool)
     if pinned is None and await decoys.answer(exchange.node, exchange.request, exchange.about, entry, call, door):
         return
     messages.check_params(call, exchange.request, pinned.mirrored if pinned else {})
@@ -185,30 +187,6 @@ async def _request_access(exchange: Exchange) -> None:
     await exchange.answer(await request_access.call(exchange.node.recorder, about, bearer, systems, arguments))
 
 
-async def _list_tools(exchange: Exchange) -> None:
-    """Show the approved definitions of the tools that this caller could call, and nothing of what the upstream says.
-
-    Where there are none, a caller that acts for a person is offered to request access.
-    """
-    if "cursor" in exchange.call.params:
-        raise Refused(Code.MALFORMED_CALL, "There is no such cursor.")
-    verdict, held = await exchange.node.admits(exchange.policy_call)
-    if not may_see(verdict):
-        await exchange.deny(verdict)
-        return
-    assert held is not None  # noqa: S101 - for the type checker: a caller without facts may see nothing
-    if exchange.entry.slug == addresses.ALL:
-        definitions = await tool_list.at_all_systems(exchange.node, exchange.policy_call)
-    else:
-        definitions = await tool_list.at_system(exchange.node, exchange.entry, exchange.policy_call, held.facts)
-    if not definitions and request_access.is_visible(exchange.bearer, exchange.entry.tools):
-        definitions = {request_access.NAME: request_access.DEFINITION}
-    listed = b'{"tools":[' + b",".join(definitions.values()) + b"]"
-    if exchange.is_modern:
-        listed += b',"resultType":"complete","cacheScope":"private","ttlMs":%d' % (LIST_SECONDS * 1000)
-    await exchange.send(listed + b"}")
-
-
 async def _discover(exchange: Exchange) -> None:
     verdict, _ = await exchange.node.admits(exchange.policy_call)
     if not may_see(verdict):
@@ -217,9 +195,9 @@ async def _discover(exchange: Exchange) -> None:
     await exchange.answer(
         {
             "supportedVersions": list(messages.SUPPORTED),
-            "capabilities": capabilities.MODERN,
+            "capabilities": capabilities.of(exchange.entry, capabilities.MODERN),
             "cacheScope": "private",
-            "ttlMs": LIST_SECONDS * 1000,
+            "ttlMs": lists.LIST_SECONDS * 1000,
             "_meta": {"io.modelcontextprotocol/serverInfo": _identity(exchange.entry)},
         }
     )
@@ -239,7 +217,7 @@ async def _initialize(exchange: Exchange) -> None:
     )  # fmt: skip
     initialization = {
         "protocolVersion": version,
-        "capabilities": capabilities.LEGACY,
+        "capabilities": capabilities.of(exchange.entry, capabilities.LEGACY),
         "serverInfo": _identity(exchange.entry),
     }
     await exchange.answer(initialization, (b"mcp-session-id", name.encode()))
@@ -255,15 +233,27 @@ def _identity(entry: ServedSystem) -> dict[str, str]:
 
 _MODERN: Final[dict[str, Handler]] = {
     "server/discover": _discover,
-    "tools/list": _list_tools,
+    "tools/list": lists.of(Primitive.TOOL),
+    "resources/list": lists.of(Primitive.RESOURCE),
+    "resources/templates/list": lists.of(Primitive.TEMPLATE),
+    "prompts/list": lists.of(Primitive.PROMPT),
     "tools/call": _call_tool,
+    "resources/read": primitive_calls.call,
+    "prompts/get": primitive_calls.call,
+    "completion/complete": primitive_calls.call,
 }
 _LEGACY: Final[dict[str, Handler]] = {
     "initialize": _initialize,
     "logging/setLevel": log_level.choose,
     "ping": _ping,
-    "tools/list": _list_tools,
+    "tools/list": lists.of(Primitive.TOOL),
+    "resources/list": lists.of(Primitive.RESOURCE),
+    "resources/templates/list": lists.of(Primitive.TEMPLATE),
+    "prompts/list": lists.of(Primitive.PROMPT),
     "tools/call": _call_tool,
+    "resources/read": primitive_calls.call,
+    "prompts/get": primitive_calls.call,
+    "completion/complete": primitive_calls.call,
 }
 
 

@@ -19,6 +19,7 @@ from entitlements.codes import Code
 from entitlements.gateway import answers
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Send, encode
 from entitlements.gateway.messages import Call
+from entitlements.gateway.primitives import caching
 from entitlements.node.refusals import Refused
 from entitlements.node.upstreams import Connection
 from entitlements.upstream import egress, mcp_headers, sse, upstream
@@ -27,7 +28,12 @@ from entitlements.upstream.endpoint import Answer as UpstreamAnswer
 KEEP_ALIVE_SECONDS: Final = 15.0
 _PASSED: Final = frozenset({"notifications/progress", "notifications/message"})
 _RETRY: Final = ("inputResponses", "requestState")
-_FORWARDED: Final[Mapping[str, tuple[str, ...]]] = {"tools/call": ("name", "arguments", *_RETRY)}
+_FORWARDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "tools/call": ("name", "arguments", *_RETRY),
+    "resources/read": ("uri", *_RETRY),
+    "prompts/get": ("name", "arguments", *_RETRY),
+    "completion/complete": ("ref", "argument", "context"),
+}
 """Which params of a method travel on."""
 _STREAM: Final = [
     (b"content-type", b"text/event-stream"),
@@ -214,7 +220,10 @@ class UpstreamCall:
             return CallEnd("failure", f"jsonrpc_{code}", len(body))
         result = self._clean(bytes(message.result))
         result_status = _read_result_status.decode(result)
-        body = answers.result(request_id, self._in_the_clients_era(result, result_status))
+        result = self._in_the_clients_era(result, result_status)
+        if self.call.is_modern and self.call.method == "resources/read":
+            result = caching.private(result)
+        body = answers.result(request_id, result)
         await self.responder.finish(Answer(HTTPStatus.OK, body, (JSON, NO_STORE)))
         return CallEnd(
             "failure" if result_status.isError else "success", "tool_error" if result_status.isError else "", len(body)

@@ -14,7 +14,7 @@ import msgspec
 from entitlements.catalog.models import System
 from entitlements.codes import Code
 from entitlements.credential_policy import policy
-from entitlements.definitions import definitions
+from entitlements.definitions import offers
 from entitlements.networks import network
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
@@ -49,6 +49,10 @@ SELECT t.name, v.definition FROM entitlements_tool t JOIN entitlements_toolversi
 WHERE t.system_id = %s AND t.seen_id IS DISTINCT FROM t.approved_id
 """
 """What a REST API offers beside what is approved: no path may lead there under the name of another tool."""
+_STOPPED: Final = """
+SELECT t.name FROM entitlements_tool t
+WHERE t.system_id = %s AND t.primitive = 'resource' AND t.approved_id IS NULL AND t.state IN ('disabled', 'quarantined')
+"""
 _REFUSED: Final = "SELECT r.refused FROM entitlements_restapi r WHERE r.system_id = %s"
 """What its document offers and no tool is: no path may lead there either."""
 _encode: Final = msgspec.json.Encoder().encode
@@ -62,6 +66,7 @@ class ListedTool:
     definition: bytes
     mirrored: Mapping[str, mcp_headers.Path]
     is_listable: bool
+    completes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,8 @@ class ServedSystem:
     """What its tools are as requests, of a REST API; of every other system None."""
     command: Command | None = None
     """What a local server is started by."""
+    stopped: frozenset[str] = frozenset()
+    """The resources that a person has stopped before they were approved; no template opens them."""
 
 
 class Directory:
@@ -179,12 +186,15 @@ class Directory:
         if kind == System.Kind.HTTP:
             others = await self._snapshots.query(_UNAPPROVED, [pk])
             operations = _operations(approved, others, await self._snapshots.query(_REFUSED, [pk]))
+        stopped = frozenset(name for (name,) in await self._snapshots.query(_STOPPED, [pk]))
         tools = {tool: _listed_tool(version, raw, tool, operations) for tool, version, raw in approved}
         way = network.of_rows(pk, await self._snapshots.query(network.CURRENT, [pk]))
         if way is not None:
             await own_addresses.refresh()
         target = upstream.Target(url, credential, way)
-        return ServedSystem(slug, name, shape, target, tuple(scopes), tools, time.monotonic(), operations, command)
+        return ServedSystem(
+            slug, name, shape, target, tuple(scopes), tools, time.monotonic(), operations, command, stopped
+        )
 
     async def _command(self, system: int) -> Command | None:
         rows = await self._snapshots.query(_COMMAND, [system])
@@ -195,7 +205,7 @@ class Directory:
 def _listed_tool(version: str, raw: Mapping[str, Any], name: str, operations: Operations | None) -> ListedTool:
     mirrored = mcp_headers.annotated(raw.get("inputSchema"))
     is_listable = mirrored is not None and (operations is None or name in operations)
-    return ListedTool(version, _encode(definitions.reviewed(raw)), mirrored or {}, is_listable)
+    return ListedTool(version, _encode(offers.served(raw)), mirrored or {}, is_listable, offers.completes(raw))
 
 
 def _operations(

@@ -16,10 +16,10 @@ from audit.draft import TextDraft
 from audit.statements import Claim
 from entitlements.codes import Code
 from entitlements.decisions.verdicts import Effect, Verdict
+from entitlements.definitions import primitives
 from entitlements.node.bearer import Bearer
 from entitlements.node.refusals import Closed, Refused
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _LINKABLE: Final = re.compile(r"[^\x00-\x20\x7f]{1,1000}")
 _MOST_REASONS: Final = 8
 
@@ -148,7 +148,7 @@ def _shared(who: Who, system: str, tool: str, grant: str | None, named: tuple[st
     links = [f"client:{client}", f"token:{jti}"]
     if _LINKABLE.fullmatch(system):
         links.append(f"system:{system}")
-    if _NAME.fullmatch(tool) and _LINKABLE.fullmatch(f"{system}/{tool}"):
+    if primitives.is_name(tool) and _LINKABLE.fullmatch(f"{system}/{tool}"):
         links.append(f"tool:{system}/{tool}")
     if grant:
         links.append(f"grant:{grant}")
