@@ -26,9 +26,9 @@ from entitlements.gateway import (
 )
 from entitlements.gateway.access_requests import request_access
 from entitlements.gateway.calls import ToolCall
-from entitlements.gateway.conversation import log_level, replies, server_messages, stream
+from entitlements.gateway.conversation import listen, log_level, replies, stream, ways
 from entitlements.gateway.decoys import calls as decoys
-from entitlements.gateway.dispatch import Forwarding, McpForwarding
+from entitlements.gateway.dispatch import Forwarding
 from entitlements.gateway.exchange import Exchange, may_see
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode
 from entitlements.gateway.messages import Call
@@ -42,7 +42,6 @@ from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed, Refused
 from entitlements.node.shared import client_offers
-from entitlements.node.shared.client_offers import NOTHING
 from entitlements.upstream import mcp_headers, upstream
 
 _ACCEPTED: Final = Answer(HTTPStatus.ACCEPTED, b"", ())
@@ -159,11 +158,7 @@ def _forwarding(
 ) -> Forwarding:
     node, about = exchange.node, exchange.about
     if entry.operations is None:
-        beside = server_messages.Beside(node, about, entry, exchange.session)
-        return McpForwarding(
-            node, entry, exchange.bearer, exchange.request, call, about.trace, responder, beside=beside,
-            offers=NOTHING if exchange.session is None else exchange.session.offers,
-        )  # fmt: skip
+        return ways.forwarding(exchange, entry, call, responder)
 
     async def deliver(answer: RestAnswer) -> None:
         body = answers.result(call.request_id, results.result(answer, entry.slug, about.evaluation))
@@ -233,6 +228,7 @@ def _identity(entry: ServedSystem) -> dict[str, str]:
 
 _MODERN: Final[dict[str, Handler]] = {
     "server/discover": _discover,
+    "subscriptions/listen": listen.serve,
     "tools/list": lists.of(Primitive.TOOL),
     "resources/list": lists.of(Primitive.RESOURCE),
     "resources/templates/list": lists.of(Primitive.TEMPLATE),
@@ -246,6 +242,8 @@ _LEGACY: Final[dict[str, Handler]] = {
     "initialize": _initialize,
     "logging/setLevel": log_level.choose,
     "ping": _ping,
+    "resources/subscribe": primitive_calls.call,
+    "resources/unsubscribe": primitive_calls.call,
     "tools/list": lists.of(Primitive.TOOL),
     "resources/list": lists.of(Primitive.RESOURCE),
     "resources/templates/list": lists.of(Primitive.TEMPLATE),

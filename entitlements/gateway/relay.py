@@ -31,6 +31,8 @@ _RETRY: Final = ("inputResponses", "requestState")
 _FORWARDED: Final[Mapping[str, tuple[str, ...]]] = {
     "tools/call": ("name", "arguments", *_RETRY),
     "resources/read": ("uri", *_RETRY),
+    "resources/subscribe": ("uri",),
+    "resources/unsubscribe": ("uri",),
     "prompts/get": ("name", "arguments", *_RETRY),
     "completion/complete": ("ref", "argument", "context"),
 }

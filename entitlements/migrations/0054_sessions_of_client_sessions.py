@@ -9,7 +9,7 @@ from django.db.models import Q
 class Migration(migrations.Migration):
     """Add a column that may be null, and let the constraint that one session is open hold for each value of it."""
 
-    dependencies: ClassVar = [("entitlements", "0044_sessions_held_by_risk")]
+    dependencies: ClassVar = [("entitlements", "0052_primitives")]
 
     operations: ClassVar = [
         migrations.AddField("upstreamsession", "client_session", models.UUIDField(blank=True, db_index=True, null=True)),

@@ -22,7 +22,9 @@ from entitlements.gateway.client_sessions import ClientSession
 from entitlements.gateway.conversation import server_messages
 from entitlements.gateway.exchange import Exchange
 from entitlements.keys import session_keys
+from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
+from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
 from entitlements.node.upstreams import Connection
 from entitlements.upstream import egress
@@ -75,18 +77,18 @@ async def open_connection(exchange: Exchange, entry: ServedSystem, session: Clie
     if not verdict.allowed:
         raise Refused(verdict.code, verdict.sentence, status=HTTPStatus.FORBIDDEN)
     try:
-        account = await _account(exchange, entry)
+        account = await account_of(node, bearer, entry)
         return await node.upstreams.get(entry, bearer, node.feed.position, account, session.offers)
     except (egress.Unreachable, egress.ForbiddenAddress) as why:
         raise Refused(Code.UPSTREAM_UNAVAILABLE) from why
 
 
-async def _account(exchange: Exchange, entry: ServedSystem) -> AccountAuthorization | None:
+async def account_of(node: Node, bearer: Bearer, entry: ServedSystem) -> AccountAuthorization | None:
+    """Return the account by which a caller's requests go out, None where the system needs none. Raises Refused."""
     if not entry.target.needs_account:
         return None
-    bearer = exchange.bearer
     caller = Caller(bearer.person, bearer.client, bearer.agent)
-    found = await exchange.node.accounts.find(entry.slug, entry.target, caller)
+    found = await node.accounts.find(entry.slug, entry.target, caller)
     if isinstance(found, Reason):
         raise Refused(found.code, found.sentence, status=HTTPStatus.FORBIDDEN)
     return found

@@ -23,10 +23,13 @@ from entitlements import strict
 from entitlements.codes import INVALID_PARAMS
 from entitlements.gateway.client_sessions import ClientSession
 from entitlements.gateway.http import encode
+from entitlements.gateway.primitives import names
 from entitlements.keys import in_use, session_keys
+from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
+from entitlements.node.refusals import Refused
 from entitlements.node.shared.client_offers import NOTHING, Offers
 from entitlements.node.upstreams import Connection
 from entitlements.upstream import egress, upstream
@@ -38,6 +41,7 @@ MOST_ASKED: Final = 100
 """How often an upstream may ask while one call or stream is open: each costs a row of the record."""
 LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 LISTS: Final = frozenset(f"notifications/{kind}/list_changed" for kind in ("tools", "resources", "prompts"))
+UPDATED: Final = "notifications/resources/updated"
 _OF_A_CALL: Final = frozenset({"notifications/progress", "notifications/message"})
 _OF_A_SESSION: Final = _OF_A_CALL | LISTS | {"notifications/elicitation/complete"}
 _METHOD_NOT_FOUND: Final = -32601
@@ -87,13 +91,15 @@ class Beside:
             return None
         if "id" in message:
             return await self._ask(message["id"], method, params, connection)
-        if method == "notifications/cancelled":
-            return self._cancelled(params)
-        if method not in (_OF_A_SESSION if self.is_stream else _OF_A_CALL):
-            return None
-        if method == "notifications/message" and self.session is None and not _is_wanted(params, meta):
-            return None
-        return text
+        return text if await self._passes(method, params, meta) else self._cancelled(method, params)
+
+    async def _passes(self, method: str, params: Mapping[str, Any], meta: Mapping[str, Any]) -> bool:
+        """Whether the client hears a notification as it is."""
+        if method == UPDATED:
+            return self.is_stream and await may_read(self.node, self.about.bearer, self.entry, params)
+        if method == "notifications/message" and self.session is None:
+            return _is_wanted(params, meta)
+        return method in (_OF_A_SESSION if self.is_stream else _OF_A_CALL)
 
     async def _ask(
         self, request_id: object, method: str, params: Mapping[str, Any], connection: Connection
@@ -127,8 +133,10 @@ class Beside:
         self._ids = {**(self._ids or {}), raw: sealed}
         return sealed
 
-    def _cancelled(self, params: Mapping[str, Any]) -> bytes | None:
+    def _cancelled(self, method: str, params: Mapping[str, Any]) -> bytes | None:
         """Say to the client which of our requests the upstream cancels."""
+        if method != "notifications/cancelled":
+            return None
         sealed = (self._ids or {}).pop(encode(params.get("requestId")), None)
         if sealed is None:
             return None
@@ -147,6 +155,16 @@ class Beside:
             about.shared(None), what, draft.canonical(detail),
             uuid=draft.new_uuid(), trace=about.trace, request_id=about.request_id, source=about.source,
         )  # fmt: skip
+
+
+async def may_read(node: Node, bearer: Bearer, entry: ServedSystem, params: Mapping[str, Any]) -> bool:
+    """Whether this caller could read a resource now, so that it may hear that it has changed. Raises Closed."""
+    try:
+        name, arguments = names.called(entry, "resources/read", params)
+    except Refused:
+        return False
+    verdict, _ = await node.decide(bearer.asks(entry.slug, name, arguments))
+    return verdict.allowed
 
 
 async def reply(connection: Connection, request_id: object, said: Mapping[str, Any]) -> None:
