@@ -37,7 +37,7 @@ DIFFERENT: dict[str, dict[str, tuple[str, str]]] = {
     },
     "2026-07-28": {},
 }
-"""A gateway answers with a stream only where one is needed, and resumes none (docs/decisions/0127); neither is scored."""
+"""The gateway answers with a stream only where one is needed, and resumes none (docs/decisions/0127)."""
 type Checks = dict[str, tuple[str, str]]
 
 

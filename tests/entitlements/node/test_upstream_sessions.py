@@ -15,9 +15,9 @@ from audit import clock
 from entitlements.decisions.snapshot import Token
 from entitlements.gateway.models import UpstreamSession
 from entitlements.node import upstreams
-from entitlements.node.shared import upstream_sessions
 from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node
+from entitlements.node.shared import upstream_sessions
 from entitlements.node.shared.upstream_sessions import Key, UpstreamSessions
 from entitlements.node.upstreams import Connection
 from entitlements.secrets import seal

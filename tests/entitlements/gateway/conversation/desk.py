@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tests.entitlements.gateway.conversation.talker import Talker
     from tests.entitlements.gateway.world import Gateway, World
 
-OFFERS = {"sampling": {}, "elicitation": {}, "roots": {}}
-SAMPLING = {"messages": [{"role": "user", "content": {"type": "text", "text": "a word that no record holds"}}]}
+OFFERS: dict[str, Any] = {"sampling": {}, "elicitation": {}, "roots": {}}
+SAMPLING: dict[str, Any] = {"messages": [{"role": "user", "content": {"type": "text", "text": "a word that no record holds"}}]}
 
 
 def asks(method: str, number: int | str = 5, **params: object) -> dict[str, Any]:

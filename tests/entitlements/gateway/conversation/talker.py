@@ -25,6 +25,7 @@ class Talker:
         self._streams: list[web.StreamResponse] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sessions = 0
+        self._came = asyncio.Event()
 
     def answers(self) -> list[dict[str, Any]]:
         """Return the answers to what it asked."""
@@ -58,13 +59,16 @@ class Talker:
             return web.Response()
         message = await request.json()
         self.heard.append(message)
+        self._came.set()
         method = message.get("method")
         if "id" not in message or method is None:
             return web.Response(status=202)
         if method == "tools/call":
             return await self._call(request, message)
-        if method == "subscriptions/listen":
-            return await self._keep(request, message["id"])
+        return await self._keep(request, message["id"]) if method == "subscriptions/listen" else self._told(message)
+
+    def _told(self, message: dict[str, Any]) -> web.StreamResponse:
+        method = message["method"]
         said: dict[str, Any] = {}
         headers = {}
         if method == ("initialize" if self.is_modern else "server/discover"):
@@ -102,7 +106,8 @@ class Talker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_SECONDS):
                 while len(self.answers()) < before + expected:
-                    await asyncio.sleep(0.02)
+                    await self._came.wait()
+                    self._came.clear()
         told = {"content": [{"type": "text", "text": json.dumps(self.answers()[before:])}], "resultType": "complete"}
         await stream.write(event({"jsonrpc": "2.0", "id": message["id"], "result": told}))
         return stream
