@@ -42,12 +42,13 @@ def upstream(packages: Path) -> Iterator[str]:  # noqa: ARG001 - skips before it
 @pytest.fixture(scope="module")
 def here(upstream: str, django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:  # noqa: ARG001
     """Grant all that it offers."""
-    from entitlements.upstream import upstream as wire  # noqa: PLC0415 - the settings are known only now
+    from entitlements.definitions import offers  # noqa: PLC0415 - the settings are known only now
+    from entitlements.upstream import upstream as wire  # noqa: PLC0415
     from entitlements.upstream.upstream import Target  # noqa: PLC0415
     from tests.entitlements.gateway import world  # noqa: PLC0415
 
     with override_settings(DEMO=True):
-        listed = asyncio.run(wire.tools(Target(upstream)))
+        listed = [offers.check(each) for each in asyncio.run(wire.tools(Target(upstream)))]
     with django_db_blocker.unblock():
         made = world.build(upstream, tool="unused")
         tools = [make.tool(made.system, tool["name"], definition=tool) for tool in listed]
