@@ -44,7 +44,7 @@ def at(address: str, view: type[APIView], name: str) -> URLPattern:
     return path(PREFIX + address, view.as_view(), name=name)
 
 
-_TOOL: Final = "tools/<slug:system>/<str:name>"
+_TOOL: Final = "tools/<slug:system>/<tool:name>"
 
 urlpatterns: list[URLPattern] = [
     at("schema", docs.SchemaView, "api-schema"),

@@ -36,16 +36,23 @@ def omitted(kind: Primitive, most: int) -> dict[str, Any]:
 
 
 def check(raw: object) -> dict[str, Any]:
-    """Return the definition of a tool as it came, or of another primitive that `listed` wrapped.
+    """Return the definition of a tool as it came, or of another primitive that `listed` wrapped or that was made here.
 
     Raises DefinitionMalformed.
     """
     if not isinstance(raw, Mapping) or MEMBER not in raw:
         return definitions.check(raw)
+    if isinstance(made := raw[MEMBER], Mapping):
+        raw = listed_again(raw, made)
     if "most" in raw:
         raise DefinitionMalformed(f"The server lists more than {raw['most']} of them; the rest is not taken in.")
     offered = raw.get("offered")
-    if raw[MEMBER] not in _BUILT_BY or not isinstance(offered, Mapping) or not isinstance(offered.get("name"), str):
+    if (
+        not isinstance(raw[MEMBER], str)
+        or raw[MEMBER] not in _BUILT_BY
+        or not isinstance(offered, Mapping)
+        or not isinstance(offered.get("name"), str)
+    ):
         raise DefinitionMalformed("What is offered is neither a tool, a resource, a template nor a prompt with a name.")
     kind = Primitive(raw[MEMBER])
     name, schema = _BUILT_BY[kind](offered)
@@ -56,7 +63,15 @@ def check(raw: object) -> dict[str, Any]:
     definition |= {"name": name, "inputSchema": schema, MEMBER: {"kind": kind.value, "offered": inner}}
     if raw.get("completes") is True and kind in (Primitive.TEMPLATE, Primitive.PROMPT):
         definition[MEMBER]["completes"] = True
-    return definitions.check(definition)
+    return definitions.check(definition, is_tool=False)
+
+
+def listed_again(definition: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `listed` would have returned for a definition that was made of it."""
+    inner = made.get("offered")
+    texts = {key: definition[key] for key in _TEXTS if key in definition}
+    offered = {**inner, **texts} if isinstance(inner, Mapping) else None
+    return {MEMBER: made.get("kind"), "offered": offered, "completes": made.get("completes")}
 
 
 def named(raw: object) -> str:

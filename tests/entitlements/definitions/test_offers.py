@@ -88,6 +88,22 @@ def test_what_cannot_be_governed_is_malformed(kind: Primitive, offered: object) 
         pinned(kind, offered)
 
 
+@pytest.mark.parametrize(("kind", "offered"), OFFERS)
+def test_a_definition_is_read_again_as_it_was_made(kind: Primitive, offered: dict[str, Any]) -> None:
+    made = offers.check(offers.listed(kind, {**offered, "annotations": {"priority": 1}}, completes=True))
+    assert definitions.digest(offers.check(made)) == definitions.digest(made)
+
+
+@pytest.mark.parametrize("member", [{}, {"kind": {}}, {"kind": "tool", "offered": {"name": "x"}}, [], 1, None, "tool"])
+def test_a_member_of_another_form_is_malformed(member: object) -> None:
+    for name in ("x", "resources/a:b"):
+        raw = {"name": name, "inputSchema": {"type": "object"}, "primitive": member}
+        with pytest.raises(DefinitionMalformed):
+            offers.check(raw)
+        with pytest.raises(DefinitionMalformed):
+            definitions.check(raw)
+
+
 def test_no_tool_has_the_name_of_a_resource() -> None:
     for name in ("resources/crm://notes", "prompts/x"):
         with pytest.raises(DefinitionMalformed):

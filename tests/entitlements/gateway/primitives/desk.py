@@ -93,11 +93,17 @@ def granted(
     return world
 
 
+def token(world: World) -> str:
+    """Sign a token with the scopes of every grant of the world's agent."""
+    scopes = world.agent.grants.values_list("entitlement__scope", flat=True)
+    return world.token(scope=" ".join(sorted({*scopes})))
+
+
 def ask(node: Gateway, world: World, method: str, *, slug: str = "", **params: object) -> dict[str, Any]:
     """Send a request of 2026-07-28 and return the answer's body, with its status."""
     named = params.get("name", params.get("uri"))
     headers = {"Mcp-Name": named} if isinstance(named, str) else {}
-    answer = node.modern(slug or world.system.slug, method, world.token(), headers=headers, **params)
+    answer = node.modern(slug or world.system.slug, method, token(world), headers=headers, **params)
     return {**answer.json(), "status": answer.status_code}
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from entitlements import addresses
+from entitlements.gateway.primitives import lists
 from tests.entitlements.gateway.primitives import desk
 from tests.entitlements.gateway.primitives.desk import GREET, NOTES, ORDERS, ask, granted, result
 
@@ -144,6 +147,21 @@ def test_what_a_person_stops_is_neither_listed_nor_read(node: Gateway, server: d
     assert result(node, here, "resources/read", uri="crm://customers/ada/orders")["contents"]
 
 
+def test_no_template_opens_what_a_person_stopped_before_it_was_approved(node: Gateway, server: desk.Server) -> None:
+    from audit.context import SYSTEM  # noqa: PLC0415
+    from entitlements.catalog import discovery, tools  # noqa: PLC0415
+    from entitlements.definitions import offers  # noqa: PLC0415
+    from entitlements.definitions.primitives import Primitive  # noqa: PLC0415
+
+    system = desk.discovered(server.url)
+    here, uri = granted(system, ORDERS), "crm://customers/grace/orders"
+    alone = offers.listed(Primitive.RESOURCE, {"uri": uri, "name": "grace"})
+    discovery.record_discovery(system, [alone], by=SYSTEM, complete=False)
+    assert result(node, here, "resources/read", uri=uri)["contents"]
+    tools.disable_tool(system.tools.get(name=f"resources/{uri}"), by=SYSTEM, reason="test")
+    assert ask(node, here, "resources/read", uri=uri)["error"]["data"]["code"] == "tool_disabled"
+
+
 def test_a_system_is_said_to_have_what_it_has(node: Gateway, here: World) -> None:
     from tests.entitlements.gateway import world  # noqa: PLC0415
 
@@ -151,3 +169,91 @@ def test_a_system_is_said_to_have_what_it_has(node: Gateway, here: World) -> Non
     assert {"tools", "resources", "prompts", "completions"} <= said.keys()
     bare = world.build("http://localhost:9/mcp")
     assert not {"resources", "prompts", "completions"} & result(node, bare, "server/discover")["capabilities"].keys()
+
+
+def test_every_entry_is_on_one_page(node: Gateway) -> None:
+    from tests import make  # noqa: PLC0415 - the settings are known only now
+    from tests.entitlements.gateway import world  # noqa: PLC0415
+
+    made = world.build("http://localhost:9/mcp", tool="tool_000")
+    names = [f"tool_{number:03}" for number in range(lists.PAGE + 5)]
+    rest = [make.tool(made.system, name) for name in names[1:]]
+    more = make.entitlement(made.system, *rest, scope=f"{made.system.slug}:more")
+    make.grant(made.agent, more, people=[made.person])
+
+    first = result(node, made, "tools/list")
+    second = result(node, made, "tools/list", cursor=first["nextCursor"])
+    pages: list[dict[str, Any]] = [first, second]
+    assert [tool["name"] for page in pages for tool in page["tools"]] == names
+    assert "nextCursor" not in second
+    assert [(page["cacheScope"], page["ttlMs"]) for page in pages] == [("private", 5000)] * 2
+    assert ask(node, made, "prompts/list", cursor=first["nextCursor"])["error"]["code"] == -32602
+
+
+@pytest.fixture(scope="module")
+def other(node: Gateway, server: desk.Server) -> System:  # noqa: ARG001 - the node must run
+    """Register the same server as a second system."""
+    return desk.discovered(server.url)
+
+
+@pytest.fixture(scope="module")
+def everywhere(crm: System, other: System) -> World:
+    """Grant notes and a prompt at one system, a template and the prompt at the other; the token is for all systems."""
+    from entitlements.catalog import systems  # noqa: PLC0415 - the settings are known only now
+
+    every = systems.ensure_all_systems()
+    world = granted(other, ORDERS, GREET, world=granted(crm, NOTES, GREET))
+    return replace(world, system=every)
+
+
+def test_what_is_granted_at_each_system_is_listed_and_reached(
+    node: Gateway, everywhere: World, crm: System, other: System, server: desk.Server
+) -> None:
+    listed = {
+        method: result(node, everywhere, method)
+        for method in ("resources/list", "resources/templates/list", "prompts/list", "server/discover")
+    }
+    assert [each["uri"] for each in listed["resources/list"]["resources"]] == ["crm://notes"]
+    templates = listed["resources/templates/list"]["resourceTemplates"]
+    assert [each["uriTemplate"] for each in templates] == ["crm://customers/{id}/orders"]
+    names = [each["name"] for each in listed["prompts/list"]["prompts"]]
+    assert names == sorted(f"{system.slug}__greet" for system in (crm, other))
+    assert {"resources", "prompts", "completions"} <= listed["server/discover"]["capabilities"].keys()
+
+    assert result(node, everywhere, "resources/read", uri="crm://notes")["contents"][0]["text"] == "Call Ada."
+    read = result(node, everywhere, "resources/read", uri="crm://customers/ada/orders")
+    assert read["contents"][0]["text"] == "Orders of ada."
+    for system in (crm, other):
+        name = f"{system.slug}__greet"
+        assert result(node, everywhere, "prompts/get", name=name, arguments={"customer": "ada"})["messages"]
+        argument, ref = {"name": "customer", "value": "gr"}, {"type": "ref/prompt", "name": name}
+        completed = result(node, everywhere, "completion/complete", ref=ref, argument=argument)
+        assert completed["completion"]["values"] == ["grace"]
+        assert everywhere.calls(f"tool:{system.slug}/{GREET}")
+    ref = {"type": "ref/resource", "uri": "crm://customers/{id}/orders"}
+    completed = result(node, everywhere, "completion/complete", ref=ref, argument={"name": "id", "value": "al"})
+    assert completed["completion"]["values"] == ["alan"]
+    assert "complete al" in server.seen()
+
+
+def test_a_resource_of_two_systems_is_neither_listed_nor_read_here(
+    node: Gateway, crm: System, other: System, server: desk.Server
+) -> None:
+    from entitlements.catalog import systems  # noqa: PLC0415 - the settings are known only now
+
+    both = granted(other, NOTES, ORDERS, world=granted(crm, NOTES, ORDERS))
+    before, everywhere = server.seen(), replace(both, system=systems.ensure_all_systems())
+    assert result(node, everywhere, "resources/list")["resources"] == []
+    assert result(node, everywhere, "resources/templates/list")["resourceTemplates"] == []
+    body = ask(node, everywhere, "resources/read", uri="crm://notes")
+    assert body["error"]["code"] == -32602
+    assert body["error"]["data"]["systems"] == sorted([crm.slug, other.slug])
+    assert server.seen() == before
+    assert everywhere.calls()[-1] == "call.denied"
+
+
+def test_what_is_nowhere_or_not_granted_is_not_there(node: Gateway, everywhere: World) -> None:
+    assert everywhere.system.slug == addresses.ALL
+    for uri in ("crm://logo", "crm://elsewhere"):
+        assert ask(node, everywhere, "resources/read", uri=uri)["error"]["code"] == -32602
+    assert ask(node, everywhere, "prompts/get", name="greet")["error"]["code"] == -32602
