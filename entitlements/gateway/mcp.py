@@ -18,7 +18,6 @@ from entitlements.gateway import (
     all_systems,
     answers,
     capabilities,
-    client_sessions,
     doors,
     messages,
     possession,
@@ -26,7 +25,7 @@ from entitlements.gateway import (
 )
 from entitlements.gateway.access_requests import request_access
 from entitlements.gateway.calls import ToolCall
-from entitlements.gateway.conversation import listen, log_level, replies, stream, ways
+from entitlements.gateway.conversation import client_sessions, listen, log_level, replies, stream, ways
 from entitlements.gateway.decoys import calls as decoys
 from entitlements.gateway.dispatch import Forwarding
 from entitlements.gateway.exchange import Exchange, may_see

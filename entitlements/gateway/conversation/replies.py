@@ -18,8 +18,8 @@ from entitlements.codes import Code
 from entitlements.connected_accounts.account_calls import AccountAuthorization, Caller
 from entitlements.decisions.verdicts import Reason
 from entitlements.gateway import messages
-from entitlements.gateway.client_sessions import ClientSession
 from entitlements.gateway.conversation import server_messages
+from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.exchange import Exchange
 from entitlements.keys import session_keys
 from entitlements.node.bearer import Bearer

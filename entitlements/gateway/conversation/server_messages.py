@@ -21,7 +21,7 @@ from audit import draft, redaction
 from audit.actions import Action
 from entitlements import strict
 from entitlements.codes import INVALID_PARAMS
-from entitlements.gateway.client_sessions import ClientSession
+from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.http import encode
 from entitlements.gateway.primitives import names
 from entitlements.keys import in_use, session_keys

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from entitlements.codes import Code
 from entitlements.definitions import primitives
-from entitlements.gateway import answers, client_sessions, messages, possession
-from entitlements.gateway.conversation import upstream_stream
+from entitlements.gateway import answers, messages, possession
+from entitlements.gateway.conversation import client_sessions, upstream_stream
 from entitlements.gateway.exchange import may_see
 from entitlements.gateway.http import Request
 from entitlements.node import records

@@ -10,8 +10,8 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from entitlements.gateway.client_sessions import ClientSession
 from entitlements.gateway.conversation import replies
+from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.conversation.server_messages import Beside
 from entitlements.gateway.http import Request
 from entitlements.node.directory import ServedSystem

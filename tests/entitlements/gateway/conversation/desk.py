@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from tests.entitlements.gateway.world import Gateway, World
 
 OFFERS: dict[str, Any] = {"sampling": {}, "elicitation": {}, "roots": {}}
-SAMPLING: dict[str, Any] = {"messages": [{"role": "user", "content": {"type": "text", "text": "a word that no record holds"}}]}
+SAMPLING: dict[str, Any] = {
+    "messages": [{"role": "user", "content": {"type": "text", "text": "a word that no record holds"}}]
+}
 
 
 def asks(method: str, number: int | str = 5, **params: object) -> dict[str, Any]:
