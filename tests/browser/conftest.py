@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from tests.browser.contrast import Looks
+from tests.browser.opening import open_address
 from tests.conftest import BROWSERS
 
 # Playwright's synchronous interface runs a loop in this thread, which Django would take for an asynchronous caller.
@@ -52,7 +53,7 @@ class Visitor:
 
     def go(self, path: str) -> int:
         """Open a page of ours; returns the status of the answer."""
-        answer = self.page.goto(self.address + path)
+        answer = open_address(self.page, self.address + path)
         return answer.status if answer else 0
 
     def violations(self) -> list[str]:

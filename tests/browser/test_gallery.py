@@ -384,3 +384,5 @@ def test_pictures_for_the_readme(visitor: Visitor) -> None:
         page.screenshot(path=Path(SHOTS) / f"approve-{scheme}.png")
         visitor.go("/reviews/q4/work/")
         page.screenshot(path=Path(SHOTS) / f"review-{scheme}.png")
+        visitor.go("/")
+        page.screenshot(path=Path(SHOTS) / f"home-{scheme}.png")

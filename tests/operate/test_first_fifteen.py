@@ -26,6 +26,7 @@ from scripts.devservers import free_port
 from tests import second_factor
 from tests.architecture import tree
 from tests.browser import company_idp
+from tests.browser.opening import open_address
 from tests.conftest import BROWSERS
 from tests.operate import outside
 from tests.operate.test_compose import Deployment
@@ -58,7 +59,7 @@ class Visitor:
 
     def come_in(self, link: str) -> None:
         """Open an invitation: a password, an authenticator app, recovery codes."""
-        self.page.goto(link)
+        open_address(self.page, link)
         self.page.fill("input[name=new_password]", PASSWORD)
         self.page.fill("input[name=again]", PASSWORD)
         self.page.keyboard.press("Enter")
@@ -75,7 +76,7 @@ class Visitor:
 
     def go(self, path: str) -> None:
         """Open a page of ours by its address."""
-        self.page.goto(self.console + path)
+        open_address(self.page, self.console + path)
 
     def press(self, name: str, *, within: str = "main", exact: bool = False) -> None:
         """Press a button or follow a link of this name; prove who one is where that is asked."""
