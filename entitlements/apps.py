@@ -1,7 +1,6 @@
 """Floor 2 as a Django application."""
 
 from django.apps import AppConfig
-from django.urls import register_converter
 
 
 class EntitlementsConfig(AppConfig):
@@ -9,9 +8,3 @@ class EntitlementsConfig(AppConfig):
 
     name = "entitlements"
     default_auto_field = "django.db.models.BigAutoField"
-
-    def ready(self) -> None:
-        """Let paths hold the names of tools."""
-        from entitlements.catalog.addresses import ToolName  # noqa: PLC0415 - when the apps are there
-
-        register_converter(ToolName, "tool")

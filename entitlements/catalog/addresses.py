@@ -5,7 +5,13 @@ The name of a resource is a URI, whose slashes and question marks servers and pr
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import quote, unquote
+
+from django.urls import register_converter
+
+TOOL: Final = "<tool:name>"
+"""How a path holds the name of a tool."""
 
 
 def encode(name: str) -> str:
@@ -33,3 +39,6 @@ class ToolName:
     def to_url(self, value: str) -> str:
         """Write it."""
         return encode(value)
+
+
+register_converter(ToolName, "tool")

@@ -8,6 +8,8 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
+from entitlements.definitions import primitives
+
 
 class System(models.Model):
     """What agents reach. The gateway forwards to `upstream_url`; the resource address is derived from the slug.
@@ -149,6 +151,11 @@ class Tool(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def shown(self) -> str:
+        """The name beside a word that says what it is: the URI, the template, or the name alone."""
+        return primitives.without_prefix(self.name)
 
 
 class ToolVersion(models.Model):

@@ -71,6 +71,7 @@ def prompt(name: str) -> str:
     return f"{_PROMPT}{quote(name, safe=_SAFE)}"
 
 
-def uri_of(name: str) -> str:
-    """Return the URI or the URI template in the name of a row."""
-    return name.removeprefix(_TEMPLATE if name.startswith(_TEMPLATE) else _RESOURCE)
+def without_prefix(name: str) -> str:
+    """Return what a row is about: the URI of a resource, a template, or the name of a prompt or tool."""
+    prefix = next((prefix for prefix in (_TEMPLATE, _RESOURCE, _PROMPT) if name.startswith(prefix)), "")
+    return name.removeprefix(prefix)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,8 +17,7 @@ from entitlements.definitions import offers
 from entitlements.networks import network
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
-from entitlements.rest import operation
-from entitlements.rest.operation import Operation
+from entitlements.rest import read
 from entitlements.rest.read import Operations
 from entitlements.secrets import vault
 from entitlements.stdio.command import Command
@@ -185,7 +183,7 @@ class Directory:
         operations = None
         if kind == System.Kind.HTTP:
             others = await self._snapshots.query(_UNAPPROVED, [pk])
-            operations = _operations(approved, others, await self._snapshots.query(_REFUSED, [pk]))
+            operations = read.of_rows(approved, others, await self._snapshots.query(_REFUSED, [pk]))
         stopped = frozenset(name for (name,) in await self._snapshots.query(_STOPPED, [pk]))
         tools = {tool: _listed_tool(version, raw, tool, operations) for tool, version, raw in approved}
         way = network.of_rows(pk, await self._snapshots.query(network.CURRENT, [pk]))
@@ -206,20 +204,3 @@ def _listed_tool(version: str, raw: Mapping[str, Any], name: str, operations: Op
     mirrored = mcp_headers.annotated(raw.get("inputSchema"))
     is_listable = mirrored is not None and (operations is None or name in operations)
     return ListedTool(version, _encode(offers.served(raw)), mirrored or {}, is_listable, offers.completes(raw))
-
-
-def _operations(
-    approved: Iterable[Sequence[Any]], others: Iterable[Sequence[Any]], refused: Iterable[Sequence[Any]]
-) -> Operations:
-    return Operations(
-        dict(_read_operations((name, raw) for name, _, raw in approved)),
-        _read_operations((name, raw) for name, raw in others),
-        ((each["method"], each["path"]) for row in refused for each in row[0]),
-    )
-
-
-def _read_operations(definitions_by_tool: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[tuple[str, Operation]]:
-    """Yield the operation of each definition that holds a whole one; a tool without is never called."""
-    for name, definition in definitions_by_tool:
-        with contextlib.suppress(msgspec.ValidationError):
-            yield name, operation.of(definition)

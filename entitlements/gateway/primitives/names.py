@@ -40,7 +40,7 @@ def _resource(entry: ServedSystem, params: Mapping[str, Any]) -> Called:
         return name, {"uri": uri}
     fitting = [(each, values) for each in _templates(entry) if (values := _values(each, uri)) is not None]
     if len(fitting) > 1:
-        listed = ", ".join(primitives.uri_of(each) for each, _ in fitting)
+        listed = ", ".join(primitives.without_prefix(each) for each, _ in fitting)
         raise _malformed(f"More than one resource template fits the uri: {listed}.")
     if fitting:
         template, values = fitting[0]
@@ -89,7 +89,7 @@ def _templates(entry: ServedSystem) -> list[str]:
 
 def _values(name: str, uri: str) -> dict[str, str] | None:
     try:
-        return uri_templates.read(primitives.uri_of(name)).values(uri)
+        return uri_templates.read(primitives.without_prefix(name)).values(uri)
     except uri_templates.Malformed:
         return None
 

@@ -55,7 +55,7 @@ LAYOUT: Final[Layout[Tool, Tool]] = Layout(
             gettext_lazy("Tool"),
             "name",
             sorts="name",
-            cell=cells.link("name", "tool-page", "system__slug", "name", sub="sentence"),
+            cell=cells.link("shown", "tool-page", "system__slug", "name", sub="sentence"),
             main=True,
         ),
         Column(
