@@ -10,17 +10,16 @@ from entitlements.node.directory import ServedSystem
 
 EMA: Final = "io.modelcontextprotocol/enterprise-managed-authorization"
 MODERN: Final[dict[str, Any]] = {
-    "tools": {"listChanged": False},
-    "resources": {},
-    "prompts": {},
+    "tools": {"listChanged": True},
+    "resources": {"listChanged": True, "subscribe": True},
+    "prompts": {"listChanged": True},
     "completions": {},
     "extensions": {EMA: {}},
 }
 LEGACY: Final[dict[str, Any]] = {
     **MODERN,
-    "tools": {"listChanged": True},
+    "logging": {},
 }
-"""A session has a stream that says so; what a stateless client would listen to is not there."""
 
 
 def of(entry: ServedSystem, era: dict[str, Any]) -> dict[str, Any]:

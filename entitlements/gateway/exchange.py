@@ -9,7 +9,7 @@ from entitlements.codes import Code
 from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.gateway import answers, messages
-from entitlements.gateway.client_sessions import ClientSession
+from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
 from entitlements.gateway.messages import Call
 from entitlements.node import records

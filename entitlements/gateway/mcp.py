@@ -18,7 +18,6 @@ from entitlements.gateway import (
     all_systems,
     answers,
     capabilities,
-    client_sessions,
     doors,
     messages,
     possession,
@@ -26,9 +25,9 @@ from entitlements.gateway import (
 )
 from entitlements.gateway.access_requests import request_access
 from entitlements.gateway.calls import ToolCall
-from entitlements.gateway.conversation import stream
+from entitlements.gateway.conversation import client_sessions, listen, log_level, replies, stream, ways
 from entitlements.gateway.decoys import calls as decoys
-from entitlements.gateway.dispatch import Forwarding, McpForwarding
+from entitlements.gateway.dispatch import Forwarding
 from entitlements.gateway.exchange import Exchange, may_see
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode
 from entitlements.gateway.messages import Call
@@ -41,6 +40,7 @@ from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed, Refused
+from entitlements.node.shared import client_offers
 from entitlements.upstream import mcp_headers, upstream
 
 _ACCEPTED: Final = Answer(HTTPStatus.ACCEPTED, b"", ())
@@ -89,7 +89,11 @@ async def _dispatch(exchange: Exchange) -> None:
     if not exchange.is_modern:
         messages.check_legacy(exchange.request)
         await _check_session(exchange)
-    if call.id is None or not call.method:
+    if not call.method:
+        await replies.take(exchange)
+        await exchange.request.answer(_ACCEPTED)
+        return
+    if call.id is None:
         await _take_notification(exchange)
         await exchange.request.answer(_ACCEPTED)
         return
@@ -112,8 +116,10 @@ async def _check_session(exchange: Exchange) -> None:
 
 
 async def _take_notification(exchange: Exchange) -> None:
-    """Take a notification: only a legacy client's wish to cancel its own call means anything to us."""
+    """Take a notification: a legacy client's wish to cancel its own call, and what its upstream is to hear."""
     call = exchange.call
+    if call.method in replies.PASSED:
+        await replies.pass_on(exchange)
     if call.method != "notifications/cancelled" or exchange.session is None:
         return
     request_id = call.params.get("requestId")
@@ -151,7 +157,7 @@ def _forwarding(
 ) -> Forwarding:
     node, about = exchange.node, exchange.about
     if entry.operations is None:
-        return McpForwarding(node, entry, exchange.bearer, exchange.request, call, about.trace, responder)
+        return ways.forwarding(exchange, entry, call, responder)
 
     async def deliver(answer: RestAnswer) -> None:
         body = answers.result(call.request_id, results.result(answer, entry.slug, about.evaluation))
@@ -200,8 +206,9 @@ async def _initialize(exchange: Exchange) -> None:
     requested_version = exchange.call.params.get("protocolVersion")
     version = requested_version if requested_version in upstream.LEGACY else upstream.LEGACY[0]
     name = await client_sessions.begin(
-        exchange.node, exchange.bearer, exchange.entry.slug, version, held.facts, had_grant=verdict.allowed
-    )
+        exchange.node, exchange.bearer, exchange.entry.slug, version, held.facts,
+        had_grant=verdict.allowed, capabilities=client_offers.known(exchange.call.params.get("capabilities")),
+    )  # fmt: skip
     initialization = {
         "protocolVersion": version,
         "capabilities": capabilities.of(exchange.entry, capabilities.LEGACY),
@@ -220,6 +227,7 @@ def _identity(entry: ServedSystem) -> dict[str, str]:
 
 _MODERN: Final[dict[str, Handler]] = {
     "server/discover": _discover,
+    "subscriptions/listen": listen.serve,
     "tools/list": lists.of(Primitive.TOOL),
     "resources/list": lists.of(Primitive.RESOURCE),
     "resources/templates/list": lists.of(Primitive.TEMPLATE),
@@ -231,7 +239,10 @@ _MODERN: Final[dict[str, Handler]] = {
 }
 _LEGACY: Final[dict[str, Handler]] = {
     "initialize": _initialize,
+    "logging/setLevel": log_level.choose,
     "ping": _ping,
+    "resources/subscribe": primitive_calls.call,
+    "resources/unsubscribe": primitive_calls.call,
     "tools/list": lists.of(Primitive.TOOL),
     "resources/list": lists.of(Primitive.RESOURCE),
     "resources/templates/list": lists.of(Primitive.TEMPLATE),

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiohttp
 import msgspec
@@ -31,6 +31,8 @@ _RETRY: Final = ("inputResponses", "requestState")
 _FORWARDED: Final[Mapping[str, tuple[str, ...]]] = {
     "tools/call": ("name", "arguments", *_RETRY),
     "resources/read": ("uri", *_RETRY),
+    "resources/subscribe": ("uri",),
+    "resources/unsubscribe": ("uri",),
     "prompts/get": ("name", "arguments", *_RETRY),
     "completion/complete": ("ref", "argument", "context"),
 }
@@ -72,6 +74,13 @@ _any: Final = msgspec.json.Decoder()
 
 class SessionLost(Exception):
     """The upstream no longer knows the legacy session; the call was not carried out."""
+
+
+class Hears(Protocol):
+    """Takes what an upstream says beside its answer."""
+
+    async def hear(self, text: bytes, connection: Connection, meta: Mapping[str, Any]) -> bytes | None:
+        """Return what the client is to hear of it; `meta` is that of the client's request. Raises Closed."""
 
 
 @dataclass(slots=True)
@@ -148,6 +157,7 @@ class UpstreamCall:
     params_headers: tuple[tuple[str, str], ...]
     gate: Callable[[], None]
     responder: Responder
+    beside: Hears | None = None
     number: int = 0
     was_sent: bool = False
 
@@ -192,7 +202,13 @@ class UpstreamCall:
         message = _read_message.decode(text)
         if not message.method and bytes(message.id) == str(self.number).encode():
             return await self._last(message)
-        if message.method in _PASSED and not bytes(message.id):
+        if not message.method:
+            return None
+        if self.beside is not None:
+            said = await self.beside.hear(self._clean(text), self.connection, self.call.meta)
+            if said is not None:
+                await self.responder.event(said)
+        elif message.method in _PASSED and not bytes(message.id):
             await self.responder.event(self._clean(text))
         return None
 
@@ -238,6 +254,8 @@ def forwarded(call: Call, conversation: upstream.Conversation, trace: str) -> di
     meta = {name: value for name, value in call.meta.items() if not name.startswith("io.modelcontextprotocol/")}
     meta.setdefault("traceparent", f"00-{trace}-{trace[:16]}-01")
     if conversation.is_modern and call.is_modern:
+        if upstream.META_LOG_LEVEL in call.meta:
+            meta[upstream.META_LOG_LEVEL] = call.meta[upstream.META_LOG_LEVEL]
         meta[upstream.META_CAPABILITIES] = call.meta.get(upstream.META_CAPABILITIES, {})
     params["_meta"] = meta
     return params

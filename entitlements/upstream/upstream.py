@@ -35,6 +35,7 @@ MODERN: Final = "2026-07-28"
 LEGACY: Final = ("2025-11-25", "2025-06-18", "2025-03-26")
 META_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
 META_CLIENT: Final = "io.modelcontextprotocol/clientInfo"
+META_LOG_LEVEL: Final = "io.modelcontextprotocol/logLevel"
 META_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 IDENTITY: Final = {"name": "mandate-gateway", "version": "1"}
 LARGEST_MESSAGE: Final = 16 * 1024 * 1024
@@ -203,14 +204,16 @@ async def begin(http: aiohttp.ClientSession, target: Target) -> Conversation:
     return await greet(http, target)
 
 
-async def greet(http: aiohttp.ClientSession, target: Target) -> Conversation:
-    """Begin a session with a legacy server, as a client without capabilities. Raises Unreachable."""
-    return await initialize(http, Conversation(target, version=LEGACY[0]))
+async def greet(
+    http: aiohttp.ClientSession, target: Target, capabilities: Mapping[str, Any] | None = None
+) -> Conversation:
+    """Begin a session with a legacy server, as a client with these capabilities. Raises Unreachable."""
+    return await initialize(http, Conversation(target, version=LEGACY[0], capabilities=capabilities or {}))
 
 
 async def initialize(http: aiohttp.ClientSession, conversation: Conversation) -> Conversation:
     """Greet a legacy server, wherever the conversation's requests go. Returns the conversation. Raises Unreachable."""
-    hello = {"protocolVersion": LEGACY[0], "capabilities": {}, "clientInfo": IDENTITY}
+    hello = {"protocolVersion": LEGACY[0], "capabilities": conversation.capabilities, "clientInfo": IDENTITY}
     initialized = await conversation.ask(http, "initialize", hello)
     if initialized.get("protocolVersion") not in LEGACY:
         raise Unreachable("The system speaks no version of MCP that we know.")
@@ -233,6 +236,8 @@ async def first[T](
 ) -> T | None:
     """Hand on each JSON-RPC message of an answer as it arrives, a body or events, until `take` returns something.
 
+    An event without data, by which a server lets a client resume, is none.
+
     Raises Unreachable, sse.TooLarge.
     """
     kind = answer.content_type
@@ -245,7 +250,7 @@ async def first[T](
         size += len(chunk)
         for data in reader.feed(chunk):
             count += 1
-            if (found := await take(data)) is not None:
+            if data and (found := await take(data)) is not None:
                 return found
             if count >= MOST_EVENTS:
                 raise sse.TooLarge

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from entitlements.codes import Code
-from entitlements.gateway import answers, client_sessions, messages, possession
+from entitlements.definitions import primitives
+from entitlements.gateway import answers, messages, possession
+from entitlements.gateway.conversation import client_sessions, upstream_stream
 from entitlements.gateway.exchange import may_see
 from entitlements.gateway.http import Request
 from entitlements.node import records
@@ -26,11 +29,13 @@ HEADERS: Final = [
     (b"cache-control", b"no-store, no-transform"),
     (b"x-accel-buffering", b"no"),
 ]
-_LIST_CHANGED: Final = sse.event(b'{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}')
 
 
 async def keep(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:
-    """Hold a legacy client's stream open until it leaves, its session ends or its rights do. Nothing is resumed."""
+    """Hold a legacy client's stream open until it leaves, its session ends or its rights do. Nothing is resumed.
+
+    It carries as well what the client's own session with the upstream says.
+    """
     await possession.claim(node, request)
     name = request.header(mcp_headers.SESSION)
     if name is None:
@@ -57,7 +62,9 @@ async def keep(node: Node, request: Request, entry: ServedSystem, bearer: Bearer
             return
         await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": HEADERS})
         await node.look_at_tools(open_stream, held)
-        await _keep_open(request, open_stream)
+        about = CallDetails(bearer, entry.slug, "GET", source=request.source)
+        follows = upstream_stream.Following(node, about, entry, session, request)
+        await keep_open(request, open_stream, _changed, follows.follow())
     except asyncio.CancelledError:
         if not open_stream.stop:
             raise
@@ -69,22 +76,32 @@ async def keep(node: Node, request: Request, entry: ServedSystem, bearer: Bearer
         node.opened.remove(open_stream)
 
 
-async def _keep_open(request: Request, opened: OpenRequest) -> None:
-    """Say that the list of tools has changed whenever it has, and send a comment now and then, until the client leaves.
+def _changed(kind: str) -> bytes:
+    return b'{"jsonrpc":"2.0","method":"notifications/%s/list_changed"}' % kind.encode()
 
-    Changes that follow closely on each other are one notification.
+
+async def keep_open(
+    request: Request, opened: OpenRequest, changed_as: Callable[[str], bytes], follows: Coroutine[Any, Any, None]
+) -> None:
+    """Say that a list has changed whenever it has, and send a comment now and then, until the client leaves.
+
+    Changes that follow closely on each other are one notification for each list; `changed_as` writes that, or nothing.
+    Meanwhile `follows` runs, which sends what an upstream says.
     """
     assert opened.tools is not None  # noqa: S101 - for the type checker: it is a stream
-    gone = asyncio.ensure_future(_until_gone(request))
+    gone, following = asyncio.ensure_future(_until_gone(request)), asyncio.ensure_future(follows)
     try:
         while not gone.done():
-            body = _LIST_CHANGED if opened.tools.take_change() else sse.KEEP_ALIVE
+            kinds = {primitives.CAPABILITY[primitives.of_name(name)] for name in opened.tools.take_changes()}
+            notes = [sse.event(note) for kind in sorted(kinds) if (note := changed_as(kind))]
+            body = b"".join(notes) or sse.KEEP_ALIVE
             await request.send({"type": "http.response.body", "body": body, "more_body": True})
             changed = asyncio.ensure_future(opened.tools.changed.wait())
             await asyncio.wait({gone, changed}, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             changed.cancel()
     finally:
         gone.cancel()
+        following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)
 

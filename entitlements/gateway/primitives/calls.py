@@ -12,7 +12,7 @@ from entitlements.definitions import primitives
 from entitlements.definitions.primitives import Primitive
 from entitlements.gateway import answers, doors, relay
 from entitlements.gateway.calls import ToolCall
-from entitlements.gateway.dispatch import McpForwarding
+from entitlements.gateway.conversation import ways
 from entitlements.gateway.exchange import Exchange
 from entitlements.gateway.http import Answer, encode
 from entitlements.gateway.primitives import everywhere, names
@@ -32,9 +32,7 @@ async def call(exchange: Exchange) -> None:
     exchange.about.tool = name
     responder = relay.Responder(exchange.request.send)
     door = Door(entry, exchange.bearer, asked, exchange.entry.slug, responder, name)
-    way = McpForwarding(
-        exchange.node, entry, exchange.bearer, exchange.request, asked, exchange.about.trace, responder
-    )  # fmt: skip
+    way = ways.forwarding(exchange, entry, asked, responder)
     session = None if exchange.session is None else exchange.session.id
     await ToolCall(
         exchange.node, entry, exchange.bearer, exchange.request, exchange.about, arguments, door, way, session
