@@ -53,6 +53,8 @@ class Action(StrEnum):
     BREAK_GLASS_DECLARED = "break_glass.declared"
     BREAK_GLASS_ENDED = "break_glass.ended"
     BREAK_GLASS_REVIEWED = "break_glass.reviewed"
+    BUDGET_ENDED = "budget.ended"
+    BUDGET_SET = "budget.set"
     CALL_ALLOWED = "call.allowed"
     CALL_DENIED = "call.denied"
     CALL_FINISHED = "call.finished"
@@ -141,6 +143,7 @@ class Action(StrEnum):
     ENTITLEMENT_MADE = "entitlement.made"
     EVALUATION_ALLOWED = "evaluation.allowed"
     EVALUATION_DENIED = "evaluation.denied"
+    EVALUATION_SEARCHED = "evaluation.searched"
     EVENT_RECEIVER_ENDED = "event_receiver.ended"
     EVENT_RECEIVER_REGISTERED = "event_receiver.registered"
     EVENT_STREAM_CHANGED = "event_stream.changed"
@@ -221,6 +224,7 @@ class Action(StrEnum):
     PERSON_ROLE_ENDED = "person.role_ended"
     PERSON_ROLE_REMOVED = "person.role_removed"
     PERSON_SIGNED_IN = "person.signed_in"
+    POLICY_DOMAIN_LOADED = "policy_domain.loaded"
     POSTURE_SNAPSHOT_TAKEN = "posture_snapshot.taken"
     PRODUCER_ENDED = "producer.ended"
     REMEDIATION_APPLIED = "remediation.applied"
@@ -264,6 +268,7 @@ class Action(StrEnum):
     SAVED_VIEW_DELETED = "saved_view.deleted"
     SECRET_FORGOTTEN = "secret.forgotten"  # noqa: S105 - the name of an event
     SECRET_GIVEN_BACK = "secret.given_back"  # noqa: S105 - the name of an event
+    SECRET_LEAKED = "secret.leaked"  # noqa: S105 - the name of an event
     SECRET_SET = "secret.set"  # noqa: S105 - the name of an event
     SECRET_WITHHELD = "secret.withheld"  # noqa: S105 - the name of an event
     SESSION_BEGUN = "session.begun"
@@ -271,6 +276,7 @@ class Action(StrEnum):
     SETUP_BACKUP_ATTESTED = "setup.backup_attested"
     SETUP_DEMO_DECLARED = "setup.demo_declared"
     SETUP_TESTED = "setup.tested"
+    SIGN_IN_AGREED = "sign_in.agreed"
     SIGNAL_POLL_ENDED = "signal_poll.ended"
     SIGNAL_POLL_SET = "signal_poll.set"
     SIGNAL_RESPONSE_CONFIRMED = "signal_response.confirmed"
@@ -295,6 +301,8 @@ class Action(StrEnum):
     STDIO_COMMAND_ENDED = "stdio_command.ended"
     STDIO_COMMAND_PROPOSED = "stdio_command.proposed"
     STDIO_COMMAND_WITHDRAWN = "stdio_command.withdrawn"
+    SYSTEM_CALLS_PAUSED = "system.calls_paused"
+    SYSTEM_CALLS_RESUMED = "system.calls_resumed"
     SYSTEM_DISABLED = "system.disabled"
     SYSTEM_EDITED = "system.edited"
     SYSTEM_ENABLED = "system.enabled"
@@ -313,6 +321,7 @@ class Action(StrEnum):
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event
     TOKEN_FAMILY_REUSED = "token_family.reused"  # noqa: S105 - the name of an event
     TOKEN_FAMILY_REVOKED = "token_family.revoked"  # noqa: S105 - the name of an event
+    TOOL_LIST_SHOWN = "tool_list.shown"
     TOOL_APPROVED = "tool.approved"
     TOOL_CHANGED = "tool.changed"
     TOOL_DISABLED = "tool.disabled"

@@ -67,6 +67,11 @@ def current() -> Context:
     return _current.get()
 
 
+def join(trace: str) -> None:
+    """Go on in another trace, to the end of the innermost `acting` block."""
+    _current.set(replace(_current.get(), trace=trace))
+
+
 @contextmanager
 def acting(**changes: Unpack[Changes]) -> Iterator[Context]:
     """Change the context for the length of a `with` block; what is not named stays as it was."""

@@ -1,18 +1,28 @@
 """record(): the only writer in a transaction. The event commits with the change that it tells of, or not at all."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.types.json import Jsonb
 
 from audit import context, personal_data, producers
 from audit.actions import Action
-from audit.draft import draft
+from audit.draft import Draft, draft
 from audit.models import Event
 from audit.statements import INSERT_MANY, INSERT_ONE, columns
+
+
+class Observed:
+    """Who hears of each event of this process once it is committed, if any. One that fails disturbs nothing."""
+
+    by: Callable[[Draft], None] | None = None
+
+
+OBSERVED: Final = Observed()
 
 
 class NotInTransaction(RuntimeError):
@@ -66,6 +76,7 @@ def record(
             "personal": Jsonb(sealed.values) if sealed else None,
         }
         _execute(connection, INSERT_ONE, values)
+    _tell([event_draft])
     event = Event(**{**values, "personal": sealed.values if sealed else None})
     event._state.adding, event._state.db = False, connection.alias
     return event
@@ -89,7 +100,18 @@ def record_many(action: Action, rows: Iterable[Row], *, by: context.Principal) -
     if drafts:
         with producers.numbers(connection, len(drafts), drafts[0].at) as (producer, first):
             _execute(connection, INSERT_MANY, columns(drafts, producer, first))
+    _tell(drafts)
     return len(drafts)
+
+
+def _tell(drafts: Sequence[Draft]) -> None:
+    if OBSERVED.by is not None:
+        transaction.on_commit(partial(_tell_all, OBSERVED.by, drafts), robust=True)
+
+
+def _tell_all(observer: Callable[[Draft], None], drafts: Sequence[Draft]) -> None:
+    for each in drafts:
+        observer(each)
 
 
 def _in_transaction() -> BaseDatabaseWrapper:

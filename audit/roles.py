@@ -83,6 +83,8 @@ FUNCTIONS: Final = (
 
 The issuers may call what has a version in its name, because nodes of two releases call it during an upgrade.
 """
+BUDGETS: Final = ("lease_budget_v1", "return_budget_v1")
+"""By what a gateway node spends of budgets; no issuer forwards a call."""
 VERSIONED: Final = re.compile(r"_v\d+$")
 ORDINARY: Final = "SELECT, INSERT, UPDATE, DELETE"
 _READ_ONLY: Final = {"S": "USAGE, SELECT", "v": "SELECT"}
@@ -135,6 +137,6 @@ def _statements(
             allowed = _READ_ONLY[kind] if other else ""
         if allowed:
             yield sql.SQL("GRANT " + allowed + " ON {} TO {}").format(thing, to)
-    for name in (*FUNCTIONS, *NODES):
-        if other or (grants is not SEAL and VERSIONED.search(name)):
+    for name in (*FUNCTIONS, *NODES, *BUDGETS):
+        if other or (grants is not SEAL and name not in BUDGETS and VERSIONED.search(name)):
             yield sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(sql.Identifier(name), to)

@@ -78,6 +78,10 @@ class Code(StrEnum):
     GUARDRAIL = "guardrail"
     APPROVAL_OF_CALL_REQUIRED = "approval_of_call_required"
     APPROVAL_REQUIRED = "approval_required"
+    SUBJECT_UNKNOWN = "subject_unknown"
+    RESOURCE_UNKNOWN = "resource_unknown"
+    ACTION_UNKNOWN = "action_unknown"
+    NO_RULE = "no_rule"
 
     # Accounts of people at the system.
     ACCOUNT_NOT_CONNECTED = "account_not_connected"
@@ -89,6 +93,11 @@ class Code(StrEnum):
     HEADER_MISMATCH = "header_mismatch"
     UNSUPPORTED_VERSION = "unsupported_version"
     RATE_LIMITED = "rate_limited"
+    RATE_EXCEEDED = "rate_exceeded"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    BUDGET_NOT_MEASURABLE = "budget_not_measurable"
+    ANSWER_OVER_BUDGET = "answer_over_budget"
+    SYSTEM_BUSY = "system_busy"
     UPSTREAM_UNAVAILABLE = "upstream_unavailable"
     CALL_WITHDRAWN = "call_withdrawn"
     LIMIT_MALFORMED = "limit_malformed"
@@ -168,6 +177,25 @@ def _refused(
     return Meaning(sentence, remedy, HTTPStatus.FORBIDDEN, oauth, DENIED, "policy_denied", then)
 
 
+def _unknown(sentence: str, remedy: str, oauth: str, jsonrpc: int = DENIED) -> Meaning:
+    """There is no such thing here."""
+    return Meaning(sentence, remedy, HTTPStatus.NOT_FOUND, oauth, jsonrpc, "policy_denied", Next.NONE)
+
+
+def _too_many(
+    sentence: str, remedy: str = "Wait until the window of the budget ends.", then: Next = Next.WAIT
+) -> Meaning:
+    """A later call may be allowed again."""
+    return Meaning(sentence, remedy, HTTPStatus.TOO_MANY_REQUESTS, "slow_down", DENIED, "rate_limited", then)
+
+
+def _upstream(
+    sentence: str, remedy: str, status: HTTPStatus = HTTPStatus.BAD_GATEWAY, then: Next = Next.RETRY
+) -> Meaning:
+    """The call was allowed, and its answer is missing."""
+    return Meaning(sentence, remedy, status, "temporarily_unavailable", INTERNAL_ERROR, "upstream_unavailable", then)
+
+
 def _requestable(sentence: str, remedy: str, oauth: str = "access_denied") -> Meaning:
     """A request and an approval would turn this into an allow."""
     return Meaning(sentence, remedy, HTTPStatus.FORBIDDEN, oauth, DENIED, "approval_required", Next.REQUEST)
@@ -203,15 +231,7 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.LEASE_LAPSED: _closed("This node has not heard from the database for too long."),
     Code.CLOCK_UNKNOWN: _closed("This node does not know the time well enough."),
     Code.RECORD_UNAVAILABLE: _closed("The decision could not be recorded."),
-    Code.SYSTEM_UNKNOWN: Meaning(
-        "No such system is registered.",
-        "Check the address.",
-        HTTPStatus.NOT_FOUND,
-        "invalid_target",
-        DENIED,
-        "policy_denied",
-        Next.NONE,
-    ),
+    Code.SYSTEM_UNKNOWN: _unknown("No such system is registered.", "Check the address.", "invalid_target"),
     Code.SYSTEM_DISABLED: _refused("The system is disabled.", oauth="invalid_target"),
     Code.AGENT_UNKNOWN: _refused("No such agent is registered.", "Register the agent first."),
     Code.AGENT_STAGED: _refused("The agent is not in use yet.", "Ask its owner to put it into use."),
@@ -261,14 +281,8 @@ TABLE: Final[dict[Code, Meaning]] = {
         "insufficient_user_authentication",
         "insufficient_user_authentication",
     ),
-    Code.UNKNOWN_TOOL: Meaning(
-        "The system has no such tool.",
-        "List the tools and choose one of them.",
-        HTTPStatus.NOT_FOUND,
-        "invalid_scope",
-        INVALID_PARAMS,
-        "policy_denied",
-        Next.NONE,
+    Code.UNKNOWN_TOOL: _unknown(
+        "The system has no such tool.", "List the tools and choose one of them.", "invalid_scope", INVALID_PARAMS
     ),
     Code.TOOL_NOT_APPROVED: _refused("The tool waits for its first review.", _ASK_OWNER),
     Code.TOOL_QUARANTINED: _refused("The tool has changed and waits for a review.", _ASK_OWNER),
@@ -333,6 +347,10 @@ TABLE: Final[dict[Code, Meaning]] = {
         "A guardrail or a risk signal holds this for a person's approval, and calls cannot wait for one yet.",
         "Request access, and say what the call is for.",
     ),
+    Code.SUBJECT_UNKNOWN: _refused("The subject or its type is not known.", "Name a subject of the policy domain."),
+    Code.RESOURCE_UNKNOWN: _refused("The resource or its type is not known.", "Name one of the policy domain."),
+    Code.ACTION_UNKNOWN: _refused("Resources of this type have no such action.", "Name one of the policy domain."),
+    Code.NO_RULE: _refused("No rule of the policy domain permits this.", "Ask the system's owner about the rules."),
     Code.UNKNOWN_METHOD: _bad_message("The method is not known.", HTTPStatus.NOT_FOUND, METHOD_NOT_FOUND),
     Code.MALFORMED_CALL: _bad_message("The message is malformed.", HTTPStatus.BAD_REQUEST, INVALID_PARAMS),
     Code.HEADER_MISMATCH: _bad_message(
@@ -341,24 +359,22 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.UNSUPPORTED_VERSION: _bad_message(
         "The protocol version is not supported.", HTTPStatus.BAD_REQUEST, UNSUPPORTED_VERSION
     ),
-    Code.RATE_LIMITED: Meaning(
-        "Too many calls.",
-        "Wait, then try again.",
-        HTTPStatus.TOO_MANY_REQUESTS,
-        "slow_down",
-        DENIED,
-        "rate_limited",
-        Next.RETRY,
+    Code.RATE_LIMITED: _too_many("Too many calls.", "Wait, then try again.", Next.RETRY),
+    Code.RATE_EXCEEDED: _too_many("Too many calls for a rate of the grant, the agent or the system."),
+    Code.BUDGET_EXHAUSTED: _too_many("A budget of the grant, the agent or the system is used up."),
+    Code.BUDGET_NOT_MEASURABLE: _refused(
+        "The arguments do not say what the call costs, and a budget counts it.",
+        "Give the argument that the budget counts.",
     ),
-    Code.UPSTREAM_UNAVAILABLE: Meaning(
-        "The system did not answer.",
-        "Try again later.",
-        HTTPStatus.BAD_GATEWAY,
-        "temporarily_unavailable",
-        INTERNAL_ERROR,
-        "upstream_unavailable",
-        Next.RETRY,
+    Code.ANSWER_OVER_BUDGET: _upstream(
+        "The system answered, and the answer is larger than a budget allows.",
+        "Ask for less. The system may have carried the call out.",
+        then=Next.NONE,
     ),
+    Code.SYSTEM_BUSY: _upstream(
+        "Too many calls wait for the system.", "Try again in a few seconds.", HTTPStatus.SERVICE_UNAVAILABLE
+    ),
+    Code.UPSTREAM_UNAVAILABLE: _upstream("The system did not answer.", "Try again later."),
     Code.CALL_WITHDRAWN: _refused(
         "A right was taken away while the call was on its way.", "Ask who took it away, and why."
     ),

@@ -5,6 +5,7 @@ Django looks for the rows of an app here; nothing else imports this module.
 
 from entitlements.agent_discovery.models import DiscoveredEntry, DiscoveryRun, DiscoverySource
 from entitlements.agents.models import Agent, AgentTypeRule, AgentVersion
+from entitlements.budgets.models import Budget, BudgetUse
 from entitlements.catalog.models import Entitlement, EntitlementTool, System, Tool, ToolVersion
 from entitlements.catalog_files.models import CatalogImport
 from entitlements.client_documents.models import ClientDocument, ClientHost
@@ -23,6 +24,7 @@ from entitlements.connections.models import Connection
 from entitlements.connectors.models import Connector, RelayedDiscovery
 from entitlements.credential_policy.models import CredentialPolicy
 from entitlements.decoys.models import Decoy, DecoyAgent, DecoyTouch
+from entitlements.definition_watch.models import DefinitionWatch
 from entitlements.delegation.models import DelegationPermission
 from entitlements.drift.models import AgentHour, SessionNetwork
 from entitlements.event_streams.models import EventReceiver, EventStream, SignalPoll, StreamEvent
@@ -33,9 +35,12 @@ from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.guardrails.models import GuardrailVersion
 from entitlements.idempotency.models import IdempotentAnswer
 from entitlements.keys.models import SigningKey
+from entitlements.name_collisions.models import NameKey
 from entitlements.networks.models import ClientCertificate, SystemNetwork
+from entitlements.node.isolation.models import SystemPause
 from entitlements.people.models import ApiToken, Group, GroupMapping, Identity, Membership, Person, Role, RoleAssignment
 from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
+from entitlements.policy_domains.models import PolicyDomain
 from entitlements.rest_apis.models import RestApi
 from entitlements.revocation.models import Drill, Revocation, RevocationProof
 from entitlements.risk.models import RiskDecision, RiskSignal, SecurityEvent, SignalResponse
@@ -60,6 +65,8 @@ __all__ = [
     "AgentVersion",
     "ApiToken",
     "AuthorizationCode",
+    "Budget",
+    "BudgetUse",
     "CatalogImport",
     "Change",
     "Client",
@@ -75,6 +82,7 @@ __all__ = [
     "Decoy",
     "DecoyAgent",
     "DecoyTouch",
+    "DefinitionWatch",
     "DelegationPermission",
     "DiscoveredEntry",
     "DiscoveryRun",
@@ -102,6 +110,7 @@ __all__ = [
     "IssuerProposal",
     "MeasuredEnds",
     "Membership",
+    "NameKey",
     "OAuthAccessToken",
     "OAuthDeviceGrant",
     "OAuthIDToken",
@@ -109,6 +118,7 @@ __all__ = [
     "PathTerms",
     "PeopleSource",
     "Person",
+    "PolicyDomain",
     "RelayedDiscovery",
     "RestApi",
     "Revocation",
@@ -134,6 +144,7 @@ __all__ = [
     "StreamEvent",
     "System",
     "SystemNetwork",
+    "SystemPause",
     "TokenFamily",
     "TokenGrant",
     "Tool",

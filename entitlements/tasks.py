@@ -25,6 +25,7 @@ from .catalog import discovery, discovery_schedule, systems
 from .catalog_files import imports
 from .clients import acceptance
 from .connected_accounts import accounts, connect
+from .definition_watch import comparisons
 from .drift import detect, history
 from .errors import DomainError
 from .event_streams import deliver, polls, transmit
@@ -32,6 +33,7 @@ from .foreign_tokens import account_ends, ends
 from .grants import batches
 from .idempotency import stored_answers as stored_answers_api
 from .keys import chosen, session_keys, signing
+from .name_collisions import collisions
 from .people import roles
 from .rest_apis import rest_apis
 from .revocation import record_keys, revocation
@@ -165,7 +167,16 @@ def discover_all() -> None:
 
     A message that lies in the queue until the next turn has lost its sense, and expires.
     """
+    while collisions.store_missing():
+        pass
     for system_id in discovery_schedule.claim_due():
+        discover_tools.apply_async((system_id,), expires=settings.DISCOVERY_EVERY.total_seconds())
+
+
+@shared_task(ignore_result=True)
+def compare_definitions() -> None:
+    """Have the systems asked now whose tools a client listed, or which say that their tools changed."""
+    for system_id in comparisons.claim_due():
         discover_tools.apply_async((system_id,), expires=settings.DISCOVERY_EVERY.total_seconds())
 
 

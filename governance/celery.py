@@ -30,6 +30,15 @@ def trust_no_clock(**_: Any) -> None:  # noqa: ANN401 - celery's
     clock.require_measured()
 
 
+@signals.worker_process_init.connect
+def export_spans(**_: Any) -> None:  # noqa: ANN401 - celery's
+    """Let spans of this process go to the collector, where there is one; it sends what is left when it ends."""
+    from entitlements.traces import telemetry  # noqa: PLC0415 - as above
+
+    telemetry.start("mandate-worker")
+    signals.worker_process_shutdown.connect(lambda **_: telemetry.stop(), weak=False)
+
+
 @signals.task_prerun.connect
 def measure_the_clock(**_: Any) -> None:  # noqa: ANN401 - celery's
     """Measure before a job; where the clock stays unknown a job that asks for the time fails, and is done later."""
@@ -87,6 +96,7 @@ app.conf.beat_schedule = {
     "count-strangers": {"task": "entitlements.tasks.count_strangers", "schedule": MINUTE},
     "discover-agents": {"task": "entitlements.tasks.queue_discovery_runs", "schedule": MINUTE},
     "discover-tools": {"task": "entitlements.tasks.discover_all", "schedule": MINUTE},
+    "compare-definitions": {"task": "entitlements.tasks.compare_definitions", "schedule": 1.0},
     "resume-imports": {"task": "entitlements.tasks.resume_imports", "schedule": MINUTE},
     "rotate-signing-keys": {"task": "entitlements.tasks.rotate_signing_keys", "schedule": 5 * MINUTE},
     "forget-used-assertions": {"task": "entitlements.tasks.forget_used_assertions", "schedule": 10 * MINUTE},

@@ -62,6 +62,12 @@ class Deadlines(HttpToolsProtocol):
         super().on_message_begin()
         self._within(self.header_seconds)
 
+    def on_url(self, url: bytes) -> None:
+        """Refuse a fragment, which is in no request (RFC 9112, section 3.2): dropped here, it is read elsewhere."""
+        if b"#" in url:
+            raise ValueError("The address of a request has no fragment.")
+        super().on_url(url)
+
     def on_headers_complete(self) -> None:
         """Wait for the body."""
         super().on_headers_complete()

@@ -361,6 +361,15 @@ def node_address() -> tuple[str, int]:
         raise BadEnvironmentError(f"NODE_ADDRESS is no address with a port, such as 10.0.0.7:8002: {value}") from why
 
 
+def otlp() -> tuple[str, Secret[dict[str, str]]]:
+    """Return the collector's address, empty for none, and the headers of each request to it."""
+    address, headers = text("OTEL_EXPORTER_OTLP_ENDPOINT"), secret("OTEL_EXPORTER_OTLP_HEADERS").reveal()
+    if address:
+        _split("OTEL_EXPORTER_OTLP_ENDPOINT", address, ("https", "http"))
+    pairs = [each.partition("=") for each in headers.split(",") if each.strip()]
+    return address, Secret({name.strip(): unquote(value.strip()) for name, _, value in pairs})
+
+
 def role(name: str, default: str) -> str:
     """Return the role that a database address names, or the usual one when the address is not given here."""
     return str(database(name)["USER"]) if text(name) else default

@@ -28,7 +28,7 @@ _is_needed = not (ISSUES_ALONE and SIGNING_KEY_ENCRYPTION_KEY)
 KEY_ENCRYPTION_KEY, KEY_ENCRYPTION_KEY_PREVIOUS = env.keys("KEY_ENCRYPTION_KEY", is_needed=_is_needed)
 ANCHOR_FILE, SEAL_KEY_FILE, ALIVE_FILE = map(env.text, ("ANCHOR_FILE", "SEAL_KEY_FILE", "ALIVE_FILE"))
 TIME_STAMP_URL, TIME_STAMP_CA_FILE = env.time_stamps()
-SIGNER, TRANSIT, PKCS11 = env.signers()
+(SIGNER, TRANSIT, PKCS11), OTLP = env.signers(), env.otlp()
 PRIVATE_NETWORKS, TRUSTED_PROXIES, REGISTRY_READERS = env.all_networks()
 SETUP_FIRST = True  # high-risk access is refused until set-up's first lines are green: governance/setup/readiness.py
 METRICS_TOKEN = env.secret("METRICS_TOKEN", at_least=20 if env.text("METRICS_TOKEN") else 0)
@@ -142,12 +142,12 @@ DATABASE_ROLES = {
 }
 REDIS_URL = env.redis_url("REDIS_URL")
 DISCOVERY_EVERY = timedelta(minutes=env.count("DISCOVERY_MINUTES"))
+LISTEN_TO_SYSTEMS = env.flag("LISTEN_TO_SYSTEMS")
 
 # How long an agent goes unused before it is shown so, asked about, suspended (`governance/ownership/dormancy.py`).
 DORMANT_AFTER = env.rising_days(warn="DORMANT_WARN_DAYS", ask="DORMANT_ASK_DAYS", suspend="DORMANT_SUSPEND_DAYS")
 
-# The greatest age of a sign-in that an ID token may tell of, wherever one comes in
-# (`entitlements/tokens/id_tokens.py`).
+# The greatest age of a sign-in that an ID token may tell of, wherever it comes in (`entitlements/tokens/id_tokens.py`).
 SIGN_IN_MAX_AGE = timedelta(minutes=env.count("SIGN_IN_MAX_AGE_MINUTES"))
 DYNAMIC_REGISTRATION = env.flag("DYNAMIC_REGISTRATION")
 DPOP_REQUIRED = env.one_of("DPOP_REQUIRED", "no", "public", "all")
@@ -163,6 +163,7 @@ REVIEW_CARE_BY_NAME = env.flag("REVIEW_CARE_BY_NAME")
 # `entitlements/ratelimits.py` and `entitlements/people/attempts.py` say of what.
 _LIMITED = ("tokens", "person", "api", "pages", "registrations", "sign_in")
 RATE_LIMITS = {limit: env.count(f"RATE_LIMIT_{limit.upper()}") for limit in _LIMITED}
+UPSTREAM_BOUNDS = [env.count(f"UPSTREAM_{of}") for of in ("AT_ONCE", "FAILURES", "FAILURE_SECONDS", "PAUSE_SECONDS")]
 
 # In memory and per process: what is cached here is never authority, and nothing pickled ever lies in Redis.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
@@ -208,8 +209,7 @@ SOCIALACCOUNT_ADAPTER = "governance.sign_in.company_sign_in.CompanyAccountAdapte
 SOCIALACCOUNT_AUTO_SIGNUP = False
 SOCIALACCOUNT_LOGIN_ON_GET = True  # the policy lets no form lead to another site, not even through a redirect
 SOCIALACCOUNT_STORE_TOKENS = False
-OIDC_ISSUER = env.text("OIDC_ISSUER")
-SOCIALACCOUNT_PROVIDERS = env.company_sign_in()
+OIDC_ISSUER, SOCIALACCOUNT_PROVIDERS = env.text("OIDC_ISSUER"), env.company_sign_in()
 
 SESSION_IDLE_SECONDS = 60 * 60
 SESSION_ENGINE = "governance.sign_in.sessions"

@@ -198,7 +198,25 @@ TABLE: Mapping[str, Variable] = {
             "",
             is_secret=True,
         ),
+        Variable(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "Base address of an OpenTelemetry collector (OTLP over HTTP with protobuf) that gets spans and metrics: "
+            "`http://collector:4318`. Nothing is sent while it is empty. Other standard `OTEL_*` variables are read "
+            "by OpenTelemetry's library itself.",
+            "",
+        ),
+        Variable(
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "What each request to it carries: `name=value`, between commas, values percent-encoded.",
+            "",
+            is_secret=True,
+        ),
         Variable("DISCOVERY_MINUTES", "How often each system is asked for its tools; less often while it fails.", "15"),
+        Variable(
+            "LISTEN_TO_SYSTEMS",
+            "Let one gateway node hold a connection to each MCP server, on which it says that its tools changed.",
+            "1",
+        ),
         Variable("DORMANT_WARN_DAYS", "After so many days without use an agent is shown as unused.", "30"),
         Variable("DORMANT_ASK_DAYS", "After so many its sponsor is asked whether it is still needed.", "45"),
         Variable("DORMANT_SUSPEND_DAYS", "After so many it is suspended, unless it was kept.", "90"),
@@ -235,6 +253,10 @@ TABLE: Mapping[str, Variable] = {
             "Show each reviewer's figures by name; else reviewers see their own, others see totals.",
             "0",
         ),
+        Variable("UPSTREAM_AT_ONCE", "Calls of one system that wait for it at once, at each node.", "64"),
+        Variable("UPSTREAM_FAILURES", "After so many failures of a system in a row a node pauses its calls.", "10"),
+        Variable("UPSTREAM_FAILURE_SECONDS", "The seconds within which those failures fall.", "30"),
+        Variable("UPSTREAM_PAUSE_SECONDS", "Seconds of a pause, at least; then one call is tried.", "10"),
         Variable("RATE_LIMIT_TOKENS", "Requests of one client at the token endpoints, a minute.", "12000"),
         Variable(
             "RATE_LIMIT_PERSON",

@@ -17,12 +17,14 @@ from django.conf import settings  # noqa: E402 - needs the settings
 from audit import clock  # noqa: E402 - needs the settings
 from audit.database import replication  # noqa: E402 - needs the settings
 from entitlements import hooks  # noqa: E402 - needs the settings
+from entitlements.traces import telemetry  # noqa: E402 - needs the settings
 from governance.operations import health  # noqa: E402 - needs the settings
 
 hooks.require_all()
 clock.require_measured()
 health.refuse_lost_keys()
 replication.refuse(settings.DATABASES["default"])
+telemetry.start("mandate-web")
 
 # Import every view before serving: else the first requests do, in several threads at once, and wait for seconds.
 _ = get_resolver().url_patterns

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.expressions import F, Value
 from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessThan
 
@@ -27,10 +27,11 @@ def of(kind: str, identifier: object) -> QuerySet[Event]:
 
 
 def about(link: str) -> QuerySet[Event]:
-    """Everything with this link, oldest first; `trace:<id>` means all events of one trace."""
+    """Everything with this link, oldest first; `trace:<id>` means all events of one trace, and those linked to it."""
     kind, _, identifier = link.partition(":")
     if kind == "trace":
-        return Event.objects.filter(trace=identifier).exclude(trace="").order_by(*ORDER)
+        of_trace = Q(trace=identifier) & ~Q(trace="")
+        return Event.objects.filter(of_trace | Q(links__contains=[link])).order_by(*ORDER)
     return Event.objects.filter(links__contains=[link]).order_by(*ORDER)
 
 

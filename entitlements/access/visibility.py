@@ -13,6 +13,8 @@ from django.db.models import Model, Q, QuerySet
 from audit.models import Event
 from entitlements import addresses
 from entitlements.agents.models import Agent
+from entitlements.budgets import budgets as budgets_of
+from entitlements.budgets.models import Budget
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.catalog_files.models import CatalogImport
 from entitlements.client_documents.models import ClientDocument, ClientHost
@@ -86,6 +88,15 @@ def _decoy_links() -> list[str]:
     signals = RiskSignal.objects.filter(kind=_DECOY).values_list("pk", flat=True)
     keys = Decoy.objects.values_list("pk", flat=True)
     return [*(f"decoy:{key}" for key in keys), *(f"risk:{key}" for key in signals)]
+
+
+def budgets(caller: Caller) -> QuerySet[Budget]:
+    """Budgets of the agents, systems and grants that the caller sees."""
+    rows = budgets_of.rows()
+    if caller.sees_everything:
+        return rows
+    seen = Q(agent__in=agents(caller).values("pk")) | Q(grant__in=grants(caller).values("pk"))
+    return rows.filter(seen | Q(system__in=systems(caller).values("pk")))
 
 
 def agents(caller: Caller) -> QuerySet[Agent]:

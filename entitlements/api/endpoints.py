@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -28,11 +27,11 @@ from entitlements.access.caller import Caller
 from entitlements.errors import DomainError, Malformed, NotFound
 from entitlements.idempotency import idempotency
 from entitlements.permissions.matrix import MATRIX, WEIGHTY, Matrix, Row
+from entitlements.traces import trace_context
 
 from . import permissions, problems, throttling
 from .parsers import StrictJSON, Unstorable
 
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _BOOLEANS: Final = frozenset({"true", "false"})
 
@@ -253,9 +252,7 @@ class Endpoint(GenericAPIView[Any]):
 
 def _trace(request: HttpRequest) -> str:
     """Return the trace of the caller (W3C traceparent), or begin one."""
-    match = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
-    trace = match.group(1) if match else ""
-    return trace if trace.strip("0") else uuid.uuid4().hex
+    return trace_context.trace_or_new(request.headers.get(trace_context.TRACEPARENT, ""))
 
 
 def _source(request: HttpRequest) -> str:

@@ -25,6 +25,7 @@ from entitlements.grants import api as grant_api
 from entitlements.keys import api as key_api
 from entitlements.networks import api as networks
 from entitlements.people import api as people_api
+from entitlements.policy_domains import api as policy_domains
 from entitlements.rest_apis import api as rest_apis
 from entitlements.revocation import api as revocation_api
 from entitlements.risk import api as risk_api
@@ -91,7 +92,7 @@ urlpatterns: list[URLPattern] = [
     at("systems/<slug:key>/test-client", vendors.TestClient, "system-test-client"),
     at("systems/<slug:key>/test-trust", vendors.TestTrust, "system-test-trust"),
     at("systems/<slug:key>/tools", vendors.DeclareTools, "system-declare-tools"),
-    *(at(*address) for address in rest_apis.ADDRESSES),
+    *(at(*address) for address in (*rest_apis.ADDRESSES, *policy_domains.ADDRESSES)),
     at("imports", imports.Imports, "imports"),
     at("imports/<uuid:key>", imports.One, "import"),
     at("imports/<uuid:key>/confirm", imports.Confirm, "import-confirm"),

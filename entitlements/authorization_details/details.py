@@ -51,9 +51,9 @@ class _Group:
     needs_all: bool
     parts: tuple[_Group | Compiled, ...]
 
-    def outside(self, arguments: Mapping[str, object]) -> str:
+    def outside(self, arguments: Mapping[str, object], now: float) -> str:
         """Say what the arguments are outside of; empty where they are inside."""
-        sentences = [_outside(part, arguments) for part in self.parts]
+        sentences = [_outside(part, arguments, now) for part in self.parts]
         if self.needs_all:
             return next((sentence for sentence in sentences if sentence), "")
         return "" if "" in sentences else next(iter(sentences), "Nothing is allowed.")
@@ -67,12 +67,12 @@ class Details:
     by_tool: Mapping[str, Detail]
     _compiled: Mapping[str, _Group | Compiled]
 
-    def outside(self, tool: str, arguments: Mapping[str, object] | None) -> str:
+    def outside(self, tool: str, arguments: Mapping[str, object] | None, now: float) -> str:
         """Say why a call is not covered; empty where it is. Without arguments, whether the tool is named at all."""
         compiled = self._compiled.get(tool)
         if compiled is None:
             return "The token is not for this tool."
-        return "" if arguments is None else _outside(compiled, arguments)
+        return "" if arguments is None else _outside(compiled, arguments, now)
 
     def written(self) -> list[dict[str, Any]]:
         """Return them as they are sent, by the name of the tool."""
@@ -201,10 +201,10 @@ def _compile(constraints: Constraints, depth: int = 0) -> _Group | Compiled:
     return _Group(word == "all_of", tuple(_compile(part, depth + 1) for part in parts))
 
 
-def _outside(compiled: _Group | Compiled, arguments: Mapping[str, object]) -> str:
+def _outside(compiled: _Group | Compiled, arguments: Mapping[str, object], now: float) -> str:
     if isinstance(compiled, _Group):
-        return compiled.outside(arguments)
-    covered = compiled.covers(arguments)
+        return compiled.outside(arguments, now)
+    covered = compiled.covers(arguments, now)
     return covered.sentence if isinstance(covered, NotCovered) else ""
 
 

@@ -66,6 +66,8 @@ def _set_secret(system: System, *, kind: str, by: Principal, value: str = "", **
 
 def _register(slug: str, *, kind: str, by: Principal, **values: Any) -> System:  # noqa: ANN401 - as each takes them
     """Register a system with what its kind has: a vendor, a document or a command. Raises as each does."""
+    if kind == System.Kind.KNOWN:
+        return systems.register_known(slug, by=by, **values)
     if kind == System.Kind.MCP:
         return vendors.register(slug, by=by, **values)
     if kind == System.Kind.HTTP:

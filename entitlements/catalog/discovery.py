@@ -20,7 +20,10 @@ from entitlements.definitions.primitives import MEMBER
 from entitlements.errors import DomainError, Stale
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
+from entitlements.name_collisions import collisions
 from entitlements.rest import operation
+from entitlements.secret_scan import scan
+from entitlements.secret_scan.marks import SECRET_IN_ANSWER
 from entitlements.words import Risk
 
 from . import discovery_schedule, new_tools, tools
@@ -45,6 +48,8 @@ class Discovery:
     removed: list[str] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
     malformed: dict[str, str] = field(default_factory=dict)
+    leaked: dict[str, set[str]] = field(default_factory=dict)
+    """Of tools whose definition held secrets of the vault: the systems that these open. They were taken out."""
 
 
 @transaction.atomic
@@ -68,6 +73,7 @@ def record_discovery(system: System, raw_tools: Iterable[object], *, by: Princip
     for name in [name for name in offered if name in pinned]:
         update_tool(pinned[name], offered[name], result, by=by)
     _first(system, {name: raw for name, raw in offered.items() if name not in pinned}, result, by=by)
+    _record_leaks(system, result, by=by)
     if not complete:
         return result
     for name in sorted(pinned.keys() - offered.keys()):
@@ -75,6 +81,15 @@ def record_discovery(system: System, raw_tools: Iterable[object], *, by: Princip
     System.objects.filter(pk=system.pk).update(discovered_at=clock.now())
     discovery_schedule.record_success(system)
     return result
+
+
+def _record_leaks(system: System, result: Discovery, *, by: Principal) -> None:
+    """Record each definition that is new here and came with a secret; the same again records nothing."""
+    for name in {*result.added, *result.changed, *result.returned} & result.leaked.keys():
+        opened = sorted(result.leaked[name])
+        about = [f"system:{slug}" for slug in {system.slug, *opened}]
+        detail = {"system": system.slug, "tool": name, "opens": opened}
+        log.record(Action.SECRET_LEAKED, about=about, by=by, outcome="failure", code=SECRET_IN_ANSWER, detail=detail)
 
 
 def changed() -> Q:
@@ -85,16 +100,16 @@ def changed() -> Q:
 
 def _readable(raw_tools: Iterable[object], result: Discovery, *, with_operation: bool) -> dict[str, dict[str, Any]]:
     offered: dict[str, dict[str, Any]] = {}
-    listed = list(raw_tools)
+    listed, marks = list(raw_tools), scan.of_database()
     if sum(not (isinstance(raw, Mapping) and MEMBER in raw) for raw in listed) > MOST_TOOLS:
         raise ListMalformed("The server offers too many tools.", most=MOST_TOOLS)
     for number, raw in enumerate(listed):
         try:
-            tool = offers.check(raw)
+            tool, owners = scan.cleaned(marks, offers.check(raw))
             definitions.canonical(tool)
             if with_operation:
                 operation.of(tool)
-        except (definitions.DefinitionMalformed, msgspec.ValidationError) as why:
+        except (definitions.DefinitionMalformed, msgspec.MsgspecError) as why:
             named = offers.named(raw)
             problem = why.message if isinstance(why, DomainError) else "It has no operation of a REST API."
             result.malformed[named[:128] or f"#{number}"] = problem
@@ -102,6 +117,8 @@ def _readable(raw_tools: Iterable[object], result: Discovery, *, with_operation:
         if tool["name"] in offered:
             raise ListMalformed("The server names a tool twice.", tool=tool["name"])
         offered[tool["name"]] = tool
+        if owners:
+            result.leaked[tool["name"]] = owners
     return offered
 
 
@@ -109,7 +126,8 @@ def _first(system: System, offered: Mapping[str, dict[str, Any]], result: Discov
     """Add the new tools, in one statement."""
     added = new_tools.add_tools((system, raw) for raw in offered.values())
     result.added.extend(offered)
-    rows = [log.Row(about=tools.about(tool), detail=_suggested(tool)) for tool in added]
+    found = collisions.find(added)
+    rows = [log.Row(about=tools.about(tool), detail=_suggested(tool) | _told(found, tool)) for tool in added]
     log.record_many(Action.TOOL_FOUND, rows, by=by)
 
 
@@ -118,6 +136,11 @@ def _suggested(tool: Tool) -> dict[str, object]:
     because = [reason["text"] for reason in suggestion.get("because", [])]
     facts = {"action": tool.action, "risk": tool.risk, "because": because, "rules": suggestion.get("version", "")}
     return {"sha256": tool.seen.sha256 if tool.seen else "", **facts}
+
+
+def _told(found: Mapping[int, list[collisions.Collision]], tool: Tool) -> dict[str, object]:
+    """Return what an event says of the tools that a tool collides with; nothing where there is none."""
+    return {"collides": [each.as_json() for each in found[tool.pk]]} if tool.pk in found else {}
 
 
 def update_tool(tool: Tool, raw: dict[str, Any], result: Discovery, *, by: Principal) -> None:
@@ -147,6 +170,7 @@ def _changed(tool: Tool, raw: dict[str, Any], digest: str, result: Discovery, *,
         "consequence": consequence.value if stops or consequence is Consequence.KEEP_SERVING else "none",
         "state": tool.state,
         "difference": _cut(differences.difference(pinned, raw)),
+        **_told(collisions.find([tool]), tool),
     }
     log.record(Action.TOOL_CHANGED, about=tools.about(tool), by=by, detail=detail)
 
@@ -185,6 +209,7 @@ def _version(tool: Tool, raw: dict[str, Any]) -> ToolVersion:
 
 def _save(tool: Tool, raw: Mapping[str, Any]) -> None:
     new_tools.store_suggestion(tool, raw)
+    collisions.store_keys([(tool, raw)])
     tool.version += 1
     tool.save(update_fields=["seen", "state", "version", "suggestion", "sentence", "action", "risk", "data_class"])
     changes.note(subjects.tool(tool.pk))

@@ -37,6 +37,12 @@ class DefinitionMoved(DomainError):
     code, status = "tool_definition_moved", HTTPStatus.CONFLICT
 
 
+class ToolNameCollides(DomainError):
+    """An approved tool has this name, or one that looks like it. Read both, and approve the tool by itself."""
+
+    code, status = "tool_name_collides", HTTPStatus.CONFLICT
+
+
 class ToolInWrongState(DomainError):
     """The tool's state does not allow this. Read the tool to see its state."""
 

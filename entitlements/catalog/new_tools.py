@@ -10,6 +10,7 @@ from django.db.models import OuterRef, Subquery
 from audit import clock
 from entitlements.catalog.models import System, Tool, ToolVersion
 from entitlements.definitions import classes, definitions, primitives
+from entitlements.name_collisions import collisions
 
 
 def add_tools(offered: Iterable[tuple[System, Mapping[str, Any]]]) -> list[Tool]:
@@ -27,6 +28,7 @@ def add_tools(offered: Iterable[tuple[System, Mapping[str, Any]]]) -> list[Tool]
     Tool.objects.filter(pk__in=[tool.pk for tool in tools]).update(seen=Subquery(newest))
     for tool, version in zip(tools, versions, strict=True):
         tool.seen = version
+    collisions.store_keys((tool, raw) for tool, (_, raw) in zip(tools, rows, strict=True))
     return tools
 
 

@@ -61,12 +61,23 @@ def register_system(
 ) -> System:
     """Add a system and give its issuer a signing key. `options`: denial_shape, token_seconds, signing_algorithm.
 
-    Raises SystemMalformed, SystemKindNotServed and SystemSlugTaken. An import makes the row of a system that is known
-    and not governed by itself.
+    Raises SystemMalformed, SystemKindNotServed and SystemSlugTaken. `register_known` adds one that is not governed.
     """
     _check_name(slug, kind)
     check_kind(kind)
     return add_system(slug, name=name, kind=kind, owner=owner, upstream_url=upstream_url, by=by, **options)
+
+
+@transaction.atomic
+def register_known(
+    slug: str, *, name: str, owner: Person | None, by: Principal, **options: Unpack[SystemOptions]
+) -> System:
+    """Add a system that is not behind the gateway, so that a policy domain can be about it; it has no address.
+
+    Raises SystemMalformed and SystemSlugTaken.
+    """
+    kind = System.Kind.KNOWN
+    return add_system(slug, name=name, kind=kind, owner=owner, upstream_url="", by=by, **options)
 
 
 @transaction.atomic
@@ -229,6 +240,8 @@ def check_owner(owner: Person | None) -> None:
 
 def _check_address(kind: str, address: str) -> None:
     """Refuse what could never be forwarded to; where it leads is the outbound guard's business on every call."""
+    if kind == System.Kind.KNOWN and not address:
+        return
     parts = addresses.parts(address)
     schemes = {"https", "http"} if settings.DEMO else {"https"}
     whole = parts and parts.scheme in schemes and parts.hostname and not parts.username and not parts.fragment

@@ -17,6 +17,7 @@ from entitlements.definitions import classes
 from entitlements.errors import NotFound
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
+from entitlements.name_collisions import collisions
 from entitlements.people.models import Person
 from entitlements.words import REQUEST_ACCESS_TOOL
 
@@ -55,7 +56,7 @@ def about(tool: Tool) -> list[str]:
 def approve_tool(approval: Approval, *, by: Principal, reason: str = "") -> Tool:
     """Pin the definition that a person read, and let it be served; its flow labels may stay undecided.
 
-    Raises as `approve_tools` does, FlowsUndecided aside.
+    Raises as `approve_tools` does, FlowsUndecided and ToolNameCollides aside: the person was shown both.
     """
     return _approve_all([approval], by=by, reason=reason, among_others=False)[0]
 
@@ -65,8 +66,8 @@ def approve_tools(approvals: Iterable[Approval], *, by: Principal, reason: str =
     """Pin several definitions at once, all or none; one event each. Returns the tools as they are now.
 
     Raises FlowsUndecided for a tool with an undecided flow label, DefinitionMoved when the server's newest definition
-    is not the one that was read, ToolInWrongState for a tool that is removed or disabled, ToolNameTaken,
-    ToolMalformed, NotFound.
+    is not the one that was read, ToolInWrongState for a tool that is removed or disabled, ToolNameCollides for a new
+    tool that collides with an approved one, ToolNameTaken, ToolMalformed, NotFound.
     """
     return _approve_all(list(approvals), by=by, reason=reason, among_others=True)
 
@@ -76,6 +77,9 @@ def _approve_all(approvals: Sequence[Approval], *, by: Principal, reason: str, a
     # The system's lock as well, since entitlements by rule follow.
     locks.exclusive(*((Lock.SYSTEM, pk) for pk in systems), *((Lock.TOOL, approval.tool.pk) for approval in approvals))
     approver = Person.objects.filter(login=by.name).first() if by.kind == "person" else None
+    if among_others and (met := collisions.shadowing([_get(approval.tool) for approval in approvals])):
+        tool = next(approval.tool for approval in approvals if approval.tool.pk in met)
+        raise errors.ToolNameCollides(tool=tool.name, collides=[each.as_json() for each in met[tool.pk]])
     approved = [_approve(approval, approver, by=by, reason=reason, among_others=among_others) for approval in approvals]
     membership.update_members(systems, by=by)
     return approved

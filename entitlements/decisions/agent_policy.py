@@ -174,7 +174,7 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
     if call.client in facts.unproven_clients and is_too_risky(tool):
         return denied(call, facts, Code.CLIENT_UNPROVEN)
     token, shown = call.token, None if listing else call.arguments
-    if token is not None and token.details is not None and (outside := token.details.outside(call.tool, shown)):
+    if token is not None and token.details is not None and (outside := token.details.outside(call.tool, shown, now)):
         return denied(call, facts, _DETAILS, (Reason(_DETAILS, outside),))
     is_restricted = facts.guardrails or facts.session_terms
     due, rules = restrictions.look(call, facts, tool, now, listing) if is_restricted else (None, ())
@@ -186,7 +186,8 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
             continue
         if tool.schema.broken:
             return denied(call, facts, _UNUSABLE, (Reason(_UNUSABLE, tool.schema.broken),))
-        if not line.limits.free and (not listing or line.limits.broken) and (outside_it := _outside(line, call, tool)):
+        is_limited = not line.limits.free and (not listing or line.limits.broken)
+        if is_limited and (outside_it := _outside(line, call, tool, now)):
             missed.append(outside_it)
             continue
         if token is not None and line.scope not in token.scopes and not token.covers_all:
@@ -211,9 +212,9 @@ def _decide(call: Call, facts: AgentFacts, now: float, *, listing: bool) -> Verd
     return restrictions.answer(call, facts, tool, asking, given, held=code is not None)
 
 
-def _outside(line: Line, call: Call, tool: ToolFacts) -> Reason | None:
+def _outside(line: Line, call: Call, tool: ToolFacts, now: float) -> Reason | None:
     """Say why the limits of a line do not cover the arguments of a call; None where they do."""
-    covered = line.limits.covers(call.arguments)
+    covered = line.limits.covers(call.arguments, now)
     if isinstance(covered, NotCovered):
         return Reason(Code.ARGUMENT_OUTSIDE_LIMIT, covered.sentence, line.grant)
     if undeclared := line.limits.undeclared(call.arguments, tool.schema.place):

@@ -8,8 +8,9 @@ Stored on a grant line as JSON, one entry per argument:
 A name with dots goes into nested objects; one that starts with a slash is a JSON
 Pointer (RFC 6901), for names that contain dots themselves. `*` at the end of a name
 stands for everything not named beside it and can only be absent. A limited argument
-must be present unless it is `optional`. The constraints are those of `constraints`:
-one_of, equals, min, max, max_length, under, domain_in, host_in, max_items, items.
+must be present unless it is `optional`. The constraints are those of `constraints.kinds`: one_of, equals, min, max,
+min_length, max_length, under, path_prefix, domain_in, host_in, after, before, within, subset, min_items, max_items,
+items. `docs/operate/argument-limits.md` explains each, with the source of its rule.
 
 An argument whose name differs from a limited one only by case or compatibility form
 is refused: some upstreams read `Amount` as `amount`, and take the last.
@@ -27,7 +28,7 @@ from typing import Final
 from entitlements import arguments
 from entitlements.arguments import Place
 from entitlements.codes import Code
-from entitlements.decisions import constraints
+from entitlements.constraints import kinds, values
 from entitlements.errors import DomainError
 
 _DEEPEST: Final = 8
@@ -71,7 +72,7 @@ class Node:
 
     name: str
     presence: _Presence = _Presence.FREE
-    rules: constraints.Rules = ()
+    rules: kinds.Rules = ()
     children: dict[str, Node] = field(default_factory=dict)
     closed: bool = False
     required: bool = False
@@ -105,28 +106,31 @@ class Compiled:
         """Build the limits that allow everything."""
         return cls(free=True)
 
-    def covers(self, values: Mapping[str, object]) -> Covered | NotCovered:
-        """Say whether a call's arguments are inside the limits."""
+    def covers(self, given: Mapping[str, object], now: float | None = None) -> Covered | NotCovered:
+        """Say whether a call's arguments are inside the limits at a moment, in seconds since 1970.
+
+        Where that is not given, nothing is inside a window that moves with time.
+        """
         if self.free:
             return _COVERED
         if self.broken:
             return NotCovered("", "malformed", self.broken)
-        return _outside(self.root, values) or _COVERED
+        return _outside(self.root, given, now) or _COVERED
 
-    def undeclared(self, values: Mapping[str, object], declared: Place) -> str:
+    def undeclared(self, given: Mapping[str, object], declared: Place) -> str:
         """Say which argument no one decided on: neither the approved schema declares it nor these limits name it.
 
         Looks at the arguments and at every object that a limit reaches into. A sentence; empty when there is none, and
         where nothing is limited.
         """
-        return "" if self.free or self.broken else _undeclared(self.root, values, declared)
+        return "" if self.free or self.broken else _undeclared(self.root, given, declared)
 
-    def measured(self, values: Mapping[str, object]) -> dict[str, float]:
+    def measured(self, given: Mapping[str, object]) -> dict[str, float]:
         """Return the numbers among arguments that a bound (min, max) watches, by name: what may be recorded of them.
 
         A bound says that the number matters, and a number identifies no person. No other argument is returned.
         """
-        return {} if self.free or self.broken else dict(_numbers(self.root, values))
+        return {} if self.free or self.broken else dict(_numbers(self.root, given))
 
 
 _COVERED: Final = Covered()
@@ -144,7 +148,7 @@ def compile(limits: Mapping[str, object]) -> Compiled:  # noqa: A001 - reads as 
     for name, written in limits.items():
         try:
             _place(root, name, written)
-        except constraints.Malformed as why:
+        except values.Malformed as why:
             raise LimitMalformed(f"{name}: {why}.", argument=str(name)) from why
     _settle(root)
     return Compiled(root, written=limits) if root.structured else _UNLIMITED
@@ -190,26 +194,26 @@ def describe(limits: Mapping[str, object]) -> list[str]:
 
 def _place(root: Node, name: object, written: object) -> None:
     if not isinstance(written, Mapping) or not written:
-        raise constraints.Malformed("an argument's limit is an object of constraints")
+        raise values.Malformed("an argument's limit is an object of constraints")
     path = _path(name)
     if path[-1] is None:
         if dict(written) != {"absent": True} or written["absent"] is not True:
-            raise constraints.Malformed('"*" can only be {"absent": true}')
+            raise values.Malformed('"*" can only be {"absent": true}')
         _walk(root, path[:-1]).closed = True
         return
     node = _walk(root, path)
     if node.rules or node.presence is not _Presence.FREE:
-        raise constraints.Malformed("the argument is limited twice")
+        raise values.Malformed("the argument is limited twice")
     node.presence = _presence(written)
-    node.rules = constraints.read({kind: want for kind, want in written.items() if kind not in _PRESENCES})
+    node.rules = kinds.read({kind: want for kind, want in written.items() if kind not in _PRESENCES})
     if node.presence is _Presence.ABSENT and node.rules:
-        raise constraints.Malformed("an absent argument cannot be limited further")
+        raise values.Malformed("an absent argument cannot be limited further")
 
 
 def _path(name: object) -> list[str | None]:
     """Split a name into its steps; a final None is the `*`."""
-    if not isinstance(name, str) or constraints.text(name) is None:
-        raise constraints.Malformed("a name is a text in composed form (NFC)")
+    if not isinstance(name, str) or values.text(name) is None:
+        raise values.Malformed("a name is a text in composed form (NFC)")
     if name.startswith("/"):
         steps: list[str | None] = [_unescaped(step) for step in name[1:].split("/")]
     else:
@@ -217,7 +221,7 @@ def _path(name: object) -> list[str | None]:
         if steps[-1] == "*":
             steps[-1] = None
     if len(steps) > _DEEPEST or "" in steps or (not name.startswith("/") and "*" in steps):
-        raise constraints.Malformed("a name is steps joined by dots, with '*' only at the end")
+        raise values.Malformed("a name is steps joined by dots, with '*' only at the end")
     return steps
 
 
@@ -236,9 +240,9 @@ def _walk(root: Node, path: list[str | None]) -> Node:
 def _presence(written: Mapping[str, object]) -> _Presence:
     stated = [word for word in _PRESENCES if word in written]
     if any(written[word] is not True for word in stated):
-        raise constraints.Malformed("required, optional and absent can only be true")
+        raise values.Malformed("required, optional and absent can only be true")
     if len(stated) > 1:
-        raise constraints.Malformed("only one of required, optional and absent can be given")
+        raise values.Malformed("only one of required, optional and absent can be given")
     return _Presence[stated[0].upper()] if stated else _Presence.REQUIRED
 
 
@@ -266,30 +270,30 @@ def fold(name: str) -> str:
 # Deciding
 
 
-def _outside(node: Node, value: object) -> NotCovered | None:
+def _outside(node: Node, value: object, now: float | None) -> NotCovered | None:
     """Find the first thing in a value that the limits do not cover."""
     for kind, want in node.rules:
-        if not constraints.KINDS[kind].holds(want, value):
+        if not kinds.KINDS[kind].holds(want, value, now):
             return NotCovered(
                 node.name,
                 kind,
-                f"{node.name} is outside its limit: the grant says that it {constraints.say(node.rules)}.",
+                f"{node.name} is outside its limit: the grant says that it {kinds.say(node.rules)}.",
             )
     if not node.closed and not node.children:
         return None
     if not isinstance(value, Mapping):
         return NotCovered(node.name, "object", f"{node.name} is not an object.")
-    return _outside_within(node, value)
+    return _outside_within(node, value, now)
 
 
-def _outside_within(node: Node, value: Mapping[str, object]) -> NotCovered | None:
+def _outside_within(node: Node, value: Mapping[str, object], now: float | None) -> NotCovered | None:
     for key, child in node.children.items():
         if key not in value:
             if child.required:
                 return NotCovered(child.name, "required", f"{child.name} is missing.")
         elif child.presence is _Presence.ABSENT:
             return NotCovered(child.name, "absent", f"{child.name} may not be given.")
-        elif (missed := _outside(child, value[key])) is not None:
+        elif (missed := _outside(child, value[key], now)) is not None:
             return missed
     for key in value:
         if key not in node.children and (node.closed or fold(key) in node.folded):
@@ -330,7 +334,7 @@ def places(node: Node) -> Iterator[tuple[str, Node]]:
 
 
 def _within(node: Node, number: float) -> bool:
-    return all(constraints.KINDS[kind].holds(want, number) for kind, want in node.rules if kind in _BOUNDS)
+    return all(kinds.KINDS[kind].holds(want, number, None) for kind, want in node.rules if kind in _BOUNDS)
 
 
 def _besides_bounds(node: Node) -> tuple[object, ...]:
@@ -345,7 +349,7 @@ def _tighter(parent: Node, child: Node) -> bool:
         return not parent.required
     if parent.required and not child.required:
         return False
-    if not constraints.implies(child.rules, parent.rules):
+    if not kinds.implies(child.rules, parent.rules):
         return False
     if not parent.structured:
         return True
@@ -387,5 +391,5 @@ def _sentence(node: Node) -> str:
         return f"{node.name} is not given."
     when = ", if given," if node.presence is _Presence.OPTIONAL else ""
     if node.rules:
-        return f"{node.name}{when} {constraints.say(node.rules)}."
+        return f"{node.name}{when} {kinds.say(node.rules)}."
     return f"{node.name} is given." if node.presence is _Presence.REQUIRED else ""

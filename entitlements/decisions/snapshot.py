@@ -37,7 +37,7 @@ def chain_key(agent: str, chain: Chain) -> str:
 class CoveredCalls(Protocol):
     """What the authorization details of a token cover."""
 
-    def outside(self, tool: str, arguments: Mapping[str, object] | None) -> str:
+    def outside(self, tool: str, arguments: Mapping[str, object] | None, now: float) -> str:
         """Say why a call is not covered; empty where it is. Without arguments, whether the tool is named at all."""
         ...
 

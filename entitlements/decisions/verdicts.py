@@ -38,7 +38,7 @@ class Remedy:
     """What would turn the answer around, in a form that a request can be prefilled from.
 
     `scopes` are the entitlements to request, or the scopes that the next token needs; `max_age` is how old the sign-in
-    behind it may be, in seconds, and `contexts` those of which it must be one (RFC 9470).
+    behind it may be, in seconds, and `contexts` those of which it must be one (RFC 9470). `retry_after`: in seconds.
     """
 
     next: Next
@@ -49,6 +49,7 @@ class Remedy:
     scopes: tuple[str, ...] = ()
     max_age: int | None = None
     contexts: tuple[str, ...] = ()
+    retry_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

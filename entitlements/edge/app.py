@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import MutableMapping
@@ -18,6 +19,7 @@ from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
 from entitlements.node_feed.worker_feed import Worker
 from entitlements.stdio_calls.internal_address import InternalAddress
+from entitlements.traces import telemetry
 
 from . import issuer
 from .connectors import door as connectors
@@ -71,6 +73,7 @@ class Application:
         node = self._node = Node(self._worker)
         outside = self._outside = OnNode(node) if ISSUER in self.roles else None
         inside = InternalAddress(node) if GATEWAY in self.roles else None
+        telemetry.start("mandate-edge")
         await node.start()
         if inside is not None:
             await inside.start()
@@ -83,6 +86,7 @@ class Application:
         if inside is not None:
             await inside.stop()
         await node.stop()
+        await asyncio.to_thread(telemetry.stop)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, request: Request) -> None:

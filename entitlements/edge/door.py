@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import logging
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -27,12 +26,12 @@ from entitlements.secrets.seal import RootKey
 from entitlements.tokens.issue import NotIssued
 from entitlements.tokens.issue_token import DPOP, Claim, Claims, Outcome
 from entitlements.tokens.issue_token import Answer as Written
+from entitlements.traces.request_trace import RequestTrace
 
 from . import decoy_credentials, forms, refusals
 from .outside import Outside, RequestReads
 from .rotation.held import Held
 
-_TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 _NOT_STORED: Final[tuple[Header, ...]] = (
     JSON,
@@ -76,7 +75,7 @@ class Attempt:
     authorization: str
     dpop: str | None
     """The header with a proof of possession."""
-    trace: str
+    traced: RequestTrace
     source: str
     by: Principal | None = None
     about: list[str] = field(default_factory=list)
@@ -142,10 +141,12 @@ async def serve(outside: Outside, received: Received, endpoint: Endpoint, **wher
         body = {"error": "invalid_request", "code": "method_not_allowed"}
         refused = json(body, HTTPStatus.METHOD_NOT_ALLOWED, (b"allow", b"POST"))
         return replace(refused, body=b"") if received.method == "HEAD" else refused
-    trace = new_trace(received.header("traceparent"))
-    with context.acting(trace=trace, request_id=_request_id(received), source=received.source):
+    traced = RequestTrace.of(received.header("traceparent"))
+    traced.begin()
+    with context.acting(trace=traced.trace, request_id=_request_id(received), source=received.source):
         try:
-            answer = await _answered(outside, received, trace, functools.partial(endpoint, **where))
+            answer = await _answered(outside, received, traced, functools.partial(endpoint, **where))
+            traced.end(received.path, answer.status)
             return answer if "dpop" not in received.headers else _with_nonce(answer)
         except (Closed, clock.ClockUnknown) as error:
             return unavailable(error)  # even a refusal could not be recorded
@@ -167,14 +168,14 @@ def unavailable(error: Exception) -> Answer:
     return json(body, HTTPStatus.SERVICE_UNAVAILABLE, (b"retry-after", b"2"))
 
 
-async def _answered(outside: Outside, received: Received, trace: str, endpoint: Endpoint) -> Answer:
+async def _answered(outside: Outside, received: Received, traced: RequestTrace, endpoint: Endpoint) -> Answer:
     attempt = Attempt(
         outside,
         outside.reads(),
         {},
         received.header("authorization"),
         received.headers.get("dpop"),
-        trace,
+        traced,
         received.source,
         position=outside.position(),
     )
@@ -236,7 +237,7 @@ def _again(attempt: Attempt) -> Attempt:
         attempt.form,
         attempt.authorization,
         attempt.dpop,
-        attempt.trace,
+        attempt.traced,
         attempt.source,
         position=attempt.outside.position(),
         is_counted=attempt.is_counted,
@@ -324,16 +325,16 @@ def _refusal(attempt: Attempt, error: DomainError, evaluation: str) -> Answer:
         body["reasons"] = error.detail["reasons"]
         if error.requestable and attempt.ask is not None:
             body["error_uri"] = body["request_access"] = attempt.ask()
-    status = refusals.status(error)
+    status, attempt.traced.code = refusals.status(error), str(error.code)
     return json(body, status, *([_CHALLENGE] if status == HTTPStatus.UNAUTHORIZED else []))
 
 
 def _event(attempt: Attempt, error: DomainError, links: Iterable[str]) -> Draft:
-    with context.acting(trace=attempt.trace):
+    with context.acting(trace=attempt.traced.trace):
         return draft.draft(
             Action.TOKEN_REFUSED,
             by=attempt.by or context.SYSTEM,
-            about=dict.fromkeys([*attempt.about, *links]),
+            about=dict.fromkeys([*attempt.about, *attempt.traced.links, *links]),
             outcome="refused",
             code=str(error.code),
             reason=str(error),
@@ -344,12 +345,6 @@ def _event(attempt: Attempt, error: DomainError, links: Iterable[str]) -> Draft:
 def json(body: Mapping[str, Any], status: int = HTTPStatus.OK, *headers: Header) -> Answer:
     """Return JSON that must not be stored (RFC 6749 section 5.1)."""
     return Answer(status, encode(body), (*_NOT_STORED, *headers))
-
-
-def new_trace(unverified_traceparent: str) -> str:
-    """Return the trace that a W3C `traceparent` names, else a new one."""
-    match = _TRACEPARENT.fullmatch(unverified_traceparent)
-    return match[1] if match and match[1].strip("0") else secrets.token_hex(16)
 
 
 def request_link(agent: str | None, system: str) -> Callable[[], str]:

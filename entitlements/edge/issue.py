@@ -68,8 +68,9 @@ async def id_jag(
     key = await in_use.signer(attempt.reads, addresses.IDP, token_request.target.signing_algorithm)
 
     async def sign(new: NewToken) -> str:
+        trace = attempt.traced.carried
         claims = tokens.id_jag_claims(
-            token_request, new, name_there=name_there, resource=resource, signed_in=signed_in, trace=attempt.trace
+            token_request, new, name_there=name_there, resource=resource, signed_in=signed_in, trace=trace
         )
         return await in_use.signed(claims, key, tokens.ID_JAG_TYP)
 
@@ -85,7 +86,9 @@ async def access_token(
     token_request.jkt = attempt.jkt
 
     async def sign(new: NewToken) -> str:
-        claims = tokens.access_token_claims(token_request, new, resource=resource, signed_in=signed_in)
+        claims = tokens.access_token_claims(
+            token_request, new, resource=resource, signed_in=signed_in, trace=attempt.traced.carried
+        )
         return await in_use.signed(claims, key, tokens.ACCESS_TOKEN_TYP)
 
     return await issue(attempt, token_request, TokenSigner(key.kid, sign))
@@ -185,7 +188,7 @@ async def _write(
     jti, begins = uuid4(), None
     if session is None and token_request.sign_in is not None and token_request.subject is not None:
         session = uuid4()
-        begins = _begun(token_request, token_request.sign_in, session, moment)
+        begins = _begun(attempt, token_request, token_request.sign_in, session, moment)
     row = TokenRow(
         jti=jti,
         kind=str(token_request.kind),
@@ -204,7 +207,7 @@ async def _write(
     new = _new(jti, issued, moment, session)
     token = await signer.sign(new)
     basis = _basis(attempt, token_request, found, None if begins else session, moment, signer)
-    event = _event(token_request, issued, row)
+    event = _event(attempt, token_request, issued, row)
     claims = door.claims_of(attempt, token_request.links)
     answer = await attempt.outside.mint(basis, row, event, claims, token_request.family)
     if answer.outcome is Outcome.ISSUED:
@@ -250,19 +253,19 @@ def _basis(
     )
 
 
-def _begun(token_request: TokenRequest, sign_in: SignIn, session: UUID, moment: datetime) -> BegunSession:
-    person = f"person:{token_request.subject.login}" if token_request.subject else ""
-    event = draft.draft(
-        Action.SESSION_BEGUN,
-        by=token_request.root.principal,
-        about=[f"session:{session}", *token_request.root.links, *([person] if person else [])],
-    )
+def _begun(
+    attempt: Attempt, token_request: TokenRequest, sign_in: SignIn, session: UUID, moment: datetime
+) -> BegunSession:
+    links = [f"session:{session}", *token_request.root.links, *attempt.traced.links]
+    links += [f"person:{token_request.subject.login}"] if token_request.subject else []
+    event = draft.draft(Action.SESSION_BEGUN, by=token_request.root.principal, about=links)
     idle = int(sessions.IDLE.total_seconds())
     return BegunSession(sign_in.digest, sign_in.auth_time, idle, moment + sessions.ABSOLUTE, event, sign_in.stated)
 
 
-def _event(token_request: TokenRequest, issued: Issue, row: TokenRow) -> Draft:
+def _event(attempt: Attempt, token_request: TokenRequest, issued: Issue, row: TokenRow) -> Draft:
     links = [f"token:{row.jti}", *token_request.links, *(f"grant:{grant}" for grant in issued.grants)]
+    links += attempt.traced.links
     links += [f"session:{row.session}"] if row.session else []
     links += [f"token:{row.parent}"] if row.parent else []
     with context.acting(session=str(row.session or ""), on_behalf_of=rules.person_of(token_request)):

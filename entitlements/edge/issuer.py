@@ -10,8 +10,8 @@ from typing import Final
 
 from entitlements import addresses
 from entitlements.backlog import Busy
-from entitlements.gateway import cors
 from entitlements.gateway.http import Answer
+from entitlements.gateway.origins import cors
 from entitlements.node.refusals import Closed
 
 from . import door, introspection, metadata, registration, revocation, token

@@ -16,8 +16,8 @@ from entitlements.authorization_details import details
 from entitlements.catalog.models import System
 from entitlements.decisions.reads import Reads
 from entitlements.dpop import proofs
-from entitlements.gateway import cors
 from entitlements.gateway.http import JSON, NO_STORE, Answer, encode
+from entitlements.gateway.origins import cors
 from entitlements.keys import in_use, jws, signing
 
 from . import client_authentication

@@ -121,20 +121,29 @@ def denied(
         return Answer(HTTPStatus.UNAUTHORIZED, error(request_id, failure), (JSON, NO_STORE, challenge_header))
     if meaning.status == HTTPStatus.SERVICE_UNAVAILABLE:
         return refused(Refused(verdict.code), request_id, evaluation=evaluation)
+    headers: tuple[Header, ...] = (JSON, NO_STORE, *retry_after(verdict))
     if entry.shape == System.DenialShape.FORBIDDEN:
-        headers: tuple[Header, ...] = (JSON, NO_STORE)
         if verdict.code is Code.SCOPE_MISSING:
             headers += (challenge(at, meaning.bearer, meaning.sentence, all_scopes(bearer, verdict)),)
-        return Answer(HTTPStatus.FORBIDDEN, error(request_id, failure), headers)
+        status = (
+            HTTPStatus.TOO_MANY_REQUESTS if meaning.status == HTTPStatus.TOO_MANY_REQUESTS else HTTPStatus.FORBIDDEN
+        )
+        return Answer(status, error(request_id, failure), headers)
     if entry.shape == System.DenialShape.JSONRPC or primitives.of_name(tool) is not Primitive.TOOL or not tool:
-        return Answer(HTTPStatus.OK if tool else HTTPStatus.FORBIDDEN, error(request_id, failure))
+        return Answer(HTTPStatus.OK if tool else HTTPStatus.FORBIDDEN, error(request_id, failure), headers)
     tool_result = {
         "content": [{"type": "text", "text": _text(data)}],
         "isError": True,
         "resultType": "complete",
         "_meta": {DENIAL: data},
     }
-    return Answer(HTTPStatus.OK, result(request_id, encode(tool_result)))
+    return Answer(HTTPStatus.OK, result(request_id, encode(tool_result)), headers)
+
+
+def retry_after(verdict: Verdict) -> tuple[Header, ...]:
+    """Return the Retry-After header of a denial that ends by itself, in seconds (RFC 9110 section 10.2.3)."""
+    wait = None if verdict.remedy is None else verdict.remedy.retry_after
+    return () if wait is None else ((b"retry-after", str(wait).encode()),)
 
 
 def explanation(
@@ -159,6 +168,8 @@ def explanation(
         detail["request_access"] = addresses.request_access(verdict.agent or agent, system, tool, *resumed)
     if verdict.code is Code.ACCOUNT_NOT_CONNECTED:
         detail["connect_account"] = addresses.connect_account(system)
+    if verdict.remedy is not None and verdict.remedy.retry_after is not None:
+        detail["retry_after"] = verdict.remedy.retry_after
     if verdict.remedy is not None and verdict.remedy.scopes:
         detail["scopes"] = list(verdict.remedy.scopes)
     return detail

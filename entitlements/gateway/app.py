@@ -10,9 +10,12 @@ from typing import Final
 from audit import clock
 from entitlements import addresses
 from entitlements.codes import Code
-from entitlements.gateway import answers, authzen, cors, mcp, metadata
+from entitlements.gateway import answers, mcp
+from entitlements.gateway.authzen import door as authzen
 from entitlements.gateway.decoys import credentials as decoys
+from entitlements.gateway.documents import metadata
 from entitlements.gateway.http import Answer, Disconnected, Request
+from entitlements.gateway.origins import cors
 from entitlements.gateway.rest import problems, requests
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed, Refused

@@ -20,12 +20,16 @@ from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.decoys.pace import PACE
 from entitlements.gateway import possession, relay
 from entitlements.gateway.access_requests import denied_calls
+from entitlements.gateway.budgets.spending import Spending, TooLarge
 from entitlements.gateway.dispatch import Forwarding
 from entitlements.gateway.doors import Door
 from entitlements.gateway.http import Request
+from entitlements.gateway.leaked_secrets import leaks
+from entitlements.gateway.traces import gateway_spans
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
+from entitlements.node.isolation.isolation import NotForwarded
 from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
@@ -57,12 +61,20 @@ class ToolCall:
     forwarding: Forwarding
     session: UUID | None = None
     policy_call: PolicyCall = field(init=False)
+    _spending: Spending = field(init=False)
     _held: SnapshotInUse | None = None
     _open: OpenRequest = field(init=False)
 
     async def run(self) -> None:
         """Carry the call through. Raises Refused and Closed while nothing has been answered."""
         self.policy_call = self.bearer.asks(self.entry.slug, self.about.tool, self.arguments)
+        self._spending = Spending(self.node, self.about)
+        try:
+            await self._run()
+        finally:
+            self._spending.close(was_sent=self.forwarding.was_sent)
+
+    async def _run(self) -> None:
         verdict = await self._decide()
         self.node.count(verdict)
         await self.node.recorder.durably(
@@ -71,17 +83,19 @@ class ToolCall:
         if not verdict.allowed:
             await self._deny(verdict)
             return
-        await self._forward()
+        with gateway_spans.call_span(self.about, self.entry, self.forwarding):
+            await self._forward()
 
     async def _decide(self) -> Verdict:
         """Decide on the facts of now, and deny what is allowed and cannot be sent."""
-        verdict, self._held = await self.node.decide(self.policy_call)
+        with gateway_spans.decision_span(self.about, self.entry):
+            verdict, self._held = await self.node.decide(self.policy_call)
         if not verdict.allowed:
             return verdict
         problem = await self._account_problem() if self.entry.target.needs_account else None
         if (problem := problem or self.forwarding.problem(verdict)) is not None:
             return Verdict(Effect.DENY, problem.code, (problem,))
-        return verdict
+        return await self._spending.take(self.policy_call, verdict)
 
     async def _account_problem(self) -> Reason | None:
         """Find the account by which the call goes out, as it is now; say why there is none for this caller."""
@@ -126,8 +140,10 @@ class ToolCall:
 
     async def _retry_while_rights_change(self, began: float) -> None:
         for _ in range(_MOST_TRIES):
+            self.forwarding.measure = self._spending.measure
             try:
-                ended = await self.forwarding.carry_out(self._gate)
+                with self.node.isolation.call(self.entry.slug):
+                    ended = await self.forwarding.carry_out(self._gate)
             except _RightsChanged:
                 verdict = await self._decide()
                 if not verdict.allowed:
@@ -138,7 +154,13 @@ class ToolCall:
             except (egress.Unreachable, egress.ForbiddenAddress) as why:
                 await self._failed(why, began)
                 return
+            except (NotForwarded, TooLarge) as why:
+                self._end(Action.CALL_FINISHED, "failure", why.code.value, began)
+                await self._finish_refused(why)
+                return
             else:
+                if ended.leaked:
+                    self.node.recorder.eventually(leaks.event(self.about, ended.leaked))
                 self._end(Action.CALL_FINISHED, ended.outcome, ended.code, began, bytes=ended.size)
                 return
         await self._failed(egress.Unreachable("The system does not keep its sessions."), began)
@@ -172,6 +194,8 @@ class ToolCall:
         """Say that the upstream failed: certainly without effect if nothing was sent or it turned us away."""
         status = int(str(why.detail.get("status", 0)))
         is_certain = not self.forwarding.was_sent or status // 100 in (3, 4)
+        if is_certain:
+            self._spending.give_back()
         action = Action.CALL_FINISHED if is_certain else Action.CALL_INDETERMINATE
         outcome = "failure" if is_certain else "unknown"
         self._end(action, outcome, Code.UPSTREAM_UNAVAILABLE.value, began, status=status)
@@ -210,6 +234,5 @@ class ToolCall:
             self._open.task.add_done_callback(lambda _: watcher.cancel())
 
     async def _until_gone(self) -> None:
-        while (await self.request.receive())["type"] != "http.disconnect":
-            pass
+        await self.request.until_gone()
         self._open.end(GONE)

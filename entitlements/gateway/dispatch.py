@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.decisions.verdicts import Reason, Verdict
 from entitlements.gateway import relay
+from entitlements.gateway.budgets.measure import Measure, unmeasured
 from entitlements.gateway.http import Request
 from entitlements.gateway.messages import Call
 from entitlements.gateway.relay import CallEnd
@@ -16,6 +18,7 @@ from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.shared.client_offers import NOTHING, Offers
+from entitlements.traces.trace_context import TraceContext
 
 type Gate = Callable[[], None]
 
@@ -27,6 +30,8 @@ class Forwarding(Protocol):
 
     account: AccountAuthorization | None
     """What authorizes it, where the system is called with accounts of people."""
+    measure: Measure
+    """Looks at what is about to be passed on; its refusal keeps it back."""
 
     @property
     def was_sent(self) -> bool:
@@ -57,11 +62,12 @@ class McpForwarding:
     bearer: Bearer
     request: Request
     call: Call
-    trace: str
+    trace: TraceContext
     responder: relay.Responder
     account: AccountAuthorization | None = None
     beside: relay.Hears | None = None
     offers: Offers = NOTHING
+    measure: Measure = unmeasured
     _upstream_call: relay.UpstreamCall | None = None
 
     @property
@@ -77,12 +83,14 @@ class McpForwarding:
         """Send it over the conversation with this caller's upstream."""
         tool = self.entry.tools.get(self.call.params["name"]) if self.call.method == "tools/call" else None
         mirrored = tool.mirrored if tool else {}
+        marks = await self.node.secrets.current()
         connection = await self.node.upstreams.get(
             self.entry, self.bearer, self.node.feed.position, self.account, self.offers
         )
         params = tuple(self._unknown_params(mirrored))
         self._upstream_call = relay.UpstreamCall(
-            self.call, connection, mirrored, self.trace, params, gate, self.responder, self.beside
+            self.call, connection, mirrored, self.trace, params, gate, self.responder, marks,
+            partial(self.node.definitions.changed, self.entry.slug), self.measure, self.beside,
         )  # fmt: skip
         return await self._upstream_call.carry_out()
 

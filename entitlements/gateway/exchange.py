@@ -10,13 +10,14 @@ from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.gateway import answers, messages
 from entitlements.gateway.conversation.client_sessions import ClientSession
-from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode, trace_of
+from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode
 from entitlements.gateway.messages import Call
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
+from entitlements.traces import call_trace
 
 
 class Exchange:
@@ -26,10 +27,10 @@ class Exchange:
         self.node, self.request, self.entry, self.bearer, self.call = node, request, entry, bearer, call
         self.session: ClientSession | None = None
         self.is_modern = messages.is_modern(call, request)
-        trace = trace_of(call.meta, request.headers.get(b"traceparent", b"").decode("latin-1"))
+        traced = call_trace.begin(call.meta, request.raw, bearer.trace)
         request_id = request.headers.get(b"x-request-id", b"").decode("latin-1")[:128]
         self.about = CallDetails(
-            bearer, entry.slug, call.method, trace=trace, request_id=request_id, source=request.source
+            bearer, entry.slug, call.method, request_id=request_id, source=request.source, traced=traced
         )
 
     @property

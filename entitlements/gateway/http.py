@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -16,6 +14,7 @@ from audit import client_address
 from entitlements.codes import Code
 from entitlements.dpop.proofs import Proof
 from entitlements.node.refusals import Refused
+from entitlements.rest.headers import ONCE
 
 type Message = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
@@ -28,8 +27,6 @@ BODY_SECONDS: Final = 20.0
 """Seconds for a whole body, however many pieces it comes in."""
 JSON: Final[Header] = (b"content-type", b"application/json")
 NO_STORE: Final[Header] = (b"cache-control", b"no-store")
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-_NO_TRACE: Final = "0" * 32
 encode: Final = msgspec.json.Encoder().encode
 
 
@@ -108,6 +105,11 @@ class Request:
         except UnicodeDecodeError as why:
             raise Refused(Code.HEADER_MISMATCH, f"The header {name} is not ASCII.") from why
 
+    def check_single(self) -> None:
+        """Refuse a header that has one value and is there twice: whom we ask and whom a proxy asked would differ."""
+        for name in sorted(ONCE):
+            self.header(name)
+
     async def body(self, largest: int = LARGEST_BODY) -> bytes:
         """Read the body, once. Raises Refused when it is too large or too slow, Disconnected."""
         if self.content is not None:
@@ -135,6 +137,11 @@ class Request:
                 return bytes(parts) + piece if parts else piece
             parts += piece
 
+    async def until_gone(self) -> None:
+        """Return when the client has gone."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
     async def answer(self, answer: Answer) -> None:
         """Send a whole answer."""
         length = (b"content-length", str(len(answer.body)).encode())
@@ -151,12 +158,3 @@ def source_of(scope: Mapping[str, Any]) -> str:
 
 def _too_large() -> Refused:
     return Refused(Code.MALFORMED_CALL, "The body is too large.", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-
-
-def trace_of(meta: object, header: str | None) -> str:
-    """Return the trace a message belongs to: `_meta.traceparent`, else the header's, else a new one (W3C, GW-18)."""
-    inside = meta.get("traceparent") if isinstance(meta, dict) else None
-    for traceparent in (inside, header):
-        if isinstance(traceparent, str) and (match := _TRACEPARENT.fullmatch(traceparent)) and match[1] != _NO_TRACE:
-            return match[1]
-    return secrets.token_hex(16)

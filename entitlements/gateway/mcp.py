@@ -35,6 +35,7 @@ from entitlements.gateway.primitives import calls as primitive_calls
 from entitlements.gateway.primitives import lists
 from entitlements.gateway.rest import results
 from entitlements.gateway.rest.dispatch import RestAnswer, RestForwarding
+from entitlements.gateway.traces import gateway_spans
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
@@ -56,7 +57,7 @@ async def serve(node: Node, request: Request, slug: str) -> None:
         await request.answer(answers.not_allowed())
         return
     node.check_open()
-    request.header("authorization")
+    request.check_single()
     if possession.HEADER in request.headers:
         possession.answer_with_nonce(node, request)
     bearer = await node.bearers.check(request.headers.get(b"authorization"), slug, answers.resource(slug))
@@ -70,18 +71,20 @@ async def serve(node: Node, request: Request, slug: str) -> None:
 
 
 async def _post(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:
-    call = messages.read(await request.body())
+    call = messages.read(await request.body(), request.header("content-type"))
     exchange = Exchange(node, request, entry, bearer, call)
-    try:
-        if request.proof is not None and call.method != "tools/call":  # which claims it with its event
-            await possession.claim(node, request)
-        await _dispatch(exchange)
-    except Closed as why:
-        await request.answer(answers.refused(why, call.request_id, evaluation=exchange.about.evaluation))
-    except Refused as why:
-        await node.recorder.durably(records.refusal(exchange.about, why.code, why.message), possession.take(request))
-        evaluation = exchange.about.evaluation
-        await request.answer(answers.refused(why, call.request_id, slug=entry.slug, evaluation=evaluation))
+    with gateway_spans.message_span(exchange.about, call, _METHODS):
+        try:
+            if request.proof is not None and call.method != "tools/call":  # which claims it with its event
+                await possession.claim(node, request)
+            await _dispatch(exchange)
+        except Closed as why:
+            await request.answer(answers.refused(why, call.request_id, evaluation=exchange.about.evaluation))
+        except Refused as why:
+            event = records.refusal(exchange.about, why.code, why.message)
+            await node.recorder.durably(event, possession.take(request))
+            evaluation = exchange.about.evaluation
+            await request.answer(answers.refused(why, call.request_id, slug=entry.slug, evaluation=evaluation))
 
 
 async def _dispatch(exchange: Exchange) -> None:
@@ -163,7 +166,7 @@ def _forwarding(
         body = answers.result(call.request_id, results.result(answer, entry.slug, about.evaluation))
         await responder.finish(Answer(HTTPStatus.OK, body, (JSON, NO_STORE)))
 
-    return RestForwarding(node, entry, about.tool, arguments, about.trace, deliver)
+    return RestForwarding(node, entry, about.tool, arguments, about.traced.onward, deliver)
 
 
 async def _request_access(exchange: Exchange) -> None:
@@ -252,6 +255,7 @@ _LEGACY: Final[dict[str, Handler]] = {
     "prompts/get": primitive_calls.call,
     "completion/complete": primitive_calls.call,
 }
+_METHODS: Final = frozenset({*_MODERN, *_LEGACY})
 
 
 async def _delete(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -19,6 +20,7 @@ SUPPORTED: Final = (upstream.MODERN,)
 """The versions that a request may name: `server/discover` and the error -32022 list these. Earlier ones begin with
 `initialize`, which agrees on one."""
 _LONGEST: Final = 128
+_JSON: Final = re.compile(r'application/json(?:\s*;\s*charset="?utf-8"?)?', re.IGNORECASE)
 _UNSTATED: Final = "2025-03-26"
 """What a legacy request without a version header speaks (MCP 2025-11-25, transports)."""
 
@@ -41,8 +43,11 @@ class Call:
         return b"null" if self.id is None else self.id
 
 
-def read(text: bytes) -> Call:
+def read(text: bytes, content_type: str | None) -> Call:
     """Read one message. Raises Refused: -32700 when it is not strict JSON, -32600 when it is no single message."""
+    if not _JSON.fullmatch(content_type or ""):
+        status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        raise Refused(Code.MALFORMED_CALL, "The content type is not application/json in UTF-8.", status=status)
     try:
         value = strict.loads(text)
     except strict.NotStrictJson as why:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -16,12 +16,16 @@ import aiohttp
 import msgspec
 
 from entitlements.codes import Code
+from entitlements.definition_watch.listener import LIST_CHANGED
 from entitlements.gateway import answers
+from entitlements.gateway.budgets.measure import Measure, unmeasured
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Send, encode
 from entitlements.gateway.messages import Call
 from entitlements.gateway.primitives import caching
 from entitlements.node.refusals import Refused
 from entitlements.node.upstreams import Connection
+from entitlements.secret_scan.marks import SECRET_IN_ANSWER, Marks
+from entitlements.traces.trace_context import TraceContext
 from entitlements.upstream import egress, mcp_headers, sse, upstream
 from entitlements.upstream.endpoint import Answer as UpstreamAnswer
 
@@ -90,6 +94,14 @@ class CallEnd:
     outcome: str
     code: str
     size: int = 0
+    leaked: frozenset[str] = frozenset()
+    """The systems whose secrets were taken out of the answer."""
+
+    def leaks(self, owners: set[str]) -> CallEnd:
+        """Return how a call ended whose answer held secrets of these systems."""
+        if not owners:
+            return self
+        return CallEnd("failure", SECRET_IN_ANSWER, self.size, frozenset(owners))
 
 
 class Responder:
@@ -153,13 +165,17 @@ class UpstreamCall:
     call: Call
     connection: Connection
     mirrored: Mapping[str, mcp_headers.Path]
-    trace: str
+    trace: TraceContext
     params_headers: tuple[tuple[str, str], ...]
     gate: Callable[[], None]
     responder: Responder
+    marks: Marks
+    tools_changed: Callable[[], None]
+    measure: Measure = unmeasured
     beside: Hears | None = None
     number: int = 0
     was_sent: bool = False
+    leaked: set[str] = field(default_factory=set)
 
     async def carry_out(self) -> CallEnd:
         """Send the call and pass the answer on. Raises what the gate raises, Unreachable, SessionLost."""
@@ -169,6 +185,7 @@ class UpstreamCall:
         params = forwarded(self.call, conversation, self.trace)
         body = conversation.body(self.number, method, params)
         headers = conversation.headers(method, params.get(mcp_headers.NAMED_BY.get(method, "")))
+        headers |= self.trace.headers()
         if conversation.is_modern:
             self._mirror(headers, params)
         try:
@@ -204,11 +221,15 @@ class UpstreamCall:
             return await self._last(message)
         if not message.method:
             return None
+        if message.method == LIST_CHANGED:
+            self.tools_changed()
         if self.beside is not None:
             said = await self.beside.hear(self._clean(text), self.connection, self.call.meta)
             if said is not None:
+                self.measure(len(said), None)
                 await self.responder.event(said)
         elif message.method in _PASSED and not bytes(message.id):
+            self.measure(len(text), None)
             await self.responder.event(self._clean(text))
         return None
 
@@ -218,18 +239,19 @@ class UpstreamCall:
             code = _read_error.decode(error).code
             body = answers.error(request_id, self._clean(error))
             status = _STATUS.get(code, HTTPStatus.OK) if self.call.is_modern else HTTPStatus.OK
+            self.measure(len(body), lambda: None)
             await self.responder.finish(Answer(status, body))
-            return CallEnd("failure", f"jsonrpc_{code}", len(body))
+            return CallEnd("failure", f"jsonrpc_{code}", len(body)).leaks(self.leaked)
         result = self._clean(bytes(message.result))
         result_status = _read_result_status.decode(result)
-        result = self._in_the_clients_era(result, result_status)
+        shown = self._in_the_clients_era(result, result_status)
         if self.call.is_modern and self.call.method == "resources/read":
-            result = caching.private(result)
-        body = answers.result(request_id, result)
+            shown = caching.private(shown)
+        body = answers.result(request_id, shown)
+        self.measure(len(body), lambda: None if result_status.isError else _structured(result))
         await self.responder.finish(Answer(HTTPStatus.OK, body, (JSON, NO_STORE)))
-        return CallEnd(
-            "failure" if result_status.isError else "success", "tool_error" if result_status.isError else "", len(body)
-        )
+        ended = ("failure", "tool_error") if result_status.isError else ("success", "")
+        return CallEnd(*ended, len(body)).leaks(self.leaked)
 
     def _in_the_clients_era(self, result: bytes, result_status: _ResultStatus) -> bytes:
         if self.call.is_modern and not result_status.resultType:
@@ -241,18 +263,25 @@ class UpstreamCall:
         return result
 
     def _clean(self, text: bytes) -> bytes:
-        """Take out our own credential, should the upstream repeat it, and line ends, which would end an event."""
+        """Take out our own credential and all secrets of the vault, and line ends, which would end an event."""
         text = self.connection.conversation.target.authorization.removed_from(text)
+        text, owners = self.marks.removed_from_json(text)
+        self.leaked |= owners
         return encode(_any.decode(text)) if b"\n" in text or b"\r" in text else text
 
 
-def forwarded(call: Call, conversation: upstream.Conversation, trace: str) -> dict[str, Any]:
+def _structured(result: bytes) -> object:
+    """Return the structured content of a result."""
+    return _any.decode(result).get("structuredContent", {})
+
+
+def forwarded(call: Call, conversation: upstream.Conversation, trace: TraceContext) -> dict[str, Any]:
     """Choose what travels on: the params that we know, and of `_meta` all but the envelope of the client's era."""
     params: dict[str, Any] = {name: call.params[name] for name in _FORWARDED[call.method] if name in call.params}
     if call.method == "tools/call":
         params.setdefault("arguments", {})
-    meta = {name: value for name, value in call.meta.items() if not name.startswith("io.modelcontextprotocol/")}
-    meta.setdefault("traceparent", f"00-{trace}-{trace[:16]}-01")
+    own = {name: value for name, value in call.meta.items() if not name.startswith("io.modelcontextprotocol/")}
+    meta = trace.meta(own)
     if conversation.is_modern and call.is_modern:
         if upstream.META_LOG_LEVEL in call.meta:
             meta[upstream.META_LOG_LEVEL] = call.meta[upstream.META_LOG_LEVEL]

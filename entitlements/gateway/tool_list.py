@@ -33,6 +33,7 @@ async def at_system(
     """
     now, definitions = node.now(), {}
     if kind is Primitive.TOOL:
+        node.definitions.listed(entry.slug)
         planted = await decoys.listed(node.reads(), call.agent, entry.slug)
         definitions = {decoy.name: decoy.definition for decoy in decoys.visible(call, facts, planted, now)}
     for tool in policy.visible_tools(call, facts, now):

@@ -7,28 +7,20 @@ some upstreams read as the named one all match, so that writing a value in anoth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
-from entitlements.decisions import constraints, limits
+from entitlements.constraints import kinds
+from entitlements.decisions import limits
 from entitlements.decisions.limits import Compiled, Node
 
-_READ: Final[Mapping[str, Callable[[object], object]]] = {
-    "one_of": constraints.scalar,
-    "min": constraints.number,
-    "max": constraints.number,
-    "max_length": constraints.text,
-    "under": constraints.path,
-    "domain_in": constraints.domain,
-    "host_in": constraints.url_host,
-    "max_items": lambda value: value if isinstance(value, list) else None,
-}
-"""How each constraint reads a value; where it reads nothing, its no cannot be believed."""
 
+def may_match(conditions: Compiled, arguments: Mapping[str, object], now: float | None = None) -> bool:
+    """Say whether the arguments may meet every condition at a moment, in seconds since 1970.
 
-def may_match(conditions: Compiled, arguments: Mapping[str, object]) -> bool:
-    """Say whether the arguments may meet every condition. An argument that is named and not given does not."""
-    return bool(conditions.broken) or _may_hold(conditions.root, arguments)
+    An argument that is named and not given does not meet any.
+    """
+    return bool(conditions.broken) or _may_hold(conditions.root, arguments, now)
 
 
 def recorded_match(conditions: Compiled, numbers: Mapping[str, float]) -> bool | None:
@@ -53,32 +45,32 @@ def _recorded_hold(place: Node, numbers: Mapping[str, float]) -> bool | None:
         return None
     if place.is_absent or place.closed:
         return not place.is_absent and None
-    return all(_rule_may_hold(kind, want, numbers[place.name]) for kind, want in place.rules)
+    return all(_rule_may_hold(kind, want, numbers[place.name], None) for kind, want in place.rules)
 
 
-def _may_hold(place: Node, value: object) -> bool:
-    if not all(_rule_may_hold(kind, want, value) for kind, want in place.rules):
+def _may_hold(place: Node, value: object, now: float | None) -> bool:
+    if not all(_rule_may_hold(kind, want, value, now) for kind, want in place.rules):
         return False
     if not place.structured or not isinstance(value, Mapping):
         return True
-    if not all(_child_may_hold(key, child, value) for key, child in place.children.items()):
+    if not all(_child_may_hold(key, child, value, now) for key, child in place.children.items()):
         return False
     return not place.closed or value.keys() <= place.children.keys()
 
 
-def _child_may_hold(key: str, child: Node, value: Mapping[str, object]) -> bool:
+def _child_may_hold(key: str, child: Node, value: Mapping[str, object], now: float | None) -> bool:
     """Look at each name that can be read as the named one."""
     given = [value[name] for name in value if name == key or limits.fold(name) == limits.fold(key)]
     if child.is_absent:
         return key not in value
-    return any(_may_hold(child, each) for each in given) if given else not child.required
+    return any(_may_hold(child, each, now) for each in given) if given else not child.required
 
 
-def _rule_may_hold(kind: str, want: Any, value: object) -> bool:  # noqa: ANN401 - the parameter of its kind
-    if constraints.KINDS[kind].holds(want, value):
+def _rule_may_hold(kind: str, want: Any, value: object, now: float | None) -> bool:  # noqa: ANN401 - of its kind
+    """Say whether a rule may hold: a no counts only where the kind reads the value, and knows the time it needs."""
+    known = kinds.KINDS[kind]
+    if known.holds(want, value, now) or not known.reads(want, value) or (kind == "within" and now is None):
         return True
-    if kind != "items":
-        return _READ[kind](value) is None
-    if not isinstance(value, list):
-        return True
-    return all(_rule_may_hold(inner, parameter, item) for item in value for inner, parameter in want)
+    if kind != "items" or not isinstance(value, list):
+        return False
+    return all(_rule_may_hold(inner, parameter, item, now) for item in value for inner, parameter in want)

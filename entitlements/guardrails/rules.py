@@ -196,7 +196,7 @@ def _matches(rule: Guardrail, call: Call, session: SessionFacts | None, now: flo
     return rule.is_broken or (
         (session is None or _is_of_session(rule, session))
         and (call.depth or len(call.chain)) >= rule.depth
-        and (rule.arguments is None or (not listing and _arguments_match(rule, call)))
+        and (rule.arguments is None or (not listing and _arguments_match(rule, call, now)))
         and (rule.hours is None or rule.hours.hold(now))
     )
 
@@ -207,10 +207,10 @@ def _is_of_session(rule: Guardrail, session: SessionFacts) -> bool:
     )
 
 
-def _arguments_match(rule: Guardrail, call: Call) -> bool:
+def _arguments_match(rule: Guardrail, call: Call, now: float) -> bool:
     conditions = rule.arguments
     assert conditions is not None  # noqa: S101 - for the type checker: the caller looked
-    return not call.states_arguments or argument_matches.may_match(conditions, call.arguments)
+    return not call.states_arguments or argument_matches.may_match(conditions, call.arguments, now)
 
 
 def _is_content(rule: Guardrail, call: Call, session: SessionFacts | None, now: float) -> bool:

@@ -16,7 +16,7 @@ _KINDS = [
 class Migration(migrations.Migration):
     """Add one column, and room for a URI in the name."""
 
-    dependencies: ClassVar = [("entitlements", "0044_sessions_held_by_risk")]
+    dependencies: ClassVar = [("entitlements", "0051_sessions_carry_traces")]
 
     operations: ClassVar = [
         migrations.AddField(

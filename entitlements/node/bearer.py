@@ -28,6 +28,7 @@ from entitlements.keys.issuer_keys import IssuerKey
 from entitlements.node.directory import Directory
 from entitlements.node.refusals import Refused
 from entitlements.node.snapshots import Snapshots
+from entitlements.traces.trace_context import is_trace
 from entitlements.words import LONGEST_CLIENT_ID
 
 MOST_KEPT: Final = 50_000
@@ -52,7 +53,8 @@ policy, to whose facts the client belongs no longer, refuses the call and record
 class Bearer:
     """Who presented a valid token: `agent` is empty for a client that belongs to none, `person` None without a user.
 
-    `jkt` is the thumbprint of the key that it is bound to (RFC 9449 section 6.1), empty for a bearer token.
+    `jkt` is the thumbprint of the key that it is bound to (RFC 9449 section 6.1), empty for a bearer token. `trace` is
+    that of the session, or of the token where there is none (the claim `txn`).
     """
 
     resource: str
@@ -65,6 +67,7 @@ class Bearer:
     jkt: str = ""
     needs_nonce: bool = False
     scheme: bytes = b"bearer"
+    trace: str = ""
 
     @property
     def principal(self) -> Principal:
@@ -213,7 +216,8 @@ class Bearers:
         jkt = proofs.key_of(claims)
         if not jkt and not self._takes_unbound:
             raise Refused(Code.PROOF_INVALID, "Only tokens that are bound to a key are taken here.")
-        bearer = Bearer(resource, token, agent or "", client, person, session, chain)
+        trace = txn if is_trace(txn := claims.get("txn")) else ""
+        bearer = Bearer(resource, token, agent or "", client, person, session, chain, trace=str(trace))
         return replace(bearer, jkt=jkt, needs_nonce=is_public, scheme=b"dpop") if jkt else bearer
 
 

@@ -99,7 +99,7 @@ class Directory:
         self._names: frozenset[str] | None = None
         self._reading: dict[str, asyncio.Task[ServedSystem | None]] = {}
         self._reading_names: asyncio.Task[None] | None = None
-        self._generation = 0
+        self.generation = 0
         self._misses_left, self._counted_at = MISSES_A_SECOND, time.monotonic()
 
     async def get(self, slug: str) -> ServedSystem | None:
@@ -127,13 +127,13 @@ class Directory:
 
     def forget_system(self, slug: str) -> None:
         """Read one system again from now on."""
-        self._generation += 1
+        self.generation += 1
         self._entries.pop(slug, None)
         self._reading.pop(slug, None)
 
     def forget(self) -> None:
         """Read everything again from now on."""
-        self._generation += 1
+        self.generation += 1
         self._names, self._reading_names = None, None
         self._entries.clear()
         self._reading.clear()
@@ -150,20 +150,20 @@ class Directory:
     async def _read_names(self) -> None:
         task = self._reading_names
         if task is None or task.done():
-            task = self._reading_names = asyncio.create_task(self._query_names(self._generation))
+            task = self._reading_names = asyncio.create_task(self._query_names(self.generation))
         await asyncio.shield(task)
 
     async def _query_names(self, generation: int) -> None:
         rows = await self._snapshots.query(_NAMES, [list(System.SERVED)])
-        if generation == self._generation:
+        if generation == self.generation:
             self._names = frozenset(slug for (slug,) in rows)
 
     async def _read_and_keep(self, slug: str) -> ServedSystem | None:
         """Read a system; what changed while it was read is read again, so that no call goes to an old address."""
         for _ in range(_MOST_TRIES):
-            generation = self._generation
+            generation = self.generation
             entry = await self._read(slug)
-            if generation == self._generation:
+            if generation == self.generation:
                 if entry is not None:
                     self._entries[slug] = entry
                 return entry

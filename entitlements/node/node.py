@@ -21,6 +21,7 @@ from psycopg import conninfo
 from audit import batch, clock
 from audit.database import libpq
 from entitlements import addresses, all_systems
+from entitlements.budgets.leases import Leases
 from entitlements.catalog.models import System
 from entitlements.codes import Code
 from entitlements.connected_accounts.account_calls import Accounts
@@ -29,11 +30,14 @@ from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.decoys import decoy_tools as decoys
+from entitlements.definition_watch.watch import DefinitionWatch
 from entitlements.dpop import claims
-from entitlements.node import numbers
 from entitlements.node.bearer import Bearers
 from entitlements.node.directory import Directory
+from entitlements.node.isolation.isolation import Bounds, Isolation
+from entitlements.node.isolation.pauses import Pauses
 from entitlements.node.kept import KeptRows
+from entitlements.node.metrics import numbers
 from entitlements.node.reads import NodeReads
 from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
@@ -45,6 +49,7 @@ from entitlements.node_feed.change import Change
 from entitlements.node_feed.feed import CANCELLATIONS, Feed
 from entitlements.node_feed.lease import own_name
 from entitlements.node_feed.worker_feed import Worker, WorkerFeed
+from entitlements.secret_scan.scan import SecretScan
 from entitlements.stdio import failures
 from entitlements.stdio.places import Places
 from entitlements.stdio.sandbox.plan import Level
@@ -97,6 +102,7 @@ class Node:
         self.kept = KeptRows(self.snapshots)
         self.directory = Directory(self.snapshots)
         self.bearers = Bearers(self.snapshots, self.directory)
+        self.secrets = SecretScan(self.snapshots.query, lambda: self.directory.generation)
         confirms = None if feed_address == address else self._sees_feed
         cancel = self._take_cancellation
         self.feed: Feed | WorkerFeed = (
@@ -113,11 +119,16 @@ class Node:
         self.upstreams = Connections(
             self.snapshots, self.writes, self.directory, self.places, self._record_start, self.relays.dial
         )
+        self.budgets = Leases(self.writes.run, self.pool)
+        self.definitions = DefinitionWatch(self.name, self.writes.run, self.directory.get, self.relays.dial, Closed)
         self.accounts = Accounts(self.snapshots.query, self.writes.run, Closed)
         self.opened = OpenRequests()
         self.cancelled_counts = CancelledCounts()
         self._has_warned = False
         self.decisions: Counter[tuple[str, str]] = Counter()
+        self.isolation = Isolation(
+            Bounds(*settings.UPSTREAM_BOUNDS), Pauses(self.recorder, self.writes, self.name).note
+        )
         self._background: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -139,8 +150,10 @@ class Node:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self.definitions.close()
         await self.upstreams.close()
         await self.relays.close()
+        await self.budgets.close()
         await self.writer.close()
         await self.strangers.close()
         await self.pool.close()
@@ -291,6 +304,7 @@ class Node:
             self.directory.forget_system(change.system)
             self.upstreams.forget_system(change.system)
             self.upstreams.follow(change.system)
+            self.definitions.follow(change.system)
             self.relays.follow(change.system)
 
     def _end_by_id(self, change: Change) -> None:
@@ -308,6 +322,7 @@ class Node:
         self.directory.forget()
         self.bearers.forget()
         self.upstreams.follow(None)
+        self.definitions.follow(None)
         self.relays.follow(None)
 
     async def _recheck(self, agent: str | None) -> None:
@@ -376,7 +391,10 @@ class Node:
                     request.end(Code.LEASE_LAPSED)
             if "gateway" in settings.EDGE_ROLES:  # an issuer alone speaks to no upstream, and may not write their rows
                 self.upstreams.sweep()
+                self.budgets.sweep()
                 self.relays.sweep()
+                if settings.LISTEN_TO_SYSTEMS:
+                    self.definitions.sweep()
             with contextlib.suppress(Exception):
                 await self.strangers.flush()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,8 +18,8 @@ from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.definitions import primitives
 from entitlements.node.bearer import Bearer
 from entitlements.node.refusals import Closed, Refused
+from entitlements.traces.call_trace import LINKABLE, TraceDetails
 
-_LINKABLE: Final = re.compile(r"[^\x00-\x20\x7f]{1,1000}")
 _MOST_REASONS: Final = 8
 
 type Who = tuple[str, str, str | None, str, str]
@@ -28,23 +27,16 @@ type Who = tuple[str, str, str | None, str, str]
 
 
 @dataclass(slots=True)
-class CallDetails:
+class CallDetails(TraceDetails):
     """What every event of one call shares."""
 
     bearer: Bearer
     system: str
     method: str
     tool: str = ""
-    trace: str = ""
     request_id: str = ""
     source: str = ""
     evaluation: str = ""
-    named: tuple[str, ...] = ()
-
-    def link(self, kind: str, name: str) -> None:
-        """Let the events be found by a name that a client chose; a name that nothing can have is not linked."""
-        if _LINKABLE.fullmatch(name):
-            self.named += (f"{kind}:{name}",)
 
     def shared(self, grant: str | None) -> draft.Shared:
         """Return what its events share with those of other calls of the same caller to the same tool."""
@@ -107,6 +99,7 @@ def ending(about: CallDetails, action: Action, outcome: str, code: str, detail: 
 
 
 def _event(about: CallDetails, grant: str | None, what: draft.What, detail: str, uuid: str) -> TextDraft:
+    about.code = what[2]
     return draft.event(
         about.shared(grant),
         what,
@@ -146,9 +139,9 @@ def _shared(who: Who, system: str, tool: str, grant: str | None, named: tuple[st
     """Name what a call touches; a name that no tool or system can have is not linked. Raises draft.BadEvent."""
     agent, client, person, session, jti = who
     links = [f"client:{client}", f"token:{jti}"]
-    if _LINKABLE.fullmatch(system):
+    if LINKABLE.fullmatch(system):
         links.append(f"system:{system}")
-    if primitives.is_name(tool) and _LINKABLE.fullmatch(f"{system}/{tool}"):
+    if primitives.is_name(tool) and LINKABLE.fullmatch(f"{system}/{tool}"):
         links.append(f"tool:{system}/{tool}")
     if grant:
         links.append(f"grant:{grant}")

@@ -21,6 +21,9 @@ _LENGTH: Final = 4
 class Numbers(msgspec.Struct, array_like=True, frozen=True):
     """What one process counts, for its own metrics and those of its host: decisions by effect and code, and so on.
 
+    `waiting` are systems with calls under way, how many, and whether they are paused; `refused` are calls that were not
+    sent, by system and code.
+
     `began` is the moment that its lease counts from, of the monotonic clock, which all processes of a host share.
     """
 
@@ -32,6 +35,8 @@ class Numbers(msgspec.Struct, array_like=True, frozen=True):
     snapshots: int
     opened: int
     lost: int
+    waiting: list[tuple[str, int, bool]] = msgspec.field(default_factory=list)
+    refused: list[tuple[str, str, int]] = msgspec.field(default_factory=list)
 
 
 class Batch(msgspec.Struct, tag="batch", array_like=True, frozen=True):

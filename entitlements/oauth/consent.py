@@ -131,7 +131,7 @@ def is_ended(client: Client, person: Person, auth_time: datetime) -> bool:
     latest = own_connection.run(families.latest_session(READS, client.pk, person.pk, digest))
     if latest is None:
         return False
-    _, was_ended, _, _ = latest
+    _, was_ended, *_ = latest
     return was_ended
 
 

@@ -22,7 +22,7 @@ from oauth2_provider.views.base import AuthorizationView
 from oauthlib.oauth2 import InvalidRequestError
 from oauthlib.openid.connect.core.exceptions import LoginRequired
 
-from audit import clock
+from audit import clock, context
 from audit.refusals import refusals
 from entitlements import addresses
 from entitlements.access import reauthentication
@@ -33,6 +33,7 @@ from entitlements.decisions import facts
 from entitlements.decisions.verdicts import Effect, Remedy, Verdict
 from entitlements.dpop import proofs
 from entitlements.edge.grant_types.authorization_code import OFFLINE
+from entitlements.edge.sign_in import sign_in_traces
 from entitlements.errors import DomainError
 from entitlements.people import sign_ins
 from entitlements.session_policies.rules import SignedIn
@@ -75,12 +76,13 @@ class AuthorizationPage(AuthorizationView):
         if any(len(values) > 1 for _, values in query.lists()) or _REFUSED & set(query):
             return render(request, "oauth/refused.html", {"error": "invalid_request"}, status=HTTPStatus.BAD_REQUEST)
         go_on = super().dispatch
-        response = client_documents.answer(
-            request, self.issuer, lambda: cast("HttpResponse", go_on(request, *args, **kwargs))
-        )
-        if self.refused is not None and request.user.is_authenticated:  # for a stranger nothing is written
-            refusals.record(self.refused.error, by=request.user.principal, about=self.refused.about)
-        return response
+        with context.acting(trace=_trace(request, query.get("client_id", ""))):
+            response = client_documents.answer(
+                request, self.issuer, lambda: cast("HttpResponse", go_on(request, *args, **kwargs))
+            )
+            if self.refused is not None and request.user.is_authenticated:  # for a stranger nothing is written
+                refusals.record(self.refused.error, by=request.user.principal, about=self.refused.about)
+            return response
 
     def get(self, request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
         """Ask the person whether the client may know who they are, after a new sign-in where one is due."""
@@ -238,6 +240,14 @@ class Authorize(AuthorizationPage):
         if OFFLINE in scopes:
             self.extra_context = {"lasts": consent.lasts(Client.objects.get(client_id=credentials["client_id"]))}
         return super().ask(request, scopes, credentials)
+
+
+def _trace(request: HttpRequest, client_id: str) -> str:
+    """Return the trace of the sign-in that the page is about; without one, that of the request."""
+    at = sign_ins.signed_in_at(request)
+    if at is None or not client_id or not request.user.is_authenticated:
+        return context.current().trace
+    return sign_in_traces.at_our_pages(request.user.get_username(), at, client_id)
 
 
 def must_be_silent(request: HttpRequest) -> bool:

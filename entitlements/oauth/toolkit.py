@@ -16,6 +16,9 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauthlib.oauth2 import InvalidScopeError
 from oauthlib.openid import Server
 
+from audit import log
+from audit.actions import Action
+from entitlements.clients import clients
 from entitlements.clients.models import AuthorizationCode, Client
 from entitlements.edge.grant_types.authorization_code import digest
 
@@ -82,13 +85,20 @@ class Validator(OAuth2Validator):
     def save_authorization_code(
         self, client_id: str, code: dict[str, Any], request: Any, *args: Any, **kw: Any
     ) -> None:
-        """Store the digest of the code alone, with time and manner of the sign-in in the session that agreed."""
+        """Store the digest of the code alone, with time and manner of the sign-in in the session that agreed.
+
+        That the person agreed is one event, in the trace of the sign-in.
+        """
         stored, system = digest(code["code"]), getattr(request, "system", None)
         with transaction.atomic():
             super().save_authorization_code(client_id, {**code, "code": stored}, request, *args, **kw)
             AuthorizationCode.objects.filter(code=stored).update(
                 auth_time=request.auth_time, acr=request.acr, amr=request.amr, system=system, jkt=request.jkt
             )
+            about = [*clients.about(request.client), *([f"system:{system.slug}"] if system is not None else [])]
+            detail = {"scope": " ".join(request.scopes), "acr": request.acr, "amr": request.amr}
+            detail |= {"signed_in_at": request.auth_time.isoformat()} if request.auth_time else {}
+            log.record(Action.SIGN_IN_AGREED, by=request.user.principal, about=about, detail=detail)
 
 
 class SystemValidator(Validator):

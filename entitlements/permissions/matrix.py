@@ -189,6 +189,8 @@ _ROWS: Final[Matrix] = {
     ("openapi-preview", "POST"): row(Role.ANALYST, scope=WRITE),
     ("system-openapi", "GET"): READABLE,
     ("system-openapi", "PUT"): _CATALOGUE,
+    ("system-policy-domain", "GET"): row(*_RECORD, Role.ADMIN, related="system_owner", scope=READ),
+    ("system-policy-domain", "PUT"): row(Role.ADMIN, related="system_owner", proven=ALWAYS),
     ("imports", "POST"): row(Role.ANALYST, scope=WRITE),
     ("import", "GET"): READABLE,
     ("import-confirm", "POST"): row(Role.ANALYST, scope=WRITE),

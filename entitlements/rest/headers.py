@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from entitlements.codes import Code
+from entitlements.traces.trace_context import TraceContext
 
 from .refusals import NotMapped, quoted
 
@@ -35,7 +36,8 @@ _OF_WEIGHT: Final = frozenset(
     }
 )  # fmt: skip
 """What changes the meaning of a request: to drop it silently would carry out something else than was asked."""
-_ONCE: Final = frozenset({"authorization", "content-length", "content-type", "dpop", "host", "transfer-encoding"})
+ONCE: Final = frozenset({"authorization", "content-length", "content-type", "dpop", "host", "transfer-encoding"})
+"""What has one value (RFC 9110, section 5.3; for `Host` RFC 9112, section 3.2)."""
 ANSWERED: Final = frozenset(
     {
         "age", "content-disposition", "content-language", "content-type", "deprecation", "etag", "expires",
@@ -59,7 +61,7 @@ def of_request(raw: Headers, declared: Iterable[str]) -> tuple[dict[str, str], s
     content_type = None
     for octets, value in raw:
         name = octets.decode("latin-1").lower()
-        if name in seen and (name in wanted or name in _ONCE):
+        if name in seen and (name in wanted or name in ONCE):
             raise NotMapped(Code.PARAMETER_REPEATED, f"The header {quoted(name)} is there more than once.")
         seen.add(name)
         if name in wanted:
@@ -73,13 +75,9 @@ def of_request(raw: Headers, declared: Iterable[str]) -> tuple[dict[str, str], s
     return found, content_type
 
 
-def ours(accepted: str, trace: str) -> dict[str, str]:
+def ours(accepted: str, trace: TraceContext) -> dict[str, str]:
     """Return what every request to a system carries: what we read of an answer, uncompressed, and the trace."""
-    return {
-        "Accept": accepted,
-        "Accept-Encoding": "identity",
-        "Traceparent": f"00-{trace}-{trace[:16]}-01",
-    }
+    return {"Accept": accepted, "Accept-Encoding": "identity", **trace.headers()}
 
 
 def of_answer(raw: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

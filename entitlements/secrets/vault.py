@@ -275,9 +275,12 @@ def opened(system_id: int, newest: SealedRow, before: SealedRow, in_force: Polic
 
 def _opened(system_id: int, row: SealedRow) -> Credential | None:
     kind, header, sealed, _ = row
-    if sealed is None:
-        return None
-    plain = seal.unseal(bytes(sealed), place(system_id, kind))
+    return None if sealed is None else unsealed(system_id, kind, bytes(sealed), header)
+
+
+def unsealed(system_id: int, kind: str, sealed: bytes, header: str = kinds.AUTHORIZATION) -> Credential:
+    """Open what is sealed of a credential, and nothing of the one before. Raises SealBroken."""
+    plain = seal.unseal(sealed, place(system_id, kind))
     held = _Sealed(plain.decode(), {}) if kind in _VALUE_ALONE else _read_sealed.decode(plain)
     sent = kinds.static_value(kind, held.value, held.settings)
     return Credential(header, sent, held.value.encode(), kind=kind, settings=held.settings)

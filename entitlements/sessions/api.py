@@ -68,6 +68,7 @@ class SessionSerializer(OutputSerializer):
     risk = serializers.CharField()
     held_by_risk = serializers.BooleanField(help_text="A risk signal about the session holds its calls.")
     labels = serializers.ListField(child=serializers.CharField())
+    trace = serializers.CharField(help_text="What the session does goes on in it where its client names none.")
 
     def get_state(self, row: Session) -> str:
         """Return `open` or `ended`."""

@@ -21,7 +21,8 @@ class Session(models.Model):
 
     `signed_in_at` is when the person signed in, where the sign-in says so by `auth_time`; NULL is unknown. `auth_time`
     is the same, or when the ID token was issued. `acr` and `amr`, methods between spaces, are what the sign-in says.
-    `held_by_risk`: a risk signal holds its calls until a person decides about it.
+    `held_by_risk`: a risk signal holds its calls until a person decides about it. `trace` is that of the sign-in, in
+    which what the session does goes on where its client names none.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -42,6 +43,7 @@ class Session(models.Model):
     risk = models.CharField(max_length=16, default="low")
     labels = models.JSONField(default=list)
     held_by_risk = models.BooleanField(default=False, db_default=False)
+    trace = models.CharField(max_length=32, blank=True, default="", db_default="")
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=500, blank=True)
 

@@ -72,12 +72,15 @@ def id_jag_claims(
 
 
 def access_token_claims(
-    token_request: TokenRequest, new_token: NewToken, *, resource: str, signed_in: Mapping[str, Any]
+    token_request: TokenRequest, new_token: NewToken, *, resource: str, signed_in: Mapping[str, Any], trace: str
 ) -> dict[str, Any]:
-    """Return the claims of an access token (RFC 9068), acting for its person, or of a client for itself."""
+    """Return the claims of an access token (RFC 9068), acting for its person, or of a client for itself.
+
+    `txn` is the trace in which its calls go on where they name none.
+    """
     caller, person, path = token_request.caller, token_request.subject, token_request.target.issuer_path
     common = _common(path, new_token, person.login if person else caller.client_id, resource, caller.client_id)
-    common |= _bound(token_request)
+    common |= {**_bound(token_request), "txn": trace}
     if person is not None:
         return {**common, **_delegated(token_request, new_token, signed_in), **_agreed(token_request)}
     return {**common, "sub_profile": AI_AGENT} if caller.agent is not None else common

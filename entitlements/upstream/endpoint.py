@@ -92,6 +92,13 @@ class Endpoint:
         begin = f"POST {self._url.raw_path_qs} HTTP/1.1"
         return await self._send(http, _head(begin, self._host(), headers, len(body)) + body, take, gate)
 
+    async def get[T](
+        self, http: aiohttp.ClientSession, headers: Mapping[str, str], take: Callable[[Answer], Awaitable[T]]
+    ) -> T:
+        """GET the address itself. Does as `_send`."""
+        begin = f"GET {self._url.raw_path_qs} HTTP/1.1"
+        return await self._send(http, _head(begin, self._host(), headers, None), take, None)
+
     async def send[T](
         self,
         http: aiohttp.ClientSession,

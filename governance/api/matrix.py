@@ -60,6 +60,7 @@ _KINDS: Final = {
     **dict.fromkeys(("session-policies", "session-policy"), "session-policies"),
     **dict.fromkeys(("guardrail", "guardrails"), "guardrails"),
     "ticket-policies": "ticket-policies",
+    **dict.fromkeys(("budget", "budgets"), "budgets"),
     **dict.fromkeys(
         (
             "campaign",
@@ -268,6 +269,12 @@ _ROWS: Final[Matrix] = {
     ("credential-policy-proposal-withdraw", "POST"): row(Role.ADMIN, Role.SECURITY),
     **{(name, "GET"): _OF_DECOYS for name in ("decoys", "decoy")},
     **{(name, "POST"): _OF_DECOYS for name in ("decoys", "decoy-credentials", "decoy-end")},
+    **{(name, "GET"): READABLE for name in ("budgets", "budget")},
+    ("budgets", "POST"): row(Role.ANALYST, Role.SECURITY),
+    **{
+        (name, "POST"): row(Role.ANALYST, Role.SECURITY, related="system_owner")
+        for name in ("system-budget", "budget-end")
+    },
     ("guardrails", "GET"): _POLICIES,
     ("guardrails", "POST"): _POLICY,
     ("guardrail", "GET"): _POLICIES,

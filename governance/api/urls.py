@@ -11,6 +11,7 @@ from governance.approval_policies import api as approval_policy_api
 from governance.approvals import api as approval_api
 from governance.blast_radius.api import Outlook
 from governance.break_glass import api as break_glass_api
+from governance.budgets import api as budgets_api
 from governance.chat import api as chat_api
 from governance.coverage_map.api import coverage_map as coverage_map_api
 from governance.coverage_map.api import reconciliation as reconciliation_api
@@ -278,6 +279,7 @@ urlpatterns: list[URLPattern] = [
     path(_POLICY + "/confirm", approval_policy_api.ConfirmPolicy.as_view(), name="policy-proposal-confirm"),
     path(_POLICY + "/withdraw", approval_policy_api.WithdrawPolicy.as_view(), name="policy-proposal-withdraw"),
     *(path(PREFIX + at, view.as_view(), name=name) for at, view, name in session_policies_api.ADDRESSES),
+    *(path(PREFIX + at, view.as_view(), name=name) for at, view, name in budgets_api.ADDRESSES),
     *(path(PREFIX + at, view.as_view(), name=name) for at, view, name in decoys_api.ADDRESSES),
     path(
         PREFIX + "credential-policies", credential_policy_api.CredentialPolicies.as_view(), name="credential-policies"

@@ -16,7 +16,7 @@ from entitlements.errors import Malformed
 from governance.approvals import actions as approval_actions
 from governance.approvals.models import Approval
 from governance.console import doors
-from governance.console.narrowing_fields import Given
+from governance.console.limits.narrowing_fields import Given
 from governance.requests import actions, queries, requests
 from governance.requests.models import AccessRequest
 from governance.sod import check

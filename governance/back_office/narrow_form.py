@@ -8,8 +8,9 @@ from typing import Any
 
 from django.http import QueryDict
 
-from governance.console import doors, narrowing_fields
-from governance.console.narrowing_fields import Given
+from governance.console import doors
+from governance.console.limits import narrowing_fields
+from governance.console.limits.narrowing_fields import Given
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,7 @@ GROUPS: Final = (
         (
             Entry("approval-settings", _("Approval policies"), "stamp", ("settings/approvals",)),
             Entry("guardrail-list", _("Guardrails"), "shield", ("guardrails",)),
+            Entry("budget-list", _("Budgets"), "chart-line", ("budgets",)),
             Entry("rule-list", _("SoD policies"), "scale", ("sod-policies",)),
             Entry("risk-signals", _("Risk signals"), "triangle-alert", ("risk-signals", "settings/signal-responses")),
             Entry("decoy-list", _("Decoys"), "triangle-alert", ("decoys",)),

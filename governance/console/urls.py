@@ -15,6 +15,7 @@ from governance.approval_policies import pages as approval_policy_pages
 from governance.audit_log.pages import explorer as audit_log_pages
 from governance.blast_radius import pages as blast_radius_pages
 from governance.break_glass import pages as break_glass_pages
+from governance.budgets import urls as budgets_urls
 from governance.catalog.pages import (
     catalogue,
     entitlement_list,
@@ -292,6 +293,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *revocations_urls.PAGES,
     *sod_urls.PAGES,
     path("exceptions/", exceptions_pages.listing, name="exception-list"),
+    *budgets_urls.PAGES,
     *decoys_urls.PAGES,
     *risk_urls.PAGES,
     path("connect/", connect.connect, name="connect"),

@@ -30,6 +30,8 @@ FILES: Final = (
     "entitlements/guardrails/sql/guardrail_version.sql",
     "entitlements/decoys/sql/decoy.sql",
     "entitlements/decoys/sql/record_decoy_touch_v1.sql",
+    "entitlements/budgets/sql/lease_budget_v1.sql",
+    "entitlements/budgets/sql/return_budget_v1.sql",
     "entitlements/grants/sql/grant_end.sql",
     "entitlements/grants/sql/grant_workflow.sql",
     "entitlements/people/sql/auditor_role_end.sql",

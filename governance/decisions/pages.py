@@ -25,9 +25,10 @@ from entitlements.grants import actions as grant_actions
 from entitlements.grants.models import Grant
 from governance.audit_log.queries import events as events_queries
 from governance.audit_log.queries import names
-from governance.console import doors, narrowing_fields, tags
+from governance.console import doors, tags
 from governance.console.kit.lists import cells, lists
 from governance.console.kit.lists.layout import Column, Layout
+from governance.console.limits import narrowing_fields
 from governance.decisions import api, history
 from governance.decisions.queries import who_can, why
 from governance.decisions.queries.who_can import Access

@@ -70,6 +70,11 @@ RULES: Final = (
     _rule("stop", _("Was everything stopped?"), Code.EVERYTHING_STOPPED),
     _rule("system", _("Was the system registered and in use?"), Code.SYSTEM_UNKNOWN, Code.SYSTEM_DISABLED),
     _rule(
+        "policy_domain",
+        _("Where a policy domain decides: did it know the subject, resource and action, and did a rule permit it?"),
+        *(Code.SUBJECT_UNKNOWN, Code.RESOURCE_UNKNOWN, Code.ACTION_UNKNOWN, Code.NO_RULE),
+    ),
+    _rule(
         "agent",
         _("Was the agent registered, in use, and not suspended or retired?"),
         *(Code.AGENT_UNKNOWN, Code.AGENT_STAGED, Code.AGENT_SUSPENDED, Code.AGENT_RETIRED),
@@ -126,9 +131,14 @@ RULES: Final = (
         *(Code.ACCOUNT_NOT_CONNECTED, Code.ACCOUNT_NEEDS_PERSON),
     ),
     _rule(
+        "budgets",
+        _("Was enough left of each rate and budget of the grant, the agent and the system?"),
+        *(Code.RATE_EXCEEDED, Code.BUDGET_EXHAUSTED, Code.BUDGET_NOT_MEASURABLE),
+    ),
+    _rule(
         "forwarding",
         _("Was the call still allowed when it was sent, and did the system answer?"),
-        *(Code.CALL_WITHDRAWN, Code.UPSTREAM_UNAVAILABLE),
+        *(Code.CALL_WITHDRAWN, Code.UPSTREAM_UNAVAILABLE, Code.SYSTEM_BUSY, Code.ANSWER_OVER_BUDGET),
     ),
 )
 _PLACES: Final = {code: place for place, rule in enumerate(RULES) for code in rule.codes}

@@ -218,6 +218,25 @@ def _tool_changed(event: Event) -> Iterator[Message]:
     )
 
 
+def _secret_leaked(event: Event) -> Iterator[Message]:
+    """Tell the owners of the systems that the secret opens, and the owner of the one that answered with it."""
+    answered = System.objects.select_related("owner").filter(slug=event.detail.get("system")).first()
+    if answered is None:
+        return
+    opened = System.objects.select_related("owner").filter(slug__in=list(event.detail.get("opens") or []))
+    for system in opened.order_by("slug"):
+        yield Message(
+            Kind.CREDENTIAL,
+            [system.owner, answered.owner],
+            f"system:{system.slug}",
+            _("%(other)s answered with a secret of %(system)s. Replace the secret, and find out how it got there.")
+            % {"other": answered.name, "system": system.name},
+            f"/systems/{system.slug}/",
+            urgent=True,
+            dedupe=f"leaked {system.slug} {answered.slug} {event.at:%Y-%m-%dT%H}",
+        )
+
+
 def _owner_proposed(event: Event) -> Iterator[Message]:
     rows = OwnershipProposal.objects.select_related("agent", "person")
     if (proposal := rows.filter(pk=str(event.detail.get("proposal"))).first()) is None:
@@ -305,6 +324,7 @@ NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     Action.TOKEN_FAMILY_REUSED: _refresh_token_reused,
     Action.TOOL_CHANGED: _tool_changed,
     Action.TOOL_QUARANTINED: _tool_changed,
+    Action.SECRET_LEAKED: _secret_leaked,
     Action.AGENT_OWNERSHIP_PROPOSED: _owner_proposed,
     Action.ONBOARDING_SPONSORS_ASKED: _onboarding_asked,
     Action.OUT_OF_OFFICE_MADE: _delegation_made,

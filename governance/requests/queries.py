@@ -23,7 +23,7 @@ from governance.approval_policies.rules import highest
 from governance.approvals.models import Approval
 from governance.conflicts_of_interest.routing import GROUP
 from governance.conflicts_of_interest.rules import Reason
-from governance.console import limit_fields
+from governance.console.limits import limit_fields
 from governance.people import queries as people_queries
 from governance.request_suggestions import narrowest, precedents
 from governance.requests import requests

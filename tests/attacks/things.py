@@ -14,6 +14,7 @@ from entitlements.agents import personal_agents
 from entitlements.keys import signing
 from entitlements.keys.models import SigningKey
 from entitlements.people import role_maps
+from entitlements.policy_domains import domains
 from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.approval_policies import policies
@@ -99,6 +100,7 @@ _SAMPLES: Final = {
     "delegations/key": "delegations/pk",
     "workload-rules/key": "workload-rules/pk",
     "decoys/key": "decoys/decoy",
+    "budgets/key": "budgets/budget",
     "risk/key": "risk-signals/signal",
     "signal-responses/key": "settings/signal-responses/response",
     "event-receivers/key": "settings/event-streams/receivers/receiver",
@@ -128,6 +130,8 @@ def _more(world: addresses.World) -> dict[str, object]:
     asked = UUID(str(world.samples["requests/pk"]))
     question = questions.ask(asked, by=company.sofia, text="What for?")
     signing.sign("idp", {}, "sample")
+    domain = {"resource_types": {"record": {"actions": ["view"]}}}
+    domains.load(company.system, document=domain, by=ada, reason="a sample")
     return {
         **{name: world.samples[sample] for name, sample in _SAMPLES.items()},
         "posture-reports/key": "company",

@@ -1,8 +1,9 @@
-"""What the gallery shows of sessions, risk, drift, decoys and streams of events."""
+"""What the gallery shows of sessions, risk, drift, decoys, budgets and streams of events."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
@@ -11,6 +12,8 @@ from audit import clock, log
 from audit.actions import Action as AuditAction
 from entitlements.agents.models import Agent
 from entitlements.authentication import MULTI_FACTOR
+from entitlements.budgets import budgets as counting
+from entitlements.budgets.models import BudgetUse
 from entitlements.catalog.models import System
 from entitlements.clients.models import Client
 from entitlements.decoys import decoys as planting
@@ -88,6 +91,18 @@ def decoys(agent: str, beside: str) -> list[str]:
     follow.follow_touches()
     pages = [f"/decoys/{key}/" for key in (tool.pk, secret.pk)]
     return ["/decoys/", *pages, "/decoys/plant/", "/decoys/credential/"]
+
+
+def budgets(agent: str, system: str) -> list[str]:
+    """Have a budget of an agent, nearly taken, and one of a system that ended; return their pages, and the form."""
+    ana = Person.objects.get(login="ana")
+    day = timedelta(days=1)
+    calls = counting.set_budget(counting.What("calls", Decimal(1000), day), by=ana, agent=agent, reason="A usual day.")
+    BudgetUse.objects.filter(budget=calls).update(taken=920)
+    paid = counting.What("bytes", Decimal(10**9), None, largest_answer=Decimal(10**6))
+    ended = counting.set_budget(paid, by=ana, system=system, reason="One export.")
+    counting.end(ended.pk, by=ana, reason="The export is done.")
+    return [f"/budgets/{calls.pk}/", f"/budgets/{ended.pk}/", f"/budgets/set/?agent={agent}"]
 
 
 def event_streams() -> str:

@@ -30,7 +30,17 @@ from entitlements.revocation.targets import Target
 from governance.chat import connections
 from governance.reviews.items.models import ReviewItem
 from governance.webhooks import webhooks
-from tests.browser import approval_world, campaigns, elsewhere, emergencies, explained, risk_things, small, world
+from tests.browser import (
+    approval_world,
+    campaigns,
+    elsewhere,
+    emergencies,
+    explained,
+    risk_things,
+    small,
+    traced,
+    world,
+)
 from tests.browser.conftest import PASSWORD, Visitor, complaints, leave
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -154,7 +164,9 @@ def _systems() -> dict[str, list[str]]:
         "risk-signal-page": [risk_things.risk_signals("expense-bot")],
         "drift-detector-page": [risk_things.drift("expense-bot")],
         "decoy-page": risk_things.decoys("expense-bot", "erp/list_invoices")[1:3],
+        "budget-page": risk_things.budgets("expense-bot", "erp"),
         "event-stream-page": [risk_things.event_streams()],
+        "audit": [*EXAMPLES["audit"], traced.trace()],
         "session-page": risk_things.sessions("expense-bot"),
         "discovery-page": [f"/settings/discovery/{slug}/" for slug in elsewhere.discovery_sources()],
     }

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
 __all__ = ["here", "node"]
 
 
-def _without_access(here: World) -> None:
+def without_access(here: World) -> None:
     from entitlements.grants import grants  # noqa: PLC0415 - the settings are known only now
     from entitlements.grants.models import Grant  # noqa: PLC0415
 
@@ -31,7 +31,7 @@ def _without_access(here: World) -> None:
         grants.revoke(grant.pk, by=SYSTEM, reason="over")
 
 
-def _approve(request: str) -> None:
+def approve(request: str) -> None:
     """Approve the request by the API, each stage as its approver."""
     from governance.approvals.models import Approval  # noqa: PLC0415
     from tests.entitlements.api import client  # noqa: PLC0415
@@ -46,7 +46,7 @@ def _approve(request: str) -> None:
 
 
 def test_what_a_person_requests_at_the_client_appears_there_without_a_new_sign_in(node: Gateway, here: World) -> None:
-    _without_access(here)
+    without_access(here)
     server, place = f"{node.base}/gw/{here.system.slug}/mcp", Desk(desk.Browser(here.person))
     told: asyncio.Queue[str] = asyncio.Queue()
 
@@ -71,7 +71,7 @@ def test_what_a_person_requests_at_the_client_appears_there_without_a_new_sign_i
             made = await request(client)
             assert place.tokens is not None
             signed_in_with = place.tokens.access_token
-            await asyncio.to_thread(_approve, made)
+            await asyncio.to_thread(approve, made)
             assert await asyncio.wait_for(told.get(), 10) == "notifications/tools/list_changed"
             assert [tool.name for tool in (await client.list_tools()).tools] == ["get_current_time"]
             assert (await call(client))["timezone"] == "Europe/Paris"

@@ -3,6 +3,10 @@
 from decimal import Decimal
 from typing import Any, Final
 
+from tests.entitlements import form_cases
+
+NOW: Final = form_cases.NOW
+
 type Limits = dict[str, Any]
 
 # Each row: limits, arguments, whether they are covered.
@@ -150,6 +154,7 @@ COVERING: Final[list[tuple[Limits, dict[str, Any], bool]]] = [
     ({"/a.b": {"equals": 1}}, {"a.b": 1}, True),
     ({"/a~1b/c": {"equals": 1}}, {"a/b": {"c": 1}}, True),
     ({"/*": {"equals": 1}}, {"*": 1, "other": 2}, True),
+    *form_cases.COVERING,
 ]
 
 MALFORMED: Final[list[Any]] = [
@@ -205,6 +210,7 @@ MALFORMED: Final[list[Any]] = [
     {"a": {"max": 1}, "A": {"max": 2}},
     {"e\u0301": {"max": 1}},
     {1: {"max": 1}},
+    *form_cases.MALFORMED,
 ]
 
 # Each row: the parent, the child, whether the child is as tight.
@@ -261,6 +267,7 @@ TIGHTENING: Final[list[tuple[Limits, Limits, bool]]] = [
     ({"f.a": {"max": 2}}, {"f": {"optional": True}, "f.a": {"max": 2}}, False),
     ({"f.a": {"max": 2, "optional": True}}, {"f": {"equals": "x"}}, False),
     ({"f": {"required": True}}, {"f.a": {"max": 2}}, True),
+    *form_cases.TIGHTENING,
 ]
 
 _PATH: Final[Limits] = {"path": {"under": "/pub"}}

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from entitlements import constraints
 from entitlements.codes import Code
 from entitlements.decisions.limits import NotCovered
 from entitlements.decisions.snapshot import UNLIMITED, AgentFacts, Call
@@ -22,12 +23,15 @@ from entitlements.decisions.verdicts import Effect
 from entitlements.guardrails.rules import Guardrail
 from entitlements.words import Action
 from tests.entitlements import guardrail_rows, issuing_rows, worlds
+from tests.entitlements.constraint_mistakes import MISTAKES
 from tests.entitlements.guardrail_rows import guarded
 from tests.entitlements.limit_cases import COVERING, DECLARING, MALFORMED, TIGHTENING, UNUSABLE
+from tests.entitlements.limit_cases import NOW as LIMITS_NOW
 from tests.entitlements.worlds import CALL_SPOILERS, NOW, PERSON_SPOILERS, SPOILERS, World
 
 _LISTED: Final = {Code.ALLOWED, Code.TOOL_CHANGED, Code.ARGUMENT_NOT_DECLARED, Code.ARGUMENT_NOT_VALID}
 """What a call may be answered whose tool is in the list."""
+_CONSTRAINTS: Final = ("values", "hosts", "paths", "dates", "kinds")
 _compiled: Final = cache(compile)
 """Compiles a module; those without the mistake once."""
 
@@ -44,13 +48,13 @@ class Mutant:
 @contextmanager
 def alive(mutant: Mutant | None) -> Iterator[tuple[ModuleType, ModuleType, ModuleType]]:
     """Hand out (policy, limits, arguments) with the mistake built in; without one, fresh copies of the real ones."""
-    names = ("restrictions", "agent_policy", "arguments", "constraints", "guardrail_rules", "limits", "session_terms")
-    copies = {name: _copy(name, mutant) for name in names}
+    names = ("restrictions", "agent_policy", "arguments", "guardrail_rules", "limits", "session_terms")
+    copies = _copies_of_constraints(mutant) | {name: _copy(name, mutant) for name in names}
     for name in ("guardrail_rules", "session_terms"):
         setattr(copies["agent_policy"], name, copies[name])
         setattr(copies["restrictions"], name, copies[name])
     copies["agent_policy"].restrictions = copies["restrictions"]  # type: ignore[attr-defined]
-    for name in ("arguments", "constraints"):
+    for name in ("arguments", "kinds", "values"):
         setattr(copies["limits"], name, copies[name])
     copies["agent_policy"].NotCovered = (NotCovered, copies["limits"].NotCovered)  # type: ignore[attr-defined]
     try:
@@ -60,8 +64,25 @@ def alive(mutant: Mutant | None) -> Iterator[tuple[ModuleType, ModuleType, Modul
             del sys.modules[copy.__name__]
 
 
+def _copies_of_constraints(mutant: Mutant | None) -> dict[str, ModuleType]:
+    """Copy the modules of the room, each of which reads the copies of those before it."""
+    kept = {name: sys.modules[f"entitlements.constraints.{name}"] for name in _CONSTRAINTS}
+    copies: dict[str, ModuleType] = {}
+    try:
+        for name in _CONSTRAINTS:
+            copies[name] = _copy(name, mutant)
+            sys.modules[f"entitlements.constraints.{name}"] = copies[name]
+            setattr(constraints, name, copies[name])
+    finally:
+        for name, module in kept.items():
+            sys.modules[f"entitlements.constraints.{name}"] = module
+            setattr(constraints, name, module)
+    return copies
+
+
 def _copy(name: str, mutant: Mutant | None) -> ModuleType:
     rooms = {"guardrail_rules": "guardrails.rules", "arguments": "arguments"}
+    rooms |= {part: f"constraints.{part}" for part in _CONSTRAINTS}
     original = importlib.import_module(f"entitlements.{rooms.get(name, f'decisions.{name}')}")
     source = Path(str(original.__file__)).read_text(encoding="utf-8")
     if mutant is not None and mutant.module == name:
@@ -86,7 +107,7 @@ def complaints(policy: ModuleType, limits: ModuleType, arguments: ModuleType) ->
 
 def _about_limits(limits: ModuleType) -> Iterator[str]:
     for written, arguments, covered in COVERING:
-        if (type(limits.compile(written).covers(arguments)).__name__ == "Covered") is not covered:
+        if (type(limits.compile(written).covers(arguments, LIMITS_NOW)).__name__ == "Covered") is not covered:
             yield f"{written} {arguments}"
     for parent, child, tighter in TIGHTENING:
         if limits.tightens(parent, child) is not tighter:
@@ -205,7 +226,7 @@ MUTANTS: Final = (
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not line.starts <= now <= line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not line.starts < now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
         ("        if line.suspended or not line.starts <= now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue", "        if line.suspended or not now < line.expires:\n            missed.append(_out_of_time(line, now))\n            continue"),  # noqa: E501
-        ("if not line.limits.free and (not listing or line.limits.broken) and", "if False and"),
+        ("is_limited = not line.limits.free and (not listing or line.limits.broken)", "is_limited = False"),
         ("        if tool.schema.broken:", "        if False:"),
         ("        if tool.schema.broken:", "        if tool.schema.broken and not listing:"),
         ("        if tool.schema.broken:", "        if tool.schema.broken and not line.limits.free:"),
@@ -215,7 +236,7 @@ MUTANTS: Final = (
         ("if not listing and call.states_arguments and", "if not listing and not line.limits.free and"),
         ("if not listing and call.states_arguments and", "if not listing and"),
         ("if isinstance(covered, NotCovered):", "if False:"),
-        ("if not line.limits.free and (not listing or line.limits.broken) and", "if not line.limits.free and"),
+        ("and (not listing or line.limits.broken)", ""),
         ("(not listing or line.limits.broken)", "not listing"),
         ("if token is not None and line.scope not in token.scopes and not token.covers_all:", "if False:"),
         ("line.scope not in token.scopes and not token.covers_all", "line.scope not in token.scopes"),
@@ -271,10 +292,10 @@ MUTANTS: Final = (
         "limits",
         ("if self.broken:", "if False:"),
         ("return Compiled(root, written=limits) if root.structured else _UNLIMITED", "return _UNLIMITED"),
-        ("if not constraints.KINDS[kind].holds(want, value):", "if False:"),
+        ("if not kinds.KINDS[kind].holds(want, value, now):", "if False:"),
         ("            if child.required:\n                return", "            if False:\n                return"),
         ("elif child.presence is _Presence.ABSENT:", "elif False:"),
-        ("elif (missed := _outside(child, value[key])) is not None:", "elif (missed := None) is not None:"),
+        ("elif (missed := _outside(child, value[key], now)) is not None:", "elif (missed := None) is not None:"),
         ("(node.closed or fold(key) in node.folded)", "(fold(key) in node.folded)"),
         ("(node.closed or fold(key) in node.folded)", "node.closed"),
         ("if not isinstance(value, Mapping):\n        return NotCovered", "if not isinstance(value, Mapping):\n        return None and NotCovered"),  # noqa: E501
@@ -286,7 +307,7 @@ MUTANTS: Final = (
         ("return child.presence is _Presence.ABSENT\n", "return True\n"),
         ("return not parent.required", "return True"),
         ("if parent.required and not child.required:", "if False:"),
-        ("if not constraints.implies(child.rules, parent.rules):", "if False:"),
+        ("if not kinds.implies(child.rules, parent.rules):", "if False:"),
         ("return child.structured and _inside_tighter(parent, child)", "return True"),
         ("if name not in child.children and not child.closed:", "if False:"),
         ("if parent.closed and not child.closed:", "if False:"),
@@ -322,43 +343,5 @@ MUTANTS: Final = (
         ('.encode("unicode_escape")', ".encode()"),
         ("name[:_LONGEST_NAME].encode", "name.encode"),
     ),
-    *_of(
-        "constraints",
-        ("if type(value) is int:\n        return value", "if isinstance(value, int):\n        return value"),
-        ("if math.isfinite(value) else None", "if value == value else None"),
-        ("return value if value.is_finite() else None", "return value"),
-        ("Decimal(repr(value))", "Decimal(value)"),
-        ('(unicodedata.is_normalized("NFC", value) and not _has_surrogate(value))', "not _has_surrogate(value)"),
-        ('unicodedata.is_normalized("NFC", value) and not _has_surrogate(value)', 'unicodedata.is_normalized("NFC", value)'),  # noqa: E501
-        ('return ("bool", value)', 'return ("number", int(value))'),
-        ("amount >= bound", "amount > bound"),
-        ("amount <= bound", "amount < bound"),
-        ("len(content) <= most", "len(content) < most"),
-        ("len(value) <= most", "len(value) < most"),
-        ("or _TRICKS.search(content)", ""),
-        ('if any(part.strip(". ") == "" for part in parts):', "if False:"),
-        ('part not in ("", ".")', 'part != ""'),
-        ('parts[0].startswith("~") or ', ""),
-        (' or ":" in parts[0]', ""),
-        ("inner[0] == outer[0] and inner[1][: len(outer[1])] == outer[1]", "inner[1][: len(outer[1])] == outer[1]"),
-        ("inner[1][: len(outer[1])] == outer[1]", '"/".join(inner[1]).startswith("/".join(outer[1]))'),
-        ('name.removeprefix("*.").endswith(pattern[1:])', "name.endswith(pattern[2:])"),
-        ("if name == pattern:\n        return True", "if name.endswith(pattern):\n        return True"),
-        ("if at and not _LOCAL.fullmatch(local) else", "if False else"),
-        ("else _domain(rest, wild=False)", "else _domain(rest, wild=True)"),
-        ("not _DOMAIN.fullmatch(lowered)", "not _DOMAIN.match(lowered)"),
-        ("inner[0] == outer[0] and inner[2] == outer[2]", "inner[2] == outer[2]"),
-        ("inner[0] == outer[0] and inner[2] == outer[2]", "inner[0] == outer[0]"),
-        ("match = _URL.fullmatch(content)", "match = _URL.search(content)"),
-        ("all(KINDS[kind].holds(want, item) for item in value", "any(KINDS[kind].holds(want, item) for item in value"),
-        ("return isinstance(value, list) and all(", "return all("),
-        ("inner.keys <= outer.keys", "inner.keys & outer.keys"),
-        ('"min": Kind(_read_bound, _at_least, lambda inner, outer: inner >= outer', '"min": Kind(_read_bound, _at_least, lambda inner, outer: inner <= outer'),  # noqa: E501
-        ('"max": Kind(_read_bound, _at_most, lambda inner, outer: inner <= outer', '"max": Kind(_read_bound, _at_most, lambda inner, outer: True'),  # noqa: E501
-        ("all(any(fits(inner, outer) for outer in wider) for inner in narrower)", "any(any(fits(inner, outer) for outer in wider) for inner in narrower)"),  # noqa: E501
-        ("if choice is None or not all(", "if choice is None or not any("),
-        ("if unknown := sorted(", "if unknown := () and sorted("),
-        ('if "min" in bounds and "max" in bounds and bounds["min"] > bounds["max"]:', "if False:"),
-        ("if depth > _DEEPEST_ITEMS:", "if False:"),
-    ),
+    *(mutant for module, mistakes in MISTAKES.items() for mutant in _of(module, *mistakes)),
 )  # fmt: skip

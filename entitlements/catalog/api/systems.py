@@ -32,7 +32,7 @@ from entitlements.upstream import reach
 from entitlements.vendors.api.serializers import TERMS, TermsFields, VendorSerializer
 from entitlements.vendors.queries import issuer_of
 
-KINDS = [choice for choice in System.Kind.choices if choice[0] not in {System.Kind.BUILTIN, System.Kind.KNOWN}]
+KINDS = [choice for choice in System.Kind.choices if choice[0] != System.Kind.BUILTIN]
 OF_KIND: Final[Mapping[str, set[str]]] = {
     System.Kind.MCP: {*TERMS},
     System.Kind.HTTP: {"openapi"},
@@ -43,6 +43,7 @@ NEEDED: Final[Mapping[str, set[str]]] = {System.Kind.MCP: {"issuer", "resources"
 NOT_OF_KIND: Final[Mapping[str, set[str]]] = {
     System.Kind.MCP: {"denial_shape", "upstream_url"},
     System.Kind.STDIO: {"upstream_url"},
+    System.Kind.KNOWN: {"denial_shape", "upstream_url"},
 }
 
 
@@ -103,7 +104,10 @@ class SystemSerializer(OutputSerializer):
 
 
 class SystemInputSerializer(TermsFields):
-    """A new system. Of the kind `mcp` it is a vendor's, with an authorization server; of `stdio`, it has a command."""
+    """A new system. Of the kind `mcp` it is a vendor's, with an authorization server; of `stdio`, it has a command.
+
+    Of the kind `known` it is not behind the gateway: it has no address, and may have a policy domain.
+    """
 
     slug = Slug(max_length=63)
     name = Text(max_length=200)

@@ -6,13 +6,17 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from entitlements.access import visible_collisions
+from entitlements.access.caller import Caller
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
 from entitlements.catalog import actions, discovery, tools
 from entitlements.catalog.models import Tool, ToolVersion
 from entitlements.definitions import classes, differences, impressions
+from entitlements.name_collisions import collisions
 
 
 class ToolFilter(filters.FilterSet):
@@ -87,6 +91,15 @@ class SuggestionShown(OutputSerializer):
     because = ReasonSerializer(many=True)
 
 
+class CollisionSerializer(OutputSerializer):
+    """Another tool with the same name, or one that looks like it; or one that the description names."""
+
+    sign = serializers.ChoiceField(choices=[(sign.value, sign.value) for sign in collisions.Sign])
+    system = serializers.CharField()
+    tool = serializers.CharField()
+    is_approved = serializers.BooleanField()
+
+
 class ToolDetailSerializer(ToolSerializer):
     """A tool with its definitions, the difference in plain sentences, and what hides in its texts.
 
@@ -98,6 +111,7 @@ class ToolDetailSerializer(ToolSerializer):
     suggestion = SuggestionShown(allow_null=True)
     difference = serializers.SerializerMethodField()
     findings = serializers.SerializerMethodField()
+    collisions = serializers.SerializerMethodField()
 
     def get_approved_definition(self, tool: Tool) -> dict[str, Any] | None:
         """Return what agents are shown."""
@@ -117,6 +131,12 @@ class ToolDetailSerializer(ToolSerializer):
         """List what hides in the texts that the server offers now."""
         findings = impressions.inspect(tool.seen.definition) if tool.seen else []
         return [{"place": finding.place, "sign": finding.sign.value, "count": finding.count} for finding in findings]
+
+    @extend_schema_field(CollisionSerializer(many=True))
+    def get_collisions(self, tool: Tool) -> list[dict[str, Any]]:
+        """List the tools elsewhere that it collides with: by its name, its title, or a name in its description."""
+        caller: Caller = self.context["request"].auth
+        return [dict(each.as_json()) for each in visible_collisions.find(caller, [tool]).get(tool.pk, ())]
 
 
 def _definition(version: ToolVersion | None) -> dict[str, Any] | None:

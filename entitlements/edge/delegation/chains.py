@@ -19,6 +19,7 @@ from entitlements.edge.grant_types import audience
 from entitlements.keys import act_claim, in_use, jws
 from entitlements.tokens import presented, tokens
 from entitlements.tokens.issue import RedeemedToken, Subject
+from entitlements.traces import trace_context
 
 from . import actor_tokens
 
@@ -113,7 +114,8 @@ async def subject_access_token(
     if act is None or not rows:
         raise refusals.invalid_grant("The subject token acts for no person.", "token_invalid")
     trace, pk, login, is_active, issued, expires = rows[0]
-    attempt.trace = trace or attempt.trace
+    if trace_context.is_trace(known := claims.get("txn") or trace):
+        attempt.traced.join(str(known))
     attempt.about.append(f"token:{jti}")
     redeemed = RedeemedToken(
         str(jti), issued.timestamp(), expires.timestamp(), None if covers_all else frozenset(opened), jti

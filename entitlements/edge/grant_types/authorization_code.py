@@ -23,7 +23,7 @@ from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.edge import agents, door, possession, refusals
 from entitlements.edge.door import Attempt
-from entitlements.edge.sign_in import families
+from entitlements.edge.sign_in import families, sign_in_traces
 from entitlements.keys import in_use
 from entitlements.token_families import rules
 from entitlements.tokens.issue import NotIssued
@@ -102,6 +102,7 @@ async def redeem(attempt: Attempt, caller: Caller) -> Mapping[str, Any]:
         attempt.by = caller.principal
         grant = _grant(attempt, caller, pending)
         attempt.about = [*caller.links, f"person:{pending.login}"]
+        attempt.traced.join(sign_in_traces.at_our_pages(pending.login, auth_time(pending), caller.client_id))
         await id_token.check_rights(attempt, caller, grant, _redeemed(code, pending), moment)
         if "openid" not in pending.scope.split():  # no page makes such a code
             raise refusals.invalid_grant("The code is refused.", "code_refused")

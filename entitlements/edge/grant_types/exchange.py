@@ -136,7 +136,7 @@ async def exchange(attempt: Attempt, caller: Caller, identify: Identify) -> Mapp
         until=identity.until,
         details=details.asked(attempt.form, resource, identity.claims),
     )
-    with context.acting(trace=attempt.trace):
+    with context.acting(trace=attempt.traced.trace):
         token, minted = await issue.id_jag(attempt, token_request, delegated.name, resource, identity.signed_in)
     return {
         "issued_token_type": ID_JAG,

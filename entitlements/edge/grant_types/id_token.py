@@ -140,7 +140,7 @@ def _half(token: str) -> str:
 def _event(attempt: Attempt, caller: Caller, grant: Grant, jti: str) -> Draft:
     with context.acting(on_behalf_of=Principal("person", grant.login)):
         detail = {"kind": "id_token", "flow": str(grant.flow), "scope": grant.scope, **grant.detail}
-        links = dict.fromkeys([*caller.links, *grant.links, *attempt.about, f"token:{jti}"])
+        links = dict.fromkeys([*caller.links, *grant.links, *attempt.about, *attempt.traced.links, f"token:{jti}"])
         return draft.draft(Action.TOKEN_ISSUED, by=caller.principal, about=links, detail=detail)
 
 

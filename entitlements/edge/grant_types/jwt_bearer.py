@@ -19,12 +19,14 @@ from entitlements.decisions.snapshot import Chain
 from entitlements.edge import agents, issue, possession, refusals
 from entitlements.edge.delegation import chains
 from entitlements.edge.door import Attempt
+from entitlements.edge.sign_in import sign_in_traces
 from entitlements.keys import act_claim, in_use, jws
 from entitlements.people import sign_ins
 from entitlements.tokens import id_tokens, tokens
 from entitlements.tokens.issue import NewToken, RedeemedToken, SignIn, Subject, TokenRequest
 from entitlements.tokens.issue_token import Claim
 from entitlements.tokens.models import IssuedToken
+from entitlements.traces import trace_context
 from entitlements.trusted_issuers import issuers
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.trusted_issuers.rules import USUAL
@@ -40,8 +42,9 @@ _LONGEST: Final = 300.0
 """Seconds between `iat` and `exp` of an ID-JAG, ours or a trusted issuer's (EMA-I-13)."""
 _ID_JAG: Final = """
 SELECT extract(epoch FROM t.issued_at)::float8, extract(epoch FROM t.expires_at)::float8, t.scope, t.session_id,
-       t.trace, p.id, p.login, p.is_active
+       coalesce(nullif(n.trace, ''), t.trace), p.id, p.login, p.is_active
 FROM entitlements_issuedtoken t JOIN entitlements_person p ON p.id = t.person_id
+JOIN entitlements_session n ON n.id = t.session_id
 WHERE t.jti = %s AND t.client_id = %s AND t.kind = 'id_jag' AND t.session_id IS NOT NULL
 """
 
@@ -102,7 +105,7 @@ async def redeem(attempt: Attempt, caller: Caller, target: Target, name: str) ->
     if checked.is_used_once:
         expires = datetime.fromtimestamp(checked.redeemed.expires, UTC)
         attempt.assertion = Claim(str(checked.claims["iss"]), checked.redeemed.jti, expires)
-    with context.acting(trace=attempt.trace):
+    with context.acting(trace=attempt.traced.trace):
         signed_in = exchange.sign_in_claims(checked.claims)
         token, minted = await issue.access_token(attempt, token_request, resource, signed_in)
     answer = access_token_answer(attempt, token, minted, resource)
@@ -175,7 +178,8 @@ async def _own(attempt: Attempt, claims: Mapping[str, Any], caller: Caller) -> C
     if not rows:
         raise jws.BadToken("The assertion is not one that we issued to this client.")
     issued, expires, scope, session, trace, *person = rows[0]
-    attempt.trace = trace or attempt.trace
+    if trace:
+        attempt.traced.join(trace)
     attempt.about.append(f"token:{jti}")
     redeemed = RedeemedToken(str(jti), issued, expires, frozenset(scopes.parse(scope)), jti)
     return CheckedAssertion(claims, redeemed, Subject(*person), session=session)
@@ -185,9 +189,9 @@ async def _as_signed(attempt: Attempt, claims: Mapping[str, Any], jti: UUID) -> 
     """Take the claims for what the row says; None where one is missing, as in an ID-JAG of an earlier release."""
     session, trace = strict.known_uuid(str(claims.get("sid"))), claims.get("txn")
     person = await exchange.person_of_login(attempt, jws.text(claims, "sub"))
-    if session is None or person is None or not isinstance(trace, str):
+    if session is None or person is None or not trace_context.is_trace(trace):
         return None
-    attempt.trace = trace
+    attempt.traced.join(str(trace))
     attempt.about.append(f"token:{jti}")
     issued, expires = jws.moment(claims, "iat"), jws.moment(claims, "exp")
     allowed = frozenset(scopes.parse(jws.text(claims, "scope", longest=jws.LARGEST)))
@@ -216,6 +220,7 @@ async def _foreign(
     )
     caller = await connected_agent.for_person(attempt.reads, caller, subject.pk)
     known = issuer.rules.signed_in(claims)
+    attempt.traced.join(sign_in_traces.trace(issuer.issuer, key, signed_in.at, caller.client_id))
     sign_in = exchange.sign_in_of(issuer.issuer, key, signed_in, caller.agent or "", known)
     return CheckedAssertion(known, redeemed, subject, sign_in=sign_in, is_used_once=issuer.strict_single_use)
 

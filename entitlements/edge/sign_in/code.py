@@ -92,7 +92,7 @@ async def _read(attempt: Attempt, caller: Caller, target: Target, digest: str) -
 async def _token_request(attempt: Attempt, caller: Caller, target: Target, code: CodeAtSystem) -> TokenRequest:
     pending, family, subject = code.pending, uuid4(), code.subject
     digest = families.sign_in_digest(subject.login, code.auth_time, caller.agent or "")
-    known = await families.session_of(attempt, caller, subject.pk, digest, code.auth_time, pending.signed_in)
+    known = await families.session_of(attempt, caller, subject, digest, code.auth_time, pending.signed_in)
     expires = rules.ends(pending.created, is_proven=families.is_proven(caller))
     begins = NewFamily(code.resource, pending.scope, digest, code.auth_time, expires)
     name = str(attempt.code)[:16]

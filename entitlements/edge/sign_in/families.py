@@ -29,8 +29,10 @@ from entitlements.tokens.issue import SignIn, Subject
 from entitlements.tokens.issue_token import Outcome
 from entitlements.tokens.revoke_family import FamilyRevocation
 
+from . import sign_in_traces
+
 _SESSION: Final = """
-SELECT n.id, n.ended_at IS NOT NULL, n.last_used_at + make_interval(secs => n.idle_seconds), n.expires_at
+SELECT n.id, n.ended_at IS NOT NULL, n.last_used_at + make_interval(secs => n.idle_seconds), n.expires_at, n.trace
 FROM entitlements_session n WHERE n.id IN (
     SELECT s.id FROM entitlements_session s WHERE s.client_id = %s AND s.sign_in_sha256 = %s
     UNION ALL SELECT f.session_id FROM entitlements_tokenfamily f
@@ -56,13 +58,13 @@ def sign_in_digest(login: str, auth_time: datetime, agent: str) -> str:
 
 async def latest_session(
     reads: Reads, client: int, person: int, sign_in: str
-) -> tuple[UUID, bool, datetime, datetime] | None:
+) -> tuple[UUID, bool, datetime, datetime, str] | None:
     """Return the last session of a sign-in at a client, its first or a successor; None where none has begun.
 
-    Beside it stand whether it was ended, when it lapses without use, and when it ends at the latest.
+    Beside it stand whether it was ended, when it lapses without use, when it ends at the latest, and its trace.
     """
     rows = await reads.rows(_SESSION, [client, sign_in, client, person, sign_in])
-    return cast("tuple[UUID, bool, datetime, datetime]", rows[0]) if rows else None
+    return cast("tuple[UUID, bool, datetime, datetime, str]", rows[0]) if rows else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +77,29 @@ class SessionOfSignIn:
 
 
 async def session_of(
-    attempt: Attempt, caller: Caller, person: int, sign_in: str, signed_in_at: datetime, claims: Mapping[str, Any]
+    attempt: Attempt, caller: Caller, subject: Subject, sign_in: str, signed_in_at: datetime, claims: Mapping[str, Any]
 ) -> SessionOfSignIn:
-    """Return the session in which a sign-in goes on, or the one that begins: all its systems share it.
+    """Return the session in which a sign-in goes on, or the one that begins: all its systems share it, and its trace.
 
     One that lapsed with time has a successor, for a sign-in outlasts the sessions in which it is used; whether a
     session policy lets it begin, the decision says. One that was ended has none: it is returned, and the decision
     refuses it.
     `claims` are what the sign-in says of itself.
     """
-    latest, stated = await latest_session(attempt.reads, caller.pk, person, sign_in), SignedIn.of_claims(claims)
+    latest, stated = await latest_session(attempt.reads, caller.pk, subject.pk, sign_in), SignedIn.of_claims(claims)
+    trace = sign_in_traces.at_our_pages(subject.login, signed_in_at, caller.client_id)
     if latest is None:
+        attempt.traced.join(trace)
         return SessionOfSignIn(begins=SignIn(sign_in, signed_in_at, stated=stated))
-    session, is_ended, idle_at, expires = latest
+    session, is_ended, idle_at, expires, carried = latest
+    attempt.traced.join(carried or trace)
     if is_ended:
         return SessionOfSignIn(session)
     digest = hashlib.sha256(f"{sign_in}\n{session}".encode()).hexdigest()
     successor = SignIn(digest, signed_in_at, stated=stated)
     if clock.now() < min(idle_at, expires):
         return SessionOfSignIn(session, successor=successor)
+    attempt.traced.join(sign_in_traces.at_our_pages(subject.login, signed_in_at, caller.client_id, session))
     return SessionOfSignIn(begins=successor)
 
 
@@ -121,7 +127,7 @@ async def end_what_came_of(attempt: Attempt, caller: Caller, code: str) -> None:
 
 async def end(attempt: Attempt, caller: Caller, family: UUID, action: Action, reason: str) -> bool:
     """End a family of the calling client, with every token of it; False when it had ended before."""
-    links = [*caller.links, *attempt.about, f"token_family:{family}"]
+    links = [*caller.links, *attempt.about, *attempt.traced.links, f"token_family:{family}"]
     event = draft.draft(action, by=caller.principal, about=dict.fromkeys(links), reason=reason)
     ending = FamilyRevocation(clock.now(), caller.pk, reason, family, locks.number(Lock.TOKEN_FAMILY, family))
     proof = None if attempt.is_used_up else attempt.proof

@@ -31,7 +31,7 @@ from entitlements.tokens.issue_family_token import FamilyMoved, FamilyStep
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow
 
-from . import code, families
+from . import code, families, sign_in_traces
 
 GRANT: Final = "refresh_token"
 REUSED: Final = "A refresh token was used again after it had been replaced."
@@ -168,7 +168,7 @@ async def token_request_of(
     """Return what a refresh asks for: what was agreed to, or a part of it."""
     subject = family.subject
     signed_in = family.signed_in
-    known = await families.session_of(attempt, caller, subject.pk, family.sign_in, family.auth_time, signed_in)
+    known = await families.session_of(attempt, caller, subject, family.sign_in, family.auth_time, signed_in)
     return TokenRequest(
         Flow.REFRESH,
         IssuedToken.Kind.ACCESS_TOKEN,
@@ -190,6 +190,7 @@ async def check_use(attempt: Attempt, caller: Caller, family: Family, generation
     for link in (f"person:{family.subject.login}", f"token_family:{family.pk}"):
         if link not in attempt.about:
             attempt.about.append(link)
+    attempt.traced.join(sign_in_traces.at_our_pages(family.subject.login, family.auth_time, caller.client_id))
     possession.check_key(attempt, family.jkt)  # first: who stole it cannot end the family
     check_open(family)
     use = use_of(family, generation)

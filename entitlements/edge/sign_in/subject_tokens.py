@@ -20,7 +20,7 @@ from entitlements.strict import known_uuid
 from entitlements.tokens.issue import NotIssued
 from entitlements.tokens.issue_family_token import FamilyMoved, FamilyStep
 
-from . import families, id_token_refresh, refresh
+from . import families, id_token_refresh, refresh, sign_in_traces
 from .refresh import Family
 
 
@@ -43,6 +43,9 @@ async def _identity(attempt: Attempt, caller: Caller) -> Identity:
     assertion = await leg_1.assertion(attempt, caller)
     if assertion.family:
         return await _of_family(attempt, caller, await _family(attempt, caller, assertion.family))
+    attempt.traced.join(
+        sign_in_traces.trace(assertion.issuer, assertion.subject, assertion.signed_in.at, caller.client_id)
+    )
     return Identity(assertion.person, leg_1.sign_in_claims(assertion.claims), assertion=assertion)
 
 
@@ -59,7 +62,7 @@ async def _family(attempt: Attempt, caller: Caller, sid: str) -> Family:
 
 async def _of_family(attempt: Attempt, caller: Caller, family: Family) -> Identity:
     person, claims = family.subject, family.signed_in
-    known = await families.session_of(attempt, caller, person.pk, family.sign_in, family.auth_time, claims)
+    known = await families.session_of(attempt, caller, person, family.sign_in, family.auth_time, claims)
     step = FamilyStep(family.pk, family.generation, source=attempt.source)
     return Identity(
         person, claims, known.session, known.begins, known.successor, step, family.redeemed, family.resource

@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 
 from entitlements.codes import Code
+from entitlements.definition_watch.listener import LIST_CHANGED
 from entitlements.gateway import answers, possession
 from entitlements.gateway.conversation import replies, server_messages, stream
 from entitlements.gateway.exchange import Exchange, may_see
@@ -143,13 +144,17 @@ class Listening:
             raise egress.Unreachable(error="The system has nothing to listen to.")
 
     async def _take(self, text: bytes, connection: Connection) -> bool | None:
-        cleaned = connection.conversation.target.authorization.removed_from(text)
+        node = self.exchange.node
+        marks = await node.secrets.current()
+        cleaned, _ = marks.removed_from_json(connection.conversation.target.authorization.removed_from(text))
         message = msgspec.json.decode(cleaned, type=dict[str, Any])
         method, params = message.get("method"), message.get("params") or {}
         if method is None:
             return "error" in message
         kind = str(method).removeprefix("notifications/").removesuffix("/list_changed")
         is_wanted = method in server_messages.LISTS and f"{kind}ListChanged" in self.wanted
+        if method == LIST_CHANGED:
+            node.definitions.changed(self.exchange.entry.slug)
         if method == server_messages.UPDATED:
             uri = params.get("uri")
             is_wanted = uri in self.wanted.get("resourceSubscriptions", ()) and await self._may_read(uri)

@@ -89,7 +89,7 @@ async def keep_open(
     Meanwhile `follows` runs, which sends what an upstream says.
     """
     assert opened.tools is not None  # noqa: S101 - for the type checker: it is a stream
-    gone, following = asyncio.ensure_future(_until_gone(request)), asyncio.ensure_future(follows)
+    gone, following = asyncio.ensure_future(request.until_gone()), asyncio.ensure_future(follows)
     try:
         while not gone.done():
             kinds = {primitives.CAPABILITY[primitives.of_name(name)] for name in opened.tools.take_changes()}
@@ -104,11 +104,6 @@ async def keep_open(
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)
-
-
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def session_missing() -> Refused:

@@ -21,6 +21,7 @@ from entitlements.node.refusals import Closed, Refused
 from entitlements.node.upstreams import Connection
 from entitlements.upstream import authorization, egress, sse, upstream
 
+LISTS_TOOLS: Final = b"notifications/tools/list_changed"
 AGAIN_SECONDS: Final = 2.0
 """Seconds until a stream that ended, or that another node has open, is asked for again."""
 TOUCH_SECONDS: Final = 60.0
@@ -88,7 +89,10 @@ class Following:
                     await self._take(data, connection, beside)
 
     async def _take(self, data: bytes, connection: Connection, beside: Beside) -> None:
-        cleaned = connection.conversation.target.authorization.removed_from(data)
+        marks = await self.node.secrets.current()
+        cleaned, _ = marks.removed_from_json(connection.conversation.target.authorization.removed_from(data))
         said = await beside.hear(msgspec.json.encode(msgspec.json.decode(cleaned)), connection, {})
+        if LISTS_TOOLS in cleaned:
+            self.node.definitions.changed(self.entry.slug)
         if said is not None:
             await self.request.send({"type": "http.response.body", "body": sse.event(said), "more_body": True})

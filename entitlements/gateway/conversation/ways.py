@@ -14,6 +14,6 @@ def forwarding(exchange: Exchange, entry: ServedSystem, call: Call, responder: r
     """Return the way of a request to a system's own server, over the session that its client has there."""
     beside = Beside(exchange.node, exchange.about, entry, exchange.session)
     return McpForwarding(
-        exchange.node, entry, exchange.bearer, exchange.request, call, exchange.about.trace, responder,
+        exchange.node, entry, exchange.bearer, exchange.request, call, exchange.about.traced.onward, responder,
         beside=beside, offers=beside.offers,
     )  # fmt: skip

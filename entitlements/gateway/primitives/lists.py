@@ -16,6 +16,7 @@ from entitlements.definitions.primitives import Primitive
 from entitlements.gateway import tool_list
 from entitlements.gateway.access_requests import request_access
 from entitlements.gateway.exchange import Exchange, may_see
+from entitlements.gateway.traces.shown_lists import SHOWN
 from entitlements.node.refusals import Refused
 
 LIST_SECONDS: Final = 5
@@ -56,6 +57,8 @@ async def _answer(exchange: Exchange, kind: Primitive) -> None:
     is_lost = kind is Primitive.TOOL and not definitions
     if is_lost and request_access.is_visible(exchange.bearer, exchange.entry.tools):
         definitions = {request_access.NAME: request_access.DEFINITION}
+    if kind is Primitive.TOOL:
+        SHOWN.note(exchange.node.recorder, exchange.about, definitions)
     listed, following = page(definitions, after)
     body = b'{"' + _MEMBERS[kind] + b'":[' + b",".join(listed) + b"]"
     if following:

@@ -15,6 +15,7 @@ from entitlements import codes
 from entitlements.codes import Code
 from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.decisions.verdicts import Reason, Verdict
+from entitlements.gateway.budgets.measure import Measure, unmeasured
 from entitlements.gateway.dispatch import Gate
 from entitlements.gateway.relay import CallEnd
 from entitlements.node.directory import ServedSystem
@@ -22,6 +23,8 @@ from entitlements.node.node import Node
 from entitlements.rest import headers
 from entitlements.rest.build import Outgoing
 from entitlements.rest.refusals import NotMapped
+from entitlements.secret_scan.marks import Marks
+from entitlements.traces.trace_context import TraceContext
 from entitlements.upstream import authorization, egress, upstream
 from entitlements.upstream.authorization import Authorization
 from entitlements.upstream.endpoint import Answer, Sent
@@ -31,6 +34,8 @@ JSON: Final = ("/json", "+json")
 _NO_BODY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED})
 _OUR_FAULT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
 """What a system says of our credential, not of the caller."""
+
+_decode: Final = msgspec.json.Decoder().decode
 
 type Take = Callable[[Answer], Awaitable[RestAnswer]]
 
@@ -44,13 +49,30 @@ class RestAnswer:
     content_type: str
     length: int | None
     body: bytes
+    leaked: frozenset[str] = frozenset()
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """The body as JSON; None where it is not, or not readable."""
+        if not self.content_type.endswith(JSON):
+            return None
+        try:
+            return _decode(self.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+
+    @property
+    def structured(self) -> Any:  # noqa: ANN401 - any JSON value
+        """The structured content that the body is as the result of a tool: an object, or one in `result`."""
+        value = self.json
+        return value if isinstance(value, dict) else {"result": value}
 
     @property
     def end(self) -> CallEnd:
         """How the call ended, for the record."""
-        if self.status < HTTPStatus.BAD_REQUEST:
-            return CallEnd("success", "", len(self.body))
-        return CallEnd("failure", f"http_{self.status}", len(self.body))
+        is_success = self.status < HTTPStatus.BAD_REQUEST
+        ended = ("success", "") if is_success else ("failure", f"http_{self.status}")
+        return CallEnd(*ended, len(self.body)).leaks(set(self.leaked))
 
 
 @dataclass(slots=True)
@@ -61,12 +83,15 @@ class RestForwarding:
     entry: ServedSystem
     tool: str
     arguments: Mapping[str, Any]
-    trace: str
+    trace: TraceContext
     deliver: Callable[[RestAnswer], Awaitable[None]]
     was_sent: bool = False
     account: AccountAuthorization | None = None
+    measure: Measure = unmeasured
     _built: Outgoing = field(init=False)
     _authorization: Authorization = field(init=False)
+    _marks: Marks = field(init=False)
+    _leaked: set[str] = field(default_factory=set)
 
     def problem(self, verdict: Verdict) -> Reason | None:
         """Write the request; say why that cannot be done, or that another definition is approved than was read."""
@@ -85,6 +110,7 @@ class RestForwarding:
     async def carry_out(self, gate: Gate) -> CallEnd:
         """Send the request and read the whole answer, as large as one may be. It follows no redirect."""
         built = self._built
+        self._marks = await self.node.secrets.current()
         http, endpoint, shared = self.node.upstreams.pool(self.entry)
         self._authorization = self.account or shared
 
@@ -102,6 +128,7 @@ class RestForwarding:
             answer = await self._authorization.send(request, exchange, self._taken)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as why:
             raise egress.Unreachable from why
+        self.measure(len(answer.body), lambda: answer.structured if answer.end.outcome == "success" else None)
         await self.deliver(answer)
         return answer.end
 
@@ -123,7 +150,7 @@ class RestForwarding:
             b"" if is_empty else self._clean(answer.content_type, await egress.read(answer, upstream.LARGEST_MESSAGE))
         )
         passed = headers.of_answer({name: self._plain(value) for name, value in answer.headers.items()})
-        return RestAnswer(status, passed, answer.content_type, length, body)
+        return RestAnswer(status, passed, answer.content_type, length, body, frozenset(self._leaked))
 
     def _accepted(self) -> str:
         """Name what the operation is documented to answer with, first."""
@@ -132,11 +159,20 @@ class RestForwarding:
         return ", ".join((*answers, "*/*;q=0.1"))
 
     def _clean(self, content_type: str, body: bytes) -> bytes:
-        """Take out our own credential, should the system repeat it."""
+        """Take out our own credential, should the system repeat it, and all secrets of the vault."""
         if content_type.endswith(JSON):
             with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 body = self._authorization.removed_from(body)
-        return self._authorization.removed_from_octets(body)
+                body = self._without_leaks(body, self._marks.removed_from_json)
+        return self._octets(body)
 
     def _plain(self, value: str) -> str:
-        return self._authorization.removed_from_octets(value.encode("latin-1", "replace")).decode("latin-1")
+        return self._octets(value.encode("latin-1", "replace")).decode("latin-1")
+
+    def _octets(self, content: bytes) -> bytes:
+        return self._without_leaks(self._authorization.removed_from_octets(content), self._marks.removed)
+
+    def _without_leaks(self, content: bytes, removed: Callable[[bytes], tuple[bytes, set[str]]]) -> bytes:
+        content, owners = removed(content)
+        self._leaked |= owners
+        return content

@@ -38,7 +38,7 @@ def denied(entry: ServedSystem, bearer: Bearer, verdict: Verdict, evaluation: st
         return refused(Refused(verdict.code), evaluation=evaluation)
     more = answers.explanation(entry.slug, bearer.agent, tool, verdict, evaluation, kept=kept)
     sentence = " ".join(dict.fromkeys((more.pop("reason"), *more["reasons"])))
-    headers: tuple[Header, ...] = ()
+    headers: tuple[Header, ...] = answers.retry_after(verdict)
     if meaning.status == HTTPStatus.UNAUTHORIZED or verdict.code is Code.SCOPE_MISSING:
         scope = answers.all_scopes(bearer, verdict) if verdict.code is Code.SCOPE_MISSING else ""
         headers = (answers.challenge(entry.slug, meaning.bearer, meaning.sentence, scope, answers.REST, verdict),)

@@ -15,9 +15,10 @@ from entitlements.codes import Code
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.gateway import answers, doors, possession
 from entitlements.gateway.calls import ToolCall
-from entitlements.gateway.http import NO_STORE, Answer, Header, Request, Send, trace_of
+from entitlements.gateway.http import NO_STORE, Answer, Header, Request, Send
 from entitlements.gateway.rest import problems
 from entitlements.gateway.rest.dispatch import RestAnswer, RestForwarding
+from entitlements.gateway.traces import gateway_spans
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
@@ -26,6 +27,7 @@ from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
 from entitlements.rest.read import Incoming, Mapped
 from entitlements.rest.refusals import NotMapped
+from entitlements.traces import call_trace
 
 _WITHOUT_LENGTH: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 _SAFE: Final[tuple[Header, ...]] = (
@@ -52,16 +54,17 @@ async def serve(node: Node, request: Request, slug: str) -> None:
     entry = await node.directory.get(slug)
     if entry is None or entry.operations is None:
         raise Refused(Code.SYSTEM_UNKNOWN)
-    trace = trace_of({}, request.headers.get(b"traceparent", b"").decode("latin-1"))
+    traced = call_trace.begin(None, request.raw, bearer.trace)
     request_id = request.headers.get(b"x-request-id", b"").decode("latin-1")[:128]
-    about = CallDetails(bearer, slug, request.method, trace=trace, request_id=request_id, source=request.source)
-    try:
-        await _call(node, request, entry, bearer, about, body)
-    except Closed as why:
-        await request.answer(problems.refused(why, evaluation=about.evaluation))
-    except Refused as why:
-        await node.recorder.durably(records.refusal(about, why.code, why.message), possession.take(request))
-        await request.answer(problems.refused(why, slug=slug, evaluation=about.evaluation))
+    about = CallDetails(bearer, slug, request.method, request_id=request_id, source=request.source, traced=traced)
+    with gateway_spans.operation_span(about):
+        try:
+            await _call(node, request, entry, bearer, about, body)
+        except Closed as why:
+            await request.answer(problems.refused(why, evaluation=about.evaluation))
+        except Refused as why:
+            await node.recorder.durably(records.refusal(about, why.code, why.message), possession.take(request))
+            await request.answer(problems.refused(why, slug=slug, evaluation=about.evaluation))
 
 
 async def _call(
@@ -82,7 +85,7 @@ async def _call(
     async def deliver(answer: RestAnswer) -> None:
         await door.responder.pass_on(answer)
 
-    forwarding = RestForwarding(node, entry, mapped.tool, mapped.arguments, about.trace, deliver)
+    forwarding = RestForwarding(node, entry, mapped.tool, mapped.arguments, about.traced.onward, deliver)
     await ToolCall(node, entry, bearer, request, about, mapped.arguments, door, forwarding).run()
 
 

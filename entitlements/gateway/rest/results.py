@@ -6,15 +6,12 @@ import base64
 from http import HTTPStatus
 from typing import Any, Final
 
-import msgspec
-
 from entitlements.gateway.http import encode
 from entitlements.gateway.rest.dispatch import JSON, RestAnswer
 
 HTTP: Final = "mandate/http"
 """The `_meta` key under which the status and the headers of the answer stand."""
 _TEXTS: Final = ("text/", "application/xml", "application/x-www-form-urlencoded", "application/yaml")
-_decode: Final = msgspec.json.Decoder().decode
 
 
 def result(answer: RestAnswer, system: str, evaluation: str) -> bytes:
@@ -29,8 +26,8 @@ def result(answer: RestAnswer, system: str, evaluation: str) -> bytes:
     if is_error:
         written["isError"] = True
         written["content"].insert(0, _text(f"The system answered with the status {answer.status}."))
-    elif (value := _json(answer)) is not None:
-        written["structuredContent"] = value if isinstance(value, dict) else {"result": value}
+    elif answer.json is not None:
+        written["structuredContent"] = answer.structured
     return encode(written)
 
 
@@ -46,15 +43,6 @@ def _content(answer: RestAnswer, uri: str) -> dict[str, Any]:
     blob = base64.b64encode(answer.body).decode()
     named = kind or "application/octet-stream"
     return {"type": "resource", "resource": {"uri": uri, "mimeType": named, "blob": blob}}
-
-
-def _json(answer: RestAnswer) -> Any:  # noqa: ANN401 - any JSON value
-    if not answer.content_type.endswith(JSON):
-        return None
-    try:
-        return _decode(answer.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _text(text: str) -> dict[str, Any]:

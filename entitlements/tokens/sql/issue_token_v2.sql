@@ -12,7 +12,8 @@
 --   Used once: `p_proof_*`, the client's own assertion; `p_claim_*`, the assertion that is redeemed;
 --   `p_authorization_code`, a code's digest. Events are canonical bytes in two halves around the number: `p_event_*`
 --   is what happens; `p_used_*` happens instead when `p_claim_*` or the code was used before; without it nothing is
---   written then where it was `p_claim_*`. `p_begun_*` is the beginning of the session.
+--   written then where it was `p_claim_*`. `p_begun_*` is the beginning of the session, which
+--   carries the trace that this event links to, else `p_trace`.
 --   `p_chain`: the agents behind the one that acts, the nearest first, each of which must be active, `p_chain_clients` the
 --   clients through which they acted; the session is that of the last. `p_jkt`: the thumbprint
 --   (RFC 7638) of the key that the token is bound to. `p_proven_jkt`: that of the key that the caller proved, to which what
@@ -192,9 +193,11 @@ BEGIN
 
     IF outcome = 'issued' AND begins THEN
         INSERT INTO entitlements_session (id, agent_id, client_id, person_id, sign_in_sha256, started_at, last_used_at,
-                                          idle_seconds, expires_at, auth_time, risk, labels, end_reason)
+                                          idle_seconds, expires_at, auth_time, risk, labels, end_reason, trace)
         VALUES (p_session, root_agent, root_client, p_person, p_sign_in, p_decided, p_decided, p_idle_seconds,
-                p_session_expires, p_auth_time, 'low', '[]', '') ON CONFLICT DO NOTHING;
+                p_session_expires, p_auth_time, 'low', '[]', '', left(coalesce(
+                    (SELECT max(substr(l, 7)) FROM unnest(p_begun_links) AS t(l) WHERE starts_with(l, 'trace:')),
+                    p_trace), 32)) ON CONFLICT DO NOTHING;
         IF NOT FOUND THEN  -- another node began it at this moment: what was claimed above is given back
             DELETE FROM entitlements_usedassertion a WHERE (a.issuer, a.jti) IN (
                 (p_proof_issuer, p_proof_jti), (p_claim_issuer, p_claim_jti), ('dpop:' || p_proven_jkt, p_dpop_jti));

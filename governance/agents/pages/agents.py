@@ -25,6 +25,7 @@ from governance.agents.queries import access_map as access_map_queries
 from governance.agents.queries import agents as read
 from governance.agents.queries import findings, terms
 from governance.audit_log.queries import events as events_queries
+from governance.budgets import pages as budget_pages
 from governance.clients.queries import credentials
 from governance.console import doors, paging
 from governance.console.kit import combobox
@@ -87,6 +88,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "waiting_credentials": credentials.of_agent(caller, agent),
         "may_restore": agent.status == Agent.Status.SUSPENDED and doors.may(caller, "agent-restore", agent),
         **_behind(caller, agent, tab, request),
+        **budget_pages.panel(caller, agent),
     }
     return render(request, "console/agents/agent.html", context)
 

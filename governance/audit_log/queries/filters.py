@@ -34,6 +34,7 @@ LANES: Final = {
 }
 _LANE: Final = {
     "session": "sign-in",
+    "sign_in": "sign-in",
     "authentication": "sign-in",
     "request": "request",
     "approval": "approval",
@@ -47,6 +48,7 @@ _LANE: Final = {
     "drill": "policy",
     "kill_switch": "policy",
     "call": "call",
+    "tool_list": "call",
     "campaign": "review",
     "review": "review",
     "spot_check": "review",

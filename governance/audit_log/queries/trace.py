@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from audit.export import timeline
 from audit.models import Event
@@ -21,37 +23,86 @@ MOST: Final = 100
 _AROUND: Final = 8
 _WIDE: Final = 1000
 _THINNEST: Final = 6
+_TOOK: Final = "milliseconds"
+"""Where the end of a call says how long its system took."""
+_STEPS: Final = {
+    "person.signed_in": gettext_lazy("Sign-in"),
+    "sign_in": gettext_lazy("Sign-in"),
+    "session": gettext_lazy("Sign-in"),
+    "request": gettext_lazy("Request"),
+    "request_access": gettext_lazy("Request"),
+    "approval": gettext_lazy("Approval"),
+    "grant": gettext_lazy("Approval"),
+    "token": gettext_lazy("Token"),
+    "token_family": gettext_lazy("Token"),
+    "tool_list": gettext_lazy("List"),
+    "call.allowed": gettext_lazy("Call"),
+    "call.denied": gettext_lazy("Call"),
+    "evaluation": gettext_lazy("Call"),
+    "call": gettext_lazy("Upstream"),
+}
+"""What an event is in the way from a sign-in to a system, by its name or its subject: a call that is allowed or denied
+is one with its decision, and how it ended is the upstream's part."""
+_UNITS: Final = ((86_400_000, 3_600_000, "d", "h"), (3_600_000, 60_000, "h", "min"), (60_000, 1000, "min", "s"))
+_SECOND: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One event: when it came after the first, how long until the next, and its bar in a drawing 1,000 wide."""
+    """One event: its part, when it came after the first, how long it took, and its bar in a drawing 1,000 wide.
+
+    What a system answered began when it was called. Every other event lasts until the next, and the last has no length.
+    """
 
     entry: TimelineEntry
+    part: Any
     after_ms: int
     lasts_ms: int | None
     x: int
     width: int
+
+    @property
+    def after(self) -> str:
+        """When it came, in words."""
+        return _spoken(self.after_ms)
+
+    @property
+    def lasts(self) -> str:
+        """How long it took, in words; empty for the last."""
+        return "" if self.lasts_ms is None else _spoken(self.lasts_ms)
 
 
 def steps(entries: Sequence[TimelineEntry]) -> list[Step]:
     """Lay out events in their order; the last has no length."""
     if not entries:
         return []
-    begins = [_ms(entries[0].event, entry.event) for entry in entries]
-    whole = max(begins[-1], 1)
-    lengths: list[int | None] = [later - sooner for sooner, later in pairwise(begins)]
-    lengths.append(None)
-    return [
-        Step(
-            entry,
-            begin,
-            length,
-            min(_WIDE * begin // whole, _WIDE - _THINNEST),
-            max(_WIDE * (length or 0) // whole, _THINNEST),
-        )
-        for entry, begin, length in zip(entries, begins, lengths, strict=True)
-    ]
+    ends = [_ms(entries[0].event, entry.event) for entry in entries]
+    whole = max(ends[-1], 1)
+    until_next: list[int | None] = [later - sooner for sooner, later in pairwise(ends)]
+    until_next.append(None)
+    return [_step(entry, end, length, whole) for entry, end, length in zip(entries, ends, until_next, strict=True)]
+
+
+def _step(entry: TimelineEntry, end: int, until_next: int | None, whole: int) -> Step:
+    took = dict(entry.detail).get(_TOOK)
+    begin, length = (max(end - took, 0), took) if isinstance(took, int) else (end, until_next)
+    x = min(_WIDE * begin // whole, _WIDE - _THINNEST)
+    return Step(entry, _part(entry), begin, length, x, max(min(_WIDE * (length or 0) // whole, _WIDE - x), _THINNEST))
+
+
+def _part(entry: TimelineEntry) -> Any:  # noqa: ANN401 - a lazy translation
+    action = entry.event.action
+    return _STEPS.get(action) or _STEPS.get(action.partition(".")[0]) or entry.lane_name
+
+
+def _spoken(milliseconds: int) -> str:
+    """Return a length of time in at most two units."""
+    if milliseconds < _SECOND:
+        return _("%(n)d ms") % {"n": milliseconds}
+    for large, small, unit, smaller in _UNITS:
+        if milliseconds >= large:
+            return f"{milliseconds // large} {unit} {milliseconds % large // small} {smaller}"
+    return _("%(n).1f s") % {"n": milliseconds / _SECOND}
 
 
 def _ms(first: Event, later: Event) -> int:

@@ -20,7 +20,8 @@ from entitlements.catalog import actions, membership
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.decisions.limits import compile as compile_limits
 from entitlements.errors import DomainError
-from governance.console import doors, form_fields, limit_fields
+from governance.console import doors, form_fields
+from governance.console.limits import limit_fields, limit_lines
 from governance.console.tags import does, spoken
 from governance.requests import queries as read
 
@@ -118,7 +119,7 @@ class _RuleFields(forms.Form):
     def clean_limits(self) -> Mapping[str, Any]:
         """Read the lines."""
         try:
-            start = self.kept or limit_fields.from_lines(self.cleaned_data["limits"])
+            start = self.kept or limit_lines.from_lines(self.cleaned_data["limits"])
             compile_limits(start)
         except DomainError as refusal:
             raise forms.ValidationError(refusal.message, refusal.code) from refusal
@@ -202,9 +203,9 @@ def _form(entitlement: Entitlement, initial: dict[str, Any], data: QueryDict | N
     if entitlement.rule is None:
         return EditForm(data, initial=initial, current=entitlement.longest)
     start = entitlement.rule.get("limits", {})
-    lines = limit_fields.as_lines(start)
+    lines = limit_lines.as_lines(start)
     form = RuleEditForm(data, initial=initial | entitlement.rule | {"limits": lines}, current=entitlement.longest)
-    if limit_fields.from_lines(lines) != start:
+    if limit_lines.from_lines(lines) != start:
         form.kept, form.fields["limits"].disabled = start, True
     return form
 
@@ -288,7 +289,7 @@ def _fitting(
     if form.is_bound and not form.is_valid():
         return None
     start = {name: form.get_initial_for_field(field, name) for name, field in _RuleFields.base_fields.items()}
-    start["limits"] = form.kept or limit_fields.from_lines(str(start["limits"] or ""))
+    start["limits"] = form.kept or limit_lines.from_lines(str(start["limits"] or ""))
     rule = form.rule() if form.is_bound else membership.read(start)
     inside = {line.tool_id: line.tool for line in entitlement.lines.select_related("tool")} if entitlement else {}
     tools = visibility.tools(doors.caller(request)).filter(system=system).order_by("name")

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from entitlements.access import role_reach, visibility
+from entitlements.access import role_reach, visibility, visible_collisions
 from entitlements.api.actions import Action
 from entitlements.catalog import actions
 from entitlements.catalog import tools as tools_actions
@@ -27,6 +27,7 @@ from entitlements.stdio_commands.models import StdioSystem
 from entitlements.upstream import reach
 from governance.audit_log.queries import events as events_queries
 from governance.blast_radius.queries import reach as access
+from governance.budgets import pages as budget_pages
 from governance.catalog.queries import systems as read
 from governance.catalog.queries import triage
 from governance.console import doors
@@ -130,6 +131,7 @@ def show(
         "rest_api": RestApi.objects.filter(system=system).first() if system.kind == System.Kind.HTTP else None,
         **_local_server(system, may_read=may_read),
         **networks.shown(request, system),
+        **budget_pages.panel(caller, system),
     }
     if tab == "timeline" and may_read:
         context["timeline"] = events_queries.about(f"system:{system.slug}", request)
@@ -171,7 +173,7 @@ def _tools(request: HttpRequest, system: System) -> dict[str, Any]:
             "easy": easy,
             "undecided": easy_tools.undecided if easy or len(easy_tools.undecided) > 1 else [],
             "unchanged": triage.unchanged(system, tools),
-            "waiting": triage.waiting(rest, request.POST.dict() if request.method == "POST" else {}),
+            "waiting": triage.waiting(caller, rest, request.POST.dict() if request.method == "POST" else {}),
             "actions": Tool.Does.choices,
             "data_classes": DATA_CLASSES,
         }
@@ -239,6 +241,7 @@ def tool(request: HttpRequest, slug: str, name: str) -> HttpResponse:
         "may_stop": doors.may(caller, "tool-disable", tool),
         "may_start": tool.state == Tool.State.DISABLED and doors.may(caller, "tool-enable", tool),
         "reach": access.to_tool(caller, tool),
+        "collisions": visible_collisions.find(caller, [tool]).get(tool.pk, ()),
         **read.words_of(tool),
     }
     context["flows"] = request_suggestion_queries.refilled(context["flows"], request.POST.dict())

@@ -33,15 +33,18 @@ _MOST: Final = 25
 def approve_easy(request: HttpRequest, slug: str) -> HttpResponse:
     """Approve the reading tools of low risk that were shown, each with the definition that was shown.
 
-    A tool with an undecided flow label is refused for itself, and does not hold up the others.
+    A tool with an undecided flow label, or that collides with another, is refused for itself, and holds up no other.
     """
     caller, system = doors.caller(request), _system(request, slug)
     doors.permit(request, "tool-approve", system)
     shown_hashes = dict(approval.split(" ", 1) for approval in request.POST.getlist("tool") if " " in approval)
     easy = waiting.easy([tool for tool in read.tools_of(caller, system, {}) if tool.name in shown_hashes])
     approvals = [replace(approval, sha256=shown_hashes[approval.tool.name]) for approval in easy.approvals]
-    for tool in easy.undecided:
-        refusal = catalog_errors.FlowsUndecided(tool=tool.name)
+    refused: list[tuple[Tool, type[DomainError]]]
+    refused = [(each, catalog_errors.FlowsUndecided) for each in easy.undecided]
+    refused += [(each, catalog_errors.ToolNameCollides) for each in easy.colliding]
+    for tool, error in refused:
+        refusal = error(tool=tool.name)
         doors.record(request, refusal, [f"tool:{slug}/{tool.name}", f"system:{slug}"])
         messages.error(request, f"{tool.name}: {refusal.message} ({refusal.code})")
     done = tools.approve_tools(approvals, by=caller.principal, reason=_("Reads only, of low risk."))

@@ -8,12 +8,15 @@ from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
 
+from entitlements.access import visible_collisions
 from entitlements.access.caller import Caller
 from entitlements.catalog import move
 from entitlements.catalog import tools as tools_actions
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.definitions import classes
 from entitlements.grants.models import GrantLine
+from entitlements.name_collisions import collisions
+from entitlements.name_collisions.collisions import Collision
 from entitlements.upstream.reach import Stage
 from governance.console import doors
 from governance.request_suggestions import queries as request_suggestion_queries
@@ -132,22 +135,26 @@ def unchanged(system: System, tools: Sequence[Tool]) -> UnchangedTools:
 
 @dataclass(frozen=True, slots=True)
 class EasyApprovals:
-    """The tools that were never approved, read, and have low risk: to approve at once, and with an undecided label."""
+    """The tools that were never approved, read, and have low risk: to approve at once, or alone for a reason."""
 
     approvals: list[tools_actions.Approval]
     undecided: list[Tool]
+    colliding: list[Tool]
 
 
 def easy(tools: Sequence[Tool]) -> EasyApprovals:
     """Find what can be approved at once, as the rules of today class it; stored suggestions may be of older rules."""
-    result = EasyApprovals([], [])
+    result = EasyApprovals([], [], [])
+    met = collisions.shadowing(tools)
     for tool in tools:
         if (tool.state, tool.action, tool.risk) != ("pending", "read", "low") or not tool.sentence or tool.seen is None:
             continue
         now = classes.suggest(tool.seen.definition)
         if (now.action, now.risk) != ("read", "low"):
             continue
-        if None in now.flows.values():
+        if tool.pk in met:
+            result.colliding.append(tool)
+        elif None in now.flows.values():
             result.undecided.append(tool)
         else:
             classification = (tool.sentence, tool.action, tool.risk, now.data_class, now.flows)
@@ -163,6 +170,7 @@ class WaitingTool:
     words: dict[str, Any]
     data: dict[str, str]
     may: bool = True
+    collisions: Sequence[Collision] = ()
 
     @property
     def changed(self) -> bool:
@@ -173,19 +181,26 @@ class WaitingTool:
 def drifted(caller: Caller, tools: Sequence[Tool], data: dict[str, str]) -> list[WaitingTool]:
     """Return tools of several systems whose definition changed, each with whether the caller may say what becomes."""
     systems.count_holders(tools, GrantLine.objects.all())
-    named = (data.get("system"), data.get("tool"))
+    named, met = (data.get("system"), data.get("tool")), visible_collisions.find(caller, tools)
     return [
-        _waiting(tool, data if named == (tool.system.slug, tool.name) else {}, doors.may(caller, "tool-approve", tool))
+        _waiting(
+            tool,
+            data if named == (tool.system.slug, tool.name) else {},
+            met.get(tool.pk, ()),
+            doors.may(caller, "tool-approve", tool),
+        )
         for tool in tools
     ]
 
 
-def waiting(tools: Sequence[Tool], data: dict[str, str]) -> list[WaitingTool]:
+def waiting(caller: Caller, tools: Sequence[Tool], data: dict[str, str]) -> list[WaitingTool]:
     """Return the first of the tools that wait, changed ones before new; `data` is a form about one of them."""
     rows = [tool for tool in tools if tool.state in systems.WAITING and tool.seen][:MOST]
-    return [_waiting(tool, data if data.get("tool") == tool.name else {}) for tool in rows]
+    met = visible_collisions.find(caller, rows)
+    return [_waiting(tool, data if data.get("tool") == tool.name else {}, met.get(tool.pk, ())) for tool in rows]
 
 
-def _waiting(tool: Tool, data: dict[str, str], may: bool = True) -> WaitingTool:  # noqa: FBT001, FBT002 - as in the row
+def _waiting(tool: Tool, data: dict[str, str], met: Sequence[Collision], may: bool = True) -> WaitingTool:  # noqa: FBT001, FBT002 - as in the row
     words = systems.words_of(tool)
-    return WaitingTool(tool, words | {"flows": request_suggestion_queries.refilled(words["flows"], data)}, data, may)
+    flows = request_suggestion_queries.refilled(words["flows"], data)
+    return WaitingTool(tool, words | {"flows": flows}, data, may, met)

@@ -16,7 +16,9 @@ from entitlements.grants import actions, grants
 from entitlements.grants.models import Grant
 from entitlements.revocation import sample_calls
 from governance.audit_log.queries import events as events_queries
-from governance.console import doors, narrowing_fields
+from governance.budgets import pages as budget_pages
+from governance.console import doors
+from governance.console.limits import narrowing_fields
 from governance.eligibility import eligibility
 from governance.grants import actions as grant_actions
 from governance.grants import narrow as narrow_actions
@@ -47,6 +49,7 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "lasts": grant.expires_at - grant.starts_at,
         "ticket": read.ticket_of(grant),
         "timeline": events_queries.about(f"grant:{pk}", request),
+        **budget_pages.panel(caller, grant),
         "probes": sample_calls.decide_grant(grant) if "prove" in request.GET else None,
     }
     return render(request, "console/grants/grant.html", context)

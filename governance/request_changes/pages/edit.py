@@ -14,7 +14,8 @@ from django.views.decorators.http import require_http_methods
 
 from entitlements.catalog.models import EntitlementTool, Tool
 from entitlements.errors import DomainError, NotFound
-from governance.console import doors, limit_fields
+from governance.console import doors
+from governance.console.limits import limit_fields
 from governance.request_changes import actions
 from governance.request_changes import edit as edit_actions
 from governance.requests import queries as read

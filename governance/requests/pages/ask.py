@@ -15,8 +15,8 @@ from entitlements.catalog.models import Entitlement, EntitlementTool, Tool
 from entitlements.errors import DomainError, Malformed, NotFound
 from entitlements.people.models import Person
 from governance.console import doors, form_fields
-from governance.console import limit_fields as limit_fields_actions
 from governance.console.kit import combobox
+from governance.console.limits import limit_fields as limit_fields_actions
 from governance.eligibility import eligibility
 from governance.request_suggestions import narrowest, precedents
 from governance.requests import actions

@@ -23,7 +23,8 @@ from governance.approvals import reassign
 from governance.approvals.models import Approval, RequestQuestion
 from governance.audit_log.queries import events as events_queries
 from governance.blast_radius import preview
-from governance.console import doors, limit_fields, narrowing_fields
+from governance.console import doors
+from governance.console.limits import limit_fields, narrowing_fields
 from governance.eligibility.narrowing import Narrowing
 from governance.request_changes import actions as change_actions
 from governance.request_changes import appeal, renewal

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from entitlements.decisions.constraints import number
+from entitlements.constraints.values import number
 
 type Figure = int | float
 """A number as JSON holds it."""

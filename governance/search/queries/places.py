@@ -77,6 +77,7 @@ _SYNONYMS: Final = {
     "stops": (_("Revoke"), _("Suspend"), _("Receipts"), _("Kill switch"), _("Drill")),
     "session-list": (_("Sign out"), _("Logout")),
     "risk-signals": (_("Drift"), _("Anomaly"), _("ITDR"), _("Threat detection"), _("Compromised")),
+    "budget-list": (_("Rate limits"), _("Quota"), _("Spend limits"), _("Throttling")),
     "decoy-list": (_("Honeytoken"), _("Honeypot"), _("Canary token"), _("Deception")),
     "event-streams-page": (_("Shared Signals"), _("SSF"), _("CAEP"), _("RISC"), _("Transmitter")),
     "right-sizing-page": (_("Least privilege"), _("Unused access"), _("Rightsizing")),

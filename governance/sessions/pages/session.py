@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from audit import clock
+from entitlements.access.visibility import READERS
 from entitlements.session_policies.rules import Term
 from entitlements.sessions import actions, ends
 from entitlements.sessions.models import Session
@@ -44,6 +45,7 @@ def detail(request: HttpRequest, session: UUID) -> HttpResponse:
         "policies": [(each, TERMS[each.ending.term], shown_terms(each.row)) for each in policies],
         "ending": ending,
         "ends_by": TERMS[ending.term],
+        "reads_trace": bool(row.trace) and caller.has(*READERS),
         "may_end": row.is_open(now) and doors.may(caller, "session-end", row),
     }
     if doors.may(caller, "risk", None, "GET"):

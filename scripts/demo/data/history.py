@@ -30,6 +30,7 @@ from entitlements.people.models import Person
 from entitlements.sessions.models import Session
 from entitlements.sessions.sessions import ABSOLUTE
 from entitlements.tokens.models import IssuedToken, TokenGrant
+from entitlements.traces import call_trace
 from scripts.demo.data.company import GrantSpec
 
 WEEKS: Final = 13
@@ -196,7 +197,7 @@ def _call(holder: GrantUser, bearer: Bearer, tool: str, moment: datetime, trace:
     """Decide one call, and tell of it as the gateway does: the decision, and how an allowed call ended."""
     call = Call(bearer.agent, bearer.client, bearer.person, bearer.resource, tool, holder.arguments)
     verdict = policy.decide(call, holder.facts, moment.timestamp())
-    about = records.CallDetails(bearer, bearer.resource, "tools/call", tool, trace=trace)
+    about = records.CallDetails(bearer, bearer.resource, "tools/call", tool, traced=call_trace.begin(None, (), trace))
     clock.set_offset(moment)
     yield records.decision(about, verdict, holder.arguments)
     if verdict.allowed:

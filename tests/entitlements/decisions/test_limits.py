@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from entitlements.decisions import limits
 from entitlements.decisions.limits import Covered, LimitMalformed, NotCovered
-from tests.entitlements.limit_cases import COVERING, MALFORMED, TIGHTENING
+from tests.entitlements.limit_cases import COVERING, MALFORMED, NOW, TIGHTENING
 
 
 @pytest.mark.parametrize(("written", "arguments", "covered"), COVERING)
 def test_a_limit_covers_exactly_what_it_says(
     written: dict[str, Any], arguments: dict[str, Any], *, covered: bool
 ) -> None:
-    assert isinstance(limits.compile(written).covers(arguments), Covered) is covered
+    assert isinstance(limits.compile(written).covers(arguments, NOW), Covered) is covered
 
 
 @pytest.mark.parametrize("written", MALFORMED)

@@ -68,8 +68,8 @@ def test_a_tool_goes_before_a_decoy_of_its_name() -> None:
 
 def test_a_token_that_names_its_calls_opens_no_decoy() -> None:
     class OneTool:
-        def outside(self, tool: str, arguments: object) -> str:
-            del arguments
+        def outside(self, tool: str, arguments: object, now: float) -> str:
+            del arguments, now
             return "" if tool == "get_current_time" else "not named"
 
     world = worlds.allowed()

@@ -20,6 +20,7 @@ from entitlements.edge import agents
 from entitlements.edge.door import Attempt
 from entitlements.edge.rate_limits import RateLimits
 from entitlements.ratelimits import TooMany
+from entitlements.traces.request_trace import RequestTrace
 from tests import make
 from tests.edge import OUTSIDE
 from tests.entitlements.edge import idp_sign_ins as idp
@@ -194,7 +195,7 @@ def test_a_crowd_is_told_when_to_come_back_and_what_ends_tokens_never_waits(
 
 
 def attempt_now() -> Attempt:
-    return Attempt(OUTSIDE, OUTSIDE.reads(), {}, "", dpop=None, trace="0" * 32, source="127.0.0.1")
+    return Attempt(OUTSIDE, OUTSIDE.reads(), {}, "", dpop=None, traced=RequestTrace(), source="127.0.0.1")
 
 
 def caller_of(world: World) -> Caller:

@@ -44,6 +44,7 @@ OF_THE_GATEWAY = (
     "entitlements.stdio.places.",
     "entitlements.gateway.",
     "entitlements.decoys.decoy_tools.",
+    "entitlements.budgets.",
 )
 """Whose statements a node without the role `gateway` never runs."""
 

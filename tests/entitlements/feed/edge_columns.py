@@ -41,6 +41,7 @@ NEVER_KEPT = {
 _OF_ENTITLEMENT = "(SELECT e.system_id FROM entitlements_entitlement e WHERE e.id = t.entitlement_id)"
 _OF_GRANT = "(SELECT g.agent_id FROM entitlements_grant g WHERE g.id = t.grant_id)"
 _OF_DECOY = "(SELECT min(l.agent_id) FROM entitlements_decoyagent l WHERE l.decoy_id = t.id)"
+_OF_BUDGET = "coalesce(t.agent_id, (SELECT g.agent_id FROM entitlements_grant g WHERE g.id = t.grant_id))"
 _OF_TOOL = "(SELECT x.system_id FROM entitlements_tool x WHERE x.id = t.tool_id)"
 NAMED_BY: Mapping[str, Mapping[str, str]] = {
     "entitlements_agent": {"agent_id": "t.id", "person_id": "t.sponsor_id"},
@@ -63,8 +64,10 @@ NAMED_BY: Mapping[str, Mapping[str, str]] = {
     "entitlements_issuedtoken": {"token_id": "t.jti", "token_family_id": "t.family"},
     "entitlements_membership": {"person_id": "t.person_id"},
     "entitlements_person": {"person_id": "t.id"},
+    "entitlements_budget": {"agent_id": _OF_BUDGET, "system_id": "t.system_id"},
     "entitlements_decoy": {"agent_id": _OF_DECOY},
     "entitlements_decoyagent": {"agent_id": "t.agent_id"},
+    "entitlements_policydomain": {"system_id": "t.system_id"},
     "entitlements_restapi": {"system_id": "t.system_id"},
     "entitlements_secret": {"system_id": "t.system_id"},
     "entitlements_session": {"session_id": "t.id", "person_id": "t.person_id", "client_id": "t.client_id"},
@@ -115,6 +118,8 @@ STAYS: Mapping[str, str] = {
     "issuedtoken.system_id": _ISSUED,
     "issuedtoken.trace": _ISSUED,
     "person.login": _KEY,
+    "policydomain.system_id": _PLACE,
+    **{f"policydomain.{name}": "a version is written once" for name in ("document", "number", "points")},
     "restapi.system_id": _PLACE,
     "session.acr": _BEGUN,
     "session.agent_id": _BEGUN,

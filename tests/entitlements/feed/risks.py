@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from audit import clock
 from entitlements.agents.models import Agent
+from entitlements.budgets import budgets
+from entitlements.budgets.budgets import What
+from entitlements.budgets.models import Budget
+from entitlements.catalog.models import System
+from entitlements.people.models import Person, Role
+from entitlements.policy_domains import domains
+from entitlements.policy_domains.models import PolicyDomain
 from entitlements.risk import risk
 from entitlements.risk.rules import Kind
 from entitlements.risk.subject import RiskSubject, ask_to_sign_in, hold
 from entitlements.words import Risk
+from tests import make
 from tests.entitlements.decoys import planted
 from tests.entitlements.risk.worlds import answered
 from tests.entitlements.session_policies import agreed
@@ -24,6 +33,21 @@ def _signalled(about: RiskSubject) -> object:
 def _held(about: RiskSubject) -> object:
     said = risk.NewSignal(Kind.IRREVERSIBLE_USE, Risk.LOW, "detector:test", "a test", clock.now(), "two")
     return risk.note(about, said)
+
+
+def load_domain(*, reason: str) -> PolicyDomain:
+    """Put a version of the policy domain of the local server in force, each another one."""
+    system = System.objects.get(slug="clock")
+    kinds = {f"kind-{PolicyDomain.objects.count()}": {"actions": ["view"]}}
+    return domains.load(system, document={"resource_types": kinds}, by=make.person(), reason=reason)
+
+
+def _analyst() -> Person:
+    return make.person(roles=[Role.ANALYST])
+
+
+def _budget(**target: Any) -> Budget:  # noqa: ANN401 - what it is for
+    return budgets.set_budget(What("calls", Decimal(10)), by=_analyst(), reason="test", **target)
 
 
 def _sign_in_again(about: RiskSubject) -> object:
@@ -41,13 +65,20 @@ ACTIONS: dict[str, Callable[[Any], object]] = {
     "a person is to sign in again": lambda w: _sign_in_again(RiskSubject(person=w.alice)),
     "a decoy is planted": lambda w: planted.credential(w.agent),
     "a decoy is ended": lambda _: planted.end(),
+    "a policy domain is loaded": lambda _: load_domain(reason="another"),
+    "a budget of an agent is set": lambda w: _budget(agent=w.agent.slug),
+    "a budget of a system is set": lambda w: _budget(system=w.system.slug),
+    "a budget of a grant is set": lambda w: _budget(grant=w.grant.pk),
+    "a budget is ended": lambda _: budgets.end(Budget.objects.get(ended_at=None).pk, by=_analyst(), reason="test"),
     "a session policy is confirmed": lambda _: agreed.confirm_waiting(),
     "a session policy is ended": lambda _: agreed.end(),
 }
 
 
 def have_policies() -> None:
-    """Have session policies in force and proposed, a decoy, and calls held by a first irreversible use."""
+    """Have session policies in force and proposed, a decoy, a budget, a policy domain, and calls that are held."""
+    load_domain(reason="a test")
     planted.credential(Agent.objects.get(slug="bot"))
+    _budget(agent="bot")
     agreed.one_of_each()
     answered("irreversible_use", "hold")

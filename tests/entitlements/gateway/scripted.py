@@ -88,6 +88,10 @@ class Scripted:
             return self.result(body, {"content": [{"type": "text", "text": request.headers["authorization"]}]})
         if do == "status":
             return web.Response(status=int(body["params"]["arguments"]["status"]), text="<html>")
+        if do in ("rows", "fill"):
+            rows = ["x"] * body["params"]["arguments"]["count"]
+            structured = {"structuredContent": {"page": {"rows": rows}}} if do == "rows" else {}
+            return self.result(body, {"content": [{"type": "text", "text": "".join(rows)}], **structured})
         if do == "ask":
             return self.result(body, {"resultType": "input_required", "requestState": "a b\u00e9=="})
         return self.result(body, {"content": [{"type": "text", "text": "done"}]})

@@ -127,6 +127,11 @@ def test_it_agrees_with_the_gateway(node: Gateway, here: World) -> None:
         ({"action": {"name": "tools/delete"}}, "unknown_method"),
         ({"context": {"agent": "nobody"}}, "agent_unknown"),
         ({"subject": {"type": "user", "id": "nobody"}}, "person_unknown"),
+        ({"subject": {"type": "spaceship", "id": "alice"}}, "subject_unknown"),
+        ({"resource": {"type": "planet", "id": "x", "properties": {"server": "any"}}}, "resource_unknown"),
+        ({"resource": {"type": "tool", "id": "x"}}, "system_unknown"),
+        ({"resource": {"type": "tool", "id": "x", "properties": {"server": 5}}}, "system_unknown"),
+        ({"context": {}}, "agent_unknown"),
     ],
 )
 def test_what_is_not_known_is_denied(node: Gateway, here: World, change: dict[str, Any], code: str) -> None:
@@ -139,7 +144,7 @@ def test_an_agent_may_be_named_by_its_client(node: Gateway, here: World) -> None
     assert ask(node, question(here, context={"agent": here.client.client_id})).json()["decision"] is True
 
 
-@pytest.mark.parametrize("lacking", ["subject", "action", "resource", "context"])
+@pytest.mark.parametrize("lacking", ["subject", "action", "resource"])
 def test_a_question_that_lacks_something_is_a_bad_request(node: Gateway, here: World, lacking: str) -> None:
     asked = question(here)
     del asked[lacking]
@@ -159,7 +164,7 @@ def test_a_body_that_is_no_strict_json_is_a_bad_request(node: Gateway, here: Wor
 
 def test_many_questions_keep_their_order_and_entities_replace_the_defaults_whole(node: Gateway, here: World) -> None:
     other = {"type": "tool", "id": "nothing", "properties": {"server": here.system.slug}}
-    body = {**question(here), "evaluations": [{}, {"resource": other}, {"resource": {"type": "tool", "id": "x"}}, {}]}
+    body = {**question(here), "evaluations": [{}, {"resource": other}, {"resource": {"type": "tool"}}, {}]}
 
     found = ask(node, body, path="evaluations").json()["evaluations"]
 
@@ -225,6 +230,14 @@ def for_a_person(here: World, *behind: tuple[str, str]) -> str:
         asker.grant = make.grant(agent, asker.entitlement, people=[here.person])
     act = act_claim.claim(here.agent.slug, behind, addresses.issuer("idp"))
     return asker.token(aud=f"{settings.GATEWAY_URL}/access/v1", act=act)
+
+
+def test_a_caller_that_names_no_agent_asks_about_its_own(node: Gateway, here: World) -> None:
+    asked = question(here)
+    del asked["context"]
+
+    assert ask(node, asked, for_a_person(here)).json()["decision"] is True
+    assert ask(node, asked).json()["context"]["code"] == "agent_unknown"
 
 
 def test_a_caller_for_a_person_asks_as_long_as_the_session_lasts(node: Gateway, here: World) -> None:

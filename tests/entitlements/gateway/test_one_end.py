@@ -37,6 +37,7 @@ from entitlements.node.streams import OpenRequest, OpenRequests
 from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
 from entitlements.tokens.models import IssuedToken
+from entitlements.traces.trace_context import TraceContext
 from entitlements.upstream import upstream
 from tests.audit import make as record
 from tests.entitlements.gateway import scripted, world
@@ -138,10 +139,10 @@ class Story:
         )
         call = Call("tools/call", {"name": "read"}, b"7", is_modern=False, meta={})
         request = Request("POST", "/gw/crm/mcp", [], self.receive, self.send)
-        about = records.CallDetails(BEARER, "crm", "tools/call", tool="read", trace="t")
+        about = records.CallDetails(BEARER, "crm", "tools/call", tool="read")
         responder, held = relay.Responder(self.send), cast("Node", node)
-        door = McpDoor(entry, BEARER, call, "crm", responder)
-        forwarding = McpForwarding(held, entry, BEARER, request, call, "t", responder)
+        door = McpDoor(entry, BEARER, call, "crm", responder, "read")
+        forwarding = McpForwarding(held, entry, BEARER, request, call, TraceContext("a" * 32, "b" * 16), responder)
         return asyncio.create_task(ToolCall(held, entry, BEARER, request, about, {}, door, forwarding).run())
 
     def cut(self, reason: str = REVOKED) -> None:

@@ -17,9 +17,12 @@ from audit.draft import TextDraft
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
+from entitlements.definitions import primitives
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.records import CallDetails
+from entitlements.traces.call_trace import LINKABLE, CallTrace
+from entitlements.traces.trace_context import TraceContext
 from tests.audit.test_draft import AWKWARD, PRODUCER, texts
 
 AT = datetime(2026, 11, 28, 9, 30, 1, 20, UTC)
@@ -27,6 +30,10 @@ plain = st.sampled_from(["crm", "bot", "get_time", "a b", "x" * 301]) | texts
 named = plain.filter(bool)
 ids = st.sampled_from(["grant-1", "0c9a1b1e-0000-4000-8000-000000000007"])
 numbers = st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+
+
+def traced(trace: str) -> CallTrace:
+    return CallTrace(trace, "", "", TraceContext(trace, ""))
 
 
 @st.composite
@@ -45,9 +52,9 @@ def calls(draw: st.DrawFn) -> CallDetails:
         draw(plain),
         draw(plain),
         draw(plain),
-        draw(st.from_regex(r"[0-9a-f]{32}", fullmatch=True) | plain),
         draw(st.just("") | plain),
         draw(plain),
+        traced=traced(draw(st.from_regex(r"[0-9a-f]{32}", fullmatch=True) | plain)),
     )
     if draw(st.booleans()):
         about.link("agent", draw(plain))
@@ -85,9 +92,9 @@ def drafted(
     """Draft the event of a call as events are drafted everywhere else."""
     bearer = about.bearer
     links = [f"client:{bearer.client}", f"token:{bearer.token.jti}"]
-    if records._LINKABLE.fullmatch(about.system):
+    if LINKABLE.fullmatch(about.system):
         links.append(f"system:{about.system}")
-    if records._NAME.fullmatch(about.tool) and records._LINKABLE.fullmatch(f"{about.system}/{about.tool}"):
+    if primitives.is_name(about.tool) and LINKABLE.fullmatch(f"{about.system}/{about.tool}"):
         links.append(f"tool:{about.system}/{about.tool}")
     links += [*about.named, *([f"grant:{grant}"] if grant else [])]
     action, outcome, code = what
@@ -160,7 +167,7 @@ def test_three_thousand_calls_with_every_awkward_text_in_every_place() -> None:
         agent, person, session, system, method, tool, trace, request_id, source = chance.choices(texts, k=9)
         token = Token("t1", 0.0, 1.0, frozenset())
         bearer = Bearer("", token, agent, "c1", person or None, session or None)
-        about = CallDetails(bearer, system, method, tool, trace, request_id, source)
+        about = CallDetails(bearer, system, method, tool, request_id, source, traced=traced(trace))
         reason = Reason(Code.NO_GRANT, chance.choice(texts))
         verdict = Verdict(chance.choice([Effect.ALLOW, Effect.DENY]), Code.NO_GRANT, (reason,), grant="g1")
         verdict.tool_version = chance.choice([None, "v1", *named])
@@ -198,5 +205,5 @@ def test_an_awkward_name_of_a_tool_is_in_the_detail_and_no_link(tool: str) -> No
     bearer = Bearer("", Token("t1", 0.0, 1.0, frozenset()), "bot", "c1", None, None)
     about = CallDetails(bearer, "crm", "tools/call", tool)
     made = records.decision(about, Verdict(Effect.ALLOW, Code.NO_GRANT, ()), {})
-    is_name = records._NAME.fullmatch(tool) is not None
+    is_name = primitives.is_name(tool)
     assert ([link for link in made.links if link.startswith("tool:")] != []) is is_name

@@ -93,6 +93,7 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "risk-dismiss": {"verb": "dismiss", "reason": "x"},
     },
     "decoy-page": {"decoy-end": {"reason": "x"}},
+    "budget-page": {"budget-end": {"reason": "x"}},
     "signal-response-decide": {
         "signal-response-confirm": {"verb": "confirm"},
         "signal-response-withdraw": {"verb": "withdraw", "reason": "x"},

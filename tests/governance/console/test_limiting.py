@@ -9,7 +9,7 @@ import pytest
 
 from entitlements.decisions import limits
 from entitlements.decisions.limits import LimitMalformed
-from governance.console import limit_fields
+from governance.console.limits import limit_fields
 
 DEFINITION: dict[str, Any] = {
     "inputSchema": {
@@ -31,6 +31,8 @@ DEFINITION: dict[str, Any] = {
             "tags": {"type": "array", "items": {"type": "string", "enum": ["red", "blue"]}},
             "rows": {"type": "array", "items": {"type": "object"}},
             "link": {"type": "string", "format": "uri"},
+            "day": {"type": "string", "format": "date"},
+            "start": {"type": "string", "format": "date-time"},
             "a.b": {"type": "string"},
         },
         "required": ["amount"],
@@ -51,7 +53,21 @@ def _read(current: Mapping[str, Any], **values: str | Sequence[str]) -> dict[str
 
 def test_only_what_a_simple_field_can_say_becomes_a_field() -> None:
     assert [field.argument for field in limit_fields.fields("t", DEFINITION, {})] == [
-        *("amount", "zone", "note", "nested.deep", "dry", "level", "tags", "tags", "rows", "link")
+        *(
+            "amount",
+            "zone",
+            "note",
+            "nested.deep",
+            "dry",
+            "level",
+            "tags",
+            "tags",
+            "rows",
+            "link",
+            "link",
+            "day",
+            "start",
+        )
     ]
 
 
@@ -112,6 +128,17 @@ def test_a_limit_beyond_simple_fields_is_left_as_it_is() -> None:
         ({"level": ["1", "3"], "level:asked": "1"}, {"level": {"optional": True, "one_of": [1, 3]}}),
         ({"tags:count:max": "2"}, {"tags": {"optional": True, "max_items": 2}}),
         ({"link": "api.example.com"}, {"link": {"optional": True, "host_in": ["api.example.com"]}}),
+        ({"link:path": "/v1/a\n/v2"}, {"link": {"optional": True, "path_prefix": ["/v1/a", "/v2"]}}),
+        (
+            {"link": "a.example", "link:path": "/v1"},
+            {"link": {"optional": True, "host_in": ["a.example"], "path_prefix": ["/v1"]}},
+        ),
+        ({"day:after": "2026-01-01"}, {"day": {"optional": True, "after": "2026-01-01"}}),
+        ({"day:days": "30"}, {"day": {"optional": True, "within": "P30D"}}),
+        (
+            {"start:after": "2026-01-01", "start:before": "2026-02-01"},
+            {"start": {"optional": True, "after": "2026-01-01", "before": "2026-02-01"}},
+        ),
         ({"nested.deep": "a"}, {"nested.deep": {"optional": True, "one_of": ["a"]}}),
         (
             {"tags": ["red"], "tags:asked": "1", "tags:count:max": "1"},
@@ -132,3 +159,47 @@ def test_what_is_limited_further_keeps_what_limits_it_already() -> None:
     assert read["tags"] == {"max_items": 3, "items": {"one_of": ["blue"]}}
     assert limits.tightens(current, {**current, **read})
     assert read["note"] == {"max_length": 5, "one_of": ["a"]}
+
+
+def test_dates_that_are_limited_are_shown_and_can_be_tighter() -> None:
+    current = {"day": {"after": "2026-01-01", "within": "P30D"}, "start": {"within": "-PT12H", "optional": True}}
+    day, start = limit_fields.fields("t", DEFINITION, current)[-2:]
+    assert (day.least, day.most, day.days) == ("2026-01-01", "", "30")
+    assert start.days is None, "no number of days says it"
+    read = _read(current, **{"day:after": "2026-01-01", "day:days": "7", "start:before": "2026-02-01"})
+    assert read == {
+        "day": {"after": "2026-01-01", "within": "P7D"},
+        "start": {"within": "-PT12H", "optional": True, "before": "2026-02-01"},
+    }
+    assert limits.tightens(current, {**current, **read})
+    assert _read(current, **{"day:after": "2026-01-01", "day:days": "30"}) == {}
+
+
+@pytest.mark.parametrize("wrong", ["-1", "1.5", "ten", "\u0663", "999999"])
+def test_days_are_a_whole_number(wrong: str) -> None:
+    with pytest.raises(LimitMalformed):
+        _read({}, **{"day:days": wrong})
+
+
+def test_a_bound_that_is_no_date_is_refused_by_name() -> None:
+    with pytest.raises(LimitMalformed, match="day"):
+        limits.compile(_read({}, **{"day:after": "tomorrow"}))
+
+
+def test_a_list_that_is_limited_to_a_subset_stays_one() -> None:
+    current = {"tags": {"subset": ["red", "blue"], "min_items": 1}}
+    read = _read(current, **{"tags": ["red"], "tags:asked": "1"})
+    assert read == {"tags": {"subset": ["red"], "min_items": 1}}
+    assert limits.tightens(current, read)
+
+
+def test_a_call_proposes_no_limit_that_is_none() -> None:
+    link = next(field for field in limit_fields.fields("t", DEFINITION, {}) if field.key == "host_in")
+    assert limit_fields.with_called_values(link, {"link": "https://a.example/x"}) == link
+
+
+def test_what_was_sent_of_dates_is_shown_again() -> None:
+    day = limit_fields.fields("t", DEFINITION, {})[-2]
+    sent = {f"{day.name}:after": "2026-01-01", f"{day.name}:days": "x"}
+    shown = limit_fields.with_sent_values(day, _given(**sent))
+    assert (shown.least, shown.most, shown.days) == ("2026-01-01", "", "x")

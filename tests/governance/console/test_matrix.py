@@ -28,11 +28,11 @@ from tests.governance.console import addresses, visits
 pytestmark = pytest.mark.django_db
 RELATED: Final = {
     "sofia": "adoption-page coverage-page agent-page emergency-page proposal-page client-page request-page grant-page"
-    " grant-narrow-page rest-api-page session-page"
+    " grant-narrow-page rest-api-page session-page budget-page"
     " client-add credential-page workload-rule-add system-page tool-page connect-light stop review-page review-items"
     " review-item-page review-work review-submit review-calendar review-one review-question",
     "otto": "session-page coverage-page agent-page emergency-page proposal-page client-page agent-edit request-page"
-    " grant-narrow-page rest-api-page"
+    " grant-narrow-page rest-api-page budget-page"
     " client-add credential-page workload-rule-add request-edit grant-page system-page tool-page connect-light stop",
     "sam": "spot-check review-question grant-page emergency-page request-page system-page tool-page system-edit"
     " grant-narrow-page entitlement-add entitlement-edit vendor-edit rest-api-page"

@@ -14,7 +14,8 @@ from django.views.decorators.http import require_POST
 
 from entitlements.errors import Malformed
 from entitlements.people.models import Person
-from governance.console import doors, limit_fields
+from governance.console import doors
+from governance.console.limits import limit_fields
 from governance.reviews.campaigns.pages.campaigns import find_campaign
 from governance.reviews.decisions import actions, attention
 from governance.reviews.items import review_rules

@@ -16,8 +16,8 @@ from audit.models import Event
 from entitlements.definitions import differences
 from entitlements.grants.models import Grant, GrantLine
 from entitlements.people.models import Person
-from governance.console import limit_fields
 from governance.console.kit import diff
+from governance.console.limits import limit_fields
 from governance.console.tags import within
 from governance.request_suggestions import queries as request_suggestion_queries
 from governance.requests.models import AccessRequest

@@ -1,0 +1,1 @@
+"""What follows when a system answers with a secret of the vault."""

@@ -1,0 +1,1 @@
+"""Which origins a browser may call the gateway and the issuers from."""

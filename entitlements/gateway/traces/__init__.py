@@ -1,0 +1,1 @@
+"""What is recorded and measured of messages to the gateway beside their decisions."""

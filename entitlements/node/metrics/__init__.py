@@ -1,0 +1,1 @@
+"""What a node counts, for the metrics of its host."""

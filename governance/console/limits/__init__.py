@@ -1,0 +1,1 @@
+"""Limits on arguments as form fields, and what narrows access in a form."""
