@@ -83,6 +83,7 @@ class Action(StrEnum):
     CHAT_DISCONNECTED = "chat.disconnected"
     CHAT_NAMES_CHANGED = "chat.names_changed"
     CHAT_TESTED = "chat.tested"
+    CLIENT_ASKED = "client.asked"
     CLIENT_CERTIFICATE_FORGOTTEN = "client_certificate.forgotten"
     CLIENT_CERTIFICATE_SET = "client_certificate.set"
     CLIENT_CLOSED = "client.closed"

@@ -10,7 +10,7 @@ import json
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -51,12 +51,17 @@ class Balancer:
 
 
 @contextlib.contextmanager
-def balancing(folder: Path, *ports: int) -> Iterator[Balancer]:
-    """Run Envoy before nodes on this machine until the block ends; `folder` keeps its configuration."""
-    port, admin = free_port(), free_port()
+def balancing(
+    folder: Path, *ports: int, port: int | None = None, headers: Mapping[str, str] | None = None
+) -> Iterator[Balancer]:
+    """Run Envoy before nodes on this machine until the block ends; `folder` keeps its configuration.
+
+    `headers` are added to each request, for programs that cannot send their own.
+    """
+    port, admin = port or free_port(), free_port()
     file = folder / "envoy.json"
     log = folder / "requests.json"
-    file.write_text(json.dumps(configuration(port, admin, ports, log)))
+    file.write_text(json.dumps(configuration(port, admin, ports, log, headers or {})))
     command = [servers.program("envoy"), "-c", str(file), "--log-level", "warn", "--concurrency", "1"]
     command += ["--disable-hot-restart", "--drain-time-s", "1"]
     child = subprocess.Popen(command)
@@ -77,12 +82,14 @@ def balancing(folder: Path, *ports: int) -> Iterator[Balancer]:
             child.wait()
 
 
-def configuration(port: int, admin: int, ports: tuple[int, ...], log: Path) -> dict[str, Any]:
+def configuration(
+    port: int, admin: int, ports: tuple[int, ...], log: Path, headers: Mapping[str, str]
+) -> dict[str, Any]:
     """Return Envoy's bootstrap: one listener, one route, one cluster; streams are never cut for their length."""
     manager = {
         "@type": _type("filters.network.http_connection_manager.v3.HttpConnectionManager"),
         "stat_prefix": "nodes",
-        "route_config": {"virtual_hosts": [{"name": "nodes", "domains": ["*"], "routes": [_route()]}]},
+        "route_config": {"virtual_hosts": [{"name": "nodes", "domains": ["*"], "routes": [_route(headers)]}]},
         "access_log": [{"name": "file", "typed_config": _log(log)}],
         "http_filters": [{"name": "router", "typed_config": {"@type": _type("filters.http.router.v3.Router")}}],
     }
@@ -96,7 +103,7 @@ def configuration(port: int, admin: int, ports: tuple[int, ...], log: Path) -> d
     }
 
 
-def _route() -> dict[str, Any]:
+def _route(headers: Mapping[str, str]) -> dict[str, Any]:
     another = {"@type": _type("retry.host.previous_hosts.v3.PreviousHostsPredicate")}
     retries = {
         "retry_on": RETRIED,
@@ -104,7 +111,11 @@ def _route() -> dict[str, Any]:
         "retry_host_predicate": [{"name": "another node", "typed_config": another}],
         "host_selection_retry_max_attempts": 5,
     }
-    return {"match": {"prefix": "/"}, "route": {"cluster": "nodes", "timeout": "0s", "retry_policy": retries}}
+    return {
+        "match": {"prefix": "/"},
+        "route": {"cluster": "nodes", "timeout": "0s", "retry_policy": retries},
+        "request_headers_to_add": [{"header": {"key": key, "value": value}} for key, value in headers.items()],
+    }
 
 
 def _log(path: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from entitlements.clients import clients
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.connected_accounts import rules, tokens
 from entitlements.connected_accounts.models import AccountConsent, ConnectedAccount
-from entitlements.definitions import definitions
+from entitlements.definitions import definitions, primitives
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people import people
@@ -130,7 +130,12 @@ def tool(of: System, name: str = "", *, definition: Mapping[str, Any] | None = N
     name = name or _slug("tool").replace("-", "_")
     raw = dict(definition or {"name": name, "description": f"Does {name}.", "inputSchema": {"type": "object"}})
     made = Tool.objects.create(
-        system=of, name=name, sentence=f"Does {name}.", action="read", risk=str(fields.pop("risk", "low"))
+        system=of,
+        name=name,
+        primitive=primitives.of_name(name),
+        sentence=f"Does {name}.",
+        action="read",
+        risk=str(fields.pop("risk", "low")),
     )
     version = ToolVersion.objects.create(
         tool=made, definition=raw, sha256=definitions.digest(raw), seen_at=clock.now(), approved_at=clock.now()

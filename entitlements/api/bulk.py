@@ -17,6 +17,7 @@ from entitlements.agents import actions as agents
 from entitlements.catalog import actions as catalog
 from entitlements.catalog.api import tools
 from entitlements.catalog.models import Tool
+from entitlements.definitions.primitives import LONGEST_NAME
 from entitlements.errors import DomainError
 from entitlements.grants import actions as grants
 
@@ -32,7 +33,7 @@ class NamedTool(InputSerializer):
     """A tool, by its system and its name."""
 
     system = Text(max_length=64)
-    name = Text(max_length=128)
+    name = Text(max_length=LONGEST_NAME)
 
 
 class ToolApprovalInputSerializer(tools.ApprovalInputSerializer, NamedTool):

@@ -12,6 +12,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+from entitlements.definitions.primitives import LONGEST_NAME
+
 _LONGEST: Final = timedelta(days=3660)
 
 
@@ -120,5 +122,5 @@ class LineShown(OutputSerializer):
 class LineInputSerializer(InputSerializer):
     """One tool by name, and its limits."""
 
-    tool = Text(max_length=128)
+    tool = Text(max_length=LONGEST_NAME)
     limits = serializers.DictField(default=dict)

@@ -8,6 +8,7 @@ from django.urls import URLPattern, path
 from rest_framework.views import APIView
 
 from entitlements.agents import api as agent_api
+from entitlements.catalog.addresses import TOOL
 from entitlements.catalog.api import entitlements as entitlements_api
 from entitlements.catalog.api import systems, tools
 from entitlements.catalog_files.api import imports, plans
@@ -45,7 +46,7 @@ def at(address: str, view: type[APIView], name: str) -> URLPattern:
     return path(PREFIX + address, view.as_view(), name=name)
 
 
-_TOOL: Final = "tools/<slug:system>/<str:name>"
+_TOOL: Final = f"tools/<slug:system>/{TOOL}"
 
 urlpatterns: list[URLPattern] = [
     at("schema", docs.SchemaView, "api-schema"),

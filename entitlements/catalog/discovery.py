@@ -14,8 +14,9 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements.catalog.models import System, Tool, ToolVersion
-from entitlements.definitions import definitions, differences
+from entitlements.definitions import definitions, differences, offers
 from entitlements.definitions.definitions import Consequence
+from entitlements.definitions.primitives import MEMBER
 from entitlements.errors import DomainError, Stale
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
@@ -55,7 +56,8 @@ class Discovery:
 def record_discovery(system: System, raw_tools: Iterable[object], *, by: Principal, complete: bool = True) -> Discovery:
     """Compare a `tools/list` of a server with the pinned definitions, and record what changed.
 
-    `raw_tools` are the tool objects as they came on the wire. A new tool waits for its first review. A changed one goes
+    `raw_tools` are the tool objects as they came on the wire, and what `offers.listed` made of all else. A new tool
+    waits for its first review. A changed one goes
     on under its approved text where only texts changed and its risk is at most medium, else is quarantined. One
     that vanished is removed, and waits for a review when it is back; of a list that is not `complete` nothing has
     vanished. Seeing the same again changes and records nothing.
@@ -99,18 +101,18 @@ def changed() -> Q:
 def _readable(raw_tools: Iterable[object], result: Discovery, *, with_operation: bool) -> dict[str, dict[str, Any]]:
     offered: dict[str, dict[str, Any]] = {}
     listed, marks = list(raw_tools), scan.of_database()
-    if len(listed) > MOST_TOOLS:
+    if sum(not (isinstance(raw, Mapping) and MEMBER in raw) for raw in listed) > MOST_TOOLS:
         raise ListMalformed("The server offers too many tools.", most=MOST_TOOLS)
     for number, raw in enumerate(listed):
         try:
-            tool, owners = scan.cleaned(marks, definitions.check(raw))
+            tool, owners = scan.cleaned(marks, offers.check(raw))
             definitions.canonical(tool)
             if with_operation:
                 operation.of(tool)
         except (definitions.DefinitionMalformed, msgspec.MsgspecError) as why:
-            named = raw.get("name") if isinstance(raw, Mapping) else None
+            named = offers.named(raw)
             problem = why.message if isinstance(why, DomainError) else "It has no operation of a REST API."
-            result.malformed[str(named)[:128] if named else f"#{number}"] = problem
+            result.malformed[named[:128] or f"#{number}"] = problem
             continue
         if tool["name"] in offered:
             raise ListMalformed("The server names a tool twice.", tool=tool["name"])

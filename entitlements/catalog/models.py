@@ -8,6 +8,8 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
+from entitlements.definitions import primitives
+
 
 class System(models.Model):
     """What agents reach. The gateway forwards to `upstream_url`; the resource address is derived from the slug.
@@ -82,7 +84,9 @@ class System(models.Model):
 
 
 class Tool(models.Model):
-    """One capability of a system. Agents are shown `approved`, the definition a person agreed to.
+    """One capability of a system: a tool, or a resource, template or prompt under a name that no tool can have.
+
+    Agents are shown `approved`, the definition a person agreed to.
 
     `suggestion` is what the rules say of the definition in `seen`. Action, risk and data class begin as suggested and
     count once a person has approved the tool; a flow stays unknown until a person says yes or no.
@@ -107,8 +111,15 @@ class Tool(models.Model):
         HIGH = "high", "High"
         CRITICAL = "critical", "Critical"
 
+    class Primitive(models.TextChoices):
+        TOOL = "tool", "Tool"
+        RESOURCE = "resource", "Resource"
+        RESOURCE_TEMPLATE = "resource_template", "Resource template"
+        PROMPT = "prompt", "Prompt"
+
     system = models.ForeignKey(System, on_delete=models.PROTECT, related_name="tools")
-    name = models.CharField(max_length=128)
+    name = models.CharField(max_length=900)
+    primitive = models.CharField(max_length=20, choices=Primitive.choices, default=Primitive.TOOL, db_default="tool")
     sentence = models.CharField(max_length=500, blank=True)
     state = models.CharField(max_length=16, choices=State.choices, default=State.PENDING)
     action = models.CharField(max_length=16, choices=Does.choices, default=Does.EXECUTE)
@@ -129,10 +140,22 @@ class Tool(models.Model):
                 name="approved_tool_has_a_pinned_definition_and_a_sentence",
                 condition=~Q(state="approved") | (Q(approved__isnull=False) & ~Q(sentence="")),
             ),
+            models.CheckConstraint(
+                name="what_is_no_tool_has_a_name_that_no_tool_has",
+                condition=Q(primitive="tool", name__regex=r"^[^/]*$")
+                | Q(primitive="resource_template", name__startswith="resources/templates/")
+                | Q(primitive="resource", name__startswith="resources/")
+                | Q(primitive="prompt", name__startswith="prompts/"),
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def shown(self) -> str:
+        """The name beside a word that says what it is: the URI, the template, or the name alone."""
+        return primitives.without_prefix(self.name)
 
 
 class ToolVersion(models.Model):

@@ -9,7 +9,7 @@ from django.db.models import OuterRef, Subquery
 
 from audit import clock
 from entitlements.catalog.models import System, Tool, ToolVersion
-from entitlements.definitions import classes, definitions
+from entitlements.definitions import classes, definitions, primitives
 from entitlements.name_collisions import collisions
 
 
@@ -45,6 +45,7 @@ def store_suggestion(tool: Tool, raw: Mapping[str, Any]) -> None:
 
 
 def _tool(system: System, raw: Mapping[str, Any]) -> Tool:
-    tool = Tool(system=system, name=str(raw["name"]), state=Tool.State.PENDING)
+    name = str(raw["name"])
+    tool = Tool(system=system, name=name, primitive=primitives.of_name(name).value, state=Tool.State.PENDING)
     store_suggestion(tool, raw)
     return tool

@@ -17,6 +17,7 @@ from typing import Any, Final
 from entitlements.definitions import class_words as known
 from entitlements.definitions import impressions
 from entitlements.definitions.class_texts import DefinitionTexts, Reason, read_texts
+from entitlements.definitions.primitives import MEMBER
 from entitlements.words import Action, Risk
 
 VERSION: Final = "class@3"
@@ -77,9 +78,11 @@ class Suggestion:
 
 def suggest(raw: Mapping[str, Any]) -> Suggestion:
     """Propose what a tool does, from its definition alone; the same definition always gets the same answer."""
+    if MEMBER in raw:
+        raw = {**raw, "name": raw[MEMBER]["offered"]["name"]}
     texts = read_texts(raw)
-    unhinted = _by_texts(texts, *_by_name(texts))
-    action = _by_schema(texts, _by_claims(texts, unhinted))
+    unhinted = Action.READ if MEMBER in raw else _by_texts(texts, *_by_name(texts))
+    action = _only_read(texts) if MEMBER in raw else _by_schema(texts, _by_claims(texts, unhinted))
     risk = _risk(texts, action)
     data_class = _data_class(texts, action)
     flows = _flows(texts, action, data_class, fetches=unhinted is Action.READ)
@@ -104,6 +107,12 @@ def _first_sentence(text: str) -> str:
 
 
 # The action
+
+
+def _only_read(texts: DefinitionTexts) -> Action:
+    """Take a resource, template or prompt for what it is by the specification, whatever its texts say."""
+    texts.add_reason("primitive", "name", "", "A resource or a prompt is read: the protocol knows no other use of it.")
+    return Action.READ
 
 
 def _by_name(texts: DefinitionTexts) -> tuple[Action, bool]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from http import HTTPStatus
@@ -23,11 +22,12 @@ from entitlements.errors import DomainError
 from entitlements.tool_schemas import Direction
 from entitlements.words import Risk
 
+from . import primitives
+
 _LARGEST: Final = 256 * 1024
 _DEEPEST: Final = 32
 _MOST_VALUES: Final = 20_000
 _EXACT: Final = 2**53 - 1
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _SHOWN: Final = ("name", "title", "description", "inputSchema", "outputSchema", "annotations", "execution")
 TEXTS: Final = frozenset({"title", "description", "_meta"})
 _PICTURES: Final = frozenset({"icons"})
@@ -67,11 +67,11 @@ class Consequence(StrEnum):
     REMOVE = "remove"
 
 
-def check(raw: object) -> dict[str, Any]:
+def check(raw: object, *, is_tool: bool = True) -> dict[str, Any]:
     """Refuse what is not a usable tool object within bounds; hand back the very object. Raises DefinitionMalformed.
 
     A tool has a name of 1 to 128 of [A-Za-z0-9_.-], an input schema that arguments can be held against,
-    and no reference out of the document (MCP 2026-07-28: never dereference those).
+    and no reference out of the document (MCP 2026-07-28: never dereference those). `offers` makes what is no tool.
     """
     if not isinstance(raw, dict):
         raise DefinitionMalformed("A tool is an object.")
@@ -79,8 +79,10 @@ def check(raw: object) -> dict[str, Any]:
     if not strict.is_storable(raw):
         raise DefinitionMalformed("A text of the tool holds NUL or half a surrogate pair.")
     name = raw.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not primitives.is_name(name) or is_tool == ("/" in name):
         raise DefinitionMalformed("A tool's name has 1 to 128 letters, digits, '_', '.' or '-'.")
+    if is_tool and primitives.MEMBER in raw:
+        raise DefinitionMalformed("A tool has no member called primitive.", tool=name)
     if not isinstance(raw.get("inputSchema"), dict) or not isinstance(raw.get("outputSchema", {}), dict):
         raise DefinitionMalformed("A tool's schemas are objects, and the input schema is there.", tool=name)
     for kind in SCHEMAS:

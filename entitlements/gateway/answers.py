@@ -12,7 +12,10 @@ from entitlements import addresses, codes
 from entitlements.catalog.models import System
 from entitlements.codes import Code
 from entitlements.decisions.verdicts import Verdict
+from entitlements.definitions import primitives
+from entitlements.definitions.primitives import Primitive
 from entitlements.dpop import proofs
+from entitlements.gateway import messages
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, encode
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
@@ -127,7 +130,7 @@ def denied(
             HTTPStatus.TOO_MANY_REQUESTS if meaning.status == HTTPStatus.TOO_MANY_REQUESTS else HTTPStatus.FORBIDDEN
         )
         return Answer(status, error(request_id, failure), headers)
-    if entry.shape == System.DenialShape.JSONRPC or not tool:
+    if entry.shape == System.DenialShape.JSONRPC or primitives.of_name(tool) is not Primitive.TOOL or not tool:
         return Answer(HTTPStatus.OK if tool else HTTPStatus.FORBIDDEN, error(request_id, failure), headers)
     tool_result = {
         "content": [{"type": "text", "text": _text(data)}],
@@ -184,3 +187,9 @@ def _text(data: Mapping[str, Any]) -> str:
     parts = [f"Denied ({data['code']}): {data['reason']}", *reasons, data["remedy"]]
     parts += [data[link] for link in ("request_access", "connect_account") if link in data]
     return " ".join(part for part in (*parts, f"Reference: {data['evaluation_id']}") if part)
+
+
+def not_allowed() -> Answer:
+    """Answer a method of HTTP that an MCP address does not know."""
+    body = encode({"code": messages.INVALID_REQUEST, "message": "Use POST."})
+    return Answer(HTTPStatus.METHOD_NOT_ALLOWED, error(NULL, body), (JSON, NO_STORE, (b"allow", b"POST")))

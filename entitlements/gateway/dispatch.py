@@ -17,6 +17,7 @@ from entitlements.gateway.relay import CallEnd
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
+from entitlements.node.shared.client_offers import NOTHING, Offers
 from entitlements.traces.trace_context import TraceContext
 
 type Gate = Callable[[], None]
@@ -64,6 +65,8 @@ class McpForwarding:
     trace: TraceContext
     responder: relay.Responder
     account: AccountAuthorization | None = None
+    beside: relay.Hears | None = None
+    offers: Offers = NOTHING
     measure: Measure = unmeasured
     _upstream_call: relay.UpstreamCall | None = None
 
@@ -78,14 +81,16 @@ class McpForwarding:
 
     async def carry_out(self, gate: Gate) -> CallEnd:
         """Send it over the conversation with this caller's upstream."""
-        tool = self.entry.tools.get(self.call.params.get("name", ""))
+        tool = self.entry.tools.get(self.call.params["name"]) if self.call.method == "tools/call" else None
         mirrored = tool.mirrored if tool else {}
         marks = await self.node.secrets.current()
-        connection = await self.node.upstreams.get(self.entry, self.bearer, self.node.feed.position, self.account)
+        connection = await self.node.upstreams.get(
+            self.entry, self.bearer, self.node.feed.position, self.account, self.offers
+        )
         params = tuple(self._unknown_params(mirrored))
         self._upstream_call = relay.UpstreamCall(
             self.call, connection, mirrored, self.trace, params, gate, self.responder, marks,
-            partial(self.node.definitions.changed, self.entry.slug), self.measure,
+            partial(self.node.definitions.changed, self.entry.slug), self.measure, self.beside,
         )  # fmt: skip
         return await self._upstream_call.carry_out()
 
@@ -97,7 +102,7 @@ class McpForwarding:
     def lose(self) -> None:
         """Forget the session."""
         if self._upstream_call is not None:
-            self.node.upstreams.lose(self.entry, self.bearer, self._upstream_call.connection)
+            self.node.upstreams.lose(self.entry, self.bearer, self._upstream_call.connection, self.offers.session)
 
     def _unknown_params(self, known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for name, value in self.request.raw:

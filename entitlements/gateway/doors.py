@@ -55,25 +55,26 @@ class Door(Protocol):
 class McpDoor:
     """An MCP client, at the address of a system or of all (`at`)."""
 
-    def __init__(self, entry: ServedSystem, bearer: Bearer, call: Call, at: str, responder: Responder) -> None:
-        self._entry, self._bearer, self._call, self.at = entry, bearer, call, at
-        self.responder = responder
+    def __init__(
+        self, entry: ServedSystem, bearer: Bearer, call: Call, at: str, responder: Responder, tool: str
+    ) -> None:
+        self.entry, self.bearer, self.call, self.at = entry, bearer, call, at
+        self.responder, self.tool = responder, tool
 
     @property
     def request_id(self) -> bytes:
         """The id of the JSON-RPC request."""
-        return self._call.request_id
+        return self.call.request_id
 
     @property
     def ends_with_client(self) -> bool:
         """A modern client cancels so (GW-6); to a legacy one going away means nothing."""
-        return self._call.is_modern
+        return self.call.is_modern
 
     def denied(self, verdict: Verdict, evaluation: str, kept: str) -> Answer:
         """Answer in the shape that the system was registered with."""
-        tool = self._call.params["name"]
         return answers.denied(
-            self._entry, self._bearer, verdict, evaluation, self.request_id, tool, at=self.at, kept=kept
+            self.entry, self.bearer, verdict, evaluation, self.request_id, self.tool, at=self.at, kept=kept
         )  # fmt: skip
 
     def refused(self, refusal: Refused, evaluation: str) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -34,6 +34,8 @@ class Call:
     id: bytes | None
     is_modern: bool
     meta: dict[str, Any]
+    said: Mapping[str, Any] = field(default_factory=dict)
+    """Of an answer to a request of ours: its `result` or `error`."""
 
     @property
     def request_id(self) -> bytes:
@@ -62,7 +64,9 @@ def read(text: bytes, content_type: str | None) -> Call:
     meta = params.get("_meta", {})
     if not isinstance(meta, dict):
         raise _invalid("The message's _meta is not an object.")
-    return Call(method, params, encode(message_id) if "id" in value else None, upstream.META_VERSION in meta, meta)
+    said = {} if method else {name: value[name] for name in ("result", "error") if name in value}
+    is_modern = upstream.META_VERSION in meta
+    return Call(method, params, encode(message_id) if "id" in value else None, is_modern, meta, said)
 
 
 def _invalid(message: str) -> Refused:

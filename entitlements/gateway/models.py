@@ -43,8 +43,10 @@ class HeldCall(models.Model):
 class UpstreamSession(models.Model):
     """An MCP session of ours at a legacy upstream: it belongs to exactly one agent, person and client.
 
+    `client_session` is the session of a legacy client that it is for; a modern one has none.
+
     Every node uses it. `sealed` is the name that the upstream gave it, which opens it, with a digest of where it was
-    begun. `used_at` lags behind its use by two minutes at most (`entitlements/node/upstream_sessions.py`).
+    begun. `used_at` lags behind its use by two minutes at most (`entitlements/node/shared/upstream_sessions.py`).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -57,12 +59,13 @@ class UpstreamSession(models.Model):
     opened_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    client_session = models.UUIDField(null=True, blank=True, db_index=True)
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                name="one_open_session_of_a_caller_at_a_system",
-                fields=["system", "agent", "person", "client"],
+                name="one_open_session_of_a_callers_session",
+                fields=["system", "agent", "person", "client", "client_session"],
                 condition=Q(ended_at=None),
                 nulls_distinct=False,
             )

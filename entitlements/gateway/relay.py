@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiohttp
 import msgspec
@@ -21,6 +21,7 @@ from entitlements.gateway import answers
 from entitlements.gateway.budgets.measure import Measure, unmeasured
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Send, encode
 from entitlements.gateway.messages import Call
+from entitlements.gateway.primitives import caching
 from entitlements.node.refusals import Refused
 from entitlements.node.upstreams import Connection
 from entitlements.secret_scan.marks import SECRET_IN_ANSWER, Marks
@@ -31,7 +32,14 @@ from entitlements.upstream.endpoint import Answer as UpstreamAnswer
 KEEP_ALIVE_SECONDS: Final = 15.0
 _PASSED: Final = frozenset({"notifications/progress", "notifications/message"})
 _RETRY: Final = ("inputResponses", "requestState")
-_FORWARDED: Final[Mapping[str, tuple[str, ...]]] = {"tools/call": ("name", "arguments", *_RETRY)}
+_FORWARDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "tools/call": ("name", "arguments", *_RETRY),
+    "resources/read": ("uri", *_RETRY),
+    "resources/subscribe": ("uri",),
+    "resources/unsubscribe": ("uri",),
+    "prompts/get": ("name", "arguments", *_RETRY),
+    "completion/complete": ("ref", "argument", "context"),
+}
 """Which params of a method travel on."""
 _STREAM: Final = [
     (b"content-type", b"text/event-stream"),
@@ -70,6 +78,13 @@ _any: Final = msgspec.json.Decoder()
 
 class SessionLost(Exception):
     """The upstream no longer knows the legacy session; the call was not carried out."""
+
+
+class Hears(Protocol):
+    """Takes what an upstream says beside its answer."""
+
+    async def hear(self, text: bytes, connection: Connection, meta: Mapping[str, Any]) -> bytes | None:
+        """Return what the client is to hear of it; `meta` is that of the client's request. Raises Closed."""
 
 
 @dataclass(slots=True)
@@ -157,6 +172,7 @@ class UpstreamCall:
     marks: Marks
     tools_changed: Callable[[], None]
     measure: Measure = unmeasured
+    beside: Hears | None = None
     number: int = 0
     was_sent: bool = False
     leaked: set[str] = field(default_factory=set)
@@ -203,9 +219,16 @@ class UpstreamCall:
         message = _read_message.decode(text)
         if not message.method and bytes(message.id) == str(self.number).encode():
             return await self._last(message)
+        if not message.method:
+            return None
         if message.method == LIST_CHANGED:
             self.tools_changed()
-        if message.method in _PASSED and not bytes(message.id):
+        if self.beside is not None:
+            said = await self.beside.hear(self._clean(text), self.connection, self.call.meta)
+            if said is not None:
+                self.measure(len(said), None)
+                await self.responder.event(said)
+        elif message.method in _PASSED and not bytes(message.id):
             self.measure(len(text), None)
             await self.responder.event(self._clean(text))
         return None
@@ -221,7 +244,10 @@ class UpstreamCall:
             return CallEnd("failure", f"jsonrpc_{code}", len(body)).leaks(self.leaked)
         result = self._clean(bytes(message.result))
         result_status = _read_result_status.decode(result)
-        body = answers.result(request_id, self._in_the_clients_era(result, result_status))
+        shown = self._in_the_clients_era(result, result_status)
+        if self.call.is_modern and self.call.method == "resources/read":
+            shown = caching.private(shown)
+        body = answers.result(request_id, shown)
         self.measure(len(body), lambda: None if result_status.isError else _structured(result))
         await self.responder.finish(Answer(HTTPStatus.OK, body, (JSON, NO_STORE)))
         ended = ("failure", "tool_error") if result_status.isError else ("success", "")
@@ -257,6 +283,8 @@ def forwarded(call: Call, conversation: upstream.Conversation, trace: TraceConte
     own = {name: value for name, value in call.meta.items() if not name.startswith("io.modelcontextprotocol/")}
     meta = trace.meta(own)
     if conversation.is_modern and call.is_modern:
+        if upstream.META_LOG_LEVEL in call.meta:
+            meta[upstream.META_LOG_LEVEL] = call.meta[upstream.META_LOG_LEVEL]
         meta[upstream.META_CAPABILITIES] = call.meta.get(upstream.META_CAPABILITIES, {})
     params["_meta"] = meta
     return params

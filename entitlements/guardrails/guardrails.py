@@ -68,7 +68,7 @@ def check(when: Mapping[str, Any]) -> None:
 
 
 def _known(tools: Iterable[str]) -> set[str]:
-    names = {tool.rpartition("/")[2] for tool in tools}
+    names = {name for tool in tools for name in (tool, tool.partition("/")[2])}
     rows = Tool.objects.filter(name__in=names).values_list("system__slug", "name")
     return {name for _, name in rows} | {f"{system}/{name}" for system, name in rows}
 

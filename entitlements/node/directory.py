@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,12 +13,11 @@ import msgspec
 from entitlements.catalog.models import System
 from entitlements.codes import Code
 from entitlements.credential_policy import policy
-from entitlements.definitions import definitions
+from entitlements.definitions import offers
 from entitlements.networks import network
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
-from entitlements.rest import operation
-from entitlements.rest.operation import Operation
+from entitlements.rest import read
 from entitlements.rest.read import Operations
 from entitlements.secrets import vault
 from entitlements.stdio.command import Command
@@ -49,6 +47,10 @@ SELECT t.name, v.definition FROM entitlements_tool t JOIN entitlements_toolversi
 WHERE t.system_id = %s AND t.seen_id IS DISTINCT FROM t.approved_id
 """
 """What a REST API offers beside what is approved: no path may lead there under the name of another tool."""
+_STOPPED: Final = """
+SELECT t.name FROM entitlements_tool t
+WHERE t.system_id = %s AND t.primitive = 'resource' AND t.approved_id IS NULL AND t.state IN ('disabled', 'quarantined')
+"""
 _REFUSED: Final = "SELECT r.refused FROM entitlements_restapi r WHERE r.system_id = %s"
 """What its document offers and no tool is: no path may lead there either."""
 _encode: Final = msgspec.json.Encoder().encode
@@ -62,6 +64,7 @@ class ListedTool:
     definition: bytes
     mirrored: Mapping[str, mcp_headers.Path]
     is_listable: bool
+    completes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class ServedSystem:
     """What its tools are as requests, of a REST API; of every other system None."""
     command: Command | None = None
     """What a local server is started by."""
+    stopped: frozenset[str] = frozenset()
+    """The resources that a person has stopped before they were approved; no template opens them."""
 
 
 class Directory:
@@ -178,13 +183,16 @@ class Directory:
         operations = None
         if kind == System.Kind.HTTP:
             others = await self._snapshots.query(_UNAPPROVED, [pk])
-            operations = _operations(approved, others, await self._snapshots.query(_REFUSED, [pk]))
+            operations = read.of_rows(approved, others, await self._snapshots.query(_REFUSED, [pk]))
+        stopped = frozenset(name for (name,) in await self._snapshots.query(_STOPPED, [pk]))
         tools = {tool: _listed_tool(version, raw, tool, operations) for tool, version, raw in approved}
         way = network.of_rows(pk, await self._snapshots.query(network.CURRENT, [pk]))
         if way is not None:
             await own_addresses.refresh()
         target = upstream.Target(url, credential, way)
-        return ServedSystem(slug, name, shape, target, tuple(scopes), tools, time.monotonic(), operations, command)
+        return ServedSystem(
+            slug, name, shape, target, tuple(scopes), tools, time.monotonic(), operations, command, stopped
+        )
 
     async def _command(self, system: int) -> Command | None:
         rows = await self._snapshots.query(_COMMAND, [system])
@@ -195,21 +203,4 @@ class Directory:
 def _listed_tool(version: str, raw: Mapping[str, Any], name: str, operations: Operations | None) -> ListedTool:
     mirrored = mcp_headers.annotated(raw.get("inputSchema"))
     is_listable = mirrored is not None and (operations is None or name in operations)
-    return ListedTool(version, _encode(definitions.reviewed(raw)), mirrored or {}, is_listable)
-
-
-def _operations(
-    approved: Iterable[Sequence[Any]], others: Iterable[Sequence[Any]], refused: Iterable[Sequence[Any]]
-) -> Operations:
-    return Operations(
-        dict(_read_operations((name, raw) for name, _, raw in approved)),
-        _read_operations((name, raw) for name, raw in others),
-        ((each["method"], each["path"]) for row in refused for each in row[0]),
-    )
-
-
-def _read_operations(definitions_by_tool: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[tuple[str, Operation]]:
-    """Yield the operation of each definition that holds a whole one; a tool without is never called."""
-    for name, definition in definitions_by_tool:
-        with contextlib.suppress(msgspec.ValidationError):
-            yield name, operation.of(definition)
+    return ListedTool(version, _encode(offers.served(raw)), mirrored or {}, is_listable, offers.completes(raw))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,11 +15,11 @@ from audit.draft import TextDraft
 from audit.statements import Claim
 from entitlements.codes import Code
 from entitlements.decisions.verdicts import Effect, Verdict
+from entitlements.definitions import primitives
 from entitlements.node.bearer import Bearer
 from entitlements.node.refusals import Closed, Refused
 from entitlements.traces.call_trace import LINKABLE, TraceDetails
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _MOST_REASONS: Final = 8
 
 type Who = tuple[str, str, str | None, str, str]
@@ -142,7 +141,7 @@ def _shared(who: Who, system: str, tool: str, grant: str | None, named: tuple[st
     links = [f"client:{client}", f"token:{jti}"]
     if LINKABLE.fullmatch(system):
         links.append(f"system:{system}")
-    if _NAME.fullmatch(tool) and LINKABLE.fullmatch(f"{system}/{tool}"):
+    if primitives.is_name(tool) and LINKABLE.fullmatch(f"{system}/{tool}"):
         links.append(f"tool:{system}/{tool}")
     if grant:
         links.append(f"grant:{grant}")

@@ -32,6 +32,7 @@ class ToolList:
     def __init__(self) -> None:
         self.changed = asyncio.Event()
         self._seen: tuple[SnapshotInUse | None, tuple[tuple[str, str], ...]] | None = None
+        self._names: set[str] = set()
 
     def is_of(self, held: SnapshotInUse | None) -> bool:
         """Whether this is the list by these facts; the same facts are looked at once."""
@@ -40,14 +41,15 @@ class ToolList:
     def look(self, held: SnapshotInUse | None, tools: tuple[tuple[str, str], ...]) -> None:
         """Take the tools, by name and version, as the facts have them now."""
         if self._seen is not None and self._seen[1] != tools:
+            self._names |= {name for name, _ in set(self._seen[1]) ^ set(tools)}
             self.changed.set()
         self._seen = held, tools
 
-    def take_change(self) -> bool:
-        """Whether a notification is due now; each change is notified once."""
-        was_changed = self.changed.is_set()
+    def take_changes(self) -> set[str]:
+        """Return the names of the rows of which a notification is due now; each change is notified once."""
         self.changed.clear()
-        return was_changed
+        names, self._names = self._names, set()
+        return names
 
 
 @dataclass(slots=True, eq=False)

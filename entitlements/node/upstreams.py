@@ -2,7 +2,9 @@
 
 A legacy session belongs to exactly one agent, person and client, is used for those alone, and is ended with their
 rights. All nodes use the same one (`upstream_sessions.py`); a node remembers it for a while. Where the upstream gives a
-session no name, or its caller is no row, there is nothing to share, and it lives on this node only.
+session no name, or its caller is no row, there is nothing to share, and it lives on this node only. Each session of a
+legacy client has an upstream session of its own, so that what the upstream says beside its answers finds that client;
+such a client is spoken for in its own era wherever the upstream knows that.
 """
 
 from __future__ import annotations
@@ -17,18 +19,27 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
 import aiohttp
 
 from entitlements.connected_accounts.account_calls import AccountAuthorization
-from entitlements.node import upstream_sessions
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import Directory, ServedSystem
 from entitlements.node.refusals import Closed
+from entitlements.node.shared import upstream_sessions
+from entitlements.node.shared.client_offers import NOTHING, Offers
+from entitlements.node.shared.upstream_sessions import (
+    IDLE_SECONDS,
+    TOUCH_SECONDS,
+    IdleSession,
+    Key,
+    Place,
+    UpstreamSessions,
+)
 from entitlements.node.snapshots import Snapshots
-from entitlements.node.upstream_sessions import IDLE_SECONDS, TOUCH_SECONDS, IdleSession, Key, UpstreamSessions
 from entitlements.node.writes import Writes
 from entitlements.stdio import failures
 from entitlements.stdio.children import Started
@@ -38,12 +49,14 @@ from entitlements.stdio.places import Places
 from entitlements.upstream import egress, upstream
 from entitlements.upstream.authorization import Authorization
 from entitlements.upstream.endpoint import Endpoint
+from entitlements.upstream.token_requests import TokenUnavailable
 from entitlements.upstream.upstream import Target
 
 CALL_SECONDS: Final = 300.0
 MOST_SESSIONS: Final = 5_000
 SWEEP_SECONDS: Final = 30.0
 _TRIES: Final = 3
+_NOT_FOR_US: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 type DialSystem = Callable[[str, str], Awaitable[socket.socket]]
@@ -82,20 +95,22 @@ class _Upstream:
     target: upstream.Target
     http: aiohttp.ClientSession
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    locks: weakref.WeakValueDictionary[Key, asyncio.Lock] = field(default_factory=weakref.WeakValueDictionary)
+    locks: weakref.WeakValueDictionary[Place, asyncio.Lock] = field(default_factory=weakref.WeakValueDictionary)
     modern: Connection | None = None
     is_legacy: bool = False
-    sessions: dict[Key, Connection] = field(default_factory=dict)
-    lost: dict[Key, UUID] = field(default_factory=dict)
+    is_modern_only: bool = False
+    sessions: dict[Place, Connection] = field(default_factory=dict)
+    lost: dict[Place, UUID] = field(default_factory=dict)
     endpoint: Endpoint = field(init=False)
 
     def __post_init__(self) -> None:
         """Know where requests of a REST API go."""
         self.endpoint = Endpoint(self.target.url)
 
-    def lock_of(self, key: Key) -> asyncio.Lock:
+    def lock_of(self, place: Place) -> asyncio.Lock:
         """Return what one caller's session is begun under; while the era is not known, all wait for each other."""
-        return self.locks.setdefault(key, asyncio.Lock()) if self.is_legacy else self.lock
+        is_own = self.is_legacy or place[1] is not None
+        return self.locks.setdefault(place, asyncio.Lock()) if is_own else self.lock
 
 
 class Connections:
@@ -120,7 +135,12 @@ class Connections:
         self._next_sweep = time.monotonic() + secrets.randbelow(int(SWEEP_SECONDS))
 
     async def get(
-        self, entry: ServedSystem, bearer: Bearer, position: int = 0, account: AccountAuthorization | None = None
+        self,
+        entry: ServedSystem,
+        bearer: Bearer,
+        position: int = 0,
+        account: AccountAuthorization | None = None,
+        offers: Offers = NOTHING,
     ) -> Connection:
         """Return the conversation for this caller, begun if need be. `position`: of the feed, as it was decided by.
 
@@ -134,11 +154,12 @@ class Connections:
         if peer is None or peer.target != entry.target:
             peer = self._open(entry)
         target = peer.target if account is None else account.target(peer.target)
-        connection = _kept(peer, bearer.key, target)
+        place: Place = (bearer.key, offers.session)
+        connection = _kept(peer, place, target)
         if connection is None:
-            async with peer.lock_of(bearer.key):
-                connection = _kept(peer, bearer.key, target) or await self._find_or_begin(
-                    entry.slug, peer, bearer.key, target
+            async with peer.lock_of(place):
+                connection = _kept(peer, place, target) or await self._find_or_begin(
+                    entry.slug, peer, place, target, offers
                 )
         connection.used_at = time.monotonic()
         return connection
@@ -150,7 +171,7 @@ class Connections:
             peer = self._open(entry)
         return peer.http, peer.endpoint, peer.target.authorization
 
-    def lose(self, entry: ServedSystem, bearer: Bearer, connection: Connection) -> None:
+    def lose(self, entry: ServedSystem, bearer: Bearer, connection: Connection, session: UUID | None = None) -> None:
         """Forget a session that the upstream no longer knows, or an era that no longer fits."""
         if entry.command is not None:
             self.local.lose(entry.slug, entry.command, bearer.key)
@@ -159,21 +180,29 @@ class Connections:
             return
         if peer.modern is connection:
             peer.modern = None
-        elif peer.sessions.get(bearer.key) is connection:
-            del peer.sessions[bearer.key]
+        elif peer.sessions.get(place := (bearer.key, session)) is connection:
+            del peer.sessions[place]
             if connection.row is not None:
-                peer.lost[bearer.key] = connection.row
+                peer.lost[place] = connection.row
 
     def end(self, system: str, key: Key) -> None:
         """End the legacy session, and the local server, of someone whose rights are gone."""
         self.local.end(system, key)
         peer = self._upstreams.get(system)
-        if peer is not None and (connection := peer.sessions.pop(key, None)) is not None:
-            self._track(asyncio.create_task(self._end(connection)))
+        if peer is not None:
+            for place in [place for place in peer.sessions if place[0] == key]:
+                self._track(asyncio.create_task(self._end(peer.sessions.pop(place))))
+
+    async def leave(self, session: UUID) -> None:
+        """End what is open at any upstream for a client's session that is over. Raises Closed."""
+        for ended in await self._shared.end_of_client(session):
+            self._track(asyncio.create_task(self._end_at_system(ended)))
 
     def held(self) -> list[tuple[str, Key]]:
         """Name every legacy session and local server of this node, by system and owner."""
-        sessions = [(system, key) for system, peer in self._upstreams.items() for key in peer.sessions]
+        sessions = [
+            (system, key) for system, peer in self._upstreams.items() for key in {key for key, _ in peer.sessions}
+        ]
         return sessions + self.local.held()
 
     def forget_system(self, system: str) -> None:
@@ -240,50 +269,51 @@ class Connections:
             self._track(asyncio.create_task(before.http.close() if is_cut else _close_later(before)))
         return peer
 
-    async def _find_or_begin(self, system: str, peer: _Upstream, key: Key, target: Target) -> Connection:
-        known = peer.sessions.get(key)
+    async def _find_or_begin(
+        self, system: str, peer: _Upstream, place: Place, target: Target, offers: Offers
+    ) -> Connection:
+        known = peer.sessions.get(place)
         if known is not None and known.conversation.target != target:
-            self._forget(peer, key)  # it is of another account of the person
+            self._forget(peer, place)  # it is of another account of the person
             known = None
         if known is not None and known.row is not None and await self._shared.touch(known.row):
             known.touched_at = time.monotonic()
             return known
-        if (lost := peer.lost.get(key)) is not None:
+        if (lost := peer.lost.get(place)) is not None:
             await self._shared.end(lost)
-            peer.lost.pop(key, None)
-        if (shared := await self._shared.find(system, key, target)) is not None:
-            return self._remember(peer, key, Connection(peer.http, shared[1], shared[0]))
-        return await self._begin(system, peer, key, target)
+            peer.lost.pop(place, None)
+        if (shared := await self._shared.find(system, *place, target)) is not None:
+            peer.is_legacy |= place[1] is None
+            return self._remember(peer, place, Connection(peer.http, shared[1], shared[0]))
+        return await self._begin(system, peer, place, target, offers)
 
-    async def _begin(self, system: str, peer: _Upstream, key: Key, target: Target) -> Connection:
-        greet = upstream.greet if peer.is_legacy else upstream.begin
-        connection = Connection(peer.http, await greet(peer.http, target))
+    async def _begin(self, system: str, peer: _Upstream, place: Place, target: Target, offers: Offers) -> Connection:
+        connection = Connection(peer.http, await _greeted(peer, target, offers))
         if connection.conversation.is_modern and not target.account:
             peer.modern = connection
             return connection
         if connection.conversation.session:
-            connection = await self._agreed(system, peer, key, connection)
-        return self._remember(peer, key, connection)
+            connection = await self._agreed(system, peer, place, connection)
+        return self._remember(peer, place, connection)
 
-    async def _agreed(self, system: str, peer: _Upstream, key: Key, own: Connection) -> Connection:
+    async def _agreed(self, system: str, peer: _Upstream, place: Place, own: Connection) -> Connection:
         """Share a session that was begun, or take the one that another node has shared meanwhile and end our own."""
         for _ in range(_TRIES):
-            own.row = await self._shared.keep(system, key, own.conversation)
+            own.row = await self._shared.keep(system, *place, own.conversation)
             if own.row is not None:
                 return own
-            if (theirs := await self._shared.find(system, key, own.conversation.target)) is not None:
+            if (theirs := await self._shared.find(system, *place, own.conversation.target)) is not None:
                 self._later(own)
                 return Connection(peer.http, theirs[1], theirs[0])
         return own
 
-    def _remember(self, peer: _Upstream, key: Key, connection: Connection) -> Connection:
-        peer.is_legacy = peer.is_legacy or not connection.conversation.is_modern
+    def _remember(self, peer: _Upstream, key: Place, connection: Connection) -> Connection:
         while len(peer.sessions) >= MOST_SESSIONS:
             self._forget(peer, next(iter(peer.sessions)))
         peer.sessions[key] = connection
         return connection
 
-    def _forget(self, peer: _Upstream, key: Key) -> None:
+    def _forget(self, peer: _Upstream, key: Place) -> None:
         connection = peer.sessions.pop(key)
         if connection.row is None:
             self._later(connection)
@@ -319,9 +349,29 @@ class Connections:
         task.add_done_callback(self._under_way.discard)
 
 
-def _kept(peer: _Upstream, key: Key, target: Target) -> Connection | None:
+async def _greeted(peer: _Upstream, target: Target, offers: Offers) -> upstream.Conversation:
+    """Begin to speak, for a legacy client in its own era if the upstream knows that. Raises Unreachable."""
+    if offers.session is not None and not peer.is_modern_only:
+        try:
+            return await upstream.greet(peer.http, target, offers.capabilities)
+        except egress.Unreachable as refusal:
+            status = refusal.detail.get("status")
+            if peer.is_legacy or status is None or status in _NOT_FOR_US or isinstance(refusal, TokenUnavailable):
+                raise
+    if peer.is_legacy:
+        return await upstream.greet(peer.http, target)
+    conversation = await upstream.begin(peer.http, target)
+    if offers.session is None:
+        peer.is_legacy = not conversation.is_modern
+    else:
+        peer.is_modern_only = conversation.is_modern
+    return conversation
+
+
+def _kept(peer: _Upstream, place: Place, target: Target) -> Connection | None:
     """Return what is used without asking anybody."""
-    connection = peer.modern or peer.sessions.get(key)
+    own = peer.sessions.get(place)
+    connection = own if place[1] is not None and not peer.is_modern_only else peer.modern or own
     if connection is None or not connection.is_fresh or connection.conversation.target != target:
         return None
     connection.conversation.target = target  # of an account, what authorizes by the tokens that are known now

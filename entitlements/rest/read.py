@@ -7,7 +7,7 @@ the call came, must read as the operation it was built for: `/users/{id}` with t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from entitlements.codes import Code
 
 from . import bodies, fields, headers, paths, styles
 from .build import Compiled, Outgoing
-from .operation import Operation
+from .operation import Operation, of
 from .refusals import NotMapped, bad_value
 
 
@@ -160,3 +160,21 @@ def _of_headers(compiled: Compiled, found: Mapping[str, str]) -> dict[str, Any]:
             raise bad_value(each.name, str(why)) from why
         arguments[each.argument] = value
     return arguments
+
+
+def of_rows(
+    approved: Iterable[Sequence[Any]], others: Iterable[Sequence[Any]], refused: Iterable[Sequence[Any]]
+) -> Operations:
+    """Return the operations of rows of the catalog: name, version and definition of what is approved, else without."""
+    return Operations(
+        dict(_each((name, raw) for name, _, raw in approved)),
+        _each((name, raw) for name, raw in others),
+        ((each["method"], each["path"]) for row in refused for each in row[0]),
+    )
+
+
+def _each(definitions_by_tool: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[tuple[str, Operation]]:
+    """Yield the operation of each definition that holds a whole one; a tool without is never called."""
+    for name, definition in definitions_by_tool:
+        with contextlib.suppress(msgspec.ValidationError):
+            yield name, of(definition)

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from entitlements.networks.network import Network
 from entitlements.secrets import vault
 from entitlements.secrets.models import Secret
 
-from . import authorization, egress, mcp_headers, own_addresses, relayed, sse
+from . import authorization, egress, lists, mcp_headers, own_addresses, relayed, sse
 from .authorization import Authorization
 from .egress import Unreachable
 from .endpoint import Answer, Endpoint
@@ -34,6 +35,7 @@ MODERN: Final = "2026-07-28"
 LEGACY: Final = ("2025-11-25", "2025-06-18", "2025-03-26")
 META_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
 META_CLIENT: Final = "io.modelcontextprotocol/clientInfo"
+META_LOG_LEVEL: Final = "io.modelcontextprotocol/logLevel"
 META_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 IDENTITY: Final = {"name": "mandate-gateway", "version": "1"}
 LARGEST_MESSAGE: Final = 16 * 1024 * 1024
@@ -43,17 +45,9 @@ MOST_EVENTS: Final = 10_000
 DISCOVERY_SECONDS: Final = 30.0
 _SOON: Final = 5.0
 """Seconds for a notice without an answer."""
-_MOST_PAGES: Final = 100
-_MOST_TOOLS: Final = 5000
 _ACCEPT: Final = "application/json, text/event-stream"
 
-
-class PartialList(Unreachable):
-    """The system stopped answering in the middle of its list of tools; what came before is `found`."""
-
-    def __init__(self, listed: list[dict[str, Any]]) -> None:
-        super().__init__(tools=len(listed))
-        self.listed = listed
+PartialList = lists.PartialList
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +82,8 @@ class Conversation:
     version: str = MODERN
     session: str = ""
     capabilities: Mapping[str, Any] = field(default_factory=dict)
+    offers: Mapping[str, Any] = field(default_factory=dict)
+    """What the server says it can do."""
     endpoint: Endpoint = field(init=False)
 
     def __post_init__(self) -> None:
@@ -203,22 +199,25 @@ async def begin(http: aiohttp.ClientSession, target: Target) -> Conversation:
     else:
         versions = answer.get("supportedVersions")
         if isinstance(versions, list) and MODERN in versions:
+            modern.offers = _offers(answer)
             return modern
     return await greet(http, target)
 
 
-async def greet(http: aiohttp.ClientSession, target: Target) -> Conversation:
-    """Begin a session with a legacy server, as a client without capabilities. Raises Unreachable."""
-    return await initialize(http, Conversation(target, version=LEGACY[0]))
+async def greet(
+    http: aiohttp.ClientSession, target: Target, capabilities: Mapping[str, Any] | None = None
+) -> Conversation:
+    """Begin a session with a legacy server, as a client with these capabilities. Raises Unreachable."""
+    return await initialize(http, Conversation(target, version=LEGACY[0], capabilities=capabilities or {}))
 
 
 async def initialize(http: aiohttp.ClientSession, conversation: Conversation) -> Conversation:
     """Greet a legacy server, wherever the conversation's requests go. Returns the conversation. Raises Unreachable."""
-    hello = {"protocolVersion": LEGACY[0], "capabilities": {}, "clientInfo": IDENTITY}
+    hello = {"protocolVersion": LEGACY[0], "capabilities": conversation.capabilities, "clientInfo": IDENTITY}
     initialized = await conversation.ask(http, "initialize", hello)
     if initialized.get("protocolVersion") not in LEGACY:
         raise Unreachable("The system speaks no version of MCP that we know.")
-    conversation.version = initialized["protocolVersion"]
+    conversation.version, conversation.offers = initialized["protocolVersion"], _offers(initialized)
     ready = strict.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
     async def take(answer: Answer) -> None:
@@ -237,6 +236,8 @@ async def first[T](
 ) -> T | None:
     """Hand on each JSON-RPC message of an answer as it arrives, a body or events, until `take` returns something.
 
+    An event without data, by which a server lets a client resume, is none.
+
     Raises Unreachable, sse.TooLarge.
     """
     kind = answer.content_type
@@ -249,7 +250,7 @@ async def first[T](
         size += len(chunk)
         for data in reader.feed(chunk):
             count += 1
-            if (found := await take(data)) is not None:
+            if data and (found := await take(data)) is not None:
                 return found
             if count >= MOST_EVENTS:
                 raise sse.TooLarge
@@ -259,7 +260,7 @@ async def first[T](
 
 
 def discover(system: System) -> Coroutine[Any, Any, list[dict[str, Any]]]:
-    """List a system's tools as raw wire objects, from all pages: `asyncio.run(upstream.discover(system))`.
+    """List what a system offers, tools as raw wire objects: `asyncio.run(upstream.discover(system))`.
 
     Credential and network are opened here, outside of any event loop. A system that is called with accounts of people
     is asked without any: only the gateway uses them. Raises PartialList, Unreachable, ForbiddenAddress.
@@ -274,14 +275,14 @@ def discover(system: System) -> Coroutine[Any, Any, list[dict[str, Any]]]:
     return tools(Target(system.upstream_url, None if is_of_people else credential, way))
 
 
-async def _as_listed(listed: list[dict[str, Any]], is_whole: bool) -> list[dict[str, Any]]:  # noqa: FBT001 - as given
+async def _as_listed(found: list[dict[str, Any]], is_whole: bool) -> list[dict[str, Any]]:  # noqa: FBT001 - as given
     if not is_whole:
-        raise PartialList(listed)
-    return listed
+        raise PartialList(found)
+    return found
 
 
 async def tools(target: Target, dial: Dial | None = None) -> list[dict[str, Any]]:
-    """List the tools of a server, as raw wire objects. Raises PartialList, Unreachable, ForbiddenAddress."""
+    """List what a server offers, as `lists.everything` does. Raises PartialList, Unreachable, ForbiddenAddress."""
     async with egress.client(connections=2, seconds=DISCOVERY_SECONDS, network=target.network, dial=dial) as http:
         conversation = await begin(http, target)
         try:
@@ -290,31 +291,14 @@ async def tools(target: Target, dial: Dial | None = None) -> list[dict[str, Any]
             await conversation.end(http)
 
 
-async def listed_tools(http: aiohttp.ClientSession, conversation: Conversation) -> list[dict[str, Any]]:
-    """List the tools of a server that was greeted, from all pages. Raises PartialList, Unreachable."""
-    listed: list[dict[str, Any]] = []
-    try:
-        cursor: object = None
-        for _ in range(_MOST_PAGES):
-            page = await conversation.ask(http, "tools/list", {} if cursor is None else {"cursor": cursor})
-            listed += _tools_of(page)
-            cursor = page.get("nextCursor")
-            if cursor is None:
-                return listed
-            if len(listed) > _MOST_TOOLS or not isinstance(cursor, str):
-                break
-    except Unreachable as why:
-        if not listed:
-            raise
-        raise PartialList(listed) from why
-    raise egress.AnswerTooLarge("The system lists too many tools.")
+def listed_tools(http: aiohttp.ClientSession, conversation: Conversation) -> Awaitable[list[dict[str, Any]]]:
+    """List what a server that was greeted offers. Raises PartialList, Unreachable."""
+    return lists.everything(partial(conversation.ask, http), conversation.offers)
 
 
-def _tools_of(page: Mapping[str, Any]) -> list[dict[str, Any]]:
-    listed = page.get("tools")
-    if not isinstance(listed, list) or not all(isinstance(tool, dict) for tool in listed):
-        raise Unreachable("The system's list of tools is malformed.")
-    return listed
+def _offers(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    said = answer.get("capabilities")
+    return said if isinstance(said, dict) else {}
 
 
 def _result(message: Mapping[str, Any], status: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from allauth.account import views as account
 from allauth.socialaccount.providers.openid_connect import views as company
 from django.urls import URLPattern, URLResolver, include, path
 
+from entitlements.catalog.addresses import TOOL
 from governance.agent_discovery import pages as discovery_pages
 from governance.agents.pages import agent_list, agents
 from governance.agents.pages import registration as registration_pages
@@ -284,7 +285,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/<slug:slug>/stop-tools/", triage.stop, name="tools-stop"),
     path("systems/<slug:slug>/discover/", systems.discover, name="discover"),
     path("systems/<slug:slug>/start/", systems.start, name="system-start"),
-    path("systems/<slug:slug>/tools/<str:name>/", systems.tool, name="tool-page"),
+    path(f"systems/<slug:slug>/tools/{TOOL}/", systems.tool, name="tool-page"),
     path("posture/", posture_pages.listing, name="posture"),
     path("posture/review-items/", posture_items.listing, name="posture-items"),
     path("posture/<slug:key>/", posture_pages.report, name="posture-report"),

@@ -17,7 +17,7 @@ from audit.models import Leaf
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Tool
 from entitlements.clients.models import Client
-from entitlements.definitions import definitions
+from entitlements.definitions import definitions, offers
 from entitlements.errors import DomainError
 from entitlements.keys import jws
 from entitlements.people.models import Person
@@ -110,7 +110,7 @@ def _try_system(_by: Person) -> str:
 def _named(offered: object) -> tuple[str, str] | None:
     """Return a tool's name and the hash of its definition; nothing for what cannot be read."""
     try:
-        raw = definitions.check(offered)
+        raw = offers.check(offered)
     except definitions.DefinitionMalformed:
         return None
     return str(raw["name"]), definitions.digest(raw)

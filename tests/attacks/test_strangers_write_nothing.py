@@ -26,7 +26,7 @@ WRITTEN = """
 SELECT relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_xact_user_tables
 WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
 """
-_VALUES = {"int": "7", "slug": "time", "str": "word", "uuid": str(uuid4()), "path": "a/b"}
+_VALUES = {"int": "7", "slug": "time", "str": "word", "tool": "word", "uuid": str(uuid4()), "path": "a/b"}
 _PART = re.compile(r"<(?:(\w+):)?\w+>")
 BODY = {"login": "alice", "password": "x", "grant_type": "client_credentials", "credential": "{}", "scope": "a"}
 

@@ -260,7 +260,7 @@ def _drilled() -> UUID:
 
 def _bare(pattern: URLPattern) -> str:
     """Fill in an address with anything: a page fails that has no example."""
-    anything = {"slug": "x", "str": "x", "path": "x", "int": 1, "uuid": UUID(int=1)}
+    anything = {"slug": "x", "str": "x", "tool": "x", "path": "x", "int": 1, "uuid": UUID(int=1)}
     kinds = {type(converter): anything[name] for name, converter in get_converters().items() if name in anything}
     given = {name: kinds[type(converter)] for name, converter in pattern.pattern.converters.items()}
     return reverse(str(pattern.name), kwargs={**given, **pattern.default_args})

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import sysconfig
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,14 +58,29 @@ def git_repository(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
+def listening(command: list[str], port: int) -> Iterator[None]:
+    """Run a child until the block ends; it serves once it takes connections."""
+    with _running(command, lambda: accepts(port), f"port {port}", None):
+        yield
+
+
+@contextlib.contextmanager
 def serving(command: list[str], address: str, environment: dict[str, str] | None = None) -> Iterator[None]:
     """Run a child until the block ends; it serves once `address` answers."""
+    with _running(command, lambda: answers(address), address, environment):
+        yield
+
+
+@contextlib.contextmanager
+def _running(
+    command: list[str], serves: Callable[[], bool], where: str, environment: dict[str, str] | None
+) -> Iterator[None]:
     child = subprocess.Popen([sys.executable, *command], cwd=ROOT, env={**os.environ, **(environment or {})})
     try:
         deadline = time.monotonic() + START_SECONDS
-        while not answers(address):
+        while not serves():
             assert child.poll() is None, f"{command} ended with {child.returncode}"
-            assert time.monotonic() < deadline, f"{address} does not answer"
+            assert time.monotonic() < deadline, f"{where} does not answer"
             time.sleep(0.05)
         yield
     finally:
@@ -74,6 +90,15 @@ def serving(command: list[str], address: str, environment: dict[str, str] | None
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def accepts(port: int) -> bool:
+    """Say whether something listens there."""
+    try:
+        with socket.create_connection(("localhost", port), timeout=2):
+            return True
+    except OSError:
+        return False
 
 
 def answers(address: str) -> bool:

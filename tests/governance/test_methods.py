@@ -18,7 +18,14 @@ from tests.edge import Browser
 from tests.entitlements.api import client as api
 
 KNOWN = ("GET", "POST", "PUT", "PATCH", "DELETE")
-SAMPLES = {"slug": "some", "str": "some", "uuid": "00000000-0000-4000-8000-000000000000", "int": "0", "path": "some"}
+SAMPLES = {
+    "slug": "some",
+    "str": "some",
+    "tool": "some",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "int": "0",
+    "path": "some",
+}
 
 
 def addresses(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:

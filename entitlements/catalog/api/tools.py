@@ -23,6 +23,7 @@ class ToolFilter(filters.FilterSet):
     """Filters of the list."""
 
     system = filters.CharFilter(field_name="system__slug")
+    primitive = filters.ChoiceFilter(choices=Tool.Primitive.choices)
     state = filters.ChoiceFilter(choices=Tool.State.choices)
     action = filters.ChoiceFilter(choices=Tool.Does.choices)
     risk = filters.ChoiceFilter(choices=Tool.Risk.choices)
@@ -49,7 +50,12 @@ class ToolSerializer(OutputSerializer):
     """A tool: what a person agreed to (`approved`), and what the server offers now (`seen`)."""
 
     system = serializers.CharField(source="system.slug")
-    name = serializers.CharField()
+    name = serializers.CharField(
+        help_text="Of a tool as its server calls it. Of what is no tool it begins with `resources/`, "
+        "`resources/templates/` or `prompts/`; in an address each character of that but letters, digits and `_.-` is "
+        "percent-encoded, with `~` in place of `%`."
+    )
+    primitive = serializers.ChoiceField(choices=Tool.Primitive.choices)
     sentence = serializers.CharField()
     state = serializers.ChoiceField(choices=Tool.State.choices)
     action = serializers.ChoiceField(choices=Tool.Does.choices)

@@ -31,6 +31,10 @@ def _state(tool: Tool) -> SafeString:
     return render_to_string("console/tool_state.html", {"tool": tool})
 
 
+def _kind(tool: Tool) -> SafeString:
+    return render_to_string("console/catalog/primitive.html", {"tool": tool})
+
+
 _FLOWS: Final = (
     Choice("private", gettext_lazy("Reads private data"), Q(reads_private=True)),
     Choice("untrusted", gettext_lazy("Returns untrusted text"), Q(ingests_untrusted=True)),
@@ -51,7 +55,7 @@ LAYOUT: Final[Layout[Tool, Tool]] = Layout(
             gettext_lazy("Tool"),
             "name",
             sorts="name",
-            cell=cells.link("name", "tool-page", "system__slug", "name", sub="sentence"),
+            cell=cells.link("shown", "tool-page", "system__slug", "name", sub="sentence"),
             main=True,
         ),
         Column(
@@ -61,6 +65,7 @@ LAYOUT: Final[Layout[Tool, Tool]] = Layout(
             sorts="system__slug",
             cell=cells.link("system__name", "system-page", "system__slug"),
         ),
+        Column("kind", gettext_lazy("Kind"), "primitive", cell=_kind),
         Column("action", gettext_lazy("Action"), "action", cell=lambda tool: tags.does(tool.action)),
         Column("data", gettext_lazy("Data class"), "data_class"),
         Column("risk", gettext_lazy("Risk level"), "risk", cell=cells.risk("risk")),
@@ -73,6 +78,7 @@ LAYOUT: Final[Layout[Tool, Tool]] = Layout(
         Facet("state", gettext_lazy("State"), "state", choices=Tool.State.choices, many=True),
         Facet("risk", gettext_lazy("Risk level"), "risk", choices=Tool.Risk.choices, many=True),
         Facet("action", gettext_lazy("Action"), "action", choices=Tool.Does.choices, many=True),
+        Facet("kind", gettext_lazy("Kind"), "primitive", choices=Tool.Primitive.choices, many=True),
         Facet("flow", gettext_lazy("Data flow"), choices=_FLOWS),
         Facet(
             "findings",

@@ -12,7 +12,7 @@ from django.db.models import Count, F, Q, QuerySet
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.catalog.models import System, Tool
-from entitlements.definitions import definitions, differences, impressions
+from entitlements.definitions import differences, impressions, offers
 from entitlements.definitions.impressions import Sign
 from entitlements.grants.models import GrantLine
 from governance.console.kit import diff
@@ -85,7 +85,7 @@ def readable(raw: Mapping[str, Any], sha256: str) -> Definition:
         str(raw.get("title") or ""),
         str(raw.get("description") or ""),
         [(name, _argument_text(argument), name in must) for name, argument in properties.items()],
-        json.dumps(definitions.reviewed(raw), indent=2, ensure_ascii=False)[:50_000],
+        json.dumps(offers.served(raw), indent=2, ensure_ascii=False)[:50_000],
         sha256,
         signs,
     )

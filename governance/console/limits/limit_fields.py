@@ -128,6 +128,8 @@ def _properties(schema: object) -> list[tuple[str, Mapping[str, Any], bool]]:
 def _fields(tool: str, argument: str, schema: Mapping[str, Any], limit: object) -> list[Field]:
     """Return the fields of one argument: two for a list, one for what else a field can say, else none."""
     current = limit if isinstance(limit, Mapping) else {}
+    if "const" in schema:
+        return []  # there is one value, as of the uri of a resource
     field = Field(tool, argument, Kind.TEXTS, str(schema.get("description") or "")[:300])
     match schema.get("type"):
         case "number" | "integer" if current.keys() <= _SIMPLE and not isinstance(schema.get("enum"), list):

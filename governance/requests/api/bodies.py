@@ -11,17 +11,18 @@ from rest_framework import serializers
 from entitlements.access.caller import Caller
 from entitlements.api import preconditions
 from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Text, Ticket
+from entitlements.definitions.primitives import LONGEST_NAME
 from governance.approvals.models import Approval, RequestQuestion
 from governance.eligibility.narrowing import Narrowing
 from governance.requests.models import AccessRequest, RequestLine
 
-_NAME, _MOST, _LARGEST = 128, 200, 2**53
+_MOST, _LARGEST = 200, 2**53
 
 
 class Names(serializers.ListField):
     """A list of names."""
 
-    child = Text(max_length=_NAME)
+    child = Text(max_length=LONGEST_NAME)
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
         super().__init__(**{"max_length": _MOST, **kwargs})
@@ -54,7 +55,7 @@ class RequestInputSerializer(InputSerializer):
     """A request for access."""
 
     agent = Text(max_length=64)
-    entitlement = Text(max_length=_NAME)
+    entitlement = Text(max_length=128)
     people = Names(required=False, default=list)
     groups = Names(required=False, default=list)
     tools = Names(required=False, allow_null=True, default=None)

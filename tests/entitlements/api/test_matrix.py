@@ -22,6 +22,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 SAMPLES = {
     "slug": "some",
     "str": "time:read",
+    "tool": "get_time",
     "uuid": "00000000-0000-4000-8000-000000000000",
     "int": "0",
     "path": "a/b",

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from audit.actions import Action
 from audit.context import SYSTEM
@@ -11,7 +12,8 @@ from entitlements.catalog import discovery, errors, tools
 from entitlements.catalog.discovery import ListMalformed
 from entitlements.catalog.models import System, Tool, ToolVersion
 from entitlements.catalog.tools import Approval
-from entitlements.definitions import classes
+from entitlements.definitions import classes, offers
+from entitlements.definitions.primitives import Primitive
 from entitlements.feed.models import Change
 from tests import make
 
@@ -259,3 +261,30 @@ def test_a_tool_with_an_undecided_flow_label_is_approved_alone_and_never_among_o
     assert {tool.state for tool in Tool.objects.all()} == {"pending"}
     assert tools.approve_tool(undecided, by=SYSTEM).state == "approved"
     assert [tool.name for tool in tools.approve_tools([decided], by=SYSTEM)] == ["two"]
+
+
+def test_resources_templates_and_prompts_are_rows_beside_tools(system: System) -> None:
+    note = offers.listed(Primitive.RESOURCE, {"uri": "crm://notes", "name": "notes", "description": "All notes."})
+    order = offers.listed(Primitive.TEMPLATE, {"uriTemplate": "crm://orders/{id}", "name": "order"})
+    review = offers.listed(Primitive.PROMPT, {"name": "review"})
+    broken = offers.listed(Primitive.RESOURCE, {"uri": "notes", "name": "broken"})
+
+    seen = _see(system, _raw(), note, order, review, broken, offers.omitted(Primitive.PROMPT, 1000))
+
+    rows = {row.primitive: (row.name, row.action) for row in system.tools.exclude(name="get_time")}
+    assert rows == {
+        "resource": ("resources/crm://notes", "read"),
+        "resource_template": ("resources/templates/crm://orders/{id}", "read"),
+        "prompt": ("prompts/review", "read"),
+    }
+    assert list(seen.malformed) == ["resource notes", "prompt"]
+    assert _approve(system, "resources/crm://notes").state == "approved"
+    gone = _see(system, _raw(), order, review)
+    assert gone.removed == ["resources/crm://notes"]
+    assert _events("resources/crm://notes") == [Action.TOOL_FOUND, Action.TOOL_APPROVED, Action.TOOL_REMOVED]
+
+
+def test_the_database_keeps_names_of_tools_and_of_all_else_apart(system: System) -> None:
+    for primitive, name in (("tool", "resources/a:b"), ("resource", "plain"), ("prompt", "resources/a:b")):
+        with pytest.raises(IntegrityError, match="what_is_no_tool_has_a_name"), transaction.atomic():
+            Tool.objects.create(system=system, name=name, primitive=primitive)

@@ -38,7 +38,7 @@ SIGNING_KEY = os.urandom(32)
 OF_THE_GATEWAY = (
     "entitlements.node.directory.",
     "entitlements.connected_accounts.",
-    "entitlements.node.upstream_sessions.",
+    "entitlements.node.shared.upstream_sessions.",
     "entitlements.networks.network.",
     "entitlements.connectors.relays.",
     "entitlements.stdio.places.",

@@ -34,7 +34,7 @@ from entitlements.delegation import permissions
 from entitlements.feed import changes, locks
 from entitlements.feed.locks import Lock
 from entitlements.feed.models import SUBJECTS, Change
-from entitlements.gateway import client_sessions
+from entitlements.gateway.conversation import client_sessions
 from entitlements.grants import batches, grants
 from entitlements.grants import subjects as grant_subjects
 from entitlements.grants.models import Grant

@@ -12,8 +12,8 @@ import pytest
 
 from audit.context import SYSTEM
 from entitlements.decisions.snapshot import AgentFacts, Line, SessionFacts, Token
-from entitlements.gateway import client_sessions
-from entitlements.gateway.client_sessions import ClientSession
+from entitlements.gateway.conversation import client_sessions
+from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.grants.models import Grant
 from entitlements.keys import session_keys
 from entitlements.keys.models import SigningKey

@@ -235,10 +235,10 @@ def build(
     return on(make.tool(system, tool, definition=definition))
 
 
-def on(made: Tool, *, limits: Mapping[str, Mapping[str, Any]] | None = None) -> World:
-    """Make an agent with a client, a session and a grant for one person on a tool that is there."""
+def on(made: Tool, *more: Tool, limits: Mapping[str, Mapping[str, Any]] | None = None, scope: str = "") -> World:
+    """Make an agent with a client, a session and a grant for one person on tools that are there."""
     system = made.system
-    entitlement = make.entitlement(system, made, scope=f"{system.slug}:read")
+    entitlement = make.entitlement(system, made, *more, scope=scope or f"{system.slug}:read")
     agent = make.agent(f"bot-{uuid.uuid4().hex[:8]}")
     person = make.person(f"alice-{uuid.uuid4().hex[:8]}")
     client, _ = make.client(agent, f"client-{uuid.uuid4().hex[:8]}")

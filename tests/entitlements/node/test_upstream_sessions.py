@@ -14,10 +14,11 @@ from django.conf import LazySettings as Settings
 from audit import clock
 from entitlements.decisions.snapshot import Token
 from entitlements.gateway.models import UpstreamSession
-from entitlements.node import upstream_sessions, upstreams
+from entitlements.node import upstreams
 from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node
-from entitlements.node.upstream_sessions import Key, UpstreamSessions
+from entitlements.node.shared import upstream_sessions
+from entitlements.node.shared.upstream_sessions import Key, UpstreamSessions
 from entitlements.node.upstreams import Connection
 from entitlements.secrets import seal
 from governance.operations import invariants
@@ -149,7 +150,7 @@ def test_a_session_is_found_by_its_own_caller_at_its_own_system_in_its_own_row_a
             (here.system.slug, (agent, None, client)),
             (here.system.slug, (agent, person, "another")),
         ]
-        return [await shared.find(*each, target) is not None for each in asked]
+        return [await shared.find(*each, None, target) is not None for each in asked]
 
     assert on_nodes(1, found) == [True, *[False] * 5]
 

@@ -8,7 +8,7 @@ another. What a client deleted is a row that the change feed names.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import msgspec
@@ -23,6 +23,7 @@ from entitlements.keys import in_use, session_keys
 from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed, Refused
+from entitlements.node.shared.client_offers import Offers
 
 _IS_ENDED: Final = "SELECT EXISTS (SELECT FROM entitlements_endedclientsession WHERE id = %s)"
 END: Final = """
@@ -55,13 +56,29 @@ class ClientSession(msgspec.Struct, frozen=True, array_like=True):
     began: float
     until: float
     had_grant: bool
+    capabilities: dict[str, Any] = {}
+    """What the client declared that it can be asked for, as `client_offers.known` keeps it."""
+
+    @property
+    def offers(self) -> Offers:
+        """What an upstream may ask of the client of this session."""
+        return Offers(self.id, self.capabilities)
 
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(ClientSession).decode
 
 
-async def begin(node: Node, bearer: Bearer, system: str, version: str, facts: AgentFacts, *, had_grant: bool) -> str:
+async def begin(
+    node: Node,
+    bearer: Bearer,
+    system: str,
+    version: str,
+    facts: AgentFacts,
+    *,
+    had_grant: bool,
+    capabilities: dict[str, Any] | None = None,
+) -> str:
     """Begin a session of this caller and return its name. Raises Closed while there is no key to seal it.
 
     It ends no later than the agent's session: that one is not known for long after its end.
@@ -72,8 +89,9 @@ async def begin(node: Node, bearer: Bearer, system: str, version: str, facts: Ag
     if bearer.session is not None and (within := facts.sessions.get(bearer.session)) is not None:
         until = min(until, within.absolute_until)
     session = ClientSession(
-        uuid4(), system, bearer.agent, bearer.person, bearer.client, bearer.session, version, now, until, had_grant
-    )
+        uuid4(), system, bearer.agent, bearer.person, bearer.client, bearer.session, version, now, until, had_grant,
+        capabilities or {},
+    )  # fmt: skip
     try:
         return await session_keys.sealed(node.reads(), _encode(session))
     except in_use.KeyMissing as why:
@@ -137,8 +155,9 @@ async def _know_session(node: Node, agent: str, session: str | None) -> None:
 
 
 async def end(node: Node, session: ClientSession) -> None:
-    """End a session on every node, before its time. Raises Closed: then it may live on."""
+    """End a session on every node, before its time, and what upstreams hold for it. Raises Closed: it may live on."""
     await node.writes.run(END, ending(session.id, session.until))
+    await node.upstreams.leave(session.id)
     node.kept.remove(_IS_ENDED, [session.id])
 
 

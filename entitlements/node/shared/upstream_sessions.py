@@ -1,5 +1,7 @@
 """The sessions with legacy upstreams that all nodes share, as rows: one for each system, agent, person and client.
 
+Of a legacy client each session has one of its own.
+
 A row names the session as the upstream does, sealed, since the name opens it, together with a digest of the address
 and credential that it was begun with: after a change of either it is none of ours. Two nodes that begin one at the same
 time agree by a unique constraint.
@@ -26,6 +28,8 @@ _MOST_AT_ONCE: Final = 100
 
 type Key = tuple[str, str | None, str]
 """Agent, person and client, as in a `Bearer`."""
+type Place = tuple[Key, UUID | None]
+"""Whose a session is, and for which session of a legacy client."""
 
 _OPEN: Final = """
 SELECT u.id, u.sealed, u.protocol FROM entitlements_upstreamsession u
@@ -34,12 +38,13 @@ JOIN entitlements_agent a ON a.id = u.agent_id
 JOIN entitlements_client c ON c.id = u.client_id
 LEFT JOIN entitlements_person p ON p.id = u.person_id
 WHERE u.ended_at IS NULL AND y.slug = %(system)s AND a.slug = %(agent)s AND c.identifier = %(client)s
-  AND p.login IS NOT DISTINCT FROM %(person)s
+  AND p.login IS NOT DISTINCT FROM %(person)s AND u.client_session IS NOT DISTINCT FROM %(client_session)s::uuid
 """
 _KEEP: Final = """
 INSERT INTO entitlements_upstreamsession
-    (id, system_id, agent_id, person_id, client_id, sealed, protocol, opened_at, used_at)
-SELECT %(id)s, y.id, a.id, p.id, c.id, %(sealed)s, %(protocol)s, clock_timestamp(), clock_timestamp()
+    (id, system_id, agent_id, person_id, client_id, client_session, sealed, protocol, opened_at, used_at)
+SELECT %(id)s, y.id, a.id, p.id, c.id, %(client_session)s::uuid, %(sealed)s, %(protocol)s, clock_timestamp(),
+       clock_timestamp()
 FROM entitlements_system y
 JOIN entitlements_agent a ON a.slug = %(agent)s
 JOIN entitlements_client c ON c.identifier = %(client)s
@@ -52,6 +57,11 @@ UPDATE entitlements_upstreamsession SET used_at = clock_timestamp() WHERE id = %
 """
 _END: Final = """
 UPDATE entitlements_upstreamsession SET ended_at = clock_timestamp() WHERE id = %s AND ended_at IS NULL RETURNING id
+"""
+_END_OF_CLIENT: Final = """
+UPDATE entitlements_upstreamsession u SET ended_at = clock_timestamp() FROM entitlements_system y
+WHERE y.id = u.system_id AND u.ended_at IS NULL AND u.client_session = %s
+RETURNING y.slug, u.id, u.sealed, u.protocol
 """
 _END_IDLE: Final = """
 UPDATE entitlements_upstreamsession u SET ended_at = clock_timestamp() FROM entitlements_system y
@@ -89,21 +99,25 @@ class UpstreamSessions:
     def __init__(self, snapshots: Snapshots, writes: Writes) -> None:
         self._snapshots, self._writes = snapshots, writes
 
-    async def find(self, system: str, key: Key, target: upstream.Target) -> tuple[UUID, upstream.Conversation] | None:
+    async def find(
+        self, system: str, key: Key, session: UUID | None, target: upstream.Target
+    ) -> tuple[UUID, upstream.Conversation] | None:
         """Return the session that is open for this caller; one that was begun elsewhere is ended, and is none."""
-        for row, sealed, protocol in await self._snapshots.query(_OPEN, _owner(system, key)):
+        for row, sealed, protocol in await self._snapshots.query(_OPEN, _owner(system, key, session)):
             conversation = opened(row, bytes(sealed), protocol, target)
             if conversation is not None:
                 return row, conversation
             await self.end(row)
         return None
 
-    async def keep(self, system: str, key: Key, conversation: upstream.Conversation) -> UUID | None:
+    async def keep(
+        self, system: str, key: Key, session: UUID | None, conversation: upstream.Conversation
+    ) -> UUID | None:
         """Share a session that was just begun; None where another node did so first, or the caller is gone."""
         row = uuid4()
         plain = _encode(_Sealed(conversation.session, _digest(conversation.target)))
         values = {
-            **_owner(system, key),
+            **_owner(system, key, session),
             "id": row,
             "sealed": seal.seal(plain, place(row)),
             "protocol": conversation.version,
@@ -117,6 +131,11 @@ class UpstreamSessions:
     async def end(self, row: UUID) -> bool:
         """End a session for all nodes; returns whether it was open, so that one node alone tells the upstream."""
         return bool(await self._writes.run(_END, [row]))
+
+    async def end_of_client(self, session: UUID) -> list[IdleSession]:
+        """End what is open for a session of a legacy client, and return it."""
+        ended = await self._writes.run(_END_OF_CLIENT, [session])
+        return [IdleSession(system, row, bytes(sealed), protocol) for system, row, sealed, protocol in ended]
 
     async def end_idle(self) -> list[IdleSession]:
         """End some sessions that no node has used for long, and return them."""
@@ -140,9 +159,9 @@ def place(row: UUID) -> str:
     return f"upstream-session:{row}"
 
 
-def _owner(system: str, key: Key) -> dict[str, Any]:
+def _owner(system: str, key: Key, session: UUID | None) -> dict[str, Any]:
     agent, person, client = key
-    return {"system": system, "agent": agent, "person": person, "client": client}
+    return {"system": system, "agent": agent, "person": person, "client": client, "client_session": session}
 
 
 def _digest(target: upstream.Target) -> str:

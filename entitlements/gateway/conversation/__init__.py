@@ -1,0 +1,1 @@
+"""What MCP says beside one request and its answer."""

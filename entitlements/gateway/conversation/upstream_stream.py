@@ -1,0 +1,98 @@
+"""The stream of a legacy client's own session with an upstream, read where the client's stream is, and passed on."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import aiohttp
+import msgspec
+
+from entitlements.gateway.conversation import replies
+from entitlements.gateway.conversation.client_sessions import ClientSession
+from entitlements.gateway.conversation.server_messages import Beside
+from entitlements.gateway.http import Request
+from entitlements.node.directory import ServedSystem
+from entitlements.node.node import Node
+from entitlements.node.records import CallDetails
+from entitlements.node.refusals import Closed, Refused
+from entitlements.node.upstreams import Connection
+from entitlements.upstream import authorization, egress, sse, upstream
+
+LISTS_TOOLS: Final = b"notifications/tools/list_changed"
+AGAIN_SECONDS: Final = 2.0
+"""Seconds until a stream that ended, or that another node has open, is asked for again."""
+TOUCH_SECONDS: Final = 60.0
+"""How long it may be silent until the session is noted as used."""
+_FAILURES: Final = (
+    aiohttp.ClientError, TimeoutError, OSError, Closed, Refused, egress.Unreachable, egress.ForbiddenAddress,
+    sse.TooLarge, msgspec.MsgspecError, RecursionError, ValueError,
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Following:
+    """One stream of a client, for which that of its session with the upstream is read."""
+
+    node: Node
+    about: CallDetails
+    entry: ServedSystem
+    session: ClientSession
+    request: Request
+
+    async def follow(self) -> None:
+        """Read and pass on for as long as the client listens; what fails is tried again."""
+        if self.entry.command is not None or self.entry.operations is not None or not self.entry.target.url:
+            return
+        beside = Beside(self.node, self.about, self.entry, self.session, is_stream=True)
+        while True:
+            try:
+                connection = await self._connection()
+                if connection.conversation.is_modern or not connection.conversation.session:
+                    return
+                if not await self._read(connection, beside):
+                    return
+            except _FAILURES:
+                pass  # the client's own stream goes on, and its calls say what is wrong
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _connection(self) -> Connection:
+        node, bearer, entry = self.node, self.about.bearer, self.entry
+        account = await replies.account_of(node, bearer, entry)
+        return await node.upstreams.get(entry, bearer, node.feed.position, account, self.session.offers)
+
+    async def _read(self, connection: Connection, beside: Beside) -> bool:
+        """Pass one stream on until it ends; False where the upstream has none."""
+        conversation = connection.conversation
+        headers = conversation.headers() | {"Accept": "text/event-stream"}
+        target = conversation.target
+        headers |= await target.authorization.headers(authorization.Request("GET", target.url, headers))
+        waits = aiohttp.ClientTimeout(total=None, sock_connect=10)
+        async with connection.http.get(target.url, headers=headers, allow_redirects=False, timeout=waits) as answer:
+            if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
+                return False
+            if answer.status != HTTPStatus.OK or answer.content_type != "text/event-stream":
+                return True
+            reader = sse.Reader(upstream.LARGEST_MESSAGE)
+            while True:
+                try:
+                    async with asyncio.timeout(TOUCH_SECONDS):
+                        chunk = await answer.content.readany()
+                except TimeoutError:
+                    await self._connection()
+                    continue
+                if not chunk:
+                    return True
+                for data in filter(None, reader.feed(chunk)):
+                    await self._take(data, connection, beside)
+
+    async def _take(self, data: bytes, connection: Connection, beside: Beside) -> None:
+        marks = await self.node.secrets.current()
+        cleaned, _ = marks.removed_from_json(connection.conversation.target.authorization.removed_from(data))
+        said = await beside.hear(msgspec.json.encode(msgspec.json.decode(cleaned)), connection, {})
+        if LISTS_TOOLS in cleaned:
+            self.node.definitions.changed(self.entry.slug)
+        if said is not None:
+            await self.request.send({"type": "http.response.body", "body": sse.event(said), "more_body": True})

@@ -1,0 +1,1 @@
+"""What all nodes share of their conversations with upstreams."""

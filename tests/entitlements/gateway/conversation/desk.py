@@ -1,0 +1,90 @@
+"""A client as the tests of this folder play it: what it sends, and what it reads of a stream, message by message."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+
+if TYPE_CHECKING:
+    from tests.entitlements.gateway.conversation.talker import Talker
+    from tests.entitlements.gateway.world import Gateway, World
+
+OFFERS: dict[str, Any] = {"sampling": {}, "elicitation": {}, "roots": {}}
+SAMPLING: dict[str, Any] = {
+    "messages": [{"role": "user", "content": {"type": "text", "text": "a word that no record holds"}}]
+}
+
+
+def asks(method: str, number: int | str = 5, **params: object) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+
+
+def tells(method: str, **params: object) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "method": method, "params": params}
+
+
+@dataclass
+class LegacyClient:
+    """A client of 2025 in one session."""
+
+    node: Gateway
+    here: World
+    offers: dict[str, Any] = field(default_factory=lambda: dict(OFFERS))
+    session: str = ""
+    token: str = ""
+
+    def __post_init__(self) -> None:
+        self.token = self.here.token()
+        hello = {"protocolVersion": "2025-11-25", "capabilities": self.offers, "clientInfo": {}}
+        self.session = self.post(asks("initialize", 1, **hello)).headers["mcp-session-id"]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        if not self.session:
+            return {}
+        return {"Mcp-Session-Id": self.session, "MCP-Protocol-Version": "2025-11-25"}
+
+    def post(self, message: dict[str, Any]) -> httpx2.Response:
+        return self.node.post(self.here.system.slug, message, self.token, headers=self.headers)
+
+    def answer(self, request: dict[str, Any], **said: object) -> httpx2.Response:
+        """Answer what was asked."""
+        return self.post({"jsonrpc": "2.0", "id": request["id"], **(said or {"result": {"action": "accept"}})})
+
+    @contextlib.contextmanager
+    def calling(self, *say: dict[str, Any]) -> Iterator[Iterator[dict[str, Any]]]:
+        """Call the tool that lets the server say something, and yield the messages that come."""
+        called = asks("tools/call", 9, name=self.here.tool.name, arguments={"say": say})
+        with self._streaming("POST", json=called) as messages:
+            yield messages
+
+    def listening(self) -> contextlib.AbstractContextManager[Iterator[dict[str, Any]]]:
+        return self._streaming("GET")
+
+    @contextlib.contextmanager
+    def _streaming(self, method: str, **more: Any) -> Iterator[Iterator[dict[str, Any]]]:  # noqa: ANN401 - of httpx2
+        headers = {**self.headers, "Authorization": f"Bearer {self.token}", "Accept": "text/event-stream"}
+        address = f"{self.node.base}/gw/{self.here.system.slug}/mcp"
+        with httpx2.stream(method, address, headers=headers, timeout=20, **more) as answer:
+            assert answer.status_code == 200, answer.read()
+            yield messages_of(answer)
+
+
+def messages_of(answer: httpx2.Response) -> Iterator[dict[str, Any]]:
+    """Return the messages of a stream, or of an answer that came at once and alone."""
+    if answer.headers["content-type"] == "application/json":
+        return iter([json.loads(answer.read())])
+    return (json.loads(line.removeprefix("data: ")) for line in answer.iter_lines() if line.startswith("data: {"))
+
+
+def world_of(talker: Talker) -> World:
+    """Make a world whose tool lets a server talk."""
+    from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
+
+    schema = {"type": "object", "properties": {"say": {"type": "array"}}, "required": ["say"]}
+    return world.build(talker.url, tool="talk", schema=schema)

@@ -1,0 +1,148 @@
+"""What a client hears beside its requests: changed lists and resources, as long as it may know of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from audit.context import SYSTEM
+from entitlements.agents import agents
+from entitlements.definitions import offers
+from entitlements.definitions.primitives import Primitive
+from tests import make
+from tests.entitlements.gateway.conversation import talker
+from tests.entitlements.gateway.conversation.desk import LegacyClient, asks, messages_of, tells, world_of
+from tests.entitlements.gateway.conversation.talker import Talker
+from tests.entitlements.gateway.world import META, MODERN, Gateway, World, wait_until
+
+pytestmark = pytest.mark.loopback
+READABLE, HIDDEN = "crm://notes", "crm://salaries"
+UPDATED = "notifications/resources/updated"
+ID = "io.modelcontextprotocol/subscriptionId"
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["2025", "2026"])
+def server(request: pytest.FixtureRequest) -> Iterator[Talker]:
+    with talker.talking(is_modern=request.param) as running:
+        yield running
+
+
+@pytest.fixture
+def here(node: Gateway, server: Talker) -> World:  # noqa: ARG001 - the node must run
+    """Grant one of two resources."""
+    server.heard.clear()
+    made = world_of(server)
+    readable, _ = (
+        make.tool(
+            made.system,
+            f"resources/{uri}",
+            definition=offers.check(offers.listed(Primitive.RESOURCE, {"uri": uri, "name": uri[6:]})),
+        )
+        for uri in (READABLE, HIDDEN)
+    )
+    make.grant(made.agent, make.entitlement(made.system, readable, scope=made.entitlement.scope + "2"),
+               people=[made.person])  # fmt: skip
+    return made
+
+
+@contextlib.contextmanager
+def subscribed(node: Gateway, here: World, **wanted: object) -> Iterator[Iterator[dict[str, Any]]]:
+    """Listen as a modern client."""
+    body = {"jsonrpc": "2.0", "id": "sub", "method": "subscriptions/listen"}
+    headers = {
+        "Authorization": f"Bearer {here.token(scope=scopes(here))}", "MCP-Protocol-Version": MODERN,
+        "Mcp-Method": "subscriptions/listen", "Accept": "application/json, text/event-stream",
+    }  # fmt: skip
+    sent = {**body, "params": {"_meta": META, "notifications": wanted}}
+    address = f"{node.base}/gw/{here.system.slug}/mcp"
+    with httpx2.stream("POST", address, json=sent, headers=headers, timeout=20) as answer:
+        assert answer.status_code == 200, answer.read()
+        yield messages_of(answer)
+
+
+def widen(here: World) -> None:
+    """Give the agent one more tool, under a scope that its tokens have."""
+    scope = here.entitlement.scope
+    more = make.entitlement(here.system, make.tool(here.system, "more"), scope=f"{scope}3")
+    make.grant(here.agent, more, people=[here.person])
+
+
+def scopes(here: World) -> str:
+    scope = here.entitlement.scope
+    return f"{scope} {scope}2 {scope}3"
+
+
+def test_a_modern_client_hears_first_what_is_listened_to_and_then_that_alone(
+    node: Gateway, server: Talker, here: World
+) -> None:
+    wanted = {"toolsListChanged": True, "resourceSubscriptions": [READABLE, HIDDEN], "unknown": True}
+    with subscribed(node, here, **wanted) as messages:
+        acknowledged = next(messages)
+        assert acknowledged["method"] == "notifications/subscriptions/acknowledged"
+        assert acknowledged["params"]["notifications"] == {
+            "toolsListChanged": True, "resourceSubscriptions": [READABLE]
+        }  # fmt: skip
+        heard = [acknowledged]
+        if server.is_modern:
+            wait_until(lambda: server.is_listened_to, 10)
+            assert server.asked("subscriptions/listen")[-1]["notifications"]["resourceSubscriptions"] == [READABLE]
+            server.say(
+                tells("notifications/prompts/list_changed"),
+                tells(UPDATED, uri=HIDDEN),
+                tells(UPDATED, uri=READABLE, _meta={ID: 1}),
+                tells("notifications/tools/list_changed"),
+            )
+            heard += [next(messages), next(messages)]
+            assert [each["method"] for each in heard[1:]] == [UPDATED, "notifications/tools/list_changed"]
+            assert heard[1]["params"]["uri"] == READABLE
+        widen(here)
+        heard.append(next(messages))
+        assert heard[-1]["method"] == "notifications/tools/list_changed"
+        assert {each["params"]["_meta"][ID] for each in heard} == {"sub"}
+
+
+def test_a_stream_of_a_modern_client_ends_with_its_rights(node: Gateway, here: World) -> None:
+    with subscribed(node, here, toolsListChanged=True) as messages:
+        next(messages)
+        agents.suspend(here.agent, by=SYSTEM, reason="Stopped.")
+        last = list(messages)[-1]
+    assert (last["id"], last["result"]["_meta"][ID]) == ("sub", "sub")
+
+
+@pytest.mark.parametrize("wanted", [{"resourceSubscriptions": "x"}, {"resourceSubscriptions": [1]}])
+def test_a_malformed_subscription_is_refused(node: Gateway, here: World, wanted: dict[str, object]) -> None:
+    answer = node.modern(here.system.slug, "subscriptions/listen", here.token(), notifications=wanted)
+    assert answer.status_code == 400
+    assert node.modern(here.system.slug, "subscriptions/listen", here.token()).status_code == 400
+
+
+def test_a_legacy_client_subscribes_to_what_it_may_read_and_hears_of_that_alone(
+    node: Gateway, server: Talker, here: World
+) -> None:
+    if server.is_modern:
+        pytest.skip("an upstream of 2026 alone has no such subscriptions")
+    client = LegacyClient(node, here)
+    client.token = here.token(scope=scopes(here))
+    assert client.post(asks("resources/subscribe", 3, uri=READABLE)).json()["result"] == {}
+    assert "error" in client.post(asks("resources/subscribe", 4, uri=HIDDEN)).json()
+    assert [params["uri"] for params in server.asked("resources/subscribe")] == [READABLE]
+    with client.listening() as messages:
+        wait_until(lambda: server.is_listened_to, 10)
+        server.say(
+            tells(UPDATED, uri=HIDDEN),
+            tells(UPDATED, uri=READABLE),
+            tells("notifications/unheard_of"),
+            tells("notifications/message", level="info", data="x"),
+            asks("roots/list", 77),
+        )
+        heard = [next(messages) for _ in range(3)]
+        assert [each["method"] for each in heard] == [UPDATED, "notifications/message", "roots/list"]
+        assert heard[0]["params"]["uri"] == READABLE
+        assert client.answer(heard[2], result={"roots": []}).status_code == 202
+        wait_until(lambda: {"jsonrpc": "2.0", "id": 77, "result": {"roots": []}} in server.answers(), 5)
+    client.post({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"})
+    assert "notifications/roots/list_changed" in [message.get("method") for message in server.heard]
