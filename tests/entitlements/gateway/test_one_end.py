@@ -140,7 +140,7 @@ class Story:
         request = Request("POST", "/gw/crm/mcp", [], self.receive, self.send)
         about = records.CallDetails(BEARER, "crm", "tools/call", tool="read", trace="t")
         responder, held = relay.Responder(self.send), cast("Node", node)
-        door = McpDoor(entry, BEARER, call, "crm", responder)
+        door = McpDoor(entry, BEARER, call, "crm", responder, "read")
         forwarding = McpForwarding(held, entry, BEARER, request, call, "t", responder)
         return asyncio.create_task(ToolCall(held, entry, BEARER, request, about, {}, door, forwarding).run())
 

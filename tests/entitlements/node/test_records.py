@@ -17,6 +17,7 @@ from audit.draft import TextDraft
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
+from entitlements.definitions import primitives
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.records import CallDetails
@@ -87,7 +88,7 @@ def drafted(
     links = [f"client:{bearer.client}", f"token:{bearer.token.jti}"]
     if records._LINKABLE.fullmatch(about.system):
         links.append(f"system:{about.system}")
-    if records._NAME.fullmatch(about.tool) and records._LINKABLE.fullmatch(f"{about.system}/{about.tool}"):
+    if primitives.is_name(about.tool) and records._LINKABLE.fullmatch(f"{about.system}/{about.tool}"):
         links.append(f"tool:{about.system}/{about.tool}")
     links += [*about.named, *([f"grant:{grant}"] if grant else [])]
     action, outcome, code = what
@@ -198,5 +199,5 @@ def test_an_awkward_name_of_a_tool_is_in_the_detail_and_no_link(tool: str) -> No
     bearer = Bearer("", Token("t1", 0.0, 1.0, frozenset()), "bot", "c1", None, None)
     about = CallDetails(bearer, "crm", "tools/call", tool)
     made = records.decision(about, Verdict(Effect.ALLOW, Code.NO_GRANT, ()), {})
-    is_name = records._NAME.fullmatch(tool) is not None
+    is_name = primitives.is_name(tool)
     assert ([link for link in made.links if link.startswith("tool:")] != []) is is_name
