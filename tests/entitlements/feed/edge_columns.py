@@ -152,6 +152,7 @@ STAYS: Mapping[str, str] = {
     "systemnetwork.relayed": "a proposal is written once",
     "systemnetwork.system_id": _PLACE,
     "tool.name": _KEY,
+    "tool.primitive": "it follows from the name",
     "tool.system_id": _PLACE,
     "toolversion.definition": "a version of a tool is written once",
     "toolversion.sha256": "a version of a tool is written once",
