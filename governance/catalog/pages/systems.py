@@ -144,8 +144,7 @@ def show(
 
 def _local_server(system: System, *, may_read: bool) -> dict[str, Any]:
     """Return what a local server is started by, and where children of it run, for those who may read about it."""
-    is_shown = may_read and system.kind == System.Kind.STDIO
-    started = StdioSystem.objects.filter(system=system).first() if is_shown else None
+    started = StdioSystem.objects.filter(system=system).first() if may_read and system.kind == "stdio" else None
     if started is None:
         return {}
     return {
