@@ -202,8 +202,7 @@ def _form(entitlement: Entitlement, initial: dict[str, Any], data: QueryDict | N
     """Return the form that changes an entitlement of its kind."""
     if entitlement.rule is None:
         return EditForm(data, initial=initial, current=entitlement.longest)
-    start = entitlement.rule.get("limits", {})
-    lines = limit_lines.as_lines(start)
+    lines = limit_lines.as_lines(start := entitlement.rule.get("limits", {}))
     form = RuleEditForm(data, initial=initial | entitlement.rule | {"limits": lines}, current=entitlement.longest)
     if limit_lines.from_lines(lines) != start:
         form.kept, form.fields["limits"].disabled = start, True
