@@ -118,8 +118,6 @@ STAYS: Mapping[str, str] = {
     "issuedtoken.system_id": _ISSUED,
     "issuedtoken.trace": _ISSUED,
     "person.login": _KEY,
-    "policydomain.system_id": _PLACE,
-    **{f"policydomain.{name}": "a version is written once" for name in ("document", "number", "points")},
     "restapi.system_id": _PLACE,
     "session.acr": _BEGUN,
     "session.agent_id": _BEGUN,

@@ -31,6 +31,7 @@ from entitlements.gateway.messages import Call
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
+from entitlements.node.isolation.isolation import Bounds, Isolation
 from entitlements.node.node import Node
 from entitlements.node.snapshots import SnapshotInUse
 from entitlements.node.streams import OpenRequest, OpenRequests
@@ -110,6 +111,10 @@ class Story:
         await asyncio.Event().wait()
         raise AssertionError
 
+    async def kept(self, *_: object) -> list[object]:
+        """Be the database: no budget is in force."""
+        return []
+
     async def connection(self, *_: object) -> SimpleNamespace:
         """Be the upstream's conversation, of which nothing is asked here."""
         return SimpleNamespace()
@@ -127,12 +132,16 @@ class Story:
         upstreams = SimpleNamespace(get=self.connection, cancel=lambda *_: None, lose=lambda *_: None)
         node = SimpleNamespace(
             decide=self.decide,
+            reads=lambda: SimpleNamespace(kept=self.kept),
             still_allows=lambda *_: False,
             count=lambda _: None,
             recorder=records.Recorder(cast("batch.Writer", self)),
             opened=self.opened,
             upstreams=upstreams,
             feed=SimpleNamespace(position=0),
+            isolation=Isolation(Bounds(10, 10, 10, 10), lambda *_: None),
+            secrets=SimpleNamespace(current=nothing),
+            definitions=SimpleNamespace(changed=lambda _: None),
         )
         entry = ServedSystem(
             "crm", "CRM", "tool_result", cast("upstream.Target", SimpleNamespace(needs_account=False)), (), {}, 0
