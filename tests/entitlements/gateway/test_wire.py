@@ -148,7 +148,8 @@ def test_gw_5_a_missing_envelope_is_refused(node: Gateway, here: World, name: st
 
 
 @pytest.mark.parametrize(
-    "method", ["nothing/such", "initialize", "ping", "resources/read", "prompts/get", "subscriptions/listen"]
+    "method",
+    ["nothing/such", "initialize", "ping", "logging/setLevel", "resources/subscribe", "sampling/createMessage"],
 )
 def test_gw_5_a_method_that_is_not_governed_is_not_found_and_recorded(node: Gateway, here: World, method: str) -> None:
     answer = node.modern(here.system.slug, method, here.token(), uri="x", name="x")
