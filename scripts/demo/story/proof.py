@@ -59,7 +59,9 @@ def timeline_tells_it(stage: Stage) -> None:
     check(not missing, f"the timeline lacks, in this order: {missing}; it has {[event['action'] for event in events]}")
     about = stage.api("audrey").every(f"audit-events?about=agent:{AGENT}")
     ours = {event["uuid"] for event in about}
-    check(ours <= {event["uuid"] for event in events}, "the agent's timeline has events outside the trace")
+    named = {f"trace:{stage.trace}", *(link for event in events for link in event["links"])}
+    outside = [event["action"] for event in about if f"trace:{event['trace']}" not in named]
+    check(not outside, f"the agent's timeline has events outside the trace and the sign-in that it names: {outside}")
     calls = [event for event in about if event["action"] in {"call.allowed", "call.denied"}]
     check(all(event["on_behalf_of"] == "person:alice" for event in calls), "a call does not say for whom it was")
     stage.proven(
