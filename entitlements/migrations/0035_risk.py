@@ -39,6 +39,17 @@ def _text(length: int, **more: object) -> models.CharField:
     return models.CharField(max_length=length, **more)
 
 
+_ALTER = """
+ALTER TABLE entitlements_trustedissuer ADD COLUMN sends_signals boolean DEFAULT false NOT NULL,
+    ADD COLUMN signal_audience varchar(500) DEFAULT '' NOT NULL, ADD COLUMN signal_events jsonb DEFAULT '[]' NOT NULL;
+ALTER TABLE entitlements_agent ADD COLUMN risk_level varchar(16) DEFAULT 'low' NOT NULL,
+    ADD COLUMN sign_in_required_after timestamptz NULL;
+ALTER TABLE entitlements_person ADD COLUMN risk_level varchar(16) DEFAULT 'low' NOT NULL,
+    ADD COLUMN sign_in_required_after timestamptz NULL;
+"""
+"""Last, and one statement for each table: nodes read these meanwhile."""
+
+
 class Migration(migrations.Migration):
     """Add four tables, and columns with a default."""
 
@@ -166,14 +177,18 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.AddField("trustedissuer", "sends_signals", models.BooleanField(db_default=False, default=False)),
-        migrations.AddField("trustedissuer", "signal_audience", _text(500, blank=True, db_default="", default="")),
-        migrations.AddField("trustedissuer", "signal_events", models.JSONField(blank=True, db_default=[], default=list)),
-        migrations.AlterField("trustedissuer", "purpose", _text(16, choices=_PURPOSES)),
-        # Last: nodes read these tables while they are locked.
-        *(migrations.AddField(row, "risk_level", models.CharField(**_LOW)) for row in ("agent", "person")),
-        *(
-            migrations.AddField(row, "sign_in_required_after", models.DateTimeField(blank=True, null=True))
-            for row in ("agent", "person")
+        migrations.SeparateDatabaseAndState(
+            database_operations=[migrations.RunSQL(_ALTER)],
+            state_operations=[
+                migrations.AddField("trustedissuer", "sends_signals", models.BooleanField(db_default=False, default=False)),
+                migrations.AddField("trustedissuer", "signal_audience", _text(500, blank=True, db_default="", default="")),
+                migrations.AddField("trustedissuer", "signal_events", models.JSONField(blank=True, db_default=[], default=list)),
+                migrations.AlterField("trustedissuer", "purpose", _text(16, choices=_PURPOSES)),
+                *(migrations.AddField(row, "risk_level", models.CharField(**_LOW)) for row in ("agent", "person")),
+                *(
+                    migrations.AddField(row, "sign_in_required_after", models.DateTimeField(blank=True, null=True))
+                    for row in ("agent", "person")
+                ),
+            ],
         ),
     ]

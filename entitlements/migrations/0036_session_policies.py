@@ -29,6 +29,12 @@ def _words(longest: int) -> django.contrib.postgres.fields.ArrayField:
     return django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=longest), blank=True, default=list)
 
 
+_ALTER = """
+ALTER TABLE entitlements_session ADD COLUMN signed_in_at timestamptz NULL,
+    ADD COLUMN acr varchar(255) DEFAULT '' NOT NULL, ADD COLUMN amr text DEFAULT '' NOT NULL
+"""
+
+
 class Migration(migrations.Migration):
     """Make one table, which no node of the release before knows, and columns that it leaves out."""
 
@@ -71,7 +77,12 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.AddField("session", "signed_in_at", models.DateTimeField(blank=True, null=True)),
-        migrations.AddField("session", "acr", models.CharField(blank=True, db_default="", default="", max_length=255)),
-        migrations.AddField("session", "amr", models.TextField(blank=True, db_default="", default="")),
+        migrations.SeparateDatabaseAndState(
+            database_operations=[migrations.RunSQL(_ALTER)],
+            state_operations=[
+                migrations.AddField("session", "signed_in_at", models.DateTimeField(blank=True, null=True)),
+                migrations.AddField("session", "acr", models.CharField(blank=True, db_default="", default="", max_length=255)),
+                migrations.AddField("session", "amr", models.TextField(blank=True, db_default="", default="")),
+            ],
+        ),
     ]

@@ -84,24 +84,11 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="BudgetUse",
             fields=[
-                (
-                    "budget",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        primary_key=True,
-                        related_name="use",
-                        serialize=False,
-                        to="entitlements.budget",
-                    ),
-                ),
+                ("budget", models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name="use", serialize=False, to="entitlements.budget")),
                 ("began", models.DateTimeField()),
                 ("taken", _number(default=0)),
             ],
-            options={
-                "constraints": [
-                    models.CheckConstraint(condition=Q(taken__gte=0), name="a_budget_use_is_never_below_nothing")
-                ]
-            },
+            options={"constraints": [models.CheckConstraint(condition=Q(taken__gte=0), name="a_budget_use_is_never_below_nothing")]},
         ),
         migrations.CreateModel(
             name="SystemPause",
@@ -110,19 +97,8 @@ class Migration(migrations.Migration):
                 ("node", models.CharField(max_length=64)),
                 ("since", models.DateTimeField()),
                 ("failures", models.PositiveIntegerField()),
-                (
-                    "system",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="pauses",
-                        to="entitlements.system",
-                    ),
-                ),
+                ("system", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="pauses", to="entitlements.system")),
             ],
-            options={
-                "constraints": [
-                    models.UniqueConstraint(fields=("system", "node"), name="a_node_pauses_a_system_once")
-                ]
-            },
+            options={"constraints": [models.UniqueConstraint(fields=("system", "node"), name="a_node_pauses_a_system_once")]},
         ),
     ]
