@@ -100,7 +100,7 @@ def test_no_cell_of_a_table_is_a_formula(world: addresses.World) -> None:
     for rev, begins in enumerate(FORMULAS, start=1):
         Agent.objects.update(purpose=begins)
         Person.objects.filter(login="sofia").update(name=begins)
-        Tool.objects.filter(pk=tool).update(name=begins[:60])
+        Tool.objects.filter(pk=tool).update(name=begins[:60].replace("/", ""))
         said = Answer("certify", "business_need", f"{begins} is what it begins with")
         submission.save_draft(item, said, by=sofia, rev=rev)  # type: ignore[arg-type]
         with transaction.atomic():

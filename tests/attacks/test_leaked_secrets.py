@@ -48,7 +48,8 @@ class Leaky(Scripted):
             return self.plain(f'{begin}"result":{{"content":[{{"type":"text","text":"{said}"}}],"{said}":1}}}}')
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await answer.prepare(request)
-        note = f'{{"jsonrpc":"2.0","method":"notifications/message","params":{{"level":"info","data":"{said}"}}}}'
+        progress = f'{{"progressToken":1,"progress":1,"message":"{said}"}}'
+        note = f'{{"jsonrpc":"2.0","method":"notifications/progress","params":{progress}}}'
         for message in (note, f'{begin}"result":{{"content":[]}}}}'):
             await answer.write(f"data: {message}\n\n".encode())
         return answer

@@ -1,4 +1,6 @@
-"""The tokens of people's accounts are opened where a call goes out, and where they are revoked: nowhere else."""
+"""The tokens of people's accounts are opened where a call goes out, where they are revoked, and where they are marked
+for the scan of answers: nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,11 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-OPENERS = {"entitlements/connected_accounts/account_calls.py", "entitlements/foreign_tokens/account_ends.py"}
+OPENERS = {
+    "entitlements/connected_accounts/account_calls.py",
+    "entitlements/foreign_tokens/account_ends.py",
+    "entitlements/secret_scan/scan.py",
+}
 
 
 def _opens(path: Path) -> bool:
@@ -24,7 +30,7 @@ def _opens(path: Path) -> bool:
     )
 
 
-def test_the_gateway_and_the_revocation_alone_open_the_tokens_of_an_account() -> None:
+def test_the_gateway_the_revocation_and_the_scan_of_answers_alone_open_the_tokens_of_an_account() -> None:
     modules = [path for floor in ("audit", "entitlements", "governance") for path in (ROOT / floor).rglob("*.py")]
     assert {str(path.relative_to(ROOT)) for path in modules if _opens(path)} == OPENERS
     imported = [path for path in modules if "connected_accounts.tokens import" in path.read_text()]

@@ -109,7 +109,7 @@ def test_what_travels_on_is_what_was_parsed_and_nothing_else(node: Gateway, mode
     assert (headers["mcp-method"], headers["mcp-name"]) == ("tools/call", "act")
     assert set(headers) <= {
         "host", "accept", "content-type", "content-length", "authorization", "mcp-protocol-version", "mcp-method",
-        "mcp-name",
+        "mcp-name", "traceparent",
     }  # fmt: skip
 
 

@@ -205,9 +205,9 @@ def listed(node: Gateway, at: World, token: str, session: str) -> list[str]:
     return [tool["name"] for tool in answer]
 
 
-def test_a_stateless_client_is_promised_no_notification(node: Gateway, empty: World) -> None:
+def test_a_stateless_client_is_promised_a_subscription_to_the_list(node: Gateway, empty: World) -> None:
     found = node.modern(empty.system.slug, "server/discover", open_token(empty)).json()["result"]
-    assert found["capabilities"]["tools"] == {"listChanged": False}
+    assert found["capabilities"]["tools"] == {"listChanged": True}
 
 
 def test_two_nodes_make_one_request_of_two_calls_at_once(empty: World) -> None:

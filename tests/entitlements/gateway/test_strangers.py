@@ -77,7 +77,7 @@ def test_a_system_that_many_ask_for_at_once_is_read_once() -> None:
         assert all(entry is found[0] and entry is not None for entry in found)
 
     asyncio.run(story())
-    assert len(read.asked) == 5  # the names, the system, its tools, how old its secret may be, its network
+    assert len(read.asked) == 6  # names, system, tools, stopped resources, how old its secret may be, network
 
 
 def test_a_system_that_changes_while_it_is_read_is_read_again() -> None:

@@ -48,12 +48,13 @@ labels:
 {{- if hasKey .Values.config "TRANSIT_URL" }}{{ $signing = append $signing "transit_token" }}{{ end -}}
 {{- if hasKey .Values.config "PKCS11_MODULE" }}{{ $signing = append $signing "pkcs11_pin" }}{{ end -}}
 {{- $metrics := list "metrics_token" -}}
-web: { shared: {{ concat $all $metrics $oidc $mail | toJson }}, issuer: {{ toJson $signing }} }
+{{- $collector := ternary (list "otel_exporter_otlp_headers") list (hasKey .Values.config "OTEL_EXPORTER_OTLP_ENDPOINT") -}}
+web: { shared: {{ concat $all $metrics $oidc $mail $collector | toJson }}, issuer: {{ toJson $signing }} }
 issuer:
-  shared: {{ concat $any $metrics | toJson }}
+  shared: {{ concat $any $metrics $collector | toJson }}
   issuer: {{ concat $signing (list "issue_database_url") $feed | toJson }}
-gateway: { shared: {{ concat $all $metrics $feed | toJson }} }
-worker: { shared: {{ concat $all $mail | toJson }}, issuer: {{ toJson $signing }} }
+gateway: { shared: {{ concat $all $metrics $feed $collector | toJson }} }
+worker: { shared: {{ concat $all $mail $collector | toJson }}, issuer: {{ toJson $signing }} }
 beat: { shared: {{ $all | toJson }} }
 slack: { shared: {{ $all | toJson }} }
 sealer: { shared: {{ concat $all $feed | toJson }}, sealer: [seal_database_url, seal_key] }
