@@ -143,7 +143,7 @@ class ToolCall:
         for _ in range(_MOST_TRIES):
             self.forwarding.measure = self._spending.measure
             try:
-                with self.node.isolation.call(self.entry.slug):
+                with self.node.isolation.call(self.entry.slug, is_local=self.entry.command is not None):
                     ended = await self.forwarding.carry_out(self._gate)
             except _RightsChanged:
                 verdict = await self._decide()

@@ -11,19 +11,29 @@ from entitlements.upstream import egress
 
 async def choose(exchange: Exchange) -> None:
     """Tell the upstream, where there is one that keeps this client's session; one without a log has nothing to say."""
-    level, entry = exchange.call.params.get("level"), exchange.entry
+    level = exchange.call.params.get("level")
     if level not in server_messages.LEVELS:
         raise Refused(Code.MALFORMED_CALL, "There is no such level.")
     verdict, _ = await exchange.node.admits(exchange.policy_call)
     if not may_see(verdict):
         await exchange.deny(verdict)
         return
-    if verdict.allowed and exchange.session is not None and entry.operations is None and entry.target.url:
-        connection = await replies.open_connection(exchange, entry, exchange.session)
-        if not connection.conversation.is_modern:
-            try:
-                await connection.conversation.ask(connection.http, exchange.call.method, {"level": level})
-            except egress.Unreachable as why:
-                if "error" not in why.detail:
-                    raise Refused(Code.UPSTREAM_UNAVAILABLE) from why
+    if verdict.allowed:
+        await _pass_on(exchange, str(level))
     await exchange.answer({})
+
+
+async def _pass_on(exchange: Exchange, level: str) -> None:
+    """Let the upstream know. One that is away says nothing either, and stops no client from going on."""
+    entry, session = exchange.entry, exchange.session
+    if session is None or entry.operations is not None or not entry.target.url:
+        return
+    try:
+        connection = await replies.open_connection(exchange, entry, session)
+        if not connection.conversation.is_modern:
+            await connection.conversation.ask(connection.http, exchange.call.method, {"level": level})
+    except egress.Unreachable:
+        return
+    except Refused as why:
+        if why.code is not Code.UPSTREAM_UNAVAILABLE:
+            raise

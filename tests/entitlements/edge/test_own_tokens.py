@@ -132,10 +132,13 @@ def test_one_trace_runs_from_the_exchange_to_the_redemption(world: World) -> Non
     form = world.exchange_form()
     jag = world.post("/idp/token", form, Traceparent=f"00-{trace}-{'1' * 16}-01").body["access_token"]
     world.redeem(jag)
-    assert {event.trace for event in Event.objects.filter(action="token.issued")} == {trace}
+    own = Session.objects.get().trace
+    asked, redeemed = Event.objects.filter(action="token.issued").order_by("at")
+    assert (asked.trace, redeemed.trace) == (trace, own)
+    assert f"trace:{own}" in asked.links, "a trace of the client's own leads to that of its session"
     world.redeem(jag)
-    assert worlds.refusals()[-1].trace == trace
-    assert set(IssuedToken.objects.values_list("trace", flat=True)) == {trace}
+    assert worlds.refusals()[-1].trace == own
+    assert set(IssuedToken.objects.values_list("trace", flat=True)) == {trace, own}
 
 
 def test_an_assertion_is_redeemed_for_the_person_it_was_issued_for_and_not_for_whoever_has_the_login_now(

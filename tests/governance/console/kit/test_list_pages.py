@@ -103,7 +103,7 @@ def test_ten_thousand_rows_of_each_thing_are_listed() -> None:
     for path in ("/agents/", "/grants/", "/people/", "/groups/", "/systems/"):
         page = visits.text(browser.get(path))
         assert 'rel="next"' in page, path
-        assert "10,0" in page, "it says how many there are"
+        assert re.search(r"\b[1-9]\d,\d{3}\b", page), "it says about how many there are"
     log = visits.text(browser.get("/audit/"))
     assert re.search(r"about [1-9]\d*,\d{3} rows", log), "the application may not gather statistics of events"
     assert 'rel="next"' in log
