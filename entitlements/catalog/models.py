@@ -118,7 +118,7 @@ class Tool(models.Model):
         PROMPT = "prompt", "Prompt"
 
     system = models.ForeignKey(System, on_delete=models.PROTECT, related_name="tools")
-    name = models.CharField(max_length=900)
+    name = models.CharField(max_length=128)
     primitive = models.CharField(max_length=20, choices=Primitive.choices, default=Primitive.TOOL, db_default="tool")
     sentence = models.CharField(max_length=500, blank=True)
     state = models.CharField(max_length=16, choices=State.choices, default=State.PENDING)

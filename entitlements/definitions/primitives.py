@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import quote
 
-LONGEST_NAME: Final = 900
+LONGEST_NAME: Final = 128
 """Characters of a name in the catalog."""
 MEMBER: Final = "primitive"
 """The member of a definition that says what is no tool."""
@@ -21,7 +21,7 @@ _RESOURCE: Final = "resources/"
 _TEMPLATE: Final = "resources/templates/"
 _PROMPT: Final = "prompts/"
 _SAFE: Final = "".join(set(string.punctuation) - {"%"})
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}|(?:resources|prompts)/[\x21-\x7e]{1,880}")
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}|(?:resources|prompts)/[\x21-\x7e]+")
 
 
 class Primitive(StrEnum):
@@ -53,7 +53,7 @@ def of_name(name: str) -> Primitive:
 
 def is_name(name: str) -> bool:
     """Whether a row of the catalog can have this name."""
-    return _NAME.fullmatch(name) is not None
+    return len(name) <= LONGEST_NAME and _NAME.fullmatch(name) is not None
 
 
 def resource(uri: str) -> str:

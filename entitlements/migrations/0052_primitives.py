@@ -7,7 +7,7 @@ from django.db.models import Q
 
 _KINDS = [("tool", "Tool"), ("resource", "Resource"), ("resource_template", "Resource template"), ("prompt", "Prompt")]
 _ALTER = """
-ALTER TABLE entitlements_tool ADD COLUMN primitive varchar(20) DEFAULT 'tool' NOT NULL, ALTER COLUMN name TYPE varchar(900),
+ALTER TABLE entitlements_tool ADD COLUMN primitive varchar(20) DEFAULT 'tool' NOT NULL,
     ADD CONSTRAINT what_is_no_tool_has_a_name_that_no_tool_has CHECK (
         (name::text ~ '^[^/]*$' AND primitive = 'tool')
         OR (name::text LIKE 'resources/templates/%' AND primitive = 'resource_template')
@@ -17,7 +17,7 @@ ALTER TABLE entitlements_tool ADD COLUMN primitive varchar(20) DEFAULT 'tool' NO
 
 
 class Migration(migrations.Migration):
-    """Add one column, and room for a URI in the name, in one statement: nodes read the table."""
+    """Add one column in one statement: nodes read the table. The name keeps its type, which their kept plans return."""
 
     dependencies: ClassVar = [("entitlements", "0051_sessions_carry_traces")]
     operations: ClassVar = [
@@ -25,7 +25,6 @@ class Migration(migrations.Migration):
             database_operations=[migrations.RunSQL(_ALTER)],
             state_operations=[
                 migrations.AddField("tool", "primitive", models.CharField(max_length=20, choices=_KINDS, default="tool", db_default="tool")),
-                migrations.AlterField("tool", "name", models.CharField(max_length=900)),
                 migrations.AddConstraint("tool", models.CheckConstraint(
                     name="what_is_no_tool_has_a_name_that_no_tool_has",
                     condition=Q(primitive="tool", name__regex=r"^[^/]*$")

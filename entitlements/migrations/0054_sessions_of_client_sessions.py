@@ -9,7 +9,6 @@ _ALTER = """
 ALTER TABLE entitlements_upstreamsession ADD COLUMN client_session uuid NULL;
 CREATE UNIQUE INDEX one_open_session_of_a_callers_session ON entitlements_upstreamsession
     (system_id, agent_id, person_id, client_id, client_session) NULLS NOT DISTINCT WHERE ended_at IS NULL;
-DROP INDEX one_open_session_of_a_caller_at_a_system;
 CREATE INDEX entitlements_upstreamsession_client_session_6ef76c07 ON entitlements_upstreamsession (client_session);
 """
 
@@ -28,7 +27,7 @@ class Migration(migrations.Migration):
                     fields=["system", "agent", "person", "client", "client_session"],
                     condition=Q(ended_at=None), nulls_distinct=False,
                 )),
-                migrations.RemoveConstraint("upstreamsession", "one_open_session_of_a_caller_at_a_system"),
             ],
         ),
+        migrations.RemoveConstraint("upstreamsession", "one_open_session_of_a_caller_at_a_system"),
     ]

@@ -82,7 +82,7 @@ class ObservedCalls(models.Model):
     version = models.PositiveIntegerField()
     day = models.DateField()
     agent = models.CharField(max_length=200)
-    tool = models.CharField(max_length=1000)
+    tool = models.CharField(max_length=200)
     person = models.CharField(max_length=200, blank=True)
     calls = models.PositiveIntegerField()
 
