@@ -68,7 +68,7 @@ def concerns(terms: Terms, tool: str, grants: Collection[str]) -> bool:
 
 
 def need(terms: Terms, arguments: Mapping[str, object]) -> Need | str:
-    """Return what a call needs of a budget, or in a sentence why nobody can say."""
+    """Return what a call needs of a budget, or in a sentence why that cannot be said."""
     if terms.unit == CALLS:
         return Need(ONE, ONE)
     if terms.largest is not None:

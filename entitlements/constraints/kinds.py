@@ -26,7 +26,7 @@ class Kind:
     """One kind of constraint. `holds(parameter, value, now)`, `within(narrower, wider)`.
 
     `reads(parameter, value)` says whether the value is one that the kind is about: where it is not, `holds` is false,
-    and whoever wants to know what surely lies outside cannot believe that. `now` is in seconds since 1970, None where
+    and a caller that asks what surely lies outside cannot believe that. `now` is in seconds since 1970, None where
     it is not known.
     """
 

@@ -36,4 +36,4 @@ class DefinitionWatch(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.system_id}: {self.node or 'nobody listens'}"
+        return f"{self.system_id}: {self.node or 'no node listens'}"

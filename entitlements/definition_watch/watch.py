@@ -113,7 +113,7 @@ class DefinitionWatch:
             self._run(self._ask_now(system))
 
     def sweep(self) -> None:
-        """Every second: keep the leases, and take others that nobody holds."""
+        """Every second: keep the leases, and take others that no node holds."""
         if time.monotonic() >= self._next_lease:
             self._next_lease = time.monotonic() + RENEW_SECONDS
             self._run(self._lease())
@@ -177,7 +177,7 @@ class DefinitionWatch:
             task.add_done_callback(lambda _: self._listening.pop(system, None))
 
     async def _hear(self, system: str) -> None:
-        """Listen to a system once, and let go of it. Where it is cancelled somebody else has it, or will take it."""
+        """Listen to a system once, and let go of it. Where it is cancelled another node has it, or will take it."""
         after = NOT_OFFERED_SECONDS
         try:
             entry = await self._find(system)

@@ -2,7 +2,7 @@
 
 What a server lists becomes one definition with a name, an input schema and the server's texts, and under `primitive`
 what MCP says of that kind alone. The hash is over all of it but the size of a resource and when it last changed: those
-are told of its content, which changes while the resource stays what a person approved.
+belong to its content, which changes while the resource stays what a person approved.
 """
 
 from __future__ import annotations

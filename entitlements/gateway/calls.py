@@ -20,7 +20,7 @@ from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.decoys.pace import PACE
 from entitlements.gateway import possession, relay
 from entitlements.gateway.access_requests import denied_calls
-from entitlements.gateway.budgets.spending import Spending, TooLarge
+from entitlements.gateway.budgets.reservation import Spending, TooLarge
 from entitlements.gateway.dispatch import Forwarding
 from entitlements.gateway.doors import Door
 from entitlements.gateway.http import Request

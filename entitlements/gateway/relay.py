@@ -21,7 +21,7 @@ from entitlements.gateway import answers
 from entitlements.gateway.budgets.measure import Measure, unmeasured
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Send, encode
 from entitlements.gateway.messages import Call
-from entitlements.gateway.primitives import caching
+from entitlements.gateway.primitives import cache_scope
 from entitlements.node.refusals import Refused
 from entitlements.node.upstreams import Connection
 from entitlements.secret_scan.marks import SECRET_IN_ANSWER, Marks
@@ -246,7 +246,7 @@ class UpstreamCall:
         result_status = _read_result_status.decode(result)
         shown = self._in_the_clients_era(result, result_status)
         if self.call.is_modern and self.call.method == "resources/read":
-            shown = caching.private(shown)
+            shown = cache_scope.private(shown)
         body = answers.result(request_id, shown)
         self.measure(len(body), lambda: None if result_status.isError else _structured(result))
         await self.responder.finish(Answer(HTTPStatus.OK, body, (JSON, NO_STORE)))

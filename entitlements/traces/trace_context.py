@@ -49,7 +49,7 @@ class TraceContext:
 
     @property
     def is_sampled(self) -> bool:
-        """Whether whoever came before records it."""
+        """Whether the caller records it."""
         return bool(self.flags & _SAMPLED)
 
     @property

@@ -168,7 +168,7 @@ async def may_read(node: Node, bearer: Bearer, entry: ServedSystem, params: Mapp
 
 
 async def reply(connection: Connection, request_id: object, said: Mapping[str, Any]) -> None:
-    """Answer a request of an upstream. An upstream that does not listen learns nothing; that harms nobody else."""
+    """Answer a request of an upstream. An upstream that does not listen learns nothing, which harms no other."""
     conversation = connection.conversation
 
     async def take(_answer: Answer) -> None:

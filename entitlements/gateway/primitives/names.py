@@ -26,11 +26,6 @@ def called(entry: ServedSystem, method: str, params: Mapping[str, Any]) -> Calle
     return _BY_METHOD[method](entry, params)
 
 
-def is_called_so(method: str) -> bool:
-    """Whether requests with this method are about a resource or a prompt."""
-    return method in _BY_METHOD
-
-
 def _resource(entry: ServedSystem, params: Mapping[str, Any]) -> Called:
     uri = params.get("uri")
     if not isinstance(uri, str) or len(uri) > uri_templates.LONGEST:

@@ -1,6 +1,6 @@
 """A server of the official SDK that changes a tool: `python -m tests...definition_watch.changing_server PORT`.
 
-`/change?text=...` gives its tool another description and says so to whoever listens; with `&quietly` it says nothing.
+`/change?text=...` gives its tool another description and says so to those who listen; with `&quietly` it says nothing.
 With a second argument it is a server of the 2025 protocol, with sessions, as `tests.conformance.legacy_server`.
 """
 

@@ -112,7 +112,7 @@ def test_after_the_pause_one_call_is_tried_and_decides(
     assert told == [("erp", 3), ("erp", 0)]
 
 
-def test_a_trial_that_nobody_waited_for_leaves_room_for_the_next(systems: Isolation, clock: Clock) -> None:
+def test_a_trial_that_was_given_up_leaves_room_for_the_next(systems: Isolation, clock: Clock) -> None:
     for _ in range(3):
         fail(systems)
     clock.now += 15.1

@@ -50,7 +50,7 @@ def test_an_analyst_sets_one_and_sees_what_is_taken(company: Company) -> None:
 
 
 @pytest.mark.parametrize("login", ["sofia", "otto", "sam", "mona", "alice"])
-def test_nobody_else_sets_one_for_anything(login: str, company: Company) -> None:
+def test_no_other_role_sets_one_for_anything(login: str, company: Company) -> None:
     assert posted(company, login, agent=company.bot.slug).status_code == 403
     assert not Budget.objects.exists()
 

@@ -62,7 +62,7 @@ def test_what_a_server_asks_reaches_the_client_and_the_answer_the_server(
 
 
 @pytest.mark.parametrize("who", ["another session", "another client", "another server's session"])
-def test_nobody_else_answers(node: Gateway, here: World, old: Talker, who: str) -> None:
+def test_no_other_client_answers(node: Gateway, here: World, old: Talker, who: str) -> None:
     client = LegacyClient(node, here)
     other = LegacyClient(node, here.with_another_client() if who == "another client" else here)
     with client.calling(asks("sampling/createMessage", 5, **SAMPLING)) as messages:
@@ -78,7 +78,7 @@ def test_nobody_else_answers(node: Gateway, here: World, old: Talker, who: str) 
     assert [event.code for event in denied] == ["malformed_call"]
 
 
-def test_an_answer_that_nobody_asked_for_is_dropped_and_recorded_once(node: Gateway, here: World, old: Talker) -> None:
+def test_an_answer_that_was_not_asked_for_is_dropped_and_recorded_once(node: Gateway, here: World, old: Talker) -> None:
     client = LegacyClient(node, here)
     for request_id in (5, "5", client.session):
         assert client.answer({"id": request_id}).status_code == 400
