@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -28,6 +28,10 @@ from governance.sod.models import AgentCall
 MOST: Final = 10
 """How many grants a page shows; a list has the rest."""
 MOST_COUNTED: Final = 10_000
+_PARTS: Final = (
+    Prefetch("lines", GrantLine.objects.select_related("tool")),
+    Prefetch("subjects", GrantSubject.objects.select_related("person", "group")),
+)
 """More grants than this are not counted out."""
 
 
@@ -96,7 +100,8 @@ def _reach(
 ) -> Reach:
     rows = visibility.grants(caller).filter(which, ended_at=None, expires_at__gt=clock.now())
     count = rows.order_by()[: MOST_COUNTED + 1].count()
-    shown = list(rows.order_by("agent__name", "entitlement__name", "id")[:MOST])
+    whole = rows.prefetch_related(None).prefetch_related(*_PARTS)
+    shown = list(whole.order_by("agent__name", "entitlement__name", "id")[:MOST])
     return Reach(
         title,
         tuple(_paths(caller, shown, lines, person)),

@@ -344,7 +344,7 @@ def test_a_page_costs_a_bounded_number_of_queries(
         make.grant(bot, company.use, people=[company.alice])
     browser = visits.as_(company.ana)
     for path in ("/agents/", "/grants/", "/requests/", "/systems/", "/systems/clock/"):
-        with django_assert_max_num_queries(24):
+        with django_assert_max_num_queries(22):
             assert browser.get(path).status_code == 200
 
 
