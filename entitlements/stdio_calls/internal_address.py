@@ -113,7 +113,7 @@ class InternalAddress:
         if entry is None or entry.command is None:
             raise Unknown
         if "method" in message and "id" not in message:
-            return await self._notify(entry, asked, message)
+            return await self._notify(entry, asked)
         call, rule = _question(entry, asked, message)
         verdict, held = await self._node.ask(rule, call)
         if not verdict.allowed:
@@ -155,7 +155,7 @@ class InternalAddress:
             return web.Response(status=HTTPStatus.NOT_FOUND)
         return await local.hear_here(entry.slug, command, _key(asked), asked.origin, _sending(request, asked))
 
-    async def _notify(self, entry: ServedSystem, asked: Asked, message: dict[str, Any]) -> web.Response:
+    async def _notify(self, entry: ServedSystem, asked: Asked) -> web.Response:
         """Hand a notification to the child, where one runs; it is about a call that was decided before."""
         local, command = self._node.upstreams.local, entry.command
         if command is not None and local.has(entry.slug, command, _key(asked)):
@@ -178,7 +178,6 @@ class InternalAddress:
 
 async def _answered(request: web.Request, asked: Asked, way: Way, gate: Any) -> web.StreamResponse:  # noqa: ANN401
     """Hand a call to the child and stream what it answers. The first piece is sent once the child has the call."""
-
     return await way[1].endpoint.post(way[0], {}, asked.message, _sending(request, asked), gate=gate)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from entitlements.codes import Code
 from entitlements.definitions import primitives
 from entitlements.gateway import answers, messages, possession
-from entitlements.gateway.conversation import client_sessions, upstream_stream
+from entitlements.gateway.conversation import client_sessions, session_streams
 from entitlements.gateway.exchange import may_see
 from entitlements.gateway.http import Request
 from entitlements.node import records
@@ -63,8 +63,8 @@ async def keep(node: Node, request: Request, entry: ServedSystem, bearer: Bearer
         await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": HEADERS})
         await node.look_at_tools(open_stream, held)
         about = CallDetails(bearer, entry.slug, "GET", source=request.source)
-        follows = upstream_stream.Following(node, about, entry, session, request)
-        await keep_open(request, open_stream, _changed, follows.follow())
+        follows = session_streams.follow(node, about, entry, session, request)
+        await keep_open(request, open_stream, _changed, follows)
     except asyncio.CancelledError:
         if not open_stream.stop:
             raise

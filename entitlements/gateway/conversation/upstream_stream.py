@@ -58,8 +58,14 @@ class Following:
                 pass  # the client's own stream goes on, and its calls say what is wrong
             await asyncio.sleep(AGAIN_SECONDS)
 
+    async def begun(self, connection: Connection) -> None:
+        """Do what is due as soon as the upstream's stream is open: nothing."""
+
     async def _connection(self) -> Connection:
         node, bearer, entry = self.node, self.about.bearer, self.entry
+        verdict, _ = await node.admits(bearer.asks(entry.slug))
+        if not verdict.allowed:  # at the address of all systems the client's stream outlives its rights at one
+            raise Refused(verdict.code, verdict.sentence)
         account = await replies.account_of(node, bearer, entry)
         return await node.upstreams.get(entry, bearer, node.feed.position, account, self.session.offers)
 
@@ -75,6 +81,7 @@ class Following:
                 return False
             if answer.status != HTTPStatus.OK or answer.content_type != "text/event-stream":
                 return True
+            await self.begun(connection)
             reader = sse.Reader(upstream.LARGEST_MESSAGE)
             while True:
                 try:
