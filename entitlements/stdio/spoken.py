@@ -169,13 +169,13 @@ class Spoken:
                 question.asked.put(_write({**message, "params": {**params, "requestId": name}}))
 
     def _readers_of_the_log(self) -> Iterator[Listener]:
-        """Name each session once, by its stream if it has one and else by its youngest call; and each other call."""
-        yield from self._streams
-        sessions = {each.origin.session for each in self._streams}
-        for call in [*self._pending.values()][::-1]:
-            if call.origin.session is None or call.origin.session not in sessions:
-                yield call
-            sessions.add(call.origin.session)
+        """Name each session once, by its youngest call if it has one and else by its stream; and each other call."""
+        sessions: set[UUID] = set()
+        for each in (*[*self._pending.values()][::-1], *self._streams):
+            if each.origin.session is None or each.origin.session not in sessions:
+                yield each
+            if each.origin.session is not None:
+                sessions.add(each.origin.session)
 
     def _say(self, message: dict[str, Any], is_for: Callable[[Origin], bool]) -> None:
         line = _write(message)

@@ -159,6 +159,7 @@ class Legacy(Following):
         await self._heard.subscribe(connection)
 
     async def _take(self, data: bytes, connection: Connection, beside: Beside) -> None:
+        await self._admit()
         marks = await self.node.secrets.current()
         cleaned, _ = marks.removed_from_json(connection.conversation.target.authorization.removed_from(data))
         said = await beside.hear(msgspec.json.encode(msgspec.json.decode(cleaned)), connection, {})

@@ -65,18 +65,25 @@ class SystemsInUse:
     request: Request
 
     async def follow(self) -> None:
-        """Hear each system that the session uses, from when it does."""
+        """Hear each system that the session uses, from when it does, and for as long as its client may."""
         heard: dict[str, asyncio.Task[None]] = {}
         try:
             while True:
                 with contextlib.suppress(Closed):
-                    for slug in await in_use(self.node, self.session):
-                        if slug not in heard and len(heard) < MOST_SYSTEMS:
-                            heard[slug] = asyncio.create_task(self._follow(slug))
+                    await self._look(heard)
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
             for task in heard.values():
                 task.cancel()
+
+    async def _look(self, heard: dict[str, asyncio.Task[None]]) -> None:
+        for slug in await in_use(self.node, self.session):
+            if slug not in heard and len(heard) < MOST_SYSTEMS:
+                heard[slug] = asyncio.create_task(self._follow(slug))
+        for slug in list(heard):
+            verdict, _ = await self.node.admits(self.about.bearer.asks(slug))
+            if not verdict.allowed:
+                heard.pop(slug).cancel()
 
     async def _follow(self, slug: str) -> None:
         with contextlib.suppress(Closed):

@@ -61,11 +61,15 @@ class Following:
     async def begun(self, connection: Connection) -> None:
         """Do what is due as soon as the upstream's stream is open: nothing."""
 
+    async def _admit(self) -> None:
+        """Raise Refused without access: at the address of all systems a stream outlives its client's rights at one."""
+        verdict, _ = await self.node.admits(self.about.bearer.asks(self.entry.slug))
+        if not verdict.allowed:
+            raise Refused(verdict.code, verdict.sentence)
+
     async def _connection(self) -> Connection:
         node, bearer, entry = self.node, self.about.bearer, self.entry
-        verdict, _ = await node.admits(bearer.asks(entry.slug))
-        if not verdict.allowed:  # at the address of all systems the client's stream outlives its rights at one
-            raise Refused(verdict.code, verdict.sentence)
+        await self._admit()
         account = await replies.account_of(node, bearer, entry)
         return await node.upstreams.get(entry, bearer, node.feed.position, account, self.session.offers)
 
@@ -96,6 +100,7 @@ class Following:
                     await self._take(data, connection, beside)
 
     async def _take(self, data: bytes, connection: Connection, beside: Beside) -> None:
+        await self._admit()
         marks = await self.node.secrets.current()
         cleaned, _ = marks.removed_from_json(connection.conversation.target.authorization.removed_from(data))
         said = await beside.hear(msgspec.json.encode(msgspec.json.decode(cleaned)), connection, {})
