@@ -6,7 +6,6 @@ form of the client's era, to leave out what only concerns the two of us, and to 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -19,17 +18,17 @@ from entitlements.codes import Code
 from entitlements.definition_watch.listener import LIST_CHANGED
 from entitlements.gateway import answers
 from entitlements.gateway.budgets.measure import Measure, unmeasured
-from entitlements.gateway.http import JSON, NO_STORE, Answer, Send, encode
+from entitlements.gateway.conversation.responder import Responder
+from entitlements.gateway.http import JSON, NO_STORE, Answer, encode
 from entitlements.gateway.messages import Call
 from entitlements.gateway.primitives import cache_scope
 from entitlements.node.refusals import Refused
 from entitlements.node.upstreams import Connection
 from entitlements.secret_scan.marks import SECRET_IN_ANSWER, Marks
 from entitlements.traces.trace_context import TraceContext
-from entitlements.upstream import egress, mcp_headers, sse, upstream
+from entitlements.upstream import egress, mcp_headers, upstream
 from entitlements.upstream.endpoint import Answer as UpstreamAnswer
 
-KEEP_ALIVE_SECONDS: Final = 15.0
 _PASSED: Final = frozenset({"notifications/progress", "notifications/message"})
 _RETRY: Final = ("inputResponses", "requestState")
 _FORWARDED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -41,11 +40,6 @@ _FORWARDED: Final[Mapping[str, tuple[str, ...]]] = {
     "completion/complete": ("ref", "argument", "context"),
 }
 """Which params of a method travel on."""
-_STREAM: Final = [
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-store, no-transform"),
-    (b"x-accel-buffering", b"no"),
-]
 _STATUS: Final = {-32700: 400, -32600: 400, -32602: 400, -32020: 400, -32021: 400, -32022: 400, -32601: 404}
 _REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
 
@@ -102,60 +96,6 @@ class CallEnd:
         if not owners:
             return self
         return CallEnd("failure", SECRET_IN_ANSWER, self.size, frozenset(owners))
-
-
-class Responder:
-    """Answers one request: as plain JSON if the answer comes at once and alone, else as a stream of events."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._is_streaming = False
-        self._is_finished = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._keeper: asyncio.Task[None] | None = None
-
-    def keep_alive(self) -> None:
-        """From now on, send a comment whenever the upstream is silent for long."""
-        self._timer = asyncio.get_running_loop().call_later(KEEP_ALIVE_SECONDS, self._start_keeping)
-
-    async def event(self, message: bytes) -> None:
-        """Send one message of the stream."""
-        await self._begin()
-        await self._send({"type": "http.response.body", "body": sse.event(message), "more_body": True})
-
-    async def finish(self, answer: Answer) -> None:
-        """Send the last message and end; its status counts only if nothing was sent before."""
-        self.close()
-        if self._is_finished:
-            return
-        self._is_finished = True
-        if self._is_streaming:
-            await self._send({"type": "http.response.body", "body": sse.event(answer.body)})
-            return
-        length = (b"content-length", str(len(answer.body)).encode())
-        await self._send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, length]})
-        await self._send({"type": "http.response.body", "body": answer.body})
-
-    def close(self) -> None:
-        """Stop the comments."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._keeper is not None:
-            self._keeper.cancel()
-
-    def _start_keeping(self) -> None:
-        self._keeper = asyncio.create_task(self._keep())
-
-    async def _keep(self) -> None:
-        await self._begin()
-        while True:
-            await self._send({"type": "http.response.body", "body": sse.KEEP_ALIVE, "more_body": True})
-            await asyncio.sleep(KEEP_ALIVE_SECONDS)
-
-    async def _begin(self) -> None:
-        if not self._is_streaming:
-            self._is_streaming = True
-            await self._send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": _STREAM})
 
 
 @dataclass(slots=True)

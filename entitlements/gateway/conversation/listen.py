@@ -18,7 +18,7 @@ import msgspec
 from entitlements.codes import Code
 from entitlements.definition_watch.listener import LIST_CHANGED
 from entitlements.gateway import answers, possession
-from entitlements.gateway.conversation import replies, server_messages, stream
+from entitlements.gateway.conversation import replies, responder, server_messages, stream
 from entitlements.gateway.exchange import Exchange, may_see
 from entitlements.gateway.http import encode
 from entitlements.node.refusals import Closed, Refused
@@ -54,7 +54,7 @@ async def serve(exchange: Exchange) -> None:
             return
         opened.ends_with_grants = verdict.allowed
         await listening.choose()
-        await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": stream.HEADERS})
+        await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": responder.HEADERS})
         await listening.acknowledge()
         await node.look_at_tools(opened, held)
         await stream.keep_open(request, opened, listening.changed, listening.follow())

@@ -11,7 +11,7 @@ from typing import Any, Final
 from entitlements.codes import Code
 from entitlements.definitions import primitives
 from entitlements.gateway import answers, messages, possession
-from entitlements.gateway.conversation import client_sessions, upstream_stream
+from entitlements.gateway.conversation import client_sessions, responder, upstream_stream
 from entitlements.gateway.exchange import may_see
 from entitlements.gateway.http import Request
 from entitlements.node import records
@@ -24,11 +24,6 @@ from entitlements.node.streams import OpenRequest, ToolList
 from entitlements.upstream import mcp_headers, sse, upstream
 
 KEEP_ALIVE_SECONDS: Final = 10.0
-HEADERS: Final = [
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-store, no-transform"),
-    (b"x-accel-buffering", b"no"),
-]
 
 
 async def keep(node: Node, request: Request, entry: ServedSystem, bearer: Bearer) -> None:
@@ -60,7 +55,7 @@ async def keep(node: Node, request: Request, entry: ServedSystem, bearer: Bearer
             await node.recorder.durably(records.decision(about, verdict, {}))
             await request.answer(answers.denied(entry, bearer, verdict, about.evaluation, answers.NULL))
             return
-        await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": HEADERS})
+        await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": responder.HEADERS})
         await node.look_at_tools(open_stream, held)
         about = CallDetails(bearer, entry.slug, "GET", source=request.source)
         follows = upstream_stream.Following(node, about, entry, session, request)
