@@ -6,6 +6,7 @@ form of the client's era, to leave out what only concerns the two of us, and to 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -26,7 +27,7 @@ from entitlements.node.refusals import Refused
 from entitlements.node.upstreams import Connection
 from entitlements.secret_scan.marks import SECRET_IN_ANSWER, Marks
 from entitlements.traces.trace_context import TraceContext
-from entitlements.upstream import egress, mcp_headers, upstream
+from entitlements.upstream import egress, mcp_headers, resuming, upstream
 from entitlements.upstream.endpoint import Answer as UpstreamAnswer
 
 _PASSED: Final = frozenset({"notifications/progress", "notifications/message"})
@@ -116,6 +117,7 @@ class UpstreamCall:
     number: int = 0
     was_sent: bool = False
     leaked: set[str] = field(default_factory=set)
+    _progress: upstream.Progress = field(default_factory=upstream.Progress)
 
     async def carry_out(self) -> CallEnd:
         """Send the call and pass the answer on. Raises what the gate raises, Unreachable, SessionLost."""
@@ -129,9 +131,34 @@ class UpstreamCall:
         if conversation.is_modern:
             self._mirror(headers, params)
         try:
-            return await conversation.post(self.connection.http, headers, body, self._pass_on, gate=self._pass)
+            async with asyncio.timeout(self.connection.http.timeout.total):
+                return await self._exchanged(headers, body)
         except (aiohttp.ClientError, TimeoutError, OSError, *_UNREADABLE) as why:
             raise egress.Unreachable from why
+
+    async def _exchanged(self, headers: Mapping[str, str], body: bytes) -> CallEnd:
+        """Send it and read the answer, from as many streams as a legacy upstream needs for it."""
+        conversation, http = self.connection.conversation, self.connection.http
+        try:
+            ended = await conversation.post(http, headers, body, self._pass_on, gate=self._pass)
+        except (aiohttp.ClientError, OSError):
+            if not self._may_resume:
+                raise
+            ended = None
+        else:
+            if ended is None:
+                await self.responder.pause(self._progress.again)
+        if ended is not None:
+            return ended
+        return await resuming.finish(conversation, http, self._progress, self._take, self._closed)
+
+    @property
+    def _may_resume(self) -> bool:
+        return bool(self._progress.last_id) and not self.connection.conversation.is_modern
+
+    async def _closed(self, progress: upstream.Progress) -> None:
+        """Let the client of this call come again as well: the system has closed its stream and goes on."""
+        await self.responder.pause(progress.again)
 
     def _pass(self) -> None:
         self.gate()
@@ -144,14 +171,14 @@ class UpstreamCall:
             if value is not None:
                 headers[f"Mcp-Param-{token}"] = mcp_headers.encode(value)
 
-    async def _pass_on(self, answer: UpstreamAnswer) -> CallEnd:
+    async def _pass_on(self, answer: UpstreamAnswer) -> CallEnd | None:
         status = answer.status
         if status == HTTPStatus.NOT_FOUND and self.connection.conversation.session:
             raise SessionLost
         if status in _REFUSED or status // 100 in (3, 5):
             raise egress.Unreachable(status=status)
-        ended = await upstream.first(answer, self._take)
-        if ended is None:
+        ended = await upstream.first(answer, self._take, progress=self._progress)
+        if ended is None and not self._may_resume:
             raise egress.Unreachable("The system ended its answer too early.", status=status)
         return ended
 
