@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -79,14 +80,20 @@ def front(request: pytest.FixtureRequest, here: World, tmp_path_factory: pytest.
 
 
 def checks(folder: Path, url: str, revision: str) -> Checks:
-    """Run a frozen set, and return what became of each check, by scenario, name and place, with its message."""
+    """Run a frozen set, and return what became of each check, by scenario, name and turn, with its message.
+
+    The suite also notes what it sent and heard, which are no checks, and as many as the moment brings.
+    """
     where = str(folder / revision)
     ended = nodejs.run(folder, PROGRAM, "server", "--url", url, "--requirements", revision, "-o", where)
     found: Checks = {}
     for file in sorted((folder / revision).rglob("checks.json")):
         scenario = file.parent.name.removeprefix("server-")[: -len("-2026-11-30T00-42-16-009Z")]
-        for place, check in enumerate(json.loads(file.read_text())):
-            found[f"{scenario} {check['id']} {place}"] = check["status"], check.get("errorMessage") or ""
+        turns = Counter[str]()
+        for check in json.loads(file.read_text()):
+            turns[check["id"]] += 1
+            name = f"{scenario} {check['id']} {turns[check['id']]}"
+            found[name] = check["status"], check.get("errorMessage") or ""
     assert found, ended.output
     return found
 

@@ -25,6 +25,7 @@ from entitlements.node.node import Node
 from entitlements.node.refusals import Closed, Refused
 from entitlements.node.shared.client_offers import Offers
 from entitlements.node_feed import other_nodes
+from entitlements.upstream import upstream
 
 _IS_ENDED: Final = "SELECT EXISTS (SELECT FROM entitlements_endedclientsession WHERE id = %s)"
 END: Final = """
@@ -65,6 +66,11 @@ class ClientSession(msgspec.Struct, frozen=True, array_like=True):
     def offers(self) -> Offers:
         """What an upstream may ask of the client of this session."""
         return Offers(self.id, self.capabilities)
+
+    @property
+    def is_polled(self) -> bool:
+        """Whether its client knows events without data, and streams that are closed before their end (SEP-1699)."""
+        return self.version == upstream.LEGACY[0]
 
 
 _encode: Final = msgspec.json.Encoder().encode

@@ -24,7 +24,7 @@ from entitlements.keys import in_use, session_keys
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed
 from entitlements.node_messages.messages import BoxFull
-from entitlements.upstream import sse, upstream
+from entitlements.upstream import sse
 
 PURPOSE: Final = "stream-event"
 KEPT_SECONDS: Final = 600.0
@@ -152,8 +152,8 @@ class KeptStream:
 
     @property
     def is_polled(self) -> bool:
-        """Whether a client of its version may be left alone for a while, and begins with an event without data."""
-        return bool(self._name) and self.session.version == upstream.LEGACY[0]
+        """Whether its client may be left alone for a while, and begins with an event without data."""
+        return bool(self._name) and self.session.is_polled
 
     @property
     def id(self) -> str:

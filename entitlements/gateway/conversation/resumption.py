@@ -53,6 +53,11 @@ class KeptEvents:
         """Begin where the stream did."""
         self._box = self.name.box
 
+    @property
+    def id(self) -> str:
+        """The id of the event up to which the client has all."""
+        return f"{self.sealed}.{self.number}"
+
     async def open(self) -> None:
         """Read what there is. Raises Refused where what followed the event is not all there, Closed."""
         if self.name.is_call and self.node.now() - self.name.began < _NEW_SECONDS:

@@ -114,6 +114,9 @@ class _Opening:
             await self._deny(entry or self.entry, verdict, call.arguments)
             return
         await self.request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": sse.HEADERS})
+        if self.session.is_polled:
+            beginning = sse.priming(events.id, sse.AGAIN_SECONDS)
+            await self.request.send({"type": "http.response.body", "body": beginning, "more_body": True})
         await resumption.hand_out(self.node, self.request, call, events)
 
     async def _deny(self, entry: ServedSystem, verdict: Verdict, arguments: Mapping[str, Any]) -> None:
