@@ -21,7 +21,6 @@ from entitlements.definition_watch.listener import LIST_CHANGED
 from entitlements.gateway.conversation import replies, server_messages
 from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.conversation.local_stream import LocalStream
-from entitlements.gateway.conversation.server_messages import Beside
 from entitlements.gateway.conversation.upstream_stream import Following
 from entitlements.gateway.exchange import Exchange
 from entitlements.node.directory import ServedSystem
@@ -54,6 +53,8 @@ class Heard:
     say: Say
     uris: list[str] = field(default_factory=list)
     session: ClientSession = field(init=False)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the system is listened to, or cannot be."""
 
     def __post_init__(self) -> None:
         """Begin a session in name."""
@@ -65,11 +66,17 @@ class Heard:
 
     async def follow(self) -> None:
         """Listen until the client leaves; what fails is tried again."""
+        try:
+            await self._follow()
+        finally:
+            self.ready.set()
+
+    async def _follow(self) -> None:
         entry, about = self.entry, self._about()
         if entry.command is not None:
             node = self.exchange.node
-            stream = LocalStream(node, about, entry, self.session, self.take, self.subscribe, is_own=True)
-            await stream.follow()
+            event, begun = self.take, self.subscribe
+            await LocalStream(node, about, entry, self.session, event, begun, is_own=True, ready=self.ready).follow()
         if entry.operations is not None or not entry.target.url:
             return
         while True:
@@ -84,6 +91,7 @@ class Heard:
                     return
             except _FAILURES:
                 pass  # the client's own stream goes on, and its calls say what is wrong
+            self.ready.set()
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def close(self) -> None:
@@ -128,6 +136,7 @@ class Heard:
             message = msgspec.json.decode(cleaned, type=dict[str, Any])
             if message.get("method") is None:
                 return "error" in message
+            self.ready.set()
             await self.take(cleaned)
             return None
 
@@ -150,18 +159,9 @@ class Legacy(Following):
     """The stream of the session that stands for a modern client's at a system of 2025."""
 
     def __init__(self, heard: Heard, about: CallDetails) -> None:
-        exchange = heard.exchange
-        super().__init__(exchange.node, about, heard.entry, heard.session, exchange.request)
-        self._heard = heard
+        super().__init__(heard.exchange.node, about, heard.entry, heard.session, heard.take, upstream.Progress())
+        self._heard, self.ready = heard, heard.ready
 
     async def begun(self, connection: Connection) -> None:
         """Subscribe to the resources."""
         await self._heard.subscribe(connection)
-
-    async def _take(self, data: bytes, connection: Connection, beside: Beside) -> None:
-        await self._admit()
-        marks = await self.node.secrets.current()
-        cleaned, _ = marks.removed_from_json(connection.conversation.target.authorization.removed_from(data))
-        said = await beside.hear(msgspec.json.encode(msgspec.json.decode(cleaned)), connection, {})
-        if said is not None:
-            await self._heard.take(said)

@@ -7,6 +7,7 @@ listened to only while its caller may read it, which is decided for each change.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -26,7 +27,10 @@ from entitlements.node.refusals import Refused
 from entitlements.node.streams import OpenRequest, ToolList
 from entitlements.upstream import sse
 
+HEARD_SECONDS: Final = 2.0
+"""How long a client waits for its acknowledgement until the systems are listened to."""
 MOST_RESOURCES: Final = 100
+ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 MOST_SYSTEMS: Final = 20
 """Whose resources one stream listens to, at the address of all systems."""
 _ID: Final = "io.modelcontextprotocol/subscriptionId"
@@ -50,10 +54,11 @@ async def serve(exchange: Exchange) -> None:
             return
         opened.ends_with_grants = verdict.allowed
         await listening.choose()
-        await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": stream.HEADERS})
+        await listening.begin()
+        await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": sse.HEADERS})
         await listening.acknowledge()
         await node.look_at_tools(opened, held)
-        await stream.keep_open(request, opened, listening.changed, listening.follow())
+        await stream.keep_open(request, opened, listening.changed, listening.until_over())
     except asyncio.CancelledError:
         if not opened.stop:
             raise
@@ -64,7 +69,7 @@ async def serve(exchange: Exchange) -> None:
         await request.send({"type": "http.response.body", "body": sse.event(body)})
     finally:
         node.opened.remove(opened)
-        await listening.close()
+        await listening.end()
 
 
 def _wanted(asked: object) -> dict[str, Any]:
@@ -86,6 +91,8 @@ class Listening:
     wanted: dict[str, Any]
     tag: dict[str, Any] = field(init=False)
     systems: dict[str, heard.Heard] = field(default_factory=dict)
+    _is_acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
+    _following: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         """Know what each message is tagged with."""
@@ -107,9 +114,23 @@ class Listening:
         if readable:
             self.wanted["resourceSubscriptions"] = readable
 
+    async def begin(self) -> None:
+        """Listen to the systems before the client is told so: what it does then, one of them may answer at once."""
+        self._following = asyncio.create_task(self._follow())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HEARD_SECONDS):
+                for each in self.systems.values():
+                    await each.ready.wait()
+
+    async def until_over(self) -> None:
+        """Wait until there is nothing to listen to any more."""
+        if self._following is not None:
+            await self._following
+
     async def acknowledge(self) -> None:
         """Say first what is listened to."""
-        await self.say("notifications/subscriptions/acknowledged", {"notifications": self.wanted})
+        await self._send(ACKNOWLEDGED, {"notifications": self.wanted})
+        self._is_acknowledged.set()
 
     def changed(self, kind: str) -> bytes:
         """Write that a list has changed, if that is wanted."""
@@ -117,25 +138,31 @@ class Listening:
             return b""
         return self._written(f"notifications/{kind}/list_changed", {})
 
-    async def follow(self) -> None:
+    async def end(self) -> None:
+        """Listen no more, and end what upstreams hold for this stream alone."""
+        if self._following is not None:
+            self._following.cancel()
+        for each in self.systems.values():
+            await each.close()
+
+    async def _follow(self) -> None:
         """Listen to the systems, each in its era."""
         async with asyncio.TaskGroup() as group:
             for each in self.systems.values():
                 group.create_task(each.follow())
 
-    async def close(self) -> None:
-        """End what upstreams hold for this stream alone."""
-        for each in self.systems.values():
-            await each.close()
+    async def _say(self, method: str, params: Mapping[str, Any]) -> None:
+        """Hand on what a system says, once the client knows what it listens to."""
+        await self._is_acknowledged.wait()
+        await self._send(method, params)
 
-    async def say(self, method: str, params: Mapping[str, Any]) -> None:
-        """Send a notification, tagged."""
+    async def _send(self, method: str, params: Mapping[str, Any]) -> None:
         body = sse.event(self._written(method, params))
         await self.exchange.request.send({"type": "http.response.body", "body": body, "more_body": True})
 
     def _heard(self, entry: ServedSystem) -> heard.Heard:
         lists = [name for name in _LISTS if name in self.wanted]
-        return self.systems.setdefault(entry.slug, heard.Heard(self.exchange, entry, lists, self.say))
+        return self.systems.setdefault(entry.slug, heard.Heard(self.exchange, entry, lists, self._say))
 
     async def _system_of(self, uri: str) -> ServedSystem | None:
         """Return the one system that a resource is of, for this caller."""

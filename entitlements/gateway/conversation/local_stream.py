@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import aiohttp
@@ -28,7 +28,7 @@ _FAILURES: Final = (
     msgspec.MsgspecError, RecursionError, ValueError,
 )  # fmt: skip
 
-type HandOn = Callable[[bytes], Awaitable[None]]
+type Event = Callable[[bytes], Awaitable[None]]
 """Sends a message to the client."""
 type Begun = Callable[[Connection], Awaitable[None]]
 
@@ -45,9 +45,11 @@ class LocalStream:
     about: CallDetails
     entry: ServedSystem
     session: ClientSession
-    hand_on: HandOn
+    event: Event
     begun: Begun = _nothing
     is_own: bool = False
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when what the child says from now on is heard, or cannot be."""
 
     async def follow(self) -> None:
         """Hear the child for as long as the client listens. None is started for that; what fails is tried again."""
@@ -58,6 +60,7 @@ class LocalStream:
                 if entry is not None and entry.command is not None and await self._is_admitted():
                     self.entry = entry
                     await self._hear(beside)
+            self.ready.set()
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _hear(self, beside: Beside) -> None:
@@ -71,6 +74,7 @@ class LocalStream:
         async def begun() -> None:
             if self.begun is not _nothing:
                 await self.begun(await self._connection())
+            self.ready.set()
 
         assert entry.command is not None  # noqa: S101 - for the type checker
         await node.upstreams.local.hear(entry.slug, entry.command, bearer.key, ask, by, take, begun)
@@ -82,7 +86,7 @@ class LocalStream:
         cleaned, _ = marks.removed_from_json(message)
         said = await beside.hear(msgspec.json.encode(msgspec.json.decode(cleaned)), await self._connection(), {})
         if said is not None:
-            await self.hand_on(said)
+            await self.event(said)
 
     async def _is_admitted(self) -> bool:
         verdict, _ = await self.node.admits(self.about.bearer.asks(self.entry.slug))

@@ -7,11 +7,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).with_name("lib")))
 
-from typing import Any
-
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.types import (
     Completion,
+    CompletionArgument,
     EmptyResult,
     SamplingMessage,
     SetLevelRequestParams,
@@ -87,22 +86,22 @@ def greet(name: str) -> str:
 
 
 @server.completion()
-async def complete(ref: Any, argument: Any, context: Any) -> Completion:
+async def complete(_ref: object, argument: CompletionArgument, _context: object) -> Completion:
     """Complete the name of a person."""
     return Completion(values=[name for name in ("ada", "alan", "ben") if name.startswith(argument.value)])
 
 
-async def subscribe(_ctx: Any, params: SubscribeRequestParams) -> EmptyResult:
+async def subscribe(_ctx: object, params: SubscribeRequestParams) -> EmptyResult:
     WATCHED.add(str(params.uri))
     return EmptyResult()
 
 
-async def unsubscribe(_ctx: Any, params: UnsubscribeRequestParams) -> EmptyResult:
+async def unsubscribe(_ctx: object, params: UnsubscribeRequestParams) -> EmptyResult:
     WATCHED.discard(str(params.uri))
     return EmptyResult()
 
 
-async def set_level(_ctx: Any, params: SetLevelRequestParams) -> EmptyResult:
+async def set_level(_ctx: object, params: SetLevelRequestParams) -> EmptyResult:
     LEVELS.append(params.level)
     return EmptyResult()
 

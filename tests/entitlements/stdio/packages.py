@@ -16,10 +16,11 @@ PYTHON = "/usr/bin/python3"
 ARGV = [PYTHON, "-I", "{package}/server.py", "first"]
 
 
-SDK = (
-    "_cffi_backend annotated_types anyio certifi click cryptography httpx2 idna mcp mcp_types opentelemetry pydantic"
-    " pydantic_core python_multipart sse_starlette starlette typing_extensions typing_inspection uvicorn watchfiles"
-).split()
+SDK = {
+    "_cffi_backend", "annotated_types", "anyio", "certifi", "click", "cryptography", "httpx2", "idna", "mcp",
+    "mcp_types", "opentelemetry", "pydantic", "pydantic_core", "python_multipart", "sse_starlette", "starlette",
+    "typing_extensions", "typing_inspection", "uvicorn", "watchfiles",
+}  # fmt: skip
 """What a server of the official Python SDK imports."""
 
 

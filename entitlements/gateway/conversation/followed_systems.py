@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from entitlements import addresses
 from entitlements import all_systems as prefixed
 from entitlements.catalog.models import System
-from entitlements.gateway.conversation import upstream_stream
 from entitlements.gateway.conversation.client_sessions import ClientSession
-from entitlements.gateway.conversation.local_stream import LocalStream
-from entitlements.gateway.http import Request
+from entitlements.gateway.conversation.local_stream import Event, LocalStream
+from entitlements.gateway.conversation.upstream_stream import Following
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed
-from entitlements.upstream import sse
+from entitlements.upstream.upstream import Progress
 
 MOST_SYSTEMS: Final = 20
 """Systems that one stream hears at the address of all."""
@@ -31,19 +29,26 @@ WHERE u.client_session = %s AND u.ended_at IS NULL ORDER BY u.opened_at LIMIT %s
 """
 
 
-def follow(
-    node: Node, about: CallDetails, entry: ServedSystem, session: ClientSession, request: Request
-) -> Coroutine[Any, Any, None]:
-    """Hear what a client's stream is to carry, for as long as the client listens."""
+class Follows(Protocol):
+    """Hears what a client's stream is to carry."""
+
+    @property
+    def ready(self) -> asyncio.Event:
+        """Set when what is said from now on is heard, or cannot be."""
+
+    async def follow(self) -> None:
+        """Hear it for as long as the client listens."""
+
+
+def of(
+    node: Node, about: CallDetails, entry: ServedSystem, session: ClientSession, event: Event, progress: Progress
+) -> Follows:
+    """Return what hears the system of an address, or all systems; `event` sends the client a message."""
     if entry.slug == addresses.ALL:
-        return SystemsInUse(node, about, session, request).follow()
-    if entry.command is None:
-        return upstream_stream.Following(node, about, entry, session, request).follow()
-
-    async def hand_on(message: bytes) -> None:
-        await request.send({"type": "http.response.body", "body": sse.event(message), "more_body": True})
-
-    return LocalStream(node, about, entry, session, hand_on).follow()
+        return SystemsInUse(node, about, session, event)
+    if entry.command is not None:
+        return LocalStream(node, about, entry, session, event)
+    return Following(node, about, entry, session, event, progress)
 
 
 async def in_use(node: Node, session: ClientSession) -> list[str]:
@@ -62,7 +67,8 @@ class SystemsInUse:
     node: Node
     about: CallDetails
     session: ClientSession
-    request: Request
+    event: Event
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def follow(self) -> None:
         """Hear each system that the session uses, from when it does, and for as long as its client may."""
@@ -71,23 +77,26 @@ class SystemsInUse:
             while True:
                 with contextlib.suppress(Closed):
                     await self._look(heard)
+                self.ready.set()
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
             for task in heard.values():
                 task.cancel()
 
     async def _look(self, heard: dict[str, asyncio.Task[None]]) -> None:
-        for slug in await in_use(self.node, self.session):
-            if slug not in heard and len(heard) < MOST_SYSTEMS:
-                heard[slug] = asyncio.create_task(self._follow(slug))
-        for slug in list(heard):
-            verdict, _ = await self.node.admits(self.about.bearer.asks(slug))
-            if not verdict.allowed:
-                heard.pop(slug).cancel()
+        allowed = {slug for slug in {*heard, *await in_use(self.node, self.session)} if await self._is_admitted(slug)}
+        for slug in heard.keys() - allowed:
+            heard.pop(slug).cancel()
+        for slug in sorted(allowed - heard.keys())[: MOST_SYSTEMS - len(heard)]:
+            heard[slug] = asyncio.create_task(self._follow(slug))
+
+    async def _is_admitted(self, slug: str) -> bool:
+        verdict, _ = await self.node.admits(self.about.bearer.asks(slug))
+        return verdict.allowed
 
     async def _follow(self, slug: str) -> None:
         with contextlib.suppress(Closed):
             entry = await self.node.directory.get(slug)
             if entry is not None:
                 about = CallDetails(self.about.bearer, slug, self.about.method, source=self.about.source)
-                await follow(self.node, about, entry, self.session, self.request)
+                await of(self.node, about, entry, self.session, self.event, Progress()).follow()
