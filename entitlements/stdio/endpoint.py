@@ -80,7 +80,7 @@ class ChildEndpoint(Endpoint):
     @property
     def is_busy(self) -> bool:
         """Whether a request waits for it, or a stream for a resource that it watches."""
-        return bool(self._pending) or self._spoken.is_listened_to
+        return bool(self._pending) or self._spoken.has_listener
 
     @property
     def stderr(self) -> str:

@@ -36,7 +36,7 @@ class Origin(msgspec.Struct, frozen=True):
     capabilities: dict[str, Any] = {}
     is_own: bool = False
 
-    def takes(self, method: str) -> bool:
+    def offers(self, method: str) -> bool:
         """Whether the client declared that it can be asked this."""
         return CAPABILITIES.get(method) in self.capabilities
 

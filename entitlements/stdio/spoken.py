@@ -62,7 +62,7 @@ class Spoken:
         self._subscribed: dict[str, set[UUID]] = {}
 
     @property
-    def is_listened_to(self) -> bool:
+    def has_listener(self) -> bool:
         """Whether a stream listens whose session is subscribed to something."""
         sessions: set[UUID] = set().union(*self._subscribed.values())
         return any(each.origin.session in sessions for each in self._streams)
@@ -143,9 +143,9 @@ class Spoken:
         """Return who is asked. Where no client takes it, the youngest call is: it is refused there, and recorded."""
         calls = [*self._pending.values()][::-1]
         named = self._named(params.get("_meta"))
-        if named is not None and named.origin.takes(method):
+        if named is not None and named.origin.offers(method):
             return named
-        able = [each for each in (*calls, *reversed(self._streams)) if each.origin.takes(method)]
+        able = [each for each in (*calls, *reversed(self._streams)) if each.origin.offers(method)]
         return next(iter((*able, *calls, *self._streams)), None)
 
     def _named(self, meta: object) -> Listener | None:

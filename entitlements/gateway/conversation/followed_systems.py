@@ -29,7 +29,7 @@ WHERE u.client_session = %s AND u.ended_at IS NULL ORDER BY u.opened_at LIMIT %s
 """
 
 
-class Follows(Protocol):
+class HearsSystems(Protocol):
     """Hears what a client's stream is to carry."""
 
     @property
@@ -40,9 +40,9 @@ class Follows(Protocol):
         """Hear it for as long as the client listens."""
 
 
-def of(
+def choose(
     node: Node, about: CallDetails, entry: ServedSystem, session: ClientSession, event: Event, progress: Progress
-) -> Follows:
+) -> HearsSystems:
     """Return what hears the system of an address, or all systems; `event` sends the client a message."""
     if entry.slug == addresses.ALL:
         return SystemsInUse(node, about, session, event)
@@ -99,4 +99,4 @@ class SystemsInUse:
             entry = await self.node.directory.get(slug)
             if entry is not None:
                 about = CallDetails(self.about.bearer, slug, self.about.method, source=self.about.source)
-                await of(self.node, about, entry, self.session, self.event, Progress()).follow()
+                await choose(self.node, about, entry, self.session, self.event, Progress()).follow()

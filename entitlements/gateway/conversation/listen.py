@@ -18,7 +18,8 @@ import msgspec
 from entitlements import addresses
 from entitlements.codes import Code
 from entitlements.gateway import answers, possession
-from entitlements.gateway.conversation import heard, server_messages, stream
+from entitlements.gateway.conversation import server_messages, stream
+from entitlements.gateway.conversation.system_changes import SystemChanges
 from entitlements.gateway.exchange import Exchange, may_see
 from entitlements.gateway.http import encode
 from entitlements.gateway.primitives import everywhere
@@ -90,7 +91,7 @@ class Listening:
     exchange: Exchange
     wanted: dict[str, Any]
     tag: dict[str, Any] = field(init=False)
-    systems: dict[str, heard.Heard] = field(default_factory=dict)
+    systems: dict[str, SystemChanges] = field(default_factory=dict)
     _is_acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
     _following: asyncio.Task[None] | None = None
 
@@ -102,14 +103,14 @@ class Listening:
         """Leave out the resources that this caller may not read, and know the system of each other. Raises Closed."""
         exchange, uris = self.exchange, self.wanted.pop("resourceSubscriptions", [])
         if exchange.entry.slug != addresses.ALL and self.wanted:
-            self._heard(exchange.entry)
+            self._changes_of(exchange.entry)
         readable = []
         for uri in uris:
             entry = await self._system_of(uri)
             if entry is None or not await server_messages.may_read(exchange.node, exchange.bearer, entry, {"uri": uri}):
                 continue
             if len(self.systems) < MOST_SYSTEMS or entry.slug in self.systems:
-                self._heard(entry).uris.append(uri)
+                self._changes_of(entry).uris.append(uri)
                 readable.append(uri)
         if readable:
             self.wanted["resourceSubscriptions"] = readable
@@ -160,9 +161,9 @@ class Listening:
         body = sse.event(self._written(method, params))
         await self.exchange.request.send({"type": "http.response.body", "body": body, "more_body": True})
 
-    def _heard(self, entry: ServedSystem) -> heard.Heard:
+    def _changes_of(self, entry: ServedSystem) -> SystemChanges:
         lists = [name for name in _LISTS if name in self.wanted]
-        return self.systems.setdefault(entry.slug, heard.Heard(self.exchange, entry, lists, self._say))
+        return self.systems.setdefault(entry.slug, SystemChanges(self.exchange, entry, lists, self._say))
 
     async def _system_of(self, uri: str) -> ServedSystem | None:
         """Return the one system that a resource is of, for this caller."""

@@ -120,7 +120,7 @@ class SessionStream:
 
     async def _listen(self) -> None:
         """Hear what the system says from now on; return when it is heard, or after a moment."""
-        follows = followed_systems.of(self.node, self.about, self.entry, self.session, self.event, self._progress)
+        follows = followed_systems.choose(self.node, self.about, self.entry, self.session, self.event, self._progress)
         self._tasks.append(asyncio.create_task(follows.follow()))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_SECONDS):

@@ -158,12 +158,12 @@ def test_a_changed_resource_is_told_to_the_streams_of_who_subscribed_and_to_the_
     assert desk.subscribe("a://x", BEN, leaves=True) is None
     desk.says(UPDATED, uri="a://x")
     assert heard(ada) + heard(ben) == []
-    assert desk.spoken.is_listened_to
+    assert desk.spoken.has_listener
     asyncio.run(desk.spoken.leave(BEN))
     assert [(message["method"], message["params"]) for message in desk.written] == [
         ("resources/unsubscribe", {"uri": "a://y"})
     ]
-    assert not desk.spoken.is_listened_to
+    assert not desk.spoken.has_listener
 
 
 def test_subscriptions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from entitlements.stdio_commands.models import StdioSystem
 from tests import make
 from tests.entitlements.gateway import world
 from tests.entitlements.gateway.conversation.desk import LegacyClient, asks
+from tests.entitlements.gateway.conversation.test_everywhere import Everywhere
 from tests.entitlements.gateway.conversation.test_listening import UPDATED, subscribed
 from tests.entitlements.gateway.test_wire import error
 from tests.entitlements.gateway.world import Gateway, World, wait_until
@@ -231,6 +232,22 @@ def test_a_stateless_client_hears_of_a_local_server_and_its_subscription_ends_wi
         heard = next(message for message in messages if message["method"] == UPDATED)
         assert heard["params"]["uri"] == ONE
     wait_until(lambda: ONE not in client.watched(), 10)
+
+
+def test_at_the_address_of_all_systems_a_local_server_asks_and_tells_too(nodes: list[Gateway], here: World) -> None:
+    client = Everywhere(nodes[1], here)
+    called = asks("tools/call", 8, name=f"{here.system.slug}__elicit", arguments={})
+    with client._streaming("POST", json=called) as messages:
+        question = next(messages)
+        assert client.answer(question, result={"action": "decline"}).status_code == 202
+        assert text(next(messages)) == "decline"
+    assert client.post(asks("resources/subscribe", 2, uri=ONE)).json()["result"] == {}
+    local = Local(nodes[0], here)
+    with client.listening() as stream:
+        wait_until(lambda: is_heard(local, stream), 20)
+        local.call("change", uri=ONE)
+        assert next(message for message in stream if message["method"] == UPDATED)["params"]["uri"] == ONE
+    assert client.post(asks("resources/unsubscribe", 2, uri=ONE)).json()["result"] == {}
 
 
 def test_when_the_rights_end_the_child_and_every_stream_do(nodes: list[Gateway], here: World) -> None:

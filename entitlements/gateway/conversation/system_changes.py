@@ -41,7 +41,7 @@ type Say = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class Heard:
+class SystemChanges:
     """One system that a stream listens to: for changes of `lists`, and of the resources `uris`. `say` tells the client.
 
     `session` stands for the stream at a system of 2025, as a client's session does there.
@@ -158,10 +158,12 @@ class Heard:
 class Legacy(Following):
     """The stream of the session that stands for a modern client's at a system of 2025."""
 
-    def __init__(self, heard: Heard, about: CallDetails) -> None:
-        super().__init__(heard.exchange.node, about, heard.entry, heard.session, heard.take, upstream.Progress())
-        self._heard, self.ready = heard, heard.ready
+    def __init__(self, changes: SystemChanges, about: CallDetails) -> None:
+        super().__init__(
+            changes.exchange.node, about, changes.entry, changes.session, changes.take, upstream.Progress()
+        )
+        self._changes, self.ready = changes, changes.ready
 
     async def begun(self, connection: Connection) -> None:
         """Subscribe to the resources."""
-        await self._heard.subscribe(connection)
+        await self._changes.subscribe(connection)
