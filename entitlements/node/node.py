@@ -104,7 +104,7 @@ class Node:
         )
         self.budgets = Leases(self.writes.run, self.pool)
         self.definitions = DefinitionWatch(self.name, self.writes.run, self.directory.get, self.relays.dial, Closed)
-        self.upstreams.local.watch(lambda system, _method: self.definitions.changed(system))
+        self.upstreams.local.watch(self.definitions.changed)
         self.accounts = Accounts(self.snapshots.query, self.writes.run, Closed)
         self.opened = OpenRequests()
         self.cancelled_counts = CancelledCounts()

@@ -93,8 +93,8 @@ class Children:
         self._report = report or (lambda _system, _why, _stderr: None)
         self._places: dict[tuple[str, Owner | None], _Place] = {}
         self._streams: defaultdict[tuple[str, Owner | None], list[Listener]] = defaultdict(list)
-        self.changed: Callable[[str, str], None] = lambda _system, _method: None
-        """Takes a system, a child of which said that a list changed, and that notification's name."""
+        self.changed: Callable[[str], None] = lambda _system: None
+        """Takes a system, a child of which said that its list of tools changed."""
         self._users = set(range(FIRST_USER, FIRST_USER + MOST_CHILDREN)) if os.geteuid() == 0 else None
         self._under_way: set[asyncio.Task[None]] = set()
 

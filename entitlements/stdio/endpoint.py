@@ -49,14 +49,14 @@ _write: Final = msgspec.json.Encoder().encode
 class ChildEndpoint(Endpoint):
     """A running child. It ends when its streams do, when it says something too long, or when it is ended.
 
-    `streams` listen to whatever child their caller has; they end with this one. `changed` hears that a list changed.
+    `streams` listen to whatever child their caller has; they end with this one. `changed` hears that its list of tools did.
     """
 
     def __init__(
         self,
         child: Child,
         streams: list[Listener] | None = None,
-        changed: Callable[[str], None] = lambda _method: None,
+        changed: Callable[[], None] = lambda: None,
         *,
         is_shared: bool = False,
     ) -> None:

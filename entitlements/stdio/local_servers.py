@@ -57,8 +57,8 @@ class LocalServers:
         self._locks: weakref.WeakValueDictionary[tuple[str, Owner | None], asyncio.Lock] = weakref.WeakValueDictionary()
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def watch(self, changed: Callable[[str, str], None]) -> None:
-        """Let it be known which system's child says that a list changed, by the notification's name."""
+    def watch(self, changed: Callable[[str], None]) -> None:
+        """Let it be known which system's child says that its list of tools changed."""
         self._children.changed = changed
 
     async def get(self, system: str, command: Command, key: Key, ask: Ask, origin: Origin = NO_SESSION) -> Way:

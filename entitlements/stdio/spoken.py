@@ -26,8 +26,13 @@ MOST_SUBSCRIBED: Final = 1_000
 _SUBSCRIBE, _UNSUBSCRIBE = "resources/subscribe", "resources/unsubscribe"
 _UPDATED: Final = "notifications/resources/updated"
 _LOG: Final = "notifications/message"
-_LISTS: Final = frozenset(f"notifications/{kind}/list_changed" for kind in ("tools", "resources", "prompts"))
-_OF_STREAMS: Final = _LISTS | {"notifications/elicitation/complete"}
+_TOOLS: Final = "notifications/tools/list_changed"
+_OF_STREAMS: Final = frozenset(
+    {
+        _TOOLS, "notifications/resources/list_changed", "notifications/prompts/list_changed",
+        "notifications/elicitation/complete",
+    }
+)  # fmt: skip
 _REFUSED: Final = {"code": -32601, "message": "No client can be asked this now."}
 _FULL: Final = {"code": -32603, "message": "The sessions of this server are subscribed to as much as they may."}
 
@@ -51,7 +56,7 @@ class Spoken:
         pending: Mapping[int, Listener],
         streams: list[Listener],
         write: Write,
-        changed: Callable[[str], None],
+        changed: Callable[[], None],
         *,
         is_shared: bool,
     ) -> None:
@@ -84,8 +89,8 @@ class Spoken:
             sessions = self._subscribers(params.get("uri"))
             self._say(message, lambda origin: origin.session in sessions)
         elif method in _OF_STREAMS:
-            if method in _LISTS:
-                self._changed(method)
+            if method == _TOOLS:
+                self._changed()
             self._say(message, lambda _origin: True)
 
     async def answer(self, message: Mapping[str, Any], origin: Origin) -> bool:

@@ -67,6 +67,13 @@ async def change(ctx: Context, uri: str) -> str:
     return " ".join(sorted(WATCHED) + LEVELS)
 
 
+@server.tool()
+async def retool(ctx: Context) -> str:
+    """Say that the list of tools changed."""
+    await ctx.session.send_tool_list_changed()
+    return "said"
+
+
 @server.resource("note://one")
 def one() -> str:
     """A note."""

@@ -26,8 +26,11 @@ class Desk:
         self.pending: dict[int, Listener] = {}
         self.streams: list[Listener] = []
         self.written: list[dict[str, Any]] = []
-        self.changed: list[str] = []
-        self.spoken = Spoken(self.pending, self.streams, self._write, self.changed.append, is_shared=is_shared)
+        self.changes = 0
+        self.spoken = Spoken(self.pending, self.streams, self._write, self._change, is_shared=is_shared)
+
+    def _change(self) -> None:
+        self.changes += 1
 
     async def _write(self, line: bytes) -> None:
         self.written.append(json.loads(line))
@@ -173,13 +176,14 @@ def test_subscriptions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert desk.subscribe("a://z") == {"error": spoken._FULL}
 
 
-def test_changed_lists_are_told_to_every_stream_and_to_the_watch() -> None:
+def test_changed_lists_are_told_to_every_stream_and_that_of_tools_to_the_watch() -> None:
     desk = Desk()
     stream, call = desk.stream(), desk.call(1)
-    desk.says("notifications/tools/list_changed")
-    desk.says("notifications/unheard_of")
-    assert [message["method"] for message in heard(stream)] == ["notifications/tools/list_changed"]
-    assert (heard(call), desk.changed) == ([], ["notifications/tools/list_changed"])
+    changes = [f"notifications/{kind}/list_changed" for kind in ("tools", "resources")]
+    for method in (*changes, "notifications/unheard_of"):
+        desk.says(method)
+    assert [message["method"] for message in heard(stream)] == changes
+    assert (heard(call), desk.changes) == ([], 1), "definitions are compared where the list of tools changed"
 
 
 def test_a_child_that_callers_share_asks_nothing_and_its_log_is_for_nobody() -> None:

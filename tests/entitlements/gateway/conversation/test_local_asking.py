@@ -16,6 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from audit.context import SYSTEM
 from entitlements.catalog.models import System
+from entitlements.definition_watch.models import DefinitionWatch
 from entitlements.definitions import offers
 from entitlements.definitions.primitives import Primitive
 from entitlements.grants import grants
@@ -34,7 +35,7 @@ from tests.entitlements.stdio import packages, processes
 pytestmark = pytest.mark.loopback
 ANY: dict[str, Any] = {"type": "object"}
 ONE, TWO = "note://one", "note://two"
-TOOLS = ("elicit", "sample", "roots", "work", "change")
+TOOLS = ("elicit", "sample", "roots", "work", "change", "retool")
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +220,12 @@ def is_heard(client: Local, stream: Iterator[dict[str, Any]]) -> bool:
     return next(stream)["method"] == "notifications/resources/list_changed"
 
 
+def test_a_server_that_says_that_its_tools_changed_is_compared_at_once(nodes: list[Gateway], here: World) -> None:
+    assert text(Local(nodes[1], here).call("retool")) == "said"
+    asked = DefinitionWatch.objects.filter(system=here.system, asked_at__isnull=False)
+    wait_until(asked.exists, 5)
+
+
 def test_a_stateless_client_hears_of_a_local_server_and_its_subscription_ends_with_its_stream(
     nodes: list[Gateway], here: World
 ) -> None:
@@ -257,7 +264,8 @@ def test_when_the_rights_end_the_child_and_every_stream_do(nodes: list[Gateway],
         question = next(of_call)
         for grant in here.agent.grants.filter(ended_at=None):
             grants.revoke(grant.pk, by=SYSTEM, reason="over")
-        assert "withdrawn" in str(next(of_call))
+        last = str(next(of_call))
+        assert "withdrawn" in last or "upstream_unavailable" in last, "whichever node is first"
         assert client.answer(question).status_code in (403, 404)
         assert [each for each in messages if "id" in each] == []
     wait_until(lambda: not StdioChild.objects.filter(pk=child.pk).exists(), 10)
