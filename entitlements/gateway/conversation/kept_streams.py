@@ -76,15 +76,16 @@ class Said(msgspec.Struct, frozen=True, array_like=True, tag="said"):
 class Ended(msgspec.Struct, frozen=True, array_like=True, tag="ended"):
     """Where a stream stands that is kept no further, and who goes on.
 
-    `upstream` is the last event of the system's own stream, `listed` a digest of each list as its client last saw it,
-    and `next` the box in which the same stream goes on. A stream that `is_lost` lacks what came then: it did not fit,
-    or its client did not come back in time.
+    `number` is that of the last event, `upstream` the last event of the system's own stream, `listed` a digest of each
+    list as its client last saw it, and `next` the box in which the same stream goes on. A stream that `is_lost` lacks
+    what came then: it did not fit, or its client did not come back in time.
     """
 
     is_lost: bool = False
     upstream: str = ""
     listed: dict[str, str] | None = None
     next: UUID | None = None
+    number: int = 0
 
 
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,3}")
@@ -199,7 +200,8 @@ class KeptStream:
         """Say where it stands, after all that was said."""
         await self.flush()
         with contextlib.suppress(Closed, BoxFull, in_use.KeyMissing):
-            await self.node.messages.put(self.box, _encode(ended), seconds)
+            numbered = msgspec.structs.replace(ended, number=self.number)
+            await self.node.messages.put(self.box, _encode(numbered), seconds)
 
     async def _write_soon(self) -> None:
         while self._pending or self._is_lost:

@@ -67,9 +67,18 @@ class KeptEvents:
                 self._add(at, body)
         if self.name.is_call and self.call is None:
             raise too_old()
-        first = next((part.first for part in self._parts if isinstance(part, Said)), self.number + 1)
-        if first > self.number + 1 or any(isinstance(part, Ended) and part.is_lost for part in self._parts):
-            raise too_old()
+        self._check_whole()
+
+    def _check_whole(self) -> None:
+        """See that no event after the one that the client has is gone. Raises Refused."""
+        following = self.number + 1
+        for part in self._parts:
+            if isinstance(part, Ended):
+                is_gone = part.is_lost or part.number >= following
+            else:
+                is_gone, following = part.first > following, max(following, part.first + len(part.events))
+            if is_gone:
+                raise too_old()
 
     async def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):

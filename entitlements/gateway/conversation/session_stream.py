@@ -91,7 +91,7 @@ class SessionStream:
             await self._until_gone()
             await self._go_on()
         except asyncio.CancelledError:
-            if self.opened.stop and self.opened.stop != SESSION_OVER:
+            if self.opened.stop != SESSION_OVER:  # as a node that stops does
                 await self._hand_over()
             raise
         finally:
@@ -106,7 +106,7 @@ class SessionStream:
         if self.kept.is_long and self.kept.id:
             before, self.kept = self.kept, KeptStream(self.node, self.session)
             await self.kept.begin()
-            await before.end(Ended(next=self.kept.box))
+            await before.end(Ended(next=self.kept.box), _ENDED_SECONDS)
         await self._send(sse.event(message, self.kept.keep(message)))
 
     async def _send(self, body: bytes) -> None:
