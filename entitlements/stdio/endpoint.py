@@ -49,7 +49,7 @@ _write: Final = msgspec.json.Encoder().encode
 class ChildEndpoint(Endpoint):
     """A running child. It ends when its streams do, when it says something too long, or when it is ended.
 
-    `streams` listen to whatever child their caller has; they end with this one. `changed` hears that its list of tools did.
+    `streams` listen to whatever child their caller has; they end with this one. `changed` hears of its list of tools.
     """
 
     def __init__(

@@ -145,7 +145,8 @@ def test_all_that_is_no_call_is_decided_at_the_node_of_the_child_too(node: Gatew
         body = json.dumps({"jsonrpc": "2.0", "id": 9, **message}).encode()
         return sent(sealed(asked(here, message=body))).status_code
 
-    listens, answers = {"method": other_nodes.LISTEN}, {"result": {}}
+    listens: dict[str, Any] = {"method": other_nodes.LISTEN}
+    answers: dict[str, Any] = {"result": {}}
     levels = {"method": "logging/setLevel", "params": {"level": "info"}}
     reads = {"method": "resources/read", "params": {"uri": "note://x"}}
     assert said(**listens) == 404, "no child is started for a stream"

@@ -92,7 +92,7 @@ def greet(name: str) -> str:
     return f"Greet {name}."
 
 
-@server.completion()
+@server.completion()  # type: ignore[no-untyped-call]
 async def complete(_ref: object, argument: CompletionArgument, _context: object) -> Completion:
     """Complete the name of a person."""
     return Completion(values=[name for name in ("ada", "alan", "ben") if name.startswith(argument.value)])

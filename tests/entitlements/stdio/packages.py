@@ -31,7 +31,7 @@ def asking() -> Iterator[Path]:
     try:
         shutil.copy(Path(__file__).with_name("asking_server.py"), made / "server.py")
         (made / "lib").mkdir()
-        site = Path(metadata.distribution("mcp").locate_file(""))
+        site = Path(str(metadata.distribution("mcp").locate_file("")))
         for path in site.iterdir():
             name = path.name.split(".")[0].lower()
             if name in SDK or (path.suffix == ".dist-info" and name.split("-")[0] in SDK):

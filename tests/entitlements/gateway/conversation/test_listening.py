@@ -57,7 +57,12 @@ def resources(made: World) -> None:
 
 
 @contextlib.contextmanager
-def subscribed(node: Gateway, here: World, token: str = "", **wanted: object) -> Iterator[Iterator[dict[str, Any]]]:
+def subscribed(
+    node: Gateway,
+    here: World,
+    token: str = "",
+    **wanted: Any,  # noqa: ANN401 - any JSON
+) -> Iterator[Iterator[dict[str, Any]]]:
     """Listen as a modern client."""
     body = {"jsonrpc": "2.0", "id": "sub", "method": "subscriptions/listen"}
     headers = {
@@ -86,7 +91,7 @@ def scopes(here: World) -> str:
 def test_a_modern_client_hears_first_what_is_listened_to_and_then_that_alone(
     node: Gateway, server: Talker, here: World
 ) -> None:
-    wanted = {"toolsListChanged": True, "resourceSubscriptions": [READABLE, HIDDEN], "unknown": True}
+    wanted: dict[str, Any] = {"toolsListChanged": True, "resourceSubscriptions": [READABLE, HIDDEN], "unknown": True}
     with subscribed(node, here, **wanted) as messages:
         acknowledged = next(messages)
         assert acknowledged["method"] == "notifications/subscriptions/acknowledged"

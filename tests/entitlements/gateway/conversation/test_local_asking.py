@@ -112,20 +112,20 @@ def test_an_official_client_answers_what_the_server_asks_and_hears_its_progress_
 ) -> None:
     heard: list[Any] = []
 
-    async def elicited(_context: Any, params: Any) -> mcp.ElicitResult:  # noqa: ANN401 - as the SDK calls it
+    async def elicited(context: Any, params: Any) -> mcp.ElicitResult:  # noqa: ANN401, ARG001 - as the SDK calls it
         heard.append(params.message)
         return mcp.ElicitResult(action="accept", content={"name": "ada"})
 
-    async def sampled(_context: Any, _params: Any) -> mcp.CreateMessageResult:  # noqa: ANN401
+    async def sampled(context: Any, params: Any) -> mcp.CreateMessageResult:  # noqa: ANN401, ARG001 - as above
         return mcp.CreateMessageResult(role="assistant", content=mcp.TextContent(type="text", text="much"), model="m")
 
-    async def rooted(_context: Any) -> mcp.ListRootsResult:  # noqa: ANN401
-        return mcp.ListRootsResult(roots=[mcp.Root(uri="file:///work")])
+    async def rooted(context: Any) -> mcp.ListRootsResult:  # noqa: ANN401, ARG001 - as above
+        return mcp.ListRootsResult(roots=[mcp.Root.model_validate({"uri": "file:///work"})])
 
     async def logged(params: Any) -> None:  # noqa: ANN401
         heard.append(params.data)
 
-    async def progressed(progress: float, _total: float | None, message: str | None) -> None:
+    async def progressed(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001 - as above
         heard.append((progress, message))
 
     headers = {"Authorization": f"Bearer {here.token(scope=all_scopes(here))}"}
@@ -140,7 +140,7 @@ def test_an_official_client_answers_what_the_server_asks_and_hears_its_progress_
             ) as client,
         ):  # fmt: skip
             called = [await client.call_tool(name, {}, progress_callback=progressed) for name in TOOLS[:4]]
-            return [each.content[0].text for each in called]
+            return [str(each.model_dump()["content"][0]["text"]) for each in called]
 
     assert asyncio.run(story()) == ["ada", "much", "file:///work", "done"]
     assert heard[0] == "Who are you?"
@@ -217,7 +217,7 @@ def test_a_session_hears_of_what_it_subscribed_to_and_the_child_when_the_last_on
 def is_heard(client: Local, stream: Iterator[dict[str, Any]]) -> bool:
     """Let the server say something, and see whether the stream has it."""
     client.watched()
-    return next(stream)["method"] == "notifications/resources/list_changed"
+    return bool(next(stream)["method"] == "notifications/resources/list_changed")
 
 
 def test_a_server_that_says_that_its_tools_changed_is_compared_at_once(nodes: list[Gateway], here: World) -> None:
