@@ -26,7 +26,7 @@ from entitlements.node.refusals import Refused
 from entitlements.node.upstreams import Connection
 from entitlements.secret_scan.marks import SECRET_IN_ANSWER, Marks
 from entitlements.traces.trace_context import TraceContext
-from entitlements.upstream import egress, mcp_headers, sse, upstream
+from entitlements.upstream import egress, mcp_headers, resumption, sse, upstream
 from entitlements.upstream.endpoint import Answer as UpstreamAnswer
 
 KEEP_ALIVE_SECONDS: Final = 15.0
@@ -176,6 +176,7 @@ class UpstreamCall:
     number: int = 0
     was_sent: bool = False
     leaked: set[str] = field(default_factory=set)
+    reader: sse.Reader = field(default_factory=lambda: sse.Reader(upstream.LARGEST_MESSAGE))
 
     async def carry_out(self) -> CallEnd:
         """Send the call and pass the answer on. Raises what the gate raises, Unreachable, SessionLost."""
@@ -189,9 +190,12 @@ class UpstreamCall:
         if conversation.is_modern:
             self._mirror(headers, params)
         try:
-            return await conversation.post(self.connection.http, headers, body, self._pass_on, gate=self._pass)
+            ended = await conversation.post(self.connection.http, headers, body, self._pass_on, gate=self._pass)
+            if ended is None:
+                ended = await resumption.rest(self.connection.http, conversation, self.reader, self._take)
         except (aiohttp.ClientError, TimeoutError, OSError, *_UNREADABLE) as why:
             raise egress.Unreachable from why
+        return ended
 
     def _pass(self) -> None:
         self.gate()
@@ -204,16 +208,13 @@ class UpstreamCall:
             if value is not None:
                 headers[f"Mcp-Param-{token}"] = mcp_headers.encode(value)
 
-    async def _pass_on(self, answer: UpstreamAnswer) -> CallEnd:
+    async def _pass_on(self, answer: UpstreamAnswer) -> CallEnd | None:
         status = answer.status
         if status == HTTPStatus.NOT_FOUND and self.connection.conversation.session:
             raise SessionLost
         if status in _REFUSED or status // 100 in (3, 5):
             raise egress.Unreachable(status=status)
-        ended = await upstream.first(answer, self._take)
-        if ended is None:
-            raise egress.Unreachable("The system ended its answer too early.", status=status)
-        return ended
+        return await resumption.first(self.connection.conversation, answer, self.reader, self._take)
 
     async def _take(self, text: bytes) -> CallEnd | None:
         message = _read_message.decode(text)

@@ -7,6 +7,8 @@ from typing import Final
 
 KEEP_ALIVE: Final = b": keep-alive\n\n"
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r(?=.)", re.DOTALL)
+_ID: Final = re.compile(rb"[!-~]([ -~]{0,510}[!-~])?|")
+_NUMBER: Final = re.compile(rb"[0-9]{1,9}")
 
 
 class TooLarge(ValueError):
@@ -14,13 +16,24 @@ class TooLarge(ValueError):
 
 
 class Reader:
-    """Collects chunks and gives back the data of every event that is complete (HTML standard, section 9.2.6)."""
+    """Collects chunks and gives back the data of every event that is complete (HTML standard, section 9.2.6).
+
+    `last_id` is that of the newest event with one, and `retry` the milliseconds that the sender wants a client to wait
+    before it asks again; what could not be sent back in a header is no id.
+    """
 
     def __init__(self, largest: int) -> None:
         self._largest = largest
+        self.last_id = ""
+        self.retry: int | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Read another stream, which goes on where the last one ended; of an event that was cut off nothing is left."""
         self._rest = bytearray()
         self._data: list[bytes] = []
         self._size = 0
+        self._id = self.last_id
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take a chunk; return the data of the events it completed. Raises TooLarge.
@@ -43,11 +56,15 @@ class Reader:
         if not line:
             if self._data:
                 complete.append(b"\n".join(self._data))
-            self._data, self._size = [], 0
+            self._data, self._size, self.last_id = [], 0, self._id
             return
         name, _, value = line.partition(b":")
-        if name == b"data":
-            value = value.removeprefix(b" ")
+        value = value.removeprefix(b" ")
+        if name == b"id" and _ID.fullmatch(value):
+            self._id = value.decode()
+        elif name == b"retry" and _NUMBER.fullmatch(value):
+            self.retry = int(value)
+        elif name == b"data":
             self._data.append(value)
             self._size += len(value) + 1  # with its line end: empty lines fill the memory as well
             if self._size > self._largest:

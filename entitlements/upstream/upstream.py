@@ -45,6 +45,7 @@ MOST_EVENTS: Final = 10_000
 DISCOVERY_SECONDS: Final = 30.0
 _SOON: Final = 5.0
 """Seconds for a notice without an answer."""
+_UNSUPPORTED_VERSION: Final = -32022
 _ACCEPT: Final = "application/json, text/event-stream"
 
 PartialList = lists.PartialList
@@ -123,6 +124,17 @@ class Conversation:
         request = authorization.Request("POST", self.target.url, headers, body)
         return await self.target.authorization.send(request, exchange, take)
 
+    async def get[T](
+        self, http: aiohttp.ClientSession, headers: Mapping[str, str], take: Callable[[Answer], Awaitable[T]]
+    ) -> T:
+        """Do as `Endpoint.get`, authorized; raises what `Authorization.send` raises as well."""
+
+        def exchange(sent: Mapping[str, str], take: Callable[[Answer], Awaitable[T]]) -> Awaitable[T]:
+            return self.endpoint.get(http, sent, take)
+
+        request = authorization.Request("GET", self.target.url, headers)
+        return await self.target.authorization.send(request, exchange, take)
+
     def body(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
         """Write one request; in the modern era the envelope of its `_meta` is ours."""
         sent = dict(params)
@@ -191,7 +203,7 @@ async def begin(http: aiohttp.ClientSession, target: Target) -> Conversation:
     egress.check_url(target.url, target.network)
     modern = Conversation(target)
     try:
-        answer = await modern.ask(http, "server/discover", {})
+        answer = await _discovered(http, modern)
     except Unreachable as refusal:
         is_refused = refusal.detail.get("status") in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
         if is_refused or isinstance(refusal, TokenUnavailable):
@@ -202,6 +214,28 @@ async def begin(http: aiohttp.ClientSession, target: Target) -> Conversation:
             modern.offers = _offers(answer)
             return modern
     return await greet(http, target)
+
+
+async def _discovered(http: aiohttp.ClientSession, modern: Conversation) -> dict[str, Any]:
+    """Ask what a server offers, once more where it refuses our version and names that very one (MCP 2026-07-28).
+
+    Raises Unreachable.
+    """
+    try:
+        return await modern.ask(http, "server/discover", {})
+    except Unreachable as refusal:
+        if MODERN not in _supported(refusal.detail.get("error")):
+            raise
+    return await modern.ask(http, "server/discover", {})
+
+
+def _supported(error: object) -> list[Any]:
+    """Return the versions that a server names in its refusal of one; none for any other error."""
+    if not isinstance(error, Mapping) or error.get("code") != _UNSUPPORTED_VERSION:
+        return []
+    data = error.get("data")
+    supported = data.get("supported") if isinstance(data, Mapping) else None
+    return supported if isinstance(supported, list) else []
 
 
 async def greet(
@@ -232,20 +266,20 @@ async def initialize(http: aiohttp.ClientSession, conversation: Conversation) ->
 
 
 async def first[T](
-    answer: Answer, take: Callable[[bytes], Awaitable[T | None]], largest: int = LARGEST_MESSAGE
+    answer: Answer, take: Callable[[bytes], Awaitable[T | None]], reader: sse.Reader | None = None
 ) -> T | None:
     """Hand on each JSON-RPC message of an answer as it arrives, a body or events, until `take` returns something.
 
-    An event without data, by which a server lets a client resume, is none.
+    An event without data, by which a server lets a client resume, is none; a `reader` knows where that would be.
 
     Raises Unreachable, sse.TooLarge.
     """
     kind = answer.content_type
     if kind == "application/json":
-        return await take(await egress.read(answer, largest))
+        return await take(await egress.read(answer, LARGEST_MESSAGE))
     if kind != "text/event-stream":
         raise Unreachable("The system answered with something else than MCP.", status=answer.status)
-    reader, size, count = sse.Reader(largest), 0, 0
+    reader, size, count = reader or sse.Reader(LARGEST_MESSAGE), 0, 0
     while chunk := await answer.content.readany():
         size += len(chunk)
         for data in reader.feed(chunk):

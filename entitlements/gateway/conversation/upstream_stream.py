@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
@@ -19,11 +19,11 @@ from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
 from entitlements.node.upstreams import Connection
-from entitlements.upstream import authorization, egress, sse, upstream
+from entitlements.upstream import authorization, egress, resumption, sse, upstream
 
 LISTS_TOOLS: Final = b"notifications/tools/list_changed"
 AGAIN_SECONDS: Final = 2.0
-"""Seconds until a stream that ended, or that another node has open, is asked for again."""
+"""Seconds until a stream that ended, or that another node has open, is asked for again; a server may want more."""
 TOUCH_SECONDS: Final = 60.0
 """How long it may be silent until the session is noted as used."""
 _FAILURES: Final = (
@@ -41,6 +41,7 @@ class Following:
     entry: ServedSystem
     session: ClientSession
     request: Request
+    _reader: sse.Reader = field(default_factory=lambda: sse.Reader(upstream.LARGEST_MESSAGE))
 
     async def follow(self) -> None:
         """Read and pass on for as long as the client listens; what fails is tried again."""
@@ -56,7 +57,7 @@ class Following:
                     return
             except _FAILURES:
                 pass  # the client's own stream goes on, and its calls say what is wrong
-            await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.sleep(max(AGAIN_SECONDS, resumption.wait_of(self._reader)))
 
     async def _connection(self) -> Connection:
         node, bearer, entry = self.node, self.about.bearer, self.entry
@@ -66,7 +67,7 @@ class Following:
     async def _read(self, connection: Connection, beside: Beside) -> bool:
         """Pass one stream on until it ends; False where the upstream has none."""
         conversation = connection.conversation
-        headers = conversation.headers() | {"Accept": "text/event-stream"}
+        headers = conversation.headers() | resumption.headers(self._reader)
         target = conversation.target
         headers |= await target.authorization.headers(authorization.Request("GET", target.url, headers))
         waits = aiohttp.ClientTimeout(total=None, sock_connect=10)
@@ -75,7 +76,7 @@ class Following:
                 return False
             if answer.status != HTTPStatus.OK or answer.content_type != "text/event-stream":
                 return True
-            reader = sse.Reader(upstream.LARGEST_MESSAGE)
+            self._reader.begin()
             while True:
                 try:
                     async with asyncio.timeout(TOUCH_SECONDS):
@@ -85,7 +86,7 @@ class Following:
                     continue
                 if not chunk:
                     return True
-                for data in filter(None, reader.feed(chunk)):
+                for data in filter(None, self._reader.feed(chunk)):
                     await self._take(data, connection, beside)
 
     async def _take(self, data: bytes, connection: Connection, beside: Beside) -> None:
