@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.loopback,
+    pytest.mark.timeout(300),
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("packages"),
 ]

@@ -1,4 +1,4 @@
-"""The everything-server with what the conformance suite asks nobody for: `python -m tests.conformance.watched_server`.
+"""The everything-server with what the conformance suite does not ask for: `python -m tests.conformance.watched_server`.
 
 A tool says that the resource one can watch has changed, and the argument of a prompt is completed. The folder of the
 everything-server and a port are named after it.
