@@ -24,12 +24,12 @@ import aiohttp
 
 from entitlements.stdio.command import Command, SandboxMissing
 from entitlements.stdio.endpoint import LONGEST_LINE, CallerEndpoint, ChildEndpoint
-from entitlements.stdio.listener import NO_SESSION, OFFERS, Listener, Origin
 from entitlements.stdio.package import PackageRefused
 from entitlements.stdio.places import Owner
 from entitlements.stdio.sandbox import bubblewrap
 from entitlements.stdio.sandbox.plan import Level
 from entitlements.stdio.sandbox.start import NotStarted, start
+from entitlements.stdio_messages.listener import NO_SESSION, OFFERS, Listener, Origin
 from entitlements.upstream import egress, upstream
 from entitlements.upstream.endpoint import Endpoint
 

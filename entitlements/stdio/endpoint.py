@@ -1,7 +1,7 @@
 """One child as an address that requests go to: JSON-RPC, a line each way (MCP 2025-11-25, transports, stdio).
 
 A child answers all its requests on one stream, so each answer finds its request by the number, and each word of
-progress by a token of our own: those of two calls may be the same. What else it says is for who listens: `spoken.py`.
+progress by a token of our own: those of two calls may be the same. What else it says is for who listens: `stdio_messages`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from uuid import UUID
 import aiohttp
 import msgspec
 
-from entitlements.stdio.listener import NO_SESSION, Listener, Origin
 from entitlements.stdio.sandbox.start import Child, TooLong
-from entitlements.stdio.spoken import Spoken
+from entitlements.stdio_messages.listener import NO_SESSION, Listener, Origin
+from entitlements.stdio_messages.spoken import Spoken
 from entitlements.upstream.endpoint import Answer, Endpoint
 
 MOST_PENDING: Final = 64

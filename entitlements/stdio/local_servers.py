@@ -21,10 +21,10 @@ from entitlements import strict
 from entitlements.stdio import other_nodes
 from entitlements.stdio.children import Children, Started, conversation
 from entitlements.stdio.command import Command
-from entitlements.stdio.listener import NO_SESSION, Origin
 from entitlements.stdio.other_nodes import Asked, NodeEndpoint
 from entitlements.stdio.places import Elsewhere, Owner, Places
 from entitlements.stdio.sandbox.plan import Level
+from entitlements.stdio_messages.listener import NO_SESSION, Origin
 from entitlements.upstream import egress, sse, upstream
 from entitlements.upstream.endpoint import Answer
 

@@ -21,8 +21,8 @@ import msgspec
 from audit import clock
 from entitlements.secrets import seal
 from entitlements.stdio.endpoint import CALL_SECONDS
-from entitlements.stdio.listener import NO_SESSION, Origin
 from entitlements.stdio.places import Elsewhere
+from entitlements.stdio_messages.listener import NO_SESSION, Origin
 from entitlements.upstream import egress
 from entitlements.upstream.endpoint import Answer, Endpoint
 

@@ -29,7 +29,7 @@ async def _pass_on(exchange: Exchange, level: str) -> None:
     if session is None or entry.operations is not None or not entry.target.url:
         return
     if entry.command is not None and entry.command.is_shared:
-        return  # the log of a child that several callers share is for nobody
+        return  # the log of a child that several callers share goes to no client
     try:
         connection = await replies.open_connection(exchange, entry, session)
         if not connection.conversation.is_modern:

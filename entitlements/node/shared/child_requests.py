@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from entitlements.node.bearer import Bearer
 from entitlements.node.shared.client_offers import NOTHING, Offers
-from entitlements.stdio.listener import Origin
 from entitlements.stdio.local_servers import Ask
 from entitlements.stdio.other_nodes import Asked
+from entitlements.stdio_messages.listener import Origin
 
 
 def origin(offers: Offers, *, is_own: bool = False) -> Origin:

@@ -4,7 +4,7 @@ A request goes to the call that it names by a token of progress; else to the you
 of a client that declared that it takes such a request. It gets a name of ours, by which its answer is known, once. Of
 a log each client hears once. Of changes the streams hear: of a resource's those that subscribed to it.
 
-A child that several callers share asks nothing, and its log is for nobody: it may speak of another's call.
+A child that several callers share asks nothing, and its log goes to no client: it may speak of another's call.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uuid import UUID
 
 import msgspec
 
-from entitlements.stdio.listener import Listener, Origin
+from entitlements.stdio_messages.listener import Listener, Origin
 
 MOST_QUESTIONS: Final = 64
 """Requests of a child that wait for their answers."""

@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from entitlements.stdio import spoken
-from entitlements.stdio.listener import MOST_WAITING, Listener, Origin
-from entitlements.stdio.spoken import Spoken
+from entitlements.stdio_messages import spoken
+from entitlements.stdio_messages.listener import MOST_WAITING, Listener, Origin
+from entitlements.stdio_messages.spoken import Spoken
 
 ADA, BEN = uuid4(), uuid4()
 FORMS: dict[str, Any] = {"elicitation": {}}
