@@ -104,6 +104,7 @@ class Node:
         )
         self.budgets = Leases(self.writes.run, self.pool)
         self.definitions = DefinitionWatch(self.name, self.writes.run, self.directory.get, self.relays.dial, Closed)
+        self.upstreams.local.watch(self.definitions.changed)
         self.accounts = Accounts(self.snapshots.query, self.writes.run, Closed)
         self.opened = OpenRequests()
         self.cancelled_counts = CancelledCounts()
@@ -271,6 +272,7 @@ class Node:
         for column, key in change.subjects:
             if column == "client_session_id" and isinstance(key, UUID):
                 self.opened.end_streams(key)
+                self.upstreams.local.leave(key)
         if change.kind == GRANT and change.system is not None:
             self.snapshots.drop([("grants", f"{change.agent} {change.system}")], change.seq)
             return

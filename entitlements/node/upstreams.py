@@ -29,7 +29,7 @@ from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import Directory, ServedSystem
 from entitlements.node.refusals import Closed
-from entitlements.node.shared import upstream_sessions
+from entitlements.node.shared import child_requests, upstream_sessions
 from entitlements.node.shared.client_offers import NOTHING, Offers
 from entitlements.node.shared.upstream_sessions import (
     IDLE_SECONDS,
@@ -43,8 +43,7 @@ from entitlements.node.snapshots import Snapshots
 from entitlements.node.writes import Writes
 from entitlements.stdio import failures
 from entitlements.stdio.children import Started
-from entitlements.stdio.local_servers import Ask, LocalServers
-from entitlements.stdio.other_nodes import Asked
+from entitlements.stdio.local_servers import LocalServers
 from entitlements.stdio.places import Places
 from entitlements.upstream import egress, upstream
 from entitlements.upstream.authorization import Authorization
@@ -147,8 +146,9 @@ class Connections:
         Raises Unreachable, ForbiddenAddress, Closed.
         """
         if entry.command is not None:
-            ask = _asked(entry.slug, bearer, position)
-            local = await self.local.get(entry.slug, entry.command, bearer.key, ask)
+            by = child_requests.origin(offers)
+            ask = child_requests.asked(entry.slug, bearer, position, by)
+            local = await self.local.get(entry.slug, entry.command, bearer.key, ask, by)
             return Connection(*local, numbers=self._local_numbers)
         peer = self._upstreams.get(entry.slug)
         if peer is None or peer.target != entry.target:
@@ -376,20 +376,6 @@ def _kept(peer: _Upstream, place: Place, target: Target) -> Connection | None:
         return None
     connection.conversation.target = target  # of an account, what authorizes by the tokens that are known now
     return connection
-
-
-def _asked(system: str, bearer: Bearer, position: int) -> Ask:
-    """Return what makes a request for another node of a message: with the caller, for whom it decides once more.
-
-    What the details of a token cover was looked at here, and does not change.
-    """
-    token = bearer.token
-    return lambda message, at, number: Asked(
-        at=at, number=number, system=system, position=position, message=message,
-        agent=bearer.agent, person=bearer.person, client=bearer.client, session=bearer.session, chain=bearer.chain,
-        jti=token.jti, issued=token.issued, expires=token.expires, scopes=tuple(token.scopes),
-        covers_all=token.covers_all or token.details is not None,
-    )  # fmt: skip
 
 
 async def _close_later(peer: _Upstream) -> None:

@@ -13,20 +13,25 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Coroutine
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
+from uuid import UUID
 
 import aiohttp
 
 from entitlements.stdio.command import Command, SandboxMissing
-from entitlements.stdio.endpoint import LONGEST_LINE, ChildEndpoint
+from entitlements.stdio.endpoint import LONGEST_LINE, CallerEndpoint, ChildEndpoint
 from entitlements.stdio.package import PackageRefused
 from entitlements.stdio.places import Owner
 from entitlements.stdio.sandbox import bubblewrap
 from entitlements.stdio.sandbox.plan import Level
 from entitlements.stdio.sandbox.start import NotStarted, start
+from entitlements.stdio_messages.listener import NO_SESSION, OFFERS, Listener, Origin
 from entitlements.upstream import egress, upstream
+from entitlements.upstream.endpoint import Endpoint
 
 IDLE_SECONDS: Final = 600.0
 MOST_CHILDREN: Final = 64
@@ -34,6 +39,7 @@ FIRST_USER: Final = 64_200
 """Of a gateway that is root: each child is a user of its own, from here on."""
 GREETING_SECONDS: Final = 20.0
 LONGEST_PAUSE: Final = 60.0
+SESSION: Final = "child"
 LASTED_SECONDS: Final = 60.0
 """A child that lasted this long was well: the next one starts at once."""
 
@@ -86,13 +92,19 @@ class Children:
         self._left = left or (lambda _system, _owner: None)
         self._report = report or (lambda _system, _why, _stderr: None)
         self._places: dict[tuple[str, Owner | None], _Place] = {}
+        self._streams: defaultdict[tuple[str, Owner | None], list[Listener]] = defaultdict(list)
+        self.changed: Callable[[str], None] = lambda _system: None
+        """Takes a system, a child of which said that its list of tools changed."""
         self._users = set(range(FIRST_USER, FIRST_USER + MOST_CHILDREN)) if os.geteuid() == 0 else None
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def get(
-        self, http: aiohttp.ClientSession, system: str, command: Command, owner: Owner
+        self, http: aiohttp.ClientSession, system: str, command: Command, owner: Owner, origin: Origin = NO_SESSION
     ) -> upstream.Conversation:
-        """Return the conversation with this owner's child, started if need be. Raises Unreachable."""
+        """Return the conversation with this owner's child, started if need be. Raises Unreachable.
+
+        `origin`: by what its messages come.
+        """
         key = (system, None if command.is_shared else owner)
         place = self._places.get(key)
         if place is None or place.command != command:
@@ -102,7 +114,36 @@ class Children:
             self._notice_end(place)
             running = place.running = place.running or await self._start(http, place)
         running.used_at = time.monotonic()
-        return running.conversation
+        found = conversation(running.conversation.version, CallerEndpoint(running.endpoint, origin))
+        found.offers = running.conversation.offers
+        return found
+
+    @contextlib.contextmanager
+    def listening(self, system: str, command: Command, owner: Owner, origin: Origin) -> Iterator[Listener]:
+        """Let a stream hear what this owner's child says, while one runs; it is over with that one."""
+        key = (system, None if command.is_shared else owner)
+        stream = Listener(origin, is_stream=True)
+        self._streams[key].append(stream)
+        try:
+            yield stream
+        finally:
+            self._streams[key].remove(stream)
+            for endpoint in self._running(key):
+                self._track(endpoint.forget(stream))
+                if origin.is_own and origin.session is not None:
+                    self._track(endpoint.leave(origin.session))
+            if not self._streams[key] and key not in self._places:
+                del self._streams[key]
+
+    def leave(self, session: UUID) -> None:
+        """End what a client's session that is over subscribed to."""
+        for key in self._places:
+            for endpoint in self._running(key):
+                self._track(endpoint.leave(session))
+
+    def _running(self, key: tuple[str, Owner | None]) -> list[ChildEndpoint]:
+        place = self._places.get(key)
+        return [] if place is None or place.running is None else [place.running.endpoint]
 
     def has(self, system: str, owner: Owner | None) -> bool:
         """Whether a child of this owner runs here, or starts, or ended a short while ago."""
@@ -154,11 +195,13 @@ class Children:
                 os.chown(scratch, uid, uid)
             level = await asyncio.to_thread(bubblewrap.level, has_network=bool(place.command.ports))
             plan = await asyncio.to_thread(place.command.plan, scratch=scratch, uid=uid, level=level)
-            endpoint = ChildEndpoint(await start(plan, longest_line=LONGEST_LINE))
-            conversation = upstream.Conversation(upstream.Target("stdio://child"), version=upstream.LEGACY[0])
-            conversation.endpoint = endpoint
+            child = await start(plan, longest_line=LONGEST_LINE)
+            streams, changed = self._streams[place.system, place.owner], partial(self.changed, place.system)
+            is_shared = place.command.is_shared
+            endpoint = ChildEndpoint(child, streams, changed, is_shared=is_shared)
+            greeting = conversation(upstream.LEGACY[0], endpoint, {} if is_shared else OFFERS)
             async with asyncio.timeout(GREETING_SECONDS):
-                await upstream.initialize(http, conversation)
+                await upstream.initialize(http, greeting)
         except (SandboxMissing, PackageRefused, NotStarted, egress.Unreachable, OSError, TimeoutError) as why:
             self._count_failure(place, f"{type(why).__name__}: {why}"[:300], endpoint)
             await self._finish(endpoint, scratch, uid)
@@ -167,7 +210,7 @@ class Children:
             await asyncio.shield(self._finish(endpoint, scratch, uid))
             raise
         self._started(place.system, place.owner, plan.held)
-        return _Running(endpoint, conversation, scratch, uid)
+        return _Running(endpoint, greeting, scratch, uid)
 
     def _notice_end(self, place: _Place) -> None:
         """Take note of a child that ended by itself."""
@@ -188,6 +231,8 @@ class Children:
 
     def _leave(self, key: tuple[str, Owner | None], *, at_once: bool = False) -> None:
         place = self._places.pop(key, None)
+        if not self._streams.get(key):
+            self._streams.pop(key, None)
         if place is not None:
             self._track(self._end_when_idle(place, at_once=at_once))
 
@@ -214,14 +259,25 @@ class Children:
         task.add_done_callback(self._under_way.discard)
 
 
+def conversation(
+    version: str, endpoint: Endpoint, capabilities: Mapping[str, Any] | None = None
+) -> upstream.Conversation:
+    """Return a conversation with a child, whichever way it is reached. All are one session: a child has no other."""
+    found = upstream.Conversation(
+        upstream.Target("stdio://child"), version=version, session=SESSION, capabilities=capabilities or {}
+    )
+    found.endpoint = endpoint
+    return found
+
+
 async def tools(command: Command) -> list[dict[str, object]]:
     """List the tools of a command by a child that is started for this alone. Raises PartialList, Unreachable."""
     said: list[str] = []
     children = Children(report=lambda _system, why, stderr: said.extend((why, stderr)))
     async with egress.client(connections=1) as http:
         try:
-            conversation = await children.get(http, command.name, command, ("", None))
-            return await upstream.listed_tools(http, conversation)
+            asked = await children.get(http, command.name, command, ("", None))
+            return await upstream.listed_tools(http, asked)
         except upstream.PartialList:
             raise
         except egress.Unreachable as why:

@@ -1,7 +1,7 @@
 """One child as an address that requests go to: JSON-RPC, a line each way (MCP 2025-11-25, transports, stdio).
 
 A child answers all its requests on one stream, so each answer finds its request by the number, and each word of
-progress by a token of our own: those of two calls may be the same. What belongs to no request is read and left.
+progress by a token of our own: those of two calls may be the same. What else it says is for who listens: `stdio_messages`.
 """
 
 from __future__ import annotations
@@ -9,27 +9,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final
+from uuid import UUID
 
 import aiohttp
 import msgspec
 
 from entitlements.stdio.sandbox.start import Child, TooLong
-from entitlements.upstream import sse
+from entitlements.stdio_messages.listener import NO_SESSION, Listener, Origin
+from entitlements.stdio_messages.spoken import Spoken
 from entitlements.upstream.endpoint import Answer, Endpoint
 
 MOST_PENDING: Final = 64
-MOST_PROGRESS: Final = 64
-"""Words of progress that wait for a client that reads slowly; what comes then is left out."""
 MOST_UNASKED: Final = 32 * 1024 * 1024
 """How many bytes a child may say between two answers: reading them costs everybody's time."""
 CALL_SECONDS: Final = 300.0
 LONGEST_LINE: Final = 4 * 1024 * 1024
 _EVENTS: Final = {"Content-Type": "text/event-stream"}
-_METHOD_NOT_FOUND: Final = {"code": -32601, "message": "The gateway offers nothing to a server."}
 _SECRETS: Final = re.compile(
     r"eyJ[\w-]+\.[\w-]+\.[\w-]*|(?i:bearer|basic)\s+\S+|[A-Za-z0-9+/_=-]{24,}"
     r"|(?i:\b\w*(?:secret|token|password|passwd|api_?key)\w*)\s*[=:]\s*\S+"
@@ -48,40 +46,25 @@ _read: Final = msgspec.json.Decoder()
 _write: Final = msgspec.json.Encoder().encode
 
 
-class _Pending:
-    """One request that waits: what came for it, and the token under which its client wants to hear of progress."""
-
-    def __init__(self, token: object) -> None:
-        self.token = token
-        self._events: deque[bytes] = deque()
-        self._is_over = False
-        self._came = asyncio.Event()
-
-    def put(self, line: bytes, *, is_last: bool) -> None:
-        if is_last or len(self._events) < MOST_PROGRESS:
-            self._events.append(sse.event(line))
-        self._is_over |= is_last
-        self._came.set()
-
-    def end(self) -> None:
-        self._is_over = True
-        self._came.set()
-
-    async def readany(self) -> bytes:
-        """Return the next event; nothing when there is none to come."""
-        while not self._events and not self._is_over:
-            self._came.clear()
-            await self._came.wait()
-        return self._events.popleft() if self._events else b""
-
-
 class ChildEndpoint(Endpoint):
-    """A running child. It ends when its streams do, when it says something too long, or when it is ended."""
+    """A running child. It ends when its streams do, when it says something too long, or when it is ended.
 
-    def __init__(self, child: Child) -> None:
+    `streams` listen to whatever child their caller has; they end with this one. `changed` hears of its list of tools.
+    """
+
+    def __init__(
+        self,
+        child: Child,
+        streams: list[Listener] | None = None,
+        changed: Callable[[], None] = lambda: None,
+        *,
+        is_shared: bool = False,
+    ) -> None:
         super().__init__("stdio://child")
         self._child = child
-        self._pending: dict[int, _Pending] = {}
+        self._pending: dict[int, Listener] = {}
+        self._streams = [] if streams is None else streams
+        self._spoken = Spoken(self._pending, self._streams, self._child.write, changed, is_shared=is_shared)
         self._idle = asyncio.Event()
         self._idle.set()
         self._unasked = 0
@@ -96,8 +79,8 @@ class ChildEndpoint(Endpoint):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request waits for it."""
-        return bool(self._pending)
+        """Whether a request waits for it, or a stream for a resource that it watches."""
+        return bool(self._pending) or self._spoken.has_listener
 
     @property
     def stderr(self) -> str:
@@ -112,28 +95,47 @@ class ChildEndpoint(Endpoint):
         take: Callable[[Answer], Awaitable[T]],
         *,
         gate: Callable[[], None] | None = None,
+        origin: Origin = NO_SESSION,
     ) -> T:
         """Hand the child one message and return what `take` makes of its answer. Raises TimeoutError, OSError.
 
         As of any address: `gate` is called synchronously before the first byte, and what it raises is raised here.
+        An answer to something that the child did not ask this origin gets the status 404, and goes nowhere.
         """
         message = _read.decode(body)
         number = message.get("id")
         if self.is_over or len(self._pending) >= MOST_PENDING:
             raise ConnectionRefusedError
         async with asyncio.timeout(CALL_SECONDS):
+            if "method" not in message:
+                is_taken = await self._spoken.answer(message, origin)
+                return await take(_notice(HTTPStatus.ACCEPTED if is_taken else HTTPStatus.NOT_FOUND))
             if number is None:
                 await self._hand(body, gate)
-                return await take(Answer(HTTPStatus.ACCEPTED, {}, _body(_Pending(None))))
-            pending = self._pending[number] = _Pending(_own_token(message, number))
+                return await take(_notice(HTTPStatus.ACCEPTED))
+            pending = self._pending[number] = Listener(origin, _own_token(message, number))
             self._idle.clear()
             try:
-                await self._hand(_write(message), gate)
-                return await take(Answer(HTTPStatus.OK, _EVENTS, _body(pending)))
+                known = self._spoken.subscribe(message, origin)
+                await self._hand(_write(message) if known is None else b"", gate)
+                if known is not None:
+                    pending.put(_write({"jsonrpc": "2.0", "id": number, **known}), is_last=True)
+                return await take(Answer(HTTPStatus.OK, _EVENTS, pending.body()))
             finally:
                 self._pending.pop(number, None)
+                await self._spoken.forget(pending)
                 if not self._pending:
                     self._idle.set()
+
+    async def leave(self, session: UUID) -> None:
+        """End what a session subscribed to, which is over."""
+        with contextlib.suppress(OSError):
+            await self._spoken.leave(session)
+
+    async def forget(self, stream: Listener) -> None:
+        """Let the child know that nobody answers any more what this stream was asked."""
+        with contextlib.suppress(OSError):
+            await self._spoken.forget(stream)
 
     async def idle(self) -> None:
         """Wait until no request waits for it."""
@@ -149,7 +151,8 @@ class ChildEndpoint(Endpoint):
     async def _hand(self, line: bytes, gate: Callable[[], None] | None) -> None:
         if gate is not None:
             gate()
-        await self._child.write(line)
+        if line:
+            await self._child.write(line)
 
     async def _read(self) -> None:
         try:
@@ -165,35 +168,43 @@ class ChildEndpoint(Endpoint):
         except OSError:
             self.problem = "ended"
         finally:
-            for pending in self._pending.values():
-                pending.end()
+            for each in (*self._pending.values(), *self._streams):
+                each.end()
 
     async def _take(self, line: bytes) -> None:
         try:
             message = _read_message.decode(line)
-            known = _read.decode(line) if message.method or b"\r" in line else None
+            known: Any = _read.decode(line) if message.method or b"\r" in line else None
         except (msgspec.MsgspecError, RecursionError, ValueError):
             return  # no message: many servers write other things too
         if message.method:
-            await self._take_method(message.method, known)
+            await self._spoken.take(message.method, known)
             return
         with contextlib.suppress(ValueError):
             if (pending := self._pending.get(int(bytes(message.id)))) is not None:
                 self._unasked = 0
                 pending.put(line if known is None else _write(known), is_last=True)
 
-    async def _take_method(self, method: str, message: Any) -> None:  # noqa: ANN401 - any JSON object
-        if (number := message.get("id")) is not None:
-            answer = {"result": {}} if method == "ping" else {"error": _METHOD_NOT_FOUND}
-            await self._child.write(_write({"jsonrpc": "2.0", "id": number, **answer}))
-            return
-        params = message.get("params")
-        if method == "notifications/progress" and isinstance(params, dict):
-            token = params.get("progressToken")
-            pending = self._pending.get(token) if isinstance(token, int) else None
-            if pending is not None and pending.token is not None:
-                params["progressToken"] = pending.token
-                pending.put(_write(message), is_last=False)
+
+class CallerEndpoint(Endpoint):
+    """A running child, as one caller's client reaches it."""
+
+    def __init__(self, child: Endpoint, origin: Origin) -> None:
+        super().__init__("stdio://child")
+        self._child, self._origin = child, origin
+
+    async def post[T](
+        self,
+        http: aiohttp.ClientSession,
+        headers: Mapping[str, str],
+        body: bytes,
+        take: Callable[[Answer], Awaitable[T]],
+        *,
+        gate: Callable[[], None] | None = None,
+    ) -> T:
+        """Do as `ChildEndpoint.post`."""
+        assert isinstance(self._child, ChildEndpoint)  # noqa: S101 - for the type checker
+        return await self._child.post(http, headers, body, take, gate=gate, origin=self._origin)
 
 
 def _own_token(message: dict[str, Any], number: int) -> object:
@@ -205,6 +216,6 @@ def _own_token(message: dict[str, Any], number: int) -> object:
     return token
 
 
-def _body(pending: _Pending) -> aiohttp.StreamReader:
-    """Return what is read as the body of an answer is: all that a reader of events calls is `readany`."""
-    return cast("aiohttp.StreamReader", pending)
+def _notice(status: HTTPStatus) -> Answer:
+    """Return an answer without a body."""
+    return Answer(status, {}, Listener().body())

@@ -10,19 +10,26 @@ import contextlib
 import time
 import weakref
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from http import HTTPStatus
 from typing import Any, Final
+from uuid import UUID
 
 import aiohttp
 
+from entitlements import strict
 from entitlements.stdio import other_nodes
-from entitlements.stdio.children import Children, Started
+from entitlements.stdio.children import Children, Started, conversation
 from entitlements.stdio.command import Command
 from entitlements.stdio.other_nodes import Asked, NodeEndpoint
 from entitlements.stdio.places import Elsewhere, Owner, Places
 from entitlements.stdio.sandbox.plan import Level
-from entitlements.upstream import egress, upstream
+from entitlements.stdio_messages.listener import NO_SESSION, Origin
+from entitlements.upstream import egress, sse, upstream
+from entitlements.upstream.endpoint import Answer
 
+SILENT_SECONDS: Final = 30.0
+"""How long another node may say nothing on a stream, on which it sends comments."""
 KNOWN_SECONDS: Final = 5.0
 """How long it is remembered which other node has a child."""
 
@@ -30,6 +37,8 @@ type Key = tuple[str, str | None, str]
 """Agent, person and client."""
 type Ask = Callable[[bytes, float, str], Asked]
 type Way = tuple[aiohttp.ClientSession, upstream.Conversation]
+type Take = Callable[[bytes], Awaitable[None]]
+type Begun = Callable[[], Awaitable[None]]
 type WriteDown = Callable[[str, str, str], Awaitable[None]]
 """Keeps for the owner of a system why a child of it ended or did not start, and the end of its standard error."""
 
@@ -42,34 +51,81 @@ class LocalServers:
         self._children = Children(report=self._report, started=self._started, left=self._left)
         self._http: aiohttp.ClientSession | None = None
         self._pool: aiohttp.ClientSession | None = None
+        self._listening: aiohttp.ClientSession | None = None
         self._keys: defaultdict[tuple[str, Owner], set[Key]] = defaultdict(set)
         self._known: dict[tuple[str, Owner | None], tuple[Elsewhere, float]] = {}
         self._locks: weakref.WeakValueDictionary[tuple[str, Owner | None], asyncio.Lock] = weakref.WeakValueDictionary()
         self._under_way: set[asyncio.Task[None]] = set()
 
-    async def get(self, system: str, command: Command, key: Key, ask: Ask) -> Way:
+    def watch(self, changed: Callable[[str], None]) -> None:
+        """Let it be known which system's child says that its list of tools changed."""
+        self._children.changed = changed
+
+    async def get(self, system: str, command: Command, key: Key, ask: Ask, origin: Origin = NO_SESSION) -> Way:
         """Return the conversation with this caller's child, here or at the node that has it. `ask`: for the latter.
 
-        Raises Unreachable, and what `places` raises.
+        `origin`: by what its messages come. Raises Unreachable, and what `places` raises.
         """
         owner = _owner(command, key)
         if (elsewhere := await self._elsewhere(system, owner)) is None:
-            return await self._here(system, command, key)
+            return await self._here(system, command, key, origin)
         if self._pool is None:
             self._pool = other_nodes.pool()
-        conversation = upstream.Conversation(upstream.Target("stdio://child"), version=upstream.LEGACY[0])
-        conversation.session = elsewhere.node  # so an answer that it is not there any more sends us to look again
-        conversation.endpoint = NodeEndpoint(elsewhere, ask)
-        return self._pool, conversation
+        return self._pool, conversation(upstream.LEGACY[0], NodeEndpoint(elsewhere, ask))
 
-    async def get_here(self, system: str, command: Command, key: Key) -> Way | None:
+    async def get_here(self, system: str, command: Command, key: Key, origin: Origin = NO_SESSION) -> Way | None:
         """Return the conversation with a child that is this node's, started if need be; None where it is another's.
 
         Raises Unreachable, and what `places` raises.
         """
         if await self._elsewhere(system, _owner(command, key)) is not None:
             return None
-        return await self._here(system, command, key)
+        return await self._here(system, command, key, origin)
+
+    async def hear(
+        self, system: str, command: Command, key: Key, ask: Ask, origin: Origin, take: Take, begun: Begun
+    ) -> None:
+        """Hand on what this caller's child says beside its answers, here or elsewhere, until that child ends or moves.
+
+        It starts none. `ask`: for another node; `begun` is called as soon as a child is listened to, or would be.
+        Raises what `places` and the two functions raise, and Unreachable.
+        """
+        owner = _owner(command, key)
+        if (elsewhere := await self._places.find(system, owner)) is not None:
+            await self._hear_elsewhere(elsewhere, ask, take, begun)
+            return
+        with self._children.listening(system, command, key[:2], origin) as stream:
+            await begun()
+            async for message in _messages(stream.body()):
+                if message:
+                    await take(message)
+                elif not self._children.has(system, owner) and await self._places.find(system, owner) is not None:
+                    return
+
+    async def hear_here[T](
+        self, system: str, command: Command, key: Key, origin: Origin, take: Callable[[Answer], Awaitable[T]]
+    ) -> T:
+        """Let another node hear a child that is here, until that ends."""
+        with self._children.listening(system, command, key[:2], origin) as stream:
+            return await take(Answer(HTTPStatus.OK, {}, stream.body()))
+
+    async def _hear_elsewhere(self, elsewhere: Elsewhere, ask: Ask, take: Take, begun: Begun) -> None:
+        if self._listening is None:
+            self._listening = other_nodes.pool(None)
+
+        async def hear(answer: Answer) -> None:
+            if answer.status == HTTPStatus.OK:
+                await begun()
+                async for message in _messages(answer.content):
+                    if message:
+                        await take(message)
+
+        body = strict.dumps({"jsonrpc": "2.0", "id": 1, "method": other_nodes.LISTEN})
+        await NodeEndpoint(elsewhere, ask).post(self._listening, {}, body, hear)
+
+    def leave(self, session: UUID) -> None:
+        """End what a client's session that is over subscribed to, at the children of this node."""
+        self._children.leave(session)
 
     def has(self, system: str, command: Command, key: Key) -> bool:
         """Whether this caller's child is here."""
@@ -106,7 +162,7 @@ class LocalServers:
         await self._children.close()
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=1)
-        for pool in (self._http, self._pool):
+        for pool in (self._http, self._pool, self._listening):
             if pool is not None:
                 await pool.close()
 
@@ -127,12 +183,12 @@ class LocalServers:
         self._known[place] = (found, time.monotonic() + KNOWN_SECONDS)
         return found
 
-    async def _here(self, system: str, command: Command, key: Key) -> Way:
+    async def _here(self, system: str, command: Command, key: Key, origin: Origin) -> Way:
         if self._http is None:
             self._http = egress.client(connections=1)  # what every conversation is given, and these never use
         if not command.is_shared:
             self._keys[system, key[:2]].add(key)
-        return self._http, await self._children.get(self._http, system, command, key[:2])
+        return self._http, await self._children.get(self._http, system, command, key[:2], origin)
 
     def _started(self, system: str, owner: Owner | None, level: Level) -> None:
         self._record(system, owner, level)
@@ -164,3 +220,15 @@ class LocalServers:
 
 def _owner(command: Command, key: Key) -> Owner | None:
     return None if command.is_shared else key[:2]
+
+
+async def _messages(body: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Yield what arrives on a stream, and nothing where that is a comment. Raises TimeoutError for a silent one."""
+    reader = sse.Reader(upstream.LARGEST_MESSAGE)
+    while True:
+        async with asyncio.timeout(SILENT_SECONDS):
+            chunk = await body.readany()
+        if not chunk:
+            return
+        for message in reader.feed(chunk) or (b"",):
+            yield message

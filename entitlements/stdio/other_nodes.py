@@ -22,11 +22,14 @@ from audit import clock
 from entitlements.secrets import seal
 from entitlements.stdio.endpoint import CALL_SECONDS
 from entitlements.stdio.places import Elsewhere
+from entitlements.stdio_messages.listener import NO_SESSION, Origin
 from entitlements.upstream import egress
 from entitlements.upstream.endpoint import Answer, Endpoint
 
 PATH: Final = "/internal/stdio"
 PURPOSE: Final = "stdio-request"
+LISTEN: Final = "node/listen"
+"""The method, known to nodes alone, whose answer is what a child says beside its answers, for as long as it runs."""
 FRESH_SECONDS: Final = 10.0
 """How old what another node sends may be, or from how far in the future, by both clocks."""
 MOST_NUMBERS: Final = 100_000
@@ -65,6 +68,8 @@ class Asked(Message, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     covers_all: bool
     message: bytes
+    origin: Origin = NO_SESSION
+    """By what the message comes, so that what the child says beside its answer finds the way back."""
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -170,12 +175,15 @@ async def sealed_pieces(answer: Answer, number: str) -> AsyncIterator[bytes]:
     yield _framed(_LAST, number, place)
 
 
-def pool() -> aiohttp.ClientSession:
-    """Open the connections to the internal addresses of other nodes, which the guard of upstreams would refuse."""
+def pool(seconds: float | None = CALL_SECONDS) -> aiohttp.ClientSession:
+    """Open the connections to the internal addresses of other nodes, which the guard of upstreams would refuse.
+
+    `seconds`: how long a request takes at most.
+    """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
         cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=CALL_SECONDS, sock_connect=CONNECT_SECONDS),
+        timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),
         trust_env=False,
     )
 

@@ -53,6 +53,10 @@ SELECT c.node, c.run, coalesce(s.address, '') FROM caller JOIN entitlements_stdi
 ON {_OF_CALLER} LEFT JOIN entitlements_stdionode s ON s.node = c.node AND s.run = c.run
 WHERE NOT EXISTS (SELECT 1 FROM taken)
 """  # noqa: S608 - made of constants
+_FIND: Final = f"""
+SELECT c.node, c.run, coalesce(s.address, '') FROM ({_CALLER}) AS caller JOIN entitlements_stdiochild c
+ON {_OF_CALLER} LEFT JOIN entitlements_stdionode s ON s.node = c.node AND s.run = c.run
+"""  # noqa: S608 - made of constants
 _STARTED: Final = f"""
 UPDATE entitlements_stdiochild c SET level = %(level)s, started_at = clock_timestamp() FROM ({_CALLER}) AS caller
 WHERE {_OF_CALLER} AND c.run = %(run)s
@@ -112,6 +116,13 @@ class Places:
                 self._known[system, owner] = lapses
                 return None
         raise egress.Unreachable("The caller of the local server is not known.")
+
+    async def find(self, system: str, owner: Owner | None) -> Elsewhere | None:
+        """Say which other node has a child, if one has, and take nothing. Raises what `write` raises."""
+        for node, run, address in await self.write(_FIND, self._about(system, owner)):
+            if run != self.run and address:
+                return Elsewhere(node, run, address)
+        return None
 
     async def started(self, system: str, owner: Owner | None, level: Level) -> None:
         """Keep how a child that was just started is held. Raises what `write` raises."""

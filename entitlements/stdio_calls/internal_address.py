@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -19,10 +20,12 @@ from aiohttp import web
 from django.conf import settings
 
 from audit import clock
+from entitlements.decisions import policy
 from entitlements.decisions.snapshot import Call, Token
+from entitlements.gateway.primitives import names
 from entitlements.node.directory import ServedSystem
-from entitlements.node.node import Node
-from entitlements.node.refusals import Closed
+from entitlements.node.node import Node, Rule
+from entitlements.node.refusals import Closed, Refused
 from entitlements.node.streams import OpenRequest
 from entitlements.stdio import other_nodes
 from entitlements.stdio.local_servers import Way
@@ -37,6 +40,7 @@ CATCH_UP_SECONDS: Final = 1.0
 MOST_PROCESSES: Final = 64
 """Processes of one machine that share the beginning of a range of ports."""
 _PAUSE: Final = 0.02
+_OF_NO_ROW: Final = frozenset({None, "logging/setLevel", other_nodes.LISTEN})
 _AGAIN_SECONDS: Final = 1.0
 
 logger = logging.getLogger(__name__)
@@ -108,36 +112,54 @@ class InternalAddress:
         entry = await self._node.directory.get(asked.system)
         if entry is None or entry.command is None:
             raise Unknown
-        if message.get("method") != "tools/call":
-            return await self._notify(entry, asked, message)
-        call = _call(asked, message.get("params"))
-        verdict, held = await self._node.decide(call)
+        if "method" in message and "id" not in message:
+            return await self._notify(entry, asked)
+        call, rule = _question(entry, asked, message)
+        verdict, held = await self._node.ask(rule, call)
         if not verdict.allowed:
             raise Unknown
-        way = await self._node.upstreams.local.get_here(entry.slug, entry.command, _key(asked))
-        if way is None:
-            return web.Response(status=HTTPStatus.NOT_FOUND)
 
         def gate() -> None:
-            if not self._node.still_allows(call, held):
+            self._node.check_open()
+            if held is None or held.is_dropped or not rule(call, held.facts, self._node.now()).allowed:
                 raise Unknown
 
+        if message.get("method") == other_nodes.LISTEN:
+            return await self._until_cut(call, self._hear(request, entry, asked), is_call=False)
+        way = await self._node.upstreams.local.get_here(entry.slug, entry.command, _key(asked), asked.origin)
+        if way is None:
+            return web.Response(status=HTTPStatus.NOT_FOUND)
+        return await self._until_cut(call, _answered(request, asked, way, gate))
+
+    async def _until_cut(
+        self, call: Call, answering: Coroutine[Any, Any, web.StreamResponse], *, is_call: bool = True
+    ) -> web.StreamResponse:
+        """Answer for as long as the caller may have it: the feed ends it."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker
-        opened = OpenRequest(call, task, is_call=True)
-        self._node.opened.add(opened)
+        opened = OpenRequest(call, task, is_call=is_call)
         try:
-            return await _answered(request, asked, way, gate)
+            self._node.opened.add(opened)
+        except Refused as why:
+            answering.close()
+            raise Unknown from why
+        try:
+            return await answering
         finally:
             self._node.opened.remove(opened)
 
-    async def _notify(self, entry: ServedSystem, asked: Asked, message: dict[str, Any]) -> web.Response:
+    async def _hear(self, request: web.Request, entry: ServedSystem, asked: Asked) -> web.StreamResponse:
+        """Stream what a child says beside its answers, where it is here."""
+        local, command = self._node.upstreams.local, entry.command
+        if command is None or not local.has(entry.slug, command, _key(asked)):
+            return web.Response(status=HTTPStatus.NOT_FOUND)
+        return await local.hear_here(entry.slug, command, _key(asked), asked.origin, _sending(request, asked))
+
+    async def _notify(self, entry: ServedSystem, asked: Asked) -> web.Response:
         """Hand a notification to the child, where one runs; it is about a call that was decided before."""
-        if "id" in message:
-            raise Unknown
         local, command = self._node.upstreams.local, entry.command
         if command is not None and local.has(entry.slug, command, _key(asked)):
-            way = await local.get_here(entry.slug, command, _key(asked))
+            way = await local.get_here(entry.slug, command, _key(asked), asked.origin)
             if way is not None:
                 await way[1].endpoint.post(way[0], {}, asked.message, _ignored)
         return web.Response(status=HTTPStatus.ACCEPTED)
@@ -156,8 +178,15 @@ class InternalAddress:
 
 async def _answered(request: web.Request, asked: Asked, way: Way, gate: Any) -> web.StreamResponse:  # noqa: ANN401
     """Hand a call to the child and stream what it answers. The first piece is sent once the child has the call."""
+    return await way[1].endpoint.post(way[0], {}, asked.message, _sending(request, asked), gate=gate)
+
+
+def _sending(request: web.Request, asked: Asked) -> Callable[[Answer], Awaitable[web.StreamResponse]]:
+    """Return what sends an answer on, sealed for who asked; one without a body by its status."""
 
     async def take(answer: Answer) -> web.StreamResponse:
+        if answer.status != HTTPStatus.OK:
+            return web.Response(status=answer.status)
         response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
         await response.prepare(request)
         with contextlib.suppress(aiohttp.ClientConnectionResetError):
@@ -165,7 +194,7 @@ async def _answered(request: web.Request, asked: Asked, way: Way, gate: Any) -> 
                 await response.write(piece)
         return response
 
-    return await way[1].endpoint.post(way[0], {}, asked.message, take, gate=gate)
+    return take
 
 
 async def _ignored(_answer: Answer) -> None:
@@ -176,13 +205,28 @@ def _key(asked: Asked) -> tuple[str, str | None, str]:
     return asked.agent, asked.person, asked.client
 
 
-def _call(asked: Asked, params: object) -> Call:
-    """Return the question that the sender has answered. Raises NotOurs for params that are none."""
-    if not isinstance(params, dict) or not isinstance(name := params.get("name"), str):
+def _question(entry: ServedSystem, asked: Asked, message: dict[str, Any]) -> tuple[Call, Rule]:
+    """Return the question that the sender has answered, and the rule that did. Raises NotOurs for what is none.
+
+    What names no row of the catalog, such as an answer of a client, is for whoever may see the system by a grant.
+    """
+    method, params = message.get("method"), message.get("params", {})
+    if not isinstance(params, dict):
         raise NotOurs
-    arguments = params.get("arguments", {})
-    if not isinstance(arguments, dict):
+    if method in _OF_NO_ROW:
+        return _call(asked, "", {}), policy.still_live
+    if method != "tools/call":
+        try:
+            return _call(asked, *names.called(entry, str(method), params)), policy.decide
+        except (Refused, KeyError) as why:
+            raise NotOurs from why
+    name, arguments = params.get("name"), params.get("arguments", {})
+    if not isinstance(name, str) or not isinstance(arguments, dict):
         raise NotOurs
+    return _call(asked, name, arguments), policy.decide
+
+
+def _call(asked: Asked, name: str, arguments: dict[str, Any]) -> Call:
     token = Token(asked.jti, asked.issued, asked.expires, frozenset(asked.scopes), asked.covers_all)
     return Call(
         asked.agent, asked.client, asked.person, asked.system, name, arguments, token, asked.session, chain=asked.chain

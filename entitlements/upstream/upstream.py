@@ -144,14 +144,19 @@ class Conversation:
             sent["_meta"] = {META_CAPABILITIES: self.capabilities, **meta}
         return strict.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": sent})
 
-    async def ask(self, http: aiohttp.ClientSession, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Send one request and return its result. Raises Unreachable, with the server's error, if any, as detail."""
-        body = self.body(1, method, params)
+    async def ask(
+        self, http: aiohttp.ClientSession, method: str, params: Mapping[str, Any], number: int = 1
+    ) -> dict[str, Any]:
+        """Send one request and return its result. Raises Unreachable, with the server's error, if any, as detail.
+
+        `number`: another for each request that is under way at once over one stream, as to a local server.
+        """
+        body = self.body(number, method, params)
 
         async def take(answer: Answer) -> dict[str, Any]:
             if method == "initialize":
                 self.session = _session_id(answer)
-            result = await first(answer, lambda text: self._result(text, answer.status))
+            result = await first(answer, lambda text: self._result(text, number, answer.status))
             if result is None:
                 raise Unreachable("The system sent no answer.", status=answer.status)
             return result
@@ -161,9 +166,9 @@ class Conversation:
         except (aiohttp.ClientError, TimeoutError, OSError, sse.TooLarge, strict.NotStrictJson) as why:
             raise Unreachable from why
 
-    async def _result(self, text: bytes, status: int) -> dict[str, Any] | None:
+    async def _result(self, text: bytes, number: int, status: int) -> dict[str, Any] | None:
         message = self._without_credential(strict.loads(text, largest=LARGEST_MESSAGE))
-        if isinstance(message, dict) and message.get("id") == 1 and "method" not in message:
+        if isinstance(message, dict) and message.get("id") == number and "method" not in message:
             return _result(message, status)
         return None
 

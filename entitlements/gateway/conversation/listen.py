@@ -13,32 +13,29 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
-import aiohttp
 import msgspec
 
+from entitlements import addresses
 from entitlements.codes import Code
-from entitlements.definition_watch.listener import LIST_CHANGED
 from entitlements.gateway import answers, possession
-from entitlements.gateway.conversation import replies, server_messages, stream
+from entitlements.gateway.conversation import server_messages, stream
+from entitlements.gateway.conversation.system_changes import SystemChanges
 from entitlements.gateway.exchange import Exchange, may_see
 from entitlements.gateway.http import encode
-from entitlements.node.refusals import Closed, Refused
+from entitlements.gateway.primitives import everywhere
+from entitlements.node.directory import ServedSystem
+from entitlements.node.refusals import Refused
 from entitlements.node.streams import OpenRequest, ToolList
-from entitlements.node.upstreams import Connection
-from entitlements.upstream import egress, sse, upstream
-from entitlements.upstream.endpoint import Answer as UpstreamAnswer
+from entitlements.upstream import sse
 
-AGAIN_SECONDS: Final = 2.0
 HEARD_SECONDS: Final = 2.0
-"""How long a client waits for its acknowledgement until the system is listened to."""
+"""How long a client waits for its acknowledgement until the systems are listened to."""
 MOST_RESOURCES: Final = 100
 ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
+MOST_SYSTEMS: Final = 20
+"""Whose resources one stream listens to, at the address of all systems."""
 _ID: Final = "io.modelcontextprotocol/subscriptionId"
 _LISTS: Final = {f"{kind}ListChanged": kind for kind in ("tools", "resources", "prompts")}
-_FAILURES: Final = (
-    aiohttp.ClientError, TimeoutError, OSError, Closed, Refused, egress.Unreachable, egress.ForbiddenAddress,
-    sse.TooLarge, msgspec.MsgspecError, RecursionError, ValueError,
-)  # fmt: skip
 
 
 async def serve(exchange: Exchange) -> None:
@@ -72,8 +69,8 @@ async def serve(exchange: Exchange) -> None:
         body = answers.result(exchange.call.request_id, encode({"resultType": "complete", "_meta": listening.tag}))
         await request.send({"type": "http.response.body", "body": sse.event(body)})
     finally:
-        listening.end()
         node.opened.remove(opened)
+        await listening.end()
 
 
 def _wanted(asked: object) -> dict[str, Any]:
@@ -89,13 +86,12 @@ def _wanted(asked: object) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Listening:
-    """One stream of a modern client."""
+    """One stream of a modern client. `systems` are those that it hears, by their names."""
 
     exchange: Exchange
     wanted: dict[str, Any]
     tag: dict[str, Any] = field(init=False)
-    _is_heard: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the system is listened to, or cannot be."""
+    systems: dict[str, SystemChanges] = field(default_factory=dict)
     _is_acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
     _following: asyncio.Task[None] | None = None
 
@@ -104,28 +100,33 @@ class Listening:
         self.tag = {_ID: msgspec.json.decode(self.exchange.call.request_id)}
 
     async def choose(self) -> None:
-        """Leave out the resources that this caller may not read."""
-        uris = self.wanted.pop("resourceSubscriptions", [])
-        if readable := [uri for uri in uris if await self._may_read(uri)]:
+        """Leave out the resources that this caller may not read, and know the system of each other. Raises Closed."""
+        exchange, uris = self.exchange, self.wanted.pop("resourceSubscriptions", [])
+        if exchange.entry.slug != addresses.ALL and self.wanted:
+            self._changes_of(exchange.entry)
+        readable = []
+        for uri in uris:
+            entry = await self._system_of(uri)
+            if entry is None or not await server_messages.may_read(exchange.node, exchange.bearer, entry, {"uri": uri}):
+                continue
+            if len(self.systems) < MOST_SYSTEMS or entry.slug in self.systems:
+                self._changes_of(entry).uris.append(uri)
+                readable.append(uri)
+        if readable:
             self.wanted["resourceSubscriptions"] = readable
 
     async def begin(self) -> None:
-        """Listen to the system before the client is told so: what it does then, the system may answer at once."""
-        self._following = asyncio.create_task(self.follow())
-        self._following.add_done_callback(lambda _: self._is_heard.set())
+        """Listen to the systems before the client is told so: what it does then, one of them may answer at once."""
+        self._following = asyncio.create_task(self._follow())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HEARD_SECONDS):
-                await self._is_heard.wait()
+                for each in self.systems.values():
+                    await each.ready.wait()
 
     async def until_over(self) -> None:
         """Wait until there is nothing to listen to any more."""
         if self._following is not None:
             await self._following
-
-    def end(self) -> None:
-        """Listen no more."""
-        if self._following is not None:
-            self._following.cancel()
 
     async def acknowledge(self) -> None:
         """Say first what is listened to."""
@@ -138,69 +139,39 @@ class Listening:
             return b""
         return self._written(f"notifications/{kind}/list_changed", {})
 
-    async def follow(self) -> None:
-        """Listen to the system, where it speaks this era; what fails is tried again."""
-        entry = self.exchange.entry
-        if not self.wanted or entry.command is not None or entry.operations is not None or not entry.target.url:
-            return
-        while True:
-            try:
-                connection = await self._connection()
-                if not connection.conversation.is_modern:
-                    return
-                await self._listen(connection)
-            except egress.Unreachable as why:
-                if "error" in why.detail:
-                    return
-            except _FAILURES:
-                pass  # the client's own stream goes on, and its calls say what is wrong
-            self._is_heard.set()
-            await asyncio.sleep(AGAIN_SECONDS)
+    async def end(self) -> None:
+        """Listen no more, and end what upstreams hold for this stream alone."""
+        if self._following is not None:
+            self._following.cancel()
+        for each in self.systems.values():
+            await each.close()
 
-    async def _connection(self) -> Connection:
-        node, bearer, entry = self.exchange.node, self.exchange.bearer, self.exchange.entry
-        account = await replies.account_of(node, bearer, entry)
-        return await node.upstreams.get(entry, bearer, node.feed.position, account)
+    async def _follow(self) -> None:
+        """Listen to the systems, each in its era."""
+        async with asyncio.TaskGroup() as group:
+            for each in self.systems.values():
+                group.create_task(each.follow())
 
-    async def _listen(self, connection: Connection) -> None:
-        conversation, number = connection.conversation, next(connection.numbers)
-        method = self.exchange.call.method
-        body = conversation.body(number, method, {"notifications": self.wanted})
-
-        async def take(answer: UpstreamAnswer) -> bool | None:
-            return await upstream.first(answer, lambda text: self._take(text, connection))
-
-        if await conversation.post(connection.http, conversation.headers(method), body, take):
-            raise egress.Unreachable(error="The system has nothing to listen to.")
-
-    async def _take(self, text: bytes, connection: Connection) -> bool | None:
-        node = self.exchange.node
-        marks = await node.secrets.current()
-        cleaned, _ = marks.removed_from_json(connection.conversation.target.authorization.removed_from(text))
-        message = msgspec.json.decode(cleaned, type=dict[str, Any])
-        method, params = message.get("method"), message.get("params") or {}
-        if method is None:
-            return "error" in message
-        self._is_heard.set()
+    async def _say(self, method: str, params: Mapping[str, Any]) -> None:
+        """Hand on what a system says, once the client knows what it listens to."""
         await self._is_acknowledged.wait()
-        kind = str(method).removeprefix("notifications/").removesuffix("/list_changed")
-        is_wanted = method in server_messages.LISTS and f"{kind}ListChanged" in self.wanted
-        if method == LIST_CHANGED:
-            node.definitions.changed(self.exchange.entry.slug)
-        if method == server_messages.UPDATED:
-            uri = params.get("uri")
-            is_wanted = uri in self.wanted.get("resourceSubscriptions", ()) and await self._may_read(uri)
-        if is_wanted:
-            await self._send(method, {name: value for name, value in params.items() if name != "_meta"})
-        return None
-
-    async def _may_read(self, uri: object) -> bool:
-        exchange = self.exchange
-        return await server_messages.may_read(exchange.node, exchange.bearer, exchange.entry, {"uri": uri})
+        await self._send(method, params)
 
     async def _send(self, method: str, params: Mapping[str, Any]) -> None:
         body = sse.event(self._written(method, params))
         await self.exchange.request.send({"type": "http.response.body", "body": body, "more_body": True})
+
+    def _changes_of(self, entry: ServedSystem) -> SystemChanges:
+        lists = [name for name in _LISTS if name in self.wanted]
+        return self.systems.setdefault(entry.slug, SystemChanges(self.exchange, entry, lists, self._say))
+
+    async def _system_of(self, uri: str) -> ServedSystem | None:
+        """Return the one system that a resource is of, for this caller."""
+        exchange = self.exchange
+        if exchange.entry.slug != addresses.ALL:
+            return exchange.entry
+        found = [entry async for entry in everywhere.reading(exchange, "resources/read", {"uri": uri})]
+        return found[0] if len(found) == 1 else None
 
     def _written(self, method: str, params: Mapping[str, Any]) -> bytes:
         return encode({"jsonrpc": "2.0", "method": method, "params": {**params, "_meta": self.tag}})

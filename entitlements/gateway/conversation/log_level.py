@@ -28,10 +28,13 @@ async def _pass_on(exchange: Exchange, level: str) -> None:
     entry, session = exchange.entry, exchange.session
     if session is None or entry.operations is not None or not entry.target.url:
         return
+    if entry.command is not None and entry.command.is_shared:
+        return  # the log of a child that several callers share goes to no client
     try:
         connection = await replies.open_connection(exchange, entry, session)
         if not connection.conversation.is_modern:
-            await connection.conversation.ask(connection.http, exchange.call.method, {"level": level})
+            params, number = {"level": level}, next(connection.numbers)
+            await connection.conversation.ask(connection.http, exchange.call.method, params, number)
     except egress.Unreachable:
         return
     except Refused as why:

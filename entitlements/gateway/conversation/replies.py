@@ -47,7 +47,9 @@ async def take(exchange: Exchange) -> None:
     connection = await open_connection(exchange, entry, session)
     if server_messages.digest_of(connection) != asked.upstream:
         raise _unasked()
-    await server_messages.reply(connection, msgspec.json.decode(asked.id), _answer(exchange.call.said))
+    status = await server_messages.reply(connection, msgspec.json.decode(asked.id), _answer(exchange.call.said))
+    if entry.command is not None and status == HTTPStatus.NOT_FOUND:
+        raise _unasked()  # the child has its answer, or is another one by now
 
 
 async def pass_on(exchange: Exchange) -> None:

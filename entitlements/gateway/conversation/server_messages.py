@@ -167,18 +167,18 @@ async def may_read(node: Node, bearer: Bearer, entry: ServedSystem, params: Mapp
     return verdict.allowed
 
 
-async def reply(connection: Connection, request_id: object, said: Mapping[str, Any]) -> None:
-    """Answer a request of an upstream. An upstream that does not listen learns nothing, which harms no other."""
+async def reply(connection: Connection, request_id: object, said: Mapping[str, Any]) -> int:
+    """Answer a request of an upstream. Returns the status; 0 where it does not listen, which harms no other."""
     conversation = connection.conversation
 
-    async def take(_answer: Answer) -> None:
-        """Read nothing."""
+    async def take(answer: Answer) -> int:
+        return answer.status
 
     body = strict.dumps({"jsonrpc": "2.0", "id": request_id, **said})
     try:
-        await conversation.post(connection.http, conversation.headers(), body, take)
+        return await conversation.post(connection.http, conversation.headers(), body, take)
     except (aiohttp.ClientError, TimeoutError, OSError, egress.Unreachable):
-        return
+        return 0
 
 
 def digest_of(connection: Connection) -> str:

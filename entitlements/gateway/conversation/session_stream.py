@@ -18,10 +18,10 @@ from uuid import UUID, uuid5
 import msgspec
 
 from entitlements.definitions import primitives
+from entitlements.gateway.conversation import followed_systems
 from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.conversation.kept_streams import Ended, KeptStream
 from entitlements.gateway.conversation.resumption import KeptEvents, StreamEnded
-from entitlements.gateway.conversation.upstream_stream import Following
 from entitlements.gateway.http import Request
 from entitlements.keys import in_use
 from entitlements.node.directory import ServedSystem
@@ -120,7 +120,7 @@ class SessionStream:
 
     async def _listen(self) -> None:
         """Hear what the system says from now on; return when it is heard, or after a moment."""
-        follows = Following(self.node, self.about, self.entry, self.session, self.event, self._progress)
+        follows = followed_systems.choose(self.node, self.about, self.entry, self.session, self.event, self._progress)
         self._tasks.append(asyncio.create_task(follows.follow()))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_SECONDS):

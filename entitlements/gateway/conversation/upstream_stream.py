@@ -83,8 +83,18 @@ class Following:
                 pass  # the client's own stream goes on, and its calls say what is wrong
             self.ready.set()
 
+    async def begun(self, connection: Connection) -> None:
+        """Do what is due as soon as the upstream's stream is open: nothing."""
+
+    async def _admit(self) -> None:
+        """Raise Refused without access: at the address of all systems a stream outlives its client's rights at one."""
+        verdict, _ = await self.node.admits(self.about.bearer.asks(self.entry.slug))
+        if not verdict.allowed:
+            raise Refused(verdict.code, verdict.sentence)
+
     async def _connection(self) -> Connection:
         node, bearer, entry = self.node, self.about.bearer, self.entry
+        await self._admit()
         account = await replies.account_of(node, bearer, entry)
         return await node.upstreams.get(entry, bearer, node.feed.position, account, self.session.offers)
 
@@ -102,6 +112,7 @@ class Following:
             if answer.status != HTTPStatus.OK or answer.content_type != "text/event-stream":
                 progress.last_id = "" if answer.status in _NOT_GONE_ON else progress.last_id
                 raise egress.Unreachable(status=answer.status)
+            await self.begun(connection)
             self.ready.set()
             reader = sse.Reader(upstream.LARGEST_MESSAGE)
             while True:
@@ -118,6 +129,7 @@ class Following:
                 progress.note(reader)
 
     async def _take(self, data: bytes, connection: Connection, beside: Beside) -> None:
+        await self._admit()
         marks = await self.node.secrets.current()
         cleaned, _ = marks.removed_from_json(connection.conversation.target.authorization.removed_from(data))
         said = await beside.hear(msgspec.json.encode(msgspec.json.decode(cleaned)), connection, {})

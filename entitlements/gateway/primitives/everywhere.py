@@ -34,7 +34,7 @@ async def called(exchange: Exchange) -> tuple[ServedSystem, Call]:
     if isinstance(ref, Mapping) and ref.get("type") == "ref/prompt":
         entry, named = await all_systems.called(exchange.node, replace(call, params=dict(ref)))
         return entry, replace(call, params={**call.params, "ref": named.params})
-    found = [entry async for entry in _reading(exchange, call.params)]
+    found = [entry async for entry in reading(exchange, call.method, call.params)]
     if len(found) > 1:
         slugs = [entry.slug for entry in found]
         message = f"More than one system has the resource: {', '.join(slugs)}. Use the address of one of them."
@@ -42,13 +42,13 @@ async def called(exchange: Exchange) -> tuple[ServedSystem, Call]:
     return (found[0] if found else all_systems.ENTRY), call
 
 
-async def _reading(exchange: Exchange, params: Mapping[str, Any]) -> AsyncIterator[ServedSystem]:
+async def reading(exchange: Exchange, method: str, params: Mapping[str, Any]) -> AsyncIterator[ServedSystem]:
     """Yield the systems at which this caller could read by these params, with some arguments."""
     node, asked = exchange.node, exchange.policy_call
     for slug in await prefixed.slugs(node.reads(), asked.agent, System.SERVED):
         entry, held = await node.directory.get(slug), await node.snapshots.get(asked.key, slug)
         if entry is None or held is None:
             continue
-        name, _ = names.called(entry, exchange.call.method, params)
+        name, _ = names.called(entry, method, params)
         if name in entry.tools and tool_list.is_visible(node, name, replace(asked, system=slug), held.facts):
             yield entry

@@ -138,6 +138,27 @@ def test_what_is_not_sealed_for_this_process_now_is_none_of_ours(node: Gateway, 
     assert httpx2.post(f"{node.base}{other_nodes.PATH}", content=once).status_code == 404, "no client reaches it"
 
 
+def test_all_that_is_no_call_is_decided_at_the_node_of_the_child_too(node: Gateway, agreed: dict[str, Any]) -> None:
+    here = own(agreed)
+
+    def said(**message: object) -> int:
+        body = json.dumps({"jsonrpc": "2.0", "id": 9, **message}).encode()
+        return sent(sealed(asked(here, message=body))).status_code
+
+    listens: dict[str, Any] = {"method": other_nodes.LISTEN}
+    answers: dict[str, Any] = {"result": {}}
+    levels = {"method": "logging/setLevel", "params": {"level": "info"}}
+    reads = {"method": "resources/read", "params": {"uri": "note://x"}}
+    assert said(**listens) == 404, "no child is started for a stream"
+    facts(node, here)
+    assert said(**answers) == 404, "it was asked nothing"
+    for unknown in ({"method": "tools/list"}, {"method": "initialize"}, {"method": "resources/read", "params": []}):
+        assert said(**unknown) == 401
+    assert said(**reads) == 503, "without a grant"
+    grants.revoke(here.grant.pk, by=SYSTEM, reason="over")
+    assert {said(**each) for each in (listens, answers, levels, reads)} == {503}
+
+
 def test_a_call_given_up_at_another_node_is_said_to_the_child(node: Gateway, agreed: dict[str, Any]) -> None:
     here = own(agreed)
     assert facts(node, here)["cancelled"] == []

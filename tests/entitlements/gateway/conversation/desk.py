@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
+from entitlements.gateway import answers
+
 if TYPE_CHECKING:
     from tests.entitlements.gateway.conversation.talker import Talker
     from tests.entitlements.gateway.world import Gateway, World
@@ -44,6 +46,11 @@ class LegacyClient:
         self.session = self.post(asks("initialize", 1, **hello)).headers["mcp-session-id"]
 
     @property
+    def tool(self) -> str:
+        """The name of the tool that lets the server talk."""
+        return self.here.tool.name
+
+    @property
     def headers(self) -> dict[str, str]:
         if not self.session:
             return {}
@@ -59,7 +66,7 @@ class LegacyClient:
     @contextlib.contextmanager
     def calling(self, *say: dict[str, Any]) -> Iterator[Iterator[dict[str, Any]]]:
         """Call the tool that lets the server say something, and yield the messages that come."""
-        called = asks("tools/call", 9, name=self.here.tool.name, arguments={"say": say})
+        called = asks("tools/call", 9, name=self.tool, arguments={"say": say})
         with self._streaming("POST", json=called) as messages:
             yield messages
 
@@ -69,7 +76,7 @@ class LegacyClient:
     @contextlib.contextmanager
     def _streaming(self, method: str, **more: Any) -> Iterator[Iterator[dict[str, Any]]]:  # noqa: ANN401 - of httpx2
         headers = {**self.headers, "Authorization": f"Bearer {self.token}", "Accept": "text/event-stream"}
-        address = f"{self.node.base}/gw/{self.here.system.slug}/mcp"
+        address = f"{self.node.base}{answers.path(self.here.system.slug)}"
         with httpx2.stream(method, address, headers=headers, timeout=20, **more) as answer:
             assert answer.status_code == 200, answer.read()
             yield messages_of(answer)

@@ -13,6 +13,8 @@ from audit.context import SYSTEM
 from entitlements.agents import agents
 from entitlements.definitions import offers
 from entitlements.definitions.primitives import Primitive
+from entitlements.gateway import answers
+from entitlements.gateway.models import UpstreamSession
 from tests import make
 from tests.entitlements.gateway.conversation import talker
 from tests.entitlements.gateway.conversation.desk import LegacyClient, asks, messages_of, tells, world_of
@@ -36,6 +38,12 @@ def here(node: Gateway, server: Talker) -> World:  # noqa: ARG001 - the node mus
     """Grant one of two resources."""
     server.heard.clear()
     made = world_of(server)
+    resources(made)
+    return made
+
+
+def resources(made: World) -> None:
+    """Make two resources, one of which the agent may read by a scope of its own."""
     readable, _ = (
         make.tool(
             made.system,
@@ -46,19 +54,23 @@ def here(node: Gateway, server: Talker) -> World:  # noqa: ARG001 - the node mus
     )
     make.grant(made.agent, make.entitlement(made.system, readable, scope=made.entitlement.scope + "2"),
                people=[made.person])  # fmt: skip
-    return made
 
 
 @contextlib.contextmanager
-def subscribed(node: Gateway, here: World, **wanted: object) -> Iterator[Iterator[dict[str, Any]]]:
+def subscribed(
+    node: Gateway,
+    here: World,
+    token: str = "",
+    **wanted: Any,  # noqa: ANN401 - any JSON
+) -> Iterator[Iterator[dict[str, Any]]]:
     """Listen as a modern client."""
     body = {"jsonrpc": "2.0", "id": "sub", "method": "subscriptions/listen"}
     headers = {
-        "Authorization": f"Bearer {here.token(scope=scopes(here))}", "MCP-Protocol-Version": MODERN,
+        "Authorization": f"Bearer {token or here.token(scope=scopes(here))}", "MCP-Protocol-Version": MODERN,
         "Mcp-Method": "subscriptions/listen", "Accept": "application/json, text/event-stream",
     }  # fmt: skip
     sent = {**body, "params": {"_meta": META, "notifications": wanted}}
-    address = f"{node.base}/gw/{here.system.slug}/mcp"
+    address = f"{node.base}{answers.path(here.system.slug)}"
     with httpx2.stream("POST", address, json=sent, headers=headers, timeout=20) as answer:
         assert answer.status_code == 200, answer.read()
         yield messages_of(answer)
@@ -79,7 +91,7 @@ def scopes(here: World) -> str:
 def test_a_modern_client_hears_first_what_is_listened_to_and_then_that_alone(
     node: Gateway, server: Talker, here: World
 ) -> None:
-    wanted = {"toolsListChanged": True, "resourceSubscriptions": [READABLE, HIDDEN], "unknown": True}
+    wanted: dict[str, Any] = {"toolsListChanged": True, "resourceSubscriptions": [READABLE, HIDDEN], "unknown": True}
     with subscribed(node, here, **wanted) as messages:
         acknowledged = next(messages)
         assert acknowledged["method"] == "notifications/subscriptions/acknowledged"
@@ -90,19 +102,25 @@ def test_a_modern_client_hears_first_what_is_listened_to_and_then_that_alone(
         if server.is_modern:
             wait_until(lambda: server.is_listened_to, 10)
             assert server.asked("subscriptions/listen")[-1]["notifications"]["resourceSubscriptions"] == [READABLE]
-            server.say(
-                tells("notifications/prompts/list_changed"),
-                tells(UPDATED, uri=HIDDEN),
-                tells(UPDATED, uri=READABLE, _meta={ID: 1}),
-                tells("notifications/tools/list_changed"),
-            )
-            heard += [next(messages), next(messages)]
-            assert [each["method"] for each in heard[1:]] == [UPDATED, "notifications/tools/list_changed"]
-            assert heard[1]["params"]["uri"] == READABLE
+        else:
+            wait_until(lambda: server.asked("resources/subscribe") == [{"uri": READABLE}], 10)
+        server.say(
+            tells("notifications/prompts/list_changed"),
+            tells(UPDATED, uri=HIDDEN),
+            tells(UPDATED, uri=READABLE, _meta={ID: 1}),
+            asks("roots/list", 7),
+            tells("notifications/message", level="error", data="x"),
+            tells("notifications/tools/list_changed"),
+        )
+        heard += [next(messages), next(messages)]
+        assert [each["method"] for each in heard[1:]] == [UPDATED, "notifications/tools/list_changed"]
+        assert heard[1]["params"]["uri"] == READABLE
         widen(here)
         heard.append(next(messages))
         assert heard[-1]["method"] == "notifications/tools/list_changed"
         assert {each["params"]["_meta"][ID] for each in heard} == {"sub"}
+    own = UpstreamSession.objects.filter(system=here.system, agent=here.agent, ended_at=None)
+    wait_until(lambda: not own.exclude(client_session=None).exists(), 10)
 
 
 def test_a_stream_of_a_modern_client_ends_with_its_rights(node: Gateway, here: World) -> None:

@@ -1,0 +1,1 @@
+"""What a local server says beside its answers, and who hears it."""
