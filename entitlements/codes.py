@@ -99,6 +99,7 @@ class Code(StrEnum):
     BUDGET_EXHAUSTED = "budget_exhausted"
     BUDGET_NOT_MEASURABLE = "budget_not_measurable"
     ANSWER_OVER_BUDGET = "answer_over_budget"
+    INPUT_MISSING = "input_missing"
     SYSTEM_BUSY = "system_busy"
     UPSTREAM_UNAVAILABLE = "upstream_unavailable"
     CALL_WITHDRAWN = "call_withdrawn"
@@ -356,6 +357,11 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.ANSWER_OVER_BUDGET: _upstream(
         "The system answered, and the answer is larger than a budget allows.",
         "Ask for less. The system may have carried the call out.",
+        then=Next.NONE,
+    ),
+    Code.INPUT_MISSING: _upstream(
+        "The system asks for input that it does not get.",
+        "Call with a client that gives what the system asks for. The system may have carried out a part of the call.",
         then=Next.NONE,
     ),
     Code.SYSTEM_BUSY: _upstream(

@@ -69,6 +69,13 @@ def refused(refusal: Refused, request_id: bytes = NULL, *, slug: str = "", evalu
     return Answer(refusal.status, error(request_id, body), headers)
 
 
+def failed(refusal: Refused, request_id: bytes, evaluation: str) -> Answer:
+    """Answer a call of a tool that came to nothing with a result that says so."""
+    text = f"Failed ({refusal.code}): {refusal.message} {codes.meaning(refusal.code).remedy} Reference: {evaluation}"
+    tool_result = {"content": [{"type": "text", "text": text}], "isError": True, "resultType": "complete"}
+    return Answer(HTTPStatus.OK, result(request_id, encode(tool_result)))
+
+
 def challenge(
     slug: str, word: str, message: str, scope: str = "", protocol: str = MCP, verdict: Verdict | None = None
 ) -> Header:

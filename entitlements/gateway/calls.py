@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -62,6 +62,10 @@ class ToolCall:
     forwarding: Forwarding
     session: UUID | None = None
     policy_call: PolicyCall = field(init=False)
+    _leaked: frozenset[str] = frozenset()
+    _has_asked: bool = False
+    _waited: float = 0.0
+    """Seconds that the client took for what it was asked: they are no time of the system."""
     _spending: Spending = field(init=False)
     _held: SnapshotInUse | None = None
     _open: OpenRequest = field(init=False)
@@ -96,7 +100,8 @@ class ToolCall:
         problem = await self._account_problem() if self.entry.target.needs_account else None
         if (problem := problem or self.forwarding.problem(verdict)) is not None:
             return Verdict(Effect.DENY, problem.code, (problem,))
-        return await self._spending.take(self.policy_call, verdict)
+        reserve = self._spending.take_more if self._has_asked else self._spending.take
+        return await reserve(self.policy_call, verdict)
 
     async def _account_problem(self) -> Reason | None:
         """Find the account by which the call goes out, as it is now; say why there is none for this caller."""
@@ -133,13 +138,42 @@ class ToolCall:
 
     async def _until_sent(self, began: float) -> None:
         try:
-            await self._retry_while_rights_change(began)
+            while (required := await self._retry_while_rights_change(began)) is not None:
+                if not await self._go_on(required, began):
+                    return
         except Closed as why:
             with contextlib.suppress(Closed):
                 await self._end_withdrawn(why.code, why.message)
             await self._finish_refused(why)
 
-    async def _retry_while_rights_change(self, began: float) -> None:
+    async def _go_on(self, required: relay.InputRequired, began: float) -> bool:
+        """Have the client asked, and decide the call again with what it answers; False when that has ended the call.
+
+        Nothing of the system is held meanwhile. The call may be decided until the token of its last answer expires.
+        """
+        self._has_asked, self._leaked = True, self._leaked | required.leaked
+        try:
+            token_until = await self._answered(required)
+        except (relay.InputMissing, TooLarge) as why:
+            self._end(Action.CALL_FINISHED, "failure", why.code.value, began)
+            await self._finish_refused(why)
+            return False
+        if (token := self.policy_call.token) is not None:
+            token = replace(token, expires=max(token.expires, token_until))
+            self.policy_call = replace(self.policy_call, token=token)
+        verdict = await self._decide()
+        if not verdict.allowed:
+            await self._withdraw(verdict)
+        return verdict.allowed
+
+    async def _answered(self, required: relay.InputRequired) -> float:
+        asked_at = time.monotonic()
+        try:
+            return await self.forwarding.ask(required)
+        finally:
+            self._waited += time.monotonic() - asked_at
+
+    async def _retry_while_rights_change(self, began: float) -> relay.InputRequired | None:
         for _ in range(_MOST_TRIES):
             self.forwarding.measure = self._spending.measure
             try:
@@ -149,22 +183,24 @@ class ToolCall:
                 verdict = await self._decide()
                 if not verdict.allowed:
                     await self._withdraw(verdict)
-                    return
+                    return None
             except relay.SessionLost:
                 self.forwarding.lose()
             except (egress.Unreachable, egress.ForbiddenAddress) as why:
                 await self._failed(why, began)
-                return
-            except (NotForwarded, TooLarge) as why:
+                return None
+            except (NotForwarded, TooLarge, relay.InputMissing) as why:
                 self._end(Action.CALL_FINISHED, "failure", why.code.value, began)
                 await self._finish_refused(why)
-                return
+                return None
             else:
-                if ended.leaked:
-                    self.node.recorder.eventually(leaks.event(self.about, ended.leaked))
+                if isinstance(ended, relay.InputRequired):
+                    return ended
+                self._leaked |= ended.leaked
                 self._end(Action.CALL_FINISHED, ended.outcome, ended.code, began, bytes=ended.size)
-                return
+                return None
         await self._failed(egress.Unreachable("The system does not keep its sessions."), began)
+        return None
 
     def _gate(self) -> None:
         """Look once more, synchronously, before the first byte: epoch and lease, and the clock for good measure."""
@@ -177,11 +213,12 @@ class ToolCall:
         await self._deny(Verdict(Effect.DENY, Code.CALL_WITHDRAWN, reasons, remedy=verdict.remedy))
 
     async def _end_withdrawn(self, code: Code, sentence: str) -> None:
-        """End the call before anything was sent; return when that is in the record. Raises Closed.
+        """End the call before anything was sent, or between two tries. Raises Closed.
 
-        An end whose fate is unknown is not written again: the call may already have it.
+        Returns when that is in the record. An end whose fate is unknown is not written again: the call may have it.
         """
-        if (event := self._ending(Action.CALL_WITHDRAWN, "refused", code.value, {"reason": sentence})) is not None:
+        what = (Action.CALL_INDETERMINATE, "unknown") if self._has_asked else (Action.CALL_WITHDRAWN, "refused")
+        if (event := self._ending(*what, code.value, {"reason": sentence})) is not None:
             await self.node.recorder.durably(event)
 
     async def _deny(self, verdict: Verdict) -> None:
@@ -194,7 +231,7 @@ class ToolCall:
     async def _failed(self, why: egress.Unreachable | egress.ForbiddenAddress, began: float) -> None:
         """Say that the upstream failed: certainly without effect if nothing was sent or it turned us away."""
         status = int(str(why.detail.get("status", 0)))
-        is_certain = not self.forwarding.was_sent or status // 100 in (3, 4)
+        is_certain = not self.forwarding.was_sent or (status // 100 in (3, 4) and not self._has_asked)
         if is_certain:
             self._spending.give_back()
         action = Action.CALL_FINISHED if is_certain else Action.CALL_INDETERMINATE
@@ -218,14 +255,18 @@ class ToolCall:
         await self.door.responder.finish(self.door.refused(refusal, self.about.evaluation))
 
     def _end(self, action: Action, outcome: str, code: str, began: float, **detail: int | str) -> None:
-        detail["milliseconds"] = taken = round((time.monotonic() - began) * 1000)
+        detail["milliseconds"] = taken = round((time.monotonic() - began - self._waited) * 1000)
         PACE.note(self.entry.slug, taken)
         if (event := self._ending(action, outcome, code, detail)) is not None:
             self.node.recorder.eventually(event)
 
     def _ending(self, action: Action, outcome: str, code: str, detail: dict[str, int | str]) -> TextDraft | None:
         """Claim the end of this call and return its event; None when the call has ended. Every end comes from here."""
-        return records.ending(self.about, action, outcome, code, detail) if self._open.claim_end() else None
+        if not self._open.claim_end():
+            return None
+        if self._leaked:
+            self.node.recorder.eventually(leaks.event(self.about, self._leaked))
+        return records.ending(self.about, action, outcome, code, detail)
 
     def _watch(self) -> None:
         """Keep the answer's connection alive from now on, and cancel the call when such a client goes away."""

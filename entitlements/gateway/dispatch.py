@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -11,15 +11,19 @@ from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.decisions.verdicts import Reason, Verdict
 from entitlements.gateway import relay
 from entitlements.gateway.budgets.measure import Measure, unmeasured
+from entitlements.gateway.conversation import log_level
+from entitlements.gateway.conversation.input_requests import InputRequests
 from entitlements.gateway.conversation.responder import Responder
 from entitlements.gateway.http import Request
 from entitlements.gateway.messages import Call
-from entitlements.gateway.relay import CallEnd
+from entitlements.gateway.relay import CallEnd, InputRequired
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.shared.client_offers import NOTHING, Offers
+from entitlements.node.upstreams import Connection
 from entitlements.traces.trace_context import TraceContext
+from entitlements.upstream import upstream
 
 type Gate = Callable[[], None]
 
@@ -41,10 +45,17 @@ class Forwarding(Protocol):
     def problem(self, verdict: Verdict) -> Reason | None:
         """Say why an allowed call cannot be sent as it is; asked before the decision is recorded."""
 
-    async def carry_out(self, gate: Gate) -> CallEnd:
-        """Send the call and answer. Raises what the gate raises, Unreachable, ForbiddenAddress, Closed, SessionLost.
+    async def carry_out(self, gate: Gate) -> CallEnd | InputRequired:
+        """Send the call and answer, or say what is asked for first.
 
-        The gate is called synchronously before the first byte.
+        Raises what the gate raises, Unreachable, ForbiddenAddress, Closed, SessionLost, InputMissing. The gate is
+        called synchronously before the first byte.
+        """
+
+    async def ask(self, required: InputRequired) -> float:
+        """Have the client asked, so that the next try takes its answers along. Raises InputMissing, TooLarge, Closed.
+
+        Returns until when the token of its last answer is good, in epoch seconds.
         """
 
     def cancel(self) -> None:
@@ -69,19 +80,22 @@ class McpForwarding:
     beside: relay.Hears | None = None
     offers: Offers = NOTHING
     measure: Measure = unmeasured
+    input_requests: InputRequests | None = None
     _upstream_call: relay.UpstreamCall | None = None
+    _input: dict[str, Any] = field(default_factory=dict)
+    _has_asked: bool = False
 
     @property
     def was_sent(self) -> bool:
-        """Whether the last try was sent."""
-        return self._upstream_call is not None and self._upstream_call.was_sent
+        """Whether the last try was sent, or one before that the system answered with questions."""
+        return self._has_asked or (self._upstream_call is not None and self._upstream_call.was_sent)
 
     def problem(self, verdict: Verdict) -> Reason | None:  # noqa: ARG002 - as the protocol says it
         """Every call that is allowed can be sent."""
         return None
 
-    async def carry_out(self, gate: Gate) -> CallEnd:
-        """Send it over the conversation with this caller's upstream."""
+    async def carry_out(self, gate: Gate) -> CallEnd | InputRequired:
+        """Send it over the conversation with this caller's upstream, with the input that was asked for last."""
         tool = self.entry.tools.get(self.call.params["name"]) if self.call.method == "tools/call" else None
         mirrored = tool.mirrored if tool else {}
         marks = await self.node.secrets.current()
@@ -92,8 +106,32 @@ class McpForwarding:
         self._upstream_call = relay.UpstreamCall(
             self.call, connection, mirrored, self.trace, params, gate, self.responder, marks,
             partial(self.node.definitions.changed, self.entry.slug), self.measure, self.beside,
+            more_params=self._input, more_meta=await self._envelope(connection),
         )  # fmt: skip
         return await self._upstream_call.carry_out()
+
+    async def ask(self, required: InputRequired) -> float:
+        """Have the client asked for input, which the next try takes along. Raises InputMissing, TooLarge, Closed.
+
+        Returns until when the token of its last answer is good, in epoch seconds.
+        """
+        self._has_asked = True
+        if self.input_requests is None:
+            raise relay.InputMissing
+        self._input, token_until = await self.input_requests.ask(required, self._say)
+        return token_until
+
+    async def _say(self, message: bytes) -> None:
+        self.measure(len(message), None)
+        await self.responder.event(message)
+
+    async def _envelope(self, connection: Connection) -> dict[str, Any]:
+        """Return what a legacy client declared once in its session, and a modern system wants with each request."""
+        if self.call.is_modern or self.offers.session is None or not connection.conversation.is_modern:
+            return {}
+        level = await log_level.of(self.node, self.offers.session)
+        declared = {upstream.META_CAPABILITIES: self.offers.capabilities}
+        return declared if level is None else {**declared, upstream.META_LOG_LEVEL: level}
 
     def cancel(self) -> None:
         """Tell a legacy upstream, if it has seen the call."""

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from entitlements.codes import Code
 from entitlements.decisions.verdicts import Verdict
-from entitlements.gateway import answers
+from entitlements.gateway import answers, relay
 from entitlements.gateway.http import Answer, Request
 from entitlements.gateway.messages import Call
 from entitlements.node.bearer import Bearer
@@ -78,7 +78,9 @@ class McpDoor:
         )  # fmt: skip
 
     def refused(self, refusal: Refused, evaluation: str) -> Answer:
-        """Answer with a JSON-RPC error."""
+        """Answer with a JSON-RPC error; what a tool lacks the model is to read, so that is a result."""
+        if isinstance(refusal, relay.InputMissing) and self.call.method == "tools/call":
+            return answers.failed(refusal, self.request_id, evaluation)
         return answers.refused(refusal, self.request_id, slug=self.at, evaluation=evaluation)
 
 

@@ -20,7 +20,7 @@ from entitlements.definition_watch.listener import LIST_CHANGED
 from entitlements.gateway import answers
 from entitlements.gateway.budgets.measure import Measure, unmeasured
 from entitlements.gateway.conversation.responder import Responder
-from entitlements.gateway.http import JSON, NO_STORE, Answer, encode
+from entitlements.gateway.http import JSON, LARGEST_BODY, NO_STORE, Answer, encode
 from entitlements.gateway.messages import Call
 from entitlements.gateway.primitives import cache_scope
 from entitlements.node.refusals import Refused
@@ -32,12 +32,14 @@ from entitlements.upstream.endpoint import Answer as UpstreamAnswer
 
 _PASSED: Final = frozenset({"notifications/progress", "notifications/message"})
 _RETRY: Final = ("inputResponses", "requestState")
+_ASKS_IN: Final = frozenset({"tools/call", "resources/read", "prompts/get"})
+"""The methods to which a system of 2026 may answer that it needs input first (MCP 2026-07-28, MRTR)."""
 _FORWARDED: Final[Mapping[str, tuple[str, ...]]] = {
-    "tools/call": ("name", "arguments", *_RETRY),
-    "resources/read": ("uri", *_RETRY),
+    "tools/call": ("name", "arguments"),
+    "resources/read": ("uri",),
     "resources/subscribe": ("uri",),
     "resources/unsubscribe": ("uri",),
-    "prompts/get": ("name", "arguments", *_RETRY),
+    "prompts/get": ("name", "arguments"),
     "completion/complete": ("ref", "argument", "context"),
 }
 """Which params of a method travel on."""
@@ -59,6 +61,21 @@ class _ResultStatus(msgspec.Struct):
     resultType: str = ""  # noqa: N815
 
 
+class InputRequest(msgspec.Struct):
+    """One question to a client."""
+
+    method: str
+    params: dict[str, Any] = {}
+
+
+class _Questions(msgspec.Struct):
+    inputRequests: dict[str, InputRequest] | None = None  # noqa: N815
+
+
+class _State(msgspec.Struct):
+    requestState: str | None = None  # noqa: N815
+
+
 class _UpstreamError(msgspec.Struct):
     code: int = 0
 
@@ -68,11 +85,32 @@ _UNREADABLE: Final = (msgspec.MsgspecError, RecursionError, ValueError)
 _read_message: Final = msgspec.json.Decoder(_UpstreamMessage)
 _read_result_status: Final = msgspec.json.Decoder(_ResultStatus)
 _read_error: Final = msgspec.json.Decoder(_UpstreamError)
+_read_questions: Final = msgspec.json.Decoder(_Questions)
+_read_state: Final = msgspec.json.Decoder(_State)
 _any: Final = msgspec.json.Decoder()
 
 
 class SessionLost(Exception):
     """The upstream no longer knows the legacy session; the call was not carried out."""
+
+
+class InputMissing(Refused):
+    """The system asks for input that it does not get: the call ends without a result."""
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(Code.INPUT_MISSING, sentence, status=HTTPStatus.OK)
+
+
+@dataclass(frozen=True, slots=True)
+class InputRequired:
+    """What a system asks a legacy client for before it answers: questions by name, and a state that goes back as it is.
+
+    `leaked` are the systems whose secrets were taken out of the questions.
+    """
+
+    questions: Mapping[str, InputRequest]
+    state: str | None
+    leaked: frozenset[str] = frozenset()
 
 
 class Hears(Protocol):
@@ -114,17 +152,25 @@ class UpstreamCall:
     tools_changed: Callable[[], None]
     measure: Measure = unmeasured
     beside: Hears | None = None
+    more_params: dict[str, Any] = field(default_factory=dict)
+    """What goes with the call of a legacy client at a modern system: input that was asked for."""
+    more_meta: dict[str, Any] = field(default_factory=dict)
+    """As `more_params`, of `_meta`: what its session declared once."""
     number: int = 0
     was_sent: bool = False
     leaked: set[str] = field(default_factory=set)
     _progress: upstream.Progress = field(default_factory=upstream.Progress)
 
-    async def carry_out(self) -> CallEnd:
-        """Send the call and pass the answer on. Raises what the gate raises, Unreachable, SessionLost."""
+    async def carry_out(self) -> CallEnd | InputRequired:
+        """Send the call and pass the answer on, or return what is asked for first.
+
+        Raises what the gate raises, Unreachable, SessionLost, InputMissing.
+        """
         conversation = self.connection.conversation
         self.number = next(self.connection.numbers)
         method = self.call.method
-        params = forwarded(self.call, conversation, self.trace)
+        params = forwarded(self.call, conversation, self.trace) | self.more_params
+        params["_meta"] |= self.more_meta
         body = conversation.body(self.number, method, params)
         headers = conversation.headers(method, params.get(mcp_headers.NAMED_BY.get(method, "")))
         headers |= self.trace.headers()
@@ -136,7 +182,7 @@ class UpstreamCall:
         except (aiohttp.ClientError, TimeoutError, OSError, *_UNREADABLE) as why:
             raise egress.Unreachable from why
 
-    async def _exchanged(self, headers: Mapping[str, str], body: bytes) -> CallEnd:
+    async def _exchanged(self, headers: Mapping[str, str], body: bytes) -> CallEnd | InputRequired:
         """Send it and read the answer, from as many streams as a legacy upstream needs for it."""
         conversation, http = self.connection.conversation, self.connection.http
         try:
@@ -171,18 +217,18 @@ class UpstreamCall:
             if value is not None:
                 headers[f"Mcp-Param-{token}"] = mcp_headers.encode(value)
 
-    async def _pass_on(self, answer: UpstreamAnswer) -> CallEnd | None:
+    async def _pass_on(self, answer: UpstreamAnswer) -> CallEnd | InputRequired | None:
         status = answer.status
         if status == HTTPStatus.NOT_FOUND and self.connection.conversation.session:
             raise SessionLost
         if status in _REFUSED or status // 100 in (3, 5):
             raise egress.Unreachable(status=status)
-        ended = await upstream.first(answer, self._take, progress=self._progress)
+        ended: CallEnd | InputRequired | None = await upstream.first(answer, self._take, progress=self._progress)
         if ended is None and not self._may_resume:
             raise egress.Unreachable("The system ended its answer too early.", status=status)
         return ended
 
-    async def _take(self, text: bytes) -> CallEnd | None:
+    async def _take(self, text: bytes) -> CallEnd | InputRequired | None:
         message = _read_message.decode(text)
         if not message.method and bytes(message.id) == str(self.number).encode():
             return await self._last(message)
@@ -200,7 +246,7 @@ class UpstreamCall:
             await self.responder.event(self._clean(text))
         return None
 
-    async def _last(self, message: _UpstreamMessage) -> CallEnd:
+    async def _last(self, message: _UpstreamMessage) -> CallEnd | InputRequired:
         request_id = self.call.request_id
         if error := bytes(message.error):
             code = _read_error.decode(error).code
@@ -211,6 +257,8 @@ class UpstreamCall:
             return CallEnd("failure", f"jsonrpc_{code}", len(body)).leaks(self.leaked)
         result = self._clean(bytes(message.result))
         result_status = _read_result_status.decode(result)
+        if not self.call.is_modern and result_status.resultType not in ("", "complete"):
+            return self._unfinished(bytes(message.result), result, result_status.resultType)
         shown = self._in_the_clients_era(result, result_status)
         if self.call.is_modern and self.call.method == "resources/read":
             shown = cache_scope.private(shown)
@@ -224,10 +272,18 @@ class UpstreamCall:
         if self.call.is_modern and not result_status.resultType:
             rest = result.strip()[1:].lstrip()
             return b'{"resultType":"complete"' + (b"}" if rest == b"}" else b"," + rest)
-        if not self.call.is_modern and result_status.resultType not in ("", "complete"):
-            sentence = "The system asks for more input, which this version of the protocol cannot carry."
-            return encode({"content": [{"type": "text", "text": sentence}], "isError": True})
         return result
+
+    def _unfinished(self, raw: bytes, result: bytes, kind: str) -> InputRequired:
+        """Read what is no result yet. The state stays here and is not looked into, not even for secrets."""
+        if kind != "input_required" or self.call.method not in _ASKS_IN:
+            raise InputMissing("The system answered with something that this version of the protocol cannot carry.")
+        if len(raw) > LARGEST_BODY:
+            raise InputMissing("What the system asks for is larger than an answer to it may be.")
+        questions, state = _read_questions.decode(result).inputRequests, _read_state.decode(raw).requestState
+        if not questions and state is None:
+            raise egress.Unreachable("The system asks for nothing.")
+        return InputRequired(questions or {}, state, frozenset(self.leaked))
 
     def _clean(self, text: bytes) -> bytes:
         """Take out our own credential and all secrets of the vault, and line ends, which would end an event."""
@@ -244,7 +300,8 @@ def _structured(result: bytes) -> object:
 
 def forwarded(call: Call, conversation: upstream.Conversation, trace: TraceContext) -> dict[str, Any]:
     """Choose what travels on: the params that we know, and of `_meta` all but the envelope of the client's era."""
-    params: dict[str, Any] = {name: call.params[name] for name in _FORWARDED[call.method] if name in call.params}
+    names = (*_FORWARDED[call.method], *(_RETRY if call.is_modern and call.method in _ASKS_IN else ()))
+    params: dict[str, Any] = {name: call.params[name] for name in names if name in call.params}
     if call.method == "tools/call":
         params.setdefault("arguments", {})
     own = {name: value for name, value in call.meta.items() if not name.startswith("io.modelcontextprotocol/")}

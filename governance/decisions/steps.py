@@ -139,6 +139,7 @@ RULES: Final = (
         "forwarding",
         _("Was the call still allowed when it was sent, and did the system answer?"),
         *(Code.CALL_WITHDRAWN, Code.UPSTREAM_UNAVAILABLE, Code.SYSTEM_BUSY, Code.ANSWER_OVER_BUDGET),
+        Code.INPUT_MISSING,
     ),
 )
 _PLACES: Final = {code: place for place, rule in enumerate(RULES) for code in rule.codes}

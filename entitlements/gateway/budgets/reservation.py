@@ -43,7 +43,19 @@ class Spending:
     async def take(self, call: Call, verdict: Verdict) -> Verdict:
         """Reserve for a call that is allowed, or deny it because a budget has too little left. Raises Closed."""
         self.give_back()
-        if not (terms := await self._concerning(call, verdict)):
+        return await self._reserve(call, verdict, await self._concerning(call, verdict))
+
+    async def take_more(self, call: Call, verdict: Verdict) -> Verdict:
+        """Reserve for a call that is decided again between two tries as `take` does, but of no budget twice.
+
+        A call counts once, however often the system asks its client for input.
+        """
+        held = {share.terms.key for share in self._shares}
+        terms = [terms for terms in await self._concerning(call, verdict) if terms.key not in held]
+        return await self._reserve(call, verdict, terms)
+
+    async def _reserve(self, call: Call, verdict: Verdict, terms: Sequence[Terms]) -> Verdict:
+        if not terms:
             return verdict
         needs: list[tuple[Terms, Need]] = []
         for each in terms:
@@ -54,7 +66,7 @@ class Spending:
         answer = await self.node.budgets.reserve(needs)
         if isinstance(answer, Exhausted):
             return self._denied(answer.terms, answer.terms.code, seconds=answer.seconds)
-        self._shares = answer
+        self._shares = (*self._shares, *answer)
         return verdict
 
     @property

@@ -8,7 +8,7 @@ record never holds what was asked. What the client has not declared is refused i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from entitlements.codes import INVALID_PARAMS
 from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.http import encode
 from entitlements.gateway.primitives import names
+from entitlements.gateway.relay import InputMissing
 from entitlements.keys import in_use, session_keys
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
@@ -36,6 +37,7 @@ from entitlements.upstream import egress, upstream
 from entitlements.upstream.endpoint import Answer
 
 PURPOSE: Final = "server-request"
+PROGRESS_PURPOSE: Final = "progress-token"
 ANSWERABLE_SECONDS: Final = 600.0
 MOST_ASKED: Final = 100
 """How often an upstream may ask while one call or stream is open: each costs a row of the record."""
@@ -51,7 +53,8 @@ _LONGEST_ADDRESS: Final = 2048
 class Asked(msgspec.Struct, frozen=True, array_like=True):
     """What the id of a request to a client holds: the upstream's own id as JSON, in which session it asked, until when.
 
-    `upstream` is a digest of the upstream's session: its ids mean nothing in the next one.
+    `upstream` is a digest of the upstream's session: its ids mean nothing in the next one. With a `box`, a call at
+    `node` waits there for the answer, and `id` is the place of the question in it (`input_requests`).
     """
 
     session: UUID
@@ -60,6 +63,8 @@ class Asked(msgspec.Struct, frozen=True, array_like=True):
     id: bytes
     method: str
     until: float
+    box: UUID | None = None
+    node: str = ""
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -110,28 +115,64 @@ class Beside:
             await reply(connection, request_id, {"result": {}})
             return None
         self._asked += 1
-        problem = _problem(method, params, self.offers)
+        problem = problem_of(method, params, self.offers)
         if self.session is None or not connection.conversation.session or self._asked > MOST_ASKED:
             problem = problem or (_METHOD_NOT_FOUND, "The client cannot be asked now.")
         if self._asked <= MOST_ASKED:
-            await self.node.recorder.durably(self._recorded(method, params, "" if problem is None else problem[1]))
+            await self.record(method, params, "" if problem is None else problem[1])
         if problem is not None or self.session is None:
             code, sentence = problem or (_METHOD_NOT_FOUND, "")
             await reply(connection, request_id, {"error": {"code": code, "message": sentence}})
             return None
         try:
+            params = await self._with_own_token(params, self.session, method, connection)
             sealed = await self._sealed(self.session, request_id, method, connection)
         except in_use.KeyMissing as why:
             await reply(connection, request_id, {"error": {"code": -32603, "message": why.message}})
             return None
         return encode({"jsonrpc": "2.0", "id": sealed, "method": method, "params": params})
 
+    async def check(self, questions: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """See that the client can be asked for all of this; the first that it cannot is recorded. Raises InputMissing.
+
+        So it is asked for nothing, and the system, which was told what the client declared, gets no answer.
+        """
+        self._asked += len(questions)
+        for method, params in questions:
+            problem = problem_of(method, params, self.offers)
+            if self.session is None or self._asked > MOST_ASKED:
+                problem = problem or (_METHOD_NOT_FOUND, "The client cannot be asked now.")
+            if problem is not None:
+                await self.record(method, params, problem[1])
+                raise InputMissing(f"The system asks for {method[:128]}. {problem[1]}")
+
+    async def record(self, method: str, params: Mapping[str, Any], problem: str = "") -> None:
+        """Write down that the client is asked, or why it is not. Raises Closed."""
+        await self.node.recorder.durably(self._recorded(method, params, problem))
+
+    async def sealed(self, asked: Asked) -> str:
+        """Return the id under which a client is asked. Raises KeyMissing, Closed."""
+        return await session_keys.sealed(self.node.reads(), _encode(asked), purpose=PURPOSE)
+
     async def _sealed(self, session: ClientSession, request_id: str | int, method: str, connection: Connection) -> str:
         raw, until = encode(request_id), self.node.now() + ANSWERABLE_SECONDS
         asked = Asked(session.id, self.entry.slug, digest_of(connection), raw, method, until)
-        sealed = await session_keys.sealed(self.node.reads(), _encode(asked), purpose=PURPOSE)
+        sealed = await self.sealed(asked)
         self._ids = {**(self._ids or {}), raw: sealed}
         return sealed
+
+    async def _with_own_token(
+        self, params: Mapping[str, Any], session: ClientSession, method: str, connection: Connection
+    ) -> Mapping[str, Any]:
+        """Give a request that wants to hear of progress a token of ours, which holds whose the upstream's is."""
+        meta = params.get("_meta")
+        token = meta.get("progressToken") if isinstance(meta, dict) else None
+        if isinstance(token, bool) or not isinstance(token, str | int):
+            return params
+        until = self.node.now() + ANSWERABLE_SECONDS
+        asked = Asked(session.id, self.entry.slug, digest_of(connection), encode(token), method, until)
+        own = await session_keys.sealed(self.node.reads(), _encode(asked), purpose=PROGRESS_PURPOSE)
+        return {**params, "_meta": {**params["_meta"], "progressToken": own}}
 
     def _cancelled(self, method: str, params: Mapping[str, Any]) -> bytes | None:
         """Say to the client which of our requests the upstream cancels."""
@@ -186,7 +227,7 @@ def digest_of(connection: Connection) -> str:
     return hashlib.sha256(connection.conversation.session.encode()).hexdigest()[:32]
 
 
-def _problem(method: str, params: Mapping[str, Any], offers: Offers) -> tuple[int, str] | None:
+def problem_of(method: str, params: Mapping[str, Any], offers: Offers) -> tuple[int, str] | None:
     """Say why a client is not asked: what it did not declare, and addresses that are not https (GW-20)."""
     if method == "elicitation/create":
         mode = params.get("mode", "form")

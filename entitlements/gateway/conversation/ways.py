@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from entitlements.gateway.conversation.input_requests import InputRequests
 from entitlements.gateway.conversation.responder import Responder
 from entitlements.gateway.conversation.server_messages import Beside
 from entitlements.gateway.dispatch import McpForwarding
@@ -15,5 +16,5 @@ def forwarding(exchange: Exchange, entry: ServedSystem, call: Call, responder: R
     beside = Beside(exchange.node, exchange.about, entry, exchange.session)
     return McpForwarding(
         exchange.node, entry, exchange.bearer, exchange.request, call, exchange.about.traced.onward, responder,
-        beside=beside, offers=beside.offers,
+        beside=beside, offers=beside.offers, input_requests=InputRequests(beside),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.decisions.verdicts import Reason, Verdict
 from entitlements.gateway.budgets.measure import Measure, unmeasured
 from entitlements.gateway.dispatch import Gate
-from entitlements.gateway.relay import CallEnd
+from entitlements.gateway.relay import CallEnd, InputMissing, InputRequired
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.rest import headers
@@ -106,6 +106,10 @@ class RestForwarding:
         if credential is not None and credential.header.lower() in map(str.lower, self._built.headers):
             return Reason(Code.ARGUMENT_NOT_VALID, "An argument would be sent in the header of the system's secret.")
         return None
+
+    async def ask(self, required: InputRequired) -> float:  # noqa: ARG002 - as the protocol says it
+        """A REST API asks for nothing before it answers."""
+        raise InputMissing
 
     async def carry_out(self, gate: Gate) -> CallEnd:
         """Send the request and read the whole answer, as large as one may be. It follows no redirect."""

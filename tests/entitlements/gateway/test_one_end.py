@@ -245,6 +245,29 @@ def test_a_revocation_that_listed_a_call_before_it_was_over_cancels_nothing_that
     assert (story.ends, cancelled) == (["call.finished"], [])
 
 
+def test_a_call_is_decided_again_before_the_system_gets_what_it_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[relay.UpstreamCall] = []
+
+    async def carry_out(upstream_call: relay.UpstreamCall) -> relay.InputRequired:
+        tries.append(upstream_call)
+        upstream_call.was_sent = True
+        return relay.InputRequired({}, "state")
+
+    async def ask(*_: object) -> float:
+        return 0.0
+
+    monkeypatch.setattr(relay.UpstreamCall, "carry_out", carry_out)
+    monkeypatch.setattr(McpForwarding, "ask", ask)
+    story = Story()
+
+    async def tell() -> None:
+        await asyncio.wait({story.begin()})
+
+    asyncio.run(asyncio.wait_for(tell(), 5))
+
+    assert (len(tries), story.ends, story.is_answered) == (1, ["call.indeterminate"], True)
+
+
 TARGETS: Final[dict[str, Callable[[World], str]]] = {
     "grant": lambda here: str(here.grant.pk),
     "token": lambda here: str(IssuedToken.objects.get(client=here.client).pk),

@@ -66,9 +66,18 @@ class LegacyClient:
     @contextlib.contextmanager
     def calling(self, *say: dict[str, Any]) -> Iterator[Iterator[dict[str, Any]]]:
         """Call the tool that lets the server say something, and yield the messages that come."""
-        called = asks("tools/call", 9, name=self.tool, arguments={"say": say})
-        with self._streaming("POST", json=called) as messages:
+        with self.calling_tool(self.tool, say=say) as messages:
             yield messages
+
+    def calling_tool(
+        self, tool: str, request_id: int = 9, **arguments: object
+    ) -> contextlib.AbstractContextManager[Iterator[dict[str, Any]]]:
+        """Call a tool, and yield the messages that come."""
+        return self.asking(asks("tools/call", request_id, name=tool, arguments=arguments))
+
+    def asking(self, request: dict[str, Any]) -> contextlib.AbstractContextManager[Iterator[dict[str, Any]]]:
+        """Send a request, and yield the messages that come."""
+        return self._streaming("POST", json=request)
 
     def listening(self) -> contextlib.AbstractContextManager[Iterator[dict[str, Any]]]:
         return self._streaming("GET")

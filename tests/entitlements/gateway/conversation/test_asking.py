@@ -167,3 +167,21 @@ def test_the_level_of_the_log_is_told_to_the_server(node: Gateway, here: World, 
     assert client.post(asks("logging/setLevel", 3, level="warning")).json()["result"] == {}
     assert old.asked("logging/setLevel") == [{"level": "warning"}]
     assert client.post(asks("logging/setLevel", 3, level="loud")).status_code == 400
+
+
+def test_progress_that_a_client_reports_reaches_who_asked_and_nobody_else(
+    node: Gateway, here: World, old: Talker
+) -> None:
+    client, other = LegacyClient(node, here), LegacyClient(node, here)
+    question = asks("sampling/createMessage", 5, _meta={"progressToken": "theirs", "more": 1}, **SAMPLING)
+    with client.calling(question) as messages:
+        asked = next(messages)
+        token = asked["params"]["_meta"]["progressToken"]
+        assert (token == "theirs", asked["params"]["_meta"]["more"]) == (False, 1)
+        for who, named in ((other, token), (client, "theirs"), (client, 7), (client, asked["id"]), (client, token)):
+            said = tells("notifications/progress", progressToken=named, progress=1, total=2, message="Half.", x=1)
+            assert who.post(said).status_code == 202
+        client.answer(asked)
+        next(messages)
+    heard = [{"progressToken": "theirs", "progress": 1, "total": 2, "message": "Half."}]
+    assert old.asked("notifications/progress") == heard
