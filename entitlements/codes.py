@@ -99,6 +99,8 @@ class Code(StrEnum):
     BUDGET_EXHAUSTED = "budget_exhausted"
     BUDGET_NOT_MEASURABLE = "budget_not_measurable"
     ANSWER_OVER_BUDGET = "answer_over_budget"
+    REQUEST_STATE_INVALID = "request_state_invalid"
+    CALL_OVER = "call_over"
     SYSTEM_BUSY = "system_busy"
     UPSTREAM_UNAVAILABLE = "upstream_unavailable"
     CALL_WITHDRAWN = "call_withdrawn"
@@ -357,6 +359,20 @@ TABLE: Final[dict[Code, Meaning]] = {
         "The system answered, and the answer is larger than a budget allows.",
         "Ask for less. The system may have carried the call out.",
         then=Next.NONE,
+    ),
+    Code.REQUEST_STATE_INVALID: Meaning(
+        "The request state is not of this call, is too old, or was used before.",
+        "Make the call again, without a request state.",
+        HTTPStatus.BAD_REQUEST,
+        "invalid_request",
+        INVALID_PARAMS,
+        "invalid_request",
+        Next.RETRY,
+    ),
+    Code.CALL_OVER: _upstream(
+        "The call that waited for this answer is over.",
+        "Make the call again, without a request state. The system may have carried it out.",
+        HTTPStatus.CONFLICT,
     ),
     Code.SYSTEM_BUSY: _upstream(
         "Too many calls wait for the system.", "Try again in a few seconds.", HTTPStatus.SERVICE_UNAVAILABLE

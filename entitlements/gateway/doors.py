@@ -30,6 +30,13 @@ class Responder(Protocol):
         """Do nothing more."""
 
 
+class Stream(Responder, Protocol):
+    """Where what an upstream says goes, message by message."""
+
+    async def event(self, message: bytes) -> None:
+        """Send one message."""
+
+
 class Door(Protocol):
     """What one call of a caller needs."""
 

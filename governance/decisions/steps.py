@@ -61,7 +61,7 @@ RULES: Final = (
         *(Code.FEED_UNKNOWN, Code.LEASE_LAPSED, Code.CLOCK_UNKNOWN, Code.RECORD_UNAVAILABLE, Code.RATE_LIMITED),
         *(Code.TOKEN_MISSING, Code.TOKEN_INVALID, Code.AUDIENCE_MISMATCH),
         *(Code.PROOF_INVALID, Code.PROOF_NONCE_NEEDED),
-        *(Code.UNKNOWN_METHOD, Code.MALFORMED_CALL, Code.HEADER_MISMATCH, Code.UNSUPPORTED_VERSION),
+        *(Code.REQUEST_STATE_INVALID, Code.UNKNOWN_METHOD, Code.MALFORMED_CALL, Code.HEADER_MISMATCH, Code.UNSUPPORTED_VERSION),
         *(Code.LIMIT_MALFORMED, Code.SCOPE_MALFORMED, Code.DEFINITION_MALFORMED),
         *(Code.OPERATION_UNKNOWN, Code.OPERATION_AMBIGUOUS, Code.PATH_MALFORMED, Code.HEADER_NOT_DECLARED),
         *(Code.PARAMETER_NOT_DECLARED, Code.PARAMETER_REPEATED, Code.PARAMETER_MISSING, Code.PARAMETER_NOT_VALID),
@@ -139,6 +139,7 @@ RULES: Final = (
         "forwarding",
         _("Was the call still allowed when it was sent, and did the system answer?"),
         *(Code.CALL_WITHDRAWN, Code.UPSTREAM_UNAVAILABLE, Code.SYSTEM_BUSY, Code.ANSWER_OVER_BUDGET),
+        Code.CALL_OVER,
     ),
 )
 _PLACES: Final = {code: place for place, rule in enumerate(RULES) for code in rule.codes}
