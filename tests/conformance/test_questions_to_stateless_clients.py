@@ -24,16 +24,16 @@ from mcp_types import (
 )
 from pytest_django import DjangoDbBlocker
 
-from entitlements.definitions import primitives
 from scripts.devservers import free_port
-from tests import databases, envoy, make
+from tests import databases, envoy
 from tests.conformance import servers
+from tests.entitlements.gateway.primitives import desk
 
 if TYPE_CHECKING:
+    from entitlements.catalog.models import System
     from tests.entitlements.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
-CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
 
 @pytest.fixture(scope="module")
@@ -62,24 +62,24 @@ def nodes(database: None) -> Iterator[list[Gateway]]:  # noqa: ARG001 - they rea
         yield list(pool.map(lambda name: stack.enter_context(world.gateway(name)), ("node-1", "node-2")))
 
 
-@pytest.fixture
-def here(database: None, upstream: str) -> World:  # noqa: ARG001 - it writes there
-    """Grant the tool and the prompt of the server."""
-    from tests.entitlements.gateway import world  # noqa: PLC0415
+@pytest.fixture(scope="module")
+def system(database: None, upstream: str) -> System:  # noqa: ARG001 - it writes there
+    """Register the server, with its tool and its prompt as it lists them."""
+    return desk.discovered(f"{upstream}/mcp")
 
-    made = world.build(f"{upstream}/mcp", tool="book", schema=CITY)
-    name = primitives.prompt("plan")
-    definition = {"name": "plan", "arguments": [{"name": "city", "required": True}]}
-    tools = made.tool, make.tool(made.system, name, definition=definition)
-    both = make.entitlement(made.system, *tools, scope=f"{made.system.slug}:both")
-    make.grant(made.agent, both, people=[made.person])
-    return made
+
+@pytest.fixture
+def here(system: System) -> World:
+    """Grant both."""
+    return desk.granted(system, "book", "prompts/plan")
 
 
 class Person:
     """Answers the forms and samples of a client; `progress` is what it heard beside."""
 
-    def __init__(self) -> None:
+    def __init__(self, here: World) -> None:
+        self.system = here.system.slug
+        self.token = here.token()
         self.progress: list[float] = []
         self.asked: list[str] = []
 
@@ -99,14 +99,14 @@ class Person:
 
 
 @asynccontextmanager
-async def client(base: str, here: World, person: Person, **more: Any) -> AsyncIterator[Client]:  # noqa: ANN401
+async def client(base: str, person: Person) -> AsyncIterator[Client]:
     """Open the official client of 2026, as this person."""
-    headers = {"Authorization": f"Bearer {here.token(scope=f'{here.system.slug}:both')}"}
+    headers = {"Authorization": f"Bearer {person.token}"}
     async with (
         httpx2.AsyncClient(headers=headers, timeout=15) as http,
         Client(
-            streamable_http_client(f"{base}/gw/{here.system.slug}/mcp", http_client=http),
-            mode="2026-07-28", elicitation_callback=person.fill_in, sampling_callback=person.sample, **more,
+            streamable_http_client(f"{base}/gw/{person.system}/mcp", http_client=http),
+            mode="2026-07-28", elicitation_callback=person.fill_in, sampling_callback=person.sample,
         ) as opened,
     ):  # fmt: skip
         yield opened
@@ -118,24 +118,26 @@ def text_of(content: object) -> str:
     return content.text
 
 
-async def book(base: str, here: World, person: Person, city: str) -> str:
+async def book(base: str, person: Person, city: str) -> str:
     """Book a day by the tool, and return what it says."""
-    async with client(base, here, person) as opened:
+    async with client(base, person) as opened:
         result = await opened.call_tool("book", {"city": city}, progress_callback=person.hear)
     assert not result.is_error
     return text_of(result.content[0])
 
 
 def test_several_rounds_through_one_node(nodes: list[Gateway], here: World, upstream: str) -> None:
-    person = Person()
-    assert asyncio.run(book(nodes[0].base, here, person, "Paris")) == "Paris: Monday, Hello"
+    person = Person(here)
+    assert asyncio.run(book(nodes[0].base, person, "Paris")) == "Paris: Monday, Hello"
     assert person.asked == ["Which day in Paris?", "Greet."]
     assert httpx2.get(f"{upstream}/heard").json()[-2:] == ["Monday", "Hello"]
 
 
 def test_a_prompt_asks_as_a_tool_does(nodes: list[Gateway], here: World) -> None:
+    person = Person(here)
+
     async def plan() -> str:
-        async with client(nodes[0].base, here, Person()) as opened:
+        async with client(nodes[0].base, person) as opened:
             return text_of((await opened.get_prompt("plan", {"city": "Rome"})).messages[0].content)
 
     assert asyncio.run(plan()) == "Rome: Monday"
@@ -145,10 +147,10 @@ def test_each_round_at_another_node(
     nodes: list[Gateway], here: World, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     ports = [urlsplit(node.base).port or 0 for node in nodes]
-    people = [Person() for _ in range(6)]
+    people = [Person(here) for _ in range(6)]
 
     async def all_at_once(base: str) -> list[str]:
-        return await asyncio.gather(*(book(base, here, each, f"city {n}") for n, each in enumerate(people)))
+        return await asyncio.gather(*(book(base, each, f"city {n}") for n, each in enumerate(people)))
 
     with envoy.balancing(tmp_path_factory.mktemp("envoy"), *ports) as balancer:
         said = asyncio.run(all_at_once(balancer.base))
@@ -161,20 +163,20 @@ def test_each_round_at_another_node(
 
 
 def test_a_call_whose_node_is_killed_says_so_and_can_be_made_again(nodes: list[Gateway], here: World) -> None:
-    (doomed, other), person = nodes, Person()
+    (doomed, other), person = nodes, Person(here)
     said: dict[str, Any] = {"question-1": ElicitResult(action="accept", content={"day": "Sunday"})}
 
     async def interrupted() -> str:
-        async with client(doomed.base, here, person) as opened:
+        async with client(doomed.base, person) as opened:
             asked = await opened.session.call_tool("book", {"city": "Oslo"}, allow_input_required=True)
         assert isinstance(asked, InputRequiredResult)
         doomed.child.send_signal(signal.SIGKILL)
         doomed.child.wait(5)
-        async with client(other.base, here, person) as opened:
+        async with client(other.base, person) as opened:
             go_on = opened.session.call_tool
             with pytest.raises(MCPError, match="over"):
                 await go_on("book", {"city": "Oslo"}, input_responses=said, request_state=asked.request_state)
-        return await book(other.base, here, person, "Oslo")
+        return await book(other.base, person, "Oslo")
 
     assert asyncio.run(interrupted()) == "Oslo: Monday, Hello"
     assert "call_over" in [event.code for event in here.events() if event.action == "call.denied"]

@@ -71,7 +71,7 @@ async def hand_over(
 
     A client that goes away before the answer cancels the call.
     """
-    place = Elsewhere(state.node, state.run, state.address)
+    place = Elsewhere(state.node, state.run, state.address.removesuffix(other_nodes.PATH) + PATH)
     ask = sealed_requests.by(state.system, bearer, node.feed.position)
     endpoint = NodeEndpoint(place, ask, PURPOSE)
     stream.keep_alive()

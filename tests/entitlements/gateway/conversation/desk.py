@@ -102,7 +102,9 @@ class StatelessClient:
     def __post_init__(self) -> None:
         self.token = self.token or self.here.token()
 
-    def call(self, *say: dict[str, Any], node: Gateway | None = None, **more: object) -> httpx2.Response:
+    def call(
+        self, *say: dict[str, Any], node: Gateway | None = None, seconds: float = 20, **more: object
+    ) -> httpx2.Response:
         """Call the tool that lets the server say something; `more` are other params, `node` another way in."""
         from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
 
@@ -110,7 +112,7 @@ class StatelessClient:
         params: dict[str, Any] = {"name": self.here.tool.name, "arguments": {"say": say}, "_meta": meta, **more}
         headers = {"MCP-Protocol-Version": world.MODERN, "Mcp-Method": "tools/call", "Mcp-Name": str(params["name"])}
         message = asks("tools/call", f"n-{len(more)}", **params)
-        return (node or self.node).post(self.here.system.slug, message, self.token, headers=headers)
+        return (node or self.node).post(self.here.system.slug, message, self.token, headers=headers, seconds=seconds)
 
     def retry(
         self, asked: dict[str, Any], *say: dict[str, Any], node: Gateway | None = None, **answers: object
