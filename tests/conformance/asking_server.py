@@ -5,7 +5,9 @@ It is the official SDK's, as `legacy_server` has it. `/heard` tells what its cli
 
 from __future__ import annotations
 
+import os
 import sys
+from types import FrameType
 
 import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
@@ -60,5 +62,14 @@ async def tell(_: Request) -> Response:
     return JSONResponse(heard)
 
 
+class Server(uvicorn.Server):
+    """Ends at once: the SDK would wait for the answers of clients that never come."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as it is called
+        """End the process."""
+        os._exit(0)
+
+
 if __name__ == "__main__":
-    uvicorn.run(Legacy(server.streamable_http_app()), host="localhost", port=int(sys.argv[1]), log_level="warning")
+    program = Legacy(server.streamable_http_app())
+    Server(uvicorn.Config(program, host="localhost", port=int(sys.argv[1]), log_level="warning")).run()
