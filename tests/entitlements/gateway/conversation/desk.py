@@ -92,15 +92,21 @@ def world_of(talker: Talker) -> World:
 
 @dataclass
 class StatelessClient:
-    """A client of 2026, which declares with each request what it can be asked for."""
+    """A client of 2026, which declares with each request what it can be asked for; `tool` is what it calls, and `at`.
+
+    Both are those of its world where they are not given.
+    """
 
     node: Gateway
     here: World
     offers: dict[str, Any] = field(default_factory=lambda: dict(OFFERS))
     token: str = ""
+    at: str = ""
+    tool: str = ""
 
     def __post_init__(self) -> None:
         self.token = self.token or self.here.token()
+        self.at, self.tool = self.at or self.here.system.slug, self.tool or self.here.tool.name
 
     def call(
         self, *say: dict[str, Any], node: Gateway | None = None, seconds: float = 20, **more: object
@@ -109,10 +115,10 @@ class StatelessClient:
         from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
 
         meta = {**world.META, "io.modelcontextprotocol/clientCapabilities": self.offers}
-        params: dict[str, Any] = {"name": self.here.tool.name, "arguments": {"say": say}, "_meta": meta, **more}
+        params: dict[str, Any] = {"name": self.tool, "arguments": {"say": say}, "_meta": meta, **more}
         headers = {"MCP-Protocol-Version": world.MODERN, "Mcp-Method": "tools/call", "Mcp-Name": str(params["name"])}
         message = asks("tools/call", f"n-{len(more)}", **params)
-        return (node or self.node).post(self.here.system.slug, message, self.token, headers=headers, seconds=seconds)
+        return (node or self.node).post(self.at, message, self.token, headers=headers, seconds=seconds)
 
     def retry(
         self, asked: dict[str, Any], *say: dict[str, Any], node: Gateway | None = None, **answers: object

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import httpx2
@@ -12,10 +14,14 @@ import pytest
 
 from audit.context import SYSTEM
 from audit.models import Event
+from entitlements import addresses
 from entitlements.agents import agents
+from entitlements.budgets.budgets import What
+from entitlements.catalog import systems
 from tests.entitlements.gateway.conversation import talker
 from tests.entitlements.gateway.conversation.desk import SAMPLING, StatelessClient, asks, result, tells, world_of
 from tests.entitlements.gateway.conversation.talker import Talker
+from tests.entitlements.gateway.test_budgets import budget, code
 from tests.entitlements.gateway.test_wire import error
 from tests.entitlements.gateway.world import Gateway, World, wait_until
 
@@ -207,3 +213,25 @@ def test_what_the_server_takes_back_is_asked_no_more(node: Gateway, here: World,
     assert [question["method"] for question in again["inputRequests"].values()] == ["roots/list"]
     agents.suspend(here.agent, by=SYSTEM, reason="Over.")
     assert old.answers() == []
+
+
+def test_a_call_at_the_address_of_all_systems_waits_as_at_its_own(node: Gateway, here: World, old: Talker) -> None:
+    every = replace(here, system=systems.ensure_all_systems())
+    token = every.token(scope=f"{here.system.slug}:read")
+    client = StatelessClient(node, here, token=token, at=addresses.ALL, tool=f"{here.system.slug}__{here.tool.name}")
+    asked = result(client.call(SAMPLE))
+    assert asked["resultType"] == "input_required"
+    assert told(client.retry(asked, SAMPLE))
+    assert len(old.asked("tools/call")) == 1
+
+
+def test_a_secret_of_the_vault_is_in_no_question_and_a_question_counts_among_the_bytes(
+    node: Gateway, here: World
+) -> None:
+    words = {"messages": [{"role": "user", "content": {"type": "text", "text": "the key is upstream-secret, keep it"}}]}
+    asked = StatelessClient(node, here).call(asks("sampling/createMessage", 5, **words))
+    assert "upstream-secret" not in asked.text
+    assert result(asked)["resultType"] == "input_required"
+    budget(What("bytes", Decimal(3000), largest_answer=Decimal(2000)), agent=here.agent.slug)
+    long = {"messages": [{"role": "user", "content": {"type": "text", "text": "x" * 4000}}]}
+    assert code(StatelessClient(node, here).call(asks("sampling/createMessage", 5, **long))) == "answer_over_budget"
