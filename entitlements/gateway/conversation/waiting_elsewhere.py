@@ -1,4 +1,4 @@
-"""The retry of a call that waits at another node: handed to that node, sealed, and answered by it piece by piece.
+"""The retry of a call that waits at another node: sent to that node, sealed, and answered by it piece by piece.
 
 It goes by the internal address of the node, which the request state names, as a request for a local server does
 (`stdio/other_nodes.py`). That node decides once more, on facts as new as the sender's.
@@ -42,7 +42,7 @@ _FAILURES: Final = (aiohttp.ClientError, TimeoutError, OSError, egress.Unreachab
 logger = logging.getLogger(__name__)
 
 
-class Handed(msgspec.Struct, frozen=True):
+class RetryMessage(msgspec.Struct, frozen=True):
     """What goes to the node at which a call waits: for which of its turns, what the client said, and how it counts."""
 
     call: UUID
@@ -59,12 +59,12 @@ class _Whole(msgspec.Struct, frozen=True, array_like=True):
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-_read_handed: Final = msgspec.msgpack.Decoder(Handed).decode
+_read_message: Final = msgspec.msgpack.Decoder(RetryMessage).decode
 _read_whole: Final = msgspec.msgpack.Decoder(_Whole).decode
 
 
 async def hand_over(
-    node: Node, bearer: Bearer, state: RequestState, handed: Handed, stream: Stream, request: Request,
+    node: Node, bearer: Bearer, state: RequestState, message: RetryMessage, stream: Stream, request: Request,
     gate: Callable[[], None],
 ) -> None:  # fmt: skip
     """Let the node of a call go on with it, and pass on what it says. Raises Refused, and what the gate raises.
@@ -76,7 +76,7 @@ async def hand_over(
     endpoint = NodeEndpoint(place, ask, PURPOSE)
     stream.keep_alive()
     passing = asyncio.ensure_future(
-        endpoint.post(node.waiting.pool, {}, _encode(handed), lambda answer: _pass_on(answer, stream), gate=gate)
+        endpoint.post(node.waiting.pool, {}, _encode(message), lambda answer: _pass_on(answer, stream), gate=gate)
     )
     gone = asyncio.ensure_future(request.until_gone())
     try:
@@ -155,7 +155,7 @@ class _Pieces:
 
 
 class WaitingCallAddress:
-    """Takes what other nodes hand over for the calls that wait at this one."""
+    """Takes what other nodes send for the calls that wait at this one."""
 
     path: Final = PATH
 
@@ -167,9 +167,9 @@ class WaitingCallAddress:
         """Go on with a call: 401 for what was not sealed for this process, 503 where it cannot be decided here."""
         try:
             asked = self._inbox.open(await request.read())
-            handed = _read_handed(asked.message)
+            message = _read_message(asked.message)
             await self._catch_up(asked.position)
-            waiting = await self._allowed(asked, handed)
+            waiting = await self._allowed(asked, message)
         except (NotOurs, msgspec.MsgspecError):
             return web.Response(status=HTTPStatus.UNAUTHORIZED)
         except (Closed, clock.ClockUnknown, TimeoutError):
@@ -177,7 +177,7 @@ class WaitingCallAddress:
         response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
         await response.prepare(request)
         pieces = _Pieces()
-        going_on = asyncio.ensure_future(self._go_on(waiting, handed, pieces))
+        going_on = asyncio.ensure_future(self._go_on(waiting, message, pieces))
         try:
             answer = Pieces(HTTPStatus.OK, {}, cast("aiohttp.StreamReader", pieces))
             async for piece in other_nodes.sealed_pieces(answer, asked.number):
@@ -189,9 +189,9 @@ class WaitingCallAddress:
             raise
         return response
 
-    async def _allowed(self, asked: Asked, handed: Handed) -> WaitingCall | None:
+    async def _allowed(self, asked: Asked, message: RetryMessage) -> WaitingCall | None:
         """Return the call, if its caller may still make it, here too. Raises NotOurs for another's, TimeoutError."""
-        waiting = self._node.waiting.get(handed.call)
+        waiting = self._node.waiting.get(message.call)
         if not isinstance(waiting, WaitingCall):
             return None
         if (asked.agent, asked.person, asked.client) != waiting.key or waiting.policy_call is None:
@@ -203,15 +203,15 @@ class WaitingCallAddress:
             raise TimeoutError
         return waiting
 
-    async def _go_on(self, waiting: WaitingCall | None, handed: Handed, pieces: _Pieces) -> None:
+    async def _go_on(self, waiting: WaitingCall | None, message: RetryMessage, pieces: _Pieces) -> None:
         """Give a call what its client said, and hear it until the client's request is answered."""
-        part = Part(pieces, handed.request_id, handed.progress)
+        part = Part(pieces, message.request_id, message.progress)
         try:
             if waiting is None:
                 await pieces.refuse(Code.CALL_OVER)
                 return
-            waiting.take_up(handed.turn, part)
-            await waiting.go_on(part, handed.said)
+            waiting.take_up(message.turn, part)
+            await waiting.go_on(part, message.said)
             await part.over.wait()
         except Refused as why:
             await pieces.refuse(why.code)

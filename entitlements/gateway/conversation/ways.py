@@ -7,8 +7,8 @@ from typing import Any
 
 from entitlements.gateway import relay
 from entitlements.gateway.calls import ToolCall
-from entitlements.gateway.conversation import call_retries
-from entitlements.gateway.conversation.call_retries import RetriedCall
+from entitlements.gateway.conversation import call_retry
+from entitlements.gateway.conversation.call_retry import RetriedCall
 from entitlements.gateway.conversation.server_messages import Beside
 from entitlements.gateway.conversation.waiting_calls import METHODS, Part, WaitingCall
 from entitlements.gateway.dispatch import Forwarding, McpForwarding
@@ -32,7 +32,7 @@ async def carry_out(
     Raises Refused and Closed while nothing has been answered.
     """
     stream: Stream = relay.Responder(exchange.request.send)
-    state = await call_retries.state_of(exchange, entry, call)
+    state = await call_retry.state_of(exchange, entry, call)
     waiting = _waiting(exchange, entry, call, stream) if state is None else None
     responder = waiting or stream
     session = None if exchange.session is None else exchange.session.id
@@ -42,7 +42,7 @@ async def carry_out(
     )  # fmt: skip
     if state is not None:
         part = Part(stream, call.request_id, call.meta.get("progressToken"))
-        await RetriedCall(*details, retried=state, part=part, said=call_retries.answers_of(call)).run()
+        await RetriedCall(*details, retried=state, part=part, said=call_retry.answers_of(call)).run()
     elif waiting is not None:
         await waiting.run(ToolCall(*details).run, exchange.request)
     else:

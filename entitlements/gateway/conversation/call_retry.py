@@ -100,11 +100,11 @@ class RetriedCall(ToolCall):
             return
         if self.retried.run == self.node.places.run:
             raise Refused(Code.CALL_OVER)
-        handed = waiting_elsewhere.Handed(
+        message = waiting_elsewhere.RetryMessage(
             self.retried.call, self.retried.turn, self.part.request_id, self.part.progress, self.said
         )
         await waiting_elsewhere.hand_over(
-            self.node, self.bearer, self.retried, handed, self.part.stream, self.request, self._look_again
+            self.node, self.bearer, self.retried, message, self.part.stream, self.request, self._look_again
         )  # fmt: skip
 
     def _look_again(self) -> None:
