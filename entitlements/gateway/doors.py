@@ -36,6 +36,9 @@ class Stream(Responder, Protocol):
     async def event(self, message: bytes) -> None:
         """Send one message."""
 
+    async def pause(self, seconds: float) -> None:
+        """Let a client that can come back do so after so long."""
+
 
 class Door(Protocol):
     """What one call of a caller needs."""

@@ -26,6 +26,7 @@ from entitlements.gateway import (
 )
 from entitlements.gateway.access_requests import request_access
 from entitlements.gateway.conversation import client_sessions, listen, log_level, replies, stream, ways
+from entitlements.gateway.conversation.responder import responder_of
 from entitlements.gateway.decoys import calls as decoys
 from entitlements.gateway.dispatch import Forwarding
 from entitlements.gateway.doors import Stream
@@ -145,7 +146,7 @@ async def _call_tool(exchange: Exchange) -> None:
     exchange.about.tool = f"tools/{name}" if "/" in name else name  # no tool, as which no resource or prompt is called
     pinned = entry.tools.get(exchange.about.tool)
     door = partial(doors.McpDoor, entry, exchange.bearer, call, exchange.entry.slug, tool=exchange.about.tool)
-    answered = door(relay.Responder(exchange.request.send))
+    answered = door(responder_of(exchange, entry.slug, exchange.about.tool, arguments, call))
     if pinned is None and await decoys.answer(exchange.node, exchange.request, exchange.about, entry, call, answered):
         return
     messages.check_params(call, exchange.request, pinned.mirrored if pinned else {})

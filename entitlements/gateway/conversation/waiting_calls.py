@@ -241,6 +241,9 @@ class WaitingCall:
             body = answers.begin(part.request_id) + body[len(begin) :]
         await part.stream.finish(Answer(answer.status, body, answer.headers))
 
+    async def pause(self, seconds: float) -> None:
+        """Stay: a stateless client comes back for no stream."""
+
     def keep_alive(self) -> None:
         """Keep the connection of the client alive that is here."""
         if self._part is not None:

@@ -126,6 +126,9 @@ class _Pieces:
         """Hand on why the call does not go on."""
         await self._put(_REFUSED + code.value.encode())
 
+    async def pause(self, seconds: float) -> None:
+        """Stay: a stateless client comes back for no stream."""
+
     def keep_alive(self) -> None:
         """The node of the client keeps its connection alive."""
 

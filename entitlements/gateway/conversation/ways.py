@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from entitlements.gateway import relay
 from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.conversation import call_retry
 from entitlements.gateway.conversation.call_retry import RetriedCall
+from entitlements.gateway.conversation.responder import responder_of
 from entitlements.gateway.conversation.server_messages import Beside
 from entitlements.gateway.conversation.waiting_calls import METHODS, Part, WaitingCall
 from entitlements.gateway.dispatch import Forwarding, McpForwarding
@@ -31,7 +31,7 @@ async def carry_out(
 
     Raises Refused and Closed while nothing has been answered.
     """
-    stream: Stream = relay.Responder(exchange.request.send)
+    stream: Stream = responder_of(exchange, entry.slug, exchange.about.tool, arguments, call)
     state = await call_retry.state_of(exchange, entry, call)
     waiting = _waiting(exchange, entry, call, stream) if state is None else None
     responder = waiting or stream
