@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from entitlements.codes import Code
 from entitlements.gateway import app
-from entitlements.gateway.conversation.waiting_elsewhere import WaitingCallAddress
 from entitlements.gateway.http import NO_STORE, Answer, Disconnected, Receive, Request, Send
+from entitlements.gateway.waiting_calls.other_nodes import WaitingCallAddress
 from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
 from entitlements.node_feed.worker_feed import Worker

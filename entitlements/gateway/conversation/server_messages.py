@@ -2,7 +2,7 @@
 
 A request reaches a legacy client under an id of ours, which holds, sealed, whose it is and what the upstream calls it,
 so that the client may answer at any node. A client of 2026 gets it as the answer to its call, which goes on waiting
-(`waiting_calls.py`). It is recorded once, before the client hears it, as a kind and a digest: the
+(`waiting_calls/`). It is recorded once, before the client hears it, as a kind and a digest: the
 record never holds what was asked. What the client has not declared is refused in its stead.
 """
 

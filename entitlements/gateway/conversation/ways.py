@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from entitlements.gateway.calls import ToolCall
-from entitlements.gateway.conversation import call_retry
-from entitlements.gateway.conversation.call_retry import RetriedCall
 from entitlements.gateway.conversation.responder import responder_of
 from entitlements.gateway.conversation.server_messages import Beside
-from entitlements.gateway.conversation.waiting_calls import METHODS, Part, WaitingCall
 from entitlements.gateway.dispatch import Forwarding, McpForwarding
 from entitlements.gateway.doors import Door, Stream
 from entitlements.gateway.exchange import Exchange
 from entitlements.gateway.messages import Call
+from entitlements.gateway.waiting_calls import call_retry
+from entitlements.gateway.waiting_calls.call_retry import RetriedCall
+from entitlements.gateway.waiting_calls.waiting_call import METHODS, Part, WaitingCall
 from entitlements.node.directory import ServedSystem
 from entitlements.node.shared import client_offers
 from entitlements.upstream import upstream

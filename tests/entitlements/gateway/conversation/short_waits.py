@@ -8,5 +8,5 @@ from governance import edge
 
 if __name__ == "__main__":
     import_module("governance.asgi")  # it sets Django up
-    vars(import_module("entitlements.gateway.conversation.waiting_calls"))["ANSWER_SECONDS"] = 1.5
+    vars(import_module("entitlements.gateway.waiting_calls.waiting_call"))["ANSWER_SECONDS"] = 1.5
     edge.main()

@@ -19,11 +19,11 @@ from entitlements.codes import Code
 from entitlements.decisions.verdicts import Verdict
 from entitlements.gateway import possession
 from entitlements.gateway.calls import ToolCall
-from entitlements.gateway.conversation import waiting_calls, waiting_elsewhere
-from entitlements.gateway.conversation.waiting_calls import Part, RequestState, WaitingCall
 from entitlements.gateway.exchange import Exchange
 from entitlements.gateway.messages import Call
 from entitlements.gateway.traces import gateway_spans
+from entitlements.gateway.waiting_calls import other_nodes, waiting_call
+from entitlements.gateway.waiting_calls.waiting_call import Part, RequestState, WaitingCall
 from entitlements.keys import session_keys
 from entitlements.node import records
 from entitlements.node.directory import ServedSystem
@@ -40,12 +40,12 @@ async def state_of(exchange: Exchange, entry: ServedSystem, call: Call) -> Reque
     if not call.is_modern or not isinstance(text, str):
         return None
     try:
-        opened = await session_keys.opened(exchange.node.reads(), text, purpose=waiting_calls.PURPOSE)
-        state = waiting_calls.read_state(opened)
+        opened = await session_keys.opened(exchange.node.reads(), text, purpose=waiting_call.PURPOSE)
+        state = waiting_call.read_state(opened)
     except (session_keys.NotOurs, msgspec.MsgspecError):
         return None
     about = (state.key, state.system, state.method, state.params)
-    if about != (exchange.bearer.key, entry.slug, call.method, waiting_calls.digest(call)):
+    if about != (exchange.bearer.key, entry.slug, call.method, waiting_call.digest(call)):
         raise Refused(Code.REQUEST_STATE_INVALID)
     if not exchange.node.now() < state.until:
         raise Refused(Code.REQUEST_STATE_INVALID)
@@ -100,10 +100,10 @@ class RetriedCall(ToolCall):
             return
         if self.retried.run == self.node.places.run:
             raise Refused(Code.CALL_OVER)
-        message = waiting_elsewhere.RetryMessage(
+        message = other_nodes.RetryMessage(
             self.retried.call, self.retried.turn, self.part.request_id, self.part.progress, self.said
         )
-        await waiting_elsewhere.hand_over(
+        await other_nodes.hand_over(
             self.node, self.bearer, self.retried, message, self.part.stream, self.request, self._look_again
         )  # fmt: skip
 
