@@ -360,19 +360,9 @@ TABLE: Final[dict[Code, Meaning]] = {
         "Ask for less. The system may have carried the call out.",
         then=Next.NONE,
     ),
-    Code.REQUEST_STATE_INVALID: Meaning(
-        "The request state is not of this call, is too old, or was used before.",
-        "Make the call again, without a request state.",
-        HTTPStatus.BAD_REQUEST,
-        "invalid_request",
-        INVALID_PARAMS,
-        "invalid_request",
-        Next.RETRY,
-    ),
+    Code.REQUEST_STATE_INVALID: _bad_request("The request state is of another call, too old, or used before."),
     Code.CALL_OVER: _upstream(
-        "The call that waited for this answer is over.",
-        "Make the call again, without a request state. The system may have carried it out.",
-        HTTPStatus.CONFLICT,
+        "The call that waited for this answer is over.", "Make the call again, without its state.", HTTPStatus.CONFLICT
     ),
     Code.SYSTEM_BUSY: _upstream(
         "Too many calls wait for the system.", "Try again in a few seconds.", HTTPStatus.SERVICE_UNAVAILABLE

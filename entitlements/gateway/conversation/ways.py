@@ -42,7 +42,7 @@ async def carry_out(
     )  # fmt: skip
     if state is not None:
         part = Part(stream, call.request_id, call.meta.get("progressToken"))
-        await RetriedCall(*details, retried=state, part=part, said=call_retry.answers_of(call)).run()
+        await RetriedCall(*details, retried=state, part=part, answers=call_retry.answers_of(call)).run()
     elif waiting is not None:
         await waiting.run(ToolCall(*details).run, exchange.request)
     else:

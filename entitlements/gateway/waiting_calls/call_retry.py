@@ -66,7 +66,7 @@ class RetriedCall(ToolCall):
 
     retried: RequestState
     part: Part
-    said: dict[str, Any]
+    answers: dict[str, Any]
 
     async def _run(self) -> None:
         verdict = await self._decide()
@@ -95,13 +95,13 @@ class RetriedCall(ToolCall):
         if isinstance(waiting, WaitingCall):
             self._look_again()
             waiting.take_up(self.retried.turn, self.part)
-            await waiting.go_on(self.part, self.said)
+            await waiting.go_on(self.part, self.answers)
             await waiting.attend(self.part, self.request.receive)
             return
         if self.retried.run == self.node.places.run:
             raise Refused(Code.CALL_OVER)
         message = other_nodes.RetryMessage(
-            self.retried.call, self.retried.turn, self.part.request_id, self.part.progress, self.said
+            self.retried.call, self.retried.turn, self.part.request_id, self.part.progress, self.answers
         )
         await other_nodes.hand_over(
             self.node, self.bearer, self.retried, message, self.part.stream, self.request, self._look_again

@@ -49,7 +49,7 @@ class RetryMessage(msgspec.Struct, frozen=True):
     turn: int
     request_id: bytes
     progress: Any
-    said: dict[str, Any]
+    answers: dict[str, Any]
 
 
 class _Whole(msgspec.Struct, frozen=True, array_like=True):
@@ -214,7 +214,7 @@ class WaitingCallAddress:
                 await pieces.refuse(Code.CALL_OVER)
                 return
             waiting.take_up(message.turn, part)
-            await waiting.go_on(part, message.said)
+            await waiting.go_on(part, message.answers)
             await part.over.wait()
         except Refused as why:
             await pieces.refuse(why.code)
