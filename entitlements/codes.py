@@ -100,6 +100,8 @@ class Code(StrEnum):
     BUDGET_NOT_MEASURABLE = "budget_not_measurable"
     ANSWER_OVER_BUDGET = "answer_over_budget"
     INPUT_MISSING = "input_missing"
+    REQUEST_STATE_INVALID = "request_state_invalid"
+    CALL_OVER = "call_over"
     SYSTEM_BUSY = "system_busy"
     UPSTREAM_UNAVAILABLE = "upstream_unavailable"
     CALL_WITHDRAWN = "call_withdrawn"
@@ -363,6 +365,10 @@ TABLE: Final[dict[Code, Meaning]] = {
         "The system asks for input that it does not get.",
         "Call with a client that gives what the system asks for. The system may have carried out a part of the call.",
         then=Next.NONE,
+    ),
+    Code.REQUEST_STATE_INVALID: _bad_request("The request state is of another call, too old, or used before."),
+    Code.CALL_OVER: _upstream(
+        "The call that waited for this answer is over.", "Make the call again, without its state.", HTTPStatus.CONFLICT
     ),
     Code.SYSTEM_BUSY: _upstream(
         "Too many calls wait for the system.", "Try again in a few seconds.", HTTPStatus.SERVICE_UNAVAILABLE

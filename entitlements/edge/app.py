@@ -15,6 +15,7 @@ from typing import Any, Final
 from entitlements.codes import Code
 from entitlements.gateway import app
 from entitlements.gateway.http import NO_STORE, Answer, Disconnected, Receive, Request, Send
+from entitlements.gateway.waiting_calls.other_nodes import WaitingCallAddress
 from entitlements.node.node import Node
 from entitlements.node.refusals import Refused
 from entitlements.node_feed.worker_feed import Worker
@@ -72,7 +73,7 @@ class Application:
         await receive()
         node = self._node = Node(self._worker)
         outside = self._outside = OnNode(node) if ISSUER in self.roles else None
-        inside = InternalAddress(node) if GATEWAY in self.roles else None
+        inside = InternalAddress(node, WaitingCallAddress) if GATEWAY in self.roles else None
         telemetry.start("mandate-edge")
         await node.start()
         if inside is not None:

@@ -45,14 +45,19 @@ def path(slug: str, protocol: str = MCP) -> str:
     return "/gw/mcp" if slug == addresses.ALL else f"/gw/{slug}/{protocol}"
 
 
+def begin(request_id: bytes) -> bytes:
+    """Return how an answer to a request begins, up to its result or error."""
+    return b'{"jsonrpc":"2.0","id":' + request_id + b","
+
+
 def result(request_id: bytes, value: bytes) -> bytes:
     """Write a JSON-RPC result; both parts are JSON already."""
-    return b'{"jsonrpc":"2.0","id":' + request_id + b',"result":' + value + b"}"
+    return begin(request_id) + b'"result":' + value + b"}"
 
 
 def error(request_id: bytes, value: bytes) -> bytes:
     """Write a JSON-RPC error; both parts are JSON already."""
-    return b'{"jsonrpc":"2.0","id":' + request_id + b',"error":' + value + b"}"
+    return begin(request_id) + b'"error":' + value + b"}"
 
 
 def refused(refusal: Refused, request_id: bytes = NULL, *, slug: str = "", evaluation: str = "") -> Answer:

@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
 
+from entitlements.codes import Code
 from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.decisions.verdicts import Reason, Verdict
 from entitlements.gateway import relay
 from entitlements.gateway.budgets.measure import Measure, unmeasured
 from entitlements.gateway.conversation import log_level
 from entitlements.gateway.conversation.input_requests import InputRequests
-from entitlements.gateway.conversation.responder import Responder
+from entitlements.gateway.doors import Stream
 from entitlements.gateway.http import Request
 from entitlements.gateway.messages import Call
 from entitlements.gateway.relay import CallEnd, InputRequired
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
+from entitlements.node.isolation.isolation import NotForwarded
 from entitlements.node.node import Node
 from entitlements.node.shared.client_offers import NOTHING, Offers
 from entitlements.node.upstreams import Connection
@@ -75,7 +77,7 @@ class McpForwarding:
     request: Request
     call: Call
     trace: TraceContext
-    responder: Responder
+    responder: Stream
     account: AccountAuthorization | None = None
     beside: relay.Hears | None = None
     offers: Offers = NOTHING
@@ -102,6 +104,8 @@ class McpForwarding:
         connection = await self.node.upstreams.get(
             self.entry, self.bearer, self.node.feed.position, self.account, self.offers
         )
+        if self.call.is_modern and not connection.conversation.is_modern and "requestState" in self.call.params:
+            raise NotForwarded(Code.REQUEST_STATE_INVALID)  # no legacy system makes any, and no call of ours waits
         params = tuple(self._unknown_params(mirrored))
         self._upstream_call = relay.UpstreamCall(
             self.call, connection, mirrored, self.trace, params, gate, self.responder, marks,

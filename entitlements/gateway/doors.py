@@ -30,6 +30,16 @@ class Responder(Protocol):
         """Do nothing more."""
 
 
+class Stream(Responder, Protocol):
+    """Where what an upstream says goes, message by message."""
+
+    async def event(self, message: bytes) -> None:
+        """Send one message."""
+
+    async def pause(self, seconds: float) -> None:
+        """Let a client that can come back do so after so long."""
+
+
 class Door(Protocol):
     """What one call of a caller needs."""
 

@@ -6,6 +6,7 @@ Whatever method is not answered here is refused: a method that we do not know is
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -24,11 +25,11 @@ from entitlements.gateway import (
     relay,
 )
 from entitlements.gateway.access_requests import request_access
-from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.conversation import client_sessions, listen, log_level, replies, stream, ways
-from entitlements.gateway.conversation.responder import Responder, responder_of
+from entitlements.gateway.conversation.responder import responder_of
 from entitlements.gateway.decoys import calls as decoys
 from entitlements.gateway.dispatch import Forwarding
+from entitlements.gateway.doors import Stream
 from entitlements.gateway.exchange import Exchange, may_see
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode
 from entitlements.gateway.messages import Call
@@ -140,24 +141,21 @@ async def _call_tool(exchange: Exchange) -> None:
     if entry.slug == addresses.ALL:
         entry, call = await all_systems.called(exchange.node, call)
         exchange.about.system = entry.slug
-    session = None if exchange.session is None else exchange.session.id
     arguments = relay.arguments_of(call)
     name = call.params["name"]
     exchange.about.tool = f"tools/{name}" if "/" in name else name  # no tool, as which no resource or prompt is called
     pinned = entry.tools.get(exchange.about.tool)
-    responder = responder_of(exchange, entry.slug, exchange.about.tool, arguments, call)
-    door = doors.McpDoor(entry, exchange.bearer, call, exchange.entry.slug, responder, exchange.about.tool)
-    if pinned is None and await decoys.answer(exchange.node, exchange.request, exchange.about, entry, call, door):
+    door = partial(doors.McpDoor, entry, exchange.bearer, call, exchange.entry.slug, tool=exchange.about.tool)
+    answered = door(responder_of(exchange, entry.slug, exchange.about.tool, arguments, call))
+    if pinned is None and await decoys.answer(exchange.node, exchange.request, exchange.about, entry, call, answered):
         return
     messages.check_params(call, exchange.request, pinned.mirrored if pinned else {})
-    way = _forwarding(exchange, entry, call, arguments, responder)
-    await ToolCall(
-        exchange.node, entry, exchange.bearer, exchange.request, exchange.about, arguments, door, way, session
-    ).run()  # fmt: skip
+    forwarding = partial(_forwarding, exchange, entry, call, arguments)
+    await ways.carry_out(exchange, entry, call, arguments, (door, forwarding))
 
 
 def _forwarding(
-    exchange: Exchange, entry: ServedSystem, call: Call, arguments: dict[str, Any], responder: Responder
+    exchange: Exchange, entry: ServedSystem, call: Call, arguments: dict[str, Any], responder: Stream
 ) -> Forwarding:
     node, about = exchange.node, exchange.about
     if entry.operations is None:

@@ -19,7 +19,7 @@ from entitlements.codes import Code
 from entitlements.definition_watch.listener import LIST_CHANGED
 from entitlements.gateway import answers
 from entitlements.gateway.budgets.measure import Measure, unmeasured
-from entitlements.gateway.conversation.responder import Responder
+from entitlements.gateway.doors import Stream
 from entitlements.gateway.http import JSON, LARGEST_BODY, NO_STORE, Answer, encode
 from entitlements.gateway.messages import Call
 from entitlements.gateway.primitives import cache_scope
@@ -147,7 +147,7 @@ class UpstreamCall:
     trace: TraceContext
     params_headers: tuple[tuple[str, str], ...]
     gate: Callable[[], None]
-    responder: Responder
+    responder: Stream
     marks: Marks
     tools_changed: Callable[[], None]
     measure: Measure = unmeasured

@@ -39,6 +39,7 @@ from entitlements.node.metrics import numbers
 from entitlements.node.reads import NodeReads, pool_of_readers
 from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
+from entitlements.node.shared.waiting_calls import WaitingCalls
 from entitlements.node.snapshots import SnapshotInUse, Snapshots
 from entitlements.node.streams import CancelledCounts, OpenRequest, OpenRequests, digest_of
 from entitlements.node.upstreams import Connections
@@ -107,6 +108,7 @@ class Node:
         self.upstreams.local.watch(self.definitions.changed)
         self.accounts = Accounts(self.snapshots.query, self.writes.run, Closed)
         self.opened = OpenRequests()
+        self.waiting = WaitingCalls()
         self.cancelled_counts = CancelledCounts()
         self._has_warned = False
         self.decisions: Counter[tuple[str, str]] = Counter()
@@ -136,6 +138,7 @@ class Node:
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.definitions.close()
         await self.upstreams.close()
+        await self.waiting.close()
         await self.relays.close()
         await self.budgets.close()
         await self.writer.close()

@@ -29,7 +29,7 @@ from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import Directory, ServedSystem
 from entitlements.node.refusals import Closed
-from entitlements.node.shared import child_requests, upstream_sessions
+from entitlements.node.shared import sealed_requests, upstream_sessions
 from entitlements.node.shared.client_offers import NOTHING, Offers
 from entitlements.node.shared.upstream_sessions import (
     IDLE_SECONDS,
@@ -146,19 +146,19 @@ class Connections:
         Raises Unreachable, ForbiddenAddress, Closed.
         """
         if entry.command is not None:
-            by = child_requests.origin(offers)
-            ask = child_requests.asked(entry.slug, bearer, position, by)
-            local = await self.local.get(entry.slug, entry.command, bearer.key, ask, by)
+            origin = sealed_requests.origin(offers)
+            ask = sealed_requests.by(entry.slug, bearer, position, origin)
+            local = await self.local.get(entry.slug, entry.command, bearer.key, ask, origin)
             return Connection(*local, numbers=self._local_numbers)
         peer = self._upstreams.get(entry.slug)
         if peer is None or peer.target != entry.target:
             peer = self._open(entry)
         target = peer.target if account is None else account.target(peer.target)
         place: Place = (bearer.key, offers.session)
-        connection = _kept(peer, place, target)
+        connection = _kept(peer, place, target, offers)
         if connection is None:
             async with peer.lock_of(place):
-                connection = _kept(peer, place, target) or await self._find_or_begin(
+                connection = _kept(peer, place, target, offers) or await self._find_or_begin(
                     entry.slug, peer, place, target, offers
                 )
         connection.used_at = time.monotonic()
@@ -351,7 +351,7 @@ class Connections:
 
 async def _greeted(peer: _Upstream, target: Target, offers: Offers) -> upstream.Conversation:
     """Begin to speak, for a legacy client in its own era if the upstream knows that. Raises Unreachable."""
-    if offers.session is not None and not peer.is_modern_only:
+    if offers.is_of_session and not peer.is_modern_only:
         try:
             return await upstream.greet(peer.http, target, offers.capabilities)
         except egress.Unreachable as refusal:
@@ -359,19 +359,19 @@ async def _greeted(peer: _Upstream, target: Target, offers: Offers) -> upstream.
             if peer.is_legacy or status is None or status in _NOT_FOR_US or isinstance(refusal, TokenUnavailable):
                 raise
     if peer.is_legacy:
-        return await upstream.greet(peer.http, target)
-    conversation = await upstream.begin(peer.http, target)
-    if offers.session is None:
-        peer.is_legacy = not conversation.is_modern
-    else:
+        return await upstream.greet(peer.http, target, offers.capabilities)
+    conversation = await upstream.begin(peer.http, target, offers.capabilities)
+    if offers.is_of_session:
         peer.is_modern_only = conversation.is_modern
+    else:
+        peer.is_legacy = not conversation.is_modern
     return conversation
 
 
-def _kept(peer: _Upstream, place: Place, target: Target) -> Connection | None:
+def _kept(peer: _Upstream, place: Place, target: Target, offers: Offers) -> Connection | None:
     """Return what is used without asking anybody."""
     own = peer.sessions.get(place)
-    connection = own if place[1] is not None and not peer.is_modern_only else peer.modern or own
+    connection = own if offers.is_of_session and not peer.is_modern_only else peer.modern or own
     if connection is None or not connection.is_fresh or connection.conversation.target != target:
         return None
     connection.conversation.target = target  # of an account, what authorizes by the tokens that are known now

@@ -1,7 +1,8 @@
 """One child as an address that requests go to: JSON-RPC, a line each way (MCP 2025-11-25, transports, stdio).
 
 A child answers all its requests on one stream, so each answer finds its request by the number, and each word of
-progress by a token of our own: those of two calls may be the same. What else it says is for who listens: `stdio_messages`.
+progress by a token of our own: those of two calls may be the same. What else it says is for who listens
+(`stdio_messages`).
 """
 
 from __future__ import annotations

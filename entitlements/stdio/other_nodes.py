@@ -110,9 +110,9 @@ class Inbox[M: Message]:
 class NodeEndpoint(Endpoint):
     """A child of another node, as an address that requests go to. `ask` makes the request of a message."""
 
-    def __init__(self, place: Elsewhere, ask: Callable[[bytes, float, str], Asked]) -> None:
+    def __init__(self, place: Elsewhere, ask: Callable[[bytes, float, str], Asked], purpose: str = PURPOSE) -> None:
         super().__init__(place.address)
-        self._place, self._ask = place, ask
+        self._place, self._ask, self._purpose = place, ask, purpose
 
     async def post[T](
         self,
@@ -128,7 +128,7 @@ class NodeEndpoint(Endpoint):
         Then its status says that the call was turned away, so that it is not taken for carried out.
         """
         asked = self._ask(body, clock.now().timestamp(), secrets.token_hex(16))
-        sealed = seal.seal(_encode(asked), _place(self._place.node, self._place.run))
+        sealed = seal.seal(_encode(asked), _place(self._place.node, self._place.run, self._purpose))
 
         async def opened(answer: Answer) -> T:
             if answer.status == HTTPStatus.NOT_FOUND:

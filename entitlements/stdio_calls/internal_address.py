@@ -13,7 +13,7 @@ import errno
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiohttp
 from aiohttp import web
@@ -50,15 +50,29 @@ class Unknown(TimeoutError):
     """It cannot be known here and now that the call is still allowed."""
 
 
+class _Address(Protocol):
+    @property
+    def path(self) -> str: ...
+
+    async def serve(self, request: web.Request) -> web.StreamResponse: ...
+
+
+type MoreAddress = Callable[[Node, Callable[[int], Awaitable[None]]], _Address]
+"""Makes what answers at another path, of a node and of what lets that catch up with the change feed."""
+
+
 class InternalAddress:
     """Listens at NODE_ADDRESS for other nodes, and says in the database where."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, *more: MoreAddress) -> None:
         self._node = node
         self._inbox = Inbox(node.name, node.places.run, other_nodes.PURPOSE, other_nodes.read_request)
         application = web.Application(client_max_size=other_nodes.LARGEST)
         application.router.add_post(other_nodes.PATH, self._serve)
         application.router.add_post(probes.PATH, ProbeAddress(node, self._catch_up).serve)
+        for make in more:
+            there = make(node, self._catch_up)
+            application.router.add_post(there.path, there.serve)
         self._runner = web.AppRunner(application, access_log=None, handler_cancellation=True)
         self._saying: asyncio.Task[None] | None = None
 

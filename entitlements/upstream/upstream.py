@@ -203,8 +203,13 @@ class Conversation:
             return
 
 
-async def begin(http: aiohttp.ClientSession, target: Target) -> Conversation:
-    """Find out how to speak to a server: the modern way, else by greeting it. Raises Unreachable, ForbiddenAddress."""
+async def begin(
+    http: aiohttp.ClientSession, target: Target, capabilities: Mapping[str, Any] | None = None
+) -> Conversation:
+    """Find out how to speak to a server: the modern way, else by greeting it, as a client with these capabilities.
+
+    Raises Unreachable, ForbiddenAddress.
+    """
     egress.check_url(target.url, target.network)
     modern = Conversation(target)
     try:
@@ -218,7 +223,7 @@ async def begin(http: aiohttp.ClientSession, target: Target) -> Conversation:
         if isinstance(versions, list) and MODERN in versions:
             modern.offers = _offers(answer)
             return modern
-    return await greet(http, target)
+    return await greet(http, target, capabilities)
 
 
 async def greet(

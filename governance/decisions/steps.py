@@ -62,6 +62,7 @@ RULES: Final = (
         *(Code.TOKEN_MISSING, Code.TOKEN_INVALID, Code.AUDIENCE_MISMATCH),
         *(Code.PROOF_INVALID, Code.PROOF_NONCE_NEEDED),
         *(Code.UNKNOWN_METHOD, Code.MALFORMED_CALL, Code.HEADER_MISMATCH, Code.UNSUPPORTED_VERSION),
+        Code.REQUEST_STATE_INVALID,
         *(Code.LIMIT_MALFORMED, Code.SCOPE_MALFORMED, Code.DEFINITION_MALFORMED),
         *(Code.OPERATION_UNKNOWN, Code.OPERATION_AMBIGUOUS, Code.PATH_MALFORMED, Code.HEADER_NOT_DECLARED),
         *(Code.PARAMETER_NOT_DECLARED, Code.PARAMETER_REPEATED, Code.PARAMETER_MISSING, Code.PARAMETER_NOT_VALID),
@@ -139,7 +140,7 @@ RULES: Final = (
         "forwarding",
         _("Was the call still allowed when it was sent, and did the system answer?"),
         *(Code.CALL_WITHDRAWN, Code.UPSTREAM_UNAVAILABLE, Code.SYSTEM_BUSY, Code.ANSWER_OVER_BUDGET),
-        Code.INPUT_MISSING,
+        *(Code.INPUT_MISSING, Code.CALL_OVER),
     ),
 )
 _PLACES: Final = {code: place for place, rule in enumerate(RULES) for code in rule.codes}

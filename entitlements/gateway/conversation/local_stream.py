@@ -17,7 +17,7 @@ from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
-from entitlements.node.shared import child_requests
+from entitlements.node.shared import sealed_requests
 from entitlements.node.upstreams import Connection
 from entitlements.upstream import egress, sse
 
@@ -65,8 +65,8 @@ class LocalStream:
 
     async def _hear(self, beside: Beside) -> None:
         node, bearer, entry = self.node, self.about.bearer, self.entry
-        by = child_requests.origin(self.session.offers, is_own=self.is_own)
-        ask = child_requests.asked(entry.slug, bearer, node.feed.position, by)
+        by = sealed_requests.origin(self.session.offers, is_own=self.is_own)
+        ask = sealed_requests.by(entry.slug, bearer, node.feed.position, by)
 
         async def take(message: bytes) -> None:
             await self._take(message, beside)

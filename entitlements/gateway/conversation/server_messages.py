@@ -1,7 +1,8 @@
 """What an upstream says beside its answers: notifications that pass, and requests to the client.
 
 A request reaches a legacy client under an id of ours, which holds, sealed, whose it is and what the upstream calls it,
-so that the client may answer at any node. It is recorded once, before the client hears it, as a kind and a digest: the
+so that the client may answer at any node. A client of 2026 gets it as the answer to its call, which goes on waiting
+(`waiting_calls/`). It is recorded once, before the client hears it, as a kind and a digest: the
 record never holds what was asked. What the client has not declared is refused in its stead.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -71,22 +72,44 @@ _encode: Final = msgspec.json.Encoder().encode
 read_asked: Final = msgspec.json.Decoder(Asked).decode
 
 
+class Asks(Protocol):
+    """A call of a stateless client, which can be asked something by its answer."""
+
+    offers: Offers
+
+    def has_room(self) -> bool:
+        """Whether the call may wait for its client."""
+
+    def question(self, request_id: str | int, method: str, params: Mapping[str, Any], connection: Connection) -> bytes:
+        """Return what asks the client, for the stream of the call."""
+
+    def withdraw(self, request_id: object) -> None:
+        """Ask it no longer."""
+
+
 @dataclass(slots=True)
 class Beside:
-    """Hears one upstream on one call, or on one stream of a legacy client's session."""
+    """Hears one upstream on one call, or on one stream of a legacy client's session. `call` is a stateless client's."""
 
     node: Node
     about: CallDetails
     entry: ServedSystem
     session: ClientSession | None
     is_stream: bool = False
+    call: Asks | None = None
     _asked: int = 0
     _ids: dict[bytes, str] | None = None
 
     @property
     def offers(self) -> Offers:
         """What the client can be asked for."""
+        if self.call is not None:
+            return self.call.offers
         return NOTHING if self.session is None else self.session.offers
+
+    @property
+    def _can_ask(self) -> bool:
+        return self.session is not None if self.call is None else self.call.has_room()
 
     async def hear(self, text: bytes, connection: Connection, meta: Mapping[str, Any]) -> bytes | None:
         """Return what the client is to hear of a message; a request that it cannot take is answered here."""
@@ -116,14 +139,16 @@ class Beside:
             return None
         self._asked += 1
         problem = problem_of(method, params, self.offers)
-        if self.session is None or not connection.conversation.session or self._asked > MOST_ASKED:
+        if not self._can_ask or not connection.conversation.session or self._asked > MOST_ASKED:
             problem = problem or (_METHOD_NOT_FOUND, "The client cannot be asked now.")
         if self._asked <= MOST_ASKED:
             await self.record(method, params, "" if problem is None else problem[1])
-        if problem is not None or self.session is None:
-            code, sentence = problem or (_METHOD_NOT_FOUND, "")
-            await reply(connection, request_id, {"error": {"code": code, "message": sentence}})
+        if problem is not None:
+            await reply(connection, request_id, {"error": {"code": problem[0], "message": problem[1]}})
             return None
+        if self.call is not None:
+            return self.call.question(request_id, method, params, connection)
+        assert self.session is not None  # noqa: S101 - for the type checker: it can be asked
         try:
             params = await self._with_own_token(params, self.session, method, connection)
             sealed = await self._sealed(self.session, request_id, method, connection)
@@ -178,6 +203,8 @@ class Beside:
         """Say to the client which of our requests the upstream cancels."""
         if method != "notifications/cancelled":
             return None
+        if self.call is not None:
+            self.call.withdraw(params.get("requestId"))
         sealed = (self._ids or {}).pop(encode(params.get("requestId")), None)
         if sealed is None:
             return None

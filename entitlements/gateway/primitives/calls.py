@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,9 +12,7 @@ from entitlements.decisions.verdicts import Verdict
 from entitlements.definitions import primitives
 from entitlements.definitions.primitives import Primitive
 from entitlements.gateway import answers, doors
-from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.conversation import ways
-from entitlements.gateway.conversation.responder import responder_of
 from entitlements.gateway.exchange import Exchange
 from entitlements.gateway.http import Answer, encode
 from entitlements.gateway.primitives import everywhere, names
@@ -31,13 +30,9 @@ async def call(exchange: Exchange) -> None:
         exchange.about.system = entry.slug
     name, arguments = names.called(entry, asked.method, asked.params)
     exchange.about.tool = name
-    responder = responder_of(exchange, entry.slug, name, arguments, asked)
-    door = Door(entry, exchange.bearer, asked, exchange.entry.slug, responder, name)
-    way = ways.forwarding(exchange, entry, asked, responder)
-    session = None if exchange.session is None else exchange.session.id
-    await ToolCall(
-        exchange.node, entry, exchange.bearer, exchange.request, exchange.about, arguments, door, way, session
-    ).run()  # fmt: skip
+    door = partial(Door, entry, exchange.bearer, asked, exchange.entry.slug, tool=name)
+    forwarding = partial(ways.forwarding, exchange, entry, asked)
+    await ways.carry_out(exchange, entry, asked, arguments, (door, forwarding))
 
 
 class Door(doors.McpDoor):

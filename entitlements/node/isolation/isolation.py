@@ -45,6 +45,8 @@ class Bounds:
 @dataclass(slots=True)
 class _System:
     waiting: int = 0
+    for_clients: int = 0
+    """How many of these wait for an answer of their client."""
     failed_at: list[float] = field(default_factory=list)
     paused_until: float | None = None
     is_tried: bool = False
@@ -86,6 +88,10 @@ class Isolation:
             if is_trial:
                 system.is_tried = False
 
+    def wait_for_client(self, slug: str, calls: int) -> None:
+        """Count calls, 1 more or -1, that wait for their client, and so keep no other from the system."""
+        self._systems.setdefault(slug, _System()).for_clients += calls
+
     def waiting(self) -> list[tuple[str, int, bool]]:
         """Return each system with calls under way or a pause: how many calls, and whether it is paused."""
         return [
@@ -100,7 +106,7 @@ class Isolation:
             wait = max(1, math.ceil(system.paused_until - now))
             sentence = f"The system failed {self._bounds.failures} times in a row, and is left alone for a while."
             raise self._refused(slug, Code.UPSTREAM_UNAVAILABLE, sentence, wait)
-        if system.waiting >= self._bounds.at_once:
+        if system.waiting - system.for_clients >= self._bounds.at_once:
             raise self._refused(slug, Code.SYSTEM_BUSY, "", 1)
 
     def _refused(self, slug: str, code: Code, sentence: str, wait: int) -> NotForwarded:

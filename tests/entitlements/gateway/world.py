@@ -55,14 +55,20 @@ class Gateway:
     child: subprocess.Popen[bytes]
 
     def post(
-        self, slug: str, body: object, token: str | None = None, *, headers: Mapping[str, str] | None = None
+        self,
+        slug: str,
+        body: object,
+        token: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        seconds: float = 20,
     ) -> httpx2.Response:
         """POST a message as it is, with exactly these headers."""
         sent = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json", **(headers or {})}
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return httpx2.post(f"{self.base}{answers.path(slug)}", content=content, headers=sent, timeout=20)
+        return httpx2.post(f"{self.base}{answers.path(slug)}", content=content, headers=sent, timeout=seconds)
 
     def modern(
         self, slug: str, method: str, token: str | None, *, headers: Mapping[str, str] | None = None, **params: object
@@ -90,6 +96,7 @@ def gateway(
     only: Mapping[str, str] | None = None,
     port: int | None = None,
     output: IO[bytes] | None = None,
+    program: str = "governance.edge",
     **environment: str,
 ) -> Iterator[Gateway]:
     """Run one node until the block ends, as production runs it; with `only`, in an environment of nothing else.
@@ -97,7 +104,7 @@ def gateway(
     What it prints goes to `output` where that is given.
     """
     port = port or free_port()
-    command = ["-m", "governance.edge", "--port", str(port), "--log-level", "warning", "--stop-seconds", "2", *more]
+    command = ["-m", program, "--port", str(port), "--log-level", "warning", "--stop-seconds", "2", *more]
     child = subprocess.Popen(
         [sys.executable, *command],
         cwd=ROOT,

@@ -104,3 +104,54 @@ def world_of(talker: Talker) -> World:
 
     schema = {"type": "object", "properties": {"say": {"type": "array"}}, "required": ["say"]}
     return world.build(talker.url, tool="talk", schema=schema)
+
+
+@dataclass
+class StatelessClient:
+    """A client of 2026, which declares with each request what it can be asked for; `tool` is what it calls, and `at`.
+
+    Both are those of its world where they are not given.
+    """
+
+    node: Gateway
+    here: World
+    offers: dict[str, Any] = field(default_factory=lambda: dict(OFFERS))
+    token: str = ""
+    at: str = ""
+    tool: str = ""
+
+    def __post_init__(self) -> None:
+        self.token = self.token or self.here.token()
+        self.at, self.tool = self.at or self.here.system.slug, self.tool or self.here.tool.name
+
+    def call(
+        self, *say: dict[str, Any], node: Gateway | None = None, seconds: float = 20, **more: object
+    ) -> httpx2.Response:
+        """Call the tool that lets the server say something; `more` are other params, `node` another way in."""
+        from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
+
+        meta = {**world.META, "io.modelcontextprotocol/clientCapabilities": self.offers}
+        params: dict[str, Any] = {"name": self.tool, "arguments": {"say": say}, "_meta": meta, **more}
+        headers = {"MCP-Protocol-Version": world.MODERN, "Mcp-Method": "tools/call", "Mcp-Name": str(params["name"])}
+        message = asks("tools/call", f"n-{len(more)}", **params)
+        return (node or self.node).post(self.at, message, self.token, headers=headers, seconds=seconds)
+
+    def retry(
+        self, asked: dict[str, Any], *say: dict[str, Any], node: Gateway | None = None, **answers: object
+    ) -> httpx2.Response:
+        """Make the call again with these answers to what it was asked."""
+        said = {name: answers.get(name.replace("-", "_"), {"action": "accept"}) for name in asked["inputRequests"]}
+        return self.call(*say, node=node, inputResponses=said, requestState=asked["requestState"])
+
+
+def result(answer: httpx2.Response) -> dict[str, Any]:
+    """Return the result of an answer, whether it came at once or as the last of a stream."""
+    *_, last = messages_of(answer) if answer.headers["content-type"] == "application/json" else streamed(answer)
+    assert "result" in last, last
+    found: dict[str, Any] = last["result"]
+    return found
+
+
+def streamed(answer: httpx2.Response) -> list[dict[str, Any]]:
+    """Return the messages of a stream that was read whole."""
+    return [json.loads(line.removeprefix("data: ")) for line in answer.text.splitlines() if line.startswith("data: {")]

@@ -1,4 +1,4 @@
-"""Requests for a local server: by which caller they come, also to the node that has the child."""
+"""What a node asks another on behalf of a caller, for whom that one decides once more."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def origin(offers: Offers, *, is_own: bool = False) -> Origin:
     return Origin(offers.session, dict(offers.capabilities), is_own)
 
 
-def asked(system: str, bearer: Bearer, position: int, by: Origin | None = None) -> Ask:
-    """Return what makes a request for another node of a message: with the caller, for whom it decides once more.
+def by(system: str, bearer: Bearer, position: int, came_by: Origin | None = None) -> Ask:
+    """Return what makes a request for another node of a message. `position`: how far the change feed was followed.
 
     What the details of a token cover was looked at here, and does not change.
     """
-    token, by = bearer.token, by or origin(NOTHING)
+    token, came_by = bearer.token, came_by or origin(NOTHING)
     return lambda message, at, number: Asked(
-        at=at, number=number, system=system, position=position, message=message, origin=by,
+        at=at, number=number, system=system, position=position, message=message, origin=came_by,
         agent=bearer.agent, person=bearer.person, client=bearer.client, session=bearer.session, chain=bearer.chain,
         jti=token.jti, issued=token.issued, expires=token.expires, scopes=tuple(token.scopes),
         covers_all=token.covers_all or token.details is not None,
