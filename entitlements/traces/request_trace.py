@@ -1,4 +1,4 @@
-"""The trace of a request at an endpoint of our issuers: the client's own, else that of the sign-in it is about."""
+"""The trace of a request to our issuers or our API: the caller's own, else that of the sign-in or session it is of."""
 
 from __future__ import annotations
 
@@ -30,6 +30,12 @@ class RequestTrace:
         came = trace_context.read([traceparent])
         return cls() if came is None else cls(came.trace, came.span, is_sampled=came.is_sampled)
 
+    def acting(self) -> context.Changes:
+        """Return what events share of it: they hang below the span of the request, else below the caller's."""
+        own = self.parent if self.span is None else self.span.id
+        is_named = self.parent != ""
+        return {"trace": self.trace, "span": own, "is_of_caller": is_named, "is_sampled": self.is_sampled}
+
     def join(self, trace: str) -> None:
         """Go on in the trace of a sign-in; a client that names its own keeps that, and its events name both."""
         self.session = trace
@@ -52,12 +58,10 @@ class RequestTrace:
         if self.is_sampled:
             self.span = spans.begin("", self.trace, kind=Kind.SERVER)
 
-    def end(self, path: str, status: int) -> None:
-        """End the span of the request at this address, answered with this status."""
+    def end(self, method: str, route: str, status: int) -> None:
+        """End the span of the request at the addresses of a route, answered with this status."""
         if self.span is not None:
-            where = "/as/{system}" if path.startswith("/as/") else "/idp"
-            route = f"{where}/{path.rpartition('/')[2]}"
-            self.span.name, self.span.trace = f"POST {route}", self.trace
+            self.span.name, self.span.trace = f"{method} {route}", self.trace
             self.span.parent = self.parent or trace_context.root_span(self.trace)
             attributes: dict[str, spans.Value] = {"http__route": route, "http__response__status_code": status}
-            spans.end(self.span, self.code, http__request__method="POST", **attributes)
+            spans.end(self.span, self.code, http__request__method=method, **attributes)
