@@ -106,7 +106,7 @@ class Endpoint(GenericAPIView[Any]):
         self.about, self._permitted, self._weighed = [], False, False
         traced = RequestTrace.of(request.headers.get(trace_context.TRACEPARENT, ""))
         traced.begin()
-        with context.acting(**traced.acting(), request_id=str(uuid.uuid4()), source=_source(request)):
+        with traced.acting(str(uuid.uuid4()), _source(request)):
             drf_request = self.initialize_request(request, *args, **kwargs)
             self.request = drf_request
             self.headers = {

@@ -87,8 +87,8 @@ class Validator(OAuth2Validator):
     ) -> None:
         """Store the digest of the code alone, with time and manner of the sign-in in the session that agreed.
 
-        That the person agreed is one event, in the trace of the sign-in. An earlier sign-in of the browser session, which
-        led elsewhere, is in a trace of its own, and the event is found by both.
+        That the person agreed is one event, in the trace of the sign-in. An earlier sign-in of the browser session
+        that led elsewhere is in a trace of its own, and the event is found by both.
         """
         stored, system = digest(code["code"]), getattr(request, "system", None)
         with transaction.atomic():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
 from audit import context
+from audit.context import Context
 
 from . import spans, trace_context
 from .spans import Kind, Span
@@ -30,11 +34,16 @@ class RequestTrace:
         came = trace_context.read([traceparent])
         return cls() if came is None else cls(came.trace, came.span, is_sampled=came.is_sampled)
 
-    def acting(self) -> context.Changes:
-        """Return what events share of it: they hang below the span of the request, else below the caller's."""
-        own = self.parent if self.span is None else self.span.id
-        is_named = self.parent != ""
-        return {"trace": self.trace, "span": own, "is_of_caller": is_named, "is_sampled": self.is_sampled}
+    def acting(self, request_id: str, source: str) -> AbstractContextManager[Context]:
+        """Let events be of this request for the length of a block: below its span, else below that of the caller."""
+        return context.acting(
+            trace=self.trace,
+            span=self.parent if self.span is None else self.span.id,
+            is_of_caller=self.parent != "",
+            is_sampled=self.is_sampled,
+            request_id=request_id,
+            source=source,
+        )
 
     def join(self, trace: str) -> None:
         """Go on in the trace of a sign-in; a client that names its own keeps that, and its events name both."""
@@ -42,6 +51,11 @@ class RequestTrace:
         if not self.parent:
             self.trace = trace
             context.join(trace)
+
+    def follow(self, claims: Mapping[str, Any]) -> None:
+        """Go on in the trace that a token of ours carries, whose claims were checked."""
+        if trace_context.is_trace(trace := claims.get("txn")):
+            self.join(str(trace))
 
     @property
     def links(self) -> list[str]:

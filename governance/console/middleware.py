@@ -13,7 +13,7 @@ from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from audit import client_address, clock, context
+from audit import client_address, clock
 from entitlements.definitions import impressions
 from entitlements.traces import trace_context
 from entitlements.traces.request_trace import RequestTrace
@@ -63,7 +63,7 @@ class VisitMiddleware:
         proofs = [*request.session.get(PROOFS, ())] if known else []
         traced = RequestTrace.of(request.headers.get(trace_context.TRACEPARENT, ""))
         source = str(request.META.get("REMOTE_ADDR", ""))
-        with context.acting(**traced.acting(), request_id=uuid.uuid4().hex, source=source):
+        with traced.acting(uuid.uuid4().hex, source):
             response = self.get_response(request)
         request.META[SIGNED_IN] = request.META.get(SIGNED_IN) or bool(request.user.is_authenticated)
         if known and request.user.is_authenticated and request.session.get(PROOFS, []) != proofs:

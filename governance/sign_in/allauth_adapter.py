@@ -66,9 +66,9 @@ class AccountAdapter(DefaultAccountAdapter):
     def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
         """Sign in. A person who was invited is due to add a second factor."""
         super().login(request, user)
-        if isinstance(user, Person):
-            if Invitation.objects.filter(person=user).exists() and not Authenticator.objects.filter(user=user).exists():
-                request.session[middleware.FACTOR_DUE] = True
+        is_invited = isinstance(user, Person) and Invitation.objects.filter(person=user).exists()
+        if is_invited and not Authenticator.objects.filter(user=user).exists():
+            request.session[middleware.FACTOR_DUE] = True
 
     def post_login(self, request: HttpRequest, user: AbstractBaseUser, **how: Any) -> HttpResponse:  # noqa: ANN401 - as above
         """Lead on, record the sign-in, and know this browser from now on.

@@ -74,7 +74,7 @@ def test_a_sign_in_that_leads_to_a_client_is_in_the_trace_of_its_session(
     }
 
 
-@pytest.mark.parametrize("onward", ["/agents/", "/as/{system}/token?client_id=desk-client", "//evil.example/", "/x\x7f"])
+@pytest.mark.parametrize("onward", ["/agents/", "/as/{system}/token?client_id=desk-client", "//evil.example/"])
 def test_a_sign_in_that_leads_elsewhere_has_a_trace_of_its_own_and_is_linked_from_the_client(
     world: World, stranger: Browser, onward: str
 ) -> None:
