@@ -45,6 +45,14 @@ class Context:
     session: str = ""
     ticket: str | None = None
     """The reference of the ticket that it belongs to: empty where none was given, None where none was asked for."""
+    span: str = ""
+    """The span of `trace` below which the spans of events hang; empty for its root."""
+    is_of_caller: bool = False
+    """Whether the caller named the trace."""
+    is_sampled: bool = True
+    """Whether events become spans: not where the caller says that it records none of its trace."""
+    session_trace: str = ""
+    """The trace of the session where the caller names another: events are found by both. Else empty."""
 
 
 class Changes(TypedDict, total=False):
@@ -56,6 +64,10 @@ class Changes(TypedDict, total=False):
     source: str
     session: str
     ticket: str | None
+    span: str
+    is_of_caller: bool
+    is_sampled: bool
+    session_trace: str
 
 
 _NOBODY: Final = Context()
@@ -68,13 +80,23 @@ def current() -> Context:
 
 
 def join(trace: str) -> None:
-    """Go on in another trace, to the end of the innermost `acting` block."""
+    """Go on in another trace, with the same span, to the end of the innermost `acting` block."""
     _current.set(replace(_current.get(), trace=trace))
+
+
+def note_session_trace(trace: str) -> None:
+    """Let events be found by the trace of the session as well, to the end of the innermost `acting` block."""
+    _current.set(replace(_current.get(), session_trace=trace))
 
 
 @contextmanager
 def acting(**changes: Unpack[Changes]) -> Iterator[Context]:
-    """Change the context for the length of a `with` block; what is not named stays as it was."""
+    """Change the context for the length of a `with` block; what is not named stays as it was.
+
+    Another trace begins at its own root: the span of the one before is none of its spans.
+    """
+    if changes.get("trace", _current.get().trace) != _current.get().trace:
+        changes = {"span": "", "is_of_caller": False, "is_sampled": True, **changes}
     token = _current.set(replace(_current.get(), **changes))
     try:
         yield _current.get()

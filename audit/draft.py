@@ -52,6 +52,8 @@ class Draft:
     links: list[str]
     trace: str
     fields: dict[str, redaction.Json]
+    span: str | None = ""
+    """The span below which its own hangs: empty for the root of its trace, None where it is to have none."""
 
     @property
     def moment(self) -> str:
@@ -148,6 +150,7 @@ def draft(
             "links": [*sorted(links)],
             "detail": redaction.clean(detail or {}),
         },
+        span=acting.span if acting.is_sampled else None,
     )
 
 
@@ -158,7 +161,10 @@ def _all_links(links: set[str], by: context.Principal, acting: context.Context) 
         for principal in (by, acting.on_behalf_of)
         if principal is not None and principal != context.SYSTEM
     }
-    return sorted(links | who | ({redaction.text(f"session:{acting.session}")} if acting.session else set()))
+    sessions = {f"session:{acting.session}"} if acting.session else set[str]()
+    if acting.session_trace not in ("", acting.trace):
+        sessions.add(f"trace:{acting.session_trace}")
+    return sorted(links | who | {redaction.text(each) for each in sessions})
 
 
 @lru_cache(maxsize=4096)

@@ -27,6 +27,7 @@ from entitlements.people import people
 from entitlements.people.models import ApiToken, Person
 from entitlements.secrets.seal import RootKey
 from entitlements.tokens import assertions, presented
+from entitlements.traces.trace_context import is_trace
 
 from . import caller as callers
 from .caller import Caller
@@ -130,6 +131,7 @@ class AccessToken(Bearer):
             scopes=frozenset(live.scopes),
             on_behalf_of=person.principal if person else None,
             session=str(live.claims.get("sid", "")),
+            trace=str(txn) if is_trace(txn := live.claims.get("txn")) else "",
         )
 
 

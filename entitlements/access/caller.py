@@ -34,6 +34,8 @@ class Caller:
     scopes: frozenset[str] | None = None
     on_behalf_of: Principal | None = None
     session: str = ""
+    trace: str = ""
+    """That of the sign-in behind the caller's token; empty for none."""
 
     @property
     def is_authenticated(self) -> bool:

@@ -28,6 +28,7 @@ from entitlements.errors import DomainError, Malformed, NotFound
 from entitlements.idempotency import idempotency
 from entitlements.permissions.matrix import MATRIX, WEIGHTY, Matrix, Row
 from entitlements.traces import trace_context
+from entitlements.traces.request_trace import RequestTrace
 
 from . import permissions, problems, throttling
 from .parsers import StrictJSON, Unstorable
@@ -103,7 +104,9 @@ class Endpoint(GenericAPIView[Any]):
         """Answer one request under its own trace; the framework's dispatch, with our transaction around the handler."""
         self.args, self.kwargs = args, kwargs
         self.about, self._permitted, self._weighed = [], False, False
-        with context.acting(trace=_trace(request), request_id=str(uuid.uuid4()), source=_source(request)):
+        traced = RequestTrace.of(request.headers.get(trace_context.TRACEPARENT, ""))
+        traced.begin()
+        with traced.acting(str(uuid.uuid4()), _source(request)):
             drf_request = self.initialize_request(request, *args, **kwargs)
             self.request = drf_request
             self.headers = {
@@ -113,10 +116,15 @@ class Endpoint(GenericAPIView[Any]):
             }
             try:
                 self.initial(drf_request, *args, **kwargs)
+                _join(traced, drf_request.auth)
                 response = self._answer(drf_request)
             except Exception as error:  # noqa: BLE001 - every error becomes a problem document
                 response = self.handle_exception(error)
             self.response = self.finalize_response(drf_request, response, *args, **kwargs)
+        match = request.resolver_match
+        if self.response.exception:
+            traced.code = str(self.response.data.get("code", ""))
+        traced.end(str(request.method), f"/{match.route if match else ''}", self.response.status_code)
         return self.response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the framework's signature
@@ -250,9 +258,11 @@ class Endpoint(GenericAPIView[Any]):
         return data
 
 
-def _trace(request: HttpRequest) -> str:
-    """Return the trace of the caller (W3C traceparent), or begin one."""
-    return trace_context.trace_or_new(request.headers.get(trace_context.TRACEPARENT, ""))
+def _join(traced: RequestTrace, caller: object) -> None:
+    """Go on in the trace that the caller's token carries; what the caller names itself comes first."""
+    if isinstance(caller, Caller) and caller.trace:
+        traced.join(caller.trace)
+        context.note_session_trace(caller.trace)
 
 
 def _source(request: HttpRequest) -> str:

@@ -146,10 +146,15 @@ async def serve(outside: Outside, received: Received, endpoint: Endpoint, **wher
     with context.acting(trace=traced.trace, request_id=_request_id(received), source=received.source):
         try:
             answer = await _answered(outside, received, traced, functools.partial(endpoint, **where))
-            traced.end(received.path, answer.status)
+            traced.end("POST", _route(received.path), answer.status)
             return answer if "dpop" not in received.headers else _with_nonce(answer)
         except (Closed, clock.ClockUnknown) as error:
             return unavailable(error)  # even a refusal could not be recorded
+
+
+def _route(path: str) -> str:
+    """Return the addresses of an endpoint as one: of all systems alike."""
+    return f"{'/as/{system}' if path.startswith('/as/') else '/idp'}/{path.rpartition('/')[2]}"
 
 
 def _with_nonce(answer: Answer) -> Answer:

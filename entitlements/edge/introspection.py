@@ -25,7 +25,7 @@ from entitlements.tokens import presented, tokens
 from . import client_authentication, issue
 from .door import Attempt
 from .refusals import Refused
-from .sign_in import id_token_refresh, refresh
+from .sign_in import id_token_refresh, refresh, sign_in_traces
 from .sign_in.refresh import Family
 
 INACTIVE: Final = {"active": False}
@@ -49,6 +49,7 @@ async def system_introspect(attempt: Attempt, system: str) -> Mapping[str, Any]:
         return await _refresh_token(attempt, caller, target)
     try:
         claims = await in_use.verify(attempt.reads, attempt.need("token"), target.issuer_path, tokens.ACCESS_TOKEN_TYP)
+        attempt.traced.follow(claims)
         token = await presented.live(attempt.reads, claims, system)
     except jws.BadToken:
         return INACTIVE
@@ -63,6 +64,7 @@ async def _refresh_token(attempt: Attempt, caller: Caller, target: Target) -> Ma
     family = await refresh.read(attempt, caller, target, shown.family) if shown is not None else None
     if shown is None or family is None or not _is_usable(family, shown.generation):
         return INACTIVE
+    _join(attempt, caller, family)
     try:
         caller = await refresh.agent_of(attempt, caller, target, family)
     except Refused:
@@ -84,7 +86,13 @@ async def _idp_refresh_token(attempt: Attempt, caller: Caller) -> Mapping[str, A
     known = await id_token_refresh.read(attempt, caller, attempt.need("token"))
     if known is None or not _is_usable(*known) or not await id_token_refresh.is_live(attempt, caller, known[0]):
         return INACTIVE
+    _join(attempt, caller, known[0])
     return _live(known[0], caller, addresses.IDP, {"scope": known[0].scope})
+
+
+def _join(attempt: Attempt, caller: Caller, family: Family) -> None:
+    """Go on in the trace of the sign-in that a refresh token of the caller's is of."""
+    attempt.traced.join(sign_in_traces.at_our_pages(family.subject.login, family.auth_time, caller.client_id))
 
 
 def _is_usable(family: Family, generation: int) -> bool:
@@ -121,6 +129,7 @@ async def idp_introspect(attempt: Attempt) -> Mapping[str, Any]:
         return await _opaque(attempt.reads, token, caller)
     try:
         claims = await in_use.verify(attempt.reads, token, addresses.IDP, tokens.ID_JAG_TYP)
+        attempt.traced.follow(claims)
         issued = await own_token(attempt.reads, claims, caller)
         if issued is None:
             return INACTIVE

@@ -68,6 +68,7 @@ async def _revoke(attempt: Attempt, issuer_path: str, typ: str, caller: Caller) 
     except jws.BadToken:
         attempt.use_up_here()
         return DONE
+    attempt.traced.follow(claims)
     issued = await introspection.own_token(attempt.reads, claims, caller)
     for _ in range(_ATTEMPTS):
         rows = await attempt.reads.rows(_LIVING, [issued.jti]) if issued is not None else []

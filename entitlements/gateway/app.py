@@ -12,6 +12,7 @@ from entitlements import addresses
 from entitlements.codes import Code
 from entitlements.gateway import answers, mcp
 from entitlements.gateway.authzen import door as authzen
+from entitlements.gateway.authzen.metadata import METADATA as AUTHZEN
 from entitlements.gateway.decoys import credentials as decoys
 from entitlements.gateway.documents import metadata
 from entitlements.gateway.http import Answer, Disconnected, Request
@@ -42,7 +43,7 @@ async def serve(node: Node, request: Request) -> None:
             await requests.serve(node, request, slug)
         elif slug:
             await mcp.serve(node, request, slug)
-        elif request.path.startswith("/access/v1/") or request.path == authzen.METADATA:
+        elif request.path.startswith("/access/v1/") or request.path == AUTHZEN:
             await authzen.serve(node, request)
         else:
             await _page(node, request)

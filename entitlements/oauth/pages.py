@@ -33,13 +33,13 @@ from entitlements.decisions import facts
 from entitlements.decisions.verdicts import Effect, Remedy, Verdict
 from entitlements.dpop import proofs
 from entitlements.edge.grant_types.authorization_code import OFFLINE
-from entitlements.edge.sign_in import sign_in_traces
 from entitlements.errors import DomainError
 from entitlements.people import sign_ins
+from entitlements.people.models import Person
 from entitlements.session_policies.rules import SignedIn
 from entitlements.tokens.issue import NotIssued
 
-from . import client_documents, consent, session_policies, step_up
+from . import client_documents, consent, session_policies, sign_in_ahead, step_up
 from .toolkit import IdentityServer, Validator
 
 _REFUSED: Final = frozenset({"request", "request_uri", "registration"})
@@ -62,6 +62,8 @@ class AuthorizationPage(AuthorizationView):
     """
 
     http_method_names: Final = ["get", "head", "post"]
+    is_of_client: Final = True
+    """By which a sign-in knows that it leads on to a client (`sign_in_ahead.trace`)."""
     refused: Refusal | None = None
     """Recorded once the page is made, since a client's first page is made in a transaction that is undone."""
 
@@ -167,6 +169,7 @@ class AuthorizationPage(AuthorizationView):
         if allow and needed is not None:
             raise _login_required(credentials)
         kept = {"acr": signed_in.acr, "amr": " ".join(step_up.methods(request))}
+        kept["sign_in_trace"] = sign_in_ahead.kept(request)
         response: tuple[Any, ...] = super().create_authorization_response(
             request, scopes, {**credentials, "auth_time": auth_time, "jkt": _key(request, credentials), **kept}, allow
         )
@@ -244,10 +247,9 @@ class Authorize(AuthorizationPage):
 
 def _trace(request: HttpRequest, client_id: str) -> str:
     """Return the trace of the sign-in that the page is about; without one, that of the request."""
-    at = sign_ins.signed_in_at(request)
-    if at is None or not client_id or not request.user.is_authenticated:
-        return context.current().trace
-    return sign_in_traces.at_our_pages(request.user.get_username(), at, client_id)
+    person = request.user
+    found = sign_in_ahead.at_client(request, person, client_id) if isinstance(person, Person) else ""
+    return found or context.current().trace
 
 
 def must_be_silent(request: HttpRequest) -> bool:

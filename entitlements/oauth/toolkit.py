@@ -16,7 +16,7 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauthlib.oauth2 import InvalidScopeError
 from oauthlib.openid import Server
 
-from audit import log
+from audit import context, log
 from audit.actions import Action
 from entitlements.clients import clients
 from entitlements.clients.models import AuthorizationCode, Client
@@ -87,7 +87,8 @@ class Validator(OAuth2Validator):
     ) -> None:
         """Store the digest of the code alone, with time and manner of the sign-in in the session that agreed.
 
-        That the person agreed is one event, in the trace of the sign-in.
+        That the person agreed is one event, in the trace of the sign-in. An earlier sign-in of the browser session
+        that led elsewhere is in a trace of its own, and the event is found by both.
         """
         stored, system = digest(code["code"]), getattr(request, "system", None)
         with transaction.atomic():
@@ -96,6 +97,8 @@ class Validator(OAuth2Validator):
                 auth_time=request.auth_time, acr=request.acr, amr=request.amr, system=system, jkt=request.jkt
             )
             about = [*clients.about(request.client), *([f"system:{system.slug}"] if system is not None else [])]
+            earlier = {request.sign_in_trace} - {"", context.current().trace}
+            about += [f"trace:{trace}" for trace in earlier]
             detail = {"scope": " ".join(request.scopes), "acr": request.acr, "amr": request.amr}
             detail |= {"signed_in_at": request.auth_time.isoformat()} if request.auth_time else {}
             log.record(Action.SIGN_IN_AGREED, by=request.user.principal, about=about, detail=detail)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from entitlements.codes import Code
+from entitlements.codes import Code, meaning
 
 MOST_SUBJECTS: Final = 5_000
 MOST_RESOURCES: Final = 5_000
@@ -115,8 +115,14 @@ class PolicyDomain:
     resources: Mapping[Entity, Properties]
     rules: Mapping[tuple[str, str], tuple[Rule, ...]]
 
+    def answer(self, question: Question, *, is_in_use: bool) -> Answer:
+        """Answer one question; where the system is not in use, each is denied."""
+        if not is_in_use:
+            return Answer(Code.SYSTEM_DISABLED, meaning(Code.SYSTEM_DISABLED).sentence)
+        return self.decide(question)
+
     def decide(self, question: Question) -> Answer:
-        """Answer one question. What the document does not know is denied."""
+        """Answer one question by the document. What it does not know is denied."""
         known, target = self.subjects.get(question.subject), self.resource_types.get(question.resource[0])
         if known is None:
             return Answer(Code.SUBJECT_UNKNOWN, "The policy domain has no such subject.")

@@ -38,14 +38,14 @@ def stop() -> None:
 
 def of_event(event: Draft) -> None:
     """Make a span of an event that was committed by Django: from its moment to the commit."""
-    if not trace_context.is_trace(event.trace):
+    if event.span is None or not trace_context.is_trace(event.trace):
         return
     root, is_root = trace_context.root_span(event.trace), event.action == ROOT
     span = spans.begin(
         event.action,
         event.trace,
         span=root if is_root else "",
-        parent="" if is_root else root,
+        parent="" if is_root else event.span or root,
         kind=Kind.SERVER if is_root else Kind.INTERNAL,
     )
     if span is not None:

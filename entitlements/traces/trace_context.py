@@ -104,12 +104,6 @@ def read(traceparents: Sequence[str], tracestates: Sequence[str] = ()) -> TraceC
     return TraceContext(trace, span, known, state_of(tracestates))
 
 
-def trace_or_new(traceparent: str) -> str:
-    """Return the trace that the header of a request names, else a new one."""
-    found = read([traceparent])
-    return new_trace() if found is None else found.trace
-
-
 def of_message(meta: object, traceparents: Sequence[str], tracestates: Sequence[str] = ()) -> TraceContext | None:
     """Return the context of a message: that of its `_meta`, else that of its headers; None for none that is valid."""
     inside = meta if isinstance(meta, dict) else {}

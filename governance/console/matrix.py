@@ -22,6 +22,7 @@ from entitlements.permissions.matrix import ALWAYS, Row, row
 from entitlements.revocation.api import EVERYTHING, KINDS
 from governance.back_office.asks import ACTS as BACK_OFFICE
 from governance.event_streams.page_rows import ROWS as EVENT_STREAMS
+from governance.policy_domains.page_rows import ROWS as POLICY_DOMAINS
 from governance.risk.page_rows import ROWS as RISK
 
 from .matrix_reviews import REVIEWS
@@ -262,6 +263,7 @@ PAGES: Final[Pages] = {
     **both(like("decoys"), "decoy-plant"),
     **both(like("decoy-credentials"), "decoy-credential"),
     **RISK,
+    **POLICY_DOMAINS,
     **EVENT_STREAMS,
     ("exception-end", "POST"): like("sod-exception-end"),
     **REVIEWS,

@@ -13,9 +13,10 @@ from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from audit import client_address, clock, context
+from audit import client_address, clock
 from entitlements.definitions import impressions
 from entitlements.traces import trace_context
+from entitlements.traces.request_trace import RequestTrace
 from governance.front import SIGNED_IN
 
 BEGAN, SEEN, FACTOR_DUE = "visit_began", "visit_seen", "second_factor_due"
@@ -60,9 +61,9 @@ class VisitMiddleware:
         if known:
             _limit(request)
         proofs = [*request.session.get(PROOFS, ())] if known else []
-        trace = trace_context.trace_or_new(request.headers.get(trace_context.TRACEPARENT, ""))
+        traced = RequestTrace.of(request.headers.get(trace_context.TRACEPARENT, ""))
         source = str(request.META.get("REMOTE_ADDR", ""))
-        with context.acting(trace=trace, request_id=uuid.uuid4().hex, source=source):
+        with traced.acting(uuid.uuid4().hex, source):
             response = self.get_response(request)
         request.META[SIGNED_IN] = request.META.get(SIGNED_IN) or bool(request.user.is_authenticated)
         if known and request.user.is_authenticated and request.session.get(PROOFS, []) != proofs:

@@ -92,6 +92,7 @@ GROUPS: Final = (
             Entry("risk-signals", _("Risk signals"), "triangle-alert", ("risk-signals", "settings/signal-responses")),
             Entry("decoy-list", _("Decoys"), "triangle-alert", ("decoys",)),
             Entry("exception-list", _("Exceptions"), "flag", ("exceptions",)),
+            Entry("policy-domain-list", _("Policy domains"), "file-text", ("policy-domains",)),
             Entry("starter-pack-list", _("Starter packs"), "bookmark", ("settings/starter-packs",)),
             Entry("agent-call-list", _("Agents calling agents"), "waypoints", ("agent-calls", "delegations")),
             Entry("agent-kinds-page", _("Agent types"), "shapes", ("settings/agents",)),

@@ -51,8 +51,8 @@ from governance.onboarding import pages as onboarding_pages
 from governance.out_of_office import pages as out_of_office_pages
 from governance.people.pages import groups, people, people_list, sources
 from governance.people.pages import role_maps as role_maps_pages
-from governance.posture_report.pages import reports as posture_pages
-from governance.posture_report.pages import review_items as posture_items
+from governance.policy_domains import urls as policy_domains_urls
+from governance.posture_report import urls as posture_urls
 from governance.request_changes.pages import edit as edit_pages
 from governance.request_changes.pages import renewal as renewal_pages
 from governance.requests.pages import ask as ask_pages
@@ -286,10 +286,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("systems/<slug:slug>/discover/", systems.discover, name="discover"),
     path("systems/<slug:slug>/start/", systems.start, name="system-start"),
     path(f"systems/<slug:slug>/tools/{TOOL}/", systems.tool, name="tool-page"),
-    path("posture/", posture_pages.listing, name="posture"),
-    path("posture/review-items/", posture_items.listing, name="posture-items"),
-    path("posture/<slug:key>/", posture_pages.report, name="posture-report"),
-    path("posture/<slug:key>/report.pdf", posture_pages.download, name="posture-report-pdf"),
+    *posture_urls.PAGES,
+    *policy_domains_urls.PAGES,
     *revocations_urls.PAGES,
     *sod_urls.PAGES,
     path("exceptions/", exceptions_pages.listing, name="exception-list"),

@@ -40,13 +40,14 @@ def run(requester: Requester, systems: Sequence[str], ask: Ask) -> AccessAnswer:
 def answer(requester: Requester, systems: Sequence[str], ask: Ask) -> AccessAnswer:
     """Say what can be requested, or submit what was picked. Raises DomainError where it is refused."""
     person = Principal("person", requester.person)
-    made = {
+    made: context.Changes = {
         "trace": requester.trace,
         "request_id": requester.request_id,
         "source": requester.source,
         "session": requester.session,
+        "on_behalf_of": person,
     }
-    with context.acting(**made, on_behalf_of=person):
+    with context.acting(**made):
         delegation = _delegation(requester)
         return _submitted(delegation, systems, ask) if ask.entitlement else _listed(delegation, systems)
 

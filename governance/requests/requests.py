@@ -38,7 +38,7 @@ from governance.requests.models import AccessRequest, RequestLine
 from governance.sod import check
 from governance.tickets import tickets
 
-from . import candidates
+from . import candidates, request_traces
 
 SEE_EVERYTHING: Final = (Role.ANALYST, Role.AUDITOR, Role.SECURITY)
 WHEN_SUBMITTED: Final[Hook[[AccessRequest], None]] = Hook("after a request is submitted", "rules")
@@ -116,7 +116,7 @@ def submit(
         denied_call=ask.denied_call,
         renews=ask.renews,
         appeals=ask.appeals,
-        trace=(denial.trace if denial else context.current().trace)[:32] or uuid4().hex,
+        trace=request_traces.of_new(agent, by, denial.trace if denial else None)[:32] or uuid4().hex,
         asked_at=now,
         answer_by=now + policy.answer_within,
     )

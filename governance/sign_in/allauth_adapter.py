@@ -19,11 +19,12 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
-from audit import client_address, log
+from audit import client_address, context, log
 from audit.actions import Action
 from audit.refusals import refusals
 from entitlements import ratelimits
 from entitlements.access import reauthentication
+from entitlements.oauth import sign_in_ahead
 from entitlements.people import attempts
 from entitlements.people.models import Person
 from entitlements.secrets import seal
@@ -63,19 +64,25 @@ class AccountAdapter(DefaultAccountAdapter):
         return answer
 
     def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
-        """Sign in, and record it; of a sign-in at the company also when it was, and which claim says so."""
+        """Sign in. A person who was invited is due to add a second factor."""
         super().login(request, user)
-        if isinstance(user, Person):
-            with transaction.atomic():
-                detail = company_sign_in.company_time(request, user)
-                log.record(Action.PERSON_SIGNED_IN, about=[f"person:{user.login}"], by=user.principal, detail=detail)
-            if Invitation.objects.filter(person=user).exists() and not Authenticator.objects.filter(user=user).exists():
-                request.session[middleware.FACTOR_DUE] = True
+        is_invited = isinstance(user, Person) and Invitation.objects.filter(person=user).exists()
+        if is_invited and not Authenticator.objects.filter(user=user).exists():
+            request.session[middleware.FACTOR_DUE] = True
 
     def post_login(self, request: HttpRequest, user: AbstractBaseUser, **how: Any) -> HttpResponse:  # noqa: ANN401 - as above
-        """Lead on, and know this browser from now on."""
+        """Lead on, record the sign-in, and know this browser from now on.
+
+        django-allauth calls this after each `login`. The event is in the trace of the client that the sign-in leads to;
+        of a sign-in at the company it says also when that was, and which claim says so.
+        """
         response: HttpResponse = super().post_login(request, user, **how)
         if isinstance(user, Person):
+            ahead = sign_in_ahead.trace(request, user, response.get("Location", ""))
+            with context.acting(trace=ahead or context.current().trace), transaction.atomic():
+                detail = company_sign_in.company_time(request, user)
+                log.record(Action.PERSON_SIGNED_IN, about=[f"person:{user.login}"], by=user.principal, detail=detail)
+                sign_in_ahead.keep(request, context.current().trace)
             devices.remember(response, user)
         return response
 

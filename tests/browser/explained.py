@@ -17,6 +17,7 @@ from entitlements.grants.models import Grant
 from entitlements.people.models import Person
 from governance.what_if import what_if
 from governance.what_if.models import WhatIf
+from tests.browser import answered
 
 
 def decided(grant: Grant, client: str, tool: str, **arguments: object) -> Event:
@@ -77,4 +78,5 @@ def pages(client: str = "expense-bot") -> dict[str, list[str]]:
         "what-if-list": ["/decisions/what-if/"],
         "what-if-page": [f"/decisions/what-if/{each.pk}/" for each in (done, waits, ruled)],
         "what-if-grant": [f"/decisions/what-if/grants/{grant.pk}/"],
+        **answered.pages(),
     }

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
+from html import unescape
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 from django.urls import reverse
 from pytest_django.fixtures import Settings
@@ -21,7 +25,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
 __all__ = ["here", "node"]
+PASSWORD = "correct horse battery staple"
 STORY = [
+    "person.signed_in",
     "sign_in.agreed",
     "session.begun",
     "token.issued",
@@ -35,6 +41,7 @@ STORY = [
     "call.finished",
 ]
 SPANS = {
+    "person.signed_in": "mandate-web",
     "sign_in.agreed": "mandate-web",
     "POST /as/{system}/token": "mandate-edge",
     "tools/list": "mandate-edge",
@@ -63,10 +70,33 @@ def there(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Colle
         telemetry.stop()
 
 
+class Stranger(desk.Browser):
+    """A browser in which nobody is signed in until a client leads it to the page."""
+
+    def __post_init__(self) -> None:
+        """Let the person have a password, and the browser no session."""
+        self.person.set_password(PASSWORD)
+        self.person.save()
+        self.cookies: dict[str, str] = {}
+
+    def allow(self, address: str) -> str:
+        """Sign in where the page asks for it, then answer the question."""
+        with httpx2.Client(trust_env=False, timeout=20, follow_redirects=True) as http:
+            page = http.get(address)
+            assert page.url.path == "/login/", page.url
+            form = dict(re.findall(r'name="(csrfmiddlewaretoken|next)" value="([^"]*)"', page.text))
+            sent = {**form, "next": unescape(form["next"]), "login": self.person.login, "password": PASSWORD}
+            origin = "{0.scheme}://{0.netloc}".format(urlsplit(str(page.url)))
+            asked = http.post(page.url, data=sent, headers={"Referer": str(page.url), "Origin": origin})
+            assert asked.status_code == 200, asked.text
+            self.cookies = {each.name: str(each.value) for each in http.cookies.jar}
+        return super().allow(address)
+
+
 def play(node: Gateway, here: World) -> None:
     """Sign in without access, request it at the client, have it approved, and call."""
     without_access(here)
-    server, place = f"{node.base}/gw/{here.system.slug}/mcp", Desk(desk.Browser(here.person))
+    server, place = f"{node.base}/gw/{here.system.slug}/mcp", Desk(Stranger(here.person))
 
     async def story() -> None:
         async with session(server, place.provider(server)) as client:

@@ -15,19 +15,19 @@ from entitlements.codes import Code, meaning
 from entitlements.gateway import answers, possession
 from entitlements.gateway.decoys import credentials as decoys
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, Request, encode
+from entitlements.gateway.traces import question_spans
+from entitlements.gateway.traces.question_spans import Asking
 from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed, Refused
+from entitlements.traces import call_trace
 
-from . import questions
+from . import metadata, questions
 from .evaluations import Evaluator
-from .questions import Malformed, Target
+from .metadata import EVALUATION, EVALUATIONS, METADATA, SEARCHES
+from .questions import Malformed
 from .searches import Search
 
-METADATA: Final = "/.well-known/authzen-configuration"
-EVALUATION: Final = "/access/v1/evaluation"
-EVALUATIONS: Final = "/access/v1/evaluations"
-SEARCHES: Final = {f"/access/v1/search/{target}": target for target in Target}
 SCOPES: Final = frozenset({"mandate:decide", "mandate:read"})
 """Either lets a caller ask: who may read every grant learns nothing new from a decision."""
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
@@ -54,7 +54,7 @@ async def serve(node: Node, request: Request) -> None:
     echo = _echoed(request)
     if request.path == METADATA:
         known = request.method in ("GET", "HEAD")
-        await request.answer(_configuration(echo) if known else _not_allowed("GET, HEAD", echo))
+        await request.answer(await _configuration(node, echo) if known else _not_allowed("GET, HEAD", echo))
         return
     if request.path not in (EVALUATION, EVALUATIONS, *SEARCHES):
         await request.answer(Answer(HTTPStatus.NOT_FOUND, b"There is nothing at this address.", (_TEXT, *echo)))
@@ -62,22 +62,32 @@ async def serve(node: Node, request: Request) -> None:
     if request.method != "POST":
         await request.answer(_not_allowed("POST", echo))
         return
+    with question_spans.asking(call_trace.begin(None, request.raw, ""), request.path) as asking:
+        answer = await _answer(node, request, asking, echo)
+        asking.status = answer.status
+    await request.answer(answer)
+
+
+async def _answer(node: Node, request: Request, asking: Asking, echo: tuple[Header, ...]) -> Answer:
+    """Answer a question or a search, or say why not."""
     try:
         node.check_open()
         bearer = await _caller(node, request)
+        evaluator = Evaluator(node, request, bearer)
+        asking.traced = evaluator.traced
         _check_type(request)
         body = questions.as_object(strict.loads(await request.body()))
-        answered = await _ask(Evaluator(node, request, bearer), request.path, body)
-        answer = Answer(HTTPStatus.OK, encode(answered), (JSON, NO_STORE, *echo))
+        answered = await _ask(evaluator, request.path, body)
+        return Answer(HTTPStatus.OK, encode(answered), (JSON, NO_STORE, *echo))
     except (Malformed, strict.NotStrictJson) as why:
         # AuthZEN 1.0, section 12.3: the body of an error is a string; it begins with the code.
-        text = f"{Code.MALFORMED_CALL.value}: {why}"
-        answer = Answer(HTTPStatus.BAD_REQUEST, text.encode(), (_TEXT, NO_STORE, *echo))
+        asking.code = Code.MALFORMED_CALL.value
+        return Answer(HTTPStatus.BAD_REQUEST, f"{asking.code}: {why}".encode(), (_TEXT, NO_STORE, *echo))
     except Refused as why:
-        answer = _refused(why, echo)
+        asking.code = why.code.value
         if why.status == HTTPStatus.UNAUTHORIZED and not await decoys.note(node, request, why):
             node.strangers.count(why.code, request.source)
-    await request.answer(answer)
+        return _refused(why, echo)
 
 
 async def _ask(evaluator: Evaluator, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -156,12 +166,5 @@ def _not_allowed(allowed: str, echo: tuple[Header, ...]) -> Answer:
     return Answer(HTTPStatus.METHOD_NOT_ALLOWED, f"Use {allowed}.".encode(), headers)
 
 
-def _configuration(echo: tuple[Header, ...]) -> Answer:
-    base = settings.GATEWAY_URL
-    configuration = {
-        "policy_decision_point": base,
-        "access_evaluation_endpoint": base + EVALUATION,
-        "access_evaluations_endpoint": base + EVALUATIONS,
-        **{f"search_{target}_endpoint": base + path for path, target in SEARCHES.items()},
-    }
-    return Answer(HTTPStatus.OK, encode(configuration), (JSON, _PUBLIC, *echo))
+async def _configuration(node: Node, echo: tuple[Header, ...]) -> Answer:
+    return Answer(HTTPStatus.OK, encode(await metadata.configuration(node)), (JSON, _PUBLIC, *echo))

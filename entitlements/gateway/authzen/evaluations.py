@@ -14,6 +14,8 @@ from entitlements.decisions.snapshot import Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.gateway import answers
 from entitlements.gateway.http import Request
+from entitlements.gateway.traces import question_spans
+from entitlements.gateway.traces.question_spans import Answering
 from entitlements.node import records as call_records
 from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node, unknown
@@ -49,11 +51,11 @@ class Evaluator:
     node: Node
     request: Request
     bearer: Bearer
-    _traced: CallTrace = field(init=False)
+    traced: CallTrace = field(init=False)
 
     def __post_init__(self) -> None:
         """Know the trace that all answers share."""
-        self._traced = call_trace.begin(None, self.request.raw, self.bearer.trace)
+        self.traced = call_trace.begin(None, self.request.raw, self.bearer.trace)
 
     @property
     def own_agent(self) -> str:
@@ -89,10 +91,14 @@ class Evaluator:
     async def evaluate(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one question, recorded like any other decision. Raises Malformed, Closed."""
         asked = questions.read(body)
+        with question_spans.answering(self.traced, question_spans.DECIDE) as answering:
+            return await self._answer(asked, answering)
+
+    async def _answer(self, asked: Asked, answering: Answering) -> dict[str, Any]:
         if asked.action != TOOLS_CALL and (system := await self.domain_of(asked)):
             decided = await self.by_domain(asked, system)
             if decided is not None:
-                return await self._answer_by_domain(asked, system, *decided)
+                return await self._answer_by_domain(asked, system, answering, *decided)
         system = await self.system_of(asked)
         call = questions.call_of(asked, system, self.own_agent)
         verdict = refused(asked, system) or await self.decide(call)
@@ -104,6 +110,7 @@ class Evaluator:
         action = Action.EVALUATION_ALLOWED if verdict.allowed else Action.EVALUATION_DENIED
         self.node.count(verdict)
         await self.node.recorder.durably(call_records.decision(about, verdict, call.arguments, action))
+        answering.note(about, verdict, is_ours=verdict.tool_version is not None)
         context = self._context(about, verdict)
         if not verdict.allowed:
             explanation = answers.explanation(
@@ -144,11 +151,11 @@ class Evaluator:
         found = await domains.at(self.node, reads, system)
         if found is None:
             return None
-        answer = _by_rules(found, asked)
+        answer = found.rules.answer(question_of(asked), is_in_use=found.is_active)
         if answer.code is not Code.ALLOWED and reads.is_from_memory:
             if (found := await domains.at(self.node, reads.fresh(), system)) is None:
                 return None
-            answer = _by_rules(found, asked)
+            answer = found.rules.answer(question_of(asked), is_in_use=found.is_active)
         self.node.check_open()
         effect = Effect.ALLOW if answer.code is Code.ALLOWED else Effect.DENY
         return Verdict(effect, answer.code, (Reason(answer.code, answer.sentence),)), found, answer.rule
@@ -156,14 +163,15 @@ class Evaluator:
     def about(self, system: str, tool: str = "", method: str = "evaluation") -> CallDetails:
         """Return what the event of an answer says of the request."""
         request_id = self.request.headers.get(b"x-request-id", b"").decode("latin-1")[:128]
-        return CallDetails(self.bearer, system, method, tool, request_id, self.request.source, traced=self._traced)
+        return CallDetails(self.bearer, system, method, tool, request_id, self.request.source, traced=self.traced)
 
     async def _answer_by_domain(
-        self, asked: Asked, system: str, verdict: Verdict, domain: InForce, rule: str
+        self, asked: Asked, system: str, answering: Answering, verdict: Verdict, domain: InForce, rule: str
     ) -> dict[str, Any]:
         about = self.about(system)
         self.node.count(verdict)
         await self.node.recorder.durably(records.decision(about, asked, verdict, domain.number, rule))
+        answering.note(about, verdict, is_ours=True)
         context = self._context(about, verdict)
         if not verdict.allowed:
             context["reasons"] = [each.sentence for each in verdict.reasons]
@@ -207,12 +215,6 @@ def refused(asked: Asked, system: str) -> Verdict | None:
     else:
         return None
     return Verdict(Effect.DENY, code, (Reason(code, why),))
-
-
-def _by_rules(found: InForce, asked: Asked) -> rules.Answer:
-    if not found.is_active:
-        return rules.Answer(Code.SYSTEM_DISABLED, meaning(Code.SYSTEM_DISABLED).sentence)
-    return found.rules.decide(question_of(asked))
 
 
 def _error(message: str) -> dict[str, Any]:

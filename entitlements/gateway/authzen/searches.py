@@ -16,11 +16,14 @@ from entitlements.catalog.models import System
 from entitlements.codes import Code
 from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
+from entitlements.gateway.traces import question_spans
+from entitlements.gateway.traces.question_spans import Answering
 from entitlements.node.refusals import Refused
 
 from . import domains, paging, questions, records
 from .domains import InForce
 from .evaluations import Evaluator, question_of, refused
+from .paging import Page
 from .questions import PEOPLE, TOOL, TOOLS_CALL, Asked, Target
 
 _AT_ONCE: Final = 500
@@ -51,6 +54,10 @@ class Search:
             raise Refused(Code.SCOPE_MISSING, "Who acts for a person does not search for other people.")
         asked = questions.read(body, self.target)
         page = paging.read(body, self.target)
+        with question_spans.answering(self.evaluator.traced, question_spans.SEARCH) as answering:
+            return await self._answer(asked, page, answering)
+
+    async def _answer(self, asked: Asked, page: Page, answering: Answering) -> dict[str, Any]:
         node, at, domain = self.evaluator.node, "", None
         if asked.action != TOOLS_CALL and (at := await self.evaluator.domain_of(asked)):
             domain = await domains.at(node, node.reads().fresh(), at)
@@ -60,6 +67,7 @@ class Search:
         node.check_open()
         about = self.evaluator.about(system if domain is None else at, method=f"search/{self.target}")
         await node.recorder.durably(records.search(about, asked, len(found)))
+        answering.note(about, is_ours=domain is not None)
         answer = page.of(found)
         return {**answer, "context": {"evaluation_id": about.evaluation}}
 

@@ -21,7 +21,10 @@ def preflight(methods: bytes) -> Answer:
         (
             *ANY_ORIGIN,
             (b"access-control-allow-methods", methods),
-            (b"access-control-allow-headers", b"Authorization, Content-Type, DPoP, Traceparent, X-Request-ID"),
+            (
+                b"access-control-allow-headers",
+                b"Authorization, Content-Type, DPoP, Traceparent, Tracestate, X-Request-ID",
+            ),
             (b"access-control-max-age", b"600"),
         ),
     )

@@ -34,6 +34,8 @@ from . import event_list
 
 _PAGE: Final = "console/audit_log/explorer.html"
 _LONGEST: Final = 300
+_BEGINS: Final = "begins"
+"""The parameter that says where a page of a waterfall begins."""
 
 
 @require_safe
@@ -63,16 +65,16 @@ def explorer(request: HttpRequest) -> HttpResponseBase:
         context |= {
             "checkpoint": Checkpoint.objects.order_by("-size").first() if reads_all else None,
             "subject": events_queries.link_to(link, names.of([link], caller)) if link else None,
-            **_story(link, rows, caller),
+            **_story(link, rows, caller, request.GET.get(_BEGINS, "")),
         }
     return lists.show(request, layout, rows.order_by(), _PAGE, context)
 
 
-def _story(link: str, rows: QuerySet[Event], caller: Caller) -> dict[str, Any]:
-    """Return a trace as a waterfall; of one event, what led to it and what followed."""
+def _story(link: str, rows: QuerySet[Event], caller: Caller, begins: str) -> dict[str, Any]:
+    """Return a page of a trace as a waterfall; of one event, what led to it and what followed."""
     kind = link.partition(":")[0]
     if kind == "trace":
-        return {"steps": trace.steps(events_queries.entries(timeline.page(rows, limit=trace.MOST), caller))}
+        return {"waterfall": trace.waterfall(rows, caller, begins)}
     if kind == "event" and (event := rows.first()):
         before, after = trace.before_and_after(event, caller)
         (entry,) = events_queries.entries([event], caller)

@@ -98,9 +98,12 @@ def about(link: str, request: HttpRequest) -> TimelinePage:
 def _after(request: HttpRequest) -> timeline.EventPlace | None:
     """Return where the page begins that an address asks for. Raises BadCursor."""
     cursor = request.GET.get(paging.CURSOR)
-    if cursor is None:
-        return None
-    place = paging.unseal(request.path, cursor)
+    return None if cursor is None else unsealed(cursor, request.path)
+
+
+def unsealed(cursor: str, of: str) -> timeline.EventPlace:
+    """Return the place that a cursor of this list names. Raises BadCursor."""
+    place = paging.unseal(of, cursor)
     if len(place) != _PLACE:
         raise paging.BadCursor
     return timeline.EventPlace(datetime.fromisoformat(place[0]), UUID(place[1]), int(place[2]))

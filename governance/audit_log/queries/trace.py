@@ -15,14 +15,20 @@ from audit.export import timeline
 from audit.models import Event
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
+from entitlements.api import paging
 
 from . import names
-from .events import TimelineEntry
+from .events import TimelineEntry, entries, unsealed
 
 MOST: Final = 100
+"""Events of a trace that one page lays out."""
 _AROUND: Final = 8
 _WIDE: Final = 1000
 _THINNEST: Final = 6
+_AGREED: Final = "sign_in.agreed"
+_SIGNED_IN: Final = "person.signed_in"
+_PLACE_OF: Final = "trace"
+"""What the cursors of traces are for: no cursor of another list names a place here."""
 _TOOK: Final = "milliseconds"
 """Where the end of a call says how long its system took."""
 _STEPS: Final = {
@@ -72,21 +78,46 @@ class Step:
         return "" if self.lasts_ms is None else _spoken(self.lasts_ms)
 
 
-def steps(entries: Sequence[TimelineEntry]) -> list[Step]:
-    """Lay out events in their order; the last has no length."""
-    if not entries:
-        return []
-    ends = [_ms(entries[0].event, entry.event) for entry in entries]
-    whole = max(ends[-1], 1)
+@dataclass(frozen=True, slots=True)
+class Waterfall:
+    """One page of a trace. `next` is where the one after it begins; empty on the last. `is_first` on the first.
+
+    `sign_ins` are those of browser sessions, in traces of their own, from which a sign-in of this trace went on.
+    """
+
+    steps: list[Step]
+    next: str
+    is_first: bool
+    sign_ins: list[Event]
+
+
+def waterfall(rows: QuerySet[Event], caller: Caller, begins: str = "") -> Waterfall:
+    """Lay out the events of a trace that the caller may read, from where the page before ended. Raises BadCursor."""
+    after = unsealed(begins, _PLACE_OF) if begins else None
+    found, first = timeline.page(rows, after=after, limit=MOST + 1), timeline.page(rows, limit=1)
+    shown = found[:MOST]
+    laid_out = steps(entries(shown, caller), first[0]) if shown else []
+    following = paging.seal(_PLACE_OF, timeline.place(shown[-1])) if found[MOST:] else ""
+    agreed = [event for event in shown if event.action == _AGREED]
+    named = {link.partition(":")[2] for event in agreed for link in event.about if link.startswith("trace:")}
+    elsewhere = Event.objects.filter(trace__in=named, action=_SIGNED_IN)
+    sign_ins = timeline.page(visibility.log_events(caller, elsewhere)) if named else []
+    return Waterfall(laid_out, following, after is None, sign_ins)
+
+
+def steps(shown: Sequence[TimelineEntry], first: Event) -> list[Step]:
+    """Lay out events in their order, as of the first of their trace; the last has no length."""
+    ends = [_ms(first, entry.event) for entry in shown]
     until_next: list[int | None] = [later - sooner for sooner, later in pairwise(ends)]
     until_next.append(None)
-    return [_step(entry, end, length, whole) for entry, end, length in zip(entries, ends, until_next, strict=True)]
+    return [_step(entry, end, length, ends) for entry, end, length in zip(shown, ends, until_next, strict=True)]
 
 
-def _step(entry: TimelineEntry, end: int, until_next: int | None, whole: int) -> Step:
-    took = dict(entry.detail).get(_TOOK)
-    begin, length = (max(end - took, 0), took) if isinstance(took, int) else (end, until_next)
-    x = min(_WIDE * begin // whole, _WIDE - _THINNEST)
+def _step(entry: TimelineEntry, end: int, until_next: int | None, ends: Sequence[int]) -> Step:
+    took, left = dict(entry.detail).get(_TOOK), ends[0]
+    begin, length = (max(end - took, left), took) if isinstance(took, int) else (end, until_next)
+    whole = max(ends[-1] - left, 1)
+    x = min(_WIDE * (begin - left) // whole, _WIDE - _THINNEST)
     return Step(entry, _part(entry), begin, length, x, max(min(_WIDE * (length or 0) // whole, _WIDE - x), _THINNEST))
 
 

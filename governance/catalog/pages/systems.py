@@ -122,6 +122,7 @@ def show(
         "may_discover": system.kind != System.Kind.BUILTIN and doors.may(caller, "system-discover", system),
         "may_edit": system.kind != System.Kind.BUILTIN and doors.may(caller, "system", system, "PATCH"),
         "may_bundle": system.kind != System.Kind.BUILTIN and doors.may(caller, "entitlements", system),
+        "sees_domain": system.kind != System.Kind.BUILTIN and doors.may(caller, "system-policy-domain", system, "GET"),
         "not_discovered": system.kind != System.Kind.BUILTIN and system.discovered_at is None,
         "states": Tool.State.choices,
         "risks": Tool.Risk.choices,

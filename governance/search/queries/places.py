@@ -78,6 +78,7 @@ _SYNONYMS: Final = {
     "session-list": (_("Sign out"), _("Logout")),
     "risk-signals": (_("Drift"), _("Anomaly"), _("ITDR"), _("Threat detection"), _("Compromised")),
     "budget-list": (_("Rate limits"), _("Quota"), _("Spend limits"), _("Throttling")),
+    "policy-domain-list": (_("AuthZEN"), _("PDP"), _("Policy decision point"), _("External authorization")),
     "decoy-list": (_("Honeytoken"), _("Honeypot"), _("Canary token"), _("Deception")),
     "event-streams-page": (_("Shared Signals"), _("SSF"), _("CAEP"), _("RISC"), _("Transmitter")),
     "right-sizing-page": (_("Least privilege"), _("Unused access"), _("Rightsizing")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,14 +12,19 @@ from audit import clock
 from audit.context import SYSTEM
 from audit.export import timeline
 from audit.models import Event
+from entitlements.clients.models import Client
 from entitlements.edge.sign_in import sign_in_traces
 from entitlements.grants import grants
 from entitlements.sessions.models import Session
+from entitlements.traces import telemetry
+from governance import env
 from tests import make
 from tests.entitlements.edge import idp_sign_ins as idp
 from tests.entitlements.edge import sign_ins, worlds
 from tests.entitlements.edge import test_code_flow as flow
 from tests.entitlements.edge.worlds import World
+from tests.entitlements.traces import collector
+from tests.entitlements.traces.collector import Collector
 
 pytestmark = pytest.mark.django_db
 THEIRS = "ab" * 16
@@ -125,3 +131,52 @@ def test_the_trace_of_a_sign_in_says_what_it_is_of_to_none_without_the_key(setti
     settings.KEY_ENCRYPTION_KEY = type(settings.KEY_ENCRYPTION_KEY)(b"k" * 32)
     settings.SIGNING_KEY_ENCRYPTION_KEY = type(settings.KEY_ENCRYPTION_KEY)(b"k" * 32)
     assert sign_in_traces.trace(*named) != first
+
+
+@pytest.fixture
+def there(settings: Any) -> Iterator[Collector]:  # noqa: ANN401 - Django's settings
+    """Export what the issuers' endpoints make to a collector."""
+    with collector.running() as kept:
+        settings.OTLP = (kept.url, env.Secret(dict[str, str]()))
+        telemetry.start("mandate-edge")
+        yield kept
+        telemetry.stop()
+
+
+@pytest.mark.loopback
+@pytest.mark.parametrize("last", ["introspect", "revoke"])
+def test_introspection_and_revocation_join_the_trace_that_the_token_carries(
+    world: World, there: Collector, last: str
+) -> None:
+    token = world.access_token()
+    sent = {"token": token, **world.credentials(world.audience)}
+    assert world.post(f"/as/time/{last}", sent).status == 200
+    telemetry.stop()
+
+    assert f"POST /as/{{system}}/{last}" in {span.name for span in there.of(txn(token))}
+    if last == "revoke":
+        assert traces("token.revoked") == [txn(token)]
+
+
+@pytest.mark.loopback
+def test_so_does_that_of_a_refresh_token_and_of_an_id_jag(world: World, there: Collector) -> None:
+    sign_ins.public_client(world)
+    first = sign_ins.signed_in(world)
+    client = Client.objects.get(client_id=sign_ins.CLIENT)
+    assert client.auth == Client.Auth.NONE  # who cannot authenticate does not inspect
+    jag = world.id_jag()
+    assert world.post("/idp/introspect", {"token": jag, **world.credentials(world.idp)}).body["active"] is True
+    assert first.status == 200
+    telemetry.stop()
+
+    assert "POST /idp/introspect" in {span.name for span in there.of(txn(jag))}
+
+
+@pytest.mark.loopback
+def test_what_is_no_token_of_ours_is_inspected_in_a_trace_of_its_own(world: World, there: Collector) -> None:
+    token = world.access_token()
+    sent = {"token": f"{token}x", **world.credentials(world.audience)}
+    assert world.post("/as/time/introspect", sent).body == {"active": False}
+    telemetry.stop()
+
+    assert "POST /as/{system}/introspect" not in {span.name for span in there.of(txn(token))}

@@ -14,7 +14,7 @@ from entitlements.catalog.models import System
 from entitlements.grants import grants
 from entitlements.stdio_commands import terms
 from entitlements.stdio_commands.models import StdioSystem
-from tests.entitlements.gateway import world
+from tests.entitlements.gateway import test_wire, world
 from tests.entitlements.gateway.world import Gateway, World
 from tests.entitlements.stdio import packages, processes
 
@@ -85,3 +85,43 @@ def test_a_system_without_a_command_in_force_is_not_served(node: Gateway, agreed
     here = local(agreed)
     StdioSystem.objects.filter(system=here.system).update(terms=None)
     assert node.call(here).status_code == 404
+
+
+def told(node: Gateway, here: World, token: str, meta: dict[str, object], **headers: str) -> dict[str, Any]:
+    """Call the tool that says what the child was told beside its arguments."""
+    body = test_wire.call_of(here, _meta={**world.META, **meta})
+    answer = node.post(here.system.slug, body, token, headers=test_wire.headers_of(here, **headers))
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = json.loads(answer.json()["result"]["content"][0]["text"])["given"]
+    return found
+
+
+def test_the_trace_reaches_the_child_in_meta_and_nothing_else_does(node: Gateway, agreed: dict[str, Any]) -> None:
+    here, trace, span = local(agreed, "meta"), "ab" * 16, "1" * 16
+    token = here.token(txn="5e" * 16)
+    meta: dict[str, object] = {
+        "traceparent": f"00-{trace}-{span}-00", "tracestate": "vendor=1", "baggage": "team=a,user=b", "own": 1,
+    }  # fmt: skip
+    found = told(node, here, token, meta, traceparent=f"00-{'cd' * 16}-{span}-01", baggage="from=header")
+
+    _, of, ours, flags = found["meta"]["traceparent"].split("-")
+    assert (of, flags, found["meta"]["tracestate"], found["meta"]["baggage"]) == (
+        trace, "00", "vendor=1", "team=a,user=b",
+    )  # fmt: skip
+    assert ours != span
+    assert found["meta"].keys() == {"traceparent", "tracestate", "baggage", "own"}
+    assert found["params"] == ["_meta", "arguments", "name"]
+    whole = json.dumps(found)
+    secrets = [token, token.split(".")[1], here.agent.slug, here.person.login, str(here.session.pk), "from=header"]
+    assert not [secret for secret in secrets if secret in whole]
+    assert found["environment"].keys() <= {"KIND", "HOME", "PATH", "LANG", "TMPDIR", "LC_CTYPE"}
+
+
+def test_without_one_it_is_that_of_the_session_and_what_breaks_a_rule_does_not_reach_it(
+    node: Gateway, agreed: dict[str, Any]
+) -> None:
+    here = local(agreed, "meta")
+    meta: dict[str, object] = {"traceparent": "junk", "tracestate": "vendor=1", "baggage": "no baggage"}
+    found = told(node, here, here.token(txn="5e" * 16), meta)
+    assert found["meta"]["traceparent"].split("-")[1] == "5e" * 16
+    assert found["meta"].keys() == {"traceparent"}

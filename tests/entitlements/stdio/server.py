@@ -42,6 +42,8 @@ def call(number: int, params: dict[str, Any]) -> None:
         sys.stdout.write("x" * (5 << 20))
         sys.stdout.flush()
         time.sleep(60)
+    if name == "meta":
+        given = {"meta": params.get("_meta"), "params": sorted(params), "environment": dict(os.environ)}
     facts = {"pid": os.getpid(), "place": os.path.realpath("."), "arguments": sys.argv[1:], "cancelled": CANCELLED}
     say(id=number, result=text(json.dumps({**facts, "answers": ANSWERS, "given": given})))
 

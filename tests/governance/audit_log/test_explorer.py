@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.db import transaction
 
-from audit import log
+from audit import context, log
 from audit.actions import Action
+from audit.context import SYSTEM
 from audit.models import Event
 from governance.audit_log.pages import event_list
 from governance.audit_log.queries import filters, sentences, trace
@@ -172,10 +174,31 @@ def test_one_event_tells_what_led_to_it_and_what_followed(company: companies.Com
     assert [entry.event.action for entry in told["before"]][:1] == ["request.submitted"]
     assert (told["entry"].event, told["entry"].behalf) == (given, None)
     assert "grant.issued" in [entry.event.action for entry in told["after"]]
-    waterfall = visits.as_(company.ana).get(f"/audit/?about=trace:{given.trace}").context["steps"]
+    waterfall = visits.as_(company.ana).get(f"/audit/?about=trace:{given.trace}").context["waterfall"].steps
     assert waterfall[0].entry.event.action == "request.submitted"
     assert waterfall[0].x == 0
     assert all(step.x + step.width <= trace._WIDE + trace._THINNEST for step in waterfall)
+
+
+def test_a_long_trace_is_laid_out_a_hundred_events_at_a_time(company: companies.Company) -> None:
+    with context.acting(trace="ab" * 16), transaction.atomic():
+        log.record_many(Action.GRANT_ISSUED, [log.Row(reason=f"n {n}") for n in range(trace.MOST * 2 + 1)], by=SYSTEM)
+    browser, address = visits.as_(company.ana), f"/audit/?about=trace:{'ab' * 16}"
+    seen: list[str] = []
+    for length in (100, 100, 1):
+        page = browser.get(address)
+        shown = page.context["waterfall"]
+        assert len(shown.steps) == length
+        assert shown.is_first is (not seen)
+        assert ("Show the next 100" in visits.text(page)) is bool(shown.next)
+        seen += [step.entry.event.reason for step in shown.steps]
+        address = f"/audit/?about=trace:{'ab' * 16}&begins={shown.next}"
+    assert seen == [f"n {n}" for n in range(trace.MOST * 2 + 1)]
+    assert browser.get(f"/audit/?about=trace:{'ab' * 16}&begins=nonsense").status_code == 400
+
+
+def test_a_trace_of_nothing_has_no_waterfall(company: companies.Company) -> None:
+    assert "waterfall" not in visits.text(visits.as_(company.ana).get(f"/audit/?about=trace:{'cd' * 16}"))
 
 
 def test_an_export_holds_exactly_what_is_filtered_and_is_recorded(company: companies.Company) -> None:

@@ -22,6 +22,7 @@ from entitlements.clients.models import Client
 from entitlements.delegation import permissions
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
+from entitlements.policy_domains import domains
 from entitlements.rest_apis import rest_apis
 from entitlements.revocation.models import Drill, Revocation
 from entitlements.sessions import sessions
@@ -124,6 +125,7 @@ def world() -> World:
         "stop/pk": Revocation.objects.create(**STOP, **at).pk,
         "stop/drill": Drill.objects.create(**STOP, **at).pk,
         "systems/pk": looked.pk,
+        "policy-domains/slug": _answered(company),
         "stop/kind": "agent",
         "blast-radius/kind": "agent",
         "stop/key": company.bot.slug,
@@ -168,6 +170,18 @@ def _agents(company: companies.Company, client: Client) -> dict[str, object]:
 
 def _saved(person: Person) -> SavedView:
     return saved_views.create(list_name="agents", name="Suspended", query="state=suspended", shared=False, by=person)
+
+
+def _answered(company: companies.Company) -> str:
+    """Let a policy domain of the system be in force."""
+    document = {
+        "subject_types": {"user": {}},
+        "resource_types": {"record": {"actions": ["view"]}},
+        "subjects": [{"type": "user", "id": "alice"}, {"type": "user", "id": "a stranger"}],
+        "resources": [{"type": "record", "id": "one"}],
+        "rules": [{"name": "all", "resource_type": "record", "actions": ["view"]}],
+    }
+    return domains.load(company.system, document=document, by=company.ana, reason="a sample").system.slug
 
 
 def _rest_api(company: companies.Company) -> str:

@@ -36,7 +36,7 @@ RELATED: Final = {
     " client-add credential-page workload-rule-add request-edit grant-page system-page tool-page connect-light stop",
     "sam": "spot-check review-question grant-page emergency-page request-page system-page tool-page system-edit"
     " grant-narrow-page entitlement-add entitlement-edit vendor-edit rest-api-page"
-    " system-network-page system-credential system-accounts",
+    " system-network-page system-credential system-accounts policy-domain-page policy-domain-load",
     "alice": "session-page grant-page emergency-page request-page connect-light",
     "bob": "connected-account-page person-page person-connections group-page connect-light",
     "mallory": "",

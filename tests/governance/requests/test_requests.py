@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from django.db import transaction
 
-from audit import context, log
+from audit import clock, context, log
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.export import timeline
@@ -18,6 +18,7 @@ from entitlements.catalog.models import Tool
 from entitlements.grants import grants
 from entitlements.people import people
 from entitlements.people.models import Person
+from entitlements.sessions.models import Session
 from governance.approvals.models import Approval
 from governance.eligibility import eligibility, narrowing
 from governance.eligibility.eligibility import RequestTerms
@@ -330,3 +331,51 @@ def test_only_the_people_around_a_request_see_it(company: Company) -> None:
     assert {who for who in everybody if requests.visible_to(company.named(who)).exists()} == SEES
     assert requests.visible_to(company.bot).exists()
     assert not requests.visible_to(make.agent()).exists()
+
+
+def begin_session(company: Company, of: Person, carried: str, **fields: object) -> None:
+    """Begin an open session of the agent for a person, whose sign-in has this trace."""
+    client, now = make.client(company.bot)[0], clock.now()
+    usual: dict[str, Any] = {
+        "agent": company.bot, "client": client, "person": of, "sign_in_sha256": "0" * 64, "started_at": now,
+        "last_used_at": now, "expires_at": now + timedelta(hours=1), "trace": carried,
+    }  # fmt: skip
+    Session.objects.create(**{**usual, **fields})
+
+
+OURS, OTHER = "5e" * 16, "ab" * 16
+
+
+def test_a_request_in_the_console_goes_on_in_the_trace_of_the_agents_session_for_who_asks(company: Company) -> None:
+    begin_session(company, company.otto, OURS)
+    begin_session(company, company.alice, OTHER)
+    assert company.ask("now").trace == OURS
+
+
+@pytest.mark.parametrize("why", ["two", "ended", "idle", "of nobody", "no trace"])
+def test_without_one_such_session_it_has_a_trace_of_its_own(company: Company, why: str) -> None:
+    long_ago = clock.now() - timedelta(hours=3)
+    fields: dict[str, dict[str, object]] = {
+        "ended": {"ended_at": clock.now(), "end_reason": "over"},
+        "idle": {"last_used_at": long_ago},
+        "of nobody": {"person": None},
+        "no trace": {"trace": ""},
+    }
+    begin_session(company, company.otto, OURS, **fields.get(why, {}))
+    if why == "two":
+        begin_session(company, company.otto, OTHER)
+    with context.acting(trace="cd" * 16):
+        assert company.ask("now").trace == "cd" * 16
+
+
+def test_a_trace_that_the_caller_names_stays(company: Company) -> None:
+    begin_session(company, company.otto, OURS)
+    with context.acting(trace=OTHER, is_of_caller=True):
+        assert company.ask("now").trace == OTHER
+
+
+def test_so_does_that_of_an_agent_who_asks(company: Company) -> None:
+    begin_session(company, company.otto, OURS)
+    ask = RequestTerms(timedelta(hours=1), "needed", (company.otto,), tools=frozenset({"now"}))
+    with context.acting(trace=OTHER):
+        assert requests.submit(company.bot, company.use, ask, by=company.bot, on_behalf_of=company.otto).trace == OTHER

@@ -276,7 +276,8 @@ def test_the_decision_point_names_all_its_addresses(node: Gateway) -> None:
     said = httpx2.get(f"{node.base}/.well-known/authzen-configuration")
 
     assert said.headers["content-type"].startswith("application/json")
-    assert said.json() == {
+    plain = {name: value for name, value in said.json().items() if name != "signed_metadata"}
+    assert plain == {
         "policy_decision_point": settings.GATEWAY_URL,
         "access_evaluation_endpoint": f"{settings.GATEWAY_URL}/access/v1/evaluation",
         "access_evaluations_endpoint": f"{settings.GATEWAY_URL}/access/v1/evaluations",
