@@ -69,6 +69,7 @@ class McpForwarding:
     beside: relay.Hears | None = None
     offers: Offers = NOTHING
     measure: Measure = unmeasured
+    results: relay.Results = relay.AS_THEY_ARE
     _upstream_call: relay.UpstreamCall | None = None
 
     @property
@@ -92,6 +93,7 @@ class McpForwarding:
         self._upstream_call = relay.UpstreamCall(
             self.call, connection, mirrored, self.trace, params, gate, self.responder, marks,
             partial(self.node.definitions.changed, self.entry.slug), self.measure, self.beside,
+            self.results,
         )  # fmt: skip
         return await self._upstream_call.carry_out()
 

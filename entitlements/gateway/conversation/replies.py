@@ -18,6 +18,7 @@ from entitlements.codes import Code
 from entitlements.connected_accounts.account_calls import AccountAuthorization, Caller
 from entitlements.decisions.verdicts import Reason
 from entitlements.gateway import messages
+from entitlements.gateway.call_tasks import session_tasks
 from entitlements.gateway.conversation import server_messages
 from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.exchange import Exchange
@@ -47,7 +48,8 @@ async def take(exchange: Exchange) -> None:
     connection = await open_connection(exchange, entry, session)
     if server_messages.digest_of(connection) != asked.upstream:
         raise _unasked()
-    await server_messages.reply(connection, msgspec.json.decode(asked.id), _answer(exchange.call.said))
+    said = await session_tasks.answered(exchange.node, session.id, _answer(exchange.call.said))
+    await server_messages.reply(connection, msgspec.json.decode(asked.id), said)
 
 
 async def pass_on(exchange: Exchange) -> None:
