@@ -60,6 +60,7 @@ class Action(StrEnum):
     CALL_FINISHED = "call.finished"
     CALL_INDETERMINATE = "call.indeterminate"
     CALL_RETRIED = "call.retried"
+    CALL_TASK_CANCELLED = "call.task_cancelled"
     CALL_WITHDRAWN = "call.withdrawn"
     CAMPAIGN_ACTIVATED = "campaign.activated"
     CAMPAIGN_CANCELLED = "campaign.cancelled"

@@ -94,6 +94,8 @@ class Code(StrEnum):
     MALFORMED_CALL = "malformed_call"
     HEADER_MISMATCH = "header_mismatch"
     UNSUPPORTED_VERSION = "unsupported_version"
+    CAPABILITY_MISSING = "capability_missing"
+    TASK_UNKNOWN = "task_unknown"
     RATE_LIMITED = "rate_limited"
     RATE_EXCEEDED = "rate_exceeded"
     BUDGET_EXHAUSTED = "budget_exhausted"
@@ -147,6 +149,7 @@ METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
 INTERNAL_ERROR: Final = -32603
 HEADER_MISMATCH: Final = -32020
+NO_CAPABILITY: Final = -32021
 UNSUPPORTED_VERSION: Final = -32022
 
 _ASK_ANALYST = "Ask an analyst why, and have it restored."
@@ -349,6 +352,8 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.UNSUPPORTED_VERSION: _bad_message(
         "The protocol version is not supported.", HTTPStatus.BAD_REQUEST, UNSUPPORTED_VERSION
     ),
+    Code.CAPABILITY_MISSING: _bad_message("The client lacks a capability.", HTTPStatus.BAD_REQUEST, NO_CAPABILITY),
+    Code.TASK_UNKNOWN: _bad_request("There is no such task, or it is over, or another caller's."),
     Code.RATE_LIMITED: _too_many("Too many calls.", "Wait, then try again.", Next.RETRY),
     Code.RATE_EXCEEDED: _too_many("Too many calls for a rate of the grant, the agent or the system."),
     Code.BUDGET_EXHAUSTED: _too_many("A budget of the grant, the agent or the system is used up."),

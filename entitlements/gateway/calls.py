@@ -61,6 +61,8 @@ class ToolCall:
     door: Door
     forwarding: Forwarding
     session: UUID | None = None
+    is_counted: bool = False
+    """Whether it is about a call that was counted before, so that budgets are about its answer alone."""
     policy_call: PolicyCall = field(init=False)
     _leaked: frozenset[str] = frozenset()
     _has_asked: bool = False
@@ -73,7 +75,7 @@ class ToolCall:
     async def run(self) -> None:
         """Carry the call through. Raises Refused and Closed while nothing has been answered."""
         self.policy_call = self.bearer.asks(self.entry.slug, self.about.tool, self.arguments)
-        self._spending = Spending(self.node, self.about)
+        self._spending = Spending(self.node, self.about, self.is_counted)
         try:
             await self._run()
         finally:

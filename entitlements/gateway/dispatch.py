@@ -83,6 +83,7 @@ class McpForwarding:
     offers: Offers = NOTHING
     measure: Measure = unmeasured
     input_requests: InputRequests | None = None
+    results: relay.Results = relay.AS_THEY_ARE
     _upstream_call: relay.UpstreamCall | None = None
     _input: dict[str, Any] = field(default_factory=dict)
     _has_asked: bool = False
@@ -110,7 +111,7 @@ class McpForwarding:
         self._upstream_call = relay.UpstreamCall(
             self.call, connection, mirrored, self.trace, params, gate, self.responder, marks,
             partial(self.node.definitions.changed, self.entry.slug), self.measure, self.beside,
-            more_params=self._input, more_meta=await self._envelope(connection),
+            more_params=self._input, more_meta=await self._envelope(connection), results=self.results,
         )  # fmt: skip
         return await self._upstream_call.carry_out()
 

@@ -18,14 +18,17 @@ from entitlements.definitions.primitives import Primitive
 from entitlements.gateway import (
     all_systems,
     answers,
-    capabilities,
     doors,
     messages,
     possession,
     relay,
 )
 from entitlements.gateway.access_requests import request_access
-from entitlements.gateway.conversation import client_sessions, listen, log_level, replies, stream, ways
+from entitlements.gateway.call_tasks import calls as task_calls
+from entitlements.gateway.call_tasks import lists as task_lists
+from entitlements.gateway.call_tasks import negotiation
+from entitlements.gateway.call_tasks.results import Creation
+from entitlements.gateway.conversation import client_sessions, greetings, listen, log_level, replies, stream, ways
 from entitlements.gateway.conversation.responder import responder_of
 from entitlements.gateway.decoys import calls as decoys
 from entitlements.gateway.dispatch import Forwarding
@@ -43,8 +46,7 @@ from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed, Refused
-from entitlements.node.shared import client_offers
-from entitlements.upstream import mcp_headers, upstream
+from entitlements.upstream import mcp_headers
 
 _ACCEPTED: Final = Answer(HTTPStatus.ACCEPTED, b"", ())
 _EMPTY_OK: Final = Answer(HTTPStatus.OK, b"", ())
@@ -159,7 +161,10 @@ def _forwarding(
 ) -> Forwarding:
     node, about = exchange.node, exchange.about
     if entry.operations is None:
-        return ways.forwarding(exchange, entry, call, responder)
+        call = negotiation.agreed(call, entry, about.tool, arguments)
+        way = ways.forwarding(exchange, entry, call, responder)
+        way.results = Creation(exchange, entry, call, arguments)
+        return way
 
     async def deliver(answer: RestAnswer) -> None:
         body = answers.result(call.request_id, results.result(answer, entry.slug, about.evaluation))
@@ -183,52 +188,8 @@ async def _request_access(exchange: Exchange) -> None:
     await exchange.answer(await request_access.call(exchange.node.recorder, about, bearer, systems, arguments))
 
 
-async def _discover(exchange: Exchange) -> None:
-    verdict, _ = await exchange.node.admits(exchange.policy_call)
-    if not may_see(verdict):
-        await exchange.deny(verdict)
-        return
-    await exchange.answer(
-        {
-            "supportedVersions": list(messages.SUPPORTED),
-            "capabilities": capabilities.of(exchange.entry, capabilities.MODERN),
-            "cacheScope": "private",
-            "ttlMs": lists.LIST_SECONDS * 1000,
-            "_meta": {"io.modelcontextprotocol/serverInfo": _identity(exchange.entry)},
-        }
-    )
-
-
-async def _initialize(exchange: Exchange) -> None:
-    verdict, held = await exchange.node.admits(exchange.policy_call)
-    if not may_see(verdict):
-        await exchange.deny(verdict)
-        return
-    assert held is not None  # noqa: S101 - for the type checker: a caller without facts may see nothing
-    requested_version = exchange.call.params.get("protocolVersion")
-    version = requested_version if requested_version in upstream.LEGACY else upstream.LEGACY[0]
-    name = await client_sessions.begin(
-        exchange.node, exchange.bearer, exchange.entry.slug, version, held.facts,
-        had_grant=verdict.allowed, capabilities=client_offers.known(exchange.call.params.get("capabilities")),
-    )  # fmt: skip
-    initialization = {
-        "protocolVersion": version,
-        "capabilities": capabilities.of(exchange.entry, capabilities.LEGACY),
-        "serverInfo": _identity(exchange.entry),
-    }
-    await exchange.answer(initialization, (b"mcp-session-id", name.encode()))
-
-
-async def _ping(exchange: Exchange) -> None:
-    await exchange.answer({})
-
-
-def _identity(entry: ServedSystem) -> dict[str, str]:
-    return {"name": f"mandate/{entry.slug}", "title": entry.name, "version": "1"}
-
-
 _MODERN: Final[dict[str, Handler]] = {
-    "server/discover": _discover,
+    "server/discover": greetings.discover,
     "subscriptions/listen": listen.serve,
     "tools/list": lists.of(Primitive.TOOL),
     "resources/list": lists.of(Primitive.RESOURCE),
@@ -238,11 +199,14 @@ _MODERN: Final[dict[str, Handler]] = {
     "resources/read": primitive_calls.call,
     "prompts/get": primitive_calls.call,
     "completion/complete": primitive_calls.call,
+    "tasks/get": task_calls.call,
+    "tasks/update": task_calls.call,
+    "tasks/cancel": task_calls.call,
 }
 _LEGACY: Final[dict[str, Handler]] = {
-    "initialize": _initialize,
+    "initialize": greetings.initialize,
     "logging/setLevel": log_level.choose,
-    "ping": _ping,
+    "ping": greetings.ping,
     "resources/subscribe": primitive_calls.call,
     "resources/unsubscribe": primitive_calls.call,
     "tools/list": lists.of(Primitive.TOOL),
@@ -253,6 +217,10 @@ _LEGACY: Final[dict[str, Handler]] = {
     "resources/read": primitive_calls.call,
     "prompts/get": primitive_calls.call,
     "completion/complete": primitive_calls.call,
+    "tasks/get": task_calls.call,
+    "tasks/result": task_calls.call,
+    "tasks/cancel": task_calls.call,
+    "tasks/list": task_lists.answer,
 }
 _METHODS: Final = frozenset({*_MODERN, *_LEGACY})
 

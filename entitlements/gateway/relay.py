@@ -35,7 +35,11 @@ _RETRY: Final = ("inputResponses", "requestState")
 _ASKS_IN: Final = frozenset({"tools/call", "resources/read", "prompts/get"})
 """The methods to which a system of 2026 may answer that it needs input first (MCP 2026-07-28, MRTR)."""
 _FORWARDED: Final[Mapping[str, tuple[str, ...]]] = {
-    "tools/call": ("name", "arguments"),
+    "tools/call": ("name", "arguments", "task"),
+    "tasks/get": ("taskId",),
+    "tasks/result": ("taskId",),
+    "tasks/update": ("taskId", "inputResponses"),
+    "tasks/cancel": ("taskId",),
     "resources/read": ("uri",),
     "resources/subscribe": ("uri",),
     "resources/unsubscribe": ("uri",),
@@ -120,6 +124,27 @@ class Hears(Protocol):
         """Return what the client is to hear of it; `meta` is that of the client's request. Raises Closed."""
 
 
+class Results(Protocol):
+    """Reads the result of a request before its client does."""
+
+    async def shown(self, result: bytes, connection: Connection) -> bytes:
+        """Return what the client gets of it. Raises Unreachable for what must not be there, Closed."""
+
+    def structured(self, result: bytes) -> object:
+        """Return the structured content of what is shown; None where it has none."""
+
+
+class _AsTheyAre:
+    async def shown(self, result: bytes, connection: Connection) -> bytes:  # noqa: ARG002 - as the protocol says it
+        return result
+
+    def structured(self, result: bytes) -> object:
+        return _any.decode(result).get("structuredContent", {})
+
+
+AS_THEY_ARE: Final = _AsTheyAre()
+
+
 @dataclass(slots=True)
 class CallEnd:
     """How a call ended, for the record: `code` is empty for a result, even one that says isError."""
@@ -156,6 +181,7 @@ class UpstreamCall:
     """What goes with the call of a legacy client at a modern system: input that was asked for."""
     more_meta: dict[str, Any] = field(default_factory=dict)
     """As `more_params`, of `_meta`: what its session declared once."""
+    results: Results = AS_THEY_ARE
     number: int = 0
     was_sent: bool = False
     leaked: set[str] = field(default_factory=set)
@@ -255,7 +281,7 @@ class UpstreamCall:
             self.measure(len(body), lambda: None)
             await self.responder.finish(Answer(status, body))
             return CallEnd("failure", f"jsonrpc_{code}", len(body)).leaks(self.leaked)
-        result = self._clean(bytes(message.result))
+        result = await self.results.shown(self._clean(bytes(message.result)), self.connection)
         result_status = _read_result_status.decode(result)
         if not self.call.is_modern and result_status.resultType not in ("", "complete"):
             return self._unfinished(bytes(message.result), result, result_status.resultType)
@@ -263,7 +289,7 @@ class UpstreamCall:
         if self.call.is_modern and self.call.method == "resources/read":
             shown = cache_scope.private(shown)
         body = answers.result(request_id, shown)
-        self.measure(len(body), lambda: None if result_status.isError else _structured(result))
+        self.measure(len(body), lambda: None if result_status.isError else self.results.structured(result))
         await self.responder.finish(Answer(HTTPStatus.OK, body, (JSON, NO_STORE)))
         ended = ("failure", "tool_error") if result_status.isError else ("success", "")
         return CallEnd(*ended, len(body)).leaks(self.leaked)
@@ -293,11 +319,6 @@ class UpstreamCall:
         return encode(_any.decode(text)) if b"\n" in text or b"\r" in text else text
 
 
-def _structured(result: bytes) -> object:
-    """Return the structured content of a result."""
-    return _any.decode(result).get("structuredContent", {})
-
-
 def forwarded(call: Call, conversation: upstream.Conversation, trace: TraceContext) -> dict[str, Any]:
     """Choose what travels on: the params that we know, and of `_meta` all but the envelope of the client's era."""
     names = (*_FORWARDED[call.method], *(_RETRY if call.is_modern and call.method in _ASKS_IN else ()))
@@ -306,6 +327,8 @@ def forwarded(call: Call, conversation: upstream.Conversation, trace: TraceConte
         params.setdefault("arguments", {})
     own = {name: value for name, value in call.meta.items() if not name.startswith("io.modelcontextprotocol/")}
     meta = trace.meta(own)
+    if conversation.is_modern:
+        params.pop("task", None)  # by which clients ask for tasks that only servers of 2025 make
     if conversation.is_modern and call.is_modern:
         if upstream.META_LOG_LEVEL in call.meta:
             meta[upstream.META_LOG_LEVEL] = call.meta[upstream.META_LOG_LEVEL]

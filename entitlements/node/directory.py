@@ -13,7 +13,8 @@ import msgspec
 from entitlements.catalog.models import System
 from entitlements.codes import Code
 from entitlements.credential_policy import policy
-from entitlements.definitions import offers
+from entitlements.definitions import offers, task_support
+from entitlements.definitions.task_support import NO_TASKS, TaskSupport
 from entitlements.networks import network
 from entitlements.node.refusals import Closed
 from entitlements.node.snapshots import Snapshots
@@ -65,6 +66,7 @@ class ListedTool:
     mirrored: Mapping[str, mcp_headers.Path]
     is_listable: bool
     completes: bool = False
+    tasks: TaskSupport = NO_TASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,4 +205,5 @@ class Directory:
 def _listed_tool(version: str, raw: Mapping[str, Any], name: str, operations: Operations | None) -> ListedTool:
     mirrored = mcp_headers.annotated(raw.get("inputSchema"))
     is_listable = mirrored is not None and (operations is None or name in operations)
-    return ListedTool(version, _encode(offers.served(raw)), mirrored or {}, is_listable, offers.completes(raw))
+    served, tasks = _encode(offers.served(raw)), task_support.of(raw)
+    return ListedTool(version, served, mirrored or {}, is_listable, offers.completes(raw), tasks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from entitlements.definitions import offers
+from entitlements.definitions import offers, task_support
 from entitlements.definitions.primitives import Primitive
 
 from . import egress
@@ -36,12 +36,12 @@ class PartialList(Unreachable):
 
 
 async def everything(ask: Ask, capabilities: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List what a server that was greeted offers: tools as they came, all else as `offers.listed` wraps it.
+    """List what a server that was greeted offers: tools by `task_support.noted`, all else as `offers.listed` wraps it.
 
     A server that names capabilities and no tools has none. Raises PartialList, Unreachable.
     """
     is_without_tools = bool(capabilities.keys() & {"resources", "prompts"}) and "tools" not in capabilities
-    listed = [] if is_without_tools else await _tools(ask)
+    listed = [] if is_without_tools else await _tools(ask, capabilities)
     try:
         for capability, kind, method, member in _OTHERS:
             if capability in capabilities:
@@ -53,13 +53,13 @@ async def everything(ask: Ask, capabilities: Mapping[str, Any]) -> list[dict[str
     return listed
 
 
-async def _tools(ask: Ask) -> list[dict[str, Any]]:
+async def _tools(ask: Ask, capabilities: Mapping[str, Any]) -> list[dict[str, Any]]:
     listed: list[dict[str, Any]] = []
     try:
         cursor: object = None
         for _ in range(_MOST_PAGES):
             page = await ask("tools/list", {} if cursor is None else {"cursor": cursor})
-            listed += _listed(page, "tools")
+            listed += task_support.noted(_listed(page, "tools"), capabilities)
             cursor = page.get("nextCursor")
             if cursor is None:
                 return listed

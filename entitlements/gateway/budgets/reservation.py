@@ -37,6 +37,8 @@ class Spending:
 
     node: Node
     about: CallDetails
+    is_answer_alone: bool = False
+    """Whether the call itself was counted before, and only what is answered now is to be counted."""
     _shares: Sequence[Share] = ()
     _bytes: int = 0
 
@@ -92,7 +94,8 @@ class Spending:
         grants = {verdict.grant or "", *verdict.behind}
         for agent in (call.agent, *(behind for behind, _ in call.chain)):
             for terms in await in_force.budgets(reads, agent, call.system):
-                if rules.concerns(terms, call.tool, grants):
+                is_counted = terms.largest is not None or not self.is_answer_alone
+                if is_counted and rules.concerns(terms, call.tool, grants):
                     found[terms.key] = terms
         return [found[key] for key in sorted(found)]
 

@@ -20,6 +20,7 @@ from entitlements.connected_accounts.account_calls import AccountAuthorization, 
 from entitlements.decisions.verdicts import Reason
 from entitlements.feed.changes import LEASE_SECONDS
 from entitlements.gateway import messages
+from entitlements.gateway.call_tasks import session_tasks
 from entitlements.gateway.conversation import input_requests, server_messages
 from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.conversation.input_requests import InputResponse
@@ -61,7 +62,8 @@ async def take(exchange: Exchange) -> None:
     connection = await open_connection(exchange, entry, session)
     if server_messages.digest_of(connection) != asked.upstream:
         raise _unasked()
-    status = await server_messages.reply(connection, msgspec.json.decode(asked.id), _answer(exchange.call.said))
+    said = await session_tasks.answered(exchange.node, session.id, _answer(exchange.call.said))
+    status = await server_messages.reply(connection, msgspec.json.decode(asked.id), said)
     if entry.command is not None and status == HTTPStatus.NOT_FOUND:
         raise _unasked()  # the child has its answer, or is another one by now
 

@@ -22,6 +22,7 @@ from audit import draft, redaction
 from audit.actions import Action
 from entitlements import strict
 from entitlements.codes import INVALID_PARAMS
+from entitlements.gateway.call_tasks import session_tasks
 from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.http import encode
 from entitlements.gateway.primitives import names
@@ -45,7 +46,7 @@ MOST_ASKED: Final = 100
 LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 LISTS: Final = frozenset(f"notifications/{kind}/list_changed" for kind in ("tools", "resources", "prompts"))
 UPDATED: Final = "notifications/resources/updated"
-_OF_A_CALL: Final = frozenset({"notifications/progress", "notifications/message"})
+_OF_A_CALL: Final = frozenset({"notifications/progress", "notifications/message", session_tasks.STATUS})
 _OF_A_SESSION: Final = _OF_A_CALL | LISTS | {"notifications/elicitation/complete"}
 _METHOD_NOT_FOUND: Final = -32601
 _LONGEST_ADDRESS: Final = 2048
@@ -113,6 +114,11 @@ class Beside:
 
     async def hear(self, text: bytes, connection: Connection, meta: Mapping[str, Any]) -> bytes | None:
         """Return what the client is to hear of a message; a request that it cannot take is answered here."""
+        if self.session is not None:
+            known = await session_tasks.heard(self.node, self.session.id, self.entry.slug, text)
+            if known is None:
+                return None
+            text = known
         message = msgspec.json.decode(text)
         method, params = message.get("method"), message.get("params") or {}
         if not isinstance(method, str) or not isinstance(params, dict):

@@ -48,6 +48,11 @@ def call(number: int, params: dict[str, Any]) -> None:
     say(id=number, result=text(json.dumps({**facts, "answers": ANSWERS, "given": given})))
 
 
+def told(name: str) -> dict[str, Any]:
+    times = {"createdAt": "2026-01-01T00:00:00Z", "lastUpdatedAt": "2026-01-01T00:00:00Z"}
+    return {"taskId": name, "status": "completed", "ttl": None, **times}
+
+
 TOOL = {"name": "echo", "description": "Say it again.", "inputSchema": {"type": "object"}}
 sys.stdout.write("a line that is no message\n")
 for line in sys.stdin:
@@ -60,6 +65,13 @@ for line in sys.stdin:
         say(id=number, result={"tools": [TOOL], "nextCursor": "second"})
     elif method == "tools/list":
         say(id=number, result={"tools": [{**TOOL, "name": "again"}]})
+    elif method == "tools/call" and "task" in params:
+        say(id=number, result={"task": told("the-servers-own")})
+    elif method in ("tasks/get", "tasks/list"):
+        state = told("the-servers-own")
+        say(id=number, result={"tasks": [state, told("of-nobody")]} if method == "tasks/list" else state)
+    elif method == "tasks/result":
+        say(id=number, result=text(f"The result of {params['taskId']}."))
     elif method == "tools/call":
         threading.Thread(target=call, args=(number, params), daemon=True).start()
     elif method == "notifications/cancelled":

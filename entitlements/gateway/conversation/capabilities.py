@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from entitlements import addresses
 from entitlements.definitions import primitives
+from entitlements.definitions.task_support import EXTENSION as TASKS
 from entitlements.node.directory import ServedSystem
 
 EMA: Final = "io.modelcontextprotocol/enterprise-managed-authorization"
@@ -14,21 +15,28 @@ MODERN: Final[dict[str, Any]] = {
     "resources": {"listChanged": True, "subscribe": True},
     "prompts": {"listChanged": True},
     "completions": {},
-    "extensions": {EMA: {}},
+    "extensions": {EMA: {}, TASKS: {}},
 }
 LEGACY: Final[dict[str, Any]] = {
     **MODERN,
+    "extensions": {EMA: {}},
     "logging": {},
+    "tasks": {"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}},
 }
+_APPROVED: Final = ("resources", "prompts", "completions", "tasks")
+"""What is there where something that is approved has it."""
 
 
 def of(entry: ServedSystem, era: dict[str, Any]) -> dict[str, Any]:
-    """Return what a client of an era can use at an address: of resources, prompts and completion what is approved."""
+    """Return what a client of an era can use at an address: of all that systems may have, what is approved here."""
     if entry.slug == addresses.ALL:
         return era
     had = {primitives.CAPABILITY[primitives.of_name(name)] for name in entry.tools}
     if any(tool.completes for tool in entry.tools.values()):
         had.add("completions")
-    return {
-        name: value for name, value in era.items() if name in had or name not in ("resources", "prompts", "completions")
-    }
+    if any(tool.tasks.by_caller for tool in entry.tools.values()):
+        had.add("tasks")
+    found = {name: value for name, value in era.items() if name in had or name not in _APPROVED}
+    if not any(tool.tasks.by_system for tool in entry.tools.values()):
+        found["extensions"] = {name: value for name, value in era["extensions"].items() if name != TASKS}
+    return found
