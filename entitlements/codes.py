@@ -99,6 +99,7 @@ class Code(StrEnum):
     BUDGET_EXHAUSTED = "budget_exhausted"
     BUDGET_NOT_MEASURABLE = "budget_not_measurable"
     ANSWER_OVER_BUDGET = "answer_over_budget"
+    SECRET_IN_ANSWER = "secret_in_answer"  # noqa: S105 - a word
     SYSTEM_BUSY = "system_busy"
     UPSTREAM_UNAVAILABLE = "upstream_unavailable"
     CALL_WITHDRAWN = "call_withdrawn"
@@ -356,6 +357,11 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.ANSWER_OVER_BUDGET: _upstream(
         "The system answered, and the answer is larger than a budget allows.",
         "Ask for less. The system may have carried the call out.",
+        then=Next.NONE,
+    ),
+    Code.SECRET_IN_ANSWER: _upstream(
+        "The system's answer holds a secret and is kept back.",
+        "Tell the owner of the system. The system may have carried the call out.",
         then=Next.NONE,
     ),
     Code.SYSTEM_BUSY: _upstream(

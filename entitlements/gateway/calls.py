@@ -159,12 +159,21 @@ class ToolCall:
                 self._end(Action.CALL_FINISHED, "failure", why.code.value, began)
                 await self._finish_refused(why)
                 return
+            except leaks.SecretInAnswer as why:
+                await self._keep_back(why, began)
+                return
             else:
-                if ended.leaked:
-                    self.node.recorder.eventually(leaks.event(self.about, ended.leaked))
                 self._end(Action.CALL_FINISHED, ended.outcome, ended.code, began, bytes=ended.size)
                 return
         await self._failed(egress.Unreachable("The system does not keep its sessions."), began)
+
+    async def _keep_back(self, why: leaks.SecretInAnswer, began: float) -> None:
+        """Answer in place of a system that gives a secret away; what it may still say is heard by nobody."""
+        if not why.is_over:
+            self.forwarding.cancel()
+        self.node.recorder.eventually(leaks.event(self.about, why.owners))
+        self._end(Action.CALL_FINISHED, "failure", leaks.CODE.value, began)
+        await self._deny(leaks.verdict())
 
     def _gate(self) -> None:
         """Look once more, synchronously, before the first byte: epoch and lease, and the clock for good measure."""

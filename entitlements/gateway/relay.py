@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -20,11 +20,12 @@ from entitlements.definition_watch.listener import LIST_CHANGED
 from entitlements.gateway import answers
 from entitlements.gateway.budgets.measure import Measure, unmeasured
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Send, encode
+from entitlements.gateway.leaked_secrets import leaks
 from entitlements.gateway.messages import Call
 from entitlements.gateway.primitives import cache_scope
 from entitlements.node.refusals import Refused
 from entitlements.node.upstreams import Connection
-from entitlements.secret_scan.marks import SECRET_IN_ANSWER, Marks
+from entitlements.secret_scan.marks import Marks
 from entitlements.traces.trace_context import TraceContext
 from entitlements.upstream import egress, mcp_headers, sse, upstream
 from entitlements.upstream.endpoint import Answer as UpstreamAnswer
@@ -94,14 +95,6 @@ class CallEnd:
     outcome: str
     code: str
     size: int = 0
-    leaked: frozenset[str] = frozenset()
-    """The systems whose secrets were taken out of the answer."""
-
-    def leaks(self, owners: set[str]) -> CallEnd:
-        """Return how a call ended whose answer held secrets of these systems."""
-        if not owners:
-            return self
-        return CallEnd("failure", SECRET_IN_ANSWER, self.size, frozenset(owners))
 
 
 class Responder:
@@ -175,10 +168,12 @@ class UpstreamCall:
     beside: Hears | None = None
     number: int = 0
     was_sent: bool = False
-    leaked: set[str] = field(default_factory=set)
 
     async def carry_out(self) -> CallEnd:
-        """Send the call and pass the answer on. Raises what the gate raises, Unreachable, SessionLost."""
+        """Send the call and pass the answer on.
+
+        Raises what the gate raises, Unreachable, SessionLost, SecretInAnswer.
+        """
         conversation = self.connection.conversation
         self.number = next(self.connection.numbers)
         method = self.call.method
@@ -237,12 +232,12 @@ class UpstreamCall:
         request_id = self.call.request_id
         if error := bytes(message.error):
             code = _read_error.decode(error).code
-            body = answers.error(request_id, self._clean(error))
+            body = answers.error(request_id, self._clean(error, is_last=True))
             status = _STATUS.get(code, HTTPStatus.OK) if self.call.is_modern else HTTPStatus.OK
             self.measure(len(body), lambda: None)
             await self.responder.finish(Answer(status, body))
-            return CallEnd("failure", f"jsonrpc_{code}", len(body)).leaks(self.leaked)
-        result = self._clean(bytes(message.result))
+            return CallEnd("failure", f"jsonrpc_{code}", len(body))
+        result = self._clean(bytes(message.result), is_last=True)
         result_status = _read_result_status.decode(result)
         shown = self._in_the_clients_era(result, result_status)
         if self.call.is_modern and self.call.method == "resources/read":
@@ -251,7 +246,7 @@ class UpstreamCall:
         self.measure(len(body), lambda: None if result_status.isError else _structured(result))
         await self.responder.finish(Answer(HTTPStatus.OK, body, (JSON, NO_STORE)))
         ended = ("failure", "tool_error") if result_status.isError else ("success", "")
-        return CallEnd(*ended, len(body)).leaks(self.leaked)
+        return CallEnd(*ended, len(body))
 
     def _in_the_clients_era(self, result: bytes, result_status: _ResultStatus) -> bytes:
         if self.call.is_modern and not result_status.resultType:
@@ -262,11 +257,13 @@ class UpstreamCall:
             return encode({"content": [{"type": "text", "text": sentence}], "isError": True})
         return result
 
-    def _clean(self, text: bytes) -> bytes:
-        """Take out our own credential and all secrets of the vault, and line ends, which would end an event."""
+    def _clean(self, text: bytes, *, is_last: bool = False) -> bytes:
+        """Take out what our own requests were authorized with, and line ends, which would end an event.
+
+        Raises SecretInAnswer for a secret of the vault.
+        """
+        leaks.refuse(self.marks.owners_in_json(text), is_over=is_last)
         text = self.connection.conversation.target.authorization.removed_from(text)
-        text, owners = self.marks.removed_from_json(text)
-        self.leaked |= owners
         return encode(_any.decode(text)) if b"\n" in text or b"\r" in text else text
 
 

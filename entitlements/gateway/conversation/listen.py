@@ -21,6 +21,7 @@ from entitlements.gateway import answers, possession
 from entitlements.gateway.conversation import replies, server_messages, stream
 from entitlements.gateway.exchange import Exchange, may_see
 from entitlements.gateway.http import encode
+from entitlements.gateway.leaked_secrets import leaks
 from entitlements.node.refusals import Closed, Refused
 from entitlements.node.streams import OpenRequest, ToolList
 from entitlements.node.upstreams import Connection
@@ -58,6 +59,10 @@ async def serve(exchange: Exchange) -> None:
         await listening.acknowledge()
         await node.look_at_tools(opened, held)
         await stream.keep_open(request, opened, listening.changed, listening.follow())
+    except leaks.SecretInAnswer as why:
+        node.recorder.eventually(leaks.event(exchange.about, why.owners))
+        refusal = answers.refused(Refused(leaks.CODE), exchange.call.request_id, evaluation=exchange.about.evaluation)
+        await request.send({"type": "http.response.body", "body": sse.event(refusal.body)})
     except asyncio.CancelledError:
         if not opened.stop:
             raise
@@ -110,7 +115,7 @@ class Listening:
         return self._written(f"notifications/{kind}/list_changed", {})
 
     async def follow(self) -> None:
-        """Listen to the system, where it speaks this era; what fails is tried again."""
+        """Listen to the system, where it speaks this era; what fails is tried again. Raises SecretInAnswer."""
         entry = self.exchange.entry
         if not self.wanted or entry.command is not None or entry.operations is not None or not entry.target.url:
             return
@@ -146,7 +151,8 @@ class Listening:
     async def _take(self, text: bytes, connection: Connection) -> bool | None:
         node = self.exchange.node
         marks = await node.secrets.current()
-        cleaned, _ = marks.removed_from_json(connection.conversation.target.authorization.removed_from(text))
+        leaks.refuse(marks.owners_in_json(text), is_over=False)
+        cleaned = connection.conversation.target.authorization.removed_from(text)
         message = msgspec.json.decode(cleaned, type=dict[str, Any])
         method, params = message.get("method"), message.get("params") or {}
         if method is None:

@@ -14,6 +14,7 @@ from entitlements.gateway import answers, messages, possession
 from entitlements.gateway.conversation import client_sessions, upstream_stream
 from entitlements.gateway.exchange import may_see
 from entitlements.gateway.http import Request
+from entitlements.gateway.leaked_secrets import leaks
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
@@ -44,7 +45,7 @@ async def keep(node: Node, request: Request, entry: ServedSystem, bearer: Bearer
             raise session_missing()
         await request.answer(answers.not_allowed())
         return
-    policy_call = bearer.asks(entry.slug)
+    policy_call, about = bearer.asks(entry.slug), CallDetails(bearer, entry.slug, "GET", source=request.source)
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - for the type checker
     session = await client_sessions.open_name(node, name, bearer, entry.slug)
@@ -56,15 +57,16 @@ async def keep(node: Node, request: Request, entry: ServedSystem, bearer: Bearer
         await client_sessions.check(node, session)
         verdict, held = await node.admits(policy_call)
         if not may_see(verdict):
-            about = CallDetails(bearer, entry.slug, "GET", source=request.source)
             await node.recorder.durably(records.decision(about, verdict, {}))
             await request.answer(answers.denied(entry, bearer, verdict, about.evaluation, answers.NULL))
             return
         await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": HEADERS})
         await node.look_at_tools(open_stream, held)
-        about = CallDetails(bearer, entry.slug, "GET", source=request.source)
         follows = upstream_stream.Following(node, about, entry, session, request)
         await keep_open(request, open_stream, _changed, follows.follow())
+    except leaks.SecretInAnswer as why:
+        node.recorder.eventually(leaks.event(about, why.owners))
+        await request.send({"type": "http.response.body", "body": b""})
     except asyncio.CancelledError:
         if not open_stream.stop:
             raise
@@ -86,7 +88,7 @@ async def keep_open(
     """Say that a list has changed whenever it has, and send a comment now and then, until the client leaves.
 
     Changes that follow closely on each other are one notification for each list; `changed_as` writes that, or nothing.
-    Meanwhile `follows` runs, which sends what an upstream says.
+    Meanwhile `follows` runs, which sends what an upstream says. Raises SecretInAnswer, with which that ended.
     """
     assert opened.tools is not None  # noqa: S101 - for the type checker: it is a stream
     gone, following = asyncio.ensure_future(request.until_gone()), asyncio.ensure_future(follows)
@@ -97,8 +99,11 @@ async def keep_open(
             body = b"".join(notes) or sse.KEEP_ALIVE
             await request.send({"type": "http.response.body", "body": body, "more_body": True})
             changed = asyncio.ensure_future(opened.tools.changed.wait())
-            await asyncio.wait({gone, changed}, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            heard = set() if following.done() else {following}
+            await asyncio.wait({gone, changed, *heard}, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             changed.cancel()
+            if following.done() and isinstance(following.exception(), leaks.SecretInAnswer):
+                following.result()
     finally:
         gone.cancel()
         following.cancel()

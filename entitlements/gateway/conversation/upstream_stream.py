@@ -14,6 +14,7 @@ from entitlements.gateway.conversation import replies
 from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.conversation.server_messages import Beside
 from entitlements.gateway.http import Request
+from entitlements.gateway.leaked_secrets import leaks
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
@@ -43,7 +44,7 @@ class Following:
     request: Request
 
     async def follow(self) -> None:
-        """Read and pass on for as long as the client listens; what fails is tried again."""
+        """Read and pass on for as long as the client listens; what fails is tried again. Raises SecretInAnswer."""
         if self.entry.command is not None or self.entry.operations is not None or not self.entry.target.url:
             return
         beside = Beside(self.node, self.about, self.entry, self.session, is_stream=True)
@@ -90,7 +91,8 @@ class Following:
 
     async def _take(self, data: bytes, connection: Connection, beside: Beside) -> None:
         marks = await self.node.secrets.current()
-        cleaned, _ = marks.removed_from_json(connection.conversation.target.authorization.removed_from(data))
+        leaks.refuse(marks.owners_in_json(data), is_over=False)
+        cleaned = connection.conversation.target.authorization.removed_from(data)
         said = await beside.hear(msgspec.json.encode(msgspec.json.decode(cleaned)), connection, {})
         if LISTS_TOOLS in cleaned:
             self.node.definitions.changed(self.entry.slug)

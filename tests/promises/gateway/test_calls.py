@@ -188,14 +188,13 @@ def test_the_token_goes_no_further_and_the_secret_does_not_come_back(node: Gatew
     here = place.world()
     token = place.token(here)
     answer = place.call(node, here, token, text="x", do="repeat")
-    assert answer.code == ""
+    assert answer.code == ("" if place.way == table.STDIO else "secret_in_answer")  # a pipe needs no credential
     (arrived,) = place.upstream.calls
     assert token not in arrived
     assert token.split(".")[2] not in arrived
     assert token.split(".")[2] not in answer.text
     assert SECRET not in answer.text
     assert (f"Bearer {SECRET}" in arrived) is (place.way != table.STDIO)
-    assert ("[removed]" in answer.text) is (place.way != table.STDIO)
 
 
 @cells("usage", *GATEWAY)
@@ -262,7 +261,8 @@ def test_no_secret_of_any_kind_is_in_any_sink(sites: Sites, node: Gateway, place
         place.upstream.calls.clear()
         for do in ("repeat", ""):
             answer = place.call(node, here, token, text="x", do=do)
-            assert answer.code == "", (kind, answer)
+            is_refused = do and kind in ("bearer", "header", "basic") and place.way != table.STDIO
+            assert answer.code == ("secret_in_answer" if is_refused else ""), (kind, answer)
             sinks[f"{kind} answer {do}"] = answer.text
         asked = place.call(node, here, token[:-4] + "AAAA", text="x")
         sinks[f"{kind} refusal"] = asked.text
