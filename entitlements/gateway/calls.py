@@ -7,12 +7,14 @@ import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from audit.actions import Action
 from audit.draft import TextDraft
 from entitlements import codes
+from entitlements.budgets import left
 from entitlements.codes import Code
 from entitlements.connected_accounts.account_calls import Caller
 from entitlements.decisions.snapshot import Call as PolicyCall
@@ -30,7 +32,7 @@ from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
 from entitlements.node.isolation.isolation import NotForwarded
-from entitlements.node.node import Node
+from entitlements.node.node import Node, Rule
 from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
 from entitlements.node.snapshots import SnapshotInUse
@@ -89,14 +91,21 @@ class ToolCall:
 
     async def _decide(self) -> Verdict:
         """Decide on the facts of now, and deny what is allowed and cannot be sent."""
+        verdict, short = await left.first_with_room(self._ask, partial(self._spending.take, self.policy_call))
+        if short is not None:
+            self.about.link("budget", short.terms.key)
+            return short.verdict
+        return verdict
+
+    async def _ask(self, rule: Rule) -> Verdict:
         with gateway_spans.decision_span(self.about, self.entry):
-            verdict, self._held = await self.node.decide(self.policy_call)
+            verdict, self._held = await self.node.decide(self.policy_call, rule)
         if not verdict.allowed:
             return verdict
         problem = await self._account_problem() if self.entry.target.needs_account else None
         if (problem := problem or self.forwarding.problem(verdict)) is not None:
             return Verdict(Effect.DENY, problem.code, (problem,))
-        return await self._spending.take(self.policy_call, verdict)
+        return verdict
 
     async def _account_problem(self) -> Reason | None:
         """Find the account by which the call goes out, as it is now; say why there is none for this caller."""

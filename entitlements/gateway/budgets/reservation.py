@@ -6,18 +6,17 @@ answer did not use. An answer that is larger than what is reserved is not passed
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from entitlements import codes
 from entitlements.budgets import in_force, rules
 from entitlements.budgets.leases import Exhausted, Share
+from entitlements.budgets.left import Shortage
 from entitlements.budgets.rules import Need, Terms
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Call
-from entitlements.decisions.verdicts import Effect, Reason, Remedy, Verdict
+from entitlements.decisions.verdicts import Verdict
 from entitlements.gateway.budgets.measure import Measure, ReadAnswer, unmeasured
 from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
@@ -40,22 +39,22 @@ class Spending:
     _shares: Sequence[Share] = ()
     _bytes: int = 0
 
-    async def take(self, call: Call, verdict: Verdict) -> Verdict:
-        """Reserve for a call that is allowed, or deny it because a budget has too little left. Raises Closed."""
+    async def take(self, call: Call, verdict: Verdict) -> Shortage | None:
+        """Reserve for a call that is allowed; return the budget that has too little left. Raises Closed."""
         self.give_back()
-        if not (terms := await self._concerning(call, verdict)):
-            return verdict
+        if not (terms := await in_force.concerning(self.node.reads(), call, verdict)):
+            return None
         needs: list[tuple[Terms, Need]] = []
         for each in terms:
             need = rules.need(each, call.arguments)
             if isinstance(need, str):
-                return self._denied(each, Code.BUDGET_NOT_MEASURABLE, need)
+                return Shortage(each, Code.BUDGET_NOT_MEASURABLE, need)
             needs.append((each, need))
         answer = await self.node.budgets.reserve(needs)
         if isinstance(answer, Exhausted):
-            return self._denied(answer.terms, answer.terms.code, seconds=answer.seconds)
+            return Shortage(answer.terms, answer.terms.code, seconds=answer.seconds)
         self._shares = answer
-        return verdict
+        return None
 
     @property
     def measure(self) -> Measure:
@@ -73,16 +72,6 @@ class Spending:
         """Give back what is still reserved, unless the system may have seen the call."""
         if not was_sent:
             self.give_back()
-
-    async def _concerning(self, call: Call, verdict: Verdict) -> list[Terms]:
-        """Return the budgets that are about a call, each once: those of each agent of a chain count too."""
-        reads, found = self.node.reads(), {}
-        grants = {verdict.grant or "", *verdict.behind}
-        for agent in (call.agent, *(behind for behind, _ in call.chain)):
-            for terms in await in_force.budgets(reads, agent, call.system):
-                if rules.concerns(terms, call.tool, grants):
-                    found[terms.key] = terms
-        return [found[key] for key in sorted(found)]
 
     def _measure(self, size: int, read: ReadAnswer | None) -> None:
         """Count what is about to be passed on, and give back what an answer did not use. Raises TooLarge."""
@@ -111,11 +100,3 @@ class Spending:
         if count is None:
             raise TooLarge(terms, f"The answer has no array {terms.argument}, whose rows the budget counts.")
         return Decimal(count)
-
-    def _denied(self, terms: Terms, code: Code, why: str = "", seconds: float | None = None) -> Verdict:
-        self.about.link("budget", terms.key)
-        sentence = codes.meaning(code).sentence
-        reason = Reason(code, why or terms.sentence, terms.named if terms.kind == "grant" else None)
-        wait = None if seconds is None else max(1, math.ceil(seconds))
-        remedy = Remedy(codes.meaning(code).next, sentence, retry_after=wait)
-        return Verdict(Effect.DENY, code, (reason,), remedy=remedy)
