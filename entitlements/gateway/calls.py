@@ -152,8 +152,9 @@ class ToolCall:
         for _ in range(_MOST_TRIES):
             self.forwarding.measure = self._spending.measure
             try:
-                with self.node.isolation.call(self.entry.slug, is_local=self.entry.command is not None):
+                with self.node.isolation.call(self.entry.slug, is_local=self.entry.command is not None) as attempt:
                     ended = await self.forwarding.carry_out(self._gate)
+                    attempt.is_away = ended.is_away
             except _RightsChanged:
                 verdict = await self._decide()
                 if not verdict.allowed:

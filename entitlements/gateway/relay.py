@@ -90,11 +90,15 @@ class Hears(Protocol):
 
 @dataclass(slots=True)
 class CallEnd:
-    """How a call ended, for the record: `code` is empty for a result, even one that says isError."""
+    """How a call ended, for the record: `code` is empty for a result, even one that says isError.
+
+    `is_away` says that the system answered that it is not there.
+    """
 
     outcome: str
     code: str
     size: int = 0
+    is_away: bool = False
 
 
 class Responder:

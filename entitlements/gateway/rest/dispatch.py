@@ -20,6 +20,7 @@ from entitlements.gateway.dispatch import Gate
 from entitlements.gateway.leaked_secrets import leaks
 from entitlements.gateway.relay import CallEnd
 from entitlements.node.directory import ServedSystem
+from entitlements.node.isolation.isolation import AWAY
 from entitlements.node.node import Node
 from entitlements.rest import headers
 from entitlements.rest.build import Outgoing
@@ -73,7 +74,7 @@ class RestAnswer:
         """How the call ended, for the record."""
         is_success = self.status < HTTPStatus.BAD_REQUEST
         ended = ("success", "") if is_success else ("failure", f"http_{self.status}")
-        return CallEnd(*ended, len(self.body))
+        return CallEnd(*ended, len(self.body), is_away=self.status in AWAY)
 
 
 @dataclass(slots=True)
