@@ -97,11 +97,12 @@ class Node:
         self.writes = Writes(self.pool)
         self.relays = Relays(self.name, Facts(self.snapshots.query, self.writes.run, self.directory.get, Closed))
         self.places = Places(self.writes.run, self.name, lambda: self.feed.lapses)
-        self.upstreams = Connections(
-            self.snapshots, self.writes, self.directory, self.places, self._record_start, self.relays.dial
-        )
-        self.budgets = Leases(self.writes.run, self.pool)
         self.definitions = DefinitionWatch(self.name, self.writes.run, self.directory.get, self.relays.dial, Closed)
+        self.upstreams = Connections(
+            self.snapshots, self.writes, self.directory, self.places, self._record_start, self.relays.dial,
+            self.definitions.changed,
+        )  # fmt: skip
+        self.budgets = Leases(self.writes.run, self.pool)
         self.accounts = Accounts(self.snapshots.query, self.writes.run, Closed)
         self.opened = OpenRequests()
         self.cancelled_counts = CancelledCounts()

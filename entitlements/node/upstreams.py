@@ -42,7 +42,7 @@ from entitlements.node.shared.upstream_sessions import (
 from entitlements.node.snapshots import Snapshots
 from entitlements.node.writes import Writes
 from entitlements.stdio import failures
-from entitlements.stdio.children import Started
+from entitlements.stdio.children import Changed, Started
 from entitlements.stdio.local_servers import Ask, LocalServers
 from entitlements.stdio.other_nodes import Asked
 from entitlements.stdio.places import Places
@@ -124,12 +124,13 @@ class Connections:
         places: Places,
         started: Started,
         dial: DialSystem,
+        changed: Changed,
     ) -> None:
         self._dial = dial
         self._upstreams: dict[str, _Upstream] = {}
         self._shared = UpstreamSessions(snapshots, writes)
         self._directory = directory
-        self.local = LocalServers(places, partial(failures.write_down, writes.run, Closed), started)
+        self.local = LocalServers(places, partial(failures.write_down, writes.run, Closed), started, changed)
         self._local_numbers = _request_numbers()
         self._under_way: set[asyncio.Task[None]] = set()
         self._next_sweep = time.monotonic() + secrets.randbelow(int(SWEEP_SECONDS))

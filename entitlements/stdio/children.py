@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -41,6 +42,8 @@ type Started = Callable[[str, Owner | None, Level], None]
 """Takes a system, whose child of it was started, and how far that is held."""
 type Left = Callable[[str, Owner | None], None]
 """Takes a system, and whose child of it is none of this process any more."""
+type Changed = Callable[[str], None]
+"""Takes a system, a child of which says that its tools changed."""
 type Report = Callable[[str, str, str], None]
 """Takes a system, why a child of it ended or did not start, and the end of its standard error."""
 
@@ -80,11 +83,13 @@ class Children:
         report: Report | None = None,
         started: Started | None = None,
         left: Left | None = None,
+        changed: Changed | None = None,
     ) -> None:
         self._folder = folder or tempfile.gettempdir()
         self._started = started or (lambda _system, _owner, _level: None)
         self._left = left or (lambda _system, _owner: None)
         self._report = report or (lambda _system, _why, _stderr: None)
+        self._changed = changed or (lambda _system: None)
         self._places: dict[tuple[str, Owner | None], _Place] = {}
         self._users = set(range(FIRST_USER, FIRST_USER + MOST_CHILDREN)) if os.geteuid() == 0 else None
         self._under_way: set[asyncio.Task[None]] = set()
@@ -154,7 +159,8 @@ class Children:
                 os.chown(scratch, uid, uid)
             level = await asyncio.to_thread(bubblewrap.level, has_network=bool(place.command.ports))
             plan = await asyncio.to_thread(place.command.plan, scratch=scratch, uid=uid, level=level)
-            endpoint = ChildEndpoint(await start(plan, longest_line=LONGEST_LINE))
+            changed = partial(self._changed, place.system)
+            endpoint = ChildEndpoint(await start(plan, longest_line=LONGEST_LINE), changed)
             conversation = upstream.Conversation(upstream.Target("stdio://child"), version=upstream.LEGACY[0])
             conversation.endpoint = endpoint
             async with asyncio.timeout(GREETING_SECONDS):

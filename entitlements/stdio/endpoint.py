@@ -28,6 +28,7 @@ MOST_UNASKED: Final = 32 * 1024 * 1024
 """How many bytes a child may say between two answers: reading them costs everybody's time."""
 CALL_SECONDS: Final = 300.0
 LONGEST_LINE: Final = 4 * 1024 * 1024
+LIST_CHANGED: Final = "notifications/tools/list_changed"
 _EVENTS: Final = {"Content-Type": "text/event-stream"}
 _METHOD_NOT_FOUND: Final = {"code": -32601, "message": "The gateway offers nothing to a server."}
 _SECRETS: Final = re.compile(
@@ -78,9 +79,10 @@ class _Pending:
 class ChildEndpoint(Endpoint):
     """A running child. It ends when its streams do, when it says something too long, or when it is ended."""
 
-    def __init__(self, child: Child) -> None:
+    def __init__(self, child: Child, tools_changed: Callable[[], None] = lambda: None) -> None:
+        """Take a child, and what hears that it says that its tools changed."""
         super().__init__("stdio://child")
-        self._child = child
+        self._child, self._tools_changed = child, tools_changed
         self._pending: dict[int, _Pending] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -187,6 +189,8 @@ class ChildEndpoint(Endpoint):
             answer = {"result": {}} if method == "ping" else {"error": _METHOD_NOT_FOUND}
             await self._child.write(_write({"jsonrpc": "2.0", "id": number, **answer}))
             return
+        if method == LIST_CHANGED:
+            self._tools_changed()
         params = message.get("params")
         if method == "notifications/progress" and isinstance(params, dict):
             token = params.get("progressToken")

@@ -16,7 +16,7 @@ from typing import Any, Final
 import aiohttp
 
 from entitlements.stdio import other_nodes
-from entitlements.stdio.children import Children, Started
+from entitlements.stdio.children import Changed, Children, Started
 from entitlements.stdio.command import Command
 from entitlements.stdio.other_nodes import Asked, NodeEndpoint
 from entitlements.stdio.places import Elsewhere, Owner, Places
@@ -37,9 +37,9 @@ type WriteDown = Callable[[str, str, str], Awaitable[None]]
 class LocalServers:
     """The children of this node, by the callers whose they are, and the way to those of other nodes."""
 
-    def __init__(self, places: Places, write_down: WriteDown, started: Started) -> None:
+    def __init__(self, places: Places, write_down: WriteDown, started: Started, changed: Changed) -> None:
         self._places, self._write_down, self._record = places, write_down, started
-        self._children = Children(report=self._report, started=self._started, left=self._left)
+        self._children = Children(report=self._report, started=self._started, left=self._left, changed=changed)
         self._http: aiohttp.ClientSession | None = None
         self._pool: aiohttp.ClientSession | None = None
         self._keys: defaultdict[tuple[str, Owner], set[Key]] = defaultdict(set)
