@@ -88,7 +88,7 @@ def counted(known: str) -> dict[str, Any]:
     """Make an agent that may use the tool for the same people under a budget that is never used up, and its client."""
     made, entitlement = json.loads(known), Entitlement.objects.get(scope="time:read")
     persons = list(Person.objects.filter(login__in=[f"person-{number}" for number in range(PEOPLE)]).order_by("pk"))
-    agent = make.agent("counted")
+    agent = make.agent("counted", sponsor=persons[0], owner=persons[0])
     client, secret = make.client(agent, "counted-client", auth=Client.Auth.CLIENT_SECRET_BASIC)
     grant = make.grant(agent, entitlement, people=persons)
     ana = make.person("ana-of-budgets", roles=[Role.ANALYST])
