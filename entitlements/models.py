@@ -38,6 +38,7 @@ from entitlements.keys.models import SigningKey
 from entitlements.name_collisions.models import NameKey
 from entitlements.networks.models import ClientCertificate, SystemNetwork
 from entitlements.node.isolation.models import SystemPause
+from entitlements.node_messages.models import NodeMessage
 from entitlements.people.models import ApiToken, Group, GroupMapping, Identity, Membership, Person, Role, RoleAssignment
 from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
 from entitlements.policy_domains.models import PolicyDomain
@@ -111,6 +112,7 @@ __all__ = [
     "MeasuredEnds",
     "Membership",
     "NameKey",
+    "NodeMessage",
     "OAuthAccessToken",
     "OAuthDeviceGrant",
     "OAuthIDToken",

@@ -17,6 +17,7 @@ from audit.refusals import refusals
 from entitlements.catalog.models import System
 from entitlements.gateway.models import EndedClientSession, UpstreamSession
 from entitlements.keys.models import SigningKey
+from entitlements.node_messages.models import NodeMessage
 from entitlements.revocation.models import Drill, Revocation
 
 from . import addresses
@@ -280,12 +281,15 @@ def forget_used_assertions() -> None:
 def forget_ended_sessions() -> None:
     """Delete ended client sessions whose names no node would open any more, and upstream sessions ended a day ago.
 
+    What nodes keep for each other goes with its time.
+
     Of sign-ins at clients that ended with time, the address that they were last used from is forgotten.
     """
     while person_sign_ins.forget_addresses_of_lapsed():
         pass
     now = clock.now()
     EndedClientSession.objects.filter(expires_at__lt=now).delete()
+    NodeMessage.objects.filter(expires_at__lt=now).delete()
     UpstreamSession.objects.filter(ended_at__lt=now - KEPT_FOR).delete()
 
 

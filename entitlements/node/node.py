@@ -47,6 +47,7 @@ from entitlements.node_feed.change import Change
 from entitlements.node_feed.feed import CANCELLATIONS, Feed
 from entitlements.node_feed.lease import own_name
 from entitlements.node_feed.worker_feed import Worker, WorkerFeed
+from entitlements.node_messages.messages import NodeMessages
 from entitlements.secret_scan.scan import SecretScan
 from entitlements.stdio import failures
 from entitlements.stdio.places import Places
@@ -95,6 +96,7 @@ class Node:
         self.recorder = Recorder(self.writer)
         self.strangers = Strangers(address)
         self.writes = Writes(self.pool)
+        self.messages = NodeMessages(self.writes.run, self.snapshots.query, self.reads)
         self.relays = Relays(self.name, Facts(self.snapshots.query, self.writes.run, self.directory.get, Closed))
         self.places = Places(self.writes.run, self.name, lambda: self.feed.lapses)
         self.definitions = DefinitionWatch(self.name, self.writes.run, self.directory.get, self.relays.dial, Closed)
@@ -181,6 +183,8 @@ class Node:
 
     def _take_cancellation(self, notice: str) -> None:
         """Take what another node hands over. Anybody who may connect to the database can write to its channel."""
+        if self.messages.hear(notice):
+            return
         session, _, digest = notice.partition(" ")
         if (key := known_uuid(session)) is not None:
             self.opened.cancel(key, digest)

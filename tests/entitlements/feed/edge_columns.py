@@ -29,6 +29,7 @@ NEVER_KEPT = {
     "entitlements_connectedaccount": "each call takes the account as its row is, and those under way look again",
     "entitlements_authorizationcode": "a code is read when it is redeemed, and its row is taken in the write",
     "entitlements_clientcredential": "what a client had is read when it rotates, and its row is judged in the write",
+    "entitlements_nodemessage": "each reader looks at the rows as they are",
     "entitlements_upstreamsession": "it carries no right, and a node looks at it every two minutes",
     "entitlements_stdiochild": "it carries no right, and is a node's while the lease of that node lives",
     "entitlements_stdionode": "it carries no right, and is read with the lease of the node",

@@ -1,0 +1,1 @@
+"""What one node keeps for another, and the wake-up that says so."""
