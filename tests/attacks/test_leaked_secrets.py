@@ -168,6 +168,8 @@ def _pack(here: World, folder: Path) -> dict[str, str]:
     due, scope = clock.now() + timedelta(days=14), {"agents": [here.agent.slug]}
     made = campaigns.make("leaks", name="Leaks", due_at=due, scope=scope, by=ana)
     launch.activate(made.pk, by=ana)
+    waiting = reviews.waiting_for(made, here.agent.sponsor)
+    reviews.answer(made, here.agent.sponsor, [(each.item, reviews.KEEP) for each in waiting])
     close.close(made.pk, by=ana, reason="The quarter is over.")
     close.finish_closing(made.pk)
     archive.seal()
