@@ -11,6 +11,7 @@ from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.decisions.verdicts import Reason, Verdict
 from entitlements.gateway import relay
 from entitlements.gateway.budgets.measure import Measure, unmeasured
+from entitlements.gateway.conversation.responder import Responder
 from entitlements.gateway.http import Request
 from entitlements.gateway.messages import Call
 from entitlements.gateway.relay import CallEnd
@@ -63,7 +64,7 @@ class McpForwarding:
     request: Request
     call: Call
     trace: TraceContext
-    responder: relay.Responder
+    responder: Responder
     account: AccountAuthorization | None = None
     beside: relay.Hears | None = None
     offers: Offers = NOTHING

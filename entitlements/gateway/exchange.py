@@ -47,8 +47,9 @@ class Exchange:
 
     async def send(self, result: bytes, *headers: tuple[bytes, bytes]) -> None:
         """Send a result that is JSON already."""
-        body = answers.result(self.call.request_id, result)
-        await self.request.answer(Answer(HTTPStatus.OK, body, (JSON, NO_STORE, *headers)))
+        answer = Answer(HTTPStatus.OK, answers.result(self.call.request_id, result), (JSON, NO_STORE, *headers))
+        is_event = self.session is not None and self.request.prefers_events
+        await self.request.answer(answer.as_event() if is_event else answer)
 
     async def deny(self, verdict: Verdict) -> None:
         """Record a denial of something else than a call to an upstream, and send it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from entitlements.codes import Code
 from entitlements.dpop.proofs import Proof
 from entitlements.node.refusals import Refused
 from entitlements.rest.headers import ONCE
+from entitlements.upstream import sse
 
 type Message = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
@@ -27,6 +29,8 @@ BODY_SECONDS: Final = 20.0
 """Seconds for a whole body, however many pieces it comes in."""
 JSON: Final[Header] = (b"content-type", b"application/json")
 NO_STORE: Final[Header] = (b"cache-control", b"no-store")
+_WAYS: Final = ("application/json", "text/event-stream")
+_WEIGHT: Final = re.compile(r"[01](?:\.[0-9]{0,3})?")
 encode: Final = msgspec.json.Encoder().encode
 
 
@@ -46,6 +50,11 @@ class Answer:
     def of(cls, status: int, value: object, *headers: Header) -> Answer:
         """Return a JSON answer."""
         return cls(status, encode(value), (JSON, NO_STORE, *headers))
+
+    def as_event(self) -> Answer:
+        """Return the same as a stream of one event, which nobody needs to come back for."""
+        others = [header for header in self.headers if header not in (JSON, NO_STORE)]
+        return Answer(self.status, sse.event(self.body), (*sse.HEADERS, *others))
 
 
 @dataclass(slots=True)
@@ -105,6 +114,17 @@ class Request:
         except UnicodeDecodeError as why:
             raise Refused(Code.HEADER_MISMATCH, f"The header {name} is not ASCII.") from why
 
+    @property
+    def prefers_events(self) -> bool:
+        """Whether the client would rather have a stream of events than JSON: by weight, and what it names first."""
+        weights: dict[str, float] = {}
+        for accepted in self.headers.get(b"accept", b"").decode("latin-1").lower().split(","):
+            media, *parameters = (part.strip() for part in accepted.split(";"))
+            given = [part[2:] for part in parameters if part.startswith("q=")]
+            weights.setdefault(media, _weight(given[0]) if given else 1.0)
+        best = max(_WAYS, key=lambda way: (weights.get(way, 0.0), -[*weights, way].index(way)))
+        return best == _WAYS[1] and bool(weights.get(best))
+
     def check_single(self) -> None:
         """Refuse a header that has one value and is there twice: whom we ask and whom a proxy asked would differ."""
         for name in sorted(ONCE - {"dpop"}):  # which has an error of its own (RFC 9449, section 4.3)
@@ -147,6 +167,11 @@ class Request:
         length = (b"content-length", str(len(answer.body)).encode())
         await self.send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, length]})
         await self.send({"type": "http.response.body", "body": answer.body})
+
+
+def _weight(text: str) -> float:
+    """Read the weight of a media type (RFC 9110 section 12.4.2); what is none counts as nothing."""
+    return float(text) if _WEIGHT.fullmatch(text) else 0.0
 
 
 def source_of(scope: Mapping[str, Any]) -> str:

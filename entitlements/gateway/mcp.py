@@ -26,6 +26,7 @@ from entitlements.gateway import (
 from entitlements.gateway.access_requests import request_access
 from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.conversation import client_sessions, listen, log_level, replies, stream, ways
+from entitlements.gateway.conversation.responder import Responder, responder_of
 from entitlements.gateway.decoys import calls as decoys
 from entitlements.gateway.dispatch import Forwarding
 from entitlements.gateway.exchange import Exchange, may_see
@@ -144,7 +145,7 @@ async def _call_tool(exchange: Exchange) -> None:
     name = call.params["name"]
     exchange.about.tool = f"tools/{name}" if "/" in name else name  # no tool, as which no resource or prompt is called
     pinned = entry.tools.get(exchange.about.tool)
-    responder = relay.Responder(exchange.request.send)
+    responder = responder_of(exchange, entry.slug, exchange.about.tool, arguments, call)
     door = doors.McpDoor(entry, exchange.bearer, call, exchange.entry.slug, responder, exchange.about.tool)
     if pinned is None and await decoys.answer(exchange.node, exchange.request, exchange.about, entry, call, door):
         return
@@ -156,7 +157,7 @@ async def _call_tool(exchange: Exchange) -> None:
 
 
 def _forwarding(
-    exchange: Exchange, entry: ServedSystem, call: Call, arguments: dict[str, Any], responder: relay.Responder
+    exchange: Exchange, entry: ServedSystem, call: Call, arguments: dict[str, Any], responder: Responder
 ) -> Forwarding:
     node, about = exchange.node, exchange.about
     if entry.operations is None:

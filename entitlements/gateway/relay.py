@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -19,7 +19,8 @@ from entitlements.codes import Code
 from entitlements.definition_watch.listener import LIST_CHANGED
 from entitlements.gateway import answers
 from entitlements.gateway.budgets.measure import Measure, unmeasured
-from entitlements.gateway.http import JSON, NO_STORE, Answer, Send, encode
+from entitlements.gateway.conversation.responder import Responder
+from entitlements.gateway.http import JSON, NO_STORE, Answer, encode
 from entitlements.gateway.leaked_secrets import leaks
 from entitlements.gateway.messages import Call
 from entitlements.gateway.primitives import cache_scope
@@ -27,10 +28,9 @@ from entitlements.node.refusals import Refused
 from entitlements.node.upstreams import Connection
 from entitlements.secret_scan.marks import Marks
 from entitlements.traces.trace_context import TraceContext
-from entitlements.upstream import egress, mcp_headers, sse, upstream
+from entitlements.upstream import egress, mcp_headers, resuming, upstream
 from entitlements.upstream.endpoint import Answer as UpstreamAnswer
 
-KEEP_ALIVE_SECONDS: Final = 15.0
 _PASSED: Final = frozenset({"notifications/progress", "notifications/message"})
 _RETRY: Final = ("inputResponses", "requestState")
 _FORWARDED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -42,11 +42,6 @@ _FORWARDED: Final[Mapping[str, tuple[str, ...]]] = {
     "completion/complete": ("ref", "argument", "context"),
 }
 """Which params of a method travel on."""
-_STREAM: Final = [
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-store, no-transform"),
-    (b"x-accel-buffering", b"no"),
-]
 _STATUS: Final = {-32700: 400, -32600: 400, -32602: 400, -32020: 400, -32021: 400, -32022: 400, -32601: 404}
 _REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
 
@@ -101,60 +96,6 @@ class CallEnd:
     is_away: bool = False
 
 
-class Responder:
-    """Answers one request: as plain JSON if the answer comes at once and alone, else as a stream of events."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._is_streaming = False
-        self._is_finished = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._keeper: asyncio.Task[None] | None = None
-
-    def keep_alive(self) -> None:
-        """From now on, send a comment whenever the upstream is silent for long."""
-        self._timer = asyncio.get_running_loop().call_later(KEEP_ALIVE_SECONDS, self._start_keeping)
-
-    async def event(self, message: bytes) -> None:
-        """Send one message of the stream."""
-        await self._begin()
-        await self._send({"type": "http.response.body", "body": sse.event(message), "more_body": True})
-
-    async def finish(self, answer: Answer) -> None:
-        """Send the last message and end; its status counts only if nothing was sent before."""
-        self.close()
-        if self._is_finished:
-            return
-        self._is_finished = True
-        if self._is_streaming:
-            await self._send({"type": "http.response.body", "body": sse.event(answer.body)})
-            return
-        length = (b"content-length", str(len(answer.body)).encode())
-        await self._send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, length]})
-        await self._send({"type": "http.response.body", "body": answer.body})
-
-    def close(self) -> None:
-        """Stop the comments."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._keeper is not None:
-            self._keeper.cancel()
-
-    def _start_keeping(self) -> None:
-        self._keeper = asyncio.create_task(self._keep())
-
-    async def _keep(self) -> None:
-        await self._begin()
-        while True:
-            await self._send({"type": "http.response.body", "body": sse.KEEP_ALIVE, "more_body": True})
-            await asyncio.sleep(KEEP_ALIVE_SECONDS)
-
-    async def _begin(self) -> None:
-        if not self._is_streaming:
-            self._is_streaming = True
-            await self._send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": _STREAM})
-
-
 @dataclass(slots=True)
 class UpstreamCall:
     """A call that was allowed and recorded, and everything needed to carry it out."""
@@ -172,6 +113,7 @@ class UpstreamCall:
     beside: Hears | None = None
     number: int = 0
     was_sent: bool = False
+    _progress: upstream.Progress = field(default_factory=upstream.Progress)
 
     async def carry_out(self) -> CallEnd:
         """Send the call and pass the answer on.
@@ -188,9 +130,34 @@ class UpstreamCall:
         if conversation.is_modern:
             self._mirror(headers, params)
         try:
-            return await conversation.post(self.connection.http, headers, body, self._pass_on, gate=self._pass)
+            async with asyncio.timeout(self.connection.http.timeout.total):
+                return await self._exchanged(headers, body)
         except (aiohttp.ClientError, TimeoutError, OSError, *_UNREADABLE) as why:
             raise egress.Unreachable from why
+
+    async def _exchanged(self, headers: Mapping[str, str], body: bytes) -> CallEnd:
+        """Send it and read the answer, from as many streams as a legacy upstream needs for it."""
+        conversation, http = self.connection.conversation, self.connection.http
+        try:
+            ended = await conversation.post(http, headers, body, self._pass_on, gate=self._pass)
+        except (aiohttp.ClientError, OSError):
+            if not self._may_resume:
+                raise
+            ended = None
+        else:
+            if ended is None:
+                await self.responder.pause(self._progress.again)
+        if ended is not None:
+            return ended
+        return await resuming.finish(conversation, http, self._progress, self._take, self._closed)
+
+    @property
+    def _may_resume(self) -> bool:
+        return bool(self._progress.last_id) and not self.connection.conversation.is_modern
+
+    async def _closed(self, progress: upstream.Progress) -> None:
+        """Let the client of this call come again as well: the system has closed its stream and goes on."""
+        await self.responder.pause(progress.again)
 
     def _pass(self) -> None:
         self.gate()
@@ -203,14 +170,14 @@ class UpstreamCall:
             if value is not None:
                 headers[f"Mcp-Param-{token}"] = mcp_headers.encode(value)
 
-    async def _pass_on(self, answer: UpstreamAnswer) -> CallEnd:
+    async def _pass_on(self, answer: UpstreamAnswer) -> CallEnd | None:
         status = answer.status
         if status == HTTPStatus.NOT_FOUND and self.connection.conversation.session:
             raise SessionLost
         if status in _REFUSED or status // 100 in (3, 5):
             raise egress.Unreachable(status=status)
-        ended = await upstream.first(answer, self._take)
-        if ended is None:
+        ended = await upstream.first(answer, self._take, progress=self._progress)
+        if ended is None and not self._may_resume:
             raise egress.Unreachable("The system ended its answer too early.", status=status)
         return ended
 

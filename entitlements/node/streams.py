@@ -45,6 +45,11 @@ class ToolList:
             self.changed.set()
         self._seen = held, tools
 
+    @property
+    def seen(self) -> tuple[tuple[str, str], ...] | None:
+        """The tools as they were seen last, by name and version; None where nothing was."""
+        return None if self._seen is None else self._seen[1]
+
     def take_changes(self) -> set[str]:
         """Return the names of the rows of which a notification is due now; each change is notified once."""
         self.changed.clear()
@@ -73,6 +78,8 @@ class OpenRequest:
     """The connected account by which it was sent: it ends with that, or with the consent for its agent."""
     tools: ToolList | None = None
     """What the client of a stream can see; None of a call."""
+    is_left: bool = False
+    """Whether its client has gone, and what comes is kept for its return; such a stream counts under no bound here."""
     stop: str = ""
     is_over: bool = False
 
@@ -121,6 +128,14 @@ class OpenRequests:
             of_session.discard(opened)
             if not of_session:
                 del self._by_session[opened.session]
+        self._uncount(opened)
+
+    def leave(self, opened: OpenRequest) -> None:
+        """Its client has gone: it makes room for others, and ends with the rights as before."""
+        self._uncount(opened)
+        opened.is_left = True
+
+    def _uncount(self, opened: OpenRequest) -> None:
         for key in _counts(opened):
             self._streams[key] -= 1
             if not self._streams[key]:
@@ -170,7 +185,7 @@ def digest_of(request_id: bytes) -> str:
 
 def _counts(opened: OpenRequest) -> dict[tuple[str, str], int]:
     """Name what a stream is counted under, and how many there may be of each; a call is counted under nothing."""
-    if opened.is_call:
+    if opened.is_call or opened.is_left:
         return {}
     token = opened.call.token.jti if opened.call.token is not None else ""
     return {

@@ -20,7 +20,7 @@ from entitlements.strict import known_uuid
 PURPOSE: Final = "node-message"
 NOTICE: Final = "box "
 """How a wake-up begins, on the channel of cancellations."""
-CHANNEL: Final = "mandate_cancellations"
+CHANNEL: Final = "mandate_cancelled_calls"
 LOOK_AGAIN_SECONDS: Final = 2.0
 """How long a reader waits for a wake-up: one may be lost, a row is not."""
 MOST_MESSAGES: Final = 1000
@@ -44,10 +44,11 @@ UNION ALL SELECT number, NULL FROM entitlements_nodemessage WHERE id = %(id)s::u
 UNION ALL SELECT 0, NULL FROM box WHERE messages >= {MOST_MESSAGES} OR bytes + %(size)s::int > {MOST_BYTES}
 LIMIT 1
 """  # noqa: S608 - constants of this module
-_READ: Final = """
+_AT_ONCE: Final = 100
+_READ: Final = f"""
 SELECT number, sealed FROM entitlements_nodemessage
-WHERE box = %s AND number > %s AND expires_at > clock_timestamp() ORDER BY number LIMIT 100
-"""
+WHERE box = %s AND number > %s AND expires_at > clock_timestamp() ORDER BY number LIMIT {_AT_ONCE}
+"""  # noqa: S608 - a constant of this module
 
 type Run = Callable[[str, Any], Awaitable[Sequence[tuple[Any, ...]]]]
 """Runs a statement that may be run twice; raises Closed."""
@@ -98,9 +99,11 @@ class NodeMessages:
         try:
             while True:
                 woken.clear()
-                for number, body in await self.read(box, after):
+                for number, body in (found := await self.read(box, after)):
                     after = number
                     yield number, body
+                if len(found) == _AT_ONCE:
+                    continue
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_AGAIN_SECONDS):
                         await woken.wait()

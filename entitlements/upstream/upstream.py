@@ -123,6 +123,18 @@ class Conversation:
         request = authorization.Request("POST", self.target.url, headers, body)
         return await self.target.authorization.send(request, exchange, take)
 
+    async def get[T](
+        self, http: aiohttp.ClientSession, headers: Mapping[str, str], take: Callable[[Answer], Awaitable[T]]
+    ) -> T:
+        """Ask for a stream of the session, as `post` sends."""
+
+        def exchange(sent: Mapping[str, str], take: Callable[[Answer], Awaitable[T]]) -> Awaitable[T]:
+            return self.endpoint.get(http, sent, take)
+
+        return await self.target.authorization.send(
+            authorization.Request("GET", self.target.url, headers), exchange, take
+        )
+
     def body(self, request_id: int, method: str, params: Mapping[str, Any]) -> bytes:
         """Write one request; in the modern era the envelope of its `_meta` is ours."""
         sent = dict(params)
@@ -231,12 +243,32 @@ async def initialize(http: aiohttp.ClientSession, conversation: Conversation) ->
     return conversation
 
 
+@dataclass(slots=True)
+class Progress:
+    """How far an answer was read that may come in several streams (MCP 2025-11-25, resumability)."""
+
+    last_id: str = ""
+    """The id of the last event: what follows it can be asked for. Empty where nothing can."""
+    again: float = sse.AGAIN_SECONDS
+    """Seconds to wait before that."""
+    size: int = 0
+    count: int = 0
+
+    def note(self, reader: sse.Reader) -> None:
+        """Take over where a reader stands."""
+        self.last_id = self.last_id if reader.last_id is None else reader.last_id
+        self.again = self.again if reader.again is None else reader.again
+
+
 async def first[T](
-    answer: Answer, take: Callable[[bytes], Awaitable[T | None]], largest: int = LARGEST_MESSAGE
+    answer: Answer,
+    take: Callable[[bytes], Awaitable[T | None]],
+    largest: int = LARGEST_MESSAGE,
+    progress: Progress | None = None,
 ) -> T | None:
     """Hand on each JSON-RPC message of an answer as it arrives, a body or events, until `take` returns something.
 
-    An event without data, by which a server lets a client resume, is none.
+    An event without data, by which a server lets a client resume, is none; `progress` knows how to do that.
 
     Raises Unreachable, sse.TooLarge.
     """
@@ -245,16 +277,17 @@ async def first[T](
         return await take(await egress.read(answer, largest))
     if kind != "text/event-stream":
         raise Unreachable("The system answered with something else than MCP.", status=answer.status)
-    reader, size, count = sse.Reader(largest), 0, 0
+    reader, progress = sse.Reader(largest), progress or Progress()
     while chunk := await answer.content.readany():
-        size += len(chunk)
+        progress.size += len(chunk)
         for data in reader.feed(chunk):
-            count += 1
+            progress.count += 1
             if data and (found := await take(data)) is not None:
                 return found
-            if count >= MOST_EVENTS:
+            if progress.count >= MOST_EVENTS:
                 raise sse.TooLarge
-        if size > LONGEST_STREAM:
+        progress.note(reader)
+        if progress.size > LONGEST_STREAM:
             raise sse.TooLarge
     return None
 

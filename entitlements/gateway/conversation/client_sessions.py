@@ -24,6 +24,8 @@ from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed, Refused
 from entitlements.node.shared.client_offers import Offers
+from entitlements.node_feed import other_nodes
+from entitlements.upstream import upstream
 
 _IS_ENDED: Final = "SELECT EXISTS (SELECT FROM entitlements_endedclientsession WHERE id = %s)"
 END: Final = """
@@ -35,6 +37,7 @@ ended AS (
 )
 INSERT INTO entitlements_change (kind, subject, client_session_id, concerns_all, noted_at)
 SELECT %(kind)s::text, %(kind)s::text || ':' || id, id, false, clock_timestamp() FROM ended
+RETURNING id
 """
 """As `changes.note` would: under the lock of what changed."""
 
@@ -63,6 +66,11 @@ class ClientSession(msgspec.Struct, frozen=True, array_like=True):
     def offers(self) -> Offers:
         """What an upstream may ask of the client of this session."""
         return Offers(self.id, self.capabilities)
+
+    @property
+    def is_polled(self) -> bool:
+        """Whether its client knows events without data, and streams that are closed before their end (SEP-1699)."""
+        return self.version == upstream.LEGACY[0]
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -155,10 +163,15 @@ async def _know_session(node: Node, agent: str, session: str | None) -> None:
 
 
 async def end(node: Node, session: ClientSession) -> None:
-    """End a session on every node, before its time, and what upstreams hold for it. Raises Closed: it may live on."""
-    await node.writes.run(END, ending(session.id, session.until))
+    """End a session on every node, before its time, and what upstreams hold for it. Raises Closed: it may live on.
+
+    When this returns, no node serves the session any more: each has applied the change, or its lease has lapsed.
+    """
+    noted = await node.writes.run(END, ending(session.id, session.until))
     await node.upstreams.leave(session.id)
     node.kept.remove(_IS_ENDED, [session.id])
+    if not await other_nodes.have_applied(node.snapshots.query, noted[0][0] if noted else None):
+        raise Closed(Code.FEED_UNKNOWN)
 
 
 def ending(session: UUID, until: float) -> dict[str, int | str | UUID | float]:

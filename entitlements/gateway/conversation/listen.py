@@ -7,6 +7,7 @@ listened to only while its caller may read it, which is decided for each change.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -29,7 +30,10 @@ from entitlements.upstream import egress, sse, upstream
 from entitlements.upstream.endpoint import Answer as UpstreamAnswer
 
 AGAIN_SECONDS: Final = 2.0
+HEARD_SECONDS: Final = 2.0
+"""How long a client waits for its acknowledgement until the system is listened to."""
 MOST_RESOURCES: Final = 100
+ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 _ID: Final = "io.modelcontextprotocol/subscriptionId"
 _LISTS: Final = {f"{kind}ListChanged": kind for kind in ("tools", "resources", "prompts")}
 _FAILURES: Final = (
@@ -55,10 +59,11 @@ async def serve(exchange: Exchange) -> None:
             return
         opened.ends_with_grants = verdict.allowed
         await listening.choose()
-        await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": stream.HEADERS})
+        await listening.begin()
+        await request.send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": sse.HEADERS})
         await listening.acknowledge()
         await node.look_at_tools(opened, held)
-        await stream.keep_open(request, opened, listening.changed, listening.follow())
+        await stream.keep_open(request, opened, listening.changed, listening.until_over())
     except leaks.SecretInAnswer as why:
         node.recorder.eventually(leaks.event(exchange.about, why.owners))
         refusal = answers.refused(Refused(leaks.CODE), exchange.call.request_id, evaluation=exchange.about.evaluation)
@@ -72,6 +77,7 @@ async def serve(exchange: Exchange) -> None:
         body = answers.result(exchange.call.request_id, encode({"resultType": "complete", "_meta": listening.tag}))
         await request.send({"type": "http.response.body", "body": sse.event(body)})
     finally:
+        listening.end()
         node.opened.remove(opened)
 
 
@@ -93,6 +99,10 @@ class Listening:
     exchange: Exchange
     wanted: dict[str, Any]
     tag: dict[str, Any] = field(init=False)
+    _is_heard: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the system is listened to, or cannot be."""
+    _is_acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
+    _following: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         """Know what each message is tagged with."""
@@ -104,9 +114,28 @@ class Listening:
         if readable := [uri for uri in uris if await self._may_read(uri)]:
             self.wanted["resourceSubscriptions"] = readable
 
+    async def begin(self) -> None:
+        """Listen to the system before the client is told so: what it does then, the system may answer at once."""
+        self._following = asyncio.create_task(self.follow())
+        self._following.add_done_callback(lambda _: self._is_heard.set())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HEARD_SECONDS):
+                await self._is_heard.wait()
+
+    async def until_over(self) -> None:
+        """Wait until there is nothing to listen to any more."""
+        if self._following is not None:
+            await self._following
+
+    def end(self) -> None:
+        """Listen no more."""
+        if self._following is not None:
+            self._following.cancel()
+
     async def acknowledge(self) -> None:
         """Say first what is listened to."""
-        await self._send("notifications/subscriptions/acknowledged", {"notifications": self.wanted})
+        await self._send(ACKNOWLEDGED, {"notifications": self.wanted})
+        self._is_acknowledged.set()
 
     def changed(self, kind: str) -> bytes:
         """Write that a list has changed, if that is wanted."""
@@ -130,6 +159,7 @@ class Listening:
                     return
             except _FAILURES:
                 pass  # the client's own stream goes on, and its calls say what is wrong
+            self._is_heard.set()
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _connection(self) -> Connection:
@@ -157,6 +187,8 @@ class Listening:
         method, params = message.get("method"), message.get("params") or {}
         if method is None:
             return "error" in message
+        self._is_heard.set()
+        await self._is_acknowledged.wait()
         kind = str(method).removeprefix("notifications/").removesuffix("/list_changed")
         is_wanted = method in server_messages.LISTS and f"{kind}ListChanged" in self.wanted
         if method == LIST_CHANGED:

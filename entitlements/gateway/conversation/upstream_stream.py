@@ -1,9 +1,13 @@
-"""The stream of a legacy client's own session with an upstream, read where the client's stream is, and passed on."""
+"""The stream of a legacy client's own session with an upstream, read where the client's stream is, and passed on.
+
+Where it ends or is lost, it is asked for again from its last event on, if the upstream gives its events ids.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
@@ -13,24 +17,30 @@ import msgspec
 from entitlements.gateway.conversation import replies
 from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.conversation.server_messages import Beside
-from entitlements.gateway.http import Request
 from entitlements.gateway.leaked_secrets import leaks
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
 from entitlements.node.upstreams import Connection
-from entitlements.upstream import authorization, egress, sse, upstream
+from entitlements.upstream import authorization, egress, resuming, sse, upstream
 
 LISTS_TOOLS: Final = b"notifications/tools/list_changed"
 AGAIN_SECONDS: Final = 2.0
 """Seconds until a stream that ended, or that another node has open, is asked for again."""
+_LEAST_AGAIN: Final = 0.1
 TOUCH_SECONDS: Final = 60.0
 """How long it may be silent until the session is noted as used."""
+_NOT_GONE_ON: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+"""What says that the system does not know the last event any more: its stream begins anew."""
 _FAILURES: Final = (
     aiohttp.ClientError, TimeoutError, OSError, Closed, Refused, egress.Unreachable, egress.ForbiddenAddress,
     sse.TooLarge, msgspec.MsgspecError, RecursionError, ValueError,
 )  # fmt: skip
+
+
+class _HasNone(Exception):
+    """The upstream has no stream of a session."""
 
 
 @dataclass(slots=True)
@@ -41,41 +51,59 @@ class Following:
     about: CallDetails
     entry: ServedSystem
     session: ClientSession
-    request: Request
+    event: Callable[[bytes], Awaitable[None]]
+    """Sends the client a message."""
+    progress: upstream.Progress
+    """How far the stream was read, by this node or the one before."""
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when what the system says from now on is heard, or cannot be."""
 
     async def follow(self) -> None:
         """Read and pass on for as long as the client listens; what fails is tried again. Raises SecretInAnswer."""
+        try:
+            await self._follow()
+        finally:
+            self.ready.set()
+
+    async def _follow(self) -> None:
         if self.entry.command is not None or self.entry.operations is not None or not self.entry.target.url:
             return
-        beside = Beside(self.node, self.about, self.entry, self.session, is_stream=True)
+        beside, again = Beside(self.node, self.about, self.entry, self.session, is_stream=True), 0.0
         while True:
+            await asyncio.sleep(again)
+            again = AGAIN_SECONDS
             try:
                 connection = await self._connection()
                 if connection.conversation.is_modern or not connection.conversation.session:
                     return
-                if not await self._read(connection, beside):
-                    return
+                await self._read(connection, beside)
+                again = max(self.progress.again, _LEAST_AGAIN) if self.progress.last_id else AGAIN_SECONDS
+            except _HasNone:
+                return
             except _FAILURES:
                 pass  # the client's own stream goes on, and its calls say what is wrong
-            await asyncio.sleep(AGAIN_SECONDS)
+            self.ready.set()
 
     async def _connection(self) -> Connection:
         node, bearer, entry = self.node, self.about.bearer, self.entry
         account = await replies.account_of(node, bearer, entry)
         return await node.upstreams.get(entry, bearer, node.feed.position, account, self.session.offers)
 
-    async def _read(self, connection: Connection, beside: Beside) -> bool:
-        """Pass one stream on until it ends; False where the upstream has none."""
-        conversation = connection.conversation
+    async def _read(self, connection: Connection, beside: Beside) -> None:
+        """Pass one stream on until it ends. Raises _HasNone where the upstream has none, and what `_FAILURES` names."""
+        conversation, progress = connection.conversation, self.progress
         headers = conversation.headers() | {"Accept": "text/event-stream"}
+        headers |= {resuming.LAST_EVENT: progress.last_id} if progress.last_id else {}
         target = conversation.target
         headers |= await target.authorization.headers(authorization.Request("GET", target.url, headers))
         waits = aiohttp.ClientTimeout(total=None, sock_connect=10)
         async with connection.http.get(target.url, headers=headers, allow_redirects=False, timeout=waits) as answer:
             if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
-                return False
+                raise _HasNone
             if answer.status != HTTPStatus.OK or answer.content_type != "text/event-stream":
-                return True
+                progress.last_id = "" if answer.status in _NOT_GONE_ON else progress.last_id
+                raise egress.Unreachable(status=answer.status)
+            self.ready.set()
             reader = sse.Reader(upstream.LARGEST_MESSAGE)
             while True:
                 try:
@@ -85,9 +113,10 @@ class Following:
                     await self._connection()
                     continue
                 if not chunk:
-                    return True
+                    return
                 for data in filter(None, reader.feed(chunk)):
                     await self._take(data, connection, beside)
+                progress.note(reader)
 
     async def _take(self, data: bytes, connection: Connection, beside: Beside) -> None:
         marks = await self.node.secrets.current()
@@ -97,4 +126,4 @@ class Following:
         if LISTS_TOOLS in cleaned:
             self.node.definitions.changed(self.entry.slug)
         if said is not None:
-            await self.request.send({"type": "http.response.body", "body": sse.event(said), "more_body": True})
+            await self.event(said)

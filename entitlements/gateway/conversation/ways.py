@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from entitlements.gateway import relay
+from entitlements.gateway.conversation.responder import Responder
 from entitlements.gateway.conversation.server_messages import Beside
 from entitlements.gateway.dispatch import McpForwarding
 from entitlements.gateway.exchange import Exchange
@@ -10,7 +10,7 @@ from entitlements.gateway.messages import Call
 from entitlements.node.directory import ServedSystem
 
 
-def forwarding(exchange: Exchange, entry: ServedSystem, call: Call, responder: relay.Responder) -> McpForwarding:
+def forwarding(exchange: Exchange, entry: ServedSystem, call: Call, responder: Responder) -> McpForwarding:
     """Return the way of a request to a system's own server, over the session that its client has there."""
     beside = Beside(exchange.node, exchange.about, entry, exchange.session)
     return McpForwarding(

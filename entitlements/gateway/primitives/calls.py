@@ -10,9 +10,10 @@ from entitlements.codes import INVALID_PARAMS, Code
 from entitlements.decisions.verdicts import Verdict
 from entitlements.definitions import primitives
 from entitlements.definitions.primitives import Primitive
-from entitlements.gateway import answers, doors, relay
+from entitlements.gateway import answers, doors
 from entitlements.gateway.calls import ToolCall
 from entitlements.gateway.conversation import ways
+from entitlements.gateway.conversation.responder import responder_of
 from entitlements.gateway.exchange import Exchange
 from entitlements.gateway.http import Answer, encode
 from entitlements.gateway.primitives import everywhere, names
@@ -30,7 +31,7 @@ async def call(exchange: Exchange) -> None:
         exchange.about.system = entry.slug
     name, arguments = names.called(entry, asked.method, asked.params)
     exchange.about.tool = name
-    responder = relay.Responder(exchange.request.send)
+    responder = responder_of(exchange, entry.slug, name, arguments, asked)
     door = Door(entry, exchange.bearer, asked, exchange.entry.slug, responder, name)
     way = ways.forwarding(exchange, entry, asked, responder)
     session = None if exchange.session is None else exchange.session.id

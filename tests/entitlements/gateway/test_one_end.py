@@ -24,6 +24,7 @@ from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.gateway import relay
 from entitlements.gateway.calls import ToolCall
+from entitlements.gateway.conversation.responder import Responder
 from entitlements.gateway.dispatch import McpForwarding
 from entitlements.gateway.doors import McpDoor
 from entitlements.gateway.http import Answer, Message, Request
@@ -149,7 +150,7 @@ class Story:
         call = Call("tools/call", {"name": "read"}, b"7", is_modern=False, meta={})
         request = Request("POST", "/gw/crm/mcp", [], self.receive, self.send)
         about = records.CallDetails(BEARER, "crm", "tools/call", tool="read")
-        responder, held = relay.Responder(self.send), cast("Node", node)
+        responder, held = Responder(self.send), cast("Node", node)
         door = McpDoor(entry, BEARER, call, "crm", responder, "read")
         forwarding = McpForwarding(held, entry, BEARER, request, call, TraceContext("a" * 32, "b" * 16), responder)
         return asyncio.create_task(ToolCall(held, entry, BEARER, request, about, {}, door, forwarding).run())

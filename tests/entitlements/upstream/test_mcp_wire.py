@@ -75,6 +75,31 @@ def test_events_are_the_same_however_the_bytes_are_cut(cuts: list[int], end: str
     assert found == [b'{"a":1}', b"one\ntwo"]
 
 
+@given(st.lists(st.integers(1, 7)), st.sampled_from(["\n", "\r\n", "\r"]))
+def test_the_last_id_is_that_of_a_whole_event_and_the_wait_is_bounded(cuts: list[int], end: str) -> None:
+    lines = ["id: first", "retry: 99999999999", "data:", "", "id:\u00e9", "data: x", "", "retry: soon", "retry: 250",
+             "id: second", "", "data: y", "", "id: unfinished", "data: z"]  # fmt: skip
+    stream = (end.join(lines) + end).encode()
+    reader = sse.Reader(1000)
+    seen: list[str | None] = [reader.last_id]
+    for cut in [*cuts, len(stream)]:
+        reader.feed(stream[:cut])
+        stream = stream[cut:]
+        seen += [reader.last_id] if reader.last_id != seen[-1] else []
+
+    assert seen[-1] == "second"
+    assert set(seen) <= {None, "first", "", "second"}
+    assert reader.again == 0.25
+
+
+@pytest.mark.parametrize("value", ["x" * 1025, "a\x00b", "a\tb", "\u00e9"])
+def test_an_id_that_no_header_holds_is_not_asked_for(value: str) -> None:
+    reader = sse.Reader(10_000)
+    reader.feed(f"id: 1\ndata: a\n\nid: {value}\ndata: b\n\n".encode())
+
+    assert reader.last_id == ""
+
+
 def test_an_event_without_end_is_given_up() -> None:
     reader = sse.Reader(1000)
 

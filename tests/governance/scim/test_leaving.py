@@ -46,7 +46,7 @@ def test_a_deactivation_by_scim_ends_that_persons_tokens_streams_and_approvals_a
 
     with httpx2.stream("GET", f"{node.base}/gw/{here.system.slug}/mcp", headers=headers, timeout=10) as stream:
         lines = stream.iter_lines()
-        assert next(lines) == ": keep-alive"
+        assert ": keep-alive" in lines  # which reads up to it
         began = time.monotonic()
         assert directory.off(str(entry.pk)).status_code == 200
         assert list(lines) in ([], [""])
