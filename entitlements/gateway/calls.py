@@ -178,7 +178,7 @@ class ToolCall:
         await self._failed(egress.Unreachable("The system does not keep its sessions."), began)
 
     async def _keep_back(self, why: leaks.SecretInAnswer, began: float) -> None:
-        """Answer in place of a system that gives a secret away; what it may still say is heard by nobody."""
+        """Answer in place of a system that gives a secret away; what it may still say is not heard."""
         if not why.is_over:
             self.forwarding.cancel()
         self.node.recorder.eventually(leaks.event(self.about, why.owners))

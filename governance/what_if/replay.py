@@ -4,7 +4,7 @@ A recorded call counts as *denied* where it passes now and would not with the ch
 not even pass now. Grants, agents and people are those of now; the time of day and the age of session and sign-in are
 those of the call, as when the same is done again. Of its arguments the log holds a digest, and the numbers under a
 bound. What is not recorded is taken once at its best and once at its worst: where the answers differ the call is
-*unknown*, never harmless. A budget that is used up now denies; a rate, which begins anew within the hour, does not.
+*unknown*, never harmless. A budget that is used up now denies; a rate, which begins again within the hour, does not.
 """
 
 from __future__ import annotations
