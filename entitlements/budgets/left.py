@@ -34,7 +34,7 @@ type Decide = Callable[[Rule], Awaitable[Verdict]]
 
 
 @dataclass(frozen=True, slots=True)
-class Shortage:
+class Shortfall:
     """A budget of which too little is left for a call; `why` says so where it is not that. `seconds`: until it ends."""
 
     terms: Terms
@@ -65,7 +65,7 @@ class Left:
     held: Callable[[str], Decimal] = nothing_held
     _known: dict[str, tuple[Decimal, float | None]] = field(default_factory=dict)
 
-    async def shortage(self, call: Call, verdict: Verdict) -> Shortage | None:
+    async def shortfall(self, call: Call, verdict: Verdict) -> Shortfall | None:
         """Return the first budget that denies an allowed call; any such call, where no arguments are stated.
 
         Raises Closed.
@@ -76,7 +76,7 @@ class Left:
         for each in terms:
             need = rules.need(each, call.arguments) if call.states_arguments else rules.LEAST
             if isinstance(need, str):
-                return Shortage(each, Code.BUDGET_NOT_MEASURABLE, need)
+                return Shortfall(each, Code.BUDGET_NOT_MEASURABLE, need)
             if self.of(each) < need.least:
                 return self.used_up(each)
         return None
@@ -93,21 +93,21 @@ class Left:
 
     async def used_up_among(
         self, budgets: Collection[Terms], agents: Collection[str], system: str, tool: str, grants: Collection[str]
-    ) -> Shortage | None:
+    ) -> Shortfall | None:
         """Return the first of some budgets that is about such a call, whatever its arguments, and is used up."""
         named = {("system", system), *(("agent", agent) for agent in agents), *(("grant", grant) for grant in grants)}
         about = [each for each in budgets if (each.kind, each.named) in named and each.tool in ("", tool)]
         await self.read(each.key for each in about)
         return next((self.used_up(each) for each in about if self.of(each) < rules.LEAST.least), None)
 
-    def used_up(self, terms: Terms) -> Shortage:
-        """Return the shortage of a budget that was read."""
-        return Shortage(terms, terms.code, seconds=self._known.get(terms.key, (_NOTHING, None))[1])
+    def used_up(self, terms: Terms) -> Shortfall:
+        """Return the shortfall of a budget that was read."""
+        return Shortfall(terms, terms.code, seconds=self._known.get(terms.key, (_NOTHING, None))[1])
 
 
 async def first_with_room(
-    decide: Decide, shortage: Callable[[Verdict], Awaitable[Shortage | None]]
-) -> tuple[Verdict, Shortage | None]:
+    decide: Decide, shortfall: Callable[[Verdict], Awaitable[Shortfall | None]]
+) -> tuple[Verdict, Shortfall | None]:
     """Decide a call; where the budget of the grant that covers it has too little left, by the next grant that does.
 
     Returns the verdict, and the budget that denies an allowed call: that of the first grant, where no other has room.
@@ -117,7 +117,7 @@ async def first_with_room(
         verdict = await decide(partial(decide_without, tried) if tried else policy.decide)
         if not verdict.allowed:
             return first or (verdict, None)
-        if (short := await shortage(verdict)) is None:
+        if (short := await shortfall(verdict)) is None:
             return verdict, None
         first = first or (short.verdict, short)
         if short.terms.kind != "grant" or short.terms.named != verdict.grant:

@@ -21,7 +21,7 @@ from typing import Final
 
 from audit import clock
 from entitlements.budgets import in_force
-from entitlements.budgets.left import Left, Rule, Shortage, first_with_room
+from entitlements.budgets.left import Left, Rule, Shortfall, first_with_room
 from entitlements.budgets.rules import Terms
 from entitlements.codes import Code
 from entitlements.decisions import facts, limits, own_connection, policy
@@ -171,12 +171,12 @@ class Replay:
             return verdict
 
         try:
-            verdict, short = own_connection.run(first_with_room(decide, partial(self._shortage, call)))
+            verdict, short = own_connection.run(first_with_room(decide, partial(self._shortfall, call)))
         except _Unknown:
             return None
         return verdict if short is None else short.verdict
 
-    async def _shortage(self, call: RecordedCall, verdict: Verdict) -> Shortage | None:
+    async def _shortfall(self, call: RecordedCall, verdict: Verdict) -> Shortfall | None:
         key = agents, system = (call.agent, *call.behind), call.system
         if key not in self._budgets:
             found = await in_force.of_many(own_connection.READS, agents, system)

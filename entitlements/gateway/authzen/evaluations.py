@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from audit.actions import Action
 from entitlements.budgets import left
-from entitlements.budgets.left import Shortage
+from entitlements.budgets.left import Shortfall
 from entitlements.codes import Code, meaning
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
@@ -134,7 +134,7 @@ class Evaluator:
         """
         return await domains.asked_by(self.node.reads(), self.bearer.client) or asked.server
 
-    async def decide(self, call: Call) -> tuple[Verdict, Shortage | None]:
+    async def decide(self, call: Call) -> tuple[Verdict, Shortfall | None]:
         """Decide a call of a tool by grants and budgets, and name its agent and client as they are registered.
 
         Returns the budget that denies it as well, where one does. Raises Closed.
@@ -146,13 +146,13 @@ class Evaluator:
         call.client = call.client or client or ""
         return await self.by_grants(call)
 
-    async def by_grants(self, call: Call, facts: AgentFacts | None = None) -> tuple[Verdict, Shortage | None]:
+    async def by_grants(self, call: Call, facts: AgentFacts | None = None) -> tuple[Verdict, Shortfall | None]:
         """Decide a call of agent and client that are registered so, on facts that were read. Raises Closed."""
 
         async def decide(rule: Rule) -> Verdict:
             return (await self.node.decide(call, rule))[0] if facts is None else rule(call, facts, self.node.now())
 
-        verdict, short = await left.first_with_room(decide, partial(self.budgets.shortage, call))
+        verdict, short = await left.first_with_room(decide, partial(self.budgets.shortfall, call))
         return (verdict, None) if short is None else (short.verdict, short)
 
     async def by_domain(self, asked: Asked, system: str) -> tuple[Verdict, InForce, str] | None:

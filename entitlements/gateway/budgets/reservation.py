@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from entitlements.budgets import in_force, rules
 from entitlements.budgets.leases import Exhausted, Share
-from entitlements.budgets.left import Shortage
+from entitlements.budgets.left import Shortfall
 from entitlements.budgets.rules import Need, Terms
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Call
@@ -39,7 +39,7 @@ class Spending:
     _shares: Sequence[Share] = ()
     _bytes: int = 0
 
-    async def take(self, call: Call, verdict: Verdict) -> Shortage | None:
+    async def take(self, call: Call, verdict: Verdict) -> Shortfall | None:
         """Reserve for a call that is allowed; return the budget that has too little left. Raises Closed."""
         self.give_back()
         if not (terms := await in_force.concerning(self.node.reads(), call, verdict)):
@@ -48,11 +48,11 @@ class Spending:
         for each in terms:
             need = rules.need(each, call.arguments)
             if isinstance(need, str):
-                return Shortage(each, Code.BUDGET_NOT_MEASURABLE, need)
+                return Shortfall(each, Code.BUDGET_NOT_MEASURABLE, need)
             needs.append((each, need))
         answer = await self.node.budgets.reserve(needs)
         if isinstance(answer, Exhausted):
-            return Shortage(answer.terms, answer.terms.code, seconds=answer.seconds)
+            return Shortfall(answer.terms, answer.terms.code, seconds=answer.seconds)
         self._shares = answer
         return None
 
