@@ -104,6 +104,7 @@ class Code(StrEnum):
     INPUT_MISSING = "input_missing"
     REQUEST_STATE_INVALID = "request_state_invalid"
     CALL_OVER = "call_over"
+    SECRET_IN_ANSWER = "secret_in_answer"  # noqa: S105 - a word
     SYSTEM_BUSY = "system_busy"
     UPSTREAM_UNAVAILABLE = "upstream_unavailable"
     CALL_WITHDRAWN = "call_withdrawn"
@@ -152,20 +153,14 @@ HEADER_MISMATCH: Final = -32020
 NO_CAPABILITY: Final = -32021
 UNSUPPORTED_VERSION: Final = -32022
 
+_SOON, _LATER = "Try again in a few seconds.", "temporarily_unavailable"
 _ASK_ANALYST = "Ask an analyst why, and have it restored."
 
 
 def _closed(sentence: str) -> Meaning:
     """We cannot know, so we do not serve."""
-    return Meaning(
-        sentence,
-        "Try again in a few seconds.",
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "temporarily_unavailable",
-        INTERNAL_ERROR,
-        "policy_unavailable",
-        Next.RETRY,
-    )
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    return Meaning(sentence, _SOON, status, _LATER, INTERNAL_ERROR, "policy_unavailable", Next.RETRY)
 
 
 def _refused(
@@ -191,7 +186,7 @@ def _upstream(
     sentence: str, remedy: str, status: HTTPStatus = HTTPStatus.BAD_GATEWAY, then: Next = Next.RETRY
 ) -> Meaning:
     """The call was allowed, and its answer is missing."""
-    return Meaning(sentence, remedy, status, "temporarily_unavailable", INTERNAL_ERROR, "upstream_unavailable", then)
+    return Meaning(sentence, remedy, status, _LATER, INTERNAL_ERROR, "upstream_unavailable", then)
 
 
 def _requestable(sentence: str, remedy: str, oauth: str = "access_denied") -> Meaning:
@@ -206,14 +201,12 @@ def _bad_token(sentence: str, remedy: str, bearer: str = "invalid_token", oauth:
     )
 
 
-def _bad_message(sentence: str, status: HTTPStatus, jsonrpc: int, oauth: str = "invalid_request") -> Meaning:
+def _bad_message(
+    sentence: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST, jsonrpc: int = INVALID_PARAMS, oauth: str = ""
+) -> Meaning:
     """The message itself is at fault."""
+    oauth = oauth or "invalid_request"
     return Meaning(sentence, "Correct the message.", status, oauth, jsonrpc, "invalid_request", Next.NONE)
-
-
-def _bad_request(sentence: str) -> Meaning:
-    """A request that means no single call, with the status of every such."""
-    return _bad_message(sentence, HTTPStatus.BAD_REQUEST, INVALID_PARAMS)
 
 
 _NEW_TOKEN = "Obtain a new token."  # noqa: S105 - a sentence
@@ -229,9 +222,7 @@ def _insufficient(sentence: str, advice: str, oauth: str) -> Meaning:
 
 TABLE: Final[dict[Code, Meaning]] = {
     Code.ALLOWED: Meaning("A grant covers this call.", "", HTTPStatus.OK, "", 0, "allowed", Next.NONE),
-    Code.EVERYTHING_STOPPED: _refused(
-        "An analyst has stopped everything.", "Wait until it is started again.", "temporarily_unavailable"
-    ),
+    Code.EVERYTHING_STOPPED: _refused("An analyst has stopped everything.", "Wait until it is started again.", _LATER),
     Code.FEED_UNKNOWN: _closed("This node cannot see the latest changes of rights."),
     Code.LEASE_LAPSED: _closed("This node has not heard from the database for too long."),
     Code.CLOCK_UNKNOWN: _closed("This node does not know the time well enough."),
@@ -345,15 +336,11 @@ TABLE: Final[dict[Code, Meaning]] = {
     Code.ACTION_UNKNOWN: _refused("Resources of this type have no such action.", "Name one of the policy domain."),
     Code.NO_RULE: _refused("No rule of the policy domain permits this.", "Ask the system's owner about the rules."),
     Code.UNKNOWN_METHOD: _bad_message("The method is not known.", HTTPStatus.NOT_FOUND, METHOD_NOT_FOUND),
-    Code.MALFORMED_CALL: _bad_message("The message is malformed.", HTTPStatus.BAD_REQUEST, INVALID_PARAMS),
-    Code.HEADER_MISMATCH: _bad_message(
-        "A header and the body say different things.", HTTPStatus.BAD_REQUEST, HEADER_MISMATCH
-    ),
-    Code.UNSUPPORTED_VERSION: _bad_message(
-        "The protocol version is not supported.", HTTPStatus.BAD_REQUEST, UNSUPPORTED_VERSION
-    ),
-    Code.CAPABILITY_MISSING: _bad_message("The client lacks a capability.", HTTPStatus.BAD_REQUEST, NO_CAPABILITY),
-    Code.TASK_UNKNOWN: _bad_request("There is no such task, or it is over, or another caller's."),
+    Code.MALFORMED_CALL: _bad_message("The message is malformed."),
+    Code.HEADER_MISMATCH: _bad_message("A header and the body say different things.", jsonrpc=HEADER_MISMATCH),
+    Code.UNSUPPORTED_VERSION: _bad_message("The protocol version is not supported.", jsonrpc=UNSUPPORTED_VERSION),
+    Code.CAPABILITY_MISSING: _bad_message("The client lacks a capability.", jsonrpc=NO_CAPABILITY),
+    Code.TASK_UNKNOWN: _bad_message("There is no such task, or it is over, or another caller's."),
     Code.RATE_LIMITED: _too_many("Too many calls.", "Wait, then try again.", Next.RETRY),
     Code.RATE_EXCEEDED: _too_many("Too many calls for a rate of the grant, the agent or the system."),
     Code.BUDGET_EXHAUSTED: _too_many("A budget of the grant, the agent or the system is used up."),
@@ -371,38 +358,39 @@ TABLE: Final[dict[Code, Meaning]] = {
         "Call with a client that gives what the system asks for. The system may have carried out a part of the call.",
         then=Next.NONE,
     ),
-    Code.REQUEST_STATE_INVALID: _bad_request("The request state is of another call, too old, or used before."),
+    Code.REQUEST_STATE_INVALID: _bad_message("The request state is of another call, too old, or used before."),
     Code.CALL_OVER: _upstream(
         "The call that waited for this answer is over.", "Make the call again, without its state.", HTTPStatus.CONFLICT
     ),
-    Code.SYSTEM_BUSY: _upstream(
-        "Too many calls wait for the system.", "Try again in a few seconds.", HTTPStatus.SERVICE_UNAVAILABLE
+    Code.SECRET_IN_ANSWER: _upstream(
+        "The system's answer holds a secret and is kept back.",
+        "Tell the owner of the system. The system may have carried the call out.",
+        then=Next.NONE,
     ),
+    Code.SYSTEM_BUSY: _upstream("Too many calls wait for the system.", _SOON, HTTPStatus.SERVICE_UNAVAILABLE),
     Code.UPSTREAM_UNAVAILABLE: _upstream("The system did not answer.", "Try again later."),
     Code.CALL_WITHDRAWN: _refused(
         "A right was taken away while the call was on its way.", "Ask who took it away, and why."
     ),
-    Code.LIMIT_MALFORMED: _bad_message("The limit is malformed.", HTTPStatus.UNPROCESSABLE_ENTITY, INVALID_PARAMS),
-    Code.SCOPE_MALFORMED: _bad_message(
-        "The scope is malformed.", HTTPStatus.BAD_REQUEST, INVALID_PARAMS, "invalid_scope"
-    ),
+    Code.LIMIT_MALFORMED: _bad_message("The limit is malformed.", HTTPStatus.UNPROCESSABLE_ENTITY),
+    Code.SCOPE_MALFORMED: _bad_message("The scope is malformed.", oauth="invalid_scope"),
     Code.DEFINITION_MALFORMED: _bad_message(
-        "The tool's definition is malformed or too large.", HTTPStatus.UNPROCESSABLE_ENTITY, INVALID_PARAMS
+        "The tool's definition is malformed or too large.", HTTPStatus.UNPROCESSABLE_ENTITY
     ),
     Code.OPERATION_UNKNOWN: _bad_message(
-        "The system has no operation at this path with this method.", HTTPStatus.NOT_FOUND, INVALID_PARAMS
+        "The system has no operation at this path with this method.", HTTPStatus.NOT_FOUND
     ),
-    Code.OPERATION_AMBIGUOUS: _bad_request("More than one operation of the system fits this path."),
-    Code.PATH_MALFORMED: _bad_request("The path can be read in several ways."),
-    Code.PARAMETER_NOT_DECLARED: _bad_request("A parameter is not declared by the operation."),
-    Code.PARAMETER_REPEATED: _bad_request("A parameter is there more than once."),
-    Code.PARAMETER_MISSING: _bad_request("A required parameter is missing."),
-    Code.PARAMETER_NOT_VALID: _bad_request("A parameter is not written as the operation declares."),
-    Code.HEADER_NOT_DECLARED: _bad_request("A header that changes the request is not declared by the operation."),
+    Code.OPERATION_AMBIGUOUS: _bad_message("More than one operation of the system fits this path."),
+    Code.PATH_MALFORMED: _bad_message("The path can be read in several ways."),
+    Code.PARAMETER_NOT_DECLARED: _bad_message("A parameter is not declared by the operation."),
+    Code.PARAMETER_REPEATED: _bad_message("A parameter is there more than once."),
+    Code.PARAMETER_MISSING: _bad_message("A required parameter is missing."),
+    Code.PARAMETER_NOT_VALID: _bad_message("A parameter is not written as the operation declares."),
+    Code.HEADER_NOT_DECLARED: _bad_message("A header that changes the request is not declared by the operation."),
     Code.BODY_TYPE_NOT_DECLARED: _bad_message(
-        "The body is of a type that the operation does not declare.", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, INVALID_PARAMS
+        "The body is of a type that the operation does not declare.", HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     ),
-    Code.BODY_NOT_VALID: _bad_request("The body is not written as the operation declares."),
+    Code.BODY_NOT_VALID: _bad_message("The body is not written as the operation declares."),
 }
 
 

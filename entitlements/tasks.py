@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from datetime import timedelta
 from uuid import UUID
@@ -36,7 +37,7 @@ from .idempotency import stored_answers as stored_answers_api
 from .keys import chosen, session_keys, signing
 from .name_collisions import collisions
 from .people import roles
-from .rest_apis import rest_apis
+from .rest_apis import document_watch, rest_apis
 from .revocation import record_keys, revocation
 from .risk import follow
 from .stdio_commands import systems as stdio_systems
@@ -179,6 +180,21 @@ def compare_definitions() -> None:
     """Have the systems asked now whose tools a client listed, or which say that their tools changed."""
     for system_id in comparisons.claim_due():
         discover_tools.apply_async((system_id,), expires=settings.DISCOVERY_EVERY.total_seconds())
+
+
+@shared_task(ignore_result=True)
+def watch_documents() -> None:
+    """Have the documents of REST APIs looked at whose turn it is."""
+    for system_id in document_watch.claim_due():
+        watch_document.apply_async((system_id,), expires=document_watch.EVERY.total_seconds())
+
+
+@shared_task(ignore_result=True)
+def watch_document(system_id: int) -> None:
+    """Read the document of a REST API again where it changed. One that cannot be had now is left to its discovery."""
+    with contextlib.suppress(DomainError):
+        if document_watch.is_changed(system_id):
+            discover_tools(system_id)
 
 
 @shared_task(ignore_result=True)

@@ -97,6 +97,7 @@ app.conf.beat_schedule = {
     "discover-agents": {"task": "entitlements.tasks.queue_discovery_runs", "schedule": MINUTE},
     "discover-tools": {"task": "entitlements.tasks.discover_all", "schedule": MINUTE},
     "compare-definitions": {"task": "entitlements.tasks.compare_definitions", "schedule": 1.0},
+    "watch-documents": {"task": "entitlements.tasks.watch_documents", "schedule": 5.0},
     "resume-imports": {"task": "entitlements.tasks.resume_imports", "schedule": MINUTE},
     "rotate-signing-keys": {"task": "entitlements.tasks.rotate_signing_keys", "schedule": 5 * MINUTE},
     "forget-used-assertions": {"task": "entitlements.tasks.forget_used_assertions", "schedule": 10 * MINUTE},

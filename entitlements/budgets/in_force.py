@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import Final
 
+from entitlements.budgets import rules
 from entitlements.budgets.rules import Terms
 from entitlements.decisions.reads import Reads, Rows
+from entitlements.decisions.snapshot import Call
+from entitlements.decisions.verdicts import Verdict
 
 IN_FORCE: Final = """
 SELECT a.id, y.id,
@@ -27,10 +30,31 @@ FROM entitlements_agent a, entitlements_system y WHERE a.slug = %s AND y.slug = 
 """
 
 
+OF_MANY: Final = IN_FORCE.replace("a.slug = %s AND y.slug = %s", "a.slug = ANY(%s) AND y.slug = %s")
+"""The same of many agents at one system."""
+
+
+async def of_many(reads: Reads, agents: Collection[str], system: str) -> dict[str, Terms]:
+    """Return the budgets of some agents, of a system, and of the grants of the ones at the other, by their keys."""
+    rows = await reads.rows(OF_MANY, [list(agents), system])
+    return {terms.key: terms for row in rows if row[2] for terms in _read(row[2])}
+
+
 async def budgets(reads: Reads, agent: str, system: str) -> tuple[Terms, ...]:
     """Return the budgets of an agent, of a system, and of the grants of the one at the other. Raises Closed."""
     rows = await reads.kept(IN_FORCE, [agent, system], _about)
     return _read(rows[0][2]) if rows and rows[0][2] else ()
+
+
+async def concerning(reads: Reads, call: Call, verdict: Verdict) -> list[Terms]:
+    """Return the budgets that are about an allowed call, each once: those of each agent of a chain count too."""
+    found: dict[str, Terms] = {}
+    grants = {verdict.grant or "", *verdict.behind}
+    for agent in (call.agent, *(behind for behind, _ in call.chain)):
+        for terms in await budgets(reads, agent, call.system):
+            if rules.concerns(terms, call.tool, grants):
+                found[terms.key] = terms
+    return [found[key] for key in sorted(found)]
 
 
 def _about(rows: Rows) -> Iterable[tuple[str, object]]:

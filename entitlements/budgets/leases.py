@@ -116,6 +116,11 @@ class Leases:
                 if lease.began == share.began:
                     lease.left += share.amount
 
+    def held(self, key: str) -> Decimal:
+        """Return what this node holds of a budget now and has not spent."""
+        lease = self._leases.get(key)
+        return _NOTHING if lease is None else lease.held()
+
     def sweep(self) -> None:
         """Return the leases that rest, and forget those that hold nothing any more."""
         now = time.monotonic()

@@ -62,6 +62,10 @@ class Need:
     wanted: Decimal
 
 
+LEAST: Final = Need(_SMALLEST, _SMALLEST)
+"""What there is left of each budget that is not used up."""
+
+
 def concerns(terms: Terms, tool: str, grants: Collection[str]) -> bool:
     """Say whether a budget is about a call of a tool that these grants cover."""
     return terms.tool in ("", tool) and (terms.kind != "grant" or terms.named in grants)

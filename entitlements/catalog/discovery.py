@@ -14,6 +14,7 @@ from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements.catalog.models import System, Tool, ToolVersion
+from entitlements.codes import Code
 from entitlements.definitions import definitions, differences, offers
 from entitlements.definitions.definitions import Consequence
 from entitlements.definitions.primitives import MEMBER
@@ -23,7 +24,6 @@ from entitlements.feed.locks import Lock
 from entitlements.name_collisions import collisions
 from entitlements.rest import operation
 from entitlements.secret_scan import scan
-from entitlements.secret_scan.marks import SECRET_IN_ANSWER
 from entitlements.words import Risk
 
 from . import discovery_schedule, new_tools, tools
@@ -89,7 +89,8 @@ def _record_leaks(system: System, result: Discovery, *, by: Principal) -> None:
         opened = sorted(result.leaked[name])
         about = [f"system:{slug}" for slug in {system.slug, *opened}]
         detail = {"system": system.slug, "tool": name, "opens": opened}
-        log.record(Action.SECRET_LEAKED, about=about, by=by, outcome="failure", code=SECRET_IN_ANSWER, detail=detail)
+        code = Code.SECRET_IN_ANSWER.value
+        log.record(Action.SECRET_LEAKED, about=about, by=by, outcome="failure", code=code, detail=detail)
 
 
 def changed() -> Q:

@@ -7,12 +7,14 @@ import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from audit.actions import Action
 from audit.draft import TextDraft
 from entitlements import codes
+from entitlements.budgets import left
 from entitlements.codes import Code
 from entitlements.connected_accounts.account_calls import Caller
 from entitlements.decisions.snapshot import Call as PolicyCall
@@ -30,7 +32,7 @@ from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
 from entitlements.node.isolation.isolation import NotForwarded
-from entitlements.node.node import Node
+from entitlements.node.node import Node, Rule
 from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
 from entitlements.node.snapshots import SnapshotInUse
@@ -64,7 +66,6 @@ class ToolCall:
     is_counted: bool = False
     """Whether it is about a call that was counted before, so that budgets are about its answer alone."""
     policy_call: PolicyCall = field(init=False)
-    _leaked: frozenset[str] = frozenset()
     _has_asked: bool = False
     _waited: float = 0.0
     """Seconds that the client took for what it was asked: they are no time of the system."""
@@ -95,15 +96,22 @@ class ToolCall:
 
     async def _decide(self) -> Verdict:
         """Decide on the facts of now, and deny what is allowed and cannot be sent."""
+        reserve = self._spending.take_more if self._has_asked else self._spending.take
+        verdict, short = await left.first_with_room(self._ask, partial(reserve, self.policy_call))
+        if short is not None:
+            self.about.link("budget", short.terms.key)
+            return short.verdict
+        return verdict
+
+    async def _ask(self, rule: Rule) -> Verdict:
         with gateway_spans.decision_span(self.about, self.entry):
-            verdict, self._held = await self.node.decide(self.policy_call)
+            verdict, self._held = await self.node.decide(self.policy_call, rule)
         if not verdict.allowed:
             return verdict
         problem = await self._account_problem() if self.entry.target.needs_account else None
         if (problem := problem or self.forwarding.problem(verdict)) is not None:
             return Verdict(Effect.DENY, problem.code, (problem,))
-        reserve = self._spending.take_more if self._has_asked else self._spending.take
-        return await reserve(self.policy_call, verdict)
+        return verdict
 
     async def _account_problem(self) -> Reason | None:
         """Find the account by which the call goes out, as it is now; say why there is none for this caller."""
@@ -140,7 +148,7 @@ class ToolCall:
 
     async def _until_sent(self, began: float) -> None:
         try:
-            while (required := await self._retry_while_rights_change(began)) is not None:
+            while (required := await self._carry_out(began)) is not None:
                 if not await self._go_on(required, began):
                     return
         except Closed as why:
@@ -153,7 +161,7 @@ class ToolCall:
 
         Nothing of the system is held meanwhile. The call may be decided until the token of its last answer expires.
         """
-        self._has_asked, self._leaked = True, self._leaked | required.leaked
+        self._has_asked = True
         try:
             token_until = await self._answered(required)
         except (relay.InputMissing, TooLarge) as why:
@@ -175,12 +183,26 @@ class ToolCall:
         finally:
             self._waited += time.monotonic() - asked_at
 
+    async def _carry_out(self, began: float) -> relay.InputRequired | None:
+        """Carry the call out to its end, or to what the system asks for first."""
+        try:
+            return await self._retry_while_rights_change(began)
+        except (egress.Unreachable, egress.ForbiddenAddress) as why:
+            await self._failed(why, began)
+        except (NotForwarded, TooLarge, relay.InputMissing) as why:
+            self._end(Action.CALL_FINISHED, "failure", why.code.value, began)
+            await self._finish_refused(why)
+        except leaks.SecretInAnswer as why:
+            await self._keep_back(why, began)
+        return None
+
     async def _retry_while_rights_change(self, began: float) -> relay.InputRequired | None:
         for _ in range(_MOST_TRIES):
             self.forwarding.measure = self._spending.measure
             try:
-                with self.node.isolation.call(self.entry.slug, is_local=self.entry.command is not None):
+                with self.node.isolation.call(self.entry.slug, is_local=self.entry.command is not None) as attempt:
                     ended = await self.forwarding.carry_out(self._gate)
+                    attempt.is_away = isinstance(ended, relay.CallEnd) and ended.is_away
             except _RightsChanged:
                 verdict = await self._decide()
                 if not verdict.allowed:
@@ -188,21 +210,20 @@ class ToolCall:
                     return None
             except relay.SessionLost:
                 self.forwarding.lose()
-            except (egress.Unreachable, egress.ForbiddenAddress) as why:
-                await self._failed(why, began)
-                return None
-            except (NotForwarded, TooLarge, relay.InputMissing) as why:
-                self._end(Action.CALL_FINISHED, "failure", why.code.value, began)
-                await self._finish_refused(why)
-                return None
             else:
                 if isinstance(ended, relay.InputRequired):
                     return ended
-                self._leaked |= ended.leaked
                 self._end(Action.CALL_FINISHED, ended.outcome, ended.code, began, bytes=ended.size)
                 return None
-        await self._failed(egress.Unreachable("The system does not keep its sessions."), began)
-        return None
+        raise egress.Unreachable("The system does not keep its sessions.")
+
+    async def _keep_back(self, why: leaks.SecretInAnswer, began: float) -> None:
+        """Answer in place of a system that gives a secret away; what it may still say is not heard."""
+        if not why.is_over:
+            self.forwarding.cancel()
+        self.node.recorder.eventually(leaks.event(self.about, why.owners))
+        self._end(Action.CALL_FINISHED, "failure", leaks.CODE.value, began)
+        await self._deny(leaks.verdict())
 
     def _gate(self) -> None:
         """Look once more, synchronously, before the first byte: epoch and lease, and the clock for good measure."""
@@ -266,8 +287,6 @@ class ToolCall:
         """Claim the end of this call and return its event; None when the call has ended. Every end comes from here."""
         if not self._open.claim_end():
             return None
-        if self._leaked:
-            self.node.recorder.eventually(leaks.event(self.about, self._leaked))
         return records.ending(self.about, action, outcome, code, detail)
 
     def _watch(self) -> None:

@@ -21,11 +21,12 @@ from entitlements.gateway import answers
 from entitlements.gateway.budgets.measure import Measure, unmeasured
 from entitlements.gateway.doors import Stream
 from entitlements.gateway.http import JSON, LARGEST_BODY, NO_STORE, Answer, encode
+from entitlements.gateway.leaked_secrets import leaks
 from entitlements.gateway.messages import Call
 from entitlements.gateway.primitives import cache_scope
 from entitlements.node.refusals import Refused
 from entitlements.node.upstreams import Connection
-from entitlements.secret_scan.marks import SECRET_IN_ANSWER, Marks
+from entitlements.secret_scan.marks import Marks
 from entitlements.traces.trace_context import TraceContext
 from entitlements.upstream import egress, mcp_headers, resuming, upstream
 from entitlements.upstream.endpoint import Answer as UpstreamAnswer
@@ -107,14 +108,10 @@ class InputMissing(Refused):
 
 @dataclass(frozen=True, slots=True)
 class InputRequired:
-    """What a system asks a legacy client for before it answers: questions by name, and a state that goes back as it is.
-
-    `leaked` are the systems whose secrets were taken out of the questions.
-    """
+    """What a system asks a legacy client for before it answers: questions by name, and a state that goes back."""
 
     questions: Mapping[str, InputRequest]
     state: str | None
-    leaked: frozenset[str] = frozenset()
 
 
 class Hears(Protocol):
@@ -147,19 +144,15 @@ AS_THEY_ARE: Final = _AsTheyAre()
 
 @dataclass(slots=True)
 class CallEnd:
-    """How a call ended, for the record: `code` is empty for a result, even one that says isError."""
+    """How a call ended, for the record: `code` is empty for a result, even one that says isError.
+
+    `is_away` says that the system answered that it is not there.
+    """
 
     outcome: str
     code: str
     size: int = 0
-    leaked: frozenset[str] = frozenset()
-    """The systems whose secrets were taken out of the answer."""
-
-    def leaks(self, owners: set[str]) -> CallEnd:
-        """Return how a call ended whose answer held secrets of these systems."""
-        if not owners:
-            return self
-        return CallEnd("failure", SECRET_IN_ANSWER, self.size, frozenset(owners))
+    is_away: bool = False
 
 
 @dataclass(slots=True)
@@ -184,13 +177,12 @@ class UpstreamCall:
     results: Results = AS_THEY_ARE
     number: int = 0
     was_sent: bool = False
-    leaked: set[str] = field(default_factory=set)
     _progress: upstream.Progress = field(default_factory=upstream.Progress)
 
     async def carry_out(self) -> CallEnd | InputRequired:
         """Send the call and pass the answer on, or return what is asked for first.
 
-        Raises what the gate raises, Unreachable, SessionLost, InputMissing.
+        Raises what the gate raises, Unreachable, SessionLost, InputMissing, SecretInAnswer.
         """
         conversation = self.connection.conversation
         self.number = next(self.connection.numbers)
@@ -276,12 +268,12 @@ class UpstreamCall:
         request_id = self.call.request_id
         if error := bytes(message.error):
             code = _read_error.decode(error).code
-            body = answers.error(request_id, self._clean(error))
+            body = answers.error(request_id, self._clean(error, is_last=True))
             status = _STATUS.get(code, HTTPStatus.OK) if self.call.is_modern else HTTPStatus.OK
             self.measure(len(body), lambda: None)
             await self.responder.finish(Answer(status, body))
-            return CallEnd("failure", f"jsonrpc_{code}", len(body)).leaks(self.leaked)
-        result = await self.results.shown(self._clean(bytes(message.result)), self.connection)
+            return CallEnd("failure", f"jsonrpc_{code}", len(body))
+        result = await self.results.shown(self._clean(bytes(message.result), is_last=True), self.connection)
         result_status = _read_result_status.decode(result)
         if not self.call.is_modern and result_status.resultType not in ("", "complete"):
             return self._unfinished(bytes(message.result), result, result_status.resultType)
@@ -292,7 +284,7 @@ class UpstreamCall:
         self.measure(len(body), lambda: None if result_status.isError else self.results.structured(result))
         await self.responder.finish(Answer(HTTPStatus.OK, body, (JSON, NO_STORE)))
         ended = ("failure", "tool_error") if result_status.isError else ("success", "")
-        return CallEnd(*ended, len(body)).leaks(self.leaked)
+        return CallEnd(*ended, len(body))
 
     def _in_the_clients_era(self, result: bytes, result_status: _ResultStatus) -> bytes:
         if self.call.is_modern and not result_status.resultType:
@@ -301,7 +293,7 @@ class UpstreamCall:
         return result
 
     def _unfinished(self, raw: bytes, result: bytes, kind: str) -> InputRequired:
-        """Read what is no result yet. The state stays here and is not looked into, not even for secrets."""
+        """Read what is no result yet. The state stays here, as it is."""
         if kind != "input_required" or self.call.method not in _ASKS_IN:
             raise InputMissing("The system answered with something that this version of the protocol cannot carry.")
         if len(raw) > LARGEST_BODY:
@@ -309,13 +301,15 @@ class UpstreamCall:
         questions, state = _read_questions.decode(result).inputRequests, _read_state.decode(raw).requestState
         if not questions and state is None:
             raise egress.Unreachable("The system asks for nothing.")
-        return InputRequired(questions or {}, state, frozenset(self.leaked))
+        return InputRequired(questions or {}, state)
 
-    def _clean(self, text: bytes) -> bytes:
-        """Take out our own credential and all secrets of the vault, and line ends, which would end an event."""
+    def _clean(self, text: bytes, *, is_last: bool = False) -> bytes:
+        """Take out what our own requests were authorized with, and line ends, which would end an event.
+
+        Raises SecretInAnswer for a secret of the vault.
+        """
+        leaks.refuse(self.marks.owners_in_json(text), is_over=is_last)
         text = self.connection.conversation.target.authorization.removed_from(text)
-        text, owners = self.marks.removed_from_json(text)
-        self.leaked |= owners
         return encode(_any.decode(text)) if b"\n" in text or b"\r" in text else text
 
 

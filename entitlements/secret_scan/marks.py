@@ -18,8 +18,6 @@ import msgspec
 
 from entitlements.secrets import kinds
 
-SECRET_IN_ANSWER: Final = "secret_in_answer"  # noqa: S105 - a word
-"""The code with which a call ends whose answer held one."""
 _BLOCK: Final = 8
 _TAIL: Final = 2 * _BLOCK - 1
 _KEY: Final = os.urandom(32)
@@ -64,6 +62,20 @@ class Marks:
         starts = range(0, len(text) - _BLOCK + 1, _BLOCK)
         hits = [at for at in starts if hash(text[at : at + _BLOCK]) in known]
         return sorted(found for at in hits for found in self._confirmed(text, at))
+
+    def owners(self, text: bytes) -> set[str]:
+        """Return the names of the systems that the secrets in a text open."""
+        return {owner for _begin, _end, owner in self.find(text)}
+
+    def owners_in_json(self, text: bytes) -> set[str]:
+        r"""Do the same for JSON, in which any letter can also be written as `\u....`.
+
+        Raises msgspec.MsgspecError, UnicodeDecodeError or RecursionError when the text is not JSON.
+        """
+        owners = self.owners(text)
+        if self._by_block and b"\\" in text:
+            owners |= self.owners(msgspec.json.encode(msgspec.json.decode(text)))
+        return owners
 
     def removed(self, text: bytes) -> tuple[bytes, set[str]]:
         """Return a text without the secrets that stand in it, and the names of the systems that they open."""

@@ -12,7 +12,7 @@ import asyncio
 import functools
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import SplitResult
@@ -74,7 +74,7 @@ class Answer:
     """An answer of any status, with these of its headers as they came, empty when left out.
 
     `retry_after` and `link` are the headers of that name (RFC 9110, RFC 8288), all fields of `Link` in one;
-    `rate_limit_reset` is `X-Rate-Limit-Reset`.
+    `rate_limit_reset` is `X-Rate-Limit-Reset`, and `validators` are `ETag` and `Last-Modified` by these names.
     """
 
     status: int
@@ -82,6 +82,7 @@ class Answer:
     retry_after: str = ""
     link: str = ""
     rate_limit_reset: str = ""
+    validators: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +274,8 @@ async def request(
             async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
                 retry_after = answer.headers.get("Retry-After", "")
                 link, reset = ", ".join(answer.headers.getall("Link", ())), answer.headers.get("X-Rate-Limit-Reset", "")
-                return Answer(answer.status, await read(answer, largest), retry_after, link, reset)
+                validators = {name: answer.headers.get(name, "") for name in ("ETag", "Last-Modified")}
+                return Answer(answer.status, await read(answer, largest), retry_after, link, reset, validators)
         except (aiohttp.ClientError, TimeoutError, OSError) as why:
             raise _forbidden(why) or Unreachable() from why
 

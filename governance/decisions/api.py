@@ -311,8 +311,9 @@ class DenialsSerializer(OutputSerializer):
 class WhatIfSerializer(OutputSerializer):
     """A replay. Counts are so far, until it is finished.
 
-    `denied`: pass now, and would not. `denied_anyway`: do not pass now either. `unknown`: no record tells. `unseen`
-    are systems of these agents whose calls do not pass the gateway, and are in no count.
+    `denied`: pass now, and would not. `denied_anyway`: do not pass now either, `over_budget` of them for a budget that
+    is used up. `unknown`: no record tells. `unseen` are systems of these agents whose calls do not pass the gateway,
+    and are in no count.
     """
 
     id = serializers.UUIDField()
@@ -327,6 +328,7 @@ class WhatIfSerializer(OutputSerializer):
     calls = serializers.SerializerMethodField()
     denied = serializers.SerializerMethodField()
     denied_anyway = serializers.SerializerMethodField()
+    over_budget = serializers.SerializerMethodField()
     unknown = serializers.SerializerMethodField()
     unseen = serializers.SerializerMethodField()
     by = serializers.SerializerMethodField()
@@ -347,6 +349,10 @@ class WhatIfSerializer(OutputSerializer):
     def get_denied_anyway(self, row: WhatIf) -> int:
         """Count those that are denied without it, too."""
         return int(row.figure("denied_anyway"))
+
+    def get_over_budget(self, row: WhatIf) -> int:
+        """Count those of them that a budget denies which is used up."""
+        return int(row.figure("over_budget"))
 
     def get_unknown(self, row: WhatIf) -> int:
         """Count those of which no record tells."""

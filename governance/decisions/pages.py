@@ -256,6 +256,7 @@ COUNTS: Final = (
     ("calls", gettext_lazy("Recorded calls")),
     ("denied", gettext_lazy("Would be denied")),
     ("denied_anyway", gettext_lazy("Denied without it, too")),
+    ("over_budget", gettext_lazy("Of these, by a budget that is used up")),
     ("unknown", gettext_lazy("Unknown")),
 )
 

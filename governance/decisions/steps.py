@@ -139,8 +139,8 @@ RULES: Final = (
     _rule(
         "forwarding",
         _("Was the call still allowed when it was sent, and did the system answer?"),
-        *(Code.CALL_WITHDRAWN, Code.UPSTREAM_UNAVAILABLE, Code.SYSTEM_BUSY, Code.ANSWER_OVER_BUDGET),
-        *(Code.INPUT_MISSING, Code.CALL_OVER),
+        *(Code.CALL_WITHDRAWN, Code.UPSTREAM_UNAVAILABLE, Code.SYSTEM_BUSY),
+        *(Code.ANSWER_OVER_BUDGET, Code.SECRET_IN_ANSWER, Code.INPUT_MISSING, Code.CALL_OVER),
     ),
 )
 _PLACES: Final = {code: place for place, rule in enumerate(RULES) for code in rule.codes}

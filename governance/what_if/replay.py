@@ -4,7 +4,7 @@ A recorded call counts as *denied* where it passes now and would not with the ch
 not even pass now. Grants, agents and people are those of now; the time of day and the age of session and sign-in are
 those of the call, as when the same is done again. Of its arguments the log holds a digest, and the numbers under a
 bound. What is not recorded is taken once at its best and once at its worst: where the answers differ the call is
-*unknown*, never harmless.
+*unknown*, never harmless. A budget that is used up now denies; a rate, which begins again within the hour, does not.
 """
 
 from __future__ import annotations
@@ -15,11 +15,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from itertools import pairwise, permutations
 from typing import Final
 
 from audit import clock
-from entitlements.decisions import facts, limits, policy
+from entitlements.budgets import in_force
+from entitlements.budgets.left import Left, Rule, Shortfall, first_with_room
+from entitlements.budgets.rules import Terms
+from entitlements.codes import Code
+from entitlements.decisions import facts, limits, own_connection, policy
 from entitlements.decisions.limits import Compiled
 from entitlements.decisions.snapshot import UNLIMITED, AgentFacts, Call, Chain, Issuance, Line, SessionFacts
 from entitlements.decisions.verdicts import Effect, Verdict
@@ -50,13 +55,21 @@ _BEST: Final = _Guess(UNLIMITED, arguments_match=False, risk=Risk.LOW)
 _WORST: Final = _Guess(_OUTSIDE, arguments_match=True, risk=Risk.CRITICAL)
 
 
+class _Unknown(Exception):
+    """What is recorded does not tell."""
+
+
 @dataclass(slots=True)
 class Tally:
-    """What a replay adds up to. `by` counts the calls that would be denied by agent, tool and code, and `people`."""
+    """What a replay adds up to. `by` counts the calls that would be denied by agent, tool and code, and `people`.
+
+    `over_budget` are those of the `denied_anyway` that a budget denies.
+    """
 
     calls: int = 0
     denied: int = 0
     denied_anyway: int = 0
+    over_budget: int = 0
     unknown: int = 0
     by: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     people: Counter[str] = field(default_factory=Counter)
@@ -66,6 +79,7 @@ class Tally:
         self.calls += 1
         if now is not None and not now.allowed:
             self.denied_anyway += 1
+            self.over_budget += now.code is Code.BUDGET_EXHAUSTED
         elif now is None or then is None:
             self.unknown += 1
         elif not then.allowed:
@@ -105,6 +119,8 @@ class Replay:
         self._limits: dict[tuple[str, str], Mapping[str, object]] = {}
         self._people: dict[str, dict[str, Status]] = {}
         self._decided: dict[RecordedCall, tuple[Verdict | None, Verdict | None]] = {}
+        self._budgets: dict[tuple[tuple[str, ...], str], list[Terms]] = {}
+        self._left = Left(own_connection.READS)
 
     def decide(self, call: RecordedCall) -> tuple[Verdict | None, Verdict | None]:
         """Decide a call now and with the change; None where what is recorded does not tell."""
@@ -147,14 +163,36 @@ class Replay:
         return self._facts[agent, system]
 
     def _verdict(self, call: RecordedCall, known: _Known) -> Verdict | None:
-        best, worst = self._guess(call, known, _BEST), self._guess(call, known, _WORST)
+        """Decide a call by its grants and what is left of budgets; None where what is recorded does not tell."""
+
+        async def decide(rule: Rule) -> Verdict:
+            if (verdict := self._by_grants(call, known, rule)) is None:
+                raise _Unknown
+            return verdict
+
+        try:
+            verdict, short = own_connection.run(first_with_room(decide, partial(self._shortfall, call)))
+        except _Unknown:
+            return None
+        return verdict if short is None else short.verdict
+
+    async def _shortfall(self, call: RecordedCall, verdict: Verdict) -> Shortfall | None:
+        key = agents, system = (call.agent, *call.behind), call.system
+        if key not in self._budgets:
+            found = await in_force.of_many(own_connection.READS, agents, system)
+            self._budgets[key] = [each for each in found.values() if each.code is Code.BUDGET_EXHAUSTED]
+        grants = {verdict.grant or "", *verdict.behind}
+        return await self._left.used_up_among(self._budgets[key], agents, system, call.tool, grants)
+
+    def _by_grants(self, call: RecordedCall, known: _Known, rule: Rule) -> Verdict | None:
+        best, worst = (self._guess(call, known, guess, rule) for guess in (_BEST, _WORST))
         tool = known.facts.tools.get((call.system, call.tool))
         is_same_tool = tool is not None and tool.version == call.version
         if best.allowed != worst.allowed or (best.allowed and not is_same_tool):
             return None
         return best
 
-    def _guess(self, call: RecordedCall, known: _Known, guess: _Guess) -> Verdict:
+    def _guess(self, call: RecordedCall, known: _Known, guess: _Guess, rule: Rule) -> Verdict:
         session = self._sessions.at(call, guess.risk)
         if session is not None:
             times = self._times(call.session, session, known)
@@ -172,7 +210,7 @@ class Replay:
         )
         behind = tuple(self._of_call(call, each, guess, session) for each in known.facts.behind)
         judged = replace(self._of_call(call, known.facts, guess, session), behind=behind)
-        return policy.decide(asked, judged, call.at or self._now)
+        return rule(asked, judged, call.at or self._now)
 
     def _times(self, sid: str, session: SessionFacts, known: _Known) -> list[float]:
         """Return when a session was used, if tokens were issued by the facts of now or by those with the change."""

@@ -36,7 +36,7 @@ MOST_KEPT: Final = 1_000
 """How many rows by agent, tool and code a result keeps, and how many people: those with the most calls."""
 _MOST_COUNTED: Final = 20_000
 """How many of them are kept until all days are read."""
-_COUNTS: Final = ("calls", "denied", "denied_anyway", "unknown")
+_COUNTS: Final = ("calls", "denied", "denied_anyway", "over_budget", "unknown")
 
 
 class TooManyWaiting(DomainError):
@@ -125,7 +125,7 @@ def _added(result: Mapping[str, Any], tally: Tally) -> dict[str, Any]:
         {"agent": agent, "tool": tool, "code": code, "calls": calls} for (agent, tool, code), calls in _most_first(by)
     ]
     persons = [{"person": person, "calls": calls} for person, calls in _most_first(people)]
-    counts = {name: result[name] + getattr(tally, name) for name in _COUNTS}
+    counts = {name: result.get(name, 0) + getattr(tally, name) for name in _COUNTS}
     return {**result, **counts, "by": rows[:_MOST_COUNTED], "people": persons[:_MOST_COUNTED]}
 
 

@@ -21,7 +21,7 @@ LISTS = ("agents", "audit-events", "campaigns", "grants", "requests", "people", 
 OUTWARD = frozenset(
     {
         *("discover_all", "discover_system", "poll_security_events", "post_chat_messages", "post_webhooks"),
-        *("compare_definitions", "push_security_events"),
+        *("compare_definitions", "watch_documents", "push_security_events"),
     }
 )
 """Jobs that ask other programs."""

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from tests.benchmarks import (
+    budgets,
     gateway,
     issue,
     lists,
@@ -22,7 +23,7 @@ from tests.benchmarks import (
     workers,
 )
 
-BENCHES = ("decision", "gateway", "tokens", "revoke", "lists", "reviews", "workers", "renewals")
+BENCHES = ("decision", "gateway", "budgets", "tokens", "revoke", "lists", "reviews", "workers", "renewals")
 FLEET = 100_000
 CEDAR, PLAIN = "cedarpy", "policy, plain grant"
 
@@ -78,6 +79,8 @@ def small_company(ready: stage.Stage, chosen: Sequence[str], scale: float) -> No
     if "gateway" in chosen:
         count = int(5_000 * scale) or 3
         gateway.run(ready, made, count=count, rounds=rounds, is_quick=scale < 1, is_smoke=not scale)
+    if "budgets" in chosen:
+        budgets.run(ready, made, count=int(2_000 * scale) or 3, rounds=rounds)
     if "revoke" in chosen:
         revoke.run(ready, made, count=int(200 * scale) or 3)
     if "lists" in chosen:

@@ -38,6 +38,7 @@ def test_each_bench_still_runs_and_prints_its_table() -> None:
         "The list component",
         "Files of lists against",
         "Lists, slowest first",
+        "with and without a budget",
         "Expiry and sealing",
         "with one worker and with two",
         "agents renew within",

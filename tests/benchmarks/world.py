@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,6 +19,8 @@ from joserfc import jwk
 from audit.context import SYSTEM
 from audit.seals import seals
 from entitlements import addresses
+from entitlements.budgets import budgets
+from entitlements.budgets.budgets import What
 from entitlements.catalog import systems
 from entitlements.catalog.models import Entitlement, System
 from entitlements.clients.models import Client
@@ -79,6 +82,20 @@ def upstream(url: str) -> dict[str, Any]:
 def access(known: str) -> dict[str, Any]:
     """Return an access token for each of the people, by both legs."""
     return {"tokens": _both_legs(json.loads(known))}
+
+
+def counted(known: str) -> dict[str, Any]:
+    """Make an agent that may use the tool for the same people under a budget that is never used up, and its client."""
+    made, entitlement = json.loads(known), Entitlement.objects.get(scope="time:read")
+    persons = list(Person.objects.filter(login__in=[f"person-{number}" for number in range(PEOPLE)]).order_by("pk"))
+    agent = make.agent("counted", sponsor=persons[0], owner=persons[0])
+    client, secret = make.client(agent, "counted-client", auth=Client.Auth.CLIENT_SECRET_BASIC)
+    grant = make.grant(agent, entitlement, people=persons)
+    ana = make.person("ana-of-budgets", roles=[Role.ANALYST])
+    what = What("calls", Decimal(10) ** 9)
+    budgets.set_budget(what, by=ana, reason="Never used up.", grant=grant.pk)
+    ids = [_id_token(made["key"], client.client_id, person.login) for person in persons]
+    return {**made, "client": client.client_id, "secret": secret, "id_tokens": ids}
 
 
 def revocable(known: str, count: str) -> dict[str, Any]:
@@ -195,6 +212,7 @@ def main() -> None:
         "crowd": crowd,
         "upstream": upstream,
         "access": access,
+        "counted": counted,
         "revocable": revocable,
         "fleet": fleet,
         "sign-in": sign_in,

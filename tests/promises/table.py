@@ -45,6 +45,7 @@ ALIKE: Final[dict[str, str]] = {
     "review": "certify, reduce and revoke, their verification, and evidence that adds up",
     "receipt": "a signed receipt of a revocation, with each node or with what may live on",
     "usage": "each call counted where a review looks",
+    "budgets": "a call that a budget has no room for is denied, and an answer that it has no room for kept back",
 }
 """What treats every kind alike beside the promises."""
 ATTACKS: Final[dict[str, str]] = {
@@ -60,6 +61,7 @@ ATTACKS: Final[dict[str, str]] = {
 }
 EMPTY: Final[dict[tuple[int | str, str], str]] = {
     ("usage", VENDOR): "No call passes us: of a native system tokens are counted, and a review says so (grade B).",
+    ("budgets", VENDOR): "No call passes us, so none can be counted before it goes.",
     ("smuggling", VENDOR): "No call passes us: the vendor's server reads it. Our token endpoint is not its own.",
     ("parsing", VENDOR): "As smuggling.",
     ("compressed bomb", VENDOR): "No answer of the vendor's passes us but a list of its tools, as of `mcp_gateway`.",

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
 from audit.actions import Action
+from entitlements.budgets import left
+from entitlements.budgets.left import Shortfall
 from entitlements.codes import Code, meaning
-from entitlements.decisions.snapshot import Call
+from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.gateway import answers
 from entitlements.gateway.http import Request
@@ -18,7 +21,7 @@ from entitlements.gateway.traces import question_spans
 from entitlements.gateway.traces.question_spans import Answering
 from entitlements.node import records as call_records
 from entitlements.node.bearer import Bearer
-from entitlements.node.node import Node, unknown
+from entitlements.node.node import Node, Rule, unknown
 from entitlements.node.records import CallDetails
 from entitlements.policy_domains import rules
 from entitlements.traces import call_trace
@@ -51,10 +54,12 @@ class Evaluator:
     node: Node
     request: Request
     bearer: Bearer
+    budgets: left.Left = field(init=False)
     traced: CallTrace = field(init=False)
 
     def __post_init__(self) -> None:
-        """Know the trace that all answers share."""
+        """Know the trace that all answers share, and what is left of budgets, which none of them takes."""
+        self.budgets = left.Left(self.node.reads(), self.node.budgets.held)
         self.traced = call_trace.begin(None, self.request.raw, self.bearer.trace)
 
     @property
@@ -101,8 +106,12 @@ class Evaluator:
                 return await self._answer_by_domain(asked, system, answering, *decided)
         system = await self.system_of(asked)
         call = questions.call_of(asked, system, self.own_agent)
-        verdict = refused(asked, system) or await self.decide(call)
+        verdict, short = refused(asked, system), None
+        if verdict is None:
+            verdict, short = await self.decide(call)
         about = self.about(call.system, call.tool)
+        if short is not None:
+            about.link("budget", short.terms.key)
         for kind, name in (("agent", call.agent), ("person", call.person or "")):
             about.link(kind, name)
         for behind, _ in call.chain:
@@ -132,15 +141,26 @@ class Evaluator:
         """
         return await domains.asked_by(self.node.reads(), self.bearer.client) or asked.server
 
-    async def decide(self, call: Call) -> Verdict:
-        """Decide a call of a tool by grants, and name its agent and client as they are registered. Raises Closed."""
+    async def decide(self, call: Call) -> tuple[Verdict, Shortfall | None]:
+        """Decide a call of a tool by grants and budgets, and name its agent and client as they are registered.
+
+        Returns the budget that denies it as well, where one does. Raises Closed.
+        """
         rows = await self.node.snapshots.query(_AGENT, {"name": call.agent, "person": call.person})
         if not rows:
-            return unknown()
+            return unknown(), None
         call.agent, client = rows[-1]
         call.client = call.client or client or ""
-        verdict, _ = await self.node.decide(call)
-        return verdict
+        return await self.by_grants(call)
+
+    async def by_grants(self, call: Call, facts: AgentFacts | None = None) -> tuple[Verdict, Shortfall | None]:
+        """Decide a call of agent and client that are registered so, on facts that were read. Raises Closed."""
+
+        async def decide(rule: Rule) -> Verdict:
+            return (await self.node.decide(call, rule))[0] if facts is None else rule(call, facts, self.node.now())
+
+        verdict, short = await left.first_with_room(decide, partial(self.budgets.shortfall, call))
+        return (verdict, None) if short is None else (short.verdict, short)
 
     async def by_domain(self, asked: Asked, system: str) -> tuple[Verdict, InForce, str] | None:
         """Decide by the policy domain of a system, and name the rule; None where the system has none.

@@ -14,7 +14,6 @@ from typing import Any, Final
 from entitlements import all_systems
 from entitlements.catalog.models import System
 from entitlements.codes import Code
-from entitlements.decisions import policy
 from entitlements.decisions.snapshot import AgentFacts, Call
 from entitlements.gateway.traces import question_spans
 from entitlements.gateway.traces.question_spans import Answering
@@ -103,7 +102,7 @@ class Search:
         if why_not is not None and (why_not.code is not Code.SYSTEM_UNKNOWN or self.target is not Target.RESOURCE):
             return
         if self.target is Target.ACTION:
-            if (await self.evaluator.decide(self._call(asked, system))).allowed:
+            if await self._may(self._call(asked, system)):
                 yield {"name": TOOLS_CALL}
         elif self.target is Target.RESOURCE:
             async for each in self._tools(asked, system):
@@ -124,7 +123,7 @@ class Search:
         for slug in systems:
             facts = await self._facts(replace(call, system=slug))
             for at, name in sorted(facts.tools if facts else ()):
-                if self._allows(replace(call, system=at, tool=name), facts):
+                if await self._allows(replace(call, system=at, tool=name), facts):
                     yield {"type": TOOL, "id": name, "properties": {"server": at}}
 
     async def _people(self, asked: Asked, system: str) -> AsyncIterator[dict[str, Any]]:
@@ -136,7 +135,7 @@ class Search:
         held = facts.lines if facts else ()
         named = {person for at, tool, person in held if (at, tool) == (system, call.tool) and person is not None}
         for login in sorted(named):
-            if self._allows(replace(call, person=login), facts):
+            if await self._allows(replace(call, person=login), facts):
                 yield {"type": asked.subject[0], "id": login}
 
     async def _agents(self, asked: Asked, system: str) -> AsyncIterator[dict[str, Any]]:
@@ -145,7 +144,7 @@ class Search:
         column = 1 if asked.subject[0] == "client" else 0
         for name in sorted({row[column] for row in rows if row[column]}):
             one = replace(asked, subject=(asked.subject[0], name))
-            if (await self.evaluator.decide(self._call(one, system))).allowed:
+            if await self._may(self._call(one, system)):
                 yield _shown(one.subject)
 
     def _call(self, asked: Asked, system: str) -> Call:
@@ -155,8 +154,11 @@ class Search:
         """Return the facts about an agent, read after the request arrived: what is not found is a denial."""
         return await self.evaluator.node.reads().fresh().facts(call.key, call.system, person=call.person)
 
-    def _allows(self, call: Call, facts: AgentFacts | None) -> bool:
-        return facts is not None and policy.decide(call, facts, self.evaluator.node.now()).allowed
+    async def _allows(self, call: Call, facts: AgentFacts | None) -> bool:
+        return facts is not None and (await self.evaluator.by_grants(call, facts))[0].allowed
+
+    async def _may(self, call: Call) -> bool:
+        return (await self.evaluator.decide(call))[0].allowed
 
 
 def _shown(entity: tuple[str, str]) -> dict[str, Any]:

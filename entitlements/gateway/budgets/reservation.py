@@ -6,18 +6,17 @@ answer did not use. An answer that is larger than what is reserved is not passed
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from entitlements import codes
 from entitlements.budgets import in_force, rules
 from entitlements.budgets.leases import Exhausted, Share
+from entitlements.budgets.left import Shortfall
 from entitlements.budgets.rules import Need, Terms
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Call
-from entitlements.decisions.verdicts import Effect, Reason, Remedy, Verdict
+from entitlements.decisions.verdicts import Verdict
 from entitlements.gateway.budgets.measure import Measure, ReadAnswer, unmeasured
 from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
@@ -42,34 +41,34 @@ class Spending:
     _shares: Sequence[Share] = ()
     _bytes: int = 0
 
-    async def take(self, call: Call, verdict: Verdict) -> Verdict:
-        """Reserve for a call that is allowed, or deny it because a budget has too little left. Raises Closed."""
+    async def take(self, call: Call, verdict: Verdict) -> Shortfall | None:
+        """Reserve for a call that is allowed; return the budget that has too little left. Raises Closed."""
         self.give_back()
-        return await self._reserve(call, verdict, await self._concerning(call, verdict))
+        return await self._reserve(call, await self._concerning(call, verdict))
 
-    async def take_more(self, call: Call, verdict: Verdict) -> Verdict:
+    async def take_more(self, call: Call, verdict: Verdict) -> Shortfall | None:
         """Reserve for a call that is decided again between two tries as `take` does, but of no budget twice.
 
         A call counts once, however often the system asks its client for input.
         """
         held = {share.terms.key for share in self._shares}
         terms = [terms for terms in await self._concerning(call, verdict) if terms.key not in held]
-        return await self._reserve(call, verdict, terms)
+        return await self._reserve(call, terms)
 
-    async def _reserve(self, call: Call, verdict: Verdict, terms: Sequence[Terms]) -> Verdict:
+    async def _reserve(self, call: Call, terms: Sequence[Terms]) -> Shortfall | None:
         if not terms:
-            return verdict
+            return None
         needs: list[tuple[Terms, Need]] = []
         for each in terms:
             need = rules.need(each, call.arguments)
             if isinstance(need, str):
-                return self._denied(each, Code.BUDGET_NOT_MEASURABLE, need)
+                return Shortfall(each, Code.BUDGET_NOT_MEASURABLE, need)
             needs.append((each, need))
         answer = await self.node.budgets.reserve(needs)
         if isinstance(answer, Exhausted):
-            return self._denied(answer.terms, answer.terms.code, seconds=answer.seconds)
+            return Shortfall(answer.terms, answer.terms.code, seconds=answer.seconds)
         self._shares = (*self._shares, *answer)
-        return verdict
+        return None
 
     @property
     def measure(self) -> Measure:
@@ -89,15 +88,9 @@ class Spending:
             self.give_back()
 
     async def _concerning(self, call: Call, verdict: Verdict) -> list[Terms]:
-        """Return the budgets that are about a call, each once: those of each agent of a chain count too."""
-        reads, found = self.node.reads(), {}
-        grants = {verdict.grant or "", *verdict.behind}
-        for agent in (call.agent, *(behind for behind, _ in call.chain)):
-            for terms in await in_force.budgets(reads, agent, call.system):
-                is_counted = terms.largest is not None or not self.is_answer_alone
-                if is_counted and rules.concerns(terms, call.tool, grants):
-                    found[terms.key] = terms
-        return [found[key] for key in sorted(found)]
+        """Return the budgets that are about a call, or about its answer alone."""
+        found = await in_force.concerning(self.node.reads(), call, verdict)
+        return [terms for terms in found if terms.largest is not None or not self.is_answer_alone]
 
     def _measure(self, size: int, read: ReadAnswer | None) -> None:
         """Count what is about to be passed on, and give back what an answer did not use. Raises TooLarge."""
@@ -126,11 +119,3 @@ class Spending:
         if count is None:
             raise TooLarge(terms, f"The answer has no array {terms.argument}, whose rows the budget counts.")
         return Decimal(count)
-
-    def _denied(self, terms: Terms, code: Code, why: str = "", seconds: float | None = None) -> Verdict:
-        self.about.link("budget", terms.key)
-        sentence = codes.meaning(code).sentence
-        reason = Reason(code, why or terms.sentence, terms.named if terms.kind == "grant" else None)
-        wait = None if seconds is None else max(1, math.ceil(seconds))
-        remedy = Remedy(codes.meaning(code).next, sentence, retry_after=wait)
-        return Verdict(Effect.DENY, code, (reason,), remedy=remedy)

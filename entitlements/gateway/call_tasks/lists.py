@@ -13,6 +13,7 @@ from entitlements.gateway.call_tasks.task_ids import Task
 from entitlements.gateway.conversation import replies
 from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.exchange import Exchange, may_see
+from entitlements.gateway.leaked_secrets import leaks
 from entitlements.node.directory import ServedSystem
 from entitlements.node.refusals import Refused
 from entitlements.upstream import egress
@@ -78,9 +79,10 @@ async def _of_page(exchange: Exchange, page: Mapping[str, Any], known: Known) ->
     tasks = [each for each in said if isinstance(each, dict)] if isinstance(said, list) else []
     own = [each for each in tasks if str(each.get("taskId")) in known]
     marks = await exchange.node.secrets.current()
-    cleaned, _ = marks.removed_from_json(msgspec.json.encode(own))
-    found: list[dict[str, Any]] = msgspec.json.decode(cleaned)
-    for each in found:
+    if owners := marks.owners_in_json(msgspec.json.encode(own)):
+        exchange.node.recorder.eventually(leaks.event(exchange.about, owners))
+        raise Refused(leaks.CODE)
+    for each in own:
         name, task = known[str(each["taskId"])]
         session_tasks.rename(each, task, name)
-    return found
+    return own

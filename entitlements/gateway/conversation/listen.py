@@ -22,6 +22,7 @@ from entitlements.gateway.conversation import server_messages, stream
 from entitlements.gateway.conversation.system_changes import SystemChanges
 from entitlements.gateway.exchange import Exchange, may_see
 from entitlements.gateway.http import encode
+from entitlements.gateway.leaked_secrets import leaks
 from entitlements.gateway.primitives import everywhere
 from entitlements.node.directory import ServedSystem
 from entitlements.node.refusals import Refused
@@ -60,6 +61,10 @@ async def serve(exchange: Exchange) -> None:
         await listening.acknowledge()
         await node.look_at_tools(opened, held)
         await stream.keep_open(request, opened, listening.changed, listening.until_over())
+    except leaks.SecretInAnswer as why:
+        node.recorder.eventually(leaks.event(exchange.about, why.owners))
+        refusal = answers.refused(Refused(leaks.CODE), exchange.call.request_id, evaluation=exchange.about.evaluation)
+        await request.send({"type": "http.response.body", "body": sse.event(refusal.body)})
     except asyncio.CancelledError:
         if not opened.stop:
             raise
@@ -147,10 +152,13 @@ class Listening:
             await each.close()
 
     async def _follow(self) -> None:
-        """Listen to the systems, each in its era."""
-        async with asyncio.TaskGroup() as group:
-            for each in self.systems.values():
-                group.create_task(each.follow())
+        """Listen to the systems, each in its era. Raises SecretInAnswer."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for each in self.systems.values():
+                    group.create_task(each.follow())
+        except* leaks.SecretInAnswer as found:
+            raise found.exceptions[0] from None
 
     async def _say(self, method: str, params: Mapping[str, Any]) -> None:
         """Hand on what a system says, once the client knows what it listens to."""

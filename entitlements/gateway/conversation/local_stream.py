@@ -13,6 +13,7 @@ import msgspec
 
 from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.conversation.server_messages import Beside
+from entitlements.gateway.leaked_secrets import leaks
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
@@ -83,8 +84,8 @@ class LocalStream:
         if not await self._is_admitted():
             return
         marks = await self.node.secrets.current()
-        cleaned, _ = marks.removed_from_json(message)
-        said = await beside.hear(msgspec.json.encode(msgspec.json.decode(cleaned)), await self._connection(), {})
+        leaks.refuse(marks.owners_in_json(message), is_over=False)
+        said = await beside.hear(msgspec.json.encode(msgspec.json.decode(message)), await self._connection(), {})
         if said is not None:
             await self.event(said)
 

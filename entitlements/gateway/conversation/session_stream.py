@@ -23,6 +23,7 @@ from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.conversation.kept_streams import Ended, KeptStream
 from entitlements.gateway.conversation.resumption import KeptEvents, StreamEnded
 from entitlements.gateway.http import Request
+from entitlements.gateway.leaked_secrets import leaks
 from entitlements.keys import in_use
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
@@ -69,6 +70,7 @@ class SessionStream:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _has_begun: asyncio.Event = field(default_factory=asyncio.Event)
     _ended: asyncio.Future[Ended] = field(default_factory=asyncio.Future)
+    _leaked: asyncio.Future[None] = field(default_factory=asyncio.Future)
     _is_left: bool = False
     _began: float = 0.0
 
@@ -90,6 +92,11 @@ class SessionStream:
                 await self.node.look_at_tools(self.opened, held)
             await self._until_gone()
             await self._go_on()
+        except leaks.SecretInAnswer as why:
+            self.node.recorder.eventually(leaks.event(self.about, why.owners))
+            await self._hand_over(is_lost=True)
+            if not self._is_left:
+                await self.request.send({"type": "http.response.body", "body": b""})
         except asyncio.CancelledError:
             if self.opened.stop != SESSION_OVER:  # as a node that stops does
                 await self._hand_over()
@@ -121,10 +128,16 @@ class SessionStream:
     async def _listen(self) -> None:
         """Hear what the system says from now on; return when it is heard, or after a moment."""
         follows = followed_systems.choose(self.node, self.about, self.entry, self.session, self.event, self._progress)
-        self._tasks.append(asyncio.create_task(follows.follow()))
+        self._tasks.append(asyncio.create_task(self._follow(follows)))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READY_SECONDS):
                 await follows.ready.wait()
+
+    async def _follow(self, follows: followed_systems.HearsSystems) -> None:
+        try:
+            await follows.follow()
+        except leaks.SecretInAnswer as why:
+            self._leaked.set_exception(why)
 
     # --------------------------------------------------------------------------------------------- from node to node
 
@@ -224,10 +237,12 @@ class SessionStream:
         return bool(kinds)
 
     async def _wait(self, other: asyncio.Future[Any], seconds: float) -> None:
-        """Wait until a list has changed, or the other thing has come about."""
+        """Wait until a list has changed, or the other thing has come about. Raises SecretInAnswer."""
         change = asyncio.ensure_future(self._tools.changed.wait())
-        await asyncio.wait({other, change}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({other, change, self._leaked}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         change.cancel()
+        if self._leaked.done():
+            self._leaked.result()
 
     @property
     def _tools(self) -> ToolList:

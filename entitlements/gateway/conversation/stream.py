@@ -19,6 +19,7 @@ from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.conversation.session_stream import SessionStream
 from entitlements.gateway.exchange import may_see
 from entitlements.gateway.http import Request
+from entitlements.gateway.leaked_secrets import leaks
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
@@ -131,7 +132,7 @@ async def keep_open(
     """Say that a list has changed whenever it has, and send a comment now and then, until the client leaves.
 
     Changes that follow closely on each other are one notification for each list; `changed_as` writes that, or nothing.
-    Meanwhile `follows` runs, which sends what an upstream says.
+    Meanwhile `follows` runs, which sends what an upstream says. Raises SecretInAnswer, with which that ended.
     """
     assert opened.tools is not None  # noqa: S101 - for the type checker: it is a stream
     gone, following = asyncio.ensure_future(request.until_gone()), asyncio.ensure_future(follows)
@@ -142,8 +143,11 @@ async def keep_open(
             body = b"".join(notes) or sse.KEEP_ALIVE
             await request.send({"type": "http.response.body", "body": body, "more_body": True})
             changed = asyncio.ensure_future(opened.tools.changed.wait())
-            await asyncio.wait({gone, changed}, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            heard = set() if following.done() else {following}
+            await asyncio.wait({gone, changed, *heard}, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             changed.cancel()
+            if following.done() and isinstance(following.exception(), leaks.SecretInAnswer):
+                following.result()
     finally:
         gone.cancel()
         following.cancel()

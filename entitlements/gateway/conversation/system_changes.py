@@ -23,6 +23,7 @@ from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.conversation.local_stream import LocalStream
 from entitlements.gateway.conversation.upstream_stream import Following
 from entitlements.gateway.exchange import Exchange
+from entitlements.gateway.leaked_secrets import leaks
 from entitlements.node.directory import ServedSystem
 from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
@@ -65,7 +66,7 @@ class SystemChanges:
         )  # fmt: skip
 
     async def follow(self) -> None:
-        """Listen until the client leaves; what fails is tried again."""
+        """Listen until the client leaves; what fails is tried again. Raises SecretInAnswer."""
         try:
             await self._follow()
         finally:
@@ -132,7 +133,8 @@ class SystemChanges:
 
         async def hear(text: bytes) -> bool | None:
             marks = await self.exchange.node.secrets.current()
-            cleaned, _ = marks.removed_from_json(conversation.target.authorization.removed_from(text))
+            leaks.refuse(marks.owners_in_json(text), is_over=False)
+            cleaned = conversation.target.authorization.removed_from(text)
             message = msgspec.json.decode(cleaned, type=dict[str, Any])
             if message.get("method") is None:
                 return "error" in message

@@ -17,6 +17,7 @@ import msgspec
 from entitlements.gateway.conversation import replies
 from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.conversation.server_messages import Beside
+from entitlements.gateway.leaked_secrets import leaks
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
@@ -58,7 +59,7 @@ class Following:
     """Set when what the system says from now on is heard, or cannot be."""
 
     async def follow(self) -> None:
-        """Read and pass on for as long as the client listens; what fails is tried again."""
+        """Read and pass on for as long as the client listens; what fails is tried again. Raises SecretInAnswer."""
         try:
             await self._follow()
         finally:
@@ -131,7 +132,8 @@ class Following:
     async def _take(self, data: bytes, connection: Connection, beside: Beside) -> None:
         await self._admit()
         marks = await self.node.secrets.current()
-        cleaned, _ = marks.removed_from_json(connection.conversation.target.authorization.removed_from(data))
+        leaks.refuse(marks.owners_in_json(data), is_over=False)
+        cleaned = connection.conversation.target.authorization.removed_from(data)
         said = await beside.hear(msgspec.json.encode(msgspec.json.decode(cleaned)), connection, {})
         if LISTS_TOOLS in cleaned:
             self.node.definitions.changed(self.entry.slug)

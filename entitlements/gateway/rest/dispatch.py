@@ -17,8 +17,10 @@ from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.decisions.verdicts import Reason, Verdict
 from entitlements.gateway.budgets.measure import Measure, unmeasured
 from entitlements.gateway.dispatch import Gate
+from entitlements.gateway.leaked_secrets import leaks
 from entitlements.gateway.relay import CallEnd, InputMissing, InputRequired
 from entitlements.node.directory import ServedSystem
+from entitlements.node.isolation.isolation import AWAY
 from entitlements.node.node import Node
 from entitlements.rest import headers
 from entitlements.rest.build import Outgoing
@@ -35,6 +37,7 @@ _NO_BODY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HT
 _OUR_FAULT: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED})
 """What a system says of our credential, not of the caller."""
 
+_NO_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _decode: Final = msgspec.json.Decoder().decode
 
 type Take = Callable[[Answer], Awaitable[RestAnswer]]
@@ -49,7 +52,6 @@ class RestAnswer:
     content_type: str
     length: int | None
     body: bytes
-    leaked: frozenset[str] = frozenset()
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - any JSON value
@@ -58,7 +60,7 @@ class RestAnswer:
             return None
         try:
             return _decode(self.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except _NO_JSON:
             return None
 
     @property
@@ -72,7 +74,7 @@ class RestAnswer:
         """How the call ended, for the record."""
         is_success = self.status < HTTPStatus.BAD_REQUEST
         ended = ("success", "") if is_success else ("failure", f"http_{self.status}")
-        return CallEnd(*ended, len(self.body)).leaks(set(self.leaked))
+        return CallEnd(*ended, len(self.body), is_away=self.status in AWAY)
 
 
 @dataclass(slots=True)
@@ -91,7 +93,6 @@ class RestForwarding:
     _built: Outgoing = field(init=False)
     _authorization: Authorization = field(init=False)
     _marks: Marks = field(init=False)
-    _leaked: set[str] = field(default_factory=set)
 
     def problem(self, verdict: Verdict) -> Reason | None:
         """Write the request; say why that cannot be done, or that another definition is approved than was read."""
@@ -150,11 +151,11 @@ class RestForwarding:
             raise egress.Unreachable("The system compresses its answer, which we do not accept.")
         length = answer.content_length
         is_empty = self._built.method == "HEAD" or status in _NO_BODY
-        body = (
-            b"" if is_empty else self._clean(answer.content_type, await egress.read(answer, upstream.LARGEST_MESSAGE))
-        )
+        body = b"" if is_empty else await egress.read(answer, upstream.LARGEST_MESSAGE)
+        leaks.refuse(self._owners(answer, body))
+        body = self._clean(answer.content_type, body)
         passed = headers.of_answer({name: self._plain(value) for name, value in answer.headers.items()})
-        return RestAnswer(status, passed, answer.content_type, length, body, frozenset(self._leaked))
+        return RestAnswer(status, passed, answer.content_type, length, body)
 
     def _accepted(self) -> str:
         """Name what the operation is documented to answer with, first."""
@@ -162,21 +163,21 @@ class RestForwarding:
         answers = () if operations is None else operations.operation(self.tool).answers
         return ", ".join((*answers, "*/*;q=0.1"))
 
+    def _owners(self, answer: Answer, body: bytes) -> set[str]:
+        """Return whose secrets of the vault stand in the body or in a header."""
+        written = [body, *(value.encode("latin-1", "replace") for value in answer.headers.values())]
+        owners = {owner for each in written for owner in self._marks.owners(each)}
+        if answer.content_type.endswith(JSON):
+            with contextlib.suppress(*_NO_JSON):
+                owners |= self._marks.owners_in_json(body)
+        return owners
+
     def _clean(self, content_type: str, body: bytes) -> bytes:
-        """Take out our own credential, should the system repeat it, and all secrets of the vault."""
+        """Take out what our own request was authorized with, should the system repeat it."""
         if content_type.endswith(JSON):
-            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            with contextlib.suppress(*_NO_JSON):
                 body = self._authorization.removed_from(body)
-                body = self._without_leaks(body, self._marks.removed_from_json)
-        return self._octets(body)
+        return self._authorization.removed_from_octets(body)
 
     def _plain(self, value: str) -> str:
-        return self._octets(value.encode("latin-1", "replace")).decode("latin-1")
-
-    def _octets(self, content: bytes) -> bytes:
-        return self._without_leaks(self._authorization.removed_from_octets(content), self._marks.removed)
-
-    def _without_leaks(self, content: bytes, removed: Callable[[bytes], tuple[bytes, set[str]]]) -> bytes:
-        content, owners = removed(content)
-        self._leaked |= owners
-        return content
+        return self._authorization.removed_from_octets(value.encode("latin-1", "replace")).decode("latin-1")

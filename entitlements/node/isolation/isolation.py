@@ -28,6 +28,10 @@ _ANSWERED: Final = (3, 4)
 """Statuses, by their first digit, with which a system turns a call away: it is there, and answers."""
 
 
+AWAY: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+"""Statuses of a REST API with which it says itself that it cannot be reached. 500 is the fault of one operation."""
+
+
 class NotForwarded(Refused):
     """The call was not sent: too many wait for the system, or it is paused."""
 
@@ -52,6 +56,13 @@ class _System:
     is_tried: bool = False
 
 
+@dataclass(slots=True)
+class Attempt:
+    """One call that was let through. `is_away` is set by an answer that says that the system is not there."""
+
+    is_away: bool = False
+
+
 type Told = Callable[[str, int], None]
 """Hears of a pause that began, by system and number of failures in a row, and with 0 of one that is over."""
 
@@ -65,7 +76,7 @@ class Isolation:
         self.refused: Counter[tuple[str, str]] = Counter()
 
     @contextlib.contextmanager
-    def call(self, slug: str, *, is_local: bool = False) -> Iterator[None]:
+    def call(self, slug: str, *, is_local: bool = False) -> Iterator[Attempt]:
         """Let a call of a system through, and see how it ends. Raises NotForwarded.
 
         A local server is never paused: how soon it starts again is bounded where it is started.
@@ -75,14 +86,15 @@ class Isolation:
         is_trial = system.paused_until is not None
         system.is_tried = system.is_tried or is_trial
         system.waiting += 1
+        attempt = Attempt()
         try:
-            yield
+            yield attempt
         except (egress.Unreachable, egress.ForbiddenAddress) as why:
             if not is_local:
                 self._failed(slug, system) if _is_failure(why) else self._answered(slug, system)
             raise
         else:
-            self._answered(slug, system)
+            self._failed(slug, system) if attempt.is_away else self._answered(slug, system)
         finally:
             system.waiting -= 1
             if is_trial:

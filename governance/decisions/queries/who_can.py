@@ -1,8 +1,9 @@
 """Who can call a tool, or the tools of an entitlement: each grant, for whom, with which limits, what blocks it.
 
 Each grant is judged by the decision function itself, for a person it serves and each client of its agent, with the
-facts of now or of a past moment (`history`). Arguments are not asked about: what is said is whether a call can pass
-with some, and with a fresh sign-in.
+facts of now or of a past moment (`history`). Where a budget is used up now, it is denied as well; how much was left in
+the past is not kept. Arguments are not asked about: what is said is whether a call can pass with some, and with a
+fresh sign-in.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from audit import clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.models import Agent
+from entitlements.budgets import in_force
+from entitlements.budgets.left import Left
 from entitlements.catalog.models import Entitlement, Tool
-from entitlements.decisions import limits, policy
+from entitlements.decisions import limits, own_connection, policy
 from entitlements.decisions.snapshot import AgentFacts, Call, Line, ToolFacts
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.grants import grants as grants_actions
@@ -175,7 +178,23 @@ def _each(
         given[grant].append(
             _access(grant, terms[grant, tool.name], (system, tool.name), facts[grant.agent.slug], people, now)
         )
-    return list(given.values())
+    return list(given.values()) if moment is not None else own_connection.run(_within_budgets(given, system))
+
+
+async def _within_budgets(given: Mapping[Grant, list[Access]], system: str) -> list[list[Access]]:
+    """Deny what a budget that is used up denies now: of the agent, the system or the grant."""
+    reads = own_connection.READS
+    found = await in_force.of_many(reads, sorted({grant.agent.slug for grant in given}), system)
+    left, budgets = Left(reads), [found[key] for key in sorted(found)]
+    await left.read(found)
+
+    async def judged(access: Access) -> Access:
+        grant = access.grant
+        of = ([grant.agent.slug], system, access.tool, [str(grant.pk)])
+        short = await left.used_up_among(budgets, *of) if access.is_callable else None
+        return access if short is None else replace(access, verdict=short.verdict)
+
+    return [[await judged(access) for access in each] for each in given.values()]
 
 
 def _then(grants: Sequence[Grant], moment: datetime | None) -> dict[str, past_grants.Terms]:

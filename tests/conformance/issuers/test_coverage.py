@@ -49,8 +49,8 @@ _OF_CALLS: Final = (
     "tool_changed tool_definition_unusable "
     "tool_disabled tool_not_approved tool_quarantined tool_removed unknown_method unknown_tool unsupported_version "
     "upstream_unavailable operation_unknown operation_ambiguous path_malformed parameter_not_declared "
-    "rate_exceeded budget_exhausted budget_not_measurable answer_over_budget input_missing system_busy "
-    "request_state_invalid call_over capability_missing task_unknown "
+    "rate_exceeded budget_exhausted budget_not_measurable answer_over_budget input_missing secret_in_answer "
+    "system_busy request_state_invalid call_over capability_missing task_unknown "
     "subject_unknown resource_unknown action_unknown no_rule "
     "parameter_repeated parameter_not_valid header_not_declared body_type_not_declared body_not_valid"
 )

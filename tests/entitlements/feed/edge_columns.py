@@ -27,6 +27,7 @@ OWN = {"entitlements_change", "entitlements_gatewaynode"}
 NEVER_KEPT = {
     "entitlements_accountconsent": "each call looks at the consent of its own client and agent",
     "entitlements_connectedaccount": "each call takes the account as its row is, and those under way look again",
+    "entitlements_budgetuse": "each question and each lease looks at the row as it is",
     "entitlements_authorizationcode": "a code is read when it is redeemed, and its row is taken in the write",
     "entitlements_clientcredential": "what a client had is read when it rotates, and its row is judged in the write",
     "entitlements_nodemessage": "each reader looks at the rows as they are",

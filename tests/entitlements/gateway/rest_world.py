@@ -103,7 +103,7 @@ class Service:
                 return Response(status_code=302, headers={"Location": "http://169.254.169.254/latest"})
             case "nothing":
                 return Response(status_code=204, headers={"Set-Cookie": "a=b"})
-            case "401" | "404" | "503":
+            case "401" | "404" | "500" | "502" | "503" | "504":
                 return JSONResponse({"error": "no"}, int(do), {"WWW-Authenticate": "Basic", "Retry-After": "7"})
         return JSONResponse(
             [{"id": 1}], headers={"Set-Cookie": "a=b", "ETag": '"1"', "Access-Control-Allow-Origin": "*"}

@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements import addresses
@@ -27,6 +28,7 @@ from entitlements.people.models import Role
 from scripts.devservers import free_port
 from tests import make
 from tests.entitlements.gateway import rest_world, scripted, world
+from tests.entitlements.gateway.authzen import point
 from tests.entitlements.gateway.scripted import Scripted
 from tests.entitlements.gateway.world import MODERN, Gateway, World
 
@@ -204,6 +206,75 @@ def test_the_strictest_of_several_budgets_counts_and_the_others_get_theirs_back(
     wide, narrow = budget(calls(10), system=bot.system.slug), budget(calls(2), grant=bot.grant.pk)
     assert [code(node.call(bot)) for _ in range(5)] == ["", "", *["budget_exhausted"] * 3]
     world.wait_until(lambda: [taken(wide), taken(narrow)] == [Decimal(2), Decimal(2)], 10)
+
+
+def test_where_the_budget_of_a_grant_is_used_up_the_next_grant_that_covers_the_call_counts(
+    node: Gateway, bot: World
+) -> None:
+    other = make.entitlement(bot.system, bot.tool, scope=f"{bot.entitlement.scope}:too")
+    grants = [bot.grant, make.grant(bot.agent, other, people=[bot.person])]
+    rows = [budget(calls(each), grant=grant.pk) for each, grant in zip((2, 1), grants, strict=True)]
+    token = bot.token(scope=f"{bot.entitlement.scope} {other.scope}")
+    found = [node.call(bot, token) for _ in range(4)]
+    assert [code(each) for each in found] == ["", "", "", "budget_exhausted"]
+    allowed = Event.objects.filter(action="call.allowed", links__contains=[f"agent:{bot.agent.slug}"])
+    by = [sum(f"grant:{grant.pk}" in event.links for event in allowed) for grant in grants]
+    assert by == [2, 1]
+    denied = Event.objects.get(action="call.denied", links__contains=[f"agent:{bot.agent.slug}"])
+    assert sum(f"budget:{row.pk}" in denied.links for row in rows) == 1
+    whole = budget(calls(1), agent=bot.agent.slug)
+    budgets.end(rows[0].pk, by=whole.set_by, reason="Over.")
+    time.sleep(0.3)
+    assert [code(node.call(bot, token)) for _ in range(2)] == ["", "budget_exhausted"]
+
+
+def evaluation(here: World, **arguments: object) -> dict[str, Any]:
+    return {
+        "subject": {"type": "user", "id": here.person.login},
+        "action": {"name": "tools/call"},
+        "resource": {"type": "tool", "id": "act", "properties": {"server": here.system.slug}},
+        "context": {"agent": here.agent.slug, "arguments": arguments or {"do": "answer"}},
+    }
+
+
+def test_questions_of_foreign_gateways_are_denied_by_a_budget_and_take_nothing_of_it(node: Gateway, bot: World) -> None:
+    asks = point.new(node)
+    row = budget(calls(2), agent=bot.agent.slug)
+    searched = {**evaluation(bot), "resource": {"type": "tool", "properties": {"server": bot.system.slug}}}
+
+    def ask() -> tuple[bool, str]:
+        answer = asks.post("evaluation", evaluation(bot)).json()
+        return answer["decision"], answer["context"]["code"]
+
+    assert [ask() for _ in range(4)] == [(True, "allowed")] * 4
+    assert taken(row) == 0
+    assert code(node.call(bot)) == ""
+    assert ask() == (True, "allowed")
+    assert [each["id"] for each in asks.search("resource", searched)] == ["act"]
+    assert code(node.call(bot)) == ""
+    assert ask() == (False, "budget_exhausted")
+    assert asks.search("resource", searched) == []
+    denied = Event.objects.get(action="evaluation.denied", links__contains=[f"budget:{row.pk}"])
+    assert denied.code == "budget_exhausted"
+    rate = budget(calls(1, timedelta(hours=1)), agent=bot.agent.slug)
+    budgets.end(row.pk, by=row.set_by, reason="Over.")
+    time.sleep(0.3)
+    assert ask() == (True, "allowed")
+    BudgetUse.objects.filter(budget=rate).update(began=clock.now() - timedelta(hours=2), taken=1)
+    assert ask() == (True, "allowed"), "the window that is used up is over"
+    BudgetUse.objects.filter(budget=rate).update(began=clock.now() - timedelta(seconds=1), taken=1)
+    assert ask() == (False, "rate_exceeded")
+
+
+def test_a_question_about_money_is_decided_by_its_amount(node: Gateway, bot: World) -> None:
+    asks = point.new(node)
+    what = What("money", Decimal(10), None, f"{bot.system.slug}/act", "amount", "EUR", "currency")
+    budget(what, grant=bot.grant.pk)
+    found = [
+        asks.post("evaluation", evaluation(bot, do="answer", amount=amount, currency="EUR")).json()["context"]["code"]
+        for amount in (10, 10.01, "much")
+    ]
+    assert found == ["allowed", "budget_exhausted", "budget_not_measurable"]
 
 
 def test_agents_and_grants_behind_in_a_chain_count_too(node: Gateway, bot: World) -> None:

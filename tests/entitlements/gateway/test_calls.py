@@ -16,6 +16,7 @@ from audit.context import SYSTEM
 from entitlements.agents import agents
 from entitlements.catalog.models import Tool
 from entitlements.clients.models import Client
+from entitlements.gateway import answers
 from entitlements.grants import grants
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
@@ -132,6 +133,14 @@ def test_a_secret_that_the_upstream_repeats_does_not_reach_the_client(node: Gate
 
     answer = node.call(here, do="repeat")
 
+    assert answer.json()["result"]["_meta"][answers.DENIAL]["code"] == "secret_in_answer"
+    assert "upstream-secret" not in answer.text
+
+
+def test_a_secret_too_short_to_be_looked_for_elsewhere_is_taken_out_of_the_answer(
+    node: Gateway, modern: Scripted
+) -> None:
+    answer = node.call(world.build(modern.url, "short-key-0815", tool="act", schema={"type": "object"}), do="repeat")
     assert answer.json()["result"]["content"][0]["text"] == "Bearer [removed]"
 
 

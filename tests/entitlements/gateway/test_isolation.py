@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from entitlements.node.isolation.models import SystemPause
-from tests.entitlements.gateway import scripted, world
+from tests.entitlements.gateway import rest_world, scripted, world
 from tests.entitlements.gateway.scripted import Scripted
 from tests.entitlements.gateway.test_budgets import SCHEMA, budget, calls, code, taken
 from tests.entitlements.gateway.world import Gateway, World
@@ -63,6 +63,25 @@ def test_a_failing_system_is_paused_and_tried_again(node: Gateway, upstream: Scr
     ended = [event.code for event in here.events() if event.action == "call.finished"]
     assert ended[0] == "upstream_unavailable"
     world.wait_until(lambda: taken(row) == 4, 10)
+
+
+def test_a_rest_api_that_says_it_is_away_is_paused_and_one_bad_operation_pauses_nothing(node: Gateway) -> None:
+    with rest_world.service() as service:
+        here, other = (rest_world.build(service.url) for _ in range(2))
+
+        def ask(here: World, do: str) -> int:
+            return rest_world.ask(node, here, "GET", f"/orders?do={do}").status_code
+
+        assert [ask(other, do) for do in ("500", "500", "500", "500", "503", "502", "ok")] == [
+            500, 500, 500, 500, 503, 502, 200
+        ]  # fmt: skip
+        assert [ask(here, do) for do in ("502", "503", "504")] == [502, 503, 504]
+        arrived = len(service.seen)
+        refused = rest_world.ask(node, here, "GET", "/orders/1")
+        assert (refused.status_code, refused.json()["code"]) == (502, "upstream_unavailable")
+        assert len(service.seen) == arrived
+        assert ask(other, "ok") == 200
+        world.wait_until(lambda: ask(here, "ok") == 200, 10)
 
 
 def test_a_slow_system_holds_no_more_than_its_own_calls(node: Gateway, upstream: Scripted) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from audit.context import SYSTEM
 from entitlements.catalog.models import System
+from entitlements.definition_watch import comparisons
+from entitlements.definition_watch.models import DefinitionWatch
 from entitlements.grants import grants
 from entitlements.stdio_commands import terms
 from entitlements.stdio_commands.models import StdioSystem
@@ -50,6 +52,13 @@ def test_a_call_is_decided_recorded_and_carried_out(node: Gateway, agreed: dict[
     assert facts(node, here)["place"] == found["place"]
     world.wait_until(lambda: len(here.calls()) == 4, 5)
     assert here.calls() == ["call.allowed", "call.finished"] * 2
+
+
+def test_a_child_that_says_its_tools_changed_has_them_compared_at_once(node: Gateway, agreed: dict[str, Any]) -> None:
+    quiet, here = local(agreed), local(agreed, "change")
+    assert facts(node, quiet)["given"] == facts(node, here)["given"]
+    world.wait_until(lambda: DefinitionWatch.objects.filter(system=here.system, asked_at__isnull=False).exists(), 5)
+    assert comparisons.claim_due() == [here.system.pk]
 
 
 def test_without_a_grant_nothing_is_started(node: Gateway, agreed: dict[str, Any]) -> None:

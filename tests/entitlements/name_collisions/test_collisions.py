@@ -48,6 +48,19 @@ def test_a_name_that_another_system_has_is_found_and_recorded(name: str, sign: S
     assert [each["system"] for each in event.detail["collides"]] == ["mail"]
 
 
+def test_titles_alike_within_one_system_and_its_own_name_in_a_text_are_no_collision(mail: System) -> None:
+    again = offered(mail, "note", "Writes. Use send_mail to send it.", title="Send a mail")
+
+    assert collisions.find([again]) == {}
+
+
+def test_a_text_that_names_a_tool_which_is_not_approved_is_no_collision(mail: System) -> None:
+    waiting = offered(make.system("chat"), "post_note")
+    naming = offered(mail, "log", "Logs. Call it before post_note.")
+
+    assert collisions.find([waiting, naming]) == {}
+
+
 @pytest.mark.usefixtures("mail")
 def test_a_title_counts_as_well_and_so_does_a_name_in_a_description() -> None:
     evil = make.system("evil")

@@ -67,6 +67,24 @@ def test_failures_in_a_row_pause_one_system_and_no_other(systems: Isolation, tol
     assert systems.refused["erp", "upstream_unavailable"] == 1
 
 
+def test_an_answer_that_says_the_system_is_away_is_a_failure_also_of_the_one_call_that_is_tried(
+    systems: Isolation, clock: Clock, told: list[tuple[str, int]]
+) -> None:
+    def answer(*, is_away: bool) -> None:
+        with systems.call("erp") as attempt:
+            attempt.is_away = is_away
+
+    for is_away in (True, True, False, True, True, True):
+        answer(is_away=is_away)
+    assert told == [("erp", 3)]
+    clock.now += 16
+    answer(is_away=True)
+    assert refusal(systems) is not None
+    clock.now += 16
+    answer(is_away=False)
+    assert (refusal(systems), told) == (None, [("erp", 3), ("erp", 0)])
+
+
 def test_an_answer_between_begins_the_count_anew(systems: Isolation) -> None:
     for _ in range(3):
         fail(systems)

@@ -31,6 +31,8 @@ def call(number: int, params: dict[str, Any]) -> None:
         for step in (1, 2):
             note = {"progressToken": token, "progress": step}
             say(method="notifications/progress", params=note)
+    if name == "change":
+        say(method="notifications/tools/list_changed")
     if name == "ask":
         say(id="mine", method="sampling/createMessage", params={})
         while "mine" not in ANSWERS:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import product
 from typing import Any
 from unittest import mock
@@ -16,6 +17,9 @@ from audit import clock, context, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.access import caller as callers
+from entitlements.budgets import budgets
+from entitlements.budgets.budgets import What
+from entitlements.budgets.models import BudgetUse
 from entitlements.catalog.models import Tool
 from entitlements.clients.models import Client
 from entitlements.decisions import facts, policy
@@ -231,6 +235,30 @@ def test_a_call_of_which_the_log_does_not_tell_enough_is_unknown_and_one_that_ca
     assert as_counter(row) == {(agent.slug, "ledger/book", "no_grant"): 2}
     assert row.result["unknown"] == 2 + 1
     assert row.result["denied_anyway"] == 5 + 4, "the agent behind does not permit the one before it"
+
+
+def test_calls_that_a_budget_denies_now_are_denied_anyway_and_the_next_grant_counts(bounded: Traffic) -> None:
+    one, other, free = bounded.fleet.grants
+    change = {"kind": "limits", "entitlement": "ledger:all", "tool": "pay", "limits": LOWER}
+    before = predicted(change)
+    assert before.result["over_budget"] == before.result["denied_anyway"] == 0
+
+    def use_up(window: timedelta | None = None, **target: Any) -> None:  # noqa: ANN401 - what it is for
+        row = budgets.set_budget(What("calls", Decimal(1), window), by=make.analyst(), reason="A bound.", **target)
+        BudgetUse.objects.filter(budget=row).update(taken=1)
+
+    use_up(timedelta(hours=1), agent=other.agent.slug)
+    assert as_counter(predicted(change)) == as_counter(before), "a rate begins anew within the hour"
+    use_up(grant=other.pk)
+    row = predicted(change)
+    of_bob = sum(
+        call.agent == other.agent.slug and call.person == bounded.fleet.people[1].login for call in bounded.made
+    )
+    assert row.result["over_budget"] == row.result["denied_anyway"] == 9 - of_bob > 0
+    use_up(agent=one.agent.slug)
+    assert predicted(change).result["over_budget"] == 8 + 9 - of_bob
+    use_up(grant=free.pk)
+    assert predicted(change).result["over_budget"] == len(bounded.made)
 
 
 def test_a_replay_of_what_is_gone_fails_and_says_so() -> None:

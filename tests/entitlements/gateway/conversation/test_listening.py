@@ -15,6 +15,7 @@ from entitlements.definitions import offers
 from entitlements.definitions.primitives import Primitive
 from entitlements.gateway import answers
 from entitlements.gateway.models import UpstreamSession
+from entitlements.secrets import vault
 from tests import make
 from tests.entitlements.gateway.conversation import talker
 from tests.entitlements.gateway.conversation.desk import LegacyClient, asks, messages_of, tells, world_of
@@ -164,3 +165,32 @@ def test_a_legacy_client_subscribes_to_what_it_may_read_and_hears_of_that_alone(
         wait_until(lambda: {"jsonrpc": "2.0", "id": 77, "result": {"roots": []}} in server.answers(), 5)
     client.post({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"})
     assert "notifications/roots/list_changed" in [message.get("method") for message in server.heard]
+
+
+CANARY = "a-secret-of-the-vault-0b7e"
+
+
+def test_a_stream_ends_where_a_system_says_a_secret_and_that_is_recorded_once(
+    node: Gateway, server: Talker, here: World
+) -> None:
+    other = make.system()
+    vault.set_secret(other, kind="bearer", value=CANARY, by=SYSTEM)
+    name, said = "notifications/tools/list_changed", {"data": f"It is {CANARY}."}
+    note = tells(name, **said)
+    with contextlib.ExitStack() as stack:
+        if server.is_modern:
+            messages = stack.enter_context(subscribed(node, here, toolsListChanged=True))
+            next(messages)
+        else:
+            messages = stack.enter_context(LegacyClient(node, here).listening())
+        wait_until(lambda: server.is_listened_to, 10)
+        server.say(tells(name), note, tells(name))
+        heard = list(messages)
+    assert [each["method"] for each in heard[:1]] == [name]
+    assert CANARY not in str(heard)
+    if server.is_modern:
+        assert (heard[-1]["id"], heard[-1]["error"]["data"]["code"]) == ("sub", "secret_in_answer")
+    assert len(heard) == 1 + server.is_modern
+    wait_until(lambda: any(event.action == "secret.leaked" for event in here.events()), 5)
+    leaked = [event for event in here.events() if event.action == "secret.leaked"]
+    assert [event.detail["opens"] for event in leaked] == [[other.slug]]
