@@ -47,6 +47,7 @@ OF_THE_GATEWAY = (
     "entitlements.definition_watch.watch.",
     "entitlements.secret_scan.scan.",
     "entitlements.budgets.",
+    "entitlements.node_messages.",
 )
 """Whose statements a node without the role `gateway` never runs."""
 
