@@ -50,18 +50,25 @@ class Balancer:
         return [line for line in lines if line["status"] == HTTPStatus.SERVICE_UNAVAILABLE]
 
 
+type Headers = Mapping[str, str]
+
+
 @contextlib.contextmanager
 def balancing(
-    folder: Path, *ports: int, port: int | None = None, headers: Mapping[str, str] | None = None
+    folder: Path,
+    *ports: int,
+    port: int | None = None,
+    headers: Headers | None = None,
+    below: Mapping[str, Headers] | None = None,
 ) -> Iterator[Balancer]:
     """Run Envoy before nodes on this machine until the block ends; `folder` keeps its configuration.
 
-    `headers` are added to each request, for programs that cannot send their own.
+    `headers` are added to each request, for programs that cannot send their own; `below` names those of single paths.
     """
     port, admin = port or free_port(), free_port()
     file = folder / "envoy.json"
     log = folder / "requests.json"
-    file.write_text(json.dumps(configuration(port, admin, ports, log, headers or {})))
+    file.write_text(json.dumps(configuration(port, admin, ports, log, {**(below or {}), "/": headers or {}})))
     command = [servers.program("envoy"), "-c", str(file), "--log-level", "warn", "--concurrency", "1"]
     command += ["--disable-hot-restart", "--drain-time-s", "1"]
     child = subprocess.Popen(command)
@@ -83,13 +90,17 @@ def balancing(
 
 
 def configuration(
-    port: int, admin: int, ports: tuple[int, ...], log: Path, headers: Mapping[str, str]
+    port: int, admin: int, ports: tuple[int, ...], log: Path, headers: Mapping[str, Headers]
 ) -> dict[str, Any]:
-    """Return Envoy's bootstrap: one listener, one route, one cluster; streams are never cut for their length."""
+    """Return Envoy's bootstrap: one listener, one cluster; streams are never cut for their length.
+
+    The first route of `headers`, by the beginning of its path, adds these to a request.
+    """
+    routes = [_route(prefix, added) for prefix, added in headers.items()]
     manager = {
         "@type": _type("filters.network.http_connection_manager.v3.HttpConnectionManager"),
         "stat_prefix": "nodes",
-        "route_config": {"virtual_hosts": [{"name": "nodes", "domains": ["*"], "routes": [_route(headers)]}]},
+        "route_config": {"virtual_hosts": [{"name": "nodes", "domains": ["*"], "routes": routes}]},
         "access_log": [{"name": "file", "typed_config": _log(log)}],
         "http_filters": [{"name": "router", "typed_config": {"@type": _type("filters.http.router.v3.Router")}}],
     }
@@ -103,7 +114,7 @@ def configuration(
     }
 
 
-def _route(headers: Mapping[str, str]) -> dict[str, Any]:
+def _route(prefix: str, headers: Headers) -> dict[str, Any]:
     another = {"@type": _type("retry.host.previous_hosts.v3.PreviousHostsPredicate")}
     retries = {
         "retry_on": RETRIED,
@@ -112,7 +123,7 @@ def _route(headers: Mapping[str, str]) -> dict[str, Any]:
         "host_selection_retry_max_attempts": 5,
     }
     return {
-        "match": {"prefix": "/"},
+        "match": {"prefix": prefix},
         "route": {"cluster": "nodes", "timeout": "0s", "retry_policy": retries},
         "request_headers_to_add": [{"header": {"key": key, "value": value}} for key, value in headers.items()],
     }

@@ -45,6 +45,7 @@ MOST_EVENTS: Final = 10_000
 DISCOVERY_SECONDS: Final = 30.0
 _SOON: Final = 5.0
 """Seconds for a notice without an answer."""
+_UNSUPPORTED_VERSION: Final = -32022
 _ACCEPT: Final = "application/json, text/event-stream"
 
 PartialList = lists.PartialList
@@ -208,7 +209,7 @@ async def begin(
     egress.check_url(target.url, target.network)
     modern = Conversation(target)
     try:
-        answer = await modern.ask(http, "server/discover", {})
+        answer = await _discovered(http, modern)
     except Unreachable as refusal:
         is_refused = refusal.detail.get("status") in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
         if is_refused or isinstance(refusal, TokenUnavailable):
@@ -219,6 +220,28 @@ async def begin(
             modern.offers = _offers(answer)
             return modern
     return await greet(http, target, capabilities)
+
+
+async def _discovered(http: aiohttp.ClientSession, modern: Conversation) -> dict[str, Any]:
+    """Ask what a server offers, once more where it refuses our version and names that very one (MCP 2026-07-28).
+
+    Raises Unreachable.
+    """
+    try:
+        return await modern.ask(http, "server/discover", {})
+    except Unreachable as refusal:
+        if MODERN not in _supported(refusal.detail.get("error")):
+            raise
+    return await modern.ask(http, "server/discover", {})
+
+
+def _supported(error: object) -> list[Any]:
+    """Return the versions that a server names in its refusal of one; none for any other error."""
+    if not isinstance(error, Mapping) or error.get("code") != _UNSUPPORTED_VERSION:
+        return []
+    data = error.get("data")
+    supported = data.get("supported") if isinstance(data, Mapping) else None
+    return supported if isinstance(supported, list) else []
 
 
 async def greet(

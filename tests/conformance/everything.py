@@ -1,4 +1,4 @@
-"""The everything-server of the official Python SDK, from the source distribution of `mcp`, unmodified."""
+"""The everything-server and the conformance client of the official Python SDK, from its source, unmodified."""
 
 from __future__ import annotations
 
@@ -22,17 +22,23 @@ from tests.architecture import tree
 from tests.conformance import servers
 
 PROGRAM: Final = "mcp_everything_server"
+CLIENT: Final = "client.py"
+_KEPT: Final = {
+    PROGRAM: f"examples/servers/everything-server/{PROGRAM}",
+    CLIENT: f".github/actions/conformance/{CLIENT}",
+}
+"""What is kept of the distribution: a folder and a file."""
 FETCH_SECONDS: Final = 120
 UNREACHABLE: Final = ("NewConnectionError", "NameResolutionError", "No matching distribution", "ConnectTimeout")
 """What pip says where there is no registry. A wrong digest is a failure."""
 
 
 def folder() -> Path:
-    """Return the folder that holds the program. Skips the test where the registry cannot be reached."""
+    """Return the folder that holds both programs. Skips the test where the registry cannot be reached."""
     release = f"mcp-{version('mcp')}"
     cache = tree.ROOT / ".cache"
     cache.mkdir(exist_ok=True)
-    made = cache / f"everything-{release}"
+    made = cache / f"programs-{release}"
     with (cache / "everything.lock").open("w") as one_at_a_time:
         fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
         if not made.exists():
@@ -54,10 +60,11 @@ def _fetch(release: str, made: Path) -> None:
         assert done.returncode == 0, done.stderr
         with tarfile.open(f"{there}/{release}.tar.gz") as archive:
             archive.extractall(there, filter="data")
-        server = Path(there) / release / "examples/servers/everything-server" / PROGRAM
         part = made.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(server, part / PROGRAM)
+        for name, place in _KEPT.items():
+            found = Path(there) / release / place
+            shutil.copytree(found, part / name) if found.is_dir() else shutil.copy(found, part / name)
         part.rename(made)
 
 

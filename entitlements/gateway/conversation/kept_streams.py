@@ -65,7 +65,7 @@ class CallAsked(msgspec.Struct, frozen=True, array_like=True):
     id: bytes
 
 
-class Said(msgspec.Struct, frozen=True, array_like=True, tag="said"):
+class Events(msgspec.Struct, frozen=True, array_like=True, tag="events"):
     """Events in order, of which the first has a number; whether the last is the stream's last."""
 
     first: int
@@ -92,7 +92,7 @@ _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,3}")
 _encode: Final = msgspec.msgpack.Encoder().encode
 _read_name: Final = msgspec.msgpack.Decoder(StreamName).decode
 read_call: Final = msgspec.msgpack.Decoder(CallAsked).decode
-read_part: Final = msgspec.msgpack.Decoder(Said | Ended).decode
+read_part: Final = msgspec.msgpack.Decoder(Events | Ended).decode
 
 
 class Room:
@@ -217,13 +217,13 @@ class KeptStream:
                 self._parts += 1
                 self._is_lost = not await self._put(_encode(part)) or self._is_lost
 
-    def _take_parts(self, *, is_last: bool) -> list[CallAsked | Said | Ended]:
+    def _take_parts(self, *, is_last: bool) -> list[CallAsked | Events | Ended]:
         """Return what is to be written now, in order."""
         events, self._pending = self._pending, []
-        parts: list[CallAsked | Said | Ended] = [self.call] if self._parts == 0 and self.call is not None else []
+        parts: list[CallAsked | Events | Ended] = [self.call] if self._parts == 0 and self.call is not None else []
         first = self.number + 1 - len(events) - self._is_lost  # the event that did not fit has a number, too
         if events or (is_last and not self._is_lost):
-            parts.append(Said(first, events, is_last and not self._is_lost))
+            parts.append(Events(first, events, is_last and not self._is_lost))
         return [*parts, Ended(is_lost=True)] if self._is_lost else parts
 
     async def _put(self, body: bytes) -> bool:

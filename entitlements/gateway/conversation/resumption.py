@@ -21,7 +21,7 @@ from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.gateway import answers, messages
 from entitlements.gateway.conversation import kept_streams
 from entitlements.gateway.conversation.client_sessions import ClientSession
-from entitlements.gateway.conversation.kept_streams import CallAsked, Ended, Said, StreamName
+from entitlements.gateway.conversation.kept_streams import CallAsked, Ended, Events, StreamName
 from entitlements.gateway.http import Request, encode
 from entitlements.node import records
 from entitlements.node.node import Node
@@ -46,7 +46,7 @@ class KeptEvents:
     number: int
     call: CallAsked | None = None
     _box: UUID = field(init=False)
-    _parts: list[Said | Ended] = field(default_factory=list)
+    _parts: list[Events | Ended] = field(default_factory=list)
     _read: int = 0
 
     def __post_init__(self) -> None:
@@ -104,7 +104,7 @@ class KeptEvents:
         for part in self._parts:
             for event in self._new(part):
                 yield event
-            if isinstance(part, Said) and part.is_last:
+            if isinstance(part, Events) and part.is_last:
                 return
         while True:
             box = self._box
@@ -113,12 +113,12 @@ class KeptEvents:
                 self._add(at, body)
                 for event in self._new(self._parts[0]):
                     yield event
-                if isinstance(self._parts[0], Said) and self._parts[0].is_last:
+                if isinstance(self._parts[0], Events) and self._parts[0].is_last:
                     return
                 if self._box != box:
                     break
 
-    def _new(self, part: Said | Ended) -> list[tuple[str, bytes]]:
+    def _new(self, part: Events | Ended) -> list[tuple[str, bytes]]:
         """Return the events of a part that were not handed out yet; where another box is next, go on there."""
         if isinstance(part, Ended):
             if part.next is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements import tasks
 from entitlements.agents import agents
+from entitlements.feed.models import GatewayNode
 from entitlements.gateway.models import EndedClientSession, UpstreamSession
 from entitlements.grants import grants
 from entitlements.keys import session_keys, signing
+from entitlements.node_feed import other_nodes
 from entitlements.secrets import vault
 from entitlements.sessions import sessions
 from tests import make
@@ -87,6 +90,31 @@ def test_a_session_begun_at_one_node_is_served_by_another_until_it_is_deleted_at
     headers = {"Authorization": f"Bearer {token}", "Mcp-Session-Id": session}
     assert httpx2.get(f"{node.base}/gw/{here.system.slug}/mcp", headers=headers).status_code == 404
     assert statuses(here, token, stays, node, second) == [200, 200]
+
+
+def test_a_delete_is_answered_when_each_node_that_serves_has_applied_it(node: Gateway, here: World) -> None:
+    token = here.token()
+    session = begin(node, here, token)
+    now = clock.now()
+    slow = GatewayNode.objects.create(id="slow", started_at=now, polled_at=now + timedelta(minutes=1))
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            deleting = pool.submit(delete, node, here, token, session)
+            time.sleep(0.5)
+            assert not deleting.done()
+            GatewayNode.objects.filter(pk=slow.pk).update(position=10**12)
+            assert deleting.result(5) == 200
+    finally:
+        slow.delete()
+
+
+def test_nodes_are_waited_for_no_longer_than_two_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(other_nodes, "LONGEST_WAIT", 0.01)
+
+    async def one_is_behind(*_: object) -> list[tuple[int]]:
+        return [(1,)]
+
+    assert not asyncio.run(other_nodes.have_applied(one_is_behind, None))
 
 
 def test_the_row_of_a_deleted_session_goes_when_its_name_is_over_anyway(node: Gateway, here: World) -> None:

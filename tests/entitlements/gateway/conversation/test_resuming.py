@@ -17,7 +17,6 @@ from entitlements.agents import agents
 from entitlements.gateway.conversation import kept_streams
 from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.conversation.kept_streams import CallAsked, Ended, KeptStream
-from entitlements.gateway.http import Message, Request
 from entitlements.keys import session_keys
 from entitlements.node.node import Node
 from entitlements.node_messages.models import NodeMessage
@@ -363,47 +362,3 @@ def test_many_clients_may_go_away(node: Gateway, here: World) -> None:
         with stream(client, node) as heard:
             assert heard.next() is None
     wait_until(NodeMessage.objects.exists, 5)
-
-
-# ------------------------------------------------------------------------------------------- JSON, or one event
-
-
-@pytest.mark.parametrize(
-    ("accept", "gets"),
-    [
-        ("application/json, text/event-stream", "json"),
-        ("text/event-stream, application/json", "events"),
-        ("text/event-stream;q=0.5, application/json", "json"),
-        ("application/json;q=0.5, text/event-stream", "events"),
-        ("text/event-stream;q=0", "json"),
-        ("text/event-stream; q=much, application/json;q=0.001", "json"),
-        ("TEXT/EVENT-STREAM", "events"),
-        ("*/*", "json"),
-        ("", "json"),
-    ],
-)
-def test_a_client_that_names_events_first_gets_them(accept: str, gets: str) -> None:
-    request = Request("POST", "/gw/crm/mcp", [(b"accept", accept.encode())], no_receive, no_send)
-    assert request.prefers_events is (gets == "events")
-
-
-async def no_receive() -> Message:
-    raise AssertionError
-
-
-async def no_send(_: Message) -> None:
-    raise AssertionError
-
-
-@pytest.mark.parametrize("method", ["tools/list", "tools/call"])
-def test_an_answer_that_comes_at_once_is_one_event_for_who_wants_that(node: Gateway, here: World, method: str) -> None:
-    client = LegacyClient(node, here)
-    asked = asks(method, 9, name=here.tool.name, arguments={"script": []})
-    headers = {**client.headers, "Accept": "text/event-stream, application/json"}
-    answer = node.post(here.system.slug, asked, client.token, headers=headers)
-    assert answer.headers["content-type"] == "text/event-stream"
-    heard = Heard(iter(answer.text.splitlines()))
-    message = heard.next()
-    assert message is not None
-    assert message["id"] == 9
-    assert heard.ids == []
