@@ -14,8 +14,7 @@ from entitlements.gateway import relay
 from entitlements.gateway.budgets.measure import Measure, unmeasured
 from entitlements.gateway.conversation import log_level
 from entitlements.gateway.conversation.input_requests import InputRequests
-from entitlements.gateway.doors import Stream
-from entitlements.gateway.http import Request
+from entitlements.gateway.http import Request, Stream
 from entitlements.gateway.messages import Call
 from entitlements.gateway.relay import CallEnd, InputRequired
 from entitlements.node.bearer import Bearer

@@ -10,34 +10,11 @@ from django.conf import settings
 from entitlements.codes import Code
 from entitlements.decisions.verdicts import Verdict
 from entitlements.gateway import answers, relay
-from entitlements.gateway.http import Answer, Request
+from entitlements.gateway.http import Answer, Request, Responder
 from entitlements.gateway.messages import Call
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem
 from entitlements.node.refusals import Refused
-
-
-class Responder(Protocol):
-    """Where the answer goes."""
-
-    async def finish(self, answer: Answer) -> None:
-        """Send the answer, or its last part, once."""
-
-    def keep_alive(self) -> None:
-        """Keep the connection alive from now on."""
-
-    def close(self) -> None:
-        """Do nothing more."""
-
-
-class Stream(Responder, Protocol):
-    """Where what an upstream says goes, message by message."""
-
-    async def event(self, message: bytes) -> None:
-        """Send one message."""
-
-    async def pause(self, seconds: float) -> None:
-        """Let a client that can come back do so after so long."""
 
 
 class Door(Protocol):

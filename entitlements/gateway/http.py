@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -167,6 +167,29 @@ class Request:
         length = (b"content-length", str(len(answer.body)).encode())
         await self.send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, length]})
         await self.send({"type": "http.response.body", "body": answer.body})
+
+
+class Responder(Protocol):
+    """Where the answer goes."""
+
+    async def finish(self, answer: Answer) -> None:
+        """Send the answer, or its last part, once."""
+
+    def keep_alive(self) -> None:
+        """Keep the connection alive from now on."""
+
+    def close(self) -> None:
+        """Do nothing more."""
+
+
+class Stream(Responder, Protocol):
+    """Where what an upstream says goes, message by message."""
+
+    async def event(self, message: bytes) -> None:
+        """Send one message."""
+
+    async def pause(self, seconds: float) -> None:
+        """Let a client that can come back do so after so long."""
 
 
 def _weight(text: str) -> float:

@@ -32,9 +32,8 @@ from entitlements.gateway.conversation import client_sessions, greetings, listen
 from entitlements.gateway.conversation.responder import responder_of
 from entitlements.gateway.decoys import calls as decoys
 from entitlements.gateway.dispatch import Forwarding
-from entitlements.gateway.doors import Stream
 from entitlements.gateway.exchange import Exchange, may_see
-from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode
+from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, Stream, encode
 from entitlements.gateway.messages import Call
 from entitlements.gateway.primitives import calls as primitive_calls
 from entitlements.gateway.primitives import lists

@@ -19,8 +19,7 @@ from entitlements.codes import Code
 from entitlements.definition_watch.listener import LIST_CHANGED
 from entitlements.gateway import answers
 from entitlements.gateway.budgets.measure import Measure, unmeasured
-from entitlements.gateway.doors import Stream
-from entitlements.gateway.http import JSON, LARGEST_BODY, NO_STORE, Answer, encode
+from entitlements.gateway.http import JSON, LARGEST_BODY, NO_STORE, Answer, Stream, encode
 from entitlements.gateway.leaked_secrets import leaks
 from entitlements.gateway.messages import Call
 from entitlements.gateway.primitives import cache_scope

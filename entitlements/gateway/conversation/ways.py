@@ -10,8 +10,9 @@ from entitlements.gateway.conversation.input_requests import InputRequests
 from entitlements.gateway.conversation.responder import responder_of
 from entitlements.gateway.conversation.server_messages import Beside
 from entitlements.gateway.dispatch import Forwarding, McpForwarding
-from entitlements.gateway.doors import Door, Stream
+from entitlements.gateway.doors import Door
 from entitlements.gateway.exchange import Exchange
+from entitlements.gateway.http import Stream
 from entitlements.gateway.messages import Call
 from entitlements.gateway.waiting_calls import call_retry
 from entitlements.gateway.waiting_calls.call_retry import RetriedCall

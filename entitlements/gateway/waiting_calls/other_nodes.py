@@ -21,8 +21,7 @@ from aiohttp import web
 from audit import clock
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Token
-from entitlements.gateway.doors import Stream
-from entitlements.gateway.http import Answer, Request
+from entitlements.gateway.http import Answer, Request, Stream
 from entitlements.gateway.waiting_calls.waiting_call import Part, RequestState, WaitingCall
 from entitlements.node.bearer import Bearer
 from entitlements.node.node import Node

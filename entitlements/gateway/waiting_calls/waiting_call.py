@@ -23,9 +23,8 @@ from entitlements.codes import Code
 from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.gateway import answers
 from entitlements.gateway.conversation import server_messages
-from entitlements.gateway.doors import Stream
 from entitlements.gateway.exchange import Exchange
-from entitlements.gateway.http import JSON, NO_STORE, Answer, Message, Receive, Request, encode
+from entitlements.gateway.http import JSON, NO_STORE, Answer, Message, Receive, Request, Stream, encode
 from entitlements.gateway.messages import Call
 from entitlements.keys import in_use, session_keys
 from entitlements.node.directory import ServedSystem
