@@ -98,7 +98,7 @@ class Story:
             if self.fates:
                 raise self.fates.pop(0)
 
-    async def decide(self, _: object) -> tuple[Verdict, SnapshotInUse | None]:
+    async def decide(self, _call: object, _rule: object) -> tuple[Verdict, SnapshotInUse | None]:
         """Be the node: allow, then deny."""
         return self.verdicts.pop(0) if len(self.verdicts) > 1 else self.verdicts[0], None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -167,15 +168,13 @@ def test_a_legacy_client_subscribes_to_what_it_may_read_and_hears_of_that_alone(
     assert "notifications/roots/list_changed" in [message.get("method") for message in server.heard]
 
 
-CANARY = "a-secret-of-the-vault-0b7e"
-
-
 def test_a_stream_ends_where_a_system_says_a_secret_and_that_is_recorded_once(
     node: Gateway, server: Talker, here: World
 ) -> None:
     other = make.system()
-    vault.set_secret(other, kind="bearer", value=CANARY, by=SYSTEM)
-    name, said = "notifications/tools/list_changed", {"data": f"It is {CANARY}."}
+    canary = f"a-secret-of-the-vault-{secrets.token_hex(4)}"
+    vault.set_secret(other, kind="bearer", value=canary, by=SYSTEM)
+    name, said = "notifications/tools/list_changed", {"data": f"It is {canary}."}
     note = tells(name, **said)
     with contextlib.ExitStack() as stack:
         if server.is_modern:
@@ -187,7 +186,7 @@ def test_a_stream_ends_where_a_system_says_a_secret_and_that_is_recorded_once(
         server.say(tells(name), note, tells(name))
         heard = list(messages)
     assert [each["method"] for each in heard[:1]] == [name]
-    assert CANARY not in str(heard)
+    assert canary not in str(heard)
     if server.is_modern:
         assert (heard[-1]["id"], heard[-1]["error"]["data"]["code"]) == ("sub", "secret_in_answer")
     assert len(heard) == 1 + server.is_modern
