@@ -67,8 +67,6 @@ class ToolCall:
     """Whether it is about a call that was counted before, so that budgets are about its answer alone."""
     policy_call: PolicyCall = field(init=False)
     _has_asked: bool = False
-    _waited: float = 0.0
-    """Seconds that the client took for what it was asked: they are no time of the system."""
     _spending: Spending = field(init=False)
     _held: SnapshotInUse | None = None
     _open: OpenRequest = field(init=False)
@@ -181,7 +179,7 @@ class ToolCall:
         try:
             return await self.forwarding.ask(required)
         finally:
-            self._waited += time.monotonic() - asked_at
+            self._open.waited += time.monotonic() - asked_at
 
     async def _carry_out(self, began: float) -> relay.InputRequired | None:
         """Carry the call out to its end, or to what the system asks for first."""
@@ -278,7 +276,7 @@ class ToolCall:
         await self.door.responder.finish(self.door.refused(refusal, self.about.evaluation))
 
     def _end(self, action: Action, outcome: str, code: str, began: float, **detail: int | str) -> None:
-        detail["milliseconds"] = taken = round((time.monotonic() - began - self._waited) * 1000)
+        detail["milliseconds"] = taken = round((time.monotonic() - began - self._open.waited) * 1000)
         PACE.note(self.entry.slug, taken)
         if (event := self._ending(action, outcome, code, detail)) is not None:
             self.node.recorder.eventually(event)

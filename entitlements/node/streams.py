@@ -80,6 +80,8 @@ class OpenRequest:
     """What the client of a stream can see; None of a call."""
     is_left: bool = False
     """Whether its client has gone, and what comes is kept for its return; such a stream counts under no bound here."""
+    waited: float = 0.0
+    """Seconds that the client of a call took for what it was asked: they are no time of the system."""
     stop: str = ""
     is_over: bool = False
 

@@ -40,7 +40,10 @@ CATCH_UP_SECONDS: Final = 1.0
 MOST_PROCESSES: Final = 64
 """Processes of one machine that share the beginning of a range of ports."""
 _PAUSE: Final = 0.02
-_OF_NO_ROW: Final = frozenset({None, "logging/setLevel", other_nodes.LISTEN})
+_OF_NO_ROW: Final = frozenset(
+    {None, "logging/setLevel", other_nodes.LISTEN, *(f"tasks/{each}" for each in ("get", "result", "list", "cancel"))}
+)
+"""What names no row here. The sender has decided about a task, by what its id holds for the client."""
 _AGAIN_SECONDS: Final = 1.0
 
 logger = logging.getLogger(__name__)

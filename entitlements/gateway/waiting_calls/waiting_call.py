@@ -112,7 +112,7 @@ class WaitingCall:
         self._part: Part | None = self._first
         self._questions: dict[str, _Question] = {}
         self._new: set[bytes] = set()
-        self._numbers, self._turn = 0, 0
+        self._numbers, self._turn, self._asked_at = 0, 0, 0.0
         self._changed, self._gone = asyncio.Event(), asyncio.Event()
         self._is_finished, self._is_over = False, False
         self._timer: asyncio.TimerHandle | None = None
@@ -288,7 +288,7 @@ class WaitingCall:
     async def _ask(self, part: Part) -> None:
         """Answer the request that is here with all that is asked. The next one goes on with the call."""
         self._part = None
-        self._turn += 1
+        self._turn, self._asked_at = self._turn + 1, time.monotonic()
         seconds = self._seconds()
         self._opened = next(each for each in self._node.opened.of(self.key[0]) if each.task is self._task)
         self._node.waiting.add(self)
@@ -317,6 +317,8 @@ class WaitingCall:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            assert self._opened is not None  # noqa: S101 - for the type checker: it has asked
+            self._opened.waited += time.monotonic() - self._asked_at
             self._node.isolation.wait_for_client(self._entry.slug, -1)
 
     def _miss(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,6 +29,12 @@ pytestmark = [pytest.mark.loopback, pytest.mark.usefixtures("packages")]
 packages = nodejs.packages
 LONG = 600_000
 RELATED = "io.modelcontextprotocol/related-task"
+
+
+@pytest.fixture
+def second(database: None) -> Iterator[Gateway]:  # noqa: ARG001 - it reads the database
+    with world.gateway("node-2") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +147,7 @@ def test_who_loses_the_right_gets_no_result_and_the_task_is_cancelled(
     assert told.outcome == "success"
 
 
-def test_a_local_server_has_tasks_of_each_session(node: Gateway) -> None:
+def test_a_local_server_has_tasks_of_each_session_at_each_node(node: Gateway, second: Gateway) -> None:
     raw = {"name": "later", "inputSchema": {"type": "object"}, "execution": {"taskSupport": "optional"}}
     with packages_of_stdio.small() as folder:
         agreed = terms.whole(packages_of_stdio.agreed(folder))
@@ -153,8 +160,14 @@ def test_a_local_server_has_tasks_of_each_session(node: Gateway) -> None:
         assert result(client, "tasks/get", taskId=name)["taskId"] == name
         assert [task["taskId"] for task in result(client, "tasks/list")["tasks"]] == [name]
         assert result(client, "tasks/result", taskId=name)["content"][0]["text"] == "The result of the-servers-own."
-        other = LegacyClient(node, here)
+        other = LegacyClient(second, here)
         assert result(other, "tasks/list")["tasks"] == []
+        elsewhere = replace(client, node=second)
+        elsewhere.session, elsewhere.token = client.session, client.token
+        assert [task["taskId"] for task in result(elsewhere, "tasks/list")["tasks"]] == [name]
+        assert result(elsewhere, "tasks/result", taskId=name)["content"][0]["text"] == (
+            "The result of the-servers-own."
+        )
 
 
 def test_each_era_is_offered_what_the_system_has_in_it(client: LegacyClient, node: Gateway, here: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -72,6 +73,15 @@ def test_a_call_whose_client_does_not_come_ends_once_and_the_server_hears_it(
     assert old.answers() == []
     (ended,) = ends(here)
     assert (ended.action, ended.outcome, ended.code) == ("call.indeterminate", "unknown", "the_client_did_not_answer")
+
+
+def test_what_a_client_takes_for_its_answer_is_no_time_of_the_system(node: Gateway, here: World) -> None:
+    client = StatelessClient(node, here)
+    asked = result(client.call(SAMPLE))
+    time.sleep(2)
+    result(client.retry(asked, SAMPLE))
+    wait_until(lambda: bool(ends(here)), 5)
+    assert ends(here)[0].detail["milliseconds"] < 2000
 
 
 def test_calls_that_wait_for_their_client_keep_no_other_from_the_system(node: Gateway, here: World) -> None:
