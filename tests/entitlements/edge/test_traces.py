@@ -12,7 +12,6 @@ from audit import clock
 from audit.context import SYSTEM
 from audit.export import timeline
 from audit.models import Event
-from entitlements.clients.models import Client
 from entitlements.edge.sign_in import sign_in_traces
 from entitlements.grants import grants
 from entitlements.sessions.models import Session
@@ -159,17 +158,23 @@ def test_introspection_and_revocation_join_the_trace_that_the_token_carries(
 
 
 @pytest.mark.loopback
-def test_so_does_that_of_a_refresh_token_and_of_an_id_jag(world: World, there: Collector) -> None:
-    sign_ins.public_client(world)
-    first = sign_ins.signed_in(world)
-    client = Client.objects.get(client_id=sign_ins.CLIENT)
-    assert client.auth == Client.Auth.NONE  # who cannot authenticate does not inspect
+def test_introspection_of_an_id_jag_joins_the_trace_that_it_carries(world: World, there: Collector) -> None:
     jag = world.id_jag()
     assert world.post("/idp/introspect", {"token": jag, **world.credentials(world.idp)}).body["active"] is True
-    assert first.status == 200
     telemetry.stop()
 
     assert "POST /idp/introspect" in {span.name for span in there.of(txn(jag))}
+
+
+@pytest.mark.loopback
+def test_introspection_of_a_refresh_token_joins_the_trace_of_its_sign_in(world: World, there: Collector) -> None:
+    flow.sign_in(world)
+    token = idp.begin(world).body["refresh_token"]
+    assert world.post("/idp/introspect", {"token": token, **world.credentials(world.idp)}).body["active"] is True
+    telemetry.stop()
+
+    (carried,) = traces("sign_in.agreed")
+    assert "POST /idp/introspect" in {span.name for span in there.of(carried)}
 
 
 @pytest.mark.loopback
