@@ -35,6 +35,18 @@ from governance.setup.models import Invitation
 from . import company_sign_in, devices
 
 
+def record_sign_in(request: HttpRequest, person: Person, onward: str) -> None:
+    """Record a sign-in that leads to an address, in the trace of the client whose page that is.
+
+    Of a sign-in at the company the event says also when that was, and which claim says so.
+    """
+    ahead = sign_in_ahead.trace(request, person, onward)
+    with context.acting(trace=ahead or context.current().trace), transaction.atomic():
+        detail = company_sign_in.company_time(request, person)
+        log.record(Action.PERSON_SIGNED_IN, about=[f"person:{person.login}"], by=person.principal, detail=detail)
+        sign_in_ahead.keep(request, context.current().trace)
+
+
 class AccountAdapter(DefaultAccountAdapter):
     """Local accounts: no sign-up, no mail, each sign-in recorded, each failure counted."""
 
@@ -71,18 +83,10 @@ class AccountAdapter(DefaultAccountAdapter):
             request.session[middleware.FACTOR_DUE] = True
 
     def post_login(self, request: HttpRequest, user: AbstractBaseUser, **how: Any) -> HttpResponse:  # noqa: ANN401 - as above
-        """Lead on, record the sign-in, and know this browser from now on.
-
-        django-allauth calls this after each `login`. The event is in the trace of the client that the sign-in leads to;
-        of a sign-in at the company it says also when that was, and which claim says so.
-        """
+        """Lead on, record the sign-in, and know this browser from now on. django-allauth calls this after `login`."""
         response: HttpResponse = super().post_login(request, user, **how)
         if isinstance(user, Person):
-            ahead = sign_in_ahead.trace(request, user, response.get("Location", ""))
-            with context.acting(trace=ahead or context.current().trace), transaction.atomic():
-                detail = company_sign_in.company_time(request, user)
-                log.record(Action.PERSON_SIGNED_IN, about=[f"person:{user.login}"], by=user.principal, detail=detail)
-                sign_in_ahead.keep(request, context.current().trace)
+            record_sign_in(request, user, response.get("Location", ""))
             devices.remember(response, user)
         return response
 

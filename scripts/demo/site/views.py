@@ -24,6 +24,7 @@ from django.views.decorators.http import require_POST
 from entitlements.errors import DomainError
 from entitlements.people.models import Person
 from governance.console import doors
+from governance.sign_in import allauth_adapter
 from scripts.demo.data import cast, world
 from scripts.demo.story import proof
 from scripts.demo.story import visit as visits
@@ -62,6 +63,7 @@ def become(request: HttpRequest, who: str) -> bool:
     logout(request)
     get_adapter().login(request, person)
     login.record_authentication(request, person, method="card", reauthenticated=True)
+    allauth_adapter.record_sign_in(request, person, "/")
     return True
 
 
