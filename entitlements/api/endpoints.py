@@ -122,7 +122,7 @@ class Endpoint(GenericAPIView[Any]):
                 response = self.handle_exception(error)
             self.response = self.finalize_response(drf_request, response, *args, **kwargs)
         match = request.resolver_match
-        if isinstance(self.response, Response) and self.response.exception:
+        if getattr(self.response, "exception", False):  # a stream has no such member
             traced.code = str(self.response.data.get("code", ""))
         traced.end(str(request.method), f"/{match.route if match else ''}", self.response.status_code)
         return self.response
