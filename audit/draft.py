@@ -126,7 +126,6 @@ def draft(
         message = f"{outcome!r} is no outcome"
         raise BadEvent(message)
     at, uuid, trace = clock.now(), uuid or uuid4(), redaction.text(acting.trace)
-    on_behalf_of = acting.on_behalf_of
     return Draft(
         at=at,
         uuid=uuid,
@@ -141,7 +140,7 @@ def draft(
             "outcome": outcome,
             "code": redaction.text(code),
             "actor": redaction.text(str(by)),
-            "on_behalf_of": None if on_behalf_of is None else redaction.text(str(on_behalf_of)),
+            "on_behalf_of": None if acting.on_behalf_of is None else redaction.text(str(acting.on_behalf_of)),
             "reason": redaction.text(reason),
             "trace": trace,
             "request_id": redaction.text(acting.request_id),

@@ -31,7 +31,8 @@ from entitlements.tokens.issue_token import Basis, BegunSession, Outcome, TokenR
 from entitlements.tokens.models import IssuedToken
 from entitlements.words import Flow
 
-from . import agents, door
+from . import door
+from .delegation import agents
 from .door import Attempt
 from .sign_in import required_sign_in
 

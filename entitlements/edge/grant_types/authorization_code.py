@@ -21,7 +21,8 @@ from entitlements.codes import Code
 from entitlements.connections import connected_agent
 from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Verdict
-from entitlements.edge import agents, door, possession, refusals
+from entitlements.edge import door, possession, refusals
+from entitlements.edge.delegation import agents
 from entitlements.edge.door import Attempt
 from entitlements.edge.sign_in import families, sign_in_traces
 from entitlements.keys import in_use

@@ -19,8 +19,8 @@ from entitlements.authorization_details import details
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
 from entitlements.decisions.snapshot import Chain
-from entitlements.edge import agents, issue, possession, refusals
-from entitlements.edge.delegation import actor_tokens, chains
+from entitlements.edge import issue, possession, refusals
+from entitlements.edge.delegation import actor_tokens, agents, chains
 from entitlements.edge.door import Attempt
 from entitlements.keys import in_use, jws
 from entitlements.people import sign_ins

@@ -16,8 +16,8 @@ from entitlements.clients.callers import Caller, Target
 from entitlements.connections import connected_agent
 from entitlements.decisions import scopes
 from entitlements.decisions.snapshot import Chain
-from entitlements.edge import agents, issue, possession, refusals
-from entitlements.edge.delegation import chains
+from entitlements.edge import issue, possession, refusals
+from entitlements.edge.delegation import agents, chains
 from entitlements.edge.door import Attempt
 from entitlements.edge.sign_in import sign_in_traces
 from entitlements.keys import act_claim, in_use, jws

@@ -10,7 +10,8 @@ from uuid import uuid4
 
 from entitlements.clients.callers import Caller, Target
 from entitlements.decisions import scopes
-from entitlements.edge import agents, door, issue, possession, refusals
+from entitlements.edge import door, issue, possession, refusals
+from entitlements.edge.delegation import agents
 from entitlements.edge.door import Attempt
 from entitlements.edge.grant_types import authorization_code, jwt_bearer
 from entitlements.edge.grant_types.authorization_code import PendingCode

@@ -17,7 +17,8 @@ from entitlements.connections import connected_agent
 from entitlements.decisions import scopes
 from entitlements.decisions.snapshot import Token
 from entitlements.decisions.verdicts import Effect, Verdict
-from entitlements.edge import agents, refusals
+from entitlements.edge import refusals
+from entitlements.edge.delegation import agents
 from entitlements.edge.door import Attempt
 from entitlements.edge.grant_types import id_token
 from entitlements.edge.grant_types.id_token import Grant

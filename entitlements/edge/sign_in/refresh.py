@@ -21,7 +21,8 @@ from entitlements.clients.callers import Caller, Target
 from entitlements.codes import Code, meaning
 from entitlements.decisions import facts, scopes
 from entitlements.decisions.verdicts import Effect, Verdict
-from entitlements.edge import agents, issue, possession, refusals
+from entitlements.edge import issue, possession, refusals
+from entitlements.edge.delegation import agents
 from entitlements.edge.door import Attempt
 from entitlements.edge.grant_types import jwt_bearer
 from entitlements.token_families import refresh_tokens, rules

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from entitlements.gateway.conversation.kept_streams import CallAsked, KeptStream
 from entitlements.gateway.exchange import Exchange
 from entitlements.gateway.http import Answer, Send
 from entitlements.gateway.messages import Call
+from entitlements.gateway.resumption.kept_streams import CallAsked, KeptStream
 from entitlements.upstream import sse
 
 KEEP_ALIVE_SECONDS: Final = 15.0

@@ -20,10 +20,10 @@ import msgspec
 from entitlements.definitions import primitives
 from entitlements.gateway.conversation import followed_systems
 from entitlements.gateway.conversation.client_sessions import ClientSession
-from entitlements.gateway.conversation.kept_streams import Ended, KeptStream
-from entitlements.gateway.conversation.resumption import KeptEvents, StreamEnded
 from entitlements.gateway.http import Request
 from entitlements.gateway.leaked_secrets import leaks
+from entitlements.gateway.resumption.kept_streams import Ended, KeptStream
+from entitlements.gateway.resumption.resumption import KeptEvents, StreamEnded
 from entitlements.keys import in_use
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node

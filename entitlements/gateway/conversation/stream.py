@@ -14,12 +14,13 @@ from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Verdict
 from entitlements.definitions import primitives
 from entitlements.gateway import answers, messages, possession
-from entitlements.gateway.conversation import client_sessions, resumption
+from entitlements.gateway.conversation import client_sessions
 from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.conversation.session_stream import SessionStream
 from entitlements.gateway.exchange import may_see
 from entitlements.gateway.http import Request
 from entitlements.gateway.leaked_secrets import leaks
+from entitlements.gateway.resumption import resumption
 from entitlements.node import records
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import ServedSystem

@@ -122,24 +122,18 @@ def test_a_state_that_the_upstream_asks_back_passes_byte_for_byte(node: Gateway,
         here.system.slug, "tools/call", here.token(), name="act", arguments={"do": "answer"},
         requestState=asked["requestState"], inputResponses={"q": 1},
     )  # fmt: skip
-
     assert asked["resultType"] == "input_required"
     assert modern.calls[-1]["params"]["requestState"] == "a b\u00e9=="
     assert modern.calls[-1]["params"]["inputResponses"] == {"q": 1}
 
 
 def test_a_secret_that_the_upstream_repeats_does_not_reach_the_client(node: Gateway, modern: Scripted) -> None:
-    here = behind(modern)
-
-    answer = node.call(here, do="repeat")
-
+    answer = node.call(behind(modern), do="repeat")
     assert answer.json()["result"]["_meta"][answers.DENIAL]["code"] == "secret_in_answer"
     assert "upstream-secret" not in answer.text
 
 
-def test_a_secret_too_short_to_be_looked_for_elsewhere_is_taken_out_of_the_answer(
-    node: Gateway, modern: Scripted
-) -> None:
+def test_a_secret_too_short_to_be_looked_for_is_taken_out_of_the_answer(node: Gateway, modern: Scripted) -> None:
     answer = node.call(world.build(modern.url, "short-key-0815", tool="act", schema={"type": "object"}), do="repeat")
     assert answer.json()["result"]["content"][0]["text"] == "Bearer [removed]"
 

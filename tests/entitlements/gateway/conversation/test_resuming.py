@@ -14,9 +14,9 @@ import pytest
 
 from audit.context import SYSTEM
 from entitlements.agents import agents
-from entitlements.gateway.conversation import kept_streams
 from entitlements.gateway.conversation.client_sessions import ClientSession
-from entitlements.gateway.conversation.kept_streams import CallAsked, Ended, KeptStream
+from entitlements.gateway.resumption import kept_streams
+from entitlements.gateway.resumption.kept_streams import CallAsked, Ended, KeptStream
 from entitlements.keys import session_keys
 from entitlements.node.node import Node
 from entitlements.node_messages.models import NodeMessage

@@ -6,9 +6,8 @@ from entitlements import ratelimits
 from entitlements.clients.callers import Caller
 from entitlements.clients.models import Client
 from entitlements.connections import connected_agent
-
-from . import door, refusals
-from .door import Attempt
+from entitlements.edge import door, refusals
+from entitlements.edge.door import Attempt
 
 
 def check_agent(caller: Caller) -> None:

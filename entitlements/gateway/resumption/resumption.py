@@ -19,10 +19,10 @@ import msgspec
 from entitlements.codes import Code
 from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.gateway import answers, messages
-from entitlements.gateway.conversation import kept_streams
 from entitlements.gateway.conversation.client_sessions import ClientSession
-from entitlements.gateway.conversation.kept_streams import CallAsked, Ended, Events, StreamName
 from entitlements.gateway.http import Request, encode
+from entitlements.gateway.resumption import kept_streams
+from entitlements.gateway.resumption.kept_streams import CallAsked, Ended, Events, StreamName
 from entitlements.node import records
 from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
