@@ -278,10 +278,14 @@ def forget_used_assertions() -> None:
 
 
 @shared_task(ignore_result=True)
+def forget_node_messages() -> None:
+    """Delete what nodes kept for each other, once its time is over."""
+    NodeMessage.objects.filter(expires_at__lt=clock.now()).delete()
+
+
+@shared_task(ignore_result=True)
 def forget_ended_sessions() -> None:
     """Delete ended client sessions whose names no node would open any more, and upstream sessions ended a day ago.
-
-    What nodes keep for each other goes with its time.
 
     Of sign-ins at clients that ended with time, the address that they were last used from is forgotten.
     """
@@ -289,7 +293,6 @@ def forget_ended_sessions() -> None:
         pass
     now = clock.now()
     EndedClientSession.objects.filter(expires_at__lt=now).delete()
-    NodeMessage.objects.filter(expires_at__lt=now).delete()
     UpstreamSession.objects.filter(ended_at__lt=now - KEPT_FOR).delete()
 
 

@@ -101,6 +101,7 @@ app.conf.beat_schedule = {
     "resume-imports": {"task": "entitlements.tasks.resume_imports", "schedule": MINUTE},
     "rotate-signing-keys": {"task": "entitlements.tasks.rotate_signing_keys", "schedule": 5 * MINUTE},
     "forget-used-assertions": {"task": "entitlements.tasks.forget_used_assertions", "schedule": 10 * MINUTE},
+    "forget-node-messages": {"task": "entitlements.tasks.forget_node_messages", "schedule": MINUTE},
     "forget-ended-sessions": {"task": "entitlements.tasks.forget_ended_sessions", "schedule": HOUR},
     "forget-idempotent-answers": {"task": "entitlements.tasks.forget_idempotent_answers", "schedule": HOUR},
     "clear-sessions": {"task": "governance.tasks.clear_sessions", "schedule": HOUR},

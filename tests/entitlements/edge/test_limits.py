@@ -16,7 +16,7 @@ from entitlements.clients import callers
 from entitlements.clients.callers import Caller
 from entitlements.decisions import own_connection
 from entitlements.decisions.own_connection import READS
-from entitlements.edge import agents
+from entitlements.edge.delegation import agents
 from entitlements.edge.door import Attempt
 from entitlements.edge.rate_limits import RateLimits
 from entitlements.ratelimits import TooMany

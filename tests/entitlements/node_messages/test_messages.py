@@ -133,7 +133,7 @@ def test_a_message_goes_with_its_time() -> None:
     kept = NodeMessage.objects.create(
         id=uuid4(), box=uuid4(), number=1, sealed="x", size=1, expires_at=clock.now() + timedelta(minutes=1)
     )
-    tasks.forget_ended_sessions()
+    tasks.forget_node_messages()
     assert [each.pk for each in NodeMessage.objects.all()] == [kept.pk]
 
 

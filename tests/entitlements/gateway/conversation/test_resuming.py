@@ -338,7 +338,7 @@ def test_a_stream_of_a_session_ends_with_the_agent(node: Gateway, second: Gatewa
     with stream(client, second, after=lost.ids[-1]) as back:
         assert back.next() is None
         agents.suspend(here.agent, by=SYSTEM, reason="Stopped.")
-        assert back.rest() == []
+        assert set(back.rest()) <= {"notifications/tools/list_changed"}  # it has none any more, if that is seen first
     with opened(client, node, after=back.ids[-1]) as answer:
         assert answer.status_code in (401, 403, 404)
 
