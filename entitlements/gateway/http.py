@@ -52,7 +52,7 @@ class Answer:
         return cls(status, encode(value), (JSON, NO_STORE, *headers))
 
     def as_event(self) -> Answer:
-        """Return the same as a stream of one event, which nobody needs to come back for."""
+        """Return the same as a stream of one event, for which no client has to come back."""
         others = [header for header in self.headers if header not in (JSON, NO_STORE)]
         return Answer(self.status, sse.event(self.body), (*sse.HEADERS, *others))
 

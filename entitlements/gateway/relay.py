@@ -27,7 +27,7 @@ from entitlements.node.refusals import Refused
 from entitlements.node.upstreams import Connection
 from entitlements.secret_scan.marks import Marks
 from entitlements.traces.trace_context import TraceContext
-from entitlements.upstream import egress, mcp_headers, resuming, upstream
+from entitlements.upstream import egress, mcp_headers, resumed_answers, upstream
 from entitlements.upstream.endpoint import Answer as UpstreamAnswer
 
 _PASSED: Final = frozenset({"notifications/progress", "notifications/message"})
@@ -213,7 +213,7 @@ class UpstreamCall:
                 await self.responder.pause(self._progress.again)
         if ended is not None:
             return ended
-        return await resuming.finish(conversation, http, self._progress, self._take, self._closed)
+        return await resumed_answers.finish(conversation, http, self._progress, self._take, self._closed)
 
     @property
     def _may_resume(self) -> bool:

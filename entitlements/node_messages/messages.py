@@ -1,8 +1,8 @@
-"""Messages for a stream or a call that another node holds (issue 21): a row, and a wake-up without authority.
+"""Messages for a stream or a call that another node holds: a row, and a wake-up without authority.
 
 A box is a random UUID that stands, sealed, in what a client brings back. Its messages are sealed by the keys of client
-sessions and bound to the box, so nothing that is written beside us opens. A wake-up names the box alone: whoever may
-write to the channel makes a node read the table, which it would do a little later anyway.
+sessions and bound to the box, so nothing that is written beside us opens. A wake-up names the box alone: a program that
+may write to the channel makes a node read the table, which it would do a little later anyway.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from uuid import UUID, uuid4
 
 from entitlements.decisions.reads import Reads
 from entitlements.keys import session_keys
+from entitlements.node_feed.feed import CANCELLATIONS
 from entitlements.strict import known_uuid
 
 PURPOSE: Final = "node-message"
 NOTICE: Final = "box "
 """How a wake-up begins, on the channel of cancellations."""
-CHANNEL: Final = "mandate_cancelled_calls"
 LOOK_AGAIN_SECONDS: Final = 2.0
 """How long a reader waits for a wake-up: one may be lost, a row is not."""
 MOST_MESSAGES: Final = 1000
@@ -39,7 +39,7 @@ WITH box AS (
     FROM box WHERE messages < {MOST_MESSAGES} AND bytes + %(size)s::int <= {MOST_BYTES}
     ON CONFLICT DO NOTHING RETURNING number
 )
-SELECT number, pg_notify('{CHANNEL}', %(notice)s::text)::text FROM kept
+SELECT number, pg_notify('{CANCELLATIONS}', %(notice)s::text)::text FROM kept
 UNION ALL SELECT number, NULL FROM entitlements_nodemessage WHERE id = %(id)s::uuid
 UNION ALL SELECT 0, NULL FROM box WHERE messages >= {MOST_MESSAGES} OR bytes + %(size)s::int > {MOST_BYTES}
 LIMIT 1
@@ -121,7 +121,7 @@ class NodeMessages:
         return True
 
     def wake(self, box: UUID) -> None:
-        """Have whoever waits here for a box look into it."""
+        """Have each reader that waits here for a box look into it."""
         for woken in self._waiting.get(box, ()):
             woken.set()
 

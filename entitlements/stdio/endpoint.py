@@ -134,7 +134,7 @@ class ChildEndpoint(Endpoint):
             await self._spoken.leave(session)
 
     async def forget(self, stream: Listener) -> None:
-        """Let the child know that nobody answers any more what this stream was asked."""
+        """Let the child know that what this stream was asked gets no answer any more."""
         with contextlib.suppress(OSError):
             await self._spoken.forget(stream)
 

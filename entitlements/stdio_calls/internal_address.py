@@ -225,7 +225,7 @@ def _key(asked: Asked) -> tuple[str, str | None, str]:
 def _question(entry: ServedSystem, asked: Asked, message: dict[str, Any]) -> tuple[Call, Rule]:
     """Return the question that the sender has answered, and the rule that did. Raises NotOurs for what is none.
 
-    What names no row of the catalog, such as an answer of a client, is for whoever may see the system by a grant.
+    What names no row of the catalog, such as an answer of a client, is for callers that may see the system by a grant.
     """
     method, params = message.get("method"), message.get("params", {})
     if not isinstance(params, dict):

@@ -12,6 +12,7 @@ VERSION: Final = "mcp-protocol-version"
 METHOD: Final = "mcp-method"
 NAME: Final = "mcp-name"
 SESSION: Final = "mcp-session-id"
+LAST_EVENT: Final = "last-event-id"
 PARAM: Final = "mcp-param-"
 
 type Path = tuple[str, ...]

@@ -80,7 +80,7 @@ def people_of(subjects: Mapping[Entity, rules.Properties], caller: Caller) -> di
 
 
 def subjects(domain: rules.PolicyDomain, caller: Caller, asked: QueryDict) -> tuple[Page[ShownEntity], int]:
-    """Return a page of the subjects, and how many of all are nobody of ours."""
+    """Return a page of the subjects, and how many of all match no person in Mandate."""
     known = people_of(domain.subjects, caller)
     shown = _page(domain.subjects, asked, "subjects")
     rows = [_entity(entity, domain.subjects[entity], known.get(entity)) for entity in shown.object_list]

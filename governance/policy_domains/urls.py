@@ -4,11 +4,11 @@ from typing import Final
 
 from django.urls import URLPattern, path
 
-from governance.policy_domains.pages import domains, loading
+from governance.policy_domains.pages import documents, domains
 
 PAGES: Final[list[URLPattern]] = [
     path("policy-domains/", domains.listing, name="policy-domain-list"),
-    path("policy-domains/choose/system/", loading.choose, name="policy-domain-choose"),
+    path("policy-domains/choose/system/", documents.choose, name="policy-domain-choose"),
     path("policy-domains/<slug:slug>/", domains.detail, name="policy-domain-page"),
-    path("policy-domains/<slug:slug>/load/", loading.load, name="policy-domain-load"),
+    path("policy-domains/<slug:slug>/load/", documents.load, name="policy-domain-load"),
 ]

@@ -35,7 +35,7 @@ def _carry_out(program: str, connection: socket.socket) -> None:
     """Run the program in a process of its own, as the suite wants it run, and say how it ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     line = connection.makefile().readline()
-    if not line:  # somebody looked whether this listens
+    if not line:  # a look whether this listens
         os._exit(0)
     asked = json.loads(line)
     os.environ.update(asked["environment"])

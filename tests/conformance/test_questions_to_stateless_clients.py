@@ -22,10 +22,9 @@ from mcp_types import (
     InputRequiredResult,
     TextContent,
 )
-from pytest_django import DjangoDbBlocker
 
 from scripts.devservers import free_port
-from tests import databases, envoy
+from tests import envoy
 from tests.conformance import servers
 from tests.entitlements.gateway.primitives import desk
 
@@ -34,14 +33,6 @@ if TYPE_CHECKING:
     from tests.entitlements.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
-
-
-@pytest.fixture(scope="module")
-def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:  # noqa: ARG001
-    """Open the database for the module: the nodes see only what is committed."""
-    with django_db_blocker.unblock():
-        yield
-        databases.empty()
 
 
 @pytest.fixture(scope="module")

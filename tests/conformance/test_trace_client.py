@@ -71,7 +71,7 @@ def there(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Colle
 
 
 class Stranger(desk.Browser):
-    """A browser in which nobody is signed in until a client leads it to the page."""
+    """A browser in which no person is signed in until a client leads it to the page."""
 
     def __post_init__(self) -> None:
         """Let the person have a password, and the browser no session."""

@@ -19,11 +19,10 @@ import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
-from pytest_django import DjangoDbBlocker
 
 from entitlements.gateway.models import EndedClientSession, UpstreamSession
 from scripts.devservers import free_port
-from tests import databases, envoy, make
+from tests import envoy, make
 from tests.conformance import servers
 
 if TYPE_CHECKING:
@@ -31,14 +30,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.loopback
 NUMBER = {"type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"]}
-
-
-@pytest.fixture(scope="module")
-def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:  # noqa: ARG001
-    """Open the database for the module: the nodes see only what is committed."""
-    with django_db_blocker.unblock():
-        yield
-        databases.empty()
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ def main() -> None:
 
     @mcp.tool()
     async def change_watched(ctx: Context) -> str:
-        """Say that the watched resource has changed, to whoever subscribes to it."""
+        """Say that the watched resource has changed, to each subscriber."""
         if WATCHED in server.resource_subscriptions:
             await ctx.session.send_resource_updated(WATCHED)
         return "changed"

@@ -93,7 +93,7 @@ def _responses(given: object) -> dict[str, Any]:
 
 
 async def _cancel_if_lost(exchange: Exchange, entry: ServedSystem, task: Task) -> None:
-    """Let the system know that nobody will fetch the result, where the caller has lost the right to it.
+    """Let the system know that the result will not be fetched, where the caller has lost the right to it.
 
     A denial that ends by itself, or with another token or sign-in, cancels nothing, and with the last right at a system
     a session with it ends. What fails here changes nothing for the client, who has its denial, and is recorded.

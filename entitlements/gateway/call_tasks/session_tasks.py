@@ -56,7 +56,7 @@ async def of(node: Node, session: UUID) -> dict[str, Task]:
 
 
 async def heard(node: Node, session: UUID, system: str, text: bytes) -> bytes | None:
-    """Return what a system says under the ids that a client knows; None where it tells of a task of somebody else."""
+    """Return what a system says under the ids that a client knows; None where it is about another caller's task."""
     if _NAMED not in text:
         return text
     message = _read(text)

@@ -139,7 +139,7 @@ class _Box:
             raise InputMissing("The session that could have answered is over.") from why
 
     async def _close(self) -> None:
-        """Tell the client what waits for no answer any more, and whoever brings one."""
+        """Tell the client which questions wait for no answer any more, and refuse an answer that still comes."""
         if not self._open:
             return
         for sealed in self._open.values():

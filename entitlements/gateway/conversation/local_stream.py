@@ -8,26 +8,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-import aiohttp
 import msgspec
 
 from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.conversation.server_messages import Beside
+from entitlements.gateway.conversation.upstream_stream import FAILURES
 from entitlements.gateway.leaked_secrets import leaks
 from entitlements.node.directory import ServedSystem
 from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
-from entitlements.node.refusals import Closed, Refused
 from entitlements.node.shared import sealed_requests
 from entitlements.node.upstreams import Connection
-from entitlements.upstream import egress, sse
 
 AGAIN_SECONDS: Final = 2.0
 """Seconds until a child that ended, or moved to another node, is looked for again."""
-_FAILURES: Final = (
-    aiohttp.ClientError, TimeoutError, OSError, Closed, Refused, egress.Unreachable, sse.TooLarge,
-    msgspec.MsgspecError, RecursionError, ValueError,
-)  # fmt: skip
 
 type Event = Callable[[bytes], Awaitable[None]]
 """Sends a message to the client."""
@@ -56,7 +50,7 @@ class LocalStream:
         """Hear the child for as long as the client listens. None is started for that; what fails is tried again."""
         beside = Beside(self.node, self.about, self.entry, self.session, is_stream=True)
         while True:
-            with contextlib.suppress(*_FAILURES):  # the client's own stream goes on, and its calls say what is wrong
+            with contextlib.suppress(*FAILURES):  # the client's own stream goes on, and its calls say what is wrong
                 entry = await self.node.directory.get(self.entry.slug)
                 if entry is not None and entry.command is not None and await self._is_admitted():
                     self.entry = entry

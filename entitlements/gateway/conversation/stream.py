@@ -28,7 +28,7 @@ from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
 from entitlements.node.streams import OpenRequest, ToolList
-from entitlements.upstream import mcp_headers, resuming, sse, upstream
+from entitlements.upstream import mcp_headers, sse, upstream
 
 KEEP_ALIVE_SECONDS: Final = 10.0
 
@@ -46,7 +46,7 @@ async def keep(node: Node, request: Request, entry: ServedSystem, bearer: Bearer
     session = await client_sessions.open_name(node, name, bearer, entry.slug)
     about = CallDetails(bearer, entry.slug, "GET", source=request.source)
     earlier = None
-    if last_id := request.header(resuming.LAST_EVENT.lower()):
+    if last_id := request.header(mcp_headers.LAST_EVENT):
         await client_sessions.check(node, session)
         try:
             earlier = await resumption.find(node, session, last_id)

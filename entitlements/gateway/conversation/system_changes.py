@@ -14,29 +14,24 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
-import aiohttp
 import msgspec
 
 from entitlements.definition_watch.listener import LIST_CHANGED
 from entitlements.gateway.conversation import replies, server_messages
 from entitlements.gateway.conversation.client_sessions import ClientSession
 from entitlements.gateway.conversation.local_stream import LocalStream
-from entitlements.gateway.conversation.upstream_stream import Following
+from entitlements.gateway.conversation.upstream_stream import FAILURES, Following
 from entitlements.gateway.exchange import Exchange
 from entitlements.gateway.leaked_secrets import leaks
 from entitlements.node.directory import ServedSystem
 from entitlements.node.records import CallDetails
-from entitlements.node.refusals import Closed, Refused
+from entitlements.node.refusals import Closed
 from entitlements.node.upstreams import Connection
-from entitlements.upstream import egress, sse, upstream
+from entitlements.upstream import egress, upstream
 from entitlements.upstream.endpoint import Answer as UpstreamAnswer
 
 AGAIN_SECONDS: Final = 2.0
 _LISTEN: Final = "subscriptions/listen"
-_FAILURES: Final = (
-    aiohttp.ClientError, TimeoutError, OSError, Closed, Refused, egress.Unreachable, egress.ForbiddenAddress,
-    sse.TooLarge, msgspec.MsgspecError, RecursionError, ValueError,
-)  # fmt: skip
 
 type Say = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 
@@ -90,7 +85,7 @@ class SystemChanges:
             except egress.Unreachable as why:
                 if "error" in why.detail:
                     return
-            except _FAILURES:
+            except FAILURES:
                 pass  # the client's own stream goes on, and its calls say what is wrong
             self.ready.set()
             await asyncio.sleep(AGAIN_SECONDS)

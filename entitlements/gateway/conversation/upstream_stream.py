@@ -23,7 +23,7 @@ from entitlements.node.node import Node
 from entitlements.node.records import CallDetails
 from entitlements.node.refusals import Closed, Refused
 from entitlements.node.upstreams import Connection
-from entitlements.upstream import authorization, egress, resuming, sse, upstream
+from entitlements.upstream import authorization, egress, mcp_headers, sse, upstream
 
 LISTS_TOOLS: Final = b"notifications/tools/list_changed"
 AGAIN_SECONDS: Final = 2.0
@@ -32,11 +32,12 @@ _LEAST_AGAIN: Final = 0.1
 TOUCH_SECONDS: Final = 60.0
 """How long it may be silent until the session is noted as used."""
 _NOT_GONE_ON: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
-"""What says that the system does not know the last event any more: its stream begins anew."""
-_FAILURES: Final = (
+"""What says that the system does not know the last event any more: its stream begins again."""
+FAILURES: Final = (
     aiohttp.ClientError, TimeoutError, OSError, Closed, Refused, egress.Unreachable, egress.ForbiddenAddress,
     sse.TooLarge, msgspec.MsgspecError, RecursionError, ValueError,
 )  # fmt: skip
+"""What ends hearing a system for the moment: it is tried again, and the client's own stream goes on."""
 
 
 class _HasNone(Exception):
@@ -80,7 +81,7 @@ class Following:
                 again = max(self.progress.again, _LEAST_AGAIN) if self.progress.last_id else AGAIN_SECONDS
             except _HasNone:
                 return
-            except _FAILURES:
+            except FAILURES:
                 pass  # the client's own stream goes on, and its calls say what is wrong
             self.ready.set()
 
@@ -100,10 +101,10 @@ class Following:
         return await node.upstreams.get(entry, bearer, node.feed.position, account, self.session.offers)
 
     async def _read(self, connection: Connection, beside: Beside) -> None:
-        """Pass one stream on until it ends. Raises _HasNone where the upstream has none, and what `_FAILURES` names."""
+        """Pass one stream on until it ends. Raises _HasNone where the upstream has none, and what `FAILURES` names."""
         conversation, progress = connection.conversation, self.progress
         headers = conversation.headers() | {"Accept": "text/event-stream"}
-        headers |= {resuming.LAST_EVENT: progress.last_id} if progress.last_id else {}
+        headers |= {mcp_headers.LAST_EVENT: progress.last_id} if progress.last_id else {}
         target = conversation.target
         headers |= await target.authorization.headers(authorization.Request("GET", target.url, headers))
         waits = aiohttp.ClientTimeout(total=None, sock_connect=10)

@@ -169,7 +169,7 @@ async def hand_out(node: Node, request: Request, call: PolicyCall, events: KeptE
         if handing.done():
             handing.result()
     except TimeoutError:
-        pass  # whoever carried the call said no more: the client may ask once again
+        pass  # the node of the call said no more: the client may ask once again
     finally:
         gone.cancel()
         handing.cancel()

@@ -136,7 +136,7 @@ class _Pieces:
         self._is_closed.set()
 
     def leave(self) -> None:
-        """Drop the rest: nobody reads it."""
+        """Drop the rest, which has no reader any more."""
         self._is_left = True
 
     async def _put(self, piece: bytes) -> None:

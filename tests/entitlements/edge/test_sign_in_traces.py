@@ -24,7 +24,7 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.fixture
 def stranger(world: World) -> Browser:
-    """Return a browser in which nobody is signed in, at a registered client."""
+    """Return a browser in which no person is signed in, at a registered client."""
     sign_ins.public_client(world)
     world.alice.set_password(PASSWORD)
     world.alice.save()

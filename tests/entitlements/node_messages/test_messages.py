@@ -7,14 +7,18 @@ from collections.abc import Iterator
 from datetime import timedelta
 from uuid import uuid4
 
+import psycopg
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from audit import clock
+from audit.database import libpq
 from entitlements import tasks
 from entitlements.keys import session_keys, signing
 from entitlements.node.node import Node
 from entitlements.node.refusals import Closed
+from entitlements.node_feed import feed
 from entitlements.node_messages import messages
 from entitlements.node_messages.messages import NOTICE, BoxFull
 from entitlements.node_messages.models import NodeMessage
@@ -160,3 +164,15 @@ def test_without_a_database_nothing_is_kept() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM entitlements_nodemessage")
         assert cursor.fetchone() == (0,)
+
+
+def test_a_wake_up_goes_where_each_node_listens_and_names_the_box_alone() -> None:
+    with psycopg.connect(libpq.address(settings.DATABASES["default"]), autocommit=True) as listener:
+        listener.execute(f"LISTEN {feed.CANCELLATIONS}")
+
+        async def ask(node: Node) -> None:
+            await node.messages.put(BOX, b"hidden", 60)
+
+        on_a_node(ask)
+        (notice,) = listener.notifies(timeout=5, stop_after=1)
+    assert notice.payload == f"{NOTICE}{BOX}"

@@ -88,7 +88,7 @@ def two() -> str:
 
 @server.prompt()
 def greet(name: str) -> str:
-    """Greet somebody."""
+    """Greet a person."""
     return f"Greet {name}."
 
 

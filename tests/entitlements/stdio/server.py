@@ -71,7 +71,7 @@ for line in sys.stdin:
         say(id=number, result={"task": told("the-servers-own")})
     elif method in ("tasks/get", "tasks/list"):
         state = told("the-servers-own")
-        say(id=number, result={"tasks": [state, told("of-nobody")]} if method == "tasks/list" else state)
+        say(id=number, result={"tasks": [state, told("of-another")]} if method == "tasks/list" else state)
     elif method == "tasks/result":
         say(id=number, result=text(f"The result of {params['taskId']}."))
     elif method == "tools/call":

@@ -81,9 +81,9 @@ def test_a_subject_that_is_nobody_of_ours_is_said_to_be(system: System, ada: Per
     people = {each.id: each.person and each.person.login for each in answer.context["subjects"].page.object_list}
     assert people == {"alice": "alice", "b-17": "bob", "gone": "gone", "stranger": None}
     assert answer.context["strangers"] == 1
-    assert "1 corresponds to nobody of ours" in visits.text(answer)
+    assert "1 matches no person in Mandate" in visits.text(answer)
 
-    owner = visits.as_(Person.objects.get(login="sam")).get(PAGE)  # an owner learns nobody's mail address
+    owner = visits.as_(Person.objects.get(login="sam")).get(PAGE)  # an owner learns no mail address
     assert {each.id for each in owner.context["subjects"].page.object_list if each.person} == {"alice", "gone"}
 
 

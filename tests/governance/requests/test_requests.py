@@ -352,13 +352,13 @@ def test_a_request_in_the_console_goes_on_in_the_trace_of_the_agents_session_for
     assert company.ask("now").trace == OURS
 
 
-@pytest.mark.parametrize("why", ["two", "ended", "idle", "of nobody", "no trace"])
+@pytest.mark.parametrize("why", ["two", "ended", "idle", "of no person", "no trace"])
 def test_without_one_such_session_it_has_a_trace_of_its_own(company: Company, why: str) -> None:
     long_ago = clock.now() - timedelta(hours=3)
     fields: dict[str, dict[str, object]] = {
         "ended": {"ended_at": clock.now(), "end_reason": "over"},
         "idle": {"last_used_at": long_ago},
-        "of nobody": {"person": None},
+        "of no person": {"person": None},
         "no trace": {"trace": ""},
     }
     begin_session(company, company.otto, OURS, **fields.get(why, {}))

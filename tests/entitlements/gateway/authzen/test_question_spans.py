@@ -1,4 +1,4 @@
-"""The spans of AuthZEN's questions at a real collector: one tree below the span of whoever asked."""
+"""The spans of AuthZEN's questions at a real collector: one tree below the caller's span."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_decision_of_a_policy_domain_hangs_below_the_span_of_who_asked(
 
 def test_each_of_several_decisions_and_a_search_has_one(exporting: Gateway, there: Collector, trace: str) -> None:
     pep = point.new(exporting, "certification")
-    denied = {"subject": {"type": "user", "id": "somebody-private"}}
+    denied = {"subject": {"type": "user", "id": "a-private-name"}}
     pep.post("evaluations", {**QUESTION, "evaluations": [{}, denied]}, **named(trace))
     (*decisions, _) = sorted(spans_of(there, trace, 3), key=lambda span: span.kind)
     assert [span.attributes["mandate.code"] for span in decisions] == ["allowed", "subject_unknown"]
@@ -80,7 +80,7 @@ def test_each_of_several_decisions_and_a_search_has_one(exporting: Gateway, ther
     pep.post("search/action", {**QUESTION, "action": None}, **named(trace))
     (search,) = [span for span in spans_of(there, trace, 5) if span.name == "search"]
     assert search.attributes["mandate.system"] == pep.system.slug
-    assert b"somebody-private" not in b"".join(there.bodies)
+    assert b"a-private-name" not in b"".join(there.bodies)
 
 
 def test_a_decision_about_a_tool_names_it_where_it_is_one(exporting: Gateway, there: Collector, trace: str) -> None:

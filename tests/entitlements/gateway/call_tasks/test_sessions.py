@@ -113,7 +113,7 @@ def test_what_becomes_of_a_task_is_heard_on_the_stream_of_the_session(client: Le
 
 
 def test_what_is_said_of_a_task_of_somebody_else_reaches_no_one(node: Gateway) -> None:
-    other, state = {"taskId": "of-somebody"}, {"status": "completed", "ttl": 1}
+    other, state = {"taskId": "of-another"}, {"status": "completed", "ttl": 1}
     with talker.talking(is_modern=False) as old:
         client = LegacyClient(node, world_of(old))
         said = tells("notifications/tasks/status", **other, **state)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import httpx2
 import pytest
@@ -12,26 +11,13 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.agents import agents
 from entitlements.gateway.models import UpstreamSession
-from tests.entitlements.gateway.conversation import talker
-from tests.entitlements.gateway.conversation.desk import SAMPLING, LegacyClient, asks, tells, world_of
+from tests.entitlements.gateway.conversation.desk import SAMPLING, LegacyClient, asks, tells
 from tests.entitlements.gateway.conversation.talker import Talker
 from tests.entitlements.gateway.test_wire import error
 from tests.entitlements.gateway.world import Gateway, World, wait_until
 
 pytestmark = pytest.mark.loopback
 URL_MODE = {"mode": "url", "message": "Sign in.", "elicitationId": "e"}
-
-
-@pytest.fixture(scope="module")
-def old() -> Iterator[Talker]:
-    with talker.talking(is_modern=False) as server:
-        yield server
-
-
-@pytest.fixture
-def here(node: Gateway, old: Talker) -> World:  # noqa: ARG001 - the node must run
-    old.heard.clear()
-    return world_of(old)
 
 
 def questions(here: World) -> list[Event]:

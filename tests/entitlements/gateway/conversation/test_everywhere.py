@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,19 +13,12 @@ from entitlements.catalog import systems
 from entitlements.decisions import scopes
 from entitlements.grants import grants
 from tests import make
-from tests.entitlements.gateway.conversation import talker
 from tests.entitlements.gateway.conversation.desk import SAMPLING, LegacyClient, asks, tells, world_of
 from tests.entitlements.gateway.conversation.talker import Talker
 from tests.entitlements.gateway.conversation.test_listening import HIDDEN, READABLE, UPDATED, resources, subscribed
 from tests.entitlements.gateway.world import Gateway, World, wait_until
 
 pytestmark = pytest.mark.loopback
-
-
-@pytest.fixture(scope="module")
-def old() -> Iterator[Talker]:
-    with talker.talking(is_modern=False) as server:
-        yield server
 
 
 @pytest.fixture

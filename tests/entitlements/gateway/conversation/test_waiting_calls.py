@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
@@ -18,7 +17,6 @@ from entitlements import addresses
 from entitlements.agents import agents
 from entitlements.budgets.budgets import What
 from entitlements.catalog import systems
-from tests.entitlements.gateway.conversation import talker
 from tests.entitlements.gateway.conversation.desk import SAMPLING, StatelessClient, asks, result, tells, world_of
 from tests.entitlements.gateway.conversation.talker import Talker
 from tests.entitlements.gateway.test_budgets import budget, code
@@ -28,18 +26,6 @@ from tests.entitlements.gateway.world import Gateway, World, wait_until
 pytestmark = pytest.mark.loopback
 SAMPLE = asks("sampling/createMessage", 5, **SAMPLING)
 ROOTS = asks("roots/list", "r")
-
-
-@pytest.fixture(scope="module")
-def old() -> Iterator[Talker]:
-    with talker.talking(is_modern=False) as server:
-        yield server
-
-
-@pytest.fixture
-def here(node: Gateway, old: Talker) -> World:  # noqa: ARG001 - the node must run
-    old.heard.clear()
-    return world_of(old)
 
 
 def events(here: World, action: str) -> list[Event]:

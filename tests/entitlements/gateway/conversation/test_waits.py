@@ -17,8 +17,7 @@ from entitlements.agents import agents
 from entitlements.grants import grants
 from entitlements.stdio.models import StdioNode
 from tests.entitlements.gateway import world
-from tests.entitlements.gateway.conversation import talker
-from tests.entitlements.gateway.conversation.desk import SAMPLING, StatelessClient, asks, result, tells, world_of
+from tests.entitlements.gateway.conversation.desk import SAMPLING, StatelessClient, asks, result, tells
 from tests.entitlements.gateway.conversation.talker import Talker
 from tests.entitlements.gateway.test_budgets import budget, calls, code
 from tests.entitlements.gateway.test_wire import error
@@ -39,18 +38,6 @@ def other(database: None) -> Iterator[Gateway]:  # noqa: ARG001 - it reads the d
     """Run a node at which calls wait for a moment only."""
     with world.gateway("node-2", program="tests.entitlements.gateway.conversation.short_waits") as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def old() -> Iterator[Talker]:
-    with talker.talking(is_modern=False) as server:
-        yield server
-
-
-@pytest.fixture
-def here(node: Gateway, old: Talker) -> World:  # noqa: ARG001 - the node must run
-    old.heard.clear()
-    return world_of(old)
 
 
 def told(answer: httpx2.Response) -> Any:  # noqa: ANN401 - JSON

@@ -1,4 +1,4 @@
-"""Going on with an answer whose stream ended before it came: by a GET that names its last event (MCP 2025-11-25).
+"""The rest of an answer whose stream ended before it came: by a GET that names its last event (MCP 2025-11-25).
 
 A server may close a stream and have its client ask again (SEP-1699); a connection may also be lost. Either way what
 followed is asked for in the same session, after the time that the server named, and nothing is sent twice.
@@ -13,12 +13,11 @@ from typing import Final
 
 import aiohttp
 
-from . import upstream
+from . import mcp_headers, upstream
 from .egress import Unreachable
 from .endpoint import Answer
 from .upstream import Conversation, Progress
 
-LAST_EVENT: Final = "Last-Event-ID"
 MOST_TIMES: Final = 500
 """How often one answer is asked for again."""
 MOST_FAILURES: Final = 5
@@ -34,7 +33,7 @@ async def finish[T](
     take: Callable[[bytes], Awaitable[T | None]],
     closed: Callable[[Progress], Awaitable[None]],
 ) -> T:
-    """Read on, stream by stream, until `take` returns something; `closed` is told of each that its server ended.
+    """Read on, stream by stream, until `take` returns something; `closed` hears of each that its server ended.
 
     Raises Unreachable where the server does not go on, which says nothing of what became of the request; and what
     `upstream.first` and `Conversation.get` raise.
@@ -72,6 +71,6 @@ async def _again[T](
             raise Unreachable("The system does not go on with its answer.")
         return await upstream.first(answer, take, progress=progress)
 
-    headers = conversation.headers() | {"Accept": _EVENTS, LAST_EVENT: progress.last_id}
+    headers = conversation.headers() | {"Accept": _EVENTS, mcp_headers.LAST_EVENT: progress.last_id}
     del headers["Content-Type"]
     return await conversation.get(http, headers, read)
