@@ -45,9 +45,8 @@ async def state_of(exchange: Exchange, entry: ServedSystem, call: Call) -> Reque
     except (session_keys.NotOurs, msgspec.MsgspecError):
         return None
     about = (state.key, state.system, state.method, state.params)
-    if about != (exchange.bearer.key, entry.slug, call.method, waiting_call.digest(call)):
-        raise Refused(Code.REQUEST_STATE_INVALID)
-    if not exchange.node.now() < state.until:
+    is_of_call = about == (exchange.bearer.key, entry.slug, call.method, waiting_call.digest(call))
+    if not is_of_call or not exchange.node.now() < state.until:
         raise Refused(Code.REQUEST_STATE_INVALID)
     return state
 
