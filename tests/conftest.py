@@ -20,13 +20,13 @@ from tests.durations import pytest_terminal_summary
 __all__ = ["pytest_sessionfinish", "pytest_sessionstart", "pytest_terminal_summary"]
 
 LONGEST = (
-    "operate/test_pages.py",
+    "deployments/test_pages.py",
     "browser/test_gallery.py",
-    "journeys/test_demo.py",
-    "operate/test_first_fifteen.py",
+    "deployments/test_demo.py",
+    "deployments/test_first_fifteen.py",
     "attacks/test_schema_fuzz.py",
     "browser/test_story.py",
-    "operate/test_upgrade.py",
+    "deployments/test_upgrade.py",
     "browser/test_workbench.py",
     "browser/test_reviews.py",
     "browser/test_duties.py",

@@ -13,7 +13,7 @@ from aiohttp import connector
 from pytest_django.fixtures import Settings
 
 from tests.conformance import desk
-from tests.operate import outside
+from tests.deployments import outside
 
 if TYPE_CHECKING:
     from tests.entitlements.gateway.world import World

@@ -29,6 +29,8 @@ from playwright.sync_api import sync_playwright
 
 from tests.browser import company_idp
 from tests.conftest import BROWSERS
+from tests.deployments import outside
+from tests.deployments.test_first_fifteen import Installation, walk
 from tests.engine import bases, chart, local_servers
 from tests.engine.deployment import (
     COMPANY,
@@ -43,8 +45,6 @@ from tests.engine.deployment import (
     engine,
     names,
 )
-from tests.operate import outside
-from tests.operate.test_first_fifteen import Installation, walk
 
 ORDINARY = 1500
 HEALTHY_WITHIN = 60.0

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from scripts import installer
+from tests.deployments import helm
 from tests.engine.deployment import CONSOLE, Deployment, Failed, check
-from tests.operate import helm
 
 NETWORK: Final = "mandate_inside"
 FIRST_USER: Final = 1_000_680_000

@@ -24,16 +24,16 @@ TYPED: Final = re.compile(
     r"^\s*(\$ |(mandate|api|curl|python3?|docker|make|pip|uv|psql|git|export|openssl|npm|sh|bash|scripts/\S+) )"
 )
 RUN_BY: Final = {
-    "README.md": "tests/journeys/test_demo.py",
-    "docs/operate/scripts.md": "tests/journeys/test_demo.py",
+    "README.md": "tests/deployments/test_demo.py",
+    "docs/operate/scripts.md": "tests/deployments/test_demo.py",
     "docs/operate/break-glass.md": "tests/operate/test_examples.py",
     **{
-        f"docs/operate/{name}.md": "tests/operate/test_pages.py"
+        f"docs/operate/{name}.md": "tests/deployments/test_pages.py"
         for name in ("install", "keys", "monitoring", "scaling", "upgrade")
     },
-    "docs/operate/database.md": "tests/operate/test_failover.py",
-    "docs/operate/kubernetes.md": "tests/operate/test_kubernetes_page.py",
-    "docs/operate/backup.md": "tests/operate/test_backup.py",
+    "docs/operate/database.md": "tests/deployments/test_failover.py",
+    "docs/operate/kubernetes.md": "tests/deployments/test_kubernetes_page.py",
+    "docs/operate/backup.md": "tests/deployments/test_backup.py",
     "docs/operate/reviews.md": "tests/governance/reviews/pack/test_evidence_pack.py",
 }
 """Which test runs the commands of a page; each names it, or takes every one. `test_pooler` runs what is marked ini."""

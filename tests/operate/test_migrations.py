@@ -27,7 +27,7 @@ from governance.database import sql_files, squashes
 from governance.management.commands import migrate
 from governance.operations import health
 from tests.architecture import tree
-from tests.operate import release
+from tests.deployments import release
 
 DESTRUCTIVE = re.compile(
     r"\bDROP (?!TRIGGER|FUNCTION|CONSTRAINT|NOT NULL)\w+|\bRENAME\b|SET NOT NULL|ALTER COLUMN \w+ (?:SET DATA )?TYPE"

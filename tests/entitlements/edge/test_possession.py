@@ -131,7 +131,7 @@ def test_ema_r_11_an_assertion_that_is_bound_in_another_way_is_refused(world: Wo
         jwks=worlds.key_set(partner),
         algorithms=["ES256"],
     )
-    from tests.conformance.test_ema_resource_side import assertion  # noqa: PLC0415 - its world is this one
+    from tests.protocols.test_ema_resource_side import assertion  # noqa: PLC0415 - its world is this one
 
     refused_once(at_system(world, assertion(world, key=partner, iss=worlds.PARTNER, cnf=bound)), "invalid_grant")
 

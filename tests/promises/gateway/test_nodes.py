@@ -22,6 +22,7 @@ from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
 from tests import databases, snapshots
 from tests.audit.make import Archive, tamper
+from tests.deployments.test_backup import CLIENTS
 from tests.entitlements.edge import worlds
 from tests.entitlements.edge.test_process import Wire
 from tests.entitlements.gateway import cables, world
@@ -29,7 +30,6 @@ from tests.entitlements.gateway.cables import Cable
 from tests.entitlements.gateway.world import Gateway, World
 from tests.entitlements.vendors import worlds as vendors
 from tests.entitlements.vendors.worlds import VendorWorld
-from tests.operate.test_backup import CLIENTS
 from tests.promises.gateway.conftest import Sites
 from tests.promises.table import GATEWAY, VENDOR, cells
 from tests.promises.ways import Place

