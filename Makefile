@@ -8,29 +8,21 @@ WORKERS ?= 3
 # Tests and the demo start many a Python, and each would compile the product and its packages again, half of its time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test again full engine check lint fmt bench reference pins bootstrap
+.PHONY: demo test full engine lint fmt bench reference pins bootstrap
 
 # The whole product on this machine. ARGS=--once plays the main job and exits; docs name the other arguments.
 demo: bootstrap
 	@$(PYTHON) -m scripts.demo $(ARGS)
 
-# Every test, the slow ones too, but the soaks; those that drive a browser say so when there is none.
-# T= narrows: `make test T="tests/audit -k seal"`.
+# Each rule, door, attack, promise and race, and one smoke of each deployment. T= narrows: `make test T="tests/audit -k seal"`.
 test: bootstrap
 	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "not soak" $(T)
 
-# What failed in the last `make test`, once more, alone and in one process; what passes now is printed as FLAKY.
-again: bootstrap
-	@$(PYTHON) -m tests.again
-
-# Everything: soaks, long fuzz and fleets as well, and races run longer.
+# Every test but the soaks, which take minutes each: `make full T="-m soak"`. Races run longer, and generated cases are more.
 full: bootstrap
-	@RACE_ROUNDS=150 $(PYTEST) -n $(WORKERS) --dist worksteal $(T)
+	@FULL=1 $(PYTEST) -n $(WORKERS) --dist worksteal --full -m "not soak" $(T)
 
-check: lint
-	$(PYTEST) -n $(WORKERS) --dist worksteal -q -m "not slow and not soak and not browser and not fault"
-
-# All of check but its tests.
+# Formats, types, contracts between rooms, templates, migrations.
 lint: bootstrap
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .

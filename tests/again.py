@@ -12,7 +12,7 @@ import pytest
 FAILED = Path(".cache/failed-tests")
 """The names of the tests that failed in the last run, one a line. It exists only after a run that came to its end."""
 MOST = 20
-"""More failures than this come from one broken thing, and are not tried again."""
+"""Failures in more modules than this come from one broken thing, and are not tried again."""
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -54,8 +54,9 @@ class Flaky:
 def run_failed() -> int:
     """Run the failed tests again. Returns 0 if there are some and all pass, else 1."""
     failed = FAILED.read_text().splitlines() if FAILED.exists() else []
-    if not 0 < len(failed) <= MOST:
-        sys.stderr.write(f"Nothing is run again: {len(failed)} failures are known, and 1 to {MOST} are tried again.\n")
+    causes = {name.partition("::")[0] for name in failed}  # what died under a module fails each of its tests
+    if not 0 < len(causes) <= MOST:
+        sys.stderr.write(f"Nothing is run again: modules with failures: {len(causes)}; 1 to {MOST} are tried again.\n")
         return 1
     flaky = Flaky()
     status = pytest.main(["-p", "no:xdist", *failed], plugins=[flaky])

@@ -13,11 +13,10 @@ import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
 from scripts import devstack
-from tests import databases
-from tests.again import pytest_sessionfinish, pytest_sessionstart
-from tests.durations import pytest_terminal_summary
+from tests import again, databases, durations, parts
+from tests.parts import pytest_addoption, pytest_ignore_collect
 
-__all__ = ["pytest_sessionfinish", "pytest_sessionstart", "pytest_terminal_summary"]
+__all__ = ["pytest_addoption", "pytest_ignore_collect"]
 
 LONGEST = (
     "deployments/test_pages.py",
@@ -50,6 +49,9 @@ hypothesis.settings.load_profile("any machine")
 def pytest_configure(config: pytest.Config) -> None:
     """Start the servers once a run, before Django reads its settings; workers inherit the environment."""
     _keep_bytecode()
+    for plugin in (again, durations):
+        config.pluginmanager.register(plugin)
+    parts.mark_whole(config)
     if databases.RUN not in os.environ:
         config.stash[STACK] = stack = devstack.Stack(fast=True)
         os.environ.update(stack)
@@ -113,8 +115,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     stack.close()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Open sockets where a test says `loopback`, and to this machine alone; a fault or browser test has said so."""
+    parts.deselect(config, items)
     for item in items:
         if any(item.get_closest_marker(name) for name in ("loopback", "fault", "browser")):
             item.add_marker(pytest.mark.allow_hosts(LOOPBACK))
@@ -152,7 +155,9 @@ def django_db_setup(
     """Make this worker's database, and let transactional tests be emptied by its owner."""
     from django.db import connections  # noqa: PLC0415 - the settings are known only now
     from django.test import TransactionTestCase  # noqa: PLC0415
+    from django.urls import get_resolver  # noqa: PLC0415
 
+    _ = get_resolver().url_patterns  # what pages and API copy from other modules is copied before a test patches it
     with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
         databases.create()
         patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: databases.empty())

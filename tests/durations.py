@@ -1,24 +1,139 @@
-"""The modules that take longest, printed at the end of a long run: a change that adds a minute removes one."""
+"""What the tests take, in CPU seconds of their own process and of its children that ended; `budget.toml` bounds it.
 
-from collections import Counter, defaultdict
+Seconds of the clock say how busy the machine was. A busy machine takes more CPU seconds as well, so a fixed piece of
+work is measured now and then, and budgets grow with it.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import time
+import tomllib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
-SHOWN = 10
-LONG_RUN = 60
-"""Shorter runs, in seconds of all workers, print nothing."""
+BUDGET: Final = Path(__file__).with_name("budget.toml")
+ROOM: Final = 1.1
+SHOWN: Final = 10
+DEAREST: Final = 3
+LONG_RUN: Final = 60
+"""Shorter runs, in CPU seconds, print nothing."""
+PACE_EVERY: Final = 1000
+PROCESSES: Final = ("tests/nodes/", "tests/browser/", "tests/deployments/", "tests/conformance/")
+"""The folders of tests that start processes; a single test elsewhere has a bound."""
+
+_last = [0.0]
+_phases = [0]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print how long all tests took, the workers together, and which modules took longest."""
-    seconds, tests = defaultdict[str, float](float), Counter[str]()
-    for report in (each for reports in terminalreporter.stats.values() for each in reports):
+def used() -> float:
+    """Return the CPU seconds of this process and of its children that ended."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def pace() -> float:
+    """Return the CPU seconds that a fixed piece of work takes."""
+    began = time.process_time()
+    sum(number * number for number in range(400_000))
+    return time.process_time() - began
+
+
+def pytest_collection_finish() -> None:
+    """Count from here: collecting belongs to no test."""
+    _last[0] = used()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """Let the report of each phase carry what it took, from a worker to who prints it."""
+    report: Any = yield
+    report.cpu = used() - _last[0]
+    if _phases[0] % PACE_EVERY == 0:
+        report.pace = pace()
+    _phases[0] += 1
+    _last[0] = used()
+    return report  # type: ignore[no-any-return] # what was yielded
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a whole run in which a folder or a test took more than its budget."""
+    if _over(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the dearest modules and each folder of a long run, and what is over its budget."""
+    tests, _pace = _taken(config)
+    if (total := sum(tests.values())) < LONG_RUN:
+        return
+    terminalreporter.section("CPU seconds")
+    terminalreporter.write_line(f"{total:7.0f} s  {len(tests):5} tests")
+    for key in (_folder, _module):
+        for name, seconds in _dearest(_sums(tests, key))[:SHOWN]:
+            terminalreporter.write_line(f"{seconds:7.1f} s  {sum(key(test) == name for test in tests):5} tests  {name}")
+    for line in _over(config):
+        terminalreporter.write_line(f"OVER BUDGET {line}", red=True)
+
+
+def over(tests: Mapping[str, float], budget: Mapping[str, Any], slower: float) -> list[str]:
+    """Return a line for each folder and single test that took more than it may, `slower` being how slow the machine is.
+
+    A folder without a budget may take nothing.
+    """
+    lines, room = [], ROOM * max(1.0, slower)
+    for folder, seconds in _dearest(_sums(tests, _folder)):
+        if seconds > (may := budget["folders"].get(folder, 0) * room):
+            dearest = _dearest({test: each for test, each in tests.items() if _folder(test) == folder})[:DEAREST]
+            named = ", ".join(f"{test} ({each:.1f} s)" for test, each in dearest)
+            lines.append(f"{folder}: {seconds:.0f} s of {may:.0f} s; its dearest tests: {named}")
+    single = budget["test"] * room
+    lines += [
+        f"{test}: {seconds:.1f} s of {single:.1f} s"
+        for test, seconds in _dearest(tests)
+        if seconds > single and not test.startswith((*PROCESSES, *budget["dear"]))
+    ]
+    return lines
+
+
+def _over(config: pytest.Config) -> list[str]:
+    if not getattr(config.option, "is_whole", False) or hasattr(config, "workerinput"):
+        return []
+    tests, now = _taken(config)
+    budget = tomllib.loads(BUDGET.read_text())
+    return over(tests, budget, now / budget["pace"])
+
+
+def _taken(config: pytest.Config) -> tuple[dict[str, float], float]:
+    """Return the CPU seconds of each test, and the usual pace meanwhile."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    tests, paces = defaultdict[str, float](float), []
+    for report in (each for reports in reporter.stats.values() for each in reports):
         if isinstance(report, pytest.TestReport):
-            module = report.nodeid.partition("::")[0]
-            seconds[module] += report.duration
-            tests[module] += report.when == "call"
-    if (total := sum(seconds.values())) >= LONG_RUN:
-        terminalreporter.section("longest modules")
-        terminalreporter.write_line(f"{total:7.0f} s  in {len(seconds)} modules, all workers together")
-        for module in sorted(seconds, key=lambda name: -seconds[name])[:SHOWN]:
-            terminalreporter.write_line(f"{seconds[module]:7.1f} s  {tests[module]:4} tests  {module}")
+            tests[report.nodeid] += getattr(report, "cpu", 0.0)
+            paces += [report.pace] if hasattr(report, "pace") else []
+    return tests, statistics.median(paces or [0.0])
+
+
+def _sums(tests: Mapping[str, float], key: Callable[[str], str]) -> dict[str, float]:
+    sums = defaultdict[str, float](float)
+    for test, seconds in tests.items():
+        sums[key(test)] += seconds
+    return sums
+
+
+def _dearest(sums: Mapping[str, float]) -> list[tuple[str, float]]:
+    return sorted(sums.items(), key=lambda each: -each[1])
+
+
+def _module(test: str) -> str:
+    return test.partition("::")[0]
+
+
+def _folder(test: str) -> str:
+    return "/".join(_module(test).split("/")[:2])

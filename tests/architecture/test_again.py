@@ -82,9 +82,19 @@ def test_a_run_that_was_cut_short_is_not_tried_again(project: Path, cut: list[st
     assert run(project, "tests.again")[0] == 1
 
 
-def test_many_failures_are_not_tried_again(project: Path) -> None:
+def test_many_causes_are_not_tried_again(project: Path) -> None:
     (project / FAILED.parent).mkdir()
-    (project / FAILED).write_text("".join(f"test_some.py::test_sound[{number}]\n" for number in range(MOST + 1)))
+    (project / FAILED).write_text("".join(f"test_{number}.py::test_sound\n" for number in range(MOST + 1)))
     status, output = run(project, "tests.again")
     assert status == 1
     assert "Nothing is run again" in output
+
+
+def test_a_module_whose_tests_all_fail_is_one_cause(project: Path) -> None:
+    names = [f"test_each[{number}]" for number in range(MOST + 1)]
+    (project / "test_many.py").write_text(
+        "import pytest\n\n@pytest.mark.parametrize('number', range(21))\ndef test_each(number):\n    pass\n"
+    )
+    (project / FAILED.parent).mkdir()
+    (project / FAILED).write_text("".join(f"test_many.py::{name}\n" for name in names))
+    assert run(project, "tests.again")[0] == 0

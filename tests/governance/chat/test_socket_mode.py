@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +17,6 @@ from entitlements.people.models import Person
 from governance.chat import connections, socket_mode
 from governance.chat.models import ChatConnection
 from governance.management.commands.slack import waits_for
-from tests.architecture import tree
 from tests.governance import companies
 from tests.governance.chat.slack_server import APP, BOT, Slack, slack
 from tests.governance.companies import Company
@@ -159,18 +153,3 @@ def test_an_address_of_another_domain_is_not_opened(there: Slack, settings: Sett
     settings.SLACK_API_URL = there.url.replace("127.0.0.1", "localhost")
     listen(lambda: bool(errors))
     assert ["another domain" in errors[0], there.sockets] == [True, 0]
-
-
-def test_the_command_waits_without_a_token_and_stops_when_it_is_told(tmp_path: Path) -> None:
-    alive = tmp_path / "alive"
-    program = [sys.executable, "manage.py", "slack"]
-    process = subprocess.Popen(program, cwd=tree.ROOT, env={**os.environ, "ALIVE_FILE": str(alive)})
-    try:
-        end = time.monotonic() + 60
-        while not alive.exists() and time.monotonic() < end:
-            time.sleep(0.1)
-        assert [alive.exists(), process.poll()] == [True, None]
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
-    finally:
-        process.kill()

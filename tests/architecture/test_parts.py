@@ -1,0 +1,126 @@
+"""The table of parts leaves no file out, and a changed file runs the parts that are about it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests import parts
+from tests.architecture import tree
+from tests.parts import CPU_SECONDS, QUARTERS, Part, Table
+
+ABOUT = (
+    *(
+        "audit/",
+        "entitlements/",
+        "governance/",
+        "scripts/",
+        "templates/",
+        "static/",
+        "deploy/",
+        "docs/",
+        "requirements/",
+    ),
+    *("docker-compose.yml", "Dockerfile", "manage.py", "pyproject.toml"),
+)
+LONGEST_PART = 720
+
+
+def part(name: str, seconds: int = 10) -> Part:
+    return Part(name, (f"tests/{name}/",), (f"{name}/",), seconds)
+
+
+def table(*names: str, turn: int = 0, seconds: int = 10) -> Table:
+    return Table(turn, ("old", "new"), (), tuple(part(name, seconds) for name in names))
+
+
+def test_each_file_of_the_product_is_what_some_part_is_about() -> None:
+    names = [path.relative_to(tree.ROOT).as_posix() for path in tree.files()]
+    files = tuple(prefix for each in parts.table().parts for prefix in each.files)
+    assert [name for name in names if name.startswith(ABOUT) and not name.startswith(files)] == []
+
+
+def test_each_name_in_the_table_is_of_something() -> None:
+    names = [path.relative_to(tree.ROOT).as_posix() for path in tree.files()]
+    read = tomllib.loads(parts.TABLE.read_text())
+    tests = [*read["smoke"], *(test for each in read["parts"].values() for test in each["tests"])]
+    for test in tests:
+        path, _, function = test.partition("::")
+        assert path in names, test
+        assert f"def {function.partition('[')[0]}(" in (tree.ROOT / path).read_text() if function else True, test
+    for each in read["parts"].values():
+        for name in each["files"]:
+            assert any(file.startswith(tuple(parts.paths(name))) for file in names), name
+
+
+def test_no_test_is_in_two_parts_and_none_takes_longer_than_a_part_may() -> None:
+    of = parts.table()
+    tests = [(each.name, test) for each in of.parts for test in each.tests]
+    assert [
+        (name, other) for name, test in tests for other, found in tests if name != other and test.startswith(found)
+    ] == []
+    assert [each.name for each in of.parts if each.seconds > LONGEST_PART] == []
+
+
+def test_what_make_test_runs_of_a_part_is_a_test_of_a_part() -> None:
+    of = parts.table()
+    assert [name for name in of.smoke if not any(each.has(name) for each in of.parts)] == []
+
+
+def test_a_changed_file_runs_the_parts_that_are_about_it_and_a_changed_test_its_own() -> None:
+    of = table("web", "edge", "mail", "chat")
+    assert parts.chosen(of, ["edge/door.py"])[0] == [part("edge")]
+    assert parts.chosen(of, ["tests/mail/test_mail.py"])[0] == [part("mail")]
+    assert parts.chosen(of, ["elsewhere/door.py"])[0] == []
+
+
+def test_every_part_has_its_turn_in_four_landings() -> None:
+    names = ("web", "edge", "mail", "chat", "chart", "compose")
+    ran = [each.name for turn in range(QUARTERS) for each in parts.chosen(table(*names, turn=turn), [])[1]]
+    assert sorted(set(ran)) == sorted(names)
+
+
+def test_what_there_is_no_time_for_is_named() -> None:
+    of = table("web", "edge", "mail", "chat", seconds=CPU_SECONDS // 2)
+    touched, turn, left = parts.chosen(of, ["web/a.py", "edge/a.py", "mail/a.py", "chat/a.py"])
+    assert (len(touched), turn, len(left)) == (2, [], 2)
+
+
+@pytest.mark.parametrize(
+    ("red", "recent", "status", "line"),
+    [
+        ({"tests/web/test_a.py::test_b"}, [], 0, "ROTATION RED web tests/web/test_a.py::test_b"),
+        ({"tests/web/test_a.py::test_b"}, ["web/views.py"], 1, "RED tests/web/test_a.py::test_b"),
+        ({"web"}, ["web/views.py"], 1, "RED web"),
+        (set(), [], 0, ""),
+    ],
+)
+def test_a_red_part_whose_turn_it_is_stops_a_landing_only_for_files_changed_in_the_last_four(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    red: set[str],
+    recent: list[str],
+    status: int,
+    line: str,
+) -> None:
+    monkeypatch.delenv("CI_BASE", raising=False)
+    monkeypatch.setattr(parts, "table", lambda: table("web", "edge", "mail", "chat"))
+    monkeypatch.setattr(parts, "changed_since", {"old": recent, "new": []}.__getitem__)
+    monkeypatch.setattr(parts, "run", lambda _parts: red)
+    assert parts.main() == status
+    assert line in capsys.readouterr().out
+
+
+def test_a_red_part_that_the_changed_files_touch_stops_the_landing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI_BASE", "new")
+    monkeypatch.setattr(parts, "table", lambda: table("web", "edge", "mail", "chat"))
+    monkeypatch.setattr(parts, "changed_since", {"old": [], "new": ["chat/a.py"]}.__getitem__)
+    monkeypatch.setattr(parts, "run", lambda of: {"tests/chat/test_a.py::test_b"} if part("chat") in of else set())
+    assert parts.main() == 1
+
+
+def test_the_landings_of_the_table_are_commits_of_this_history() -> None:
+    if (Path(tree.ROOT) / ".git").exists():
+        assert all(parts.changed_since(commit) is not None for commit in parts.table().landings)

@@ -1,0 +1,195 @@
+"""Which tests run when: `make test`, `make full`, and before a landing the parts that its files touch.
+
+`parts.toml` divides what `make test` leaves out into parts, each with the files that it is about. Continuous
+integration calls `python -m tests.parts` last: it runs the parts that the changed files touch, then a quarter of the
+others, so that every part runs once in four landings.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests import again
+
+TABLE: Final = Path(__file__).with_name("parts.toml")
+ROOT: Final = TABLE.parents[1]
+FLOORS: Final = ("audit", "entitlements", "governance", "templates/console")
+QUARTERS: Final = 4
+CPU_SECONDS: Final = 900
+"""What the parts of one landing may take together; what is over is printed as `NOT RUN`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Tests that `make test` leaves out, the files they are about, and their CPU seconds when last measured."""
+
+    name: str
+    tests: tuple[str, ...]
+    files: tuple[str, ...]
+    seconds: int
+
+    def has(self, test: str) -> bool:
+        """Whether a test, named by its id, belongs to this part."""
+        return test.startswith(self.tests)
+
+    def is_about(self, files: Iterable[str]) -> bool:
+        """Whether it is about any of these files, or one of them is its own."""
+        return any(name.startswith((*self.files, *self.tests)) for name in files)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What `parts.toml` says."""
+
+    turn: int
+    landings: tuple[str, ...]
+    """The commits of the last four landings, the newest last."""
+    smoke: tuple[str, ...]
+    """The tests of parts that `make test` runs all the same."""
+    parts: tuple[Part, ...]
+
+    def is_left_out(self, test: str) -> bool:
+        """Whether `make test` leaves a test out."""
+        return not test.startswith(self.smoke) and any(part.has(test) for part in self.parts)
+
+    def due(self) -> list[Part]:
+        """Return the parts in the order in which their turn comes, those of this landing's quarter first."""
+        ages = {part: (number - self.turn) % QUARTERS for number, part in enumerate(self.parts)}
+        return sorted(self.parts, key=ages.__getitem__)
+
+
+@cache
+def table() -> Table:
+    """Read the table."""
+    read = tomllib.loads(TABLE.read_text())
+    parts = (
+        Part(name, tuple(each["tests"]), tuple(chain.from_iterable(map(paths, each["files"]))), each["seconds"])
+        for name, each in read["parts"].items()
+    )
+    return Table(read["turn"], tuple(read["landings"]), tuple(read["smoke"]), tuple(parts))
+
+
+def paths(name: str) -> list[str]:
+    """Return where a room stands, on each floor and with its templates; a path is itself."""
+    if "/" in name or (ROOT / name).is_file():
+        return [name]
+    return [f"{floor}/{name}{end}" for floor in FLOORS for end in ("/", ".")]
+
+
+# --------------------------------------------------------------------------------------------- what pytest is told
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run be of everything, or of named parts; without either, and without a path, it is that of `make test`."""
+    parser.addoption("--full", action="store_true", help="run all parts of tests/parts.toml as well")
+    parser.addoption("--part", action="append", default=[], help="run this part of tests/parts.toml alone")
+
+
+def mark_whole(config: pytest.Config) -> None:
+    """Note for this process and its workers whether the run is the whole of `make test`."""
+    if not hasattr(config, "workerinput"):
+        is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        config.option.is_whole = is_whole and not (config.option.full or config.option.part)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the modules of which nothing runs."""
+    name = collection_path.relative_to(ROOT).as_posix() if collection_path.is_relative_to(ROOT) else ""
+    if not name.endswith(".py"):
+        return None
+    if config.option.part:
+        return not any(test.startswith(name) or name.startswith(test) for test in _named(config)) or None
+    if not config.option.is_whole:
+        return None
+    is_smoke = any(test.startswith(name) for test in table().smoke)
+    return (not is_smoke and table().is_left_out(name)) or None
+
+
+def deselect(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that this run is not about."""
+    if config.option.part:
+        kept = [item for item in items if item.nodeid.startswith(_named(config))]
+    elif config.option.is_whole:
+        kept = [item for item in items if not table().is_left_out(item.nodeid)]
+    else:
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
+
+
+def _named(config: pytest.Config) -> tuple[str, ...]:
+    return tuple(test for part in table().parts if part.name in config.option.part for test in part.tests)
+
+
+# -------------------------------------------------------------------------------------------------- before a landing
+
+
+def changed_since(commit: str) -> list[str]:
+    """Return the files that differ from a commit."""
+    listed = subprocess.run(
+        ["git", "diff", "--name-only", "--no-renames", commit, "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return listed.stdout.splitlines()
+
+
+def chosen(of: Table, changed: Collection[str]) -> tuple[list[Part], list[Part], list[Part]]:
+    """Return the parts that the changed files touch, those whose turn it is, and those for which there is no time."""
+    touched = [part for part in of.due() if part.is_about(changed)]
+    turn = [part for part in of.due()[: -(-len(of.parts) // QUARTERS)] if part not in touched]
+    left, seconds = [], 0
+    for part in [*touched, *turn]:
+        seconds += part.seconds
+        if seconds > CPU_SECONDS:
+            left.append(part)
+            seconds -= part.seconds
+    return [part for part in touched if part not in left], [part for part in turn if part not in left], left
+
+
+def run(parts: Sequence[Part]) -> set[str]:
+    """Run parts, what failed once more alone; returns the tests that failed twice, or the run's name if it broke."""
+    options = [option for part in parts for option in ("--part", part.name)]
+    command = [sys.executable, "-m", "pytest", "-n", os.environ.get("WORKERS", "3"), "--dist", "worksteal"]
+    for line in ([*command, "-m", "not soak", *options], [sys.executable, "-m", again.__name__]):
+        if subprocess.run(line, cwd=ROOT, check=False).returncode == 0:
+            return set()
+    return set(again.FAILED.read_text().splitlines()) if again.FAILED.exists() else {part.name for part in parts}
+
+
+def main() -> int:
+    """Run what belongs to this landing. Returns 1 if a part is red that its files touch."""
+    of = table()
+    base = os.environ.get("CI_BASE") or of.landings[-1]
+    touched, turn, left = chosen(of, changed_since(base))
+    print("parts that the changed files touch:", *(part.name for part in touched))
+    print("parts whose turn it is:", *(part.name for part in turn))
+    for part in left:
+        print("NOT RUN", part.name)
+    red = run(touched) if touched else set()
+    rotation = run(turn) if turn else set()
+    recent = changed_since(of.landings[0])
+    for part in turn:
+        if found := {test for test in rotation if test == part.name or part.has(test)}:
+            red |= found if part.is_about(recent) else set()
+            print("ROTATION RED", part.name, *sorted(found))
+    for test in sorted(red):
+        print("RED", test)
+    return int(bool(red))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
