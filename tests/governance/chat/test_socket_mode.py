@@ -174,3 +174,4 @@ def test_the_command_waits_without_a_token_and_stops_when_it_is_told(tmp_path: P
         assert process.wait(15) == 0
     finally:
         process.kill()
+        process.wait()
