@@ -13,7 +13,7 @@ import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
 from scripts import devstack
-from tests import databases
+from tests import databases, kept_schema
 from tests.again import pytest_sessionfinish, pytest_sessionstart
 from tests.durations import pytest_terminal_summary
 
@@ -51,9 +51,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the servers once a run, before Django reads its settings; workers inherit the environment."""
     _keep_bytecode()
     if databases.RUN not in os.environ:
-        config.stash[STACK] = stack = devstack.Stack(fast=True)
+        config.stash[STACK] = stack = devstack.Stack(fast=True, kept=kept_schema.path())
         os.environ.update(stack)
-        databases.begin_run()
+        databases.begin_run(getattr(stack, "postgres", None))
     elif databases.WORKER not in os.environ:
         pytest.exit(f"{databases.RUN} is left over in the environment.", returncode=4)
     if databases.WORKER in os.environ or not config.getoption("numprocesses", default=None):
