@@ -152,7 +152,9 @@ def django_db_setup(
     """Make this worker's database, and let transactional tests be emptied by its owner."""
     from django.db import connections  # noqa: PLC0415 - the settings are known only now
     from django.test import TransactionTestCase  # noqa: PLC0415
+    from django.urls import get_resolver  # noqa: PLC0415
 
+    _ = get_resolver().url_patterns  # now, or what a test patches stays in the forms that its first request imports
     with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
         databases.create()
         patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: databases.empty())
