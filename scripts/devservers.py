@@ -283,8 +283,49 @@ class Postgres(Server):
         self.binaries, self.version = find_postgres(account, folder)
         self.passwords = {role: secrets.token_urlsafe(24) for role in ("postgres", *ROLES)}
 
-    def create(self) -> None:
-        """Make the cluster, the roles and the database, before anyone can connect."""
+    def create(self, kept: Path | None = None) -> None:
+        """Make the cluster, the roles and the database, before anyone can connect; from an archive of `pack`, if any.
+
+        An archive that is cut short, or that this version does not read, is removed, and all is made anew.
+        """
+        if kept is not None and kept.exists():
+            try:
+                self._unpack(kept)
+            except (OSError, StackError):
+                kept.unlink(missing_ok=True)
+                shutil.rmtree(self.data, ignore_errors=True)
+            else:
+                return
+        self._initialise()
+        statements = [f"CREATE ROLE {role} LOGIN PASSWORD '{self.passwords[role]}'" for role in ROLES]
+        # The owner may create databases, since each test worker has one; the others may not.
+        statements += ["ALTER ROLE mandate_owner CREATEDB", f"CREATE DATABASE {DATABASE} OWNER mandate_owner"]
+        self._execute_alone(statements)
+
+    def _unpack(self, kept: Path) -> None:
+        with kept.open("rb") as archive:
+            self._tar("-xf", "-", "-C", str(self.folder), stdin=archive)
+        self._execute_alone([f"ALTER ROLE {role} PASSWORD '{word}'" for role, word in self.passwords.items()])
+
+    def pack(self, kept: Path) -> None:
+        """Keep the cluster in an archive; the server is stopped for so long. Raises OSError or StackError."""
+        made = kept.with_suffix(f".{os.getpid()}")
+        self.stop()
+        try:
+            with made.open("xb") as archive:
+                self._tar("-cf", "-", "-C", str(self.folder), self.data.name, stdout=archive)
+            made.replace(kept)
+        finally:
+            made.unlink(missing_ok=True)
+            self.start()
+
+    def _tar(self, *arguments: str, **pipes: object) -> None:
+        with self.account.popen(["tar", *arguments], **pipes) as process:
+            pass
+        if process.returncode:
+            raise StackError(f"tar failed with {process.returncode}")
+
+    def _initialise(self) -> None:
         password = self.folder / "password"
         password.write_text(self.passwords["postgres"])
         os.chown(password, self.account.uid, self.account.gid)
@@ -301,9 +342,9 @@ class Postgres(Server):
         initdb = [str(self.binaries / "initdb"), f"--pgdata={self.data}", "--no-locale", *locale, *options]
         self.account.run(initdb)
         password.unlink()
-        statements = [f"CREATE ROLE {role} LOGIN PASSWORD '{self.passwords[role]}'" for role in ROLES]
-        # The owner may create databases, since each test worker has one; the others may not.
-        statements += ["ALTER ROLE mandate_owner CREATEDB", f"CREATE DATABASE {DATABASE} OWNER mandate_owner"]
+
+    def _execute_alone(self, statements: list[str]) -> None:
+        """Run statements while no server runs: roles get their passwords before anyone can connect."""
         alone = [str(self.binaries / "postgres"), "--single", "-j", "-F", "-D", str(self.data), "postgres"]
         output = self.account.run(alone, "".join(f"{statement};\n\n" for statement in statements).encode())
         if b"ERROR" in output:

@@ -168,19 +168,20 @@ def start_keeper(folder: Path) -> subprocess.Popen[bytes]:
 class Stack(dict[str, str]):
     """The environment for a child; `postgres` and `valkey` are the servers behind it, when they are ours."""
 
-    def __init__(self, *, fast: bool = False) -> None:
+    def __init__(self, *, fast: bool = False, kept: Path | None = None) -> None:
+        """`kept` names an archive of `Postgres.pack` to begin from, where there is one."""
         super().__init__()
         self.account = Account()
         sweep(self.account)
         self.folder = make_folder(self.account)
         self._keeper = start_keeper(self.folder)
         try:
-            self._start(fast=fast)
+            self._start(fast=fast, kept=kept)
         except BaseException:
             self.close()
             raise
 
-    def _start(self, *, fast: bool) -> None:
+    def _start(self, *, fast: bool, kept: Path | None) -> None:
         if "DATABASE_URL" not in os.environ:
             self.postgres = Postgres(self.account, self.folder, fast=fast)
             self.postgres.on_start = Manifest(self.folder).add
@@ -190,7 +191,7 @@ class Stack(dict[str, str]):
             self.valkey.start()
             self.update(self.valkey.environment())
         if hasattr(self, "postgres"):
-            self.postgres.create()
+            self.postgres.create(kept)
             self.postgres.start()
             self.update(self.postgres.environment())
         self.update(SECRET_KEY=secrets.token_urlsafe(48), KEY_ENCRYPTION_KEY=_key())

@@ -13,7 +13,7 @@ import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
 from scripts import devstack
-from tests import again, databases, durations, parts
+from tests import again, databases, durations, kept_schema, parts
 from tests.parts import pytest_addoption, pytest_ignore_collect
 
 __all__ = ["pytest_addoption", "pytest_ignore_collect"]
@@ -53,9 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(plugin)
     parts.mark_whole(config)
     if databases.RUN not in os.environ:
-        config.stash[STACK] = stack = devstack.Stack(fast=True)
+        config.stash[STACK] = stack = devstack.Stack(fast=True, kept=kept_schema.path())
         os.environ.update(stack)
-        databases.begin_run()
+        databases.begin_run(getattr(stack, "postgres", None))
     elif databases.WORKER not in os.environ:
         pytest.exit(f"{databases.RUN} is left over in the environment.", returncode=4)
     if databases.WORKER in os.environ or not config.getoption("numprocesses", default=None):
@@ -157,7 +157,7 @@ def django_db_setup(
     from django.test import TransactionTestCase  # noqa: PLC0415
     from django.urls import get_resolver  # noqa: PLC0415
 
-    _ = get_resolver().url_patterns  # what pages and API copy from other modules is copied before a test patches it
+    _ = get_resolver().url_patterns  # now, or what a test patches stays in the forms that its first request imports
     with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch:
         databases.create()
         patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _case: databases.empty())

@@ -6,12 +6,15 @@ Tests connect as the roles of production do, so a right that is missing in produ
 import contextlib
 import os
 import secrets
+import subprocess
+import sys
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
 
+from scripts import devservers
 from tests import kept_schema
 
 RUN, ADMIN, WORKER = "MANDATE_TEST_RUN", "MANDATE_TEST_ADMIN_URL", "PYTEST_XDIST_WORKER"
@@ -39,9 +42,22 @@ class Addresses:
     issue: str
 
 
-def begin_run() -> None:
-    """Give this run's databases a name of their own; workers inherit it."""
-    os.environ.setdefault(RUN, f"test_{secrets.token_hex(4)}")
+def begin_run(server: devservers.Postgres | None) -> None:
+    """Name this run's databases, and make their template, unless our own `server` began with it; workers inherit both.
+
+    Raises CalledProcessError where it cannot be migrated. No test waits for this, so none is timed out by it.
+    """
+    os.environ[RUN] = "test" if server else f"test_{secrets.token_hex(4)}"
+    os.environ[ADMIN] = os.environ["MIGRATE_DATABASE_URL"]
+    with administrate() as owner:
+        if owner.execute("SELECT 1 FROM pg_database WHERE datname = %s", [template()]).fetchone():
+            return
+        _create(owner, template(), like="template1")
+    _migrate(template())
+    with psycopg.connect(at(os.environ[ADMIN], template())) as connection:
+        _keep_seed(connection)
+    if server:
+        kept_schema.keep(server)
 
 
 def here() -> str:
@@ -61,7 +77,6 @@ def at(address: str, database: str) -> str:
 
 def point_here() -> None:
     """Let the settings, and every process that a test starts, use this process's database."""
-    os.environ[ADMIN] = os.environ["MIGRATE_DATABASE_URL"]
     for name in ADDRESSES:
         os.environ[name] = at(os.environ[name], here())
     # A worker of the queue that one test process starts must not take the messages of another.
@@ -80,18 +95,9 @@ def administrate() -> psycopg.Connection:
 
 
 def create() -> None:
-    """Copy the template for this process; the first to come makes and migrates it, from an earlier run's if it can."""
+    """Copy the template for this process; one at a time, since nobody may be connected to what is copied."""
     with administrate() as owner:
         owner.execute("SELECT pg_advisory_lock(hashtext(%s))", [template()])
-        if not owner.execute("SELECT 1 FROM pg_database WHERE datname = %s", [template()]).fetchone():
-            _create(owner, template(), like="template1")
-            superuser = os.environ.get(SUPERUSER)
-            is_restored = superuser is not None and kept_schema.restore(at(superuser, template()))
-            _migrate(template())
-            if superuser is not None and not is_restored:
-                kept_schema.keep(at(superuser, template()))
-            with psycopg.connect(at(os.environ[ADMIN], template())) as connection:
-                _keep_seed(connection)
         _create(owner, here(), like=template())
 
 
@@ -106,7 +112,6 @@ def drop(name: str) -> None:
 
 def drop_run() -> None:
     """Drop whatever this run made, on a server that goes on after it."""
-    os.environ.setdefault(ADMIN, os.environ["MIGRATE_DATABASE_URL"])
     with administrate() as owner:
         made = owner.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [os.environ[RUN]])
         names = [name for (name,) in made]
@@ -121,16 +126,9 @@ def _create(owner: psycopg.Connection, name: str, *, like: str) -> None:
 
 
 def _migrate(name: str) -> None:
-    from django.core.management import call_command  # noqa: PLC0415 - the settings are known only now
-    from django.db import connections  # noqa: PLC0415
-
-    connection = connections["owner"]
-    here_name, connection.settings_dict["NAME"] = connection.settings_dict["NAME"], name
-    try:
-        call_command("migrate", database="owner", verbosity=0, interactive=False)
-    finally:
-        connection.close()
-        connection.settings_dict["NAME"] = here_name
+    there = {each: at(os.environ[each], name) for each in ADDRESSES}
+    command = [sys.executable, "manage.py", "migrate", "--database=owner", "--verbosity=0", "--no-input"]
+    subprocess.run(command, cwd=kept_schema.ROOT, env=os.environ | there, check=True)
 
 
 def _filled_tables(owner: psycopg.Connection) -> list[str]:

@@ -195,3 +195,19 @@ def test_an_address_that_is_set_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch
     with devstack.stack(fast=True) as stack:
         assert stack["REDIS_URL"] == "redis://elsewhere/0"
         assert not hasattr(stack, "valkey")
+
+
+def test_a_kept_cluster_has_what_was_kept_and_passwords_of_its_own(tmp_path: Path) -> None:
+    kept = tmp_path / "cluster.tar"
+    with devstack.stack(fast=True) as first:
+        with psycopg.connect(first["MIGRATE_DATABASE_URL"]) as owner:
+            owner.execute("CREATE TABLE kept ()")
+        first.postgres.pack(kept)
+    for is_whole in (True, False):
+        if not is_whole:
+            kept.write_bytes(kept.read_bytes()[:20_000_000])
+        with contextlib.closing(devstack.Stack(fast=True, kept=kept)) as second:
+            assert second["DATABASE_URL"] != first["DATABASE_URL"]
+            with psycopg.connect(second["MIGRATE_DATABASE_URL"]) as owner:
+                assert owner.execute("SELECT to_regclass('kept') IS NOT NULL").fetchone() == (is_whole,)
+        assert kept.exists() == is_whole, "one that was cut short is made anew"
