@@ -23,7 +23,7 @@ LONGEST = (
     "browser/test_gallery.py",
     "deployments/test_demo.py",
     "deployments/test_first_fifteen.py",
-    "attacks/test_schema_fuzz.py",
+    "nodes/attacks/test_schema_fuzz.py",
     "browser/test_story.py",
     "deployments/test_upgrade.py",
     "browser/test_workbench.py",

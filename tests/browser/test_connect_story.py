@@ -29,7 +29,7 @@ from tests.conformance import desk
 if TYPE_CHECKING:
     from entitlements.client_documents.models import ClientDocument
     from tests.entitlements.client_documents.site import Site
-    from tests.entitlements.gateway.world import Gateway, World
+    from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = [pytest.mark.browser, pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
 node, here = desk.node, desk.here
@@ -237,7 +237,7 @@ def _request(planner: Program, here: World) -> str:
 
 def _refused_everywhere(visitor: Visitor, planner: Program, node: Gateway, here: World) -> None:
     """Present all that the client has, once: it opens nothing any more."""
-    from tests.entitlements.gateway.test_revocation import denial  # noqa: PLC0415 - the settings are known only now
+    from tests.nodes.gateway.test_revocation import denial  # noqa: PLC0415 - the settings are known only now
 
     arguments = {"timezone": "Europe/Paris"}
     call = node.modern(

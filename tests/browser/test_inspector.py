@@ -27,7 +27,7 @@ from tests.browser.conftest import let_in
 from tests.conformance import everything, nodejs, servers
 
 if TYPE_CHECKING:
-    from tests.entitlements.gateway.world import World
+    from tests.nodes.gateway.world import World
 
 pytestmark = [
     pytest.mark.browser,
@@ -56,7 +56,7 @@ def here(upstream: str) -> World:
     """Grant all that it offers, and register the Inspector as the page *Connect a client* says."""
     from entitlements.keys import signing  # noqa: PLC0415 - the settings are known only now
     from tests import make  # noqa: PLC0415
-    from tests.entitlements.gateway.primitives import desk  # noqa: PLC0415
+    from tests.nodes.gateway.primitives import desk  # noqa: PLC0415
 
     def discovered() -> World:
         try:
@@ -76,7 +76,7 @@ def here(upstream: str) -> World:
 @pytest.fixture
 def balancer(live_server: LiveServer, settings: Settings, tmp_path: Path) -> Iterator[envoy.Balancer]:
     """Run two nodes beside the console, behind a balancer that sends each request to the next."""
-    from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
+    from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now
 
     port = free_port()
     settings.CONSOLE_URL = settings.EDGE_URL = live_server.url.replace("127.0.0.1", "localhost")

@@ -18,7 +18,7 @@ from audit.context import SYSTEM
 
 if TYPE_CHECKING:
     from entitlements.catalog.models import Tool
-    from tests.entitlements.gateway.world import World
+    from tests.nodes.gateway.world import World
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Desk:
         from entitlements.catalog import discovery, systems  # noqa: PLC0415 - the settings are known only now
         from entitlements.upstream import upstream  # noqa: PLC0415
         from tests import make  # noqa: PLC0415
-        from tests.entitlements.gateway import world  # noqa: PLC0415
+        from tests.nodes.gateway import world  # noqa: PLC0415
 
         here = self.worlds[name]
         system = systems.edit_system(here.system, upstream_url=address, reason="the suite says so", by=SYSTEM)
@@ -73,7 +73,7 @@ def is_listed(tool: Tool) -> bool:
 
 def listed_by(served: str) -> set[str]:
     """Return the tools that the gateway lists, to a client whose token is added on the way."""
-    from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
+    from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now
 
     headers = {"MCP-Protocol-Version": world.MODERN, "Mcp-Method": "tools/list"}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": world.META}}

@@ -16,7 +16,7 @@ from tests.conformance import desk
 from tests.deployments import outside
 
 if TYPE_CHECKING:
-    from tests.entitlements.gateway.world import World
+    from tests.nodes.gateway.world import World
 
 PATH = "/client.json"
 

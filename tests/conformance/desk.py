@@ -25,7 +25,7 @@ from tests.conformance import servers
 
 if TYPE_CHECKING:
     from entitlements.people.models import Person
-    from tests.entitlements.gateway.world import Gateway, World
+    from tests.nodes.gateway.world import Gateway, World
 
 CLIENT = "desk-client"
 REDIRECT = "http://127.0.0.1/callback"
@@ -37,7 +37,7 @@ _FIELD = re.compile(r'<input type="hidden" name="([a-z_]+)"(?: value="([^"]*)")?
 @pytest.fixture
 def node(live_server: LiveServer, settings: Settings) -> Iterator[Gateway]:
     """Run a node beside the console: each is told where the other is."""
-    from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
+    from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now
 
     port = free_port()
     settings.CONSOLE_URL = live_server.url.replace("127.0.0.1", "localhost")
@@ -55,7 +55,7 @@ def here(node: Gateway, tmp_path: Path) -> Iterator[World]:
     from entitlements.secrets import vault  # noqa: PLC0415
     from entitlements.upstream import upstream  # noqa: PLC0415
     from tests import make  # noqa: PLC0415
-    from tests.entitlements.gateway import world  # noqa: PLC0415
+    from tests.nodes.gateway import world  # noqa: PLC0415
 
     command = [servers.program("mcp-server-time"), "--local-timezone", "UTC"]
     with servers.upstream(tmp_path, "time", *command) as server:
@@ -79,7 +79,7 @@ def here(node: Gateway, tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def uncalled(node: Gateway) -> World:
     """The same for sign-ins that call nothing: no server stands behind the node."""
-    from tests.entitlements.gateway import world  # noqa: PLC0415
+    from tests.nodes.gateway import world  # noqa: PLC0415
 
     made = world.build("http://localhost:1/mcp", tool=TOOL)
     _register(made)

@@ -25,13 +25,13 @@ from entitlements.trusted_issuers.models import IssuerProposal, TrustedIssuer
 from entitlements.trusted_issuers.rules import key_of
 from tests import databases, make
 from tests.entitlements.edge import worlds
-from tests.entitlements.edge.test_process import Wire
 from tests.entitlements.edge.worlds import World
-from tests.entitlements.gateway import scripted
-from tests.entitlements.gateway import world as gateways
-from tests.entitlements.gateway.world import Gateway
 from tests.entitlements.trusted_issuers import providers
 from tests.entitlements.trusted_issuers.providers import Entra, Keycloak, Okta, Provider
+from tests.nodes.edge.test_process import Wire
+from tests.nodes.gateway import scripted
+from tests.nodes.gateway import world as gateways
+from tests.nodes.gateway.world import Gateway
 
 pytestmark = pytest.mark.loopback
 

@@ -19,7 +19,7 @@ from tests import databases
 from tests.conformance import servers
 
 if TYPE_CHECKING:
-    from tests.entitlements.gateway.world import Gateway, World
+    from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 ERAS = ["2026-07-28", "legacy", "auto"]
@@ -28,7 +28,7 @@ ERAS = ["2026-07-28", "legacy", "auto"]
 @pytest.fixture(scope="module")
 def node(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Gateway]:  # noqa: ARG001
     """Run one gateway node on a database of this module."""
-    from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
+    from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now
 
     with django_db_blocker.unblock():
         with world.gateway() as running:
@@ -41,7 +41,7 @@ def here(node: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
     """Pin the time server's tools as it really lists them, and grant one of the two."""
     from entitlements.upstream import upstream  # noqa: PLC0415
     from tests import make  # noqa: PLC0415
-    from tests.entitlements.gateway import world  # noqa: PLC0415
+    from tests.nodes.gateway import world  # noqa: PLC0415
 
     command = [servers.program("mcp-server-time"), "--local-timezone", "UTC"]
     with servers.upstream(tmp_path_factory.mktemp("time"), "time", *command) as server:

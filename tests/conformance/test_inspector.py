@@ -16,7 +16,7 @@ from scripts.devservers import free_port
 from tests.conformance import client_site, desk, nodejs
 
 if TYPE_CHECKING:
-    from tests.entitlements.gateway.world import Gateway, World
+    from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = [
     pytest.mark.loopback,

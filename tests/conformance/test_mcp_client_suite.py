@@ -22,7 +22,7 @@ from tests import databases, envoy
 from tests.conformance import client_desk, everything, nodejs, servers
 
 if TYPE_CHECKING:
-    from tests.entitlements.gateway.world import World
+    from tests.nodes.gateway.world import World
 
 pytestmark = [pytest.mark.loopback, pytest.mark.timeout(300), pytest.mark.usefixtures("packages")]
 packages = nodejs.packages
@@ -76,7 +76,7 @@ def worlds(
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[dict[str, World]]:
     """Register a system for each scenario of each revision; where it is, the suite says later."""
-    from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
+    from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now
 
     names = [f"{revision}/{name}" for revision, scenarios in SCENARIOS.items() for name in scenarios]
     with django_db_blocker.unblock(), override_settings(DEMO=True):
@@ -87,7 +87,7 @@ def worlds(
 @pytest.fixture(scope="module")
 def desk(worlds: dict[str, World], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run a node behind a balancer that gives the requests of each system their token, and the desk."""
-    from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
+    from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now
 
     port = free_port()
     base = f"http://localhost:{port}"

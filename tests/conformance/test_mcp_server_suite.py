@@ -23,7 +23,7 @@ from tests import databases, envoy, make
 from tests.conformance import everything, nodejs
 
 if TYPE_CHECKING:
-    from tests.entitlements.gateway.world import World
+    from tests.nodes.gateway.world import World
 
 pytestmark = [pytest.mark.loopback, pytest.mark.usefixtures("packages")]
 packages = nodejs.packages
@@ -45,7 +45,7 @@ def here(upstream: str, django_db_setup: None, django_db_blocker: DjangoDbBlocke
     from entitlements.definitions import offers  # noqa: PLC0415 - the settings are known only now
     from entitlements.upstream import upstream as wire  # noqa: PLC0415
     from entitlements.upstream.upstream import Target  # noqa: PLC0415
-    from tests.entitlements.gateway import world  # noqa: PLC0415
+    from tests.nodes.gateway import world  # noqa: PLC0415
 
     with override_settings(DEMO=True):
         listed = [offers.check(each) for each in asyncio.run(wire.tools(Target(upstream)))]
@@ -61,7 +61,7 @@ def here(upstream: str, django_db_setup: None, django_db_blocker: DjangoDbBlocke
 @pytest.fixture(scope="module", params=[1, 2], ids=["one node", "two nodes"])
 def front(request: pytest.FixtureRequest, here: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run nodes behind a balancer that sends each request to the next, and gives each the token."""
-    from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
+    from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now
 
     names, port = [f"node-{number}" for number in range(1, request.param + 1)], free_port()
     base = f"http://localhost:{port}"  # which is the suite's own origin, too

@@ -19,7 +19,7 @@ from entitlements.keys import jws
 from tests.conformance import desk, nodejs
 
 if TYPE_CHECKING:
-    from tests.entitlements.gateway.world import Gateway, World
+    from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = [
     pytest.mark.loopback,
@@ -135,7 +135,7 @@ def test_openid_client_binds_its_tokens_to_a_key_from_the_code_to_the_call(
 ) -> None:
     from entitlements import addresses  # noqa: PLC0415 - the settings are known only now
     from entitlements.token_families.models import TokenFamily  # noqa: PLC0415
-    from tests.entitlements.gateway import world  # noqa: PLC0415
+    from tests.nodes.gateway import world  # noqa: PLC0415
 
     issuer, resource = addresses.issuer(f"as/{here.system.slug}"), f"{node.base}/gw/{here.system.slug}/mcp"
     params = {"_meta": world.META, "name": desk.TOOL, "arguments": {"timezone": "Europe/Paris"}}

@@ -22,11 +22,11 @@ from pytest_django import DjangoDbBlocker
 from scripts.devservers import free_port
 from tests import databases, envoy
 from tests.conformance import servers
-from tests.entitlements.gateway.conversation.desk import LegacyClient
-from tests.entitlements.gateway.primitives import desk
+from tests.nodes.gateway.conversation.desk import LegacyClient
+from tests.nodes.gateway.primitives import desk
 
 if TYPE_CHECKING:
-    from tests.entitlements.gateway.world import Gateway, World
+    from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 NAMES = ("ask", "rounds", "speak", "resources/templates/crm://customers/{customer}", "prompts/brief")
@@ -35,7 +35,7 @@ NAMES = ("ask", "rounds", "speak", "resources/templates/crm://customers/{custome
 @pytest.fixture(scope="module")
 def server() -> Iterator[desk.Server]:
     base = f"http://localhost:{(port := free_port())}"
-    command = ["-m", "tests.entitlements.gateway.conversation.asking_server", str(port)]
+    command = ["-m", "tests.nodes.gateway.conversation.asking_server", str(port)]
     with servers.serving(command, f"{base}/healthz"):
         yield desk.Server(base)
 
@@ -49,7 +49,7 @@ def here(server: desk.Server, django_db_setup: None, django_db_blocker: DjangoDb
 
 @pytest.fixture(scope="module")
 def nodes(here: World) -> Iterator[list[Gateway]]:  # noqa: ARG001 - they read the database
-    from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
+    from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now
 
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
         yield list(pool.map(lambda name: stack.enter_context(world.gateway(name)), ("node-1", "node-2")))
@@ -123,7 +123,7 @@ def test_the_client_answers_wherever_its_answers_arrive(front: str, here: World)
 
 
 def test_an_answer_to_a_call_of_a_node_that_died_is_refused(here: World, nodes: list[Gateway]) -> None:
-    from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
+    from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now
 
     with world.gateway("node-3") as node:
         client = LegacyClient(node, here, {"elicitation": {}})

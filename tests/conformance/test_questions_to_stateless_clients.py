@@ -26,11 +26,11 @@ from mcp_types import (
 from scripts.devservers import free_port
 from tests import envoy
 from tests.conformance import servers
-from tests.entitlements.gateway.primitives import desk
+from tests.nodes.gateway.primitives import desk
 
 if TYPE_CHECKING:
     from entitlements.catalog.models import System
-    from tests.entitlements.gateway.world import Gateway, World
+    from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 
@@ -47,7 +47,7 @@ def upstream() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def nodes(database: None) -> Iterator[list[Gateway]]:  # noqa: ARG001 - they read it
     """Run two nodes."""
-    from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
+    from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now
 
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
         yield list(pool.map(lambda name: stack.enter_context(world.gateway(name)), ("node-1", "node-2")))

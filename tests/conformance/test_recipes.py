@@ -18,7 +18,7 @@ from scripts.devservers import free_port
 from tests.conformance import desk, nodejs
 
 if TYPE_CHECKING:
-    from tests.entitlements.gateway.world import World
+    from tests.nodes.gateway.world import World
 
 pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
 node, here = desk.node, desk.here

@@ -17,7 +17,7 @@ from tests.conformance import desk
 from tests.conformance.test_sign_in_client import Desk, call, here, node, session
 
 if TYPE_CHECKING:
-    from tests.entitlements.gateway.world import Gateway, World
+    from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
 __all__ = ["here", "node"]

@@ -20,7 +20,7 @@ from tests.conformance.test_inspector import CALL, Inspector
 from tests.conformance.test_sign_in_client import Desk, call, session
 
 if TYPE_CHECKING:
-    from tests.entitlements.gateway.world import Gateway, World
+    from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
 node, here, packages = desk.node, desk.here, nodejs.packages

@@ -22,7 +22,7 @@ from audit.context import SYSTEM
 from tests.conformance import desk
 
 if TYPE_CHECKING:
-    from tests.entitlements.gateway.world import Gateway, World
+    from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
 BACK = AnyUrl("http://127.0.0.1:53124/callback")

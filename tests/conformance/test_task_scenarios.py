@@ -46,7 +46,7 @@ def base(
 @pytest.fixture(scope="module")
 def ports(base: str) -> Iterator[list[int]]:
     """Run two nodes."""
-    from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
+    from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now
 
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
 
@@ -60,8 +60,8 @@ def ports(base: str) -> Iterator[list[int]]:
 @contextmanager
 def front(base: str, ports: list[int], url: str, folder: Path) -> Iterator[str]:
     """Stand before a server: a balancer that sends each request to the next node, and gives each the token."""
-    from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
-    from tests.entitlements.gateway.primitives import desk  # noqa: PLC0415
+    from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now
+    from tests.nodes.gateway.primitives import desk  # noqa: PLC0415
 
     system = desk.discovered(url)
     here = world.on(*system.tools.select_related("system"))
@@ -102,7 +102,7 @@ def test_the_interactive_client_answers_the_questions_of_its_tasks_and_gets_thei
 
     The server asks on the stream on which the client waits for a task's result, and names the task.
     """
-    from tests.entitlements.gateway.call_tasks import desk  # noqa: PLC0415 - the settings are known only now
+    from tests.nodes.gateway.call_tasks import desk  # noqa: PLC0415 - the settings are known only now
 
     with desk.example("simpleTaskInteractive.js") as server, front(base, ports, server, tmp_path) as url:
         ended = talk([str(nodejs.program()), str(nodejs.modules() / CLIENT), "--url", url])

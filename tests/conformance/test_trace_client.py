@@ -20,8 +20,8 @@ from tests.conformance.test_sign_in_client import Desk, call, here, node, sessio
 from tests.entitlements.traces import collector
 
 if TYPE_CHECKING:
-    from tests.entitlements.gateway.world import Gateway, World
     from tests.entitlements.traces.collector import Collector
+    from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
 __all__ = ["here", "node"]
@@ -119,8 +119,8 @@ def test_one_trace_holds_the_story_on_one_page_and_its_spans_reach_a_collector(
     from entitlements.sessions.models import Session  # noqa: PLC0415
     from tests import make  # noqa: PLC0415
     from tests.entitlements.api import client as api  # noqa: PLC0415
-    from tests.entitlements.gateway import world  # noqa: PLC0415
     from tests.governance.console import visits  # noqa: PLC0415
+    from tests.nodes.gateway import world  # noqa: PLC0415
 
     play(node, here)
     world.wait_until(lambda: Event.objects.filter(action="call.finished").exists(), 5)

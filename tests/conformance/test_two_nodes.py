@@ -26,7 +26,7 @@ from tests import envoy, make
 from tests.conformance import servers
 
 if TYPE_CHECKING:
-    from tests.entitlements.gateway.world import Gateway, World
+    from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 NUMBER = {"type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"]}
@@ -44,7 +44,7 @@ def upstream() -> Iterator[str]:
 @pytest.fixture
 def nodes(database: None) -> Iterator[list[Gateway]]:  # noqa: ARG001 - they read it
     """Run two nodes."""
-    from tests.entitlements.gateway import world  # noqa: PLC0415 - the settings are known only now
+    from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now
 
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
         yield list(pool.map(lambda name: stack.enter_context(world.gateway(name)), ("node-1", "node-2")))
@@ -53,7 +53,7 @@ def nodes(database: None) -> Iterator[list[Gateway]]:  # noqa: ARG001 - they rea
 @pytest.fixture
 def here(database: None, upstream: str) -> World:  # noqa: ARG001 - it writes there
     """Grant both tools of the legacy server."""
-    from tests.entitlements.gateway import world  # noqa: PLC0415
+    from tests.nodes.gateway import world  # noqa: PLC0415
 
     made = world.build(f"{upstream}/mcp", tool="add", schema=NUMBER)
     definition = {"name": "wait", "description": "Waits.", "inputSchema": NUMBER}

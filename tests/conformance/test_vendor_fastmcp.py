@@ -70,9 +70,9 @@ class Memory:
 @pytest.fixture
 def vendor(settings: Settings) -> Iterator[Vendor]:
     """Run a node of ours and the vendor, each a process; the vendor finds our keys by our own discovery."""
-    from tests.entitlements.edge.test_process import Wire  # noqa: PLC0415
-    from tests.entitlements.gateway import world as gateways  # noqa: PLC0415
     from tests.entitlements.vendors import worlds  # noqa: PLC0415
+    from tests.nodes.edge.test_process import Wire  # noqa: PLC0415
+    from tests.nodes.gateway import world as gateways  # noqa: PLC0415
 
     port, there = free_port(), free_port()
     ours, theirs = f"http://localhost:{port}", f"http://localhost:{there}"

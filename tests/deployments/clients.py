@@ -14,7 +14,7 @@ from entitlements.people import people
 from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
 from tests.entitlements.edge import worlds as oauth
-from tests.entitlements.gateway import world
+from tests.nodes.gateway import world
 
 
 class Remote:

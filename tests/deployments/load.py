@@ -17,7 +17,7 @@ from entitlements.revocation import revocation
 from entitlements.revocation.models import Revocation
 from tests.deployments.clients import code_of
 from tests.entitlements.edge import worlds as oauth
-from tests.entitlements.gateway.world import Gateway, World
+from tests.nodes.gateway.world import Gateway, World
 
 PAUSE = 0.05
 type Row = Mapping[str, Any]

@@ -20,7 +20,7 @@ from django.db import connections
 from scripts.devservers import Account, free_port
 from tests import databases
 from tests.architecture import tree
-from tests.entitlements.gateway import world
+from tests.nodes.gateway import world
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 INI, PID_FILE = "pgbouncer.ini", "pgbouncer.pid"

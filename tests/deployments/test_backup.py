@@ -35,7 +35,7 @@ from tests import snapshots
 from tests.architecture import tree
 from tests.deployments import outside
 from tests.entitlements.edge import worlds
-from tests.entitlements.gateway import world
+from tests.nodes.gateway import world
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "backup.md"

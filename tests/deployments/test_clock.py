@@ -22,7 +22,7 @@ from tests import databases, make
 from tests.architecture import tree
 from tests.benchmarks import gateway
 from tests.deployments.release import Tree, ask
-from tests.entitlements.gateway import world
+from tests.nodes.gateway import world
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FORM = "application/x-www-form-urlencoded"

@@ -34,8 +34,8 @@ from tests.architecture import tree
 from tests.deployments import clients, load
 from tests.deployments.patroni import ETCD, PATRONI, SPEAKS_TO_ETCD, Cluster, patroni
 from tests.deployments.pgbouncer import PROGRAM, Pooler, pgbouncer
-from tests.entitlements.gateway import scripted, world
-from tests.entitlements.gateway.world import Gateway
+from tests.nodes.gateway import scripted, world
+from tests.nodes.gateway.world import Gateway
 
 BACK_WITHIN = 30.0
 """Seconds from the loss of the primary until everything works again."""

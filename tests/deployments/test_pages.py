@@ -42,7 +42,7 @@ import json
 from audit.context import SYSTEM
 from entitlements.people import people
 from tests import make
-from tests.entitlements.gateway import world
+from tests.nodes.gateway import world
 from tests.deployments.test_backup import recorded
 here = world.build("https://mcp.example.org/mcp", tool="get")
 admin = people.make_api_token(make.security("sam"), "pages", by=SYSTEM)

@@ -38,16 +38,16 @@ from governance.reviews.pack import seal
 from governance.reviews.pack.models import EvidencePack
 from tests import databases, make
 from tests.architecture import tree
-from tests.attacks.web import web
 from tests.audit.make import Archive
 from tests.deployments.clients import code_of, trusted
 from tests.deployments.pgbouncer import PROGRAM, SHARED, Pooler, pgbouncer
 from tests.deployments.test_queue_faults import due
-from tests.entitlements.gateway import scripted, world
-from tests.entitlements.gateway.world import Gateway
 from tests.entitlements.tokens import nodes
 from tests.governance import companies
 from tests.governance.reviews import worlds as reviews
+from tests.nodes.attacks.web import web
+from tests.nodes.gateway import scripted, world
+from tests.nodes.gateway.world import Gateway
 
 _LEFT_BEHIND = """
 SELECT current_setting('synchronous_commit'), current_setting('statement_timeout'),

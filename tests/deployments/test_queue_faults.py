@@ -33,7 +33,7 @@ from entitlements.secrets import seal
 from governance.operations import invariants
 from tests import databases, make
 from tests.benchmarks.processes import family
-from tests.entitlements.gateway import world
+from tests.nodes.gateway import world
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault, pytest.mark.slow]
 

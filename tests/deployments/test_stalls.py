@@ -20,8 +20,8 @@ from audit.context import SYSTEM
 from audit.models import StrangerCount
 from entitlements.people import people
 from tests import databases, make
-from tests.attacks.web import web
-from tests.entitlements.gateway import world
+from tests.nodes.attacks.web import web
+from tests.nodes.gateway import world
 
 pytestmark = [pytest.mark.loopback, pytest.mark.slow]
 LATE = 3.0

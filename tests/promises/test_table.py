@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from entitlements.catalog.models import System
+from tests.nodes.promises import test_attacks, test_calls, test_nodes  # noqa: F401 - as above
 from tests.promises import table, test_outbound, test_people, test_vendor  # noqa: F401 - each notes its cells
-from tests.promises.gateway import test_attacks, test_calls, test_nodes  # noqa: F401 - as above
 from tests.promises.table import ALIKE, ATTACKS, COVERED, EMPTY, NOT_REACHED, PROMISES, WAYS
 
 

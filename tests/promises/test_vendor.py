@@ -17,10 +17,10 @@ from entitlements.revocation.revocation import Target
 from entitlements.tokens.models import IssuedToken
 from tests import make
 from tests.entitlements.edge import worlds as edge_worlds
-from tests.entitlements.gateway import world as gateways
-from tests.entitlements.gateway.test_matrix import SPOILERS
 from tests.entitlements.vendors import worlds
 from tests.entitlements.vendors.worlds import VendorWorld
+from tests.nodes.gateway import world as gateways
+from tests.nodes.gateway.test_matrix import SPOILERS
 from tests.promises.table import VENDOR, cells
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("way")]

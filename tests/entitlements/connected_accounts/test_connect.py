@@ -20,7 +20,7 @@ from tests import make
 from tests.entitlements.connected_accounts import worlds
 from tests.entitlements.connected_accounts.account_server import SECRET, AccountServer
 from tests.entitlements.connected_accounts.worlds import Guarded, Place
-from tests.entitlements.gateway import world
+from tests.nodes.gateway import world
 
 pytestmark = [pytest.mark.loopback, pytest.mark.django_db]
 

@@ -17,9 +17,9 @@ from entitlements.connected_accounts.models import ConnectedAccount
 from entitlements.people.models import Person
 from entitlements.secrets import vault
 from tests.entitlements.connected_accounts.account_server import SECRET, AccountServer
-from tests.entitlements.gateway import scripted, world
-from tests.entitlements.gateway.scripted import Scripted
-from tests.entitlements.gateway.world import World
+from tests.nodes.gateway import scripted, world
+from tests.nodes.gateway.scripted import Scripted
+from tests.nodes.gateway.world import World
 
 BROWSER = "the-session-of-this-browser"
 SCHEMA = {"type": "object"}

@@ -38,7 +38,7 @@ from tests import make
 from tests.entitlements.connected_accounts import worlds
 from tests.entitlements.connected_accounts.account_server import AccountServer
 from tests.entitlements.connected_accounts.worlds import Guarded, Place
-from tests.entitlements.gateway import scripted, world
+from tests.nodes.gateway import scripted, world
 
 pytestmark = [pytest.mark.loopback, pytest.mark.django_db]
 

@@ -22,9 +22,9 @@ from entitlements.upstream.authorization import Request
 from entitlements.upstream.egress import Unreachable
 from entitlements.upstream.reach import Stage
 from tests import make
-from tests.entitlements.gateway import scripted
 from tests.entitlements.networks.certificates import Authority
 from tests.entitlements.upstream.token_server import Client, TokenServer
+from tests.nodes.gateway import scripted
 
 pytestmark = pytest.mark.loopback
 COMPANY = Authority()

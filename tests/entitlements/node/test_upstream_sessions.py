@@ -22,11 +22,11 @@ from entitlements.node.shared.upstream_sessions import Key, UpstreamSessions
 from entitlements.node.upstreams import Connection
 from entitlements.secrets import seal
 from governance.operations import invariants
-from tests.entitlements.gateway import scripted, world
-from tests.entitlements.gateway.scripted import Scripted
-from tests.entitlements.gateway.world import World
 from tests.entitlements.node.test_kept import aside
 from tests.entitlements.node.unfed import on_nodes
+from tests.nodes.gateway import scripted, world
+from tests.nodes.gateway.scripted import Scripted
+from tests.nodes.gateway.world import World
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.loopback]
 
