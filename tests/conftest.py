@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -15,6 +16,9 @@ from pytest_django.plugin import DjangoDbBlocker
 from scripts import devstack
 from tests import again, databases, durations, kept_schema, parts
 from tests.parts import pytest_addoption, pytest_ignore_collect
+
+if TYPE_CHECKING:
+    from tests.corpus import Corpus
 
 __all__ = ["pytest_addoption", "pytest_ignore_collect"]
 
@@ -167,6 +171,38 @@ def django_db_setup(
         connections.close_all()
         databases.close()
         databases.drop(databases.here())
+
+
+@pytest.fixture(scope="session")
+def pages(
+    django_db_setup: None,  # noqa: ARG001
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> "Corpus":
+    """Return what each page of the console shows to each person, asked once a run."""
+    from tests import corpus  # noqa: PLC0415 - the settings are known only now
+
+    with django_db_blocker.unblock():
+        return corpus.pages(_of_run(tmp_path_factory))
+
+
+@pytest.fixture(scope="session")
+def answers(
+    django_db_setup: None,  # noqa: ARG001
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> "Corpus":
+    """Return what each address of the API that can be read answers to each person, asked once a run."""
+    from tests import corpus  # noqa: PLC0415 - as above
+
+    with django_db_blocker.unblock():
+        return corpus.answers(_of_run(tmp_path_factory))
+
+
+def _of_run(made: pytest.TempPathFactory) -> Path:
+    """Return a folder that all workers of this run share."""
+    own = made.getbasetemp()
+    return own.parent if databases.WORKER in os.environ else own
 
 
 @pytest.fixture

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+from django.utils.translation import get_language
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.exceptions import MethodNotAllowed
@@ -26,11 +29,24 @@ class _Public(BasePermission):
         return row is not None and row.public
 
 
+class _Generator(SchemaGenerator):
+    """Makes the document once a process and language: it takes seconds, and a stranger may ask for it."""
+
+    def get_schema(self, request: Request | None = None, public: bool = False) -> Any:  # noqa: ANN401, ARG002, FBT001, FBT002 - the framework's signature
+        return _document(get_language())
+
+
+@functools.cache
+def _document(_language: str | None) -> Any:  # noqa: ANN401 - as above
+    return SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+
+
 @extend_schema(exclude=True)
 class SchemaView(SpectacularAPIView):
     """GET /api/v1/schema: the OpenAPI document, public like the documentation."""
 
     matrix: Matrix = MATRIX
+    generator_class = _Generator
     authentication_classes = ()
     permission_classes = (_Public,)
     http_method_names = ("get", "head")

@@ -66,7 +66,7 @@ def world() -> addresses.World:
     Tool.objects.update(sentence=text(300))
     Campaign.objects.exclude(state=Campaign.State.CLOSED).update(name=text())  # the database keeps what is closed
     AccessRequest.objects.update(reason=text(1000))
-    Revocation.objects.update(reason=text(500), residual=[text()])
+    Revocation.objects.update(reason=text(500), residual=[{"what": text(), "where": text(), "dies_at": None}])
     Session.objects.update(labels=[text()])
     Grant.objects.update(end_reason="")
     _definitions(made)

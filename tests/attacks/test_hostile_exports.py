@@ -8,7 +8,6 @@ import json
 import logging
 import logging.config
 import re
-from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -27,7 +26,7 @@ from entitlements.unmanaged_agents.models import UnmanagedAgent, Workflow
 from governance import logs
 from governance.cli import output
 from governance.cli.exits import Ended, Exit
-from governance.console import matrix, middleware
+from governance.console import middleware
 from governance.mail import letters, preferences
 from governance.notices import queue
 from governance.notices.models import Delivery, Kind, Notice
@@ -70,28 +69,12 @@ def is_formula(cell: str) -> bool:
 made_world, world = shared.world(hostile.world)
 
 
-def _pages(world: addresses.World) -> Iterator[tuple[str, str]]:
-    browser = visits.as_(world.company.ana)
-    for name, route in addresses.own().items():
-        if (name, "GET") in matrix.PAGES and name not in ("review-calendar", "review-csv", "review-json"):
-            answer = browser.get(world.address(route))
-            if answer["Content-Type"] != "application/pdf":  # compressed; what it is set from is tested in its room
-                yield name, visits.text(answer)
-
-
-def test_no_page_holds_a_hidden_character_or_a_tag_that_is_not_ours(world: addresses.World) -> None:
-    for name, page in _pages(world):
-        assert not impressions.hidden(page), name
-        for tag in ("<script>window", "<img src=x", "<svg onload", "</textarea></title>", "$49", "owned\x07"):
-            assert tag not in page, (name, tag)
-
-
 def test_without_the_guard_pages_would_hide_something(world: addresses.World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         middleware.VisibleCharactersMiddleware, "__call__", lambda self, request: self.get_response(request)
     )
 
-    assert any(impressions.hidden(page) for _, page in _pages(world))
+    assert impressions.hidden(visits.text(visits.as_(world.company.ana).get("/agents/research-bot/")))
 
 
 def test_no_cell_of_a_table_is_a_formula(world: addresses.World) -> None:

@@ -5,6 +5,7 @@ import re
 import pytest
 from django.core.management import call_command
 from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
 
 from tests.architecture import tree
 
@@ -29,6 +30,12 @@ def test_the_document_is_open_to_strangers() -> None:
         assert not path.endswith("/")
         for operation in item.values():
             assert "default" in operation["responses"]
+
+
+def test_strangers_who_ask_again_have_it_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Client().get("/api/v1/schema")
+    monkeypatch.setattr(SchemaGenerator, "parse", lambda *_: pytest.fail("it is made again"))
+    assert Client().get("/api/v1/schema").content == first.content
 
 
 def test_the_page_needs_nothing_inline_and_nothing_from_elsewhere() -> None:
