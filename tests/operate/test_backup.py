@@ -136,7 +136,7 @@ def test_a_backup_restored_into_a_fresh_cluster_verifies_and_opens_nothing(
     there = {**here, **{name: fresh_cluster[name] for name in names}}
     said = [run(command, there, tmp_path) for command in commands("Restore")]
 
-    assert any(line.startswith("OK:") for line in said), said
+    assert any(line.startswith("PROVEN:") for line in said), said
     ask = f"python manage.py shell --no-imports -c {shlex.quote(THERE.format(**asked))}"
     code, statuses = run(ask, there, tmp_path).split(" ", 1)
     assert code in invalid()

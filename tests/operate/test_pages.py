@@ -164,7 +164,7 @@ def sealed(deployment: Deployment) -> None:
     assert until((deployment.folder / "checkpoints").exists, 10)
     time.sleep(1.5)
     verified = deployment.run("sealer", ["python", "manage.py", "verify_record"])
-    assert verified.stdout.startswith("OK:"), verified.stderr
+    assert verified.stdout.startswith("PROVEN:"), verified.stderr
 
 
 @pytest.mark.slow
