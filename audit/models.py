@@ -1,7 +1,9 @@
 """The rows of the record. Events, leaves, nodes and checkpoints are append-only: by trigger, and by role."""
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
+from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -41,14 +43,14 @@ class Event(models.Model):
         return f"{self.action} by {self.actor}"
 
     @cached_property
-    def parsed(self) -> dict[str, Any]:
+    def parsed(self) -> bodies.Members:
         """The body, parsed."""
-        return bodies.parse(self.body)
+        return bodies.members(self.body)
 
     @property
     def actor(self) -> str:
         """Who acted: "kind:name"."""
-        return str(self.parsed["actor"])
+        return self.parsed.text("actor")
 
     @property
     def about(self) -> list[str]:
@@ -56,41 +58,57 @@ class Event(models.Model):
         about: list[str] = self.parsed["links"]
         return about
 
+    @cached_property
+    def by_kind(self) -> Mapping[str, list[str]]:
+        """The keys of what it is about, by kind."""
+        return bodies.by_kind(self.about)
+
+    def keys(self, kind: str) -> list[str]:
+        """The keys of a kind that it is about, in their order."""
+        return self.by_kind.get(kind, [])
+
+    def key(self, kind: str) -> str:
+        """The first key of a kind; empty without one."""
+        return next(iter(self.keys(kind)), "")
+
+    def key_uuid(self, kind: str) -> UUID:
+        """As `key`, of a kind whose keys are UUIDs; the nil UUID, which no row has, for what is none."""
+        return bodies.uuid(self.key(kind))
+
     @property
     def on_behalf_of(self) -> str:
         """For whom: "kind:name", or empty."""
-        return str(self.parsed["on_behalf_of"] or "")
+        return self.parsed.text("on_behalf_of")
 
     @property
     def outcome(self) -> str:
         """One of success, failure, refused, unknown."""
-        return str(self.parsed["outcome"])
+        return self.parsed.text("outcome")
 
     @property
     def code(self) -> str:
         """The published code of a refusal, or empty."""
-        return str(self.parsed["code"])
+        return self.parsed.text("code")
 
     @property
     def reason(self) -> str:
         """Why, in the words of the actor."""
-        return str(self.parsed["reason"])
+        return self.parsed.text("reason")
 
     @property
     def source(self) -> str:
         """The network address it came from."""
-        return str(self.parsed["source"])
+        return self.parsed.text("source")
 
     @property
     def session(self) -> str:
         """The agent session it belongs to."""
-        return str(self.parsed["session"])
+        return self.parsed.text("session")
 
     @property
-    def detail(self) -> dict[str, Any]:
+    def detail(self) -> bodies.Members:
         """What else there is to say, by action."""
-        detail: dict[str, Any] = self.parsed["detail"]
-        return detail
+        return self.parsed.part("detail")
 
 
 class Pending(models.Model):

@@ -76,7 +76,7 @@ def openings(event: Event) -> list[Opening]:
             message = f"{event.uuid}, {subject}"
             raise PersonalDataAltered(message) from error
         salt = _salt(key, event.uuid)
-        if not hmac.compare_digest(commitment(salt, plain), event.parsed["personal"].get(subject, "")):
+        if not hmac.compare_digest(commitment(salt, plain), event.parsed.part("personal").text(subject)):
             message = f"{event.uuid}, {subject}"
             raise PersonalDataAltered(message)
         readable.append(Opening(subject, json.loads(plain), salt.hex()))

@@ -1,16 +1,18 @@
-"""Verify an exported record offline: `python verify.py EXPORT --checkpoint FILE --key VKEY [--columns COLUMNS]`.
+"""Verify an exported record offline: `python verify.py EXPORT --checkpoint FILE --key VKEY [--own NOTE]`.
 
 One file, without Django or anything else of the product, so that an auditor can read it whole and need not trust the
 installation. EXPORT holds one leaf a line, as `manage.py record_export` writes them; FILE holds the signed checkpoints
 (C2SP signed notes) that were kept outside the database; VKEY is the sealer's public key, obtained by another way.
 
-COLUMNS, where it is given, holds by what the database finds each event, as `record_export --columns` writes it.
+NOTE, where it is given, is the export's own checkpoint, as `record_export --checkpoint` wrote it beside the export: how
+far the log had been signed by then. Without it, an export that ends before the newest checkpoint counts as cut short.
+`--columns COLUMNS` holds by what the database finds each event, as `record_export --columns` writes it.
 
 Checks that every line is in its place, that its hash is that of its bytes (RFC 9162: SHA-256(0x00 || body)), that each
 producer's numbers are dense, that the root over the first n leaves is the one signed for n, for every checkpoint, and
 that no checkpoint covers more than there is; with COLUMNS also that the database finds each event by what its body
-says. Exit status: 0 it holds, 1 it was tampered with or is too old, 2 the input
-cannot be used.
+says. Exit status: 0 proven; 3 proven up to its own checkpoint, where newer ones cover events that are not here; 1
+tampered with, or too old; 2 the input cannot be used.
 """
 
 import argparse
@@ -73,6 +75,8 @@ class Report:
     covered: int = 0
     checkpoints: int = 0
     signed_at: str = ""
+    later: int = 0
+    """How many events newer checkpoints cover, where the export ends at its own."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -215,9 +219,16 @@ def _check_columns(body: bytes, line: bytes, index: int) -> None:
 
 
 def verify(  # noqa: C901, PLR0912 - one hot loop
-    lines: Iterable[bytes], heads: Sequence[Head], report: Report, columns: Iterator[bytes] | None = None
+    lines: Iterable[bytes],
+    heads: Sequence[Head],
+    report: Report,
+    columns: Iterator[bytes] | None = None,
+    own: Head | None = None,
 ) -> Report:
-    """Go through the leaves once. Raises TamperedError or UnusableError."""
+    """Go through the leaves once; `own`, one of the heads, is the one that they must reach where it is given.
+
+    Raises TamperedError or UnusableError.
+    """
     read, sha256 = _reader(), hashlib.sha256
     produced: dict[str, int] = {}
     stack: list[bytes] = []
@@ -257,10 +268,13 @@ def verify(  # noqa: C901, PLR0912 - one hot loop
                 message = f"among events {last} to {count - 1} one is not what was sealed: the signed root differs"
                 raise TamperedError(last, message)
             last, due = count, waiting[-1].size if waiting else -1
-    if waiting:
-        raise TamperedError(count, f"events {count} to {waiting[0].size - 1} are missing: a checkpoint covers them")
-    report.events, report.covered, report.checkpoints = count, last, len(heads)
-    report.signed_at = heads[-1].signed_at
+    if own is not None and count >= own.size:
+        report.later = max((head.size for head in waiting), default=0)
+    elif waiting:
+        end = waiting[0].size if own is None else own.size
+        raise TamperedError(count, f"events {count} to {end - 1} are missing: a checkpoint covers them")
+    report.events, report.covered, report.checkpoints = count, last, len(heads) - len(waiting)
+    report.signed_at = next((head.signed_at for head in reversed(heads) if head.size == last), "")
     if last < count:
         report.notes.append(f"{count - last} events are newer than the last checkpoint, and not yet covered by one")
     return report
@@ -292,15 +306,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("export", type=Path)
     parser.add_argument("--checkpoint", type=Path, required=True, help="file of signed checkpoints")
     parser.add_argument("--key", required=True, help="the sealer's verifier key, or a file that holds it")
+    parser.add_argument("--own", type=Path, help="the checkpoint that was written beside the export")
     parser.add_argument("--columns", type=Path, help="by what the database finds each event, to compare with it")
     parser.add_argument("--max-age", type=float, help="refuse a newest checkpoint older than this many seconds")
     options = parser.parse_args(arguments)
     report = Report()
     try:
         key = parse_key(Path(options.key).read_text("utf-8") if Path(options.key).is_file() else options.key)
-        heads = read_heads(options.checkpoint.read_text("utf-8"), key, report)
+        notes, own = options.checkpoint.read_text("utf-8"), None
+        if options.own is not None:
+            beside = options.own.read_text("utf-8")
+            own, notes = read_heads(beside, key, Report())[-1], f"{notes}\n\n{beside}"
+        heads = read_heads(notes, key, report)
         with options.export.open("rb") as lines, options.columns.open("rb") if options.columns else nullcontext() as by:
-            verify(lines, heads, report, by)
+            verify(lines, heads, report, by, own)
         if options.max_age is not None:
             check_age(heads[-1], options.max_age)
     except TamperedError as found:
@@ -310,12 +329,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"UNUSABLE: {problem}.")
         return 2
     _say(
-        f"OK: {report.covered} of {report.events} events are covered by {report.checkpoints} signed checkpoints,"
-        f" the newest of {report.signed_at or 'unknown time'}."
+        f"PROVEN{' UP TO ITS OWN CHECKPOINT' if report.later else ''}: {report.covered} of {report.events} events are"
+        f" covered by {report.checkpoints} signed checkpoints, the newest of {report.signed_at or 'unknown time'}."
     )
+    if report.later:
+        _say(
+            f"Newer checkpoints cover {report.later} events. Verify a newer export to see that those go on from these."
+        )
     for note in report.notes:
         _say(f"Note: {note}.")
-    return 0
+    return 3 if report.later else 0
 
 
 def _say(sentence: str) -> None:

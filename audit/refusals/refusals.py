@@ -1,6 +1,7 @@
 """A refusal cannot be recorded by the transaction that it rolls back: the door records it, in one of its own."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -10,6 +11,8 @@ from audit import client_address, clock, context, log, redaction
 from audit.actions import Action
 from audit.models import Event
 
+KNOWN: Final = ("person:", "client:", "agent:", "source:")
+"""How a source begins that is no address: who asked again for what was refused."""
 MOST_SOURCES: Final = 1000
 """How many sources of one kind a minute keeps apart; the rest share a row, so that strangers cannot fill the disk."""
 
@@ -53,6 +56,22 @@ def record(
         )
 
 
+def record_once_a_minute(error: Refusal, *, by: context.Principal, about: Sequence[str] = ()) -> None:
+    """Record a refusal; the same one again within the minute is counted, and becomes one event with the others of it.
+
+    So nobody who may do little fills the record by asking again and again. Raises as `record`.
+    """
+    written = f'"actor":{json.dumps(str(by), ensure_ascii=False)},"at":"'
+    same = Event.objects.filter(
+        action=Action.REFUSED, links__contains=[*about, str(by)], at__gte=minute_of(clock.now())
+    )
+    said = same.filter(body__contains=f'"code":{json.dumps(str(error.code))},"detail":').filter(body__contains=written)
+    if said.exists():
+        count_stranger(error.code, str(by))
+    else:
+        record(error, by=by, about=about)
+
+
 def count_stranger(kind: str, source: str) -> None:
     """Count one failure of a stranger; `close_minutes` makes one event a source (of IPv6 a /64) and minute of them."""
     values: dict[str, Any] = {
@@ -71,11 +90,13 @@ def close_minutes(limit: int = 1000) -> int:
     """Turn the counts of minutes that are over into events, in three statements. Returns how many. For a job."""
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute(_CLOSE, [minute_of(clock.now()) - timedelta(seconds=5), limit])
-        rows = [
-            log.Row(outcome="refused", code=kind, detail={"minute": minute, "source": source, "count": count})
-            for minute, kind, source, count in cursor.fetchall()
-        ]
-    return log.record_many(Action.AUTHENTICATION_FAILED, rows, by=context.SYSTEM)
+        rows: dict[Action, list[log.Row]] = {Action.AUTHENTICATION_FAILED: [], Action.REFUSED: []}
+        for minute, kind, source, count in cursor.fetchall():
+            known = source.startswith(KNOWN)
+            detail = {"minute": minute, "source": source, "count": count}
+            row = log.Row(about=[source] if known else [], outcome="refused", code=kind, detail=detail)
+            rows[Action.REFUSED if known else Action.AUTHENTICATION_FAILED].append(row)
+    return sum(log.record_many(action, some, by=context.SYSTEM) for action, some in rows.items())
 
 
 def minute_of(at: datetime) -> datetime:

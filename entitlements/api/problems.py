@@ -157,14 +157,17 @@ def response(error: Exception) -> tuple[Response, DomainError]:
 
 
 def record(refusal: DomainError, status: int, *, by: Principal | None, about: Iterable[str], changes: bool) -> None:
-    """Record a refusal once, in its own transaction; a stranger's failure is counted by source and minute instead."""
+    """Record a refusal once, in its own transaction; a stranger's failure is counted by source and minute instead.
+
+    So is the same refusal of one caller, after the first in a minute.
+    """
     if isinstance(refusal, CredentialTooOld):
         refusals.record(refusal, by=refusal.holder, about=[str(refusal.holder)])
     elif by is None:
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             refusals.count_stranger(refusal.code, context.current().source)
     elif status == HTTPStatus.FORBIDDEN or (changes and status in RECORDED):
-        refusals.record(refusal, by=by, about=[link for link in about if LINK.fullmatch(link)])
+        refusals.record_once_a_minute(refusal, by=by, about=[link for link in about if LINK.fullmatch(link)])
 
 
 class _FrameworkRefusal(DomainError):

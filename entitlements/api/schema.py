@@ -85,6 +85,11 @@ class Schema(AutoSchema):
         also = {int(status): other for status, other in getattr(self.view, "answers_also", {}).items()}
         return {int(getattr(self.view, "answers", 200)): serializer, **also}
 
+    def get_auth(self) -> list[dict[str, Any]]:
+        """Return what a caller may identify itself with; nothing is needed where anybody may call."""
+        row = self._row()
+        return [{}] if row is not None and row.public else super().get_auth()
+
     def get_summary(self) -> str:
         """Return the first sentence that the view says of the method."""
         return descriptions.parts(get_doc(type(self.view)), self.method)[0]

@@ -97,8 +97,8 @@ def _clients(event: Event) -> Iterator[Finding]:
     said = rules.of_client(event.action, event.detail)
     if said is None:
         return
-    own = Q(clients__client_id__in=_keys(event, "client"))
-    sessions = Session.objects.filter(client__client_id__in=_keys(event, "client"), ended_at=None)
+    own = Q(clients__client_id__in=event.keys("client"))
+    sessions = Session.objects.filter(client__client_id__in=event.keys("client"), ended_at=None)
     agents = Agent.objects.filter(own | Q(pk__in=sessions.values("agent"))).exclude(status=Agent.Status.RETIRED)
     for key in agents.order_by("pk").values_list("pk", flat=True).distinct():
         yield _finding(Kind.CLIENT_DRIFT, event, said, agent=key)
@@ -106,10 +106,10 @@ def _clients(event: Event) -> Iterator[Finding]:
 
 def _versions(event: Event) -> Iterator[Finding]:
     """Find an agent whose attested version is another than the attested one before. Reported ones count as not seen."""
-    now = event.detail.get("to") or {}
-    if not is_attested(str(now.get("source")), event.actor):
+    now = event.detail.part("to")
+    if not is_attested(now.text("source"), event.actor):
         return
-    for agent in Agent.objects.filter(slug__in=_keys(event, "agent")).exclude(status=Agent.Status.RETIRED):
+    for agent in Agent.objects.filter(slug__in=event.keys("agent")).exclude(status=Agent.Status.RETIRED):
         rows = AgentVersion.objects.filter(agent=agent, reported_at__lte=event.at).order_by("-reported_at", "-pk")
         attested = [row for row in rows[:_MOST_VERSIONS] if row.is_attested]
         before = next(({"model": row.model, "prompt_sha256": row.prompt_sha256} for row in attested[1:]), None)
@@ -122,12 +122,8 @@ def _finding(kind: Kind, event: Event, said: str, *, agent: int | None = None, p
     return Finding(rules.OF_KIND[kind], agent=agent, person=person, at=event.at, reason=said, of=of)
 
 
-def _keys(event: Event, kind: str) -> list[str]:
-    return [link.partition(":")[2] for link in event.about if link.startswith(f"{kind}:")]
-
-
 def _person(event: Event) -> list[str]:
-    return _keys(event, "person")[:1]
+    return event.keys("person")[:1]
 
 
 def _of_networks(window: Window) -> Iterator[Finding]:

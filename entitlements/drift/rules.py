@@ -15,6 +15,7 @@ from ipaddress import IPv4Network, IPv6Address, ip_address, ip_network
 from types import MappingProxyType
 from typing import Any, Final
 
+from audit.bodies import Members
 from entitlements.risk.rules import Kind
 from entitlements.words import Risk
 
@@ -107,7 +108,7 @@ def of_client(action: str, detail: Mapping[str, Any]) -> str | None:
 
     A client that rotates its own credential goes on as itself, and a document that changes otherwise is an update.
     """
-    changed = detail.get("changed") or []
+    changed = Members(detail).texts("changed")
     if action in ("client.keys_replaced", "client.secret_rotated") or "keys" in changed:
         return "The client has another key or secret, which it did not make by itself."
     if "redirect_uris" in changed:
@@ -131,9 +132,8 @@ def of_version(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> str 
 
 def of_person(detail: Mapping[str, Any]) -> str | None:
     """Say that a person moved. The first manager or department that is known is no move."""
-    changed = set(detail.get("changed") or [])
-    manager = detail.get("manager") or {}
-    if not manager.get("from"):
+    changed = {*Members(detail).texts("changed")}
+    if not Members(detail).part("manager").get("from"):
         changed.discard("manager")
     moved = [word for name, word in _MOVED.items() if name in changed]
     return f"The person has another {' and '.join(moved)}." if moved else None

@@ -94,7 +94,7 @@ def _subject(receiver: EventReceiver, said: OutgoingEvent, person: Person | None
 
 
 def _logged(event: Event) -> LoggedEvent:
-    return LoggedEvent(event.action, event.at, event.actor, event.about, event.parsed.get("detail") or {})
+    return LoggedEvent(event.action, event.at, event.actor, event.about, event.detail)
 
 
 def signed(row: StreamEvent, receiver: EventReceiver) -> str:

@@ -10,11 +10,12 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from django.db.models import QuerySet
 
 from audit.actions import Action
+from audit.bodies import Members
 from audit.export import timeline
 from audit.models import Event
 from governance.reviews.pack_tables import past_grants
@@ -72,7 +73,7 @@ class Change:
 
     at: datetime
     action: str
-    detail: Mapping[str, Any]
+    detail: Members
 
 
 @dataclass(slots=True)
@@ -131,7 +132,7 @@ class History:
     def office(self, link: str, office: str, now: str | None) -> str | None:
         """Return the login of an agent's sponsor or owner."""
         changed = [change for change in self.after.get(link, ()) if change.action == _OFFICES[office]]
-        return changed[0].detail["from"] if changed else now
+        return (changed[0].detail.text("from") or None) if changed else now
 
     def tool(self, link: str, state: str, risk: str) -> tuple[str, str]:
         """Return the state and the risk level of a tool."""
@@ -140,12 +141,12 @@ class History:
             return state, risk
         known = [change for change in self.before.get(link, ()) if change.action in _TOOL]
         approvals = [change for change in known if change.action == Action.TOOL_APPROVED]
-        was = _tool_after(known[-1]) if known else changed[0].detail.get("from", "pending")
-        return was, approvals[-1].detail["risk"] if approvals else risk
+        was = _tool_after(known[-1]) if known else changed[0].detail.text("from", "pending")
+        return was, approvals[-1].detail.text("risk", risk) if approvals else risk
 
 
 def _tool_after(change: Change) -> str:
-    return _TOOL[change.action] or str(change.detail.get("to") or change.detail["state"])
+    return _TOOL[change.action] or change.detail.text("to") or change.detail.text("state", "pending")
 
 
 def read(links: Collection[str], moment: datetime) -> History:
@@ -158,7 +159,7 @@ def read(links: Collection[str], moment: datetime) -> History:
     # In groups there may be many people, and of these events there are few: all are read.
     turned = Event.objects.filter(action__in=[Action.PERSON_DISABLED, Action.PERSON_ENABLED], at__gt=moment)
     for event in turned.order_by(*timeline.ORDER):
-        login = past_grants.links(event.about)["person"][0]
+        login = event.key("person")
         history.people.setdefault(login, event.action == Action.PERSON_ENABLED)
     return history
 
@@ -187,15 +188,15 @@ def grants(keys: Collection[str], moment: datetime) -> dict[str, past_grants.Ter
 def gone_lines(system: str, tool: str, moment: datetime) -> tuple[set[str], set[str]]:
     """Return the grants that lost a tool after a moment, and those that only then got it back, by key."""
     about = Event.objects.filter(links__contains=[f"system:{system}"], at__gt=moment)
-    lost = [event for event in about.filter(action=Action.GRANT_REDUCED) if tool in event.detail.get("dropped", ())]
+    lost = [event for event in about.filter(action=Action.GRANT_REDUCED) if tool in event.detail.texts("dropped")]
     undone = about.filter(action=Action.GRANT_REDUCTION_UNDONE)
-    came = {_grant(event) for event in undone if tool in event.detail.get("lines", ())}
+    came = {_grant(event) for event in undone if tool in event.detail.texts("lines")}
     held = grants(came, moment)
     return {_grant(event) for event in lost}, {key for key in came if tool not in held.get(key, {}).get("lines", {})}
 
 
 def _grant(event: Event) -> str:
-    return past_grants.links(event.about)["grant"][0]
+    return event.key("grant")
 
 
 def members(slugs: Collection[str], now: Mapping[str, Collection[str]], moment: datetime) -> dict[str, set[str]]:
@@ -207,10 +208,9 @@ def members(slugs: Collection[str], now: Mapping[str, Collection[str]], moment: 
         at__gt=moment,
     )
     for event in changes.order_by(*(f"-{name}" for name in timeline.ORDER)):
-        about = past_grants.links(event.about)
-        for slug in {*about["group"]} & then.keys():
+        for slug in {*event.keys("group")} & then.keys():
             if event.action == Action.GROUP_JOINED:
-                then[slug].discard(about["person"][0])
+                then[slug].discard(event.key("person"))
             else:
-                then[slug].add(about["person"][0])
+                then[slug].add(event.key("person"))
     return then

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from typing import Final
-from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
@@ -65,12 +64,13 @@ def _followed(event: Event) -> bool:
 
 @transaction.atomic
 def _follow(event: Event) -> None:
-    decoy = Decoy.objects.select_related("system").get(pk=_key(event))
-    agent = _agent(event, decoy)
+    decoy = Decoy.objects.select_related("system").filter(pk=event.key_uuid("decoy")).first()
+    if decoy is None or (agent := _agent(event, decoy)) is None:
+        return  # nobody is known whom it is about
     held = hold(RiskSubject(agent=agent))
     if DecoyTouch.objects.filter(pk=event.uuid).exists():
         return
-    source, door = f"decoy:{decoy.pk}", str(event.detail["door"])
+    source, door = f"decoy:{decoy.pk}", event.detail.text("door")
     signal = None
     if not _is_known(held, source):
         said = NewSignal(
@@ -86,16 +86,12 @@ def _follow(event: Event) -> None:
     DecoyTouch.objects.create(event=event.uuid, decoy=decoy, agent=agent, signal=signal, door=door, at=event.at)
 
 
-def _key(event: Event) -> UUID:
-    return next(UUID(link.partition(":")[2]) for link in event.about if link.startswith("decoy:"))
-
-
-def _agent(event: Event, decoy: Decoy) -> Agent:
+def _agent(event: Event, decoy: Decoy) -> Agent | None:
     """Return whom a touch is about: who called, or in whose surroundings the credential lies."""
     kind, _, name = event.actor.partition(":")
     if decoy.kind == Decoy.Kind.TOOL and kind == "agent":
-        return Agent.objects.get(slug=name)
-    return decoy.agents.get()
+        return Agent.objects.filter(slug=name).first()
+    return decoy.agents.first()
 
 
 def _is_known(subject: RiskSubject, source: str) -> bool:

@@ -21,8 +21,9 @@ FROM (SELECT * FROM {stream.LEAVES} e WHERE e.action IN ('call.allowed', 'call.d
          AND EXISTS (SELECT FROM unnest(e.links) link WHERE starts_with(link, 'guardrail:')) OFFSET 0) v
 CROSS JOIN LATERAL (SELECT {bodies.as_jsonb("v.body")} AS body) b
 CROSS JOIN LATERAL (SELECT max(substr(x, 6)) AS tool FROM unnest(v.links) x WHERE starts_with(x, 'tool:')) n
-CROSS JOIN LATERAL jsonb_array_elements(b.body -> 'detail' -> 'guardrails') AS g (said)
-WHERE g.said ->> 'mode' = 'observe' AND n.tool IS NOT NULL AND starts_with(b.body ->> 'actor', 'agent:')
+CROSS JOIN LATERAL jsonb_path_query(b.body, 'strict $.detail.guardrails[*]', silent => true) AS g (said)
+WHERE g.said ->> 'mode' = 'observe' AND g.said ->> 'version' ~ '^[0-9]{{1,9}}$'
+  AND n.tool IS NOT NULL AND starts_with(b.body ->> 'actor', 'agent:')
 GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
 ON CONFLICT (version, day, agent, tool, person) DO UPDATE SET calls = o.calls + excluded.calls
 """  # noqa: S608 - made of constants

@@ -34,7 +34,7 @@ type Notifier = Callable[[Event], Iterable[Message]]
 
 def key(event: Event, kind: str) -> str:
     """Return the key of the first link of a kind in an event's `about`; "-", which no row has, without one."""
-    return next((link.partition(":")[2] for link in event.about if link.startswith(f"{kind}:")), "-")
+    return event.key(kind) or "-"
 
 
 def review_begins(name: str) -> str:

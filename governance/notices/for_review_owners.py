@@ -27,7 +27,7 @@ def _held(event: Event) -> Iterator[Message]:
     """Tell the owner of a review at once that a deadline would stop too much access, and waits for their decision."""
     if (campaign := _campaign(event)) is None:
         return
-    count = int(event.detail.get("grants", 0))
+    count = event.detail.count("grants")
     text = ngettext(
         "%(n)d access would stop because no reviewer answered in %(review)s. It waits for your decision.",
         "%(n)d accesses would stop because no reviewer answered in %(review)s. They wait for your decision.",
@@ -40,8 +40,7 @@ def _held(event: Event) -> Iterator[Message]:
 
 def _not_proven(event: Event) -> Iterator[Message]:
     """Tell the owner of a review and security, once, that access which was removed may still work."""
-    name = key(event, "item")
-    item = ReviewItem.objects.select_related("campaign__owner").filter(pk=name).first() if name != "-" else None
+    item = ReviewItem.objects.select_related("campaign__owner").filter(pk=event.key_uuid("item")).first()
     if item is None:
         return
     yield Message(
@@ -57,7 +56,7 @@ def _not_proven(event: Event) -> Iterator[Message]:
 
 def reviewer_missing(event: Event) -> Iterator[Message]:
     """Tell the owner of a review, once a day, that a reviewer left and no other was found."""
-    if event.detail.get("to") is not None or (campaign := _campaign(event)) is None:
+    if event.detail.text("to") or (campaign := _campaign(event)) is None:
         return
     sentence = _("%(review)s has unassigned items. Assign a reviewer.") % {"review": campaign.name}
     dedupe = f"campaign {campaign.slug} left to nobody {event.at:%Y-%m-%d}"
@@ -85,8 +84,8 @@ def _spot_check_passed_on(event: Event) -> Iterator[Message]:
     """Tell the new checker, once a day; without one, tell the owner of the review."""
     if (campaign := _campaign(event)) is None:
         return
-    to, day = event.detail.get("to"), f"{event.at:%Y-%m-%d}"
-    if to is not None:
+    to, day = event.detail.text("to"), f"{event.at:%Y-%m-%d}"
+    if to:
         checkers = Person.objects.filter(login=to)
         text = _("Spot checks of %(review)s are assigned to you.")
         dedupe = f"spot checks of {campaign.slug} passed on {day}"

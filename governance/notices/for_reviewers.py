@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Final
-from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
@@ -30,15 +29,14 @@ def _review(event: Event) -> Iterator[Message]:
     slug, again = key(event, "campaign"), event.action == Action.CAMPAIGN_REMINDED
     waiting = Assignment.objects.filter(item__campaign__slug=slug, state=Assignment.State.ASSIGNED)
     waiting = waiting.filter(item__state=ReviewItem.State.IN_REVIEW) if again else waiting
-    if one := event.detail.get("reviewer"):
+    if one := event.detail.text("reviewer"):
         waiting = waiting.filter(reviewer__login=one)
     yield from _reviewers_wait(waiting, f"reminded {event.at:%Y-%m-%d}" if again else "")
 
 
 def _item_assigned(event: Event) -> Iterator[Message]:
     """Tell only the reviewers of the item that the event is about: a campaign has many thousands of items."""
-    if (item := key(event, "item")) != "-":
-        yield from _reviewers_wait(Assignment.objects.filter(item=UUID(item), state=Assignment.State.ASSIGNED))
+    yield from _reviewers_wait(Assignment.objects.filter(item=event.key_uuid("item"), state=Assignment.State.ASSIGNED))
 
 
 def _reviewers_wait(waiting: QuerySet[Assignment], reminded: str = "") -> Iterator[Message]:

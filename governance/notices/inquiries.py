@@ -23,7 +23,7 @@ def _asked_about(event: Event) -> Iterator[Message]:
     """Tell the person asked and their out-of-office delegates of a question, and the person who asked of the answer."""
     people = ("asked_by", "asked_of", "answered_by")
     rows = ReviewQuestion.objects.select_related("item__campaign", "item__agent", *people)
-    if (question := rows.filter(pk=key(event, "question")).first()) is None:
+    if (question := rows.filter(pk=event.key_uuid("question")).first()) is None:
         return
     item, about = question.item, f"question:{question.pk}"
     if event.action == Action.REVIEW_QUESTION_ASKED:
@@ -56,7 +56,7 @@ def _audited(event: Event) -> Iterator[Message]:
         ),
         Action.AUDIT_QUESTION_ANSWERED: (
             _("Your question about %(review)s was answered."),
-            event.detail.get("asked_by"),
+            event.detail.text("asked_by"),
         ),
         Action.EVIDENCE_SHARED: (_("The evidence of %(review)s is shared with you."), key(event, "person")),
     }[Action(event.action)]

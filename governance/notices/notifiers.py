@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audit import bodies
 from audit.actions import Action
 from audit.models import Event
 from entitlements.agents.models import Agent
@@ -32,7 +33,7 @@ from .audience import Message, Notifier, key
 
 def _request(event: Event) -> AccessRequest | None:
     rows = AccessRequest.objects.select_related("agent", "entitlement", "requested_by")
-    return rows.filter(pk=key(event, "request")).first()
+    return rows.filter(pk=event.key_uuid("request")).first()
 
 
 def names(subject: AccessRequest | Grant) -> dict[str, str]:
@@ -66,7 +67,7 @@ def _request_question(event: Event) -> Iterator[Message]:
         yield Message(Kind.REQUEST_DECIDED, [request.requested_by], about, sentence, url)
         return
     sentence = _("Your question about %(what)s for %(agent)s was answered.") % names(request)
-    asked_by = Person.objects.filter(login=event.detail.get("asked_by"))
+    asked_by = Person.objects.filter(login=event.detail.text("asked_by"))
     yield Message(Kind.REQUEST_WAITING, asked_by, about, sentence, url, waits=True)
 
 
@@ -99,7 +100,7 @@ def _approval_text(event: Event) -> str:
 
 def _grant_revoked(event: Event) -> Iterator[Message]:
     rows = Grant.objects.select_related("agent__sponsor", "agent__owner", "entitlement")
-    if (grant := rows.filter(pk=key(event, "grant")).first()) is None:
+    if (grant := rows.filter(pk=event.key_uuid("grant")).first()) is None:
         return
     served = Person.objects.filter(grant_subjects__grant=grant)
     yield Message(
@@ -117,7 +118,7 @@ def _break_glass(event: Event) -> Iterator[Message]:
         "given_by", "grant__agent__sponsor", "grant__agent__owner", "grant__agent__backup",
         "grant__entitlement__system__owner",
     )  # fmt: skip
-    if (emergency := rows.filter(pk=key(event, "emergency")).first()) is None:
+    if (emergency := rows.filter(pk=event.key_uuid("emergency")).first()) is None:
         return
     security = Person.objects.holding(Role.SECURITY)
     grant, words = emergency.grant, {**names(emergency.grant), "name": emergency.given_by.name}
@@ -191,7 +192,7 @@ def _client_unused(event: Event) -> Iterator[Message]:
 
 
 def _tool_changed(event: Event) -> Iterator[Message]:
-    state = event.detail.get("state", Tool.State.QUARANTINED)
+    state = event.detail.text("state", Tool.State.QUARANTINED)
     if state not in (Tool.State.QUARANTINED, Tool.State.APPROVED):
         return  # it was never approved, or it is stopped already: there is nothing new to review
     slug, _slash, name = key(event, "tool").partition("/")
@@ -220,10 +221,10 @@ def _tool_changed(event: Event) -> Iterator[Message]:
 
 def _secret_leaked(event: Event) -> Iterator[Message]:
     """Tell the owners of the systems that the secret opens, and the owner of the one that answered with it."""
-    answered = System.objects.select_related("owner").filter(slug=event.detail.get("system")).first()
+    answered = System.objects.select_related("owner").filter(slug=event.detail.text("system")).first()
     if answered is None:
         return
-    opened = System.objects.select_related("owner").filter(slug__in=list(event.detail.get("opens") or []))
+    opened = System.objects.select_related("owner").filter(slug__in=event.detail.texts("opens"))
     for system in opened.order_by("slug"):
         yield Message(
             Kind.CREDENTIAL,
@@ -239,7 +240,7 @@ def _secret_leaked(event: Event) -> Iterator[Message]:
 
 def _owner_proposed(event: Event) -> Iterator[Message]:
     rows = OwnershipProposal.objects.select_related("agent", "person")
-    if (proposal := rows.filter(pk=str(event.detail.get("proposal"))).first()) is None:
+    if (proposal := rows.filter(pk=bodies.uuid(event.detail.text("proposal"))).first()) is None:
         return
     yield Message(
         Kind.OFFICE_PROPOSED,
@@ -252,7 +253,7 @@ def _owner_proposed(event: Event) -> Iterator[Message]:
 
 
 def _onboarding_asked(event: Event) -> Iterator[Message]:
-    waiting = OnboardedAgent.objects.filter(batch__pk=key(event, "adoption"), state=OnboardedAgent.State.ASKED)
+    waiting = OnboardedAgent.objects.filter(batch__pk=event.key_uuid("adoption"), state=OnboardedAgent.State.ASKED)
     if not (people := list(Person.objects.filter(pk__in=waiting.values("sponsor")))):
         return
     batch = key(event, "adoption")
@@ -263,7 +264,7 @@ def _onboarding_asked(event: Event) -> Iterator[Message]:
 
 def _delegation_made(event: Event) -> Iterator[Message]:
     rows = OutOfOfficeDelegate.objects.select_related("delegate", "delegator")
-    if (delegation := rows.filter(pk=key(event, "delegation")).first()) is None:
+    if (delegation := rows.filter(pk=event.key_uuid("delegation")).first()) is None:
         return
     delegator, day = delegation.delegator, f"{delegation.starts_at:%Y-%m-%d}"
     sentence = _("You answer in the place of %(name)s from %(day)s on.") % {"name": delegator.name, "day": day}
@@ -274,7 +275,7 @@ def _delegation_made(event: Event) -> Iterator[Message]:
 def _setup(event: Event) -> Iterator[Message]:
     if event.outcome == "failure":
         admins = Person.objects.holding(Role.ADMIN)
-        sentence = _("A test of the set-up failed: %(why)s") % {"why": event.detail.get("sentence", "")}
+        sentence = _("A test of the set-up failed: %(why)s") % {"why": event.detail.text("sentence")}
         yield Message(Kind.SETUP_LOST, admins, f"setup:{key(event, 'setup')}", sentence, "/settings/setup/")
 
 

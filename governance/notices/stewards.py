@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from audit import bodies
 from audit.actions import Action
 from audit.models import Event
 from entitlements.agents.models import Agent
@@ -46,7 +47,7 @@ def _unneeded(event: Event) -> Iterator[Message]:
 def _suspended(event: Event) -> Iterator[Message]:
     """Tell a grant's people and the agent's owners that it was suspended; at once if an exception ended."""
     rows = Grant.objects.select_related("agent__sponsor", "agent__owner", "entitlement")
-    if (grant := rows.filter(pk=key(event, "grant")).first()) is None:
+    if (grant := rows.filter(pk=event.key_uuid("grant")).first()) is None:
         return
     over = event.reason.startswith(exceptions.OVER)
     values = {"agent": grant.agent.name, "what": grant.entitlement.name}
@@ -73,7 +74,7 @@ def _paused(event: Event) -> Iterator[Message]:
 def _office_answered(event: Event) -> Iterator[Message]:
     """Tell the person who proposed an owner what the proposed owner answered."""
     agent = Agent.objects.filter(slug=key(event, "agent")).first()
-    proposer, answerer = _person(str(event.detail.get("proposed_by", ""))), _person(event.actor)
+    proposer, answerer = _person(event.detail.text("proposed_by")), _person(event.actor)
     if agent is None or proposer is None or answerer is None:
         return
     names = {"name": answerer.name, "agent": agent.name}
@@ -85,8 +86,8 @@ def _office_answered(event: Event) -> Iterator[Message]:
 
 def _adoption_answered(event: Event) -> Iterator[Message]:
     """Tell the person who uploaded an onboarding file what a sponsor answered about their agents."""
-    batch = OnboardingBatch.objects.select_related("brought_by").filter(pk=key(event, "adoption")).first()
-    answerer, count = _person(event.actor), int(event.detail.get("agents", 0))
+    batch = OnboardingBatch.objects.select_related("brought_by").filter(pk=event.key_uuid("adoption")).first()
+    answerer, count = _person(event.actor), event.detail.count("agents")
     if batch is None or answerer is None:
         return
     if event.detail.get("answer") == "accepted":
@@ -188,10 +189,10 @@ def _credential_works(event: Event) -> Iterator[Message]:
     if agent is None:
         return
     names = {"client": key(event, "client"), "agent": agent.name}
-    names["day"] = str(event.detail.get("previous_ends_at") or "")[:16].replace("T", " ")
+    names["day"] = event.detail.text("previous_ends_at")[:16].replace("T", " ")
     works_on = names["day"] and event.action != Action.CLIENT_CREDENTIAL_ROTATED
     sentence = str(_TWO_WORK if works_on else _NEW[Action(event.action)])
-    people = [agent.sponsor, agent.owner, agent.backup, _person(str(event.detail.get("asked_by", "")))]
+    people = [agent.sponsor, agent.owner, agent.backup, _person(event.detail.text("asked_by"))]
     url = reverse("client-page", args=[agent.slug, names["client"]])
     yield Message(Kind.CREDENTIAL, people, f"client:{names['client']}", sentence % names, url)
 
@@ -233,7 +234,7 @@ def _connection_begun(event: Event) -> Iterator[Message]:
 
 def _credential(event: Event) -> ClientCredential | None:
     rows = ClientCredential.objects.select_related("agent__sponsor", "agent__owner", "agent__backup")
-    return rows.filter(pk=str(event.detail.get("proposal"))).first()
+    return rows.filter(pk=bodies.uuid(event.detail.text("proposal"))).first()
 
 
 def _about(credential: ClientCredential) -> str:

@@ -61,7 +61,8 @@ SELECT 'the newest checkpoint is of ' || max(size) || ' events, the leaves are '
 COLUMNS_SAY_WHAT_BODIES_SAY: Final = """
 SELECT 'event ' || e.uuid || ' has ' || wrong.what || ' that its body does not give it' FROM events e
   CROSS JOIN LATERAL (SELECT e.body::jsonb AS body OFFSET 0) AS parsed
-  CROSS JOIN LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(parsed.body -> 'links')
+  CROSS JOIN LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(CASE jsonb_typeof(parsed.body -> 'links')
+                               WHEN 'array' THEN parsed.body -> 'links' ELSE '[]' END)
     UNION SELECT parsed.body ->> 'actor' WHERE parsed.body ->> 'actor' <> 'system:mandate'
     UNION SELECT parsed.body ->> 'on_behalf_of'
      WHERE parsed.body ->> 'on_behalf_of' IS NOT NULL AND parsed.body ->> 'on_behalf_of' <> 'system:mandate'

@@ -98,7 +98,7 @@ def _denied_call_of(event: Event) -> DeniedCall:
         tool=tool,
         person=event.on_behalf_of.removeprefix("person:"),
         code=event.code,
-        reasons=tuple(str(reason).partition(": ")[2] or str(reason) for reason in event.detail.get("reasons", ())),
+        reasons=tuple(reason.partition(": ")[2] or reason for reason in event.detail.texts("reasons")),
     )
 
 

@@ -80,11 +80,11 @@ def _single(events: Iterable[Event]) -> Iterator[Found]:
     """Find what one event alone tells of: a refresh token that was used again, a definition that drifted."""
     for event in events:
         if event.action == Action.TOKEN_FAMILY_REUSED:
-            for person in Person.objects.filter(login__in=_keys(event, "person")):
+            for person in Person.objects.filter(login__in=event.keys("person")):
                 said = "A refresh token or code was used a second time: it, or its first use, was stolen."
                 yield Found(RiskSubject(person=person), _signal(Kind.REFRESH_REUSE, Risk.MEDIUM, said, event))
-        elif event.action == Action.TOOL_CHANGED and event.detail.get("change") not in ("none", "cosmetic"):
-            for key in _keys(event, "tool"):
+        elif event.action == Action.TOOL_CHANGED and event.detail.text("change") not in ("none", "cosmetic"):
+            for key in event.keys("tool"):
                 yield from _drifted(event, key)
 
 
@@ -147,7 +147,3 @@ def _signal(kind: Kind, level: Risk, said: str, event: Event, *of: int) -> NewSi
 
 def _source(kind: Kind) -> str:
     return f"detector:{kind.value.replace('_', '-')}"
-
-
-def _keys(event: Event, kind: str) -> list[str]:
-    return [link.partition(":")[2] for link in event.about if link.startswith(f"{kind}:")]

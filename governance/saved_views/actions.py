@@ -22,7 +22,7 @@ class SavedViewInputSerializer(InputSerializer):
     list = Text(max_length=64)
     name = Text(max_length=saved_views.LONGEST_NAME)
     query = Text(max_length=saved_views.LONGEST_QUERY, allow_blank=True)
-    shared = serializers.BooleanField(default=False)
+    shared = serializers.BooleanField(default=False, help_text="Analysts and platform admins alone may share.")
 
 
 def _visible(caller: Caller) -> QuerySet[SavedView]:

@@ -13,8 +13,8 @@ from django.http import QueryDict
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements.errors import DomainError, NotFound
-from entitlements.people.models import Person
+from entitlements.errors import DomainError, Forbidden, NotFound
+from entitlements.people.models import Person, Role
 from governance.saved_views.models import SavedView
 
 MOST: Final = 50
@@ -44,12 +44,20 @@ class TooManySavedViews(DomainError):
     code, status = "saved_views_too_many", HTTPStatus.CONFLICT
 
 
+class ShareForbidden(Forbidden):
+    """Only analysts and platform admins share views with everybody. Save it for yourself, or ask one of them."""
+
+    code = "saved_view_share_forbidden"
+
+
 @transaction.atomic
 def create(*, list_name: str, name: str, query: str, shared: bool, by: Person) -> SavedView:
     """Keep a query of a list under a name. What names a view, a page or a file is left out of the query.
 
-    Raises SavedViewMalformed, SavedViewNameTaken, TooManySavedViews.
+    Raises ShareForbidden, SavedViewMalformed, SavedViewNameTaken, TooManySavedViews.
     """
+    if shared and not may_share(by):
+        raise ShareForbidden
     name, query = " ".join(name.split()), cleaned(query)
     fits = 0 < len(name) <= LONGEST_NAME and len(query) <= LONGEST_QUERY and _LIST.fullmatch(list_name)
     if not fits:
@@ -78,6 +86,11 @@ def delete(view_id: UUID, *, by: Person) -> SavedView:
     _record(Action.SAVED_VIEW_DELETED, view, by)
     SavedView.objects.filter(pk=view.pk).delete()
     return view
+
+
+def may_share(person: Person) -> bool:
+    """Whether a person may set a view for everybody: by the admin roles that set other things for others."""
+    return person.has_role(Role.ANALYST, Role.ADMIN)
 
 
 def cleaned(query: str) -> str:

@@ -16,7 +16,6 @@ from entitlements.decisions.snapshot import SessionFacts
 from entitlements.risk.models import RiskDecision, RiskSignal
 from entitlements.strict import known_uuid
 from entitlements.words import Risk
-from governance.reviews.pack_tables import past_grants
 from governance.what_if.recorded_calls import RecordedCall
 
 _SESSIONS: Final = facts.SESSION.replace("n.id = %s AND a.slug = %s", "n.id = ANY(%s)")
@@ -96,15 +95,15 @@ def read(calls: Iterable[RecordedCall], since: datetime) -> Sessions:
 
 
 def _use(event: Event) -> Use:
-    links, agent = past_grants.links(event.about), event.actor.partition(":")[2]
-    systems, behind = links.get("system", []), event.detail.get("chain") or ()
+    agent = event.actor.partition(":")[2]
+    systems, behind = event.keys("system"), event.detail.texts("chain")
     return Use(
         event.at.timestamp(),
         agent,
-        links.get("client", [""])[0],
-        tuple(str(each) for each in behind if each != agent),
+        event.key("client"),
+        tuple(each for each in behind if each != agent),
         systems[0] if len(systems) == 1 else "",
-        frozenset(str(event.detail.get("scope") or "").split()),
+        frozenset(event.detail.text("scope").split()),
     )
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from django.db.models import Q
 
 from audit import bodies
 from audit.actions import Action
+from audit.bodies import Members
 from audit.models import Event
 
 AT_ONCE: Final = 5_000
@@ -51,32 +52,28 @@ def read(
         at, uuid = datetime.fromisoformat(after[0]), UUID(after[1])
         rows = rows.filter(at__gte=at).filter(Q(at__gt=at) | Q(uuid__gt=uuid))
     part = list(rows.order_by("at", "uuid").values_list("at", "uuid", "body")[:AT_ONCE])
-    found = (_call(at, bodies.parse(body)) for at, _, body in part)
+    found = (_call(at, bodies.members(body)) for at, _, body in part)
     place = (part[-1][0].isoformat(), str(part[-1][1])) if len(part) == AT_ONCE else None
     return [call for call in found if call is not None], place
 
 
-def _call(at: datetime, body: Mapping[str, Any]) -> RecordedCall | None:
+def _call(at: datetime, body: Members) -> RecordedCall | None:
     """Read one event; None for one that names no tool, as only calls of other things do."""
-    links: dict[str, list[str]] = {}
-    for link in body["links"]:
-        kind, _, name = str(link).partition(":")
-        links.setdefault(kind, []).append(name)
-    kind, _, agent = str(body["actor"]).partition(":")
+    links, detail = bodies.by_kind(body.texts("links")), body.part("detail")
+    kind, _, agent = body.text("actor").partition(":")
     if kind != "agent" or "tool" not in links:
         return None
     system, _, tool = links["tool"][0].partition("/")
-    numbers = body["detail"].get("measured") or {}
     return RecordedCall(
         agent,
         links.get("client", [None])[0],
-        str(body["on_behalf_of"]).partition(":")[2] if body["on_behalf_of"] else None,
+        body.text("on_behalf_of").partition(":")[2] or None,
         system,
         tool,
         tuple(links.get("grant", ())),
-        body["detail"].get("version"),
+        detail.text("version") or None,
         tuple(name for name in links.get("agent", ()) if name != agent),
-        tuple((name, number) for name, number in numbers.items() if type(number) in (int, float)),
+        tuple(detail.part("measured").numbers().items()),
         at.timestamp(),
-        str(body["session"] or ""),
+        body.text("session"),
     )

@@ -167,6 +167,26 @@ def test_strangers_are_one_event_a_source_and_minute(at: Clock) -> None:
 
 
 @pytest.mark.django_db
+def test_the_same_refusal_of_one_caller_is_an_event_once_a_minute_and_then_counted(at: Clock) -> None:
+    at(datetime(2026, 11, 24, 15, 0, 10, tzinfo=UTC))
+    for about in (["agent:a"], ["agent:a"], ["agent:b"], ["agent:a"]):
+        refusals.record_once_a_minute(NoGrantError(), by=make.ANA, about=about)
+    refusals.record_once_a_minute(NoGrantError(), by=context.Principal("person", "ana-maria"), about=["agent:a"])
+    at(timedelta(minutes=1))
+    refusals.record_once_a_minute(NoGrantError(), by=make.ANA, about=["agent:a"])
+    assert refusals.close_minutes() == 1
+
+    events = Event.objects.filter(action=Action.REFUSED).order_by("at", "sequence")
+    assert [(event.actor, event.about, event.detail.count("count")) for event in events] == [
+        ("person:ana", ["agent:a"], 0),
+        ("person:ana", ["agent:b"], 0),
+        ("person:ana-maria", ["agent:a"], 0),
+        ("person:ana", ["agent:a"], 0),
+        ("system:mandate", ["person:ana"], 2),
+    ]
+
+
+@pytest.mark.django_db
 @pytest.mark.usefixtures("freeze")  # the bound counts by the minute, and a minute may end between two of them
 def test_strangers_with_many_addresses_cannot_fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusals, "MOST_SOURCES", 3)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.core.management import call_command
 from django.db import transaction
 
 from audit import chain, context, log, verify
@@ -53,7 +54,49 @@ def test_an_untouched_record_verifies(record: make.Archive) -> None:
     status, said = record.verify(None, "--max-age", "60")
 
     assert status == 0
-    assert said.startswith("OK: 60 of 60 events are covered by 3 signed checkpoints")
+    assert said.startswith("PROVEN: 60 of 60 events are covered by 3 signed checkpoints")
+
+
+def _own(record: make.Archive) -> tuple[Path, str]:
+    """Export the sixty events with their own checkpoint, and seal twenty more, which the anchor covers."""
+    export, own = record.folder / "older.jsonl", record.folder / "own"
+    call_command("record_export", output=export, checkpoint=own)
+    make.events(20)
+    record.seal()
+    return export, str(own)
+
+
+def test_an_older_export_is_proven_up_to_its_own_checkpoint_by_a_newer_anchor(record: make.Archive) -> None:
+    export, own = _own(record)
+
+    status, said = record.verify(export, "--own", own)
+    assert (status, said.partition(":")[0]) == (3, "PROVEN UP TO ITS OWN CHECKPOINT")
+    assert "60 of 60 events are covered by 3 signed checkpoints" in said
+    assert "Newer checkpoints cover 81 events" in said, "with the export itself, which is an event"
+    assert record.verify(export)[0] == 1, "without its own checkpoint it is as one that was cut short"
+    assert record.verify(None, "--own", own)[0] == 0, "one that holds all of it is proven"
+
+
+def test_a_truncated_or_altered_export_is_tampered_with_beside_its_own_checkpoint(record: make.Archive) -> None:
+    export, own = _own(record)
+    lines = export.read_bytes().splitlines(keepends=True)
+
+    for cut in (59, 40, 0):
+        export.write_bytes(b"".join(lines[:cut]))
+        status, said = record.verify(export, "--own", own)
+        assert (status, _index(said)) == (1, cut), said
+        assert f"events {cut} to 59 are missing" in said
+    export.write_bytes(b"".join(_renumbered([line.replace(b'"n":5}', b'"n":6}') for line in lines])))
+    assert record.verify(export, "--own", own)[0] == 1
+
+
+def test_a_checkpoint_of_another_key_or_another_root_is_no_own_checkpoint(record: make.Archive) -> None:
+    export, own = _own(record)
+    forged = chain.Checkpoint(make.ORIGIN, 40, b"\0" * 32, "2026-01-01T00:00:00Z")
+    for key, says in ((Ed25519PrivateKey.generate(), "not signed"), (record.key, "two different roots")):
+        Path(own).write_text(chain.sign(forged, key))
+        status, said = record.verify(export, "--own", own)
+        assert (status, says in said or "no checkpoint" in said) == (1, True), said
 
 
 def test_events_after_the_last_checkpoint_are_said_to_be_uncovered(record: make.Archive) -> None:
@@ -269,7 +312,7 @@ def test_a_session_and_the_person_acted_for_find_an_event(archive: make.Archive)
         log.record(Action.REFUSED, by=context.SYSTEM)
     archive.seal()
     status, said = archive.verify(None, "--columns", str(archive.columns()))
-    assert (status, said[:3]) == (0, "OK:")
+    assert (status, said[:7]) == (0, "PROVEN:")
 
 
 def test_one_command_verifies_the_installation(record: make.Archive) -> None:

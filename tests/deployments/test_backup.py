@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -128,6 +129,7 @@ def test_a_backup_restored_into_a_fresh_cluster_verifies_and_opens_nothing(
     snapshots.forget()  # an installation has no worlds of tests
     for command in commands("Back up"):
         run(command, here, tmp_path)
+    assert stat.S_IMODE((tmp_path / "mandate.dump").stat().st_mode) == 0o600
     # What happens after the backup is lost with the machine.
     agents.suspend(kept.agent, by=SYSTEM, reason="after the backup")
     run("python manage.py seal --once", here, tmp_path)
@@ -136,7 +138,7 @@ def test_a_backup_restored_into_a_fresh_cluster_verifies_and_opens_nothing(
     there = {**here, **{name: fresh_cluster[name] for name in names}}
     said = [run(command, there, tmp_path) for command in commands("Restore")]
 
-    assert any(line.startswith("OK:") for line in said), said
+    assert any(line.startswith("PROVEN:") for line in said), said
     ask = f"python manage.py shell --no-imports -c {shlex.quote(THERE.format(**asked))}"
     code, statuses = run(ask, there, tmp_path).split(" ", 1)
     assert code in invalid()

@@ -35,7 +35,7 @@ PAGES = sorted((tree.ROOT / "docs/operate").glob("*.md"))
 PAGES.remove(tree.ROOT / "docs/operate/scripts.md")  # run whole, beside the main job
 PAGES.remove(tree.ROOT / "docs/operate/kubernetes.md")  # no compose file: test_kubernetes_page.py
 RUN_ELSEWHERE = {"pg_dump", "pg_restore", "scripts/install", "api"}
-PLAIN = {"cat", "python3", ":", "git"}
+PLAIN = {"cat", "python3", ":", "git", "install"}
 FLAGS = {"--no-deps", "-d", "--wait", "--force-recreate", "--rm"}
 WORLD = """
 import json
@@ -164,7 +164,7 @@ def sealed(deployment: Deployment) -> None:
     assert until((deployment.folder / "checkpoints").exists, 10)
     time.sleep(1.5)
     verified = deployment.run("sealer", ["python", "manage.py", "verify_record"])
-    assert verified.stdout.startswith("OK:"), verified.stderr
+    assert verified.stdout.startswith("PROVEN:"), verified.stderr
 
 
 @pytest.mark.slow

@@ -262,7 +262,7 @@ def finishes_the_review(company: Company, now: Tree, pack: Path) -> None:
     with zipfile.ZipFile(pack) as opened:
         assert list(verify.faults(opened)) == []
     assert "is what the record says" in reperformed
-    assert verified.startswith("OK:")
+    assert verified.startswith("PROVEN:")
     assert "BROKEN" not in invariants
 
 

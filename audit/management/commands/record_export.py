@@ -11,6 +11,7 @@ from django.db import transaction
 from audit import context, log, stream
 from audit.actions import Action
 from audit.export import jsonl
+from audit.models import Checkpoint
 
 
 class Command(BaseCommand):
@@ -26,6 +27,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--columns", type=Path, help="also write by what the database finds each event to this file"
         )
+        parser.add_argument(
+            "--checkpoint", type=Path, help="also write the export's own signed checkpoint to this file"
+        )
         parser.add_argument("--openings", type=Path, help="also write the readable personal values to this file")
 
     def handle(
@@ -35,6 +39,7 @@ class Command(BaseCommand):
         last: int | None,
         output: Path | None,
         columns: Path | None,
+        checkpoint: Path | None,
         openings: Path | None,
         **__: object,
     ) -> None:
@@ -49,6 +54,9 @@ class Command(BaseCommand):
         with output.open("wb") if output else nullcontext(sys.stdout.buffer) as file:
             for chunk in jsonl.lines(first, end):
                 file.write(chunk)
+        if checkpoint:
+            own = Checkpoint.objects.filter(size__lte=end).order_by("-size").first()
+            checkpoint.write_text(own.note if own else "", encoding="utf-8")
         for beside, written in ((columns, jsonl.columns), (openings, jsonl.openings)):
             if beside:
                 with beside.open("wb") as file:

@@ -29,6 +29,7 @@ _UUID: Final = 36
 _PAGES: Final = {
     "agent": "agent-page",
     "system": "system-page",
+    "tool": "tool-page",
     "grant": "grant-page",
     "request": "request-page",
     "revocation": "receipt",
@@ -152,11 +153,11 @@ def link_to(link: str, known: Mapping[str, str] | None = None) -> Link:
     kind, _colon, name = link.partition(":")
     short, whole = (f"{kind}:{name[:8]}…", link) if len(name) == _UUID else (link, "")
     text = (known or {}).get(link)
-    if kind == "tool" and "/" in name:
-        system, tool = name.split("/", 1)
-        return Link(tool, reverse("tool-page", args=[system, tool]), link)
+    keys = name.split("/", 1) if kind == "tool" else [name]
+    if len(keys) > 1:
+        text, whole = keys[1], link
     try:
-        address = reverse(_PAGES[kind], args=[name]) if kind in _PAGES else ""
+        address = reverse(_PAGES[kind], args=keys) if kind in _PAGES else ""
     except NoReverseMatch:  # an id of an old or foreign form
         address = ""
     return Link(text or short, address or f"{reverse('audit')}?about={quote(link)}", link if text else whole)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from django.db.models import Prefetch, Q, QuerySet
 
-from audit import clock
+from audit import bodies, clock
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.models import Agent
@@ -203,7 +203,7 @@ def _then(grants: Sequence[Grant], moment: datetime | None) -> dict[str, past_gr
 
 def _terms_of(grant: Grant, then: past_grants.Terms | None, tool: Tool, moment: datetime | None) -> _Terms:
     if then is not None and tool.name in then["lines"]:
-        subjects = past_grants.links(then["subjects"])
+        subjects = bodies.by_kind(then["subjects"])
         return _Terms(
             then["lines"][tool.name],
             past_grants.read(then["ends"]),

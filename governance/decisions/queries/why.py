@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from audit.actions import Action
+from audit.bodies import Members
 from audit.models import Event
 from entitlements import codes
 from entitlements.agents.models import Agent
@@ -65,7 +66,8 @@ class Why:
     """One decision, explained.
 
     `by_kind` are the things that its event is about, by kind; `status` the state of agent, system, tool, client and
-    person at that moment, by link; `further` what the event records beside what is known here. `unknown` names what
+    person at that moment, by link; `measured` the numbers that limits bound, `further` what the event records
+    besides. `unknown` names what
     no record tells: an empty list is never shown for what was not kept.
     """
 
@@ -78,7 +80,8 @@ class Why:
     session: Session | None
     scopes: str | None
     status: Mapping[str, str]
-    further: Mapping[str, Any]
+    measured: Sequence[tuple[str, Any]]
+    further: Sequence[tuple[str, Any]]
     unknown: tuple[str, ...]
 
     @property
@@ -104,7 +107,7 @@ def find(evaluation: UUID) -> Event:
 
 def explain(event: Event) -> Why:
     """Explain a decision by its event."""
-    by_kind, detail = past_grants.links(event.about), event.detail
+    by_kind, detail = dict(event.by_kind), event.detail
     by_kind.setdefault(*_principal(event.actor))
     if event.on_behalf_of:
         by_kind.setdefault(*_principal(event.on_behalf_of))
@@ -114,14 +117,15 @@ def explain(event: Event) -> Why:
     return Why(
         event,
         code,
-        str(detail.get("effect") or ("allow" if code is Code.ALLOWED else "deny")),
-        steps.of(code, steps.read(detail.get("reasons", ()))),
+        detail.text("effect", "allow" if code is Code.ALLOWED else "deny"),
+        steps.of(code, steps.read(detail.texts("reasons"))),
         by_kind,
         grant,
         session,
         None if token is None else token.scope,
         _status(by_kind, event.at),
-        {name: value for name, value in detail.items() if name not in _KNOWN},
+        tuple(detail.part("measured").items()),
+        tuple((name, value) for name, value in detail.items() if name not in _KNOWN),
         tuple(_unknown(event, grant, token)),
     )
 
@@ -131,12 +135,12 @@ def _principal(text: str) -> tuple[str, list[str]]:
     return kind, [name]
 
 
-def _grant(by_kind: Mapping[str, list[str]], detail: Mapping[str, Any], at: datetime) -> GrantThen | None:
+def _grant(by_kind: Mapping[str, list[str]], detail: Members, at: datetime) -> GrantThen | None:
     key = known_uuid(by_kind.get("grant", [""])[0])
     grant = Grant.objects.filter(pk=key).select_related("entitlement", "agent").first() if key else None
     if grant is None:
         return None
-    tool = str(detail.get("tool", ""))
+    tool = detail.text("tool")
     if (terms := history.grants([str(grant.pk)], at).get(str(grant.pk))) is not None:
         return GrantThen(
             grant, terms["lines"].get(tool), past_grants.read(terms["ends"]), terms["state"], is_of_then=True
@@ -190,7 +194,7 @@ def _unknown(event: Event, grant: GrantThen | None, token: IssuedToken | None) -
     """Name what is not recorded."""
     yield "argument_values"
     yield "policy_version"
-    if len(event.detail.get("reasons", ())) >= MOST_REASONS:
+    if len(event.detail.texts("reasons")) >= MOST_REASONS:
         yield "further_reasons"
     if any(link.startswith("token:") for link in event.about) and token is None:
         yield "token"

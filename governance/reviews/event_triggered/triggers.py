@@ -53,12 +53,8 @@ def note_event(event: Event) -> None:
         logger.exception("event %s could not be read for causes of reviews", event.uuid)
 
 
-def _keys(event: Event, kind: str) -> list[str]:
-    return [link.partition(":")[2] for link in event.about if link.startswith(f"{kind}:")]
-
-
 def _agents(event: Event) -> Iterable[Agent]:
-    return Agent.objects.filter(slug__in=_keys(event, "agent")).exclude(status=Agent.Status.RETIRED)
+    return Agent.objects.filter(slug__in=event.keys("agent")).exclude(status=Agent.Status.RETIRED)
 
 
 def _live() -> Any:  # noqa: ANN401 - a query set of grants
@@ -71,16 +67,16 @@ def _fact(event: Event, **values: object) -> dict[str, Any]:
 
 def _tool_changed(event: Event) -> None:
     """Note a tool whose definition changed or that was quarantined, for each agent that holds it."""
-    if event.detail.get("change") in ("none", "cosmetic"):
+    if event.detail.text("change") in ("none", "cosmetic"):
         return
-    for key in _keys(event, "tool"):
+    for key in event.keys("tool"):
         slug, _slash, name = key.partition("/")
         rows = _live().filter(lines__tool__system__slug=slug, lines__tool__name=name).select_related("agent")
         grants_by_agent: dict[Agent, list[UUID]] = defaultdict(list)
         for grant in rows.order_by("agent__slug", "pk"):
             grants_by_agent[grant.agent].append(grant.pk)
         fact = _fact(
-            event, tool=key, change=event.detail.get("change", ""), difference=event.detail.get("difference", [])[:10]
+            event, tool=key, change=event.detail.text("change"), difference=event.detail.texts("difference")[:10]
         )
         for agent, held in grants_by_agent.items():
             causes.note(Kind.TOOL_CHANGED, agent, fact, grants=held, at=event.at)
@@ -88,7 +84,7 @@ def _tool_changed(event: Event) -> None:
 
 def _left(event: Event) -> None:
     """Note a leaver: for the agents they were sponsor or owner of, and for access that serves them."""
-    for login in _keys(event, "person")[:1]:
+    for login in event.keys("person")[:1]:
         person = Person.objects.filter(login=login, is_active=False).first()
         if person is None:
             continue
@@ -106,10 +102,10 @@ def _left(event: Event) -> None:
 
 def _moved(event: Event) -> None:
     """Note a mover: a person with a new manager, for the agents they own. It is no move where the old manager left."""
-    manager = event.detail.get("manager") or {}
-    before = Person.objects.filter(login=manager.get("from"), is_active=True).first()
-    now = Person.objects.filter(login=manager.get("to")).first()
-    person = Person.objects.filter(login__in=_keys(event, "person")[:1], is_active=True).first()
+    manager = event.detail.part("manager")
+    before = Person.objects.filter(login=manager.text("from"), is_active=True).first()
+    now = Person.objects.filter(login=manager.text("to")).first()
+    person = Person.objects.filter(login__in=event.keys("person")[:1], is_active=True).first()
     if before is None or now is None or person is None:
         return
     fact = _fact(event, person=person.login, name=person.name, **{"from": before.name, "to": now.name})
@@ -128,7 +124,7 @@ def _about_agent(kind: str, *names: str) -> Callable[[Event], None]:
     """Return a handler that notes a cause for the agents of an event, with these parts of its detail."""
 
     def handler(event: Event) -> None:
-        fact = _fact(event, **{name: event.detail.get(name) for name in names})
+        fact = _fact(event, **{name: event.detail.text(name) for name in names})
         for agent in _agents(event):
             if causes.in_force(agent):
                 causes.note(kind, agent, fact, at=event.at)
@@ -138,22 +134,21 @@ def _about_agent(kind: str, *names: str) -> Callable[[Event], None]:
 
 def _version(event: Event) -> None:
     """Note an agent that runs another model, prompt or client than before; the first report is no change."""
-    before, now = event.detail.get("from"), event.detail.get("to") or {}
+    before, now = event.detail.part("from"), event.detail.part("to")
     if not before:
         return
-    changed = sorted(name for name in ("model", "prompt_sha256", "client_metadata_sha256") if before[name] != now[name])
+    changed = sorted(
+        name for name in ("model", "prompt_sha256", "client_metadata_sha256") if before.get(name) != now.get(name)
+    )
     for agent in _agents(event):
         if changed and causes.in_force(agent):
-            fact = _fact(event, changed=changed, before=before["model"], now=now["model"])
+            fact = _fact(event, changed=changed, before=before.text("model"), now=now.text("model"))
             causes.note(Kind.AGENT_CHANGED, agent, fact, at=event.at)
 
 
 def _granted(event: Event) -> None:
     """Note new access that raises the blast radius by much, or that completes an SoD violation."""
-    for key in _keys(event, "grant"):
-        grant = _live().select_related("agent").filter(pk=key).first()
-        if grant is None:
-            continue
+    for grant in _live().select_related("agent").filter(pk=event.key_uuid("grant")):
         if (risen := rise(grant)) is not None:
             values = {"before": risen.before, "after": risen.after, "grants": len(risen.grants)}
             fact = _fact(event, **values, until=clock.now().isoformat())
@@ -171,7 +166,7 @@ def _combined(event: Event) -> None:
 def _ruled(event: Event) -> None:
     """Note the agents that violate an SoD policy after it was published, or after a tool was classified again."""
     for rule in sod_facts.in_force():
-        if _keys(event, "sod_policy") in ([], [rule.name]):
+        if event.keys("sod_policy") in ([], [rule.name]):
             _note_holders(event, rule)
 
 
@@ -203,11 +198,11 @@ def _signalled(event: Event) -> None:
     is_decoy = said.get("kind") == "decoy_touched" and said.get("response") != "note"
     if not is_decoy and (said.get("response") != "review" or said.get("outcome") != "done"):
         return
-    named = "unusual behaviour" if is_decoy else str(said["kind"]).replace("_", " ")
-    fact = _fact(event, signal=named, level=said["subject_level"])
+    named = "unusual behaviour" if is_decoy else said.text("kind").replace("_", " ")
+    fact = _fact(event, signal=named, level=said.text("subject_level"))
     agents = [*_agents(event)]
     if not agents:
-        served = _live().filter(subjects__person__login__in=_keys(event, "person")).values("agent")
+        served = _live().filter(subjects__person__login__in=event.keys("person")).values("agent")
         agents = [*Agent.objects.filter(pk__in=served).order_by("slug")]
     for agent in agents:
         if causes.in_force(agent):

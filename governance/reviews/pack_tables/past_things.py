@@ -23,13 +23,12 @@ from . import past_grants
 
 type Things = dict[str, dict[str, Any]]
 """Values by key, for one kind: those that a pack has too, and helper values whose names begin with `_`."""
-type _About = Mapping[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class _FollowedKind:
     actions: tuple[Action, ...]
-    apply: Callable[[Things, Event, _About], None]
+    apply: Callable[[Things, Event], None]
 
 
 def as_of(kind: str, moment: datetime) -> dict[str, Things]:
@@ -42,7 +41,7 @@ def _existing(followed: _FollowedKind, moment: datetime) -> Things:
     held: Things = {}
     events = Event.objects.filter(action__in=followed.actions, at__lte=moment).order_by(*timeline.ORDER)
     for event in cursors.in_parts(events):
-        followed.apply(held, event, past_grants.links(event.about))
+        followed.apply(held, event)
     return {key: values for key, values in held.items() if values["_there"] and not _is_over(values, moment)}
 
 
@@ -58,19 +57,19 @@ _OFFICES: Final[Mapping[str, str]] = {
 }
 
 
-def _agent(held: Things, event: Event, about: _About) -> None:
-    key, detail = about["agent"][0], event.detail
+def _agent(held: Things, event: Event) -> None:
+    key, detail = event.key("agent"), event.detail
     if event.action == Action.AGENT_REGISTERED:
-        values = {name: detail[name] for name in ("purpose", "sponsor", "owner")}
+        values = {name: detail.text(name) for name in ("purpose", "sponsor", "owner")}
         first = "staged" if detail.get("staged") else "active"
-        held[key] = {**values, "agent_kind": detail["kind"], "backup": None, "state": first, "_first": first}
+        held[key] = {**values, "agent_kind": detail.text("kind"), "backup": None, "state": first, "_first": first}
         held[key]["_there"] = True
     elif key not in held:
         return
     elif event.action in _OFFICES:
-        held[key][_OFFICES[event.action]] = detail["to"]
+        held[key][_OFFICES[event.action]] = detail.text("to") or None
     elif event.action == Action.AGENT_EDITED:
-        held[key]["purpose"] = detail.get("purpose", {"to": held[key]["purpose"]})["to"]
+        held[key]["purpose"] = detail.part("purpose").text("to", held[key]["purpose"])
     elif event.action == Action.AGENT_RETIRED:
         held[key]["_there"] = False
     else:
@@ -79,38 +78,38 @@ def _agent(held: Things, event: Event, about: _About) -> None:
             held[key]["_first"] = "active"
 
 
-def _client(held: Things, event: Event, about: _About) -> None:
-    key, detail = about["client"][0], event.detail
+def _client(held: Things, event: Event) -> None:
+    key, detail = event.key("client"), event.detail
     if event.action == Action.CLIENT_REGISTERED:
-        agent = about.get("agent", [None])[0]
-        held[key] = {"agent": agent, "auth": detail["auth"], "scopes": detail["api_scopes"], "_there": True}
+        scopes = detail.texts("api_scopes")
+        held[key] = {"agent": event.key("agent") or None, "auth": detail.text("auth"), "scopes": scopes, "_there": True}
     elif key in held:
         held[key]["_there"] = event.action == Action.CLIENT_ENABLED
 
 
-def _token(held: Things, event: Event, about: _About) -> None:
+def _token(held: Things, event: Event) -> None:
     if event.action == Action.AUDIT_LOG_RESTORED:  # ends every token of a person
         held.clear()
         return
-    key, detail = str(event.detail["number"]), event.detail
+    key, detail = event.detail.text("number"), event.detail
     if event.action == Action.API_TOKEN_MADE:
-        values = {name: detail[name] for name in ("label", "expires_at")}
-        held[key] = {**values, "person": about["person"][0], "_there": True}
+        values = {"label": detail.text("label"), "expires_at": detail.text("expires_at") or None}
+        held[key] = {**values, "person": event.key("person"), "_there": True}
     else:
         held.pop(key, None)
 
 
-def _upstream(held: Things, event: Event, about: _About) -> None:
-    system, detail = about["system"][0], event.detail
+def _upstream(held: Things, event: Event) -> None:
+    system, detail = event.key("system"), event.detail
     if event.action == Action.SYSTEM_EDITED:  # elsewhere it is forgotten
         for is_certificate, word in ((False, "credential_forgotten"), (True, "client_certificate_forgotten")):
             if detail.get(word):
                 _drop(held, system, is_certificate=is_certificate)
         return
-    key = f"{system}:{detail['fingerprint']}"
+    key = f"{system}:{detail.text('fingerprint')}"
     if event.action == Action.SECRET_SET:  # one at a time
         _drop(held, system, is_certificate=False)
-        held[key] = {"system": system, "sent_as": detail["kind"], "header": detail["header"], "_there": True}
+        held[key] = {"system": system, "sent_as": detail.text("kind"), "header": detail.text("header"), "_there": True}
     elif event.action == Action.CLIENT_CERTIFICATE_SET:
         _drop(held, system, is_certificate=True)
         held[key] = {"system": system, "sent_as": _CERTIFICATE, "header": "", "_there": True}
@@ -128,26 +127,27 @@ def _drop(held: Things, system: str, *, is_certificate: bool) -> None:
             del held[key]
 
 
-def _entitlement(held: Things, event: Event, about: _About) -> None:
-    key, detail = about["entitlement"][0], event.detail
+def _entitlement(held: Things, event: Event) -> None:
+    key, detail = event.key("entitlement"), event.detail
     if event.action == Action.ENTITLEMENT_MADE:
-        held[key] = {"system": about["system"][0], "_there": True}
+        held[key] = {"system": event.key("system"), "_there": True}
     elif key not in held:
         return
     values = held[key]
-    values["_there"] = detail.get("enabled", values["_there"])
+    values["_there"] = bool(detail.get("enabled", values["_there"]))
     if "lines" in detail:
-        values["tools"], values["limits"] = sorted(detail["lines"]), dict(detail["lines"])
+        values["limits"] = detail.parts("lines")
+        values["tools"] = sorted(values["limits"])
     if "added" in detail:
-        values["tools"] = sorted({*values["tools"], *detail["added"]} - {*detail["removed"]})
+        values["tools"] = sorted({*values.get("tools", ()), *detail.texts("added")} - {*detail.texts("removed")})
     if detail.get("rule") is not None:
         values.pop("limits", None)  # with a rule the limits follow each tool, and the log has only the rule
 
 
-def _role(held: Things, event: Event, about: _About) -> None:
-    key = f"{about['person'][0]}:{event.detail['role']}"
+def _role(held: Things, event: Event) -> None:
+    key = f"{event.key('person')}:{event.detail.text('role')}"
     is_assigned = event.action == Action.PERSON_ROLE_ASSIGNED
-    held[key] = {"expires_at": event.detail.get("expires_at"), "_there": is_assigned}
+    held[key] = {"expires_at": event.detail.text("expires_at") or None, "_there": is_assigned}
 
 
 _FOLLOWED: Final[Mapping[str, _FollowedKind]] = {

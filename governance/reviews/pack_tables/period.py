@@ -169,7 +169,7 @@ def tickets(rows: Iterable[Event]) -> Iterator[Row]:
             "event": str(event.uuid),
             "action": str(event.action),
             "actor": event.actor,
-            "ticket": event.detail.get("ticket", ""),
+            "ticket": event.detail.text("ticket"),
             "links": list(event.about),
         }
 

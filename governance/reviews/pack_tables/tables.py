@@ -21,6 +21,7 @@ from audit import clock
 from audit.actions import Action
 from audit.models import Event
 from entitlements.grants.models import Grant
+from entitlements.strict import known_uuid
 from governance.database import cursors
 from governance.notices.models import Notice
 from governance.reviews.campaigns.models import Campaign
@@ -111,7 +112,7 @@ def issued_after(campaign: Campaign) -> set[UUID]:
 def _grants_of(events: QuerySet[Event]) -> set[UUID]:
     """Return the grants that events are about."""
     links = (link for event_links in cursors.in_parts(events.values_list("links", flat=True)) for link in event_links)
-    return {UUID(link.removeprefix("grant:")) for link in links if link.startswith("grant:")}
+    return {key for link in links if link.startswith("grant:") and (key := known_uuid(link.removeprefix("grant:")))}
 
 
 def _late_arrivals(campaign: Campaign) -> QuerySet[Grant]:

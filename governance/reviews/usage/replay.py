@@ -8,7 +8,6 @@ number was not recorded, or the call may pass by another grant, the calls count 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +17,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from audit import clock
+from audit import bodies, clock
 from entitlements.decisions import limits as argument_limits
 from entitlements.errors import DomainError
 from entitlements.grants.models import Grant, GrantLine
@@ -202,7 +201,7 @@ def _decided(cuts: list[_Cut], since: datetime, now: datetime) -> dict[tuple[UUI
         for grant, tool, measured, calls in cursor.fetchall():
             if (cut := by_place.get((grant, tool))) is None or cut.limits is None:
                 continue
-            would = argument_limits.would_pass(cut.line.limits, cut.limits, json.loads(measured))
+            would = argument_limits.would_pass(cut.line.limits, cut.limits, bodies.parse(measured or "").numbers())
             passed, refused = counts.get((grant, tool), (0, 0))
             counts[grant, tool] = (passed + calls * (would is True), refused + calls * (would is False))
     return counts

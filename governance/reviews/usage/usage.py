@@ -71,9 +71,10 @@ def calls(source: str) -> str:
 
 _NUMBERS: Final = """
     SELECT key AS name, (value #>> '{{}}')::numeric AS value FROM jsonb_each(
-        CASE WHEN jsonb_typeof({given}) = 'object' THEN {given} ELSE '{{}}' END) WHERE jsonb_typeof(value) = 'number'
+        CASE WHEN jsonb_typeof({given}) = 'object' THEN {given} ELSE '{{}}' END)
+    WHERE CASE jsonb_typeof(value) WHEN 'number' THEN abs((value #>> '{{}}')::numeric) <= 1e300 END
 """
-"""The numbers of one call, by name."""
+"""The numbers of one call, by name; not those that Python's floats do not hold."""
 _BOUNDS: Final = """
     SELECT key AS name, (value ->> 0)::numeric AS least, (value ->> 1)::numeric AS most,
            coalesce((value ->> 2)::bigint, 0) AS calls FROM jsonb_each({given})

@@ -100,7 +100,7 @@ def test_a_sealer_killed_twice_under_load_loses_nothing_and_doubles_nothing(tmp_
         text=True,
     )
     assert done.returncode == 0
-    assert done.stdout.startswith("OK: 24000 of 24000 events")
+    assert done.stdout.startswith("PROVEN: 24000 of 24000 events")
 
 
 @pytest.mark.fault
@@ -137,7 +137,7 @@ def test_what_was_committed_and_not_published_is_published_at_the_next_start(
     assert not archive.anchor.exists()
 
     archive.seal()
-    assert archive.verify()[1].startswith("OK: 3 of 3 events")
+    assert archive.verify()[1].startswith("PROVEN: 3 of 3 events")
 
 
 def test_one_sealer_is_active_at_a_time(
@@ -174,7 +174,7 @@ def test_a_sealer_whose_lock_is_lost_writes_nothing_beside_the_one_that_took_ove
         with pytest.raises(seals.Overtaken):
             first.seal_batch()
     archive.seal()
-    assert archive.verify()[1].startswith("OK: 6 of 6 events")
+    assert archive.verify()[1].startswith("PROVEN: 6 of 6 events")
 
 
 def test_a_sealer_waits_for_the_batch_of_one_that_lost_its_lock_before_it_looks_where_the_log_ends(
@@ -238,7 +238,7 @@ def test_an_anchor_out_of_reach_stops_no_sealing_and_is_tried_again(
         assert archive.anchor.exists() == (len(turns) > 2)  # before the last publication, at the end
 
     archive.sealer(connection).run(lambda: len(turns) == 4, wait)
-    assert archive.verify()[1].startswith("OK: 3 of 3 events")
+    assert archive.verify()[1].startswith("PROVEN: 3 of 3 events")
     assert archive.anchor.read_text().count("\n3\n") == 1
 
 

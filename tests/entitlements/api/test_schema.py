@@ -38,6 +38,12 @@ def test_strangers_who_ask_again_have_it_made_once(monkeypatch: pytest.MonkeyPat
     assert Client().get("/api/v1/schema").content == first.content
 
 
+def test_an_address_says_whether_it_needs_a_token() -> None:
+    paths = Client().get("/api/v1/schema", headers={"Accept": "application/vnd.oai.openapi+json"}).json()["paths"]
+    assert paths["/api/v1/connectors/enrol"]["post"]["security"] == [{}], "its one-time code is all that it asks for"
+    assert {} not in paths["/api/v1/connectors/{key}/revoke"]["post"]["security"]
+
+
 def test_the_page_needs_nothing_inline_and_nothing_from_elsewhere() -> None:
     page = Client().get("/api/v1/docs")
     script = Client().get("/api/v1/docs?script=")

@@ -254,3 +254,14 @@ def test_filters_match_the_event_itself(company: companies.Company) -> None:
 def test_an_event_without_a_phrase_of_its_own_is_still_a_sentence(action: str, says: str) -> None:
 
     assert str(sentences.sentence_of(action)) == says
+
+
+def test_a_question_about_a_tool_without_a_system_is_shown_as_text(company: companies.Company) -> None:
+    with transaction.atomic():
+        log.record(
+            Action.EVALUATION_DENIED, by=company.bot.principal, about=["tool:git_add", "tool:/git_add", "agent:alice"]
+        )
+    browser = visits.as_(company.ana)
+    for query in ("", "?action=evaluation.denied", "?export=csv", "?export=jsonl"):
+        answer = browser.get(f"/audit/{query}")
+        assert (answer.status_code, "git_add" in visits.text(answer)) == (200, True), query

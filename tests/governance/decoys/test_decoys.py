@@ -128,7 +128,7 @@ def test_why_explains_a_touch_to_those_who_read_the_log(world: addresses.World) 
     company = world.company
     event = touch(planted.tool(company.system.tools.get(name="now"), company.bot))
     found = why.explain(why.find(event.uuid))
-    assert (found.code, found.effect, found.further["answered"]) == ("unknown_tool", "deny", "tool_error")
+    assert (found.code, found.effect, dict(found.further)["answered"]) == ("unknown_tool", "deny", "tool_error")
     address = f"/api/v1/decisions/{event.uuid}/why"
     statuses = [client.of(person).get(address).status_code for person in (company.ana, company.sofia)]
     assert statuses[1] == 404

@@ -90,6 +90,18 @@ def test_a_query_that_the_list_no_longer_knows_is_refused_when_it_is_opened(comp
     assert ana.get(PAGE).status_code == 200
 
 
+def test_only_analysts_and_admins_share_a_view_with_everybody(company: Company) -> None:
+    body = {key: FORM[key] for key in ("list", "name", "query")}
+    for person, is_shared in ((company.sofia, False), (company.resa, False), (company.ana, True)):
+        assert ('name="shared"' in visits.text(visits.as_(person).get(PAGE))) is is_shared, person.login
+        answer = client.of(person).post("/api/v1/saved-views", {**body, "shared": True}, format="json")
+        code = answer.json().get("code", "")
+        assert (answer.status_code, code) == ((201, "") if is_shared else (403, "saved_view_share_forbidden"))
+    assert visits.as_(company.sofia).post(SAVE, {**FORM, "shared": "yes"}).status_code == 403
+    assert [view.owner.login for view in SavedView.objects.filter(shared=True)] == ["ana"]
+    assert client.of(company.sofia).post("/api/v1/saved-views", body, format="json").status_code == 201
+
+
 def test_the_api_lists_creates_and_deletes_ones_own(company: Company) -> None:
     ana = client.of(company.ana)
     body = {"list": "agents", "name": "By API", "query": "state=active", "shared": True}

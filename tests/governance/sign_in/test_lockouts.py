@@ -160,6 +160,26 @@ def test_waiting_is_enough_and_asking_meanwhile_makes_it_no_longer(ana: Person, 
     _forget()
 
 
+def test_31_failures_of_one_address_make_a_new_browser_there_wait_a_second_and_nobody_else(
+    ana: Person, known: Client, settings: Settings
+) -> None:
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "sign_in": 30}  # as it is shipped
+    settings.REDIS_URL = env.Secret("redis://127.0.0.1:1/0")
+    ratelimits._asked_again_at[0] = float("inf")
+    now = [1000.0]
+    with (
+        mock.patch("entitlements.people.attempts.time.monotonic", side_effect=lambda: now[0]),
+        mock.patch("entitlements.ratelimits.STRICTER", 1),
+    ):
+        _fail(31, "invented-{}", OFFICE)
+        assert _is_in(_sign_in(Client(), ana.login, source=STRANGER)), "elsewhere"
+        assert _is_in(_sign_in(known, ana.login)), "there, in a browser of hers"
+        assert _wait(_sign_in(Client(), ana.login)) == 1
+        now[0] += 1.1
+        assert _is_in(_sign_in(Client(), ana.login)), "there, in a new browser, a second later"
+    _forget()
+
+
 def test_waits_double_from_the_fifth_failure_on_and_end_at_a_minute() -> None:
     waits = [attempts.rising(failures, attempts.LONGEST) for failures in range(1, 12)]
     assert waits == [0, 0, 0, 0, 2, 4, 8, 16, 32, 60, 60]

@@ -232,7 +232,7 @@ def restored(
         tool("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={there['MIGRATE_DATABASE_URL']}", str(dump))
         with at_database(name):
             status, said = archive.verify()
-        assert (status, said.startswith("OK")) == (0, True), said
+        assert (status, said.startswith("PROVEN:")) == (0, True), said
         with world.gateway("promises-3", only={**os.environ, "DEMO": "1", **there}) as node:
             yield node, kept, gone
     finally:

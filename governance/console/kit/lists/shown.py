@@ -94,10 +94,14 @@ class ViewTab:
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What the list shows now, to be saved as a view; `own` is the shown view that the person may delete."""
+    """What the list shows now, to be saved as a view; `own` is the shown view that the person may delete.
+
+    `may_share`: whether the person may save it for everybody.
+    """
 
     query: str
     own: SavedView | None
+    may_share: bool
 
 
 def views[M: Model, R](request: HttpRequest, asked: Asked[M, R], saved: Sequence[SavedView]) -> list[ViewTab]:
@@ -122,7 +126,7 @@ def saving[M: Model, R](request: HttpRequest, asked: Asked[M, R], saved: Sequenc
     for name in asked.layout.kept:
         query.pop(name, None)
     own = next((each for each in saved if str(each.pk) == asked.view and each.owner_id == caller.human.pk), None)
-    return Saving(saved_views.cleaned(query.urlencode(safe=",")), own)
+    return Saving(saved_views.cleaned(query.urlencode(safe=",")), own, saved_views.may_share(caller.human))
 
 
 def heads[M: Model, R](request: HttpRequest, asked: Asked[M, R]) -> list[Head]:
