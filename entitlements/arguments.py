@@ -7,11 +7,13 @@ that match its `patternProperties`, in whatever `$ref`, `allOf` and the like app
 present or not, declares no name.
 
 Nothing is ever fetched; `format` is a note, as JSON Schema 2020-12 has it. A schema that cannot be compiled, or whose
-references unfold without a reasonable end, is broken: nothing is valid by it.
+references unfold without a reasonable end, is broken: nothing is valid by it. Nor is anything that would take too much
+work: a node answers everybody else meanwhile. `patterns` bounds the regular expressions, `_MOST_WORK` the rest.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -19,10 +21,21 @@ from urllib.parse import unquote
 
 import jsonschema_rs
 
-from entitlements import tool_schemas
+from entitlements import patterns, tool_schemas
 
 _MOST_UNFOLDED: Final = 50_000
 """Parts of a schema with its references written out; each may be looked at for every call."""
+_UNEVALUATED: Final = ("unevaluatedProperties", "unevaluatedItems")
+_AGAIN: Final = 4
+"""How much more often the validator looks at what is below one of these words."""
+_MOST_WORK: Final = 10_000_000
+"""Parts of a schema times values of the arguments."""
+_CHARACTERS: Final = 256
+"""How many characters of a text are as much work as one value."""
+_MOST_PATTERN_COST: Final = 2_000
+_NAMED: Final = 1 << 20
+"""Characters of names that are matched with one small pattern; fewer where there are more or larger ones."""
+_TOO_MUCH: Final = "Checking the arguments by the approved definition of the tool would take too much work. Send less."
 _MOST_NAMED: Final = 20
 _LONGEST_NAME: Final = 64
 _LONGEST_QUOTE: Final = 200
@@ -73,19 +86,18 @@ class Place:
         self._parts = list(_applying(document, schemas_here))
         self._inner: dict[str, Place] = {}
         self.names = frozenset(name for part in self._parts for name in tool_schemas.properties(part))
-        patterns = sorted({pattern for part in self._parts for pattern in _mapping(part, "patternProperties")})
-        self.patterns = tuple(patterns)
-        self._matches = _validator({"anyOf": [{"pattern": text} for text in patterns]}) if patterns else None
+        self.patterns = tuple(sorted({text for part in self._parts for text in _mapping(part, "patternProperties")}))
 
     def declares(self, name: str) -> bool:
         """Whether an argument of this name is declared here."""
-        return name in self.names or (self._matches is not None and self._matches.is_valid(name))
+        return name in self.names or any(patterns.read(text).matches(name) for text in self.patterns)
 
     def inside(self, name: str) -> Place:
         """Go to the place of one argument. Kept, since limits ask for the same few again and again."""
         place = self._inner.get(name)
         if place is None:
-            place = self._inner[name] = Place(self._document, tuple(self._of(name)))
+            with patterns.Bound():  # its own: what is kept holds for other calls too
+                place = self._inner[name] = Place(self._document, tuple(self._of(name)))
         return place
 
     def listed(self) -> str:
@@ -101,7 +113,7 @@ class Place:
             if name in named:
                 yield named[name]
             for pattern, inner in _mapping(part, "patternProperties").items():
-                if _validator({"pattern": pattern}).is_valid(name):
+                if patterns.read(pattern).matches(name):
                     yield inner
             yield part.get("additionalProperties")
 
@@ -109,11 +121,13 @@ class Place:
 class Schema:
     """One tool's input schema, compiled on first use. `broken` says why nothing is valid by it, else is empty."""
 
-    __slots__ = ("_broken", "_by_name", "_place", "_text", "_validator")
+    __slots__ = ("_broken", "_by_name", "_names", "_parts", "_place", "_text", "_validator")
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._broken: str | None = None
+        self._parts = 0
+        self._names: tuple[patterns.Pattern, ...] = ()
         self._validator: jsonschema_rs.Validator | None = None
         self._place: Place | None = None
         self._by_name: jsonschema_rs.ValidatorMap | None = None
@@ -138,12 +152,34 @@ class Schema:
         if self.broken:
             return self.broken
         assert self._validator is not None  # noqa: S101 - for the type checker: what compiled has one
-        try:
-            if self._validator.is_valid(arguments):
-                return ""
-        except (ValueError, TypeError):
-            return "The arguments are no JSON object."
-        return self._first_problem(arguments)
+        if self._is_too_much(arguments):
+            return _TOO_MUCH
+        with patterns.Bound() as bound:
+            try:
+                sentence = "" if self._validator.is_valid(arguments) else self._first_problem(arguments)
+            except (ValueError, TypeError):
+                return "The arguments are no JSON object."
+        return _TOO_MUCH if bound.is_spent else sentence
+
+    def _is_too_much(self, arguments: Mapping[str, object]) -> bool:
+        """Whether the arguments are too many, or their names too long, for this schema."""
+        waiting: list[object] = [arguments]
+        size = longest = 0
+        while waiting:
+            value = waiting.pop()
+            size += 1
+            if isinstance(value, str):
+                size += len(value) // _CHARACTERS
+            elif isinstance(value, Mapping):
+                size += len(value)
+                longest = max(longest, *map(len, value)) if value else longest
+                waiting.extend(value.values())
+            elif isinstance(value, list):
+                waiting.extend(value)
+        if size * self._parts > _MOST_WORK:
+            return True
+        cost = sum(_NAMED // pattern.longest for pattern in self._names)
+        return any(longest > pattern.longest for pattern in self._names) or size * (longest + 1) * cost > _NAMED
 
     def _first_problem(self, arguments: Mapping[str, object]) -> str:
         """Look for one argument that is at fault. The validator's own list of errors has no bound on its time."""
@@ -167,7 +203,7 @@ class Schema:
 
     def _is_valid_alone(self, name: str, value: object) -> bool:
         if self._by_name is None:
-            self._by_name = jsonschema_rs.validator_map_for(self._schema(), offline=True, validate_formats=False)
+            self._by_name = jsonschema_rs.validator_map_for(self._schema(), **_OPTIONS)
         validator = self._by_name.get("#/properties/" + name.replace("~", "~0").replace("/", "~1"))
         return validator is None or validator.is_valid(value)
 
@@ -180,9 +216,13 @@ class Schema:
             schema = self._schema()
             if not isinstance(schema, dict):
                 return "The approved definition of the tool has no input schema."
-            if not _ends(schema):
+            self._parts = _unfolded(schema)
+            if self._parts > _MOST_UNFOLDED:
                 return "The input schema in the approved definition of the tool refers to itself too often."
-            self._validator = _validator(schema)
+            if not _is_cheap(schema):
+                return "The input schema in the approved definition of the tool has too many or too large patterns."
+            self._names = tuple(patterns.read(text) for _, text, is_of_names in patterns.within(schema) if is_of_names)
+            self._validator = jsonschema_rs.validator_for(schema, **_OPTIONS)
         except (ValueError, TypeError, RecursionError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError):
             return "The input schema in the approved definition of the tool is not valid JSON Schema."
         return ""
@@ -212,8 +252,23 @@ def quote(name: str) -> str:
     return f'"{plain}{"..." if len(name) > _LONGEST_NAME else ""}"'
 
 
-def _validator(schema: dict[str, Any]) -> jsonschema_rs.Validator:
-    return jsonschema_rs.validator_for(schema, offline=True, validate_formats=False)
+_OPTIONS: Final[dict[str, Any]] = {
+    "offline": True,
+    "validate_formats": False,
+    "pattern_options": patterns.SCHEMA_OPTIONS,
+    "keywords": {"pattern": patterns.Keyword},
+}
+
+
+def _is_cheap(schema: _Part) -> bool:
+    """Whether the patterns of a schema compile in a reasonable time. One that is unusable costs the most."""
+    left = _MOST_PATTERN_COST
+    for _, text, _ in patterns.within(schema):
+        with contextlib.suppress(patterns.PatternUnusable):
+            left -= patterns.read(text).cost
+        if left < 0:
+            return False
+    return True
 
 
 def _mapping(part: _Part, word: str) -> Mapping[str, Any]:
@@ -252,21 +307,25 @@ def _every_part(schema: object) -> Iterator[_Part]:
             waiting.extend(part)
 
 
-def _ends(schema: _Part) -> bool:
-    """Whether a schema with its references written out has a reasonable size; one to where it stands counts once.
+def _unfolded(schema: _Part) -> int:
+    """Count the parts of a schema with its references written out; one to where it stands counts once.
 
-    The validator remembers what it found at such a recursive reference, and follows each other one again.
+    The validator remembers what it found at such a recursive reference, and follows each other one again. Below
+    `unevaluatedProperties` it looks at everything several times. Counting ends soon after `_MOST_UNFOLDED`.
     """
     document = _Document(schema)
-    waiting: list[tuple[object, frozenset[int]]] = [(schema, frozenset({id(schema)}))]
+    waiting: list[tuple[object, frozenset[int], int]] = [(schema, frozenset({id(schema)}), 1)]
     unfolded = 0
     while waiting and unfolded <= _MOST_UNFOLDED:
-        part, above = waiting.pop()
-        unfolded += 1
+        part, above, times = waiting.pop()
+        unfolded += times
         if isinstance(part, list):
-            waiting.extend((inner, above) for inner in part)
+            waiting.extend((inner, above, times) for inner in part)
         elif isinstance(part, Mapping):
-            waiting.extend((inner, above) for word, inner in part.items() if word not in ("$defs", "definitions"))
+            times *= _AGAIN if any(word in part for word in _UNEVALUATED) else 1
+            waiting.extend(
+                (inner, above, times) for word, inner in part.items() if word not in ("$defs", "definitions")
+            )
             followed = [target for target in document.targets(part) if id(target) not in above]
-            waiting.extend((target, above | {id(target)}) for target in followed)
-    return not waiting
+            waiting.extend((target, above | {id(target)}, times) for target in followed)
+    return unfolded

@@ -25,7 +25,7 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import Final
 
-from entitlements import arguments
+from entitlements import arguments, patterns
 from entitlements.arguments import Place
 from entitlements.codes import Code
 from entitlements.constraints import kinds, values
@@ -123,7 +123,10 @@ class Compiled:
         Looks at the arguments and at every object that a limit reaches into. A sentence; empty when there is none, and
         where nothing is limited.
         """
-        return "" if self.free or self.broken else _undeclared(self.root, given, declared)
+        if self.free or self.broken:
+            return ""
+        with patterns.Bound():
+            return _undeclared(self.root, given, declared)
 
     def measured(self, given: Mapping[str, object]) -> dict[str, float]:
         """Return the numbers among arguments that a bound (min, max) watches, by name: what may be recorded of them.

@@ -329,7 +329,7 @@ def _key(words: list[str]) -> tuple[str, str] | None:
 
 
 def _signs(raw: Mapping[str, Any]) -> tuple[str, str] | None:
-    finding = next(iter(impressions.inspect(raw)), None)
+    finding = next((each for each in impressions.inspect(raw) if each.sign is not impressions.Sign.SLOW_PATTERN), None)
     return (finding.place.split("/")[1] if "/" in finding.place else "name", finding.sign.value) if finding else None
 
 

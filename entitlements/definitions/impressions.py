@@ -1,4 +1,4 @@
-"""First impressions of a tool: text that hides something.
+"""First impressions of a tool: text that hides something, and patterns that are slow to match.
 
 Names and descriptions come from the author of the server: Mandate shows them and never obeys them.
 """
@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from entitlements import patterns
+
 
 class Sign(StrEnum):
-    """One way in which a text can show a person something else than it says."""
+    """One way in which a text can show a person something else than it says; or a pattern that needs steps back."""
 
     BIDI = "bidi"
     INVISIBLE = "invisible"
@@ -22,6 +24,7 @@ class Sign(StrEnum):
     MIXED_SCRIPTS = "mixed_scripts"
     NOT_COMPOSED = "not_composed"
     INSTRUCTION = "instruction"
+    SLOW_PATTERN = "slow_pattern"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,10 @@ def signs(text: str) -> dict[Sign, int]:
 
 
 def inspect(raw: Mapping[str, Any]) -> list[Finding]:
-    """Look at every text in a tool definition, names of arguments included, in document order."""
-    return [Finding(place, sign, count) for place, text in _texts(raw, "") for sign, count in signs(text).items()]
+    """Look at every text in a tool definition, names of arguments included, in document order; then at its patterns."""
+    texts = [Finding(place, sign, count) for place, text in _texts(raw, "") for sign, count in signs(text).items()]
+    slow = [f"/{kind}{place}" for kind in ("inputSchema", "outputSchema") for place in patterns.slow(raw.get(kind))]
+    return texts + [Finding(place, Sign.SLOW_PATTERN, 1) for place in slow]
 
 
 def _signed(text: str) -> Iterator[tuple[str, Sign | None]]:

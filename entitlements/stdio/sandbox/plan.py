@@ -17,9 +17,10 @@ SYSTEM_FOLDERS = (
     "/etc/ld.so.cache",
     "/etc/localtime",
     "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
     "/etc/mime.types",
 )
-"""What programs read to run at all: their libraries, the time zone, the roots of TLS. Nothing of the gateway's."""
+"""What programs read to run at all: their libraries, the time zone, TLS. Nothing of the gateway's."""
 NETWORK_FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services")
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -30,7 +31,7 @@ class Layer(StrEnum):
     FILES = "files"  # Landlock: reads what is listed, writes its scratch folder
     SIGNALS = "signals"  # Landlock: signals to its own processes alone
     PORTS = "ports"  # Landlock: connections to the listed TCP ports alone
-    CALLS = "calls"  # seccomp: no sockets, no ptrace, no namespaces, no keys, no io_uring
+    CALLS = "calls"  # seccomp: the calls alone that programs need to compute, to use files and, with ports, to connect
     PRIVILEGES = "privileges"  # no_new_privs: nothing that it starts has more rights
     LIMITS = "limits"  # rlimits: processes, memory, open files, processor time, length of a file
     WATCH = "watch"  # the keeper: memory and scratch of all its processes together

@@ -69,6 +69,8 @@ class Definition:
     raw: str
     sha256: str
     signs: dict[Sign, int]
+    slow_patterns: list[str]
+    """The places of patterns that are slow to match."""
 
 
 def readable(raw: Mapping[str, Any], sha256: str) -> Definition:
@@ -79,8 +81,12 @@ def readable(raw: Mapping[str, Any], sha256: str) -> Definition:
     required = schema.get("required") if isinstance(schema, Mapping) else None
     must = set(map(str, required)) if isinstance(required, list) else set()
     signs: dict[Sign, int] = {}
+    slow: list[str] = []
     for finding in impressions.inspect(raw):
-        signs[finding.sign] = signs.get(finding.sign, 0) + finding.count
+        if finding.sign is Sign.SLOW_PATTERN:
+            slow.append(finding.place)
+        else:
+            signs[finding.sign] = signs.get(finding.sign, 0) + finding.count
     return Definition(
         str(raw.get("title") or ""),
         str(raw.get("description") or ""),
@@ -88,6 +94,7 @@ def readable(raw: Mapping[str, Any], sha256: str) -> Definition:
         json.dumps(offers.served(raw), indent=2, ensure_ascii=False)[:50_000],
         sha256,
         signs,
+        slow,
     )
 
 

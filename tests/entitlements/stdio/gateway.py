@@ -71,14 +71,18 @@ async def main() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as door,
         socket.create_server(("127.0.0.1", 0)) as other,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams,
         tempfile.TemporaryDirectory() as folder,
     ):
         secret = Path(folder) / "secret"
+        datagrams.bind(f"{folder}/datagrams")
+        os.chmod(f"{folder}/datagrams", 0o777)  # noqa: PTH101, S103 - as below
         os.chmod(folder, 0o777)  # noqa: PTH101, S103 - the attack is to be stopped by nothing else
         known = {
             "PORT": door.getsockname()[1],
             "OTHER": other.getsockname()[1],
             "SECRET": secret,
+            "DATAGRAMS": f"{folder}/datagrams",
             "GATEWAY": os.getpid(),
         }
         places = asyncio.Semaphore(4)
