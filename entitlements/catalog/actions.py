@@ -84,7 +84,7 @@ def approve(
 
     Raises what the looks raise, and catalog.approve_tool or, of many, catalog.approve_tools.
     """
-    BEFORE_CLASSING.ask(by, approval, accept)
+    BEFORE_CLASSING.ask(by, tools.served(approval), accept)
     if among_others:
         return tools.approve_tools([approval], by=by.principal, reason=reason)[0]
     return tools.approve_tool(approval, by=by.principal, reason=reason)

@@ -154,7 +154,7 @@ class ApprovalInputSerializer(InputSerializer):
     sentence = Text(max_length=500)
     action = serializers.ChoiceField(choices=Tool.Does.choices)
     risk = serializers.ChoiceField(choices=Tool.Risk.choices)
-    data_class = Text(max_length=32, default="internal")
+    data_class = Text(max_length=32, default="", allow_blank=True)
     reads_private = serializers.BooleanField(required=False, allow_null=True)
     ingests_untrusted = serializers.BooleanField(required=False, allow_null=True)
     egress_external = serializers.BooleanField(required=False, allow_null=True)
