@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from django.utils.translation import gettext_lazy as _
 
 from audit import log
 from audit.actions import Action
-from entitlements.catalog.models import System, Tool
+from entitlements.catalog.models import Tool
 from entitlements.definitions import classes, tool_class
 from entitlements.definitions.tool_class import ToolClass
 from entitlements.feed import changes, subjects
 from entitlements.feed.locks import Key, Lock
+from entitlements.name_collisions import same_upstream
 from entitlements.people.models import Person
 from entitlements.proposals import proposals
 from entitlements.proposals.models import Proposal
@@ -43,32 +43,11 @@ def least(tool: Tool) -> ToolClass:
     held = [tool_class.of(tool)] if tool.approved_id is not None or tool.seen is None else []
     if tool.seen is not None and tool.seen_id != tool.approved_id:
         held.append(tool_class.suggested(classes.suggest(tool.seen.definition).as_json()))
-    held += map(_without_undecided, _same_upstream(tool))
+    held += [tool_class.suggested(tool_class.of(other).as_json()) for other in same_upstream.find(tool)]
     result = held[0]
     for other in held[1:]:
         result = tool_class.highest(result, other)
     return result
-
-
-def _same_upstream(tool: Tool) -> list[ToolClass]:
-    rows = Tool.objects.exclude(pk=tool.pk).exclude(approved=None).filter(name=tool.name)
-    digest, address = tool.seen.sha256 if tool.seen else "", _address(tool.system)
-    return [
-        tool_class.of(row)
-        for row in rows.select_related("system", "approved")
-        if (row.approved and row.approved.sha256 == digest) or (address and _address(row.system) == address)
-    ]
-
-
-def _without_undecided(other: ToolClass) -> ToolClass:
-    return tool_class.suggested(other.as_json())
-
-
-def _address(system: System) -> tuple[str, int | None, str] | None:
-    """Return where a system is reached, without what leads to the same place."""
-    parts = urlsplit(system.upstream_url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return (parts.hostname.rstrip("."), port, parts.path.rstrip("/")) if parts.hostname else None
 
 
 def highest_since(tools: Iterable[Tool], since: datetime) -> None:

@@ -59,7 +59,7 @@ def asked(approval: Approval) -> ToolClass:
 
 def served(approval: Approval) -> Approval:
     """Return an approval as it takes effect at once: what lowers the tool's class is left as it is."""
-    held = tool_class.without_lowering(class_proposals.least(approval.tool), asked(approval)).as_json()
+    held = tool_class.served(class_proposals.least(approval.tool), asked(approval)).as_json()
     flows = {flow: held.pop(flow) for flow in classes.FLOWS}
     return replace(approval, **held, flows=flows)
 
@@ -124,7 +124,7 @@ def _approve(approval: Approval, approver: Person | None, *, by: Principal, reas
     now, wanted, least = clock.now(), asked(replace(approval, tool=tool)), class_proposals.least(tool)
     silent = {flow for flow in classes.FLOWS if getattr(wanted, flow) is None and getattr(tool, flow) is not True}
     lowers = set(tool_class.lowered(least, wanted)) - silent
-    held = tool_class.without_lowering(least, wanted)
+    held = tool_class.served(least, wanted)
     ToolVersion.objects.filter(pk=version.pk, approved_at=None).update(approved_at=now, approved_by=approver)
     tool.approved, tool.state = version, Tool.State.APPROVED
     tool.sentence = sentence

@@ -60,8 +60,8 @@ def highest(one: ToolClass, other: ToolClass) -> ToolClass:
     return replace(one, **{name: getattr(other, name) for name in names})
 
 
-def without_lowering(before: ToolClass, after: ToolClass) -> ToolClass:
-    """Return a class with each field that it lowers as it was before."""
+def served(before: ToolClass, after: ToolClass) -> ToolClass:
+    """Return a class as it counts at once: each field that it lowers stays as it was before."""
     return replace(after, **{name: getattr(before, name) for name in lowered(before, after)})
 
 

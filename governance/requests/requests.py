@@ -271,10 +271,7 @@ def check_open(request: AccessRequest, expected_version: int | None) -> None:
 
 
 def kept_lines(request: AccessRequest) -> dict[str, RequestLine]:
-    """Return the lines that a request still asks for, by the name of their tool.
-
-    Each tool has the highest class that it had since the request was made: by that the request is routed.
-    """
+    """Return the lines still asked for by tool name; each tool in the highest class since the request was made."""
     lines = {line.tool.name: line for line in request.lines.filter(kept=True).select_related("tool__system")}
     class_proposals.highest_since((line.tool for line in lines.values()), request.asked_at)
     return lines
