@@ -42,6 +42,7 @@ from entitlements.node_messages.models import NodeMessage
 from entitlements.people.models import ApiToken, Group, GroupMapping, Identity, Membership, Person, Role, RoleAssignment
 from entitlements.people_sources.models import PeopleSource, SourcedGroup, SourcedPerson
 from entitlements.policy_domains.models import PolicyDomain
+from entitlements.proposals.models import Proposal
 from entitlements.rest_apis.models import RestApi
 from entitlements.revocation.models import Drill, Revocation, RevocationProof
 from entitlements.risk.models import RiskDecision, RiskSignal, SecurityEvent, SignalResponse
@@ -121,6 +122,7 @@ __all__ = [
     "PeopleSource",
     "Person",
     "PolicyDomain",
+    "Proposal",
     "RelayedDiscovery",
     "RestApi",
     "Revocation",

@@ -12,6 +12,7 @@ from entitlements.gateway.access_requests import requester
 from entitlements.grants import grants
 from entitlements.people import people
 from entitlements.people.models import Person
+from entitlements.proposals.actions import BEFORE_CONFIRM
 from entitlements.revocation import tickets as revocation_tickets
 from entitlements.trusted_issuers import trust
 from entitlements.workload_identity import workload_rules
@@ -45,6 +46,7 @@ def register() -> None:
     grants.GUARD.register("combinations", check.check)
     clients.GUARD.register("combinations", check.check_scopes)
     BEFORE_CLASSING.register("combinations", reclassification_api.check)
+    BEFORE_CONFIRM.register("combinations", reclassification_api.check_proposal)
     trust.ENDING.register("workloads", workload_rules.kill_tokens)
     clients.WORKLOAD_RULE.register("rules", workload_rules.put_in_force)
     grants.START_GUARD.register("reviews", holds.check)

@@ -12,17 +12,20 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements.agents import agents
 from entitlements.agents.models import Agent
+from entitlements.catalog import class_proposals, tools
 from entitlements.catalog.models import Entitlement, EntitlementTool, System, Tool, ToolVersion
 from entitlements.clients import clients
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.connected_accounts import rules, tokens
 from entitlements.connected_accounts.models import AccountConsent, ConnectedAccount
-from entitlements.definitions import definitions, primitives
+from entitlements.definitions import classes, definitions, primitives, tool_class
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people import people
 from entitlements.people.models import Group, Person, Role
 from entitlements.people_sources.models import PeopleSource, SourcedPerson
+from entitlements.proposals import proposals
+from entitlements.proposals.models import Proposal
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.vendors import vendors
@@ -146,6 +149,28 @@ def tool(of: System, name: str = "", *, definition: Mapping[str, Any] | None = N
         setattr(made, field, value)
     made.save()
     return made
+
+
+def approve(found: Tool, *, by: Person | None = None, sentence: str = "Does it.", **fields: Any) -> Tool:  # noqa: ANN401 - of the class
+    """Approve a tool as it is offered now: with the class it has, but for these fields; a second person confirms."""
+    found = Tool.objects.select_related("seen", "system").get(pk=found.pk)
+    assert found.seen is not None
+    values = {name: fields.get(name, getattr(found, name)) for name in tool_class.FIELDS}
+    flows = {flow: values.pop(flow) for flow in classes.FLOWS}
+    asked = tools.Approval(found, found.seen.sha256, sentence, flows=flows, **values)
+    tools.approve_tool(asked, by=(by or analyst()).principal, reason="read")
+    for row in Proposal.objects.filter(state="proposed", subject=class_proposals.subject(found)):
+        proposals.confirm(row.pk, by=security())
+    return Tool.objects.select_related("system", "approved", "seen").get(pk=found.pk)
+
+
+def lower_class(of: Tool, *, by: Person, **fields: Any) -> Proposal:  # noqa: ANN401 - of the class
+    """Propose a lower class of a tool, by default a low risk level; nobody confirms it."""
+    was = tool_class.of(of).as_json()
+    assert of.approved is not None
+    terms = {"sha256": of.approved.sha256, "from": was, "to": was | (fields or {"risk": "low"})}
+    subject = class_proposals.subject(of)
+    return proposals.propose(class_proposals.KIND, subject, terms, by=by.principal, reason="a sample")
 
 
 def entitlement(

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, Q, QuerySet, TextField, Value
+from django.db.models.functions import Concat
 
 from audit.models import Event
 from entitlements import addresses
@@ -28,6 +29,7 @@ from entitlements.hooks import Hook
 from entitlements.networks.models import SystemNetwork
 from entitlements.people.models import Group, Person, Role
 from entitlements.people.role_limits import EVERYTHING
+from entitlements.proposals.models import Proposal
 from entitlements.revocation.models import Drill, Revocation
 from entitlements.risk.models import RiskSignal, SignalResponse
 from entitlements.session_policies.models import SessionPolicy
@@ -233,6 +235,18 @@ def session_policies(caller: Caller) -> QuerySet[SessionPolicy]:
     """Session policies, proposed, in force or over: for those who see everything."""
     rows = SessionPolicy.objects.select_related("system", "proposed_by", "confirmed_by")
     return rows if caller.sees_everything else rows.none()
+
+
+def proposals(caller: Caller) -> QuerySet[Proposal]:
+    """Changes that two people agree on: your own proposals, and those about tools of your own systems."""
+    rows = Proposal.objects.select_related("proposed_by", "confirmed_by")
+    if caller.sees_everything:
+        return rows
+    if caller.human is None:
+        return rows.none()
+    owned = Tool.objects.filter(system__owner=caller.human)
+    links = owned.values_list(Concat(Value("tool:"), "system__slug", Value("/"), "name", output_field=TextField()))
+    return rows.filter(Q(proposed_by=caller.human) | Q(subject__in=links))
 
 
 def revocations(caller: Caller) -> QuerySet[Revocation]:

@@ -26,6 +26,7 @@ from entitlements.keys import api as key_api
 from entitlements.networks import api as networks
 from entitlements.people import api as people_api
 from entitlements.policy_domains import api as policy_domains
+from entitlements.proposals import api as proposals
 from entitlements.rest_apis import api as rest_apis
 from entitlements.revocation import api as revocation_api
 from entitlements.risk import api as risk_api
@@ -98,6 +99,7 @@ urlpatterns: list[URLPattern] = [
     at("imports/<uuid:key>/confirm", imports.Confirm, "import-confirm"),
     at("catalog/plan", plans.PlanCatalog, "catalogue-plan"),
     at("catalog/apply", plans.ApplyCatalog, "catalogue-apply"),
+    *(at(*address) for address in proposals.ADDRESSES),
     at("tools", tools.Tools, "tools"),
     at("tools/approve", bulk.ApproveTools, "tools-approve"),
     at("tools/disable", bulk.DisableTools, "tools-disable"),

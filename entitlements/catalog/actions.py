@@ -11,12 +11,13 @@ from django.utils.translation import gettext_lazy as _
 from audit.context import Principal
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.api.actions import NEW, Action, Subject, caller
+from entitlements.api.actions import NEW, Action, Performed, Sentence, Subject, caller
 from entitlements.api.fields import StopInputSerializer
-from entitlements.catalog import discovery, entitlements, systems, tools
+from entitlements.catalog import class_proposals, discovery, entitlements, systems, tools
 from entitlements.catalog.models import System, Tool
 from entitlements.errors import DomainError
 from entitlements.hooks import Hook
+from entitlements.proposals import proposals
 from entitlements.rest_apis import rest_apis
 from entitlements.secrets import vault
 from entitlements.secrets.kinds import CredentialMalformed
@@ -84,10 +85,19 @@ def approve(
 
     Raises what the looks raise, and catalog.approve_tool or, of many, catalog.approve_tools.
     """
-    BEFORE_CLASSING.ask(by, approval, accept)
+    BEFORE_CLASSING.ask(by, tools.served(approval), accept)
     if among_others:
         return tools.approve_tools([approval], by=by.principal, reason=reason)[0]
     return tools.approve_tool(approval, by=by.principal, reason=reason)
+
+
+def _approved(performed: Performed) -> Sentence:
+    """Say that a tool is approved, and whether its lower class waits for a second person."""
+    waits = proposals.waiting(class_proposals.KIND, [class_proposals.subject(performed.result)])
+    said = _("%(name)s is approved, exactly as you read it.")
+    if waits:
+        said = _("%(name)s is approved. Another person confirms the lower class; the higher one counts until then.")
+    return said % {"name": performed.result.name}
 
 
 SYSTEM = Subject(visibility.systems, lambda system: [f"system:{system.slug}"], ("slug",))
@@ -111,9 +121,7 @@ SET_SECRET = Action(
     "system-secret", SYSTEM, _set_secret, input=None, method="PUT", done=_("Stored. It is never shown again.")
 )
 
-APPROVE_TOOL = Action(
-    "tool-approve", TOOL, approve, input=None, by=caller, done=_("%(name)s is approved, exactly as you read it.")
-)
+APPROVE_TOOL = Action("tool-approve", TOOL, approve, input=None, by=caller, done=_approved)
 QUARANTINE_TOOL = Action(
     "tool-quarantine",
     TOOL,

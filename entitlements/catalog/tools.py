@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from django.db import transaction
@@ -13,15 +13,17 @@ from audit.actions import Action
 from audit.context import Principal
 from entitlements.catalog.models import Tool, ToolVersion
 from entitlements.conflicts import independence
-from entitlements.definitions import classes
+from entitlements.definitions import classes, tool_class
+from entitlements.definitions.tool_class import ToolClass
 from entitlements.errors import NotFound
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.name_collisions import collisions
 from entitlements.people.models import Person
+from entitlements.proposals import proposals
 from entitlements.words import REQUEST_ACCESS_TOOL
 
-from . import errors, membership
+from . import class_proposals, errors, membership
 
 _CONFIRMED: Final = ("approved", "state", "sentence", "action", "risk", "data_class", *classes.FLOWS)
 
@@ -30,7 +32,8 @@ _CONFIRMED: Final = ("approved", "state", "sentence", "action", "risk", "data_cl
 class Approval:
     """A person's approval of a tool: which definition they read, what it does, its risk level.
 
-    `flows` says yes or no to `reads_private`, `ingests_untrusted` and `egress_external`; the rest stays as it is.
+    `flows` says yes or no to `reads_private`, `ingests_untrusted` and `egress_external`; the rest stays as it is, and
+    so does the data class where it is empty. What is lower than before waits for a second person (`served`).
     """
 
     tool: Tool
@@ -38,13 +41,27 @@ class Approval:
     sentence: str
     action: str
     risk: str
-    data_class: str = "internal"
+    data_class: str = ""
     flows: Mapping[str, bool | None] = field(default_factory=dict)
 
 
 def undecided(tool: Tool, flows: Mapping[str, bool | None]) -> list[str]:
     """Return the flow labels of a tool that are neither yes nor no once `flows` are set."""
     return [flow for flow in classes.FLOWS if flows.get(flow, getattr(tool, flow)) is None]
+
+
+def asked(approval: Approval) -> ToolClass:
+    """Return the class that an approval asks for."""
+    tool, flows = approval.tool, {flow: getattr(approval.tool, flow) for flow in classes.FLOWS} | dict(approval.flows)
+    data_class = approval.data_class or class_proposals.least(tool).data_class
+    return ToolClass(approval.action, approval.risk, data_class, **flows)
+
+
+def served(approval: Approval) -> Approval:
+    """Return an approval as it takes effect at once: what lowers the tool's class is left as it is."""
+    held = tool_class.served(class_proposals.least(approval.tool), asked(approval)).as_json()
+    flows = {flow: held.pop(flow) for flow in classes.FLOWS}
+    return replace(approval, **held, flows=flows)
 
 
 def about(tool: Tool) -> list[str]:
@@ -104,25 +121,29 @@ def _approve(approval: Approval, approver: Person | None, *, by: Principal, reas
         raise errors.DefinitionMoved(tool=tool.name)
     if among_others and (labels := undecided(tool, approval.flows)):
         raise errors.FlowsUndecided(tool=tool.name, undecided=labels)
-    now = clock.now()
+    now, wanted, least = clock.now(), asked(replace(approval, tool=tool)), class_proposals.least(tool)
+    silent = {flow for flow in classes.FLOWS if getattr(wanted, flow) is None and getattr(tool, flow) is not True}
+    lowers = set(tool_class.lowered(least, wanted)) - silent
+    held = tool_class.served(least, wanted)
     ToolVersion.objects.filter(pk=version.pk, approved_at=None).update(approved_at=now, approved_by=approver)
     tool.approved, tool.state = version, Tool.State.APPROVED
-    tool.sentence, tool.action, tool.risk = sentence, approval.action, approval.risk
-    tool.data_class = approval.data_class
-    for flow, carries in approval.flows.items():
-        setattr(tool, flow, carries)
+    tool.sentence = sentence
+    tool_class.put(tool, held)
     tool.version += 1
     tool.save(update_fields=[*_CONFIRMED, "version"])
     detail: dict[str, object] = {
         "sha256": version.sha256,
         "sentence": sentence,
-        "action": tool.action,
-        "risk": tool.risk,
-        "data_class": tool.data_class,
-        **{flow: getattr(tool, flow) for flow in classes.FLOWS},
+        **held.as_json(),
     }
     log.record(Action.TOOL_APPROVED, about=about(tool), by=by, reason=reason, detail=detail)
     changes.note(subjects.tool(tool.pk))
+    if lowers:
+        to = {name: value for name, value in wanted.as_json().items() if name in lowers}
+        terms = {"sha256": version.sha256, "from": held.as_json(), "to": held.as_json() | to}
+        proposals.propose(class_proposals.KIND, class_proposals.subject(tool), terms, by=by, reason=reason)
+    else:
+        proposals.replace(class_proposals.KIND, class_proposals.subject(tool), by=by, reason=reason)
     return tool
 
 

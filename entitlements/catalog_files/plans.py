@@ -18,14 +18,16 @@ from django.db import transaction
 from audit import log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements.catalog import entitlements, errors, membership, systems, tools
+from entitlements.catalog import class_proposals, entitlements, errors, membership, systems, tools
 from entitlements.catalog.models import Entitlement, System, Tool
+from entitlements.conflicts import independence
 from entitlements.decisions import limits
 from entitlements.errors import DomainError
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.grants import grants
 from entitlements.grants.models import Grant, GrantLine
+from entitlements.proposals import proposals
 
 _OF_SYSTEM: Final = ("name", "kind", "owner", "upstream_url")
 _OF_ENTITLEMENT: Final = ("name", "sentence", "longest", "enabled", "rule")
@@ -142,7 +144,7 @@ def _tool(plan: Plan, about: str, wanted: Mapping[str, Any], tool: Tool | None) 
     if tool is None:
         plan.note_unready(about, "unknown_tool")
         return
-    state, seen, approved = Tool.State(tool.state), tool.seen, tool.approved
+    state, approved = Tool.State(tool.state), tool.approved
     if wanted.get("disabled"):
         if state not in (Tool.State.DISABLED, Tool.State.REMOVED):
             change = {"state": (state.value, Tool.State.DISABLED.value)}
@@ -152,20 +154,28 @@ def _tool(plan: Plan, about: str, wanted: Mapping[str, Any], tool: Tool | None) 
     change = _differing(approval, {"sha256": approved.sha256 if approved else None, **current})
     if state == Tool.State.APPROVED and not change:
         return
-    if state == Tool.State.REMOVED:
-        plan.note_unready(about, "tool_in_wrong_state")
-        return
-    if change and (seen is None or seen.sha256 != approval["sha256"]):
-        plan.note_unready(about, "tool_definition_moved")
-        return
     approves = bool(change) or state != Tool.State.DISABLED
-    if approves and tools.undecided(tool, approval):
-        plan.note_unready(about, errors.FlowsUndecided.code)
+    if unready := _unready(tool, approval, change, approves=approves):
+        plan.note_unready(about, unready)
         return
     if state == Tool.State.DISABLED:
         plan.steps.append(Step("tool-enable", about, tool, {}, {"state": (state.value, "enabled")}))
     if approves:
         plan.steps.append(Step("tool-approve", about, tool, approval, {"state": (state.value, "approved"), **change}))
+
+
+def _unready(tool: Tool, approval: Mapping[str, Any], change: Mapping[str, tuple[Any, Any]], *, approves: bool) -> str:
+    """Return the code of what keeps a tool from being approved so; empty for nothing."""
+    if tool.state == Tool.State.REMOVED:
+        return errors.ToolInWrongState.code
+    if change and (tool.seen is None or tool.seen.sha256 != approval["sha256"]):
+        return errors.DefinitionMoved.code
+    if approves and tools.undecided(tool, approval):
+        return errors.FlowsUndecided.code
+    subject = class_proposals.subject(tool)
+    proposed = proposals.waiting(class_proposals.KIND, [subject]).get(subject) if change else None
+    waits = proposed and all(proposed.terms["to"].get(name) == new for name, (_old, new) in change.items())
+    return independence.SecondPersonNeeded.code if waits else ""
 
 
 def _entitlement(plan: Plan, scope: str, wanted: Mapping[str, Any], system: System, known: Mapping[str, Tool]) -> None:

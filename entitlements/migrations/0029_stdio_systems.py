@@ -16,12 +16,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="StdioSystem",
             fields=[
-                (
-                    "system",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name="started_by", serialize=False, to="entitlements.system"
-                    ),
-                ),
+                ("system", models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name="started_by", serialize=False, to="entitlements.system"),),
                 ("command", models.SlugField(max_length=64)),
                 ("arguments", models.JSONField(blank=True, db_default=[], default=list)),
                 ("terms", models.JSONField(blank=True, null=True)),
@@ -64,12 +59,7 @@ class Migration(migrations.Migration):
                 ("confirmed_at", models.DateTimeField(blank=True, null=True)),
                 ("ended_at", models.DateTimeField(blank=True, null=True)),
                 ("end_reason", models.CharField(blank=True, db_default="", default="", max_length=500)),
-                (
-                    "confirmed_by",
-                    models.ForeignKey(
-                        blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
-                    ),
-                ),
+                ("confirmed_by", models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL),),
                 ("proposed_by", models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL)),
             ],
             options={

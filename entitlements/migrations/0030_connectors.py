@@ -31,12 +31,7 @@ class Migration(migrations.Migration):
                 ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ("name", models.CharField(max_length=100)),
                 ("place", models.SmallIntegerField()),
-                (
-                    "state",
-                    models.CharField(
-                        choices=[("pending", "Waits for enrolment"), ("active", "Active"), ("revoked", "Revoked")], default="pending", max_length=16
-                    ),
-                ),
+                ("state", models.CharField(choices=[("pending", "Waits for enrolment"), ("active", "Active"), ("revoked", "Revoked")], default="pending", max_length=16),),
                 ("reason", models.CharField(max_length=500)),
                 ("created_at", models.DateTimeField()),
                 ("code_sha256", models.CharField(blank=True, max_length=64)),
@@ -48,12 +43,7 @@ class Migration(migrations.Migration):
                 ("nodes", models.JSONField(blank=True, default=dict)),
                 ("revoked_at", models.DateTimeField(blank=True, null=True)),
                 ("revoke_reason", models.CharField(blank=True, max_length=500)),
-                (
-                    "created_by",
-                    models.ForeignKey(
-                        blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
-                    ),
-                ),
+                ("created_by", models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL),),
                 ("system", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="connectors", to="entitlements.system")),
             ],
             options={

@@ -251,7 +251,7 @@ def people_behind(rule: AutoApprovalRule) -> list[Person]:
 
 def _is_harmless(request: AccessRequest) -> bool:
     """Whether it only reads, at low risk, completes no combination, and no like request was denied lately."""
-    tools = [line.tool for line in request.lines.filter(kept=True).select_related("tool")]
+    tools = [line.tool for line in requests.kept_lines(request).values()]
     if not tools or any(tool.risk != Risk.LOW or tool.action != "read" for tool in tools):
         return False
     same = AccessRequest.objects.filter(agent=request.agent, entitlement=request.entitlement)

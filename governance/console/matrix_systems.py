@@ -51,6 +51,10 @@ SYSTEMS: Final[Pages] = {
     ("tool-changes", "POST"): like("tool-approve", "tool-disable", "tool-quarantine"),
     ("tools-stop", "POST"): like("tool-disable"),
     ("discover", "POST"): like("system-discover"),
+    ("change-proposal-list", "GET"): like(
+        "change-proposals GET", also=("change-proposal-confirm", "change-proposal-withdraw")
+    ),
+    ("change-proposal-decide", "POST"): like("change-proposal-confirm", "change-proposal-withdraw"),
     ("session-policies-page", "GET"): like(
         "session-policies GET",
         also=("session-policies", "session-policy-confirm", "session-policy-withdraw", "session-policy-end"),
@@ -65,6 +69,6 @@ SYSTEMS: Final[Pages] = {
     **both(like("stdio-commands"), "stdio-command-propose"),
     ("stdio-command-decide", "POST"): like("stdio-command-confirm", "stdio-command-withdraw", "stdio-command-end"),
     ("system-start", "POST"): like("system-enable"),
-    ("tool-page", "GET"): like("tool GET"),
+    ("tool-page", "GET"): like("tool GET", also=("change-proposal-confirm", "change-proposal-withdraw")),
     ("tool-page", "POST"): like("tool-approve", "tool-quarantine", "tool-enable"),
 }

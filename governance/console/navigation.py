@@ -91,6 +91,7 @@ GROUPS: Final = (
             Entry("rule-list", _("SoD policies"), "scale", ("sod-policies",)),
             Entry("risk-signals", _("Risk signals"), "triangle-alert", ("risk-signals", "settings/signal-responses")),
             Entry("decoy-list", _("Decoys"), "triangle-alert", ("decoys",)),
+            Entry("change-proposal-list", _("Proposed changes"), "user-check", ("change-proposals",)),
             Entry("exception-list", _("Exceptions"), "flag", ("exceptions",)),
             Entry("policy-domain-list", _("Policy domains"), "file-text", ("policy-domains",)),
             Entry("starter-pack-list", _("Starter packs"), "bookmark", ("settings/starter-packs",)),

@@ -53,6 +53,7 @@ from governance.people.pages import groups, people, people_list, sources
 from governance.people.pages import role_maps as role_maps_pages
 from governance.policy_domains import urls as policy_domains_urls
 from governance.posture_report import urls as posture_urls
+from governance.proposals import urls as proposals_urls
 from governance.request_changes.pages import edit as edit_pages
 from governance.request_changes.pages import renewal as renewal_pages
 from governance.requests.pages import ask as ask_pages
@@ -216,6 +217,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/trusted-issuers/", trusted_issuers.listing, name="trusted-issuers-page"),
     path("settings/trusted-issuers/propose/", trusted_issuers.propose, name="trusted-issuer-propose"),
     path("settings/trusted-issuers/<uuid:issuer>/", trusted_issuers.decide, name="trusted-issuer-decide"),
+    *proposals_urls.PAGES,
     *session_policies_urls.PAGES,
     path("settings/local-servers/", stdio_commands.listing, name="stdio-commands-page"),
     path("settings/local-servers/propose/", stdio_commands.propose, name="stdio-command-propose"),

@@ -27,6 +27,8 @@ FILES: Final = (
     "entitlements/feed/sql/acknowledge_v1.sql",
     "entitlements/feed/sql/change_order.sql",
     "entitlements/catalog/sql/tool_definition.sql",
+    "entitlements/proposals/sql/proposal.sql",
+    "entitlements/catalog/sql/tool_class.sql",
     "entitlements/guardrails/sql/guardrail_version.sql",
     "entitlements/decoys/sql/decoy.sql",
     "entitlements/decoys/sql/record_decoy_touch_v1.sql",

@@ -13,6 +13,7 @@ from django.db import transaction
 
 from audit import clock, log
 from audit.actions import Action
+from entitlements.catalog import class_proposals
 from entitlements.catalog.models import Tool
 from entitlements.errors import DomainError
 from entitlements.grants.models import Grant
@@ -60,6 +61,7 @@ def edit(request_id: UUID, change: Change, *, by: Requester, expected_version: i
     eligibility.check_requester(request.agent, ask, by=by, on_behalf_of=request.requested_by)
     eligibility.check_in_force(request.agent, request.entitlement, ask.people)
     lines = eligibility.lines(request.entitlement, ask)
+    class_proposals.highest_since(lines, request.asked_at)
     eligibility.check_two_people(request.agent, (tool.risk for tool in lines))
     _check_renewal(request, lines)
     _write(request, ask, lines)

@@ -180,7 +180,8 @@ def conflict(request: AccessRequest, person: Person) -> str:
 
 def after_approval(request: AccessRequest, kept: Sequence[str], person: Person) -> tuple[Risk, list[Any]]:
     """Return the risk level of these tools, and the stages that must still approve them after this person has."""
-    level = highest(Risk(line.tool.risk) for line in request.lines.all() if line.tool.name in kept)
+    lines = requests.kept_lines(request)
+    level = highest(Risk(line.tool.risk) for name, line in lines.items() if name in kept)
     rows = sorted(request.approvals.all(), key=lambda stage: stage.position)
     waiting = [stage for stage in rows if stage.answer == Approval.Answer.WAITING]
     mine = requests.stages_for(person).filter(request=request).order_by("position").first()

@@ -18,6 +18,7 @@ from audit.draft import BadEvent
 from audit.redaction import Unrepresentable
 from entitlements.access import role_reach
 from entitlements.agents.models import Agent
+from entitlements.catalog import class_proposals
 from entitlements.catalog.models import Entitlement, Tool
 from entitlements.errors import DomainError, NotFound, NotRecordable, Stale
 from entitlements.feed import locks
@@ -270,12 +271,14 @@ def check_open(request: AccessRequest, expected_version: int | None) -> None:
 
 
 def kept_lines(request: AccessRequest) -> dict[str, RequestLine]:
-    """Return the lines that a request still asks for, by the name of their tool."""
-    return {line.tool.name: line for line in request.lines.filter(kept=True).select_related("tool__system")}
+    """Return the lines still asked for by tool name; each tool in the highest class since the request was made."""
+    lines = {line.tool.name: line for line in request.lines.filter(kept=True).select_related("tool__system")}
+    class_proposals.highest_since((line.tool for line in lines.values()), request.asked_at)
+    return lines
 
 
 def write_narrowed(request: AccessRequest, rows: Mapping[str, RequestLine], left: Left) -> None:
-    """Write what is left of these lines, and set time and risk; the risk is that of the tools as they are now."""
+    """Write what is left of these lines, and set time and risk; the risk is the highest since the request was made."""
     for name, line in rows.items():
         line.kept, line.limits = name in left.lines, dict(left.lines.get(name, line.limits))
     changed = {*left.taken.get("dropped", ()), *left.taken.get("limits", ())}

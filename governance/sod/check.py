@@ -14,6 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from entitlements.agents.models import Agent
+from entitlements.catalog import class_proposals
 from entitlements.catalog.models import Tool
 from entitlements.errors import DomainError
 from entitlements.feed import locks
@@ -96,7 +97,9 @@ def violations_of_request(request: AccessRequest) -> list[PolicyViolation]:
 
 
 def _asked(request: AccessRequest) -> list[Tool]:
-    return list(Tool.objects.filter(pk__in=request.lines.filter(kept=True).values("tool")).select_related("system"))
+    tools = list(Tool.objects.filter(pk__in=request.lines.filter(kept=True).values("tool")).select_related("system"))
+    class_proposals.highest_since(tools, request.asked_at)
+    return tools
 
 
 def check_call(caller: Agent, callee: Agent) -> None:

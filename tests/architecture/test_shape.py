@@ -13,6 +13,7 @@ NAMES_THAT_SAY_NOTHING = {"services", "utils", "helpers", "common", "misc", "uti
 FILLED_ELSEWHERE = {
     ("entitlements/hooks.py", "DECLARED"),  # the hooks themselves
     ("entitlements/permissions/matrix.py", "DECLARED"),  # an address without a row is closed
+    ("entitlements/proposals/proposals.py", "KINDS"),  # a proposal of a kind without a row is confirmed by nobody
     ("governance/console/kit/lists/selection.py", "_LISTS"),  # an act takes in all rows of a listed list alone
 }
 

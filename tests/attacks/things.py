@@ -92,6 +92,7 @@ _SAMPLES: Final = {
     "systems/openapi/key": "systems/api",
     "stdio-commands/key": "settings/command",
     "session-policies/key": "settings/session_policy",
+    "change-proposals/key": "change-proposals/proposal",
     "guardrails/key": "guardrails/guardrail",
     "credential-policy-proposals/key": "settings/credential-policy/proposal",
     "discovery-sources/key": "settings/discovery",

@@ -13,10 +13,11 @@ from entitlements.access import visible_collisions
 from entitlements.access.caller import Caller
 from entitlements.api.fields import InputSerializer, OutputSerializer, Text
 from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
-from entitlements.catalog import actions, discovery, tools
+from entitlements.catalog import actions, class_proposals, discovery, tools
 from entitlements.catalog.models import Tool, ToolVersion
 from entitlements.definitions import classes, differences, impressions
 from entitlements.name_collisions import collisions
+from entitlements.proposals import proposals
 
 
 class ToolFilter(filters.FilterSet):
@@ -109,6 +110,9 @@ class ToolDetailSerializer(ToolSerializer):
     approved_definition = serializers.SerializerMethodField()
     seen_definition = serializers.SerializerMethodField()
     suggestion = SuggestionShown(allow_null=True)
+    proposed_class = serializers.SerializerMethodField(
+        help_text="The lower class that waits for a second person, by field, with the `proposal` that it is; else null."
+    )
     difference = serializers.SerializerMethodField()
     findings = serializers.SerializerMethodField()
     collisions = serializers.SerializerMethodField()
@@ -120,6 +124,12 @@ class ToolDetailSerializer(ToolSerializer):
     def get_seen_definition(self, tool: Tool) -> dict[str, Any] | None:
         """Return what the server offers now."""
         return _definition(tool.seen)
+
+    def get_proposed_class(self, tool: Tool) -> dict[str, Any] | None:
+        """Return the class that another person has to confirm."""
+        link = class_proposals.subject(tool)
+        row = proposals.waiting(class_proposals.KIND, [link]).get(link)
+        return {"proposal": str(row.pk), **row.terms["to"]} if row else None
 
     def get_difference(self, tool: Tool) -> list[str]:
         """Say in plain sentences what changed since the approval."""
@@ -154,7 +164,7 @@ class ApprovalInputSerializer(InputSerializer):
     sentence = Text(max_length=500)
     action = serializers.ChoiceField(choices=Tool.Does.choices)
     risk = serializers.ChoiceField(choices=Tool.Risk.choices)
-    data_class = Text(max_length=32, default="internal")
+    data_class = Text(max_length=32, default="", allow_blank=True)
     reads_private = serializers.BooleanField(required=False, allow_null=True)
     ingests_untrusted = serializers.BooleanField(required=False, allow_null=True)
     egress_external = serializers.BooleanField(required=False, allow_null=True)

@@ -33,6 +33,7 @@ from governance.catalog.queries import triage
 from governance.console import doors
 from governance.console.kit.lists import cells, lists
 from governance.console.kit.lists.layout import Choice, Column, Facet, Layout, View
+from governance.proposals import pages as proposal_pages
 from governance.request_suggestions import queries as request_suggestion_queries
 from governance.stdio_commands import queries as stdio_queries
 
@@ -164,6 +165,7 @@ def _tools(request: HttpRequest, system: System) -> dict[str, Any]:
         "may_stop_tools": any(tool.state in STOPPABLE for tool in tools) and doors.may(caller, "tool-disable", system),
         "stoppable": STOPPABLE,
         "steps": triage.steps(caller, system, tools),
+        "proposals": proposal_pages.about_tools(request, tools),
     }
     if doors.may(caller, "tool-approve", system):
         easy_tools = triage.easy(tools)
@@ -220,18 +222,17 @@ def tool(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """Show a tool, the approved definition beside the one that is offered now; approve, quarantine, disable, enable."""
     caller = doors.caller(request)
     tool = doors.find_subject(request, actions.TOOL, slug, name)
-    context: dict[str, Any] = {"problem": None}
-    status = 200
+    problem: DomainError | None = None
     if request.method == "POST":
         try:
             decide(request, tool, BUTTONS)
         except DomainError as refusal:
-            doors.record(request, refusal)
+            doors.record(request, problem := refusal)
             tool = doors.find(visibility.tools(caller), system__slug=slug, name=name)
-            context["problem"], status = refusal, refusal.status
         else:
             return redirect("tool-page", slug, name)
-    context |= {
+    context: dict[str, Any] = {
+        "problem": problem,
         "tool": tool,
         "system": tool.system,
         "actions": Tool.Does.choices,
@@ -240,12 +241,13 @@ def tool(request: HttpRequest, slug: str, name: str) -> HttpResponse:
         "may_approve": tool.state in STOPPABLE and doors.may(caller, "tool-approve", tool),
         "may_stop": doors.may(caller, "tool-disable", tool),
         "may_start": tool.state == Tool.State.DISABLED and doors.may(caller, "tool-enable", tool),
+        "proposals": proposal_pages.about_tools(request, [tool]),
         "reach": access.to_tool(caller, tool),
         "collisions": visible_collisions.find(caller, [tool]).get(tool.pk, ()),
         **read.words_of(tool),
     }
     context["flows"] = request_suggestion_queries.refilled(context["flows"], request.POST.dict())
-    return render(request, "console/catalog/tool.html", context, status=status)
+    return render(request, "console/catalog/tool.html", context, status=problem.status if problem else 200)
 
 
 def approval(request: HttpRequest, tool: Tool) -> tools_actions.Approval:

@@ -22,6 +22,7 @@ from governance.catalog.pages import systems
 from governance.catalog.queries import systems as read
 from governance.catalog.queries import triage as waiting
 from governance.console import doors, paging
+from governance.proposals import pages as proposal_pages
 from governance.reviews.reports.queries import trends as trends_queries
 
 _MOST: Final = 25
@@ -40,13 +41,11 @@ def approve_easy(request: HttpRequest, slug: str) -> HttpResponse:
     shown_hashes = dict(approval.split(" ", 1) for approval in request.POST.getlist("tool") if " " in approval)
     easy = waiting.easy([tool for tool in read.tools_of(caller, system, {}) if tool.name in shown_hashes])
     approvals = [replace(approval, sha256=shown_hashes[approval.tool.name]) for approval in easy.approvals]
-    refused: list[tuple[Tool, type[DomainError]]]
-    refused = [(each, catalog_errors.FlowsUndecided) for each in easy.undecided]
-    refused += [(each, catalog_errors.ToolNameCollides) for each in easy.colliding]
-    for tool, error in refused:
-        refusal = error(tool=tool.name)
-        doors.record(request, refusal, [f"tool:{slug}/{tool.name}", f"system:{slug}"])
-        messages.error(request, f"{tool.name}: {refusal.message} ({refusal.code})")
+    refused: list[DomainError] = [catalog_errors.FlowsUndecided(tool=each.name) for each in easy.undecided]
+    refused += [catalog_errors.ToolNameCollides(tool=each.name) for each in easy.colliding]
+    for refusal in refused:
+        doors.record(request, refusal, [f"tool:{slug}/{refusal.detail['tool']}", f"system:{slug}"])
+        messages.error(request, f"{refusal.detail['tool']}: {refusal.message} ({refusal.code})")
     done = tools.approve_tools(approvals, by=caller.principal, reason=_("Reads only, of low risk."))
     messages.success(request, _("%(n)d tools approved.") % {"n": len(done)})
     return redirect("system-page", slug)
@@ -88,8 +87,7 @@ def changes(request: HttpRequest) -> HttpResponse:
         try:
             _decide(request, tool)
         except DomainError as refusal:
-            doors.record(request, refusal)
-            problem = refusal
+            doors.record(request, problem := refusal)
         else:
             return redirect("tool-changes")
     rows = visibility.tools(caller).filter(discovery.changed(), seen__isnull=False)
@@ -98,10 +96,10 @@ def changes(request: HttpRequest) -> HttpResponse:
     if is_held or is_served:
         rows = rows.filter(state=state)
     page = paging.page(request, rows, ("system__slug", "name"), _MOST)
-    data = request.POST.dict() if problem else {}
     context = {
         "page": page,
-        "changes": waiting.drifted(caller, page.rows, data),
+        "proposals": proposal_pages.about_tools(request, page.rows),
+        "changes": waiting.drifted(caller, page.rows, request.POST.dict() if problem else {}),
         "is_held": is_held,
         "is_served": is_served,
         "all": not (is_held or is_served),

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.catalog import tools
+from entitlements.catalog import class_proposals, tools
 from entitlements.catalog.models import Tool
+from entitlements.definitions import classes
+from entitlements.proposals.models import Proposal
 from governance.sod import check as check_actions
 
 
@@ -34,6 +36,14 @@ def check(caller: Caller, approval: tools.Approval, accepted: str) -> None:
     named = [violation for violation in completed if violation.agent.pk in known]
     violations = [violation.as_json() | ({} if violation.agent.pk in agents else {"sides": []}) for violation in named]
     raise check_actions.ClassingCompletes(completed=violations, others=len(completed) - len(named), accept=digest)
+
+
+def check_proposal(caller: Caller, proposal: Proposal, accepted: str) -> None:
+    """Refuse the lower class of a tool as `check` does: a lower action or data class may stand on a side as well."""
+    if proposal.kind == class_proposals.KIND.name:
+        wanted, tool = dict(proposal.terms["to"]), class_proposals.tool_of(proposal.subject)
+        flows = {flow: wanted.pop(flow) for flow in classes.FLOWS}
+        check(caller, tools.Approval(tool, proposal.terms["sha256"], tool.sentence, **wanted, flows=flows), accepted)
 
 
 def _digest(completed: Sequence[check_actions.PolicyViolation]) -> str:

@@ -144,6 +144,7 @@ def _system(department: company.Department, offices: OfficeServers) -> None:
         ],
         by=by,
     )
+    builders.confirm_classes(system)
 
 
 # ------------------------------------------------------------------------------------------------ what was given

@@ -85,6 +85,7 @@ def _system(number: int, owner: Person, analyst: Person) -> System:
     tools = {tool.name: tool for tool in system.tools.select_related("system", "seen")}
     for tool in tools.values():  # each by itself, since every department has tools of these names
         tools_actions.approve_tool(_reviewed(tool), by=by)
+    builders.confirm_classes(system)
     for use, names in TOOLS.items():
         entitlements.make_entitlement(
             system,

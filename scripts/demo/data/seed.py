@@ -255,6 +255,7 @@ def approve_tools(system: System, words: Mapping[str, cast.ToolWords]) -> None:
         )
     for approval in reviewed:  # each by itself: another system may have a tool of this name
         tools.approve_tool(approval, by=who(cast.ANALYST).principal)
+    builders.confirm_classes(system)
 
 
 def make_grant(request_spec: cast.AccessRequestSpec) -> None:

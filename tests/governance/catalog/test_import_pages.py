@@ -12,6 +12,8 @@ from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import imports
 from entitlements.catalog_files.models import CatalogImport
 from entitlements.people.models import Person
+from entitlements.proposals import proposals
+from entitlements.proposals.models import Proposal
 from tests import make
 from tests.entitlements import catalogues
 from tests.entitlements.catalogues import content
@@ -140,7 +142,10 @@ def test_a_suggestion_is_shown_with_its_reasons_and_counts_once_somebody_approve
 
     tool = Tool.objects.get()
     assert (tool.state, tool.risk) == ("approved", "high")
-    assert (tool.reads_private, tool.ingests_untrusted, tool.egress_external) == (True, None, False)
+    assert (tool.reads_private, tool.ingests_untrusted) == (True, None)
+    assert tool.egress_external is True, "the rules propose yes, so that a second person confirms the no"
+    assert "Wait for a second person" in visits.text(visits.as_(ana).get(address))
+    proposals.confirm(Proposal.objects.get().pk, by=make.security())
     assert (tool.suggestion or {})["risk"] == "medium"
     assert '<option value="no" selected>' in visits.text(visits.as_(ana).get(address))
 

@@ -193,7 +193,11 @@ def _rest_api(company: companies.Company) -> str:
 def _waiting(company: companies.Company) -> dict[str, object]:
     terms = {"folder": "/opt/sample", "argv": ["/usr/bin/env"], "digest": "0" * 64}
     command = stdio_proposals.propose("sample", by=company.ana, reason="a sample", **terms)
-    return {"settings/command": command.pk, "settings/session_policy": agreed.propose("sample", by=company.ana).pk}
+    return {
+        "settings/command": command.pk,
+        "settings/session_policy": agreed.propose("sample", by=company.ana).pk,
+        "change-proposals/proposal": make.lower_class(company.system.tools.get(name="wipe"), by=company.ana).pk,
+    }
 
 
 def _vendor(system: System) -> None:

@@ -81,6 +81,10 @@ BUTTONS: Final[dict[str, dict[str, dict[str, str]]]] = {
         "system-network-withdraw": {"verb": "withdraw", "reason": "x"},
         "system-network-end": {"verb": "end", "reason": "x"},
     },
+    "change-proposal-decide": {
+        "change-proposal-confirm": {"verb": "confirm"},
+        "change-proposal-withdraw": {"verb": "withdraw", "reason": "x"},
+    },
     "session-policy-decide": {
         "session-policy-confirm": {"verb": "confirm"},
         "session-policy-withdraw": {"verb": "withdraw", "reason": "x"},
