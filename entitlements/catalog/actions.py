@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from audit.context import Principal
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.api.actions import NEW, Action, Subject, caller
+from entitlements.api.actions import NEW, Action, Performed, Subject, caller
 from entitlements.api.fields import StopInputSerializer
 from entitlements.catalog import discovery, entitlements, systems, tools
 from entitlements.catalog.models import System, Tool
@@ -90,6 +90,12 @@ def approve(
     return tools.approve_tool(approval, by=by.principal, reason=reason)
 
 
+def _enabled(done: Performed) -> str:
+    if done.result.status == System.Status.ACTIVE:
+        return _("%(name)s is restored.") % {"name": done.result.name}
+    return _("%(name)s stays closed until a second person restores it.") % {"name": done.result.name}
+
+
 SYSTEM = Subject(visibility.systems, lambda system: [f"system:{system.slug}"], ("slug",))
 TOOL = Subject(
     visibility.tools,
@@ -106,7 +112,7 @@ REGISTER = Action("systems", NEW, _register, input=None, done=_("Registered. Nex
 EDIT = Action("system", SYSTEM, systems.edit_system, input=None, method="PATCH", done=_("Saved."))
 DISCOVER = Action("system-discover", SYSTEM, _discover, input=None)
 DISABLE = Action("system-disable", SYSTEM, systems.disable_system, input=StopInputSerializer, stops="system")
-ENABLE = Action("system-enable", SYSTEM, systems.enable_system, done=_("%(name)s is restored."))
+ENABLE = Action("system-enable", SYSTEM, systems.enable_system, done=_enabled)
 SET_SECRET = Action(
     "system-secret", SYSTEM, _set_secret, input=None, method="PUT", done=_("Stored. It is never shown again.")
 )
