@@ -317,6 +317,7 @@ class Action(StrEnum):
     SYSTEM_NETWORK_PROPOSED = "system_network.proposed"
     SYSTEM_NETWORK_WITHDRAWN = "system_network.withdrawn"
     SYSTEM_OPENAPI_READ = "system.openapi_read"
+    SYSTEM_OPENING_PROPOSED = "system.opening_proposed"
     SYSTEM_OPERATION_DECLARED = "system.operation_declared"
     SYSTEM_REGISTERED = "system.registered"
     SYSTEM_TOOLS_IMPORTED = "system.tools_imported"

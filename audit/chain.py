@@ -233,13 +233,22 @@ def vkey(name: str, key: Ed25519PublicKey) -> str:
 
 def sign(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> str:
     """Return the signed note. The key's name is the log's origin, as C2SP tlog-checkpoint recommends."""
-    text = checkpoint.text()
-    signature = key_id(checkpoint.origin, public_bytes(key.public_key())) + key.sign(text.encode())
-    return f"{text}\n\u2014 {checkpoint.origin} {base64.b64encode(signature).decode()}\n"
+    return sign_text(checkpoint.text(), checkpoint.origin, key)
+
+
+def sign_text(text: str, name: str, key: Ed25519PrivateKey) -> str:
+    """Return a signed note (C2SP) of a text that ends its last line; `name` is the key's name in this use."""
+    signature = key_id(name, public_bytes(key.public_key())) + key.sign(text.encode())
+    return f"{text}\n\u2014 {name} {base64.b64encode(signature).decode()}\n"
 
 
 def open_note(note: str, name: str, key: Ed25519PublicKey) -> Checkpoint:
-    """Return the checkpoint that `key` signed. Raises BadNote; signatures by other keys are ignored (C2SP)."""
+    """Return the checkpoint that `key` signed. Raises BadNote."""
+    return Checkpoint.parse(open_text(note, name, key))
+
+
+def open_text(note: str, name: str, key: Ed25519PublicKey) -> str:
+    """Return the text that `key` signed under a name. Raises BadNote; signatures by other keys are ignored (C2SP)."""
     text, separator, signatures = note.rpartition("\n\n")
     for line in signatures.splitlines() if separator else ():
         try:
@@ -254,7 +263,7 @@ def open_note(note: str, name: str, key: Ed25519PublicKey) -> Checkpoint:
             except InvalidSignature as error:
                 message = "the signature does not fit the text"
                 raise BadNote(message) from error
-            return Checkpoint.parse(f"{text}\n")
+            return f"{text}\n"
     message = "not signed by this key"
     raise BadNote(message)
 

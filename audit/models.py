@@ -209,6 +209,25 @@ class AnchorState(models.Model):
         return self.name
 
 
+class KeptStop(models.Model):
+    """An event that may have taken access away, as it is kept outside, and since when it is there."""
+
+    index = models.BigIntegerField(primary_key=True)
+    at = models.DateTimeField()
+    uuid = models.UUIDField(unique=True)
+    line = models.TextField()
+    kept_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "stops"
+        indexes: ClassVar = [
+            models.Index(name="stops_not_kept_outside", fields=["at"], condition=models.Q(kept_at=None))
+        ]
+
+    def __str__(self) -> str:
+        return self.line
+
+
 class Cursor(models.Model):
     """How far a reader of the log has read: the index of the next leaf it wants."""
 

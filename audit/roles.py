@@ -22,6 +22,7 @@ APP: Final = {
     "nodes": "SELECT",
     "checkpoints": "SELECT",
     "anchor_states": "SELECT",
+    "stops": "SELECT",
     "producers": "SELECT",
     "cursors": "SELECT, INSERT, UPDATE, DELETE",
     "subject_keys": "SELECT, INSERT, UPDATE",
@@ -35,6 +36,7 @@ SEAL: Final = {
     "nodes": "SELECT, INSERT",
     "checkpoints": "SELECT, INSERT",
     "anchor_states": "SELECT, INSERT, UPDATE, DELETE",
+    "stops": "SELECT, INSERT, UPDATE (kept_at)",
 }
 ISSUE: Final = {
     **dict.fromkeys(

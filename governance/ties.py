@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Q
 
+from audit.seals import seals
 from entitlements.access import role_reach, visibility
 from entitlements.agents import agents
 from entitlements.catalog.actions import BEFORE_CLASSING
@@ -21,6 +22,7 @@ from governance.break_glass import queries as break_glass_queries
 from governance.break_glass.models import BreakGlassGrant
 from governance.exceptions import queries as exception_queries
 from governance.exceptions.models import RegisteredException
+from governance.operations import after_restore
 from governance.ownership.models import OwnershipProposal
 from governance.requests.models import AccessRequest
 from governance.reviews.campaigns.models import Campaign
@@ -55,6 +57,7 @@ def register() -> None:
     people.WHEN_DISABLED.register("approvals", find_approvers)
     requests.WHEN_SUBMITTED.register("rules", auto_approval.consider)
     people.WHEN_DISABLED.register("reviews", find_reviewers)
+    seals.RESTORED.by = after_restore.close
     requester.ANSWER.register("requests", access_answer.run)
     revocation_tickets.TICKET.register("tickets", tickets.check_revocation)
     role_reach.declare(AccessRequest, requests.of_limit)

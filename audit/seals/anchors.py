@@ -18,6 +18,9 @@ class Anchor(Protocol):
     def publish(self, note: str) -> None:
         """Add a note, durably."""
 
+    def beside(self, name: str) -> "Anchor":
+        """Return the place of other notes beside these."""
+
 
 @dataclass(slots=True)
 class File:
@@ -35,6 +38,10 @@ class File:
         except FileNotFoundError:
             return ""
         return next(reversed(split(tail)), "")
+
+    def beside(self, name: str) -> "File":
+        """Name a file in the same folder: this one's name with another ending."""
+        return File(self.path.with_name(f"{self.path.name}.{name}"))
 
     def publish(self, note: str) -> None:
         """Append and flush to the disk. A half-written note before it is closed off by its own empty line."""

@@ -17,7 +17,7 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import chain, clock
-from audit.seals import anchors
+from audit.seals import anchors, stops
 
 BATCH: Final = 5000
 PAUSE: Final = 0.25
@@ -50,6 +50,19 @@ class RecordDamaged(RuntimeError):
     code = "record_damaged"
 
 
+class RestoredBackup(RecordDamaged):
+    """An anchor has seen events that the database lacks."""
+
+
+class Restored:
+    """Who closes the product when a sealer finds a restored backup, if any."""
+
+    by: Callable[[str], None] | None = None
+
+
+RESTORED: Final = Restored()
+
+
 class Overtaken(psycopg.OperationalError):
     """Another sealer has gone on with the log: this one lost its lock, and begins anew."""
 
@@ -66,6 +79,8 @@ class Sealer:
     frontier: chain.Frontier
     note: str = ""
     published_at: float = 0.0
+    is_urgent: bool = False
+    """Whether a stop is sealed and not published: it does not wait for its turn."""
 
     def seal_batch(self) -> int:
         """Seal up to BATCH pending events in one transaction; returns how many. Raises RecordDamaged, psycopg.Error."""
@@ -85,6 +100,7 @@ class Sealer:
 
     def _write(self, rows: Sequence[tuple[Any, ...]], grown: chain.Frontier) -> str:
         nodes: list[tuple[int, int, bytes]] = []
+        stopped: list[tuple[Any, ...]] = []
         cursor = self.connection.cursor()
         with cursor.copy("COPY leaves (index, at, uuid, hash, producer, sequence) FROM STDIN (FORMAT binary)") as copy:
             copy.set_types(["int8", "timestamptz", "uuid", "bytea", "uuid", "int8"])
@@ -94,7 +110,12 @@ class Sealer:
                     raise RecordDamaged(message)
                 leaf = chain.leaf_hash(body.encode())
                 copy.write_row((grown.size, at, uuid, leaf, producer, sequence))
+                if line := stops.line(grown.size, body):
+                    stopped.append((grown.size, at, uuid, line))
                 nodes.extend(grown.append(leaf))
+        if stopped:
+            cursor.executemany("INSERT INTO stops (index, at, uuid, line) VALUES (%s, %s, %s, %s)", stopped)
+            self.is_urgent = True
         if nodes:
             cursor.executemany("INSERT INTO nodes (level, position, hash) VALUES (%s, %s, %s)", nodes)
         root, signed_at = grown.root(), clock.now()
@@ -119,10 +140,11 @@ class Sealer:
             self.note = self._sign(self.frontier, clock.now())
         if not self.note:
             return True
-        self.published_at = time.monotonic()
+        self.published_at, self.is_urgent = time.monotonic(), False
         everywhere = True
         for anchor in self.anchors:
             try:
+                stops.publish(self.connection, anchor, self.origin, self.key, self.frontier.size)
                 if anchor.last() != self.note:
                     anchor.publish(self.note)
                 _tell(self.connection, anchor, anchor.last())
@@ -139,7 +161,7 @@ class Sealer:
             sealed = self.seal_batch()
             dirty = dirty or bool(sealed)
             age = time.monotonic() - self.published_at
-            if age >= (PUBLISH_EVERY if dirty else HEARTBEAT):
+            if self.is_urgent or age >= (PUBLISH_EVERY if dirty else HEARTBEAT):
                 dirty = not self.publish(heartbeat=not dirty)
             if sealed < BATCH:
                 sleep(PAUSE)
@@ -228,7 +250,7 @@ def check_anchor(connection: psycopg.Connection[Any], anchored: chain.Checkpoint
     row = connection.execute("SELECT root FROM checkpoints WHERE size = %s", [anchored.size]).fetchone()
     if anchored.size > size:
         message = f"{anchor} has seen {anchored.size} events, the database holds {size}: a restored backup?"
-        raise RecordDamaged(message)
+        raise RestoredBackup(message)
     if anchored.size and (row is None or bytes(row[0]) != anchored.root):
         message = f"{anchor} and the database disagree about the first {anchored.size} events"
         raise RecordDamaged(message)

@@ -14,7 +14,7 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import chain
-from audit.seals import seals
+from audit.seals import seals, stops
 from audit.seals.anchors import Anchor
 
 SETTLED: Final = 5.0
@@ -69,4 +69,5 @@ class Standby:
         if anchored is not None:
             seals.check_anchor(self.connection, anchored, newest, str(anchor))
         if anchored is None or anchored.size < head.size:
+            stops.publish(self.connection, anchor, origin, self.key, head.size)
             anchor.publish(note)

@@ -100,6 +100,12 @@ def _approved(performed: Performed) -> Sentence:
     return said % {"name": performed.result.name}
 
 
+def _enabled(done: Performed) -> str:
+    if done.result.status == System.Status.ACTIVE:
+        return _("%(name)s is restored.") % {"name": done.result.name}
+    return _("%(name)s stays closed until a second person restores it.") % {"name": done.result.name}
+
+
 SYSTEM = Subject(visibility.systems, lambda system: [f"system:{system.slug}"], ("slug",))
 TOOL = Subject(
     visibility.tools,
@@ -116,7 +122,7 @@ REGISTER = Action("systems", NEW, _register, input=None, done=_("Registered. Nex
 EDIT = Action("system", SYSTEM, systems.edit_system, input=None, method="PATCH", done=_("Saved."))
 DISCOVER = Action("system-discover", SYSTEM, _discover, input=None)
 DISABLE = Action("system-disable", SYSTEM, systems.disable_system, input=StopInputSerializer, stops="system")
-ENABLE = Action("system-enable", SYSTEM, systems.enable_system, done=_("%(name)s is restored."))
+ENABLE = Action("system-enable", SYSTEM, systems.enable_system, done=_enabled)
 SET_SECRET = Action(
     "system-secret", SYSTEM, _set_secret, input=None, method="PUT", done=_("Stored. It is never shown again.")
 )

@@ -12,6 +12,8 @@ from django.db import IntegrityError, transaction
 from audit import log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
+from audit.export import timeline
+from audit.models import Event
 from entitlements import addresses
 from entitlements.catalog.models import System
 from entitlements.conflicts import independence
@@ -189,26 +191,63 @@ def disable_system(system: System, *, by: Principal, reason: str) -> System:
 
 
 @transaction.atomic
+def close_after_restore(system: System, *, by: Principal, reason: str) -> System:
+    """Stop a system of which a restored backup may have brought back access, until two people open it."""
+    detail = {"restored": True}
+    return _set(system, System.Status.DISABLED, Action.SYSTEM_DISABLED, by=by, reason=reason, detail=detail)
+
+
+def is_closed_by_restore(system: System) -> bool:
+    """Say whether a restore closed a system, and no person has proposed to open it since."""
+    last = _closing(system)
+    return last is not None and last.action == Action.SYSTEM_DISABLED and bool(last.detail.get("restored"))
+
+
+def _closing(system: System) -> Event | None:
+    """Return how a disabled system was last stopped, or proposed to be opened after a restore."""
+    if system.status != System.Status.DISABLED:
+        return None
+    actions = (Action.SYSTEM_DISABLED, Action.SYSTEM_OPENING_PROPOSED)
+    return timeline.about(f"system:{system.slug}").filter(action__in=actions).last()
+
+
+@transaction.atomic
 def enable_system(system: System, *, by: Principal, reason: str) -> System:
     """Enable a disabled system, by another person than the one who disabled it. Raises SecondPersonNeeded.
 
-    Doing it twice changes and records nothing.
+    Doing it twice changes and records nothing. What a restore closed takes two people: the first proposes to open it,
+    and it stays disabled until another one does the same.
     """
+    if is_closed_by_restore(locked := _locked(system)):
+        if by.kind != "person":
+            raise independence.SecondPersonNeeded
+        log.record(Action.SYSTEM_OPENING_PROPOSED, about=[f"system:{locked.slug}"], by=by, reason=reason)
+        return locked
     return _set(system, System.Status.ACTIVE, Action.SYSTEM_ENABLED, by=by, reason=reason)
 
 
-def _set(system: System, status: System.Status, action: Action, *, by: Principal, reason: str) -> System:
+def _set(
+    system: System,
+    status: System.Status,
+    action: Action,
+    *,
+    by: Principal,
+    reason: str,
+    detail: Mapping[str, object] | None = None,
+) -> System:
     locked = _locked(system)
     if locked.slug == addresses.ALL:
         raise errors.BuiltIn
     if locked.status == status:
         return locked
     if status == System.Status.ACTIVE:
-        independence.check_start(f"system:{locked.slug}", Action.SYSTEM_DISABLED, by)
+        last = _closing(locked)
+        stopped = Action(last.action) if last is not None else Action.SYSTEM_DISABLED
+        independence.check_start(f"system:{locked.slug}", stopped, by)
     locked.status = status
     locked.version += 1
     locked.save(update_fields=["status", "version"])
-    log.record(action, about=[f"system:{locked.slug}"], by=by, reason=reason)
+    log.record(action, about=[f"system:{locked.slug}"], by=by, reason=reason, detail=detail)
     changes.note(subjects.system(locked.pk))
     return locked
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 from uuid import UUID
@@ -167,6 +168,14 @@ class RevocationSerializer(DrillSerializer):
     measured_ends = MeasuredEndsSerializer(
         source="ends", allow_null=True, help_text="Null where no token of another server was left."
     )
+    kept_outside_at = serializers.SerializerMethodField(
+        help_text="Since when a copy is outside the database, so that no restored backup undoes it. Null: not yet."
+    )
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_kept_outside_at(self, row: Revocation) -> datetime | None:
+        """Ask what the sealer has written down."""
+        return revocation.kept_outside_at(row)
 
 
 class _Revocations(Resource):

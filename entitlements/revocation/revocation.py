@@ -20,7 +20,7 @@ from django.db.models import Count, Max, Q
 from audit import clock, context, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from audit.models import Event
+from audit.models import Event, KeptStop
 from entitlements import addresses
 from entitlements.agents.models import Agent
 from entitlements.errors import DomainError, NotFound, ReasonRequired
@@ -126,7 +126,8 @@ def _record[S: Stop](row: S, target: Target, action: Action, by: Principal) -> S
     row.committed_at, row.change_id = clock.now(), changes.last_noted()
     row.save(force_insert=True)
     with context.acting(ticket=row.ticket or None):
-        log.record(action, about=[row.link, *target.links], by=by, reason=row.reason)
+        about = [row.link, *target.links]
+        log.record(action, about=about, by=by, reason=row.reason, detail={"target": str(target)})
     return row
 
 
@@ -180,8 +181,17 @@ def settled_at(stop: Stop) -> datetime | None:
     return events.values_list("at", flat=True).first()
 
 
+def kept_outside_at(stop: Stop) -> datetime | None:
+    """Return since when a copy of the stop is outside the database, where no restore undoes it; None: not yet."""
+    committed = Event.objects.filter(action=Action.REVOCATION_COMMITTED, links__contains=[stop.link])
+    return KeptStop.objects.filter(uuid__in=committed.values("uuid")).values_list("kept_at", flat=True).first()
+
+
 def _statement(stop: Stop) -> dict[str, Any]:
-    """Return what a receipt says: what was stopped, by whom and why, whether it is a drill, and what was measured."""
+    """Return what a receipt says: what was stopped, by whom and why, whether it is a drill, and what was measured.
+
+    `kept_outside_at` is null where the copy was not outside yet when the receipt was signed: no stop waits for it.
+    """
     return {
         "id": str(stop.pk),
         "target": {"type": stop.target_type, "id": stop.target_id},
@@ -195,6 +205,7 @@ def _statement(stop: Stop) -> dict[str, Any]:
         "effect": stop.effect,
         "covered": stop.covered,
         "residual": stop.residual,
+        "kept_outside_at": kept.isoformat() if (kept := kept_outside_at(stop)) else None,
         **({"ticket": stop.ticket} if stop.ticket else {}),
     }
 

@@ -1,17 +1,23 @@
-"""What must be done once after a restore: every earlier key, token and session becomes invalid."""
+"""What must be done once after a restore: end every earlier key, token and session, and stop again what was stopped."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
 
+from django.conf import settings
 from django.contrib.sessions.models import Session as SignIn
 from django.db import transaction
 
 from audit import clock, log
 from audit.actions import Action
-from audit.context import Principal
+from audit.context import SYSTEM, Principal
+from audit.models import Checkpoint
+from audit.seals import anchors, seal_key, stops
 from entitlements.agents.models import Agent
 from entitlements.clients.models import Client
+from entitlements.decisions import guardrails
 from entitlements.errors import ReasonRequired
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
@@ -21,7 +27,10 @@ from entitlements.people.models import ApiToken
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
+from governance.operations import stops_since_backup
 from governance.setup.models import Invitation
+
+_SHOWN: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +42,31 @@ class EndedCounts:
     sessions: int
     personal_tokens: int
     sign_ins: int
+    stops: int
+    """Stops since the backup, applied again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore ended, which stops nobody can apply here, and which systems wait for two people."""
+
+    ended: EndedCounts
+    unknown: list[dict[str, Any]]
+    closed: list[str]
+    is_whole: bool
+
+
+def close(problem: str) -> None:
+    """Stop everything, because a sealer found a restored backup; `after_restore` lifts it."""
+    guardrails.stop_everything(by=SYSTEM, reason=problem, restored=True)
 
 
 @transaction.atomic
-def after_restore(*, by: Principal, reason: str) -> EndedCounts:
-    """End every key, token, session and sign-in that the backup brought back. Grants stay as the backup has them.
+def after_restore(*, by: Principal, reason: str) -> Restored:
+    """End every key, token, session and sign-in that the backup brought back, and stop again what was stopped since.
 
-    Revocations after the backup are unknown here: that is why everything starts from new keys and
-    new sign-ins. New keys are made on first use. Raises ReasonRequired.
+    Stops come from the copy beside the anchor. A system of which it does not tell all stays closed, until two people
+    open it. New keys are made on first use. Raises ReasonRequired.
     """
     if not reason.strip():
         raise ReasonRequired
@@ -52,7 +78,12 @@ def after_restore(*, by: Principal, reason: str) -> EndedCounts:
     Agent.objects.update(tokens_valid_after=now)
     Client.objects.update(tokens_valid_after=now)
     TokenFamily.objects.filter(ended_at=None).update(ended_at=now, end_reason=why)
+    outside = _outside()
+    if guardrails.is_stopped_by_restore():
+        guardrails.restart_everything(by=SYSTEM, reason=why)
+    again = stops_since_backup.apply(outside)
     ended = EndedCounts(
+        stops=again.applied,
         keys=SigningKey.objects.exclude(state=SigningKey.State.WITHDRAWN).update(
             state=SigningKey.State.WITHDRAWN, sealed_private=b"", withdrawn_at=now
         ),
@@ -63,6 +94,26 @@ def after_restore(*, by: Principal, reason: str) -> EndedCounts:
         personal_tokens=ApiToken.objects.filter(revoked_at=None).update(revoked_at=now),
         sign_ins=sign_ins,
     )
-    log.record(Action.AUDIT_LOG_RESTORED, by=by, reason=reason, detail=asdict(ended))
+    detail = {
+        **asdict(ended),
+        "is_whole": outside.is_whole,
+        "until": outside.until,
+        "unknown": len(again.unknown),
+        "unknown_stops": again.unknown[:_SHOWN],
+        "closed": again.closed,
+    }
+    log.record(Action.AUDIT_LOG_RESTORED, by=by, reason=reason, detail=detail)
     changes.note(subjects.ALL)
-    return ended
+    return Restored(ended, again.unknown, again.closed, is_whole=outside.is_whole)
+
+
+def _outside() -> stops.Outside:
+    """Read what is kept outside of the time after the backup; without the sealer's files nothing is known of it."""
+    head = Checkpoint.objects.order_by("-size").first()
+    if head is None or not settings.SEAL_KEY_FILE or not settings.ANCHOR_FILE:
+        return stops.Outside()
+    try:
+        key = seal_key.load(Path(settings.SEAL_KEY_FILE)).public_key()
+    except seal_key.BadSealKey:
+        return stops.Outside()
+    return stops.since(anchors.File(Path(settings.ANCHOR_FILE)), key, head.note.partition("\n")[0], head.size)

@@ -23,6 +23,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from audit import bodies, clock
 from audit.database import replication
+from audit.seals import stops
 from entitlements import monitoring
 from entitlements.event_streams import transmit
 from governance.operations import invariants
@@ -39,6 +40,11 @@ WHERE at > %s GROUP BY 1, 2
 _SEALING: Final = """
 SELECT (SELECT count(*) FROM pending), (SELECT extract(epoch FROM %(now)s - min(at)) FROM pending),
        (SELECT extract(epoch FROM %(now)s - max(signed_at)) FROM checkpoints)
+"""
+_OUTSIDE: Final = """
+SELECT extract(epoch FROM %(now)s - least(
+    (SELECT min(at) FROM stops WHERE kept_at IS NULL),
+    (SELECT min(p.at) FROM pending p JOIN events e ON e.at = p.at AND e.uuid = p.uuid WHERE e.action = ANY(%(stops)s))))
 """
 _FEED: Final = """
 SELECT n.id, extract(epoch FROM clock_timestamp() - n.polled_at),
@@ -98,6 +104,10 @@ class _Numbers:
         yield GaugeMetricFamily("mandate_sealing_pending", "Events that wait to be sealed.", value=pending)
         yield GaugeMetricFamily("mandate_sealing_lag_seconds", "Age of the oldest of them.", value=float(lag or 0))
         yield GaugeMetricFamily("mandate_checkpoint_age_seconds", "Since the last checkpoint.", value=float(age or 0))
+        ((late,),) = _rows(_OUTSIDE, {"now": clock.now(), "stops": sorted(stops.STOPS)})
+        yield GaugeMetricFamily(
+            "mandate_stop_outside_lag_seconds", "Age of the oldest stop without a copy outside.", value=float(late or 0)
+        )
         nodes = _rows(_FEED)
         yield _labelled(
             "mandate_node_lease_age_seconds",

@@ -27,6 +27,7 @@ from entitlements.keys import jws
 from entitlements.keys.models import SigningKey
 from entitlements.people import people
 from entitlements.people.models import ApiToken
+from entitlements.revocation import revocation
 from entitlements.sessions.models import Session
 from entitlements.tokens import presented
 from entitlements.tokens.models import IssuedToken
@@ -119,7 +120,7 @@ def test_a_backup_restored_into_a_fresh_cluster_verifies_and_opens_nothing(
 ) -> None:
     seal = {"SEAL_KEY_FILE": str(tmp_path / "seal.pem"), "ANCHOR_FILE": str(tmp_path / "anchor")}
     here = {**os.environ, **seal, "DEMO": "1"}
-    kept, stopped = world.build("http://localhost:1/mcp"), world.build("http://localhost:1/mcp")
+    kept, stopped, other = (world.build("http://localhost:1/mcp") for _ in range(3))
     token = recorded(kept.token())
     agents.suspend(stopped.agent, by=SYSTEM, reason="stolen laptop")
     run("python manage.py seal --once", here, tmp_path)
@@ -131,8 +132,12 @@ def test_a_backup_restored_into_a_fresh_cluster_verifies_and_opens_nothing(
         run(command, here, tmp_path)
     assert stat.S_IMODE((tmp_path / "mandate.dump").stat().st_mode) == 0o600
     # What happens after the backup is lost with the machine.
-    agents.suspend(kept.agent, by=SYSTEM, reason="after the backup")
+    target = revocation.Target("agent", kept.agent.slug)
+    stop = revocation.revoke(target, by=SYSTEM, reason="after the backup")
+    assert stop.receipt
+    assert revocation.kept_outside_at(stop) is None, "a stop does not wait for its copy"
     run("python manage.py seal --once", here, tmp_path)
+    assert revocation.kept_outside_at(stop) is not None
 
     names = ("DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL", "ISSUE_DATABASE_URL", "REDIS_URL")
     there = {**here, **{name: fresh_cluster[name] for name in names}}
@@ -143,7 +148,8 @@ def test_a_backup_restored_into_a_fresh_cluster_verifies_and_opens_nothing(
     code, statuses = run(ask, there, tmp_path).split(" ", 1)
     assert code in invalid()
     assert f"('{stopped.agent.slug}', 'suspended')" in statuses
-    assert f"('{kept.agent.slug}', 'active')" in statuses
+    assert f"('{kept.agent.slug}', 'suspended')" in statuses, "its receipt ended it after the backup"
+    assert f"('{other.agent.slug}', 'active')" in statuses
     assert "BROKEN" not in said[-1]
 
 

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from entitlements.access import role_reach, visibility, visible_collisions
 from entitlements.api.actions import Action
-from entitlements.catalog import actions
+from entitlements.catalog import actions, systems
 from entitlements.catalog import tools as tools_actions
 from entitlements.catalog.models import System, Tool
 from entitlements.definitions import impressions
@@ -120,6 +120,7 @@ def show(
         "may_read": may_read,
         "may_stop": system.status == System.Status.ACTIVE and doors.may(caller, "system-disable", system),
         "may_start": system.status == System.Status.DISABLED and doors.may(caller, "system-enable", system),
+        "closed_by_restore": systems.is_closed_by_restore(system),
         "may_discover": system.kind != System.Kind.BUILTIN and doors.may(caller, "system-discover", system),
         "may_edit": system.kind != System.Kind.BUILTIN and doors.may(caller, "system", system, "PATCH"),
         "may_bundle": system.kind != System.Kind.BUILTIN and doors.may(caller, "entitlements", system),

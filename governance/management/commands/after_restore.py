@@ -23,8 +23,14 @@ class Command(BaseCommand):
     def handle(self, *_: object, reason: str, **__: object) -> None:
         """Do it, and say how much was ended."""
         try:
-            ended = after_restore.after_restore(by=SYSTEM, reason=reason)
+            done = after_restore.after_restore(by=SYSTEM, reason=reason)
         except DomainError as refusal:
             raise CommandError(refusal.message) from refusal
-        for what, count in asdict(ended).items():
-            self.stdout.write(f"{count:6} {what.replace('_', ' ')} ended")
+        for what, count in asdict(done.ended).items():
+            self.stdout.write(f"{count:6} {what.replace('_', ' ')} {'applied again' if what == 'stops' else 'ended'}")
+        if not done.is_whole:
+            self.stdout.write("The copy outside is missing or may lack stops, so every system stays closed.")
+        for stop in done.unknown:
+            self.stdout.write(f"Do it again by hand: {stop['action']} of {stop['at']}, {', '.join(stop['links'])}")
+        for slug in done.closed:
+            self.stdout.write(f"{slug} is closed: two people have to restore it, one after the other.")

@@ -147,6 +147,7 @@ def _shown(request: HttpRequest, stop: Stop, problem: DomainError | None = None)
         "by": named.get(stop.by, stop.by),
         "for_good": stop.target_type in FOR_GOOD,
         "standing": revocation.receipt_standing(stop),
+        "kept_outside_at": None if is_drill else revocation.kept_outside_at(stop),
         "effects": [(label, stop.effect[name]) for name, label in EFFECTS.items() if name in stop.effect],
         "proofs": [] if is_drill else [_proof(each) for each in stop.proofs.all()[:_SHOWN]],  # type: ignore[attr-defined]
         "may_prove": not is_drill and bool(stop.receipt) and doors.may(caller, PROVE.address, stop),
