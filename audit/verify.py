@@ -268,16 +268,21 @@ def verify(  # noqa: C901, PLR0912 - one hot loop
                 message = f"among events {last} to {count - 1} one is not what was sealed: the signed root differs"
                 raise TamperedError(last, message)
             last, due = count, waiting[-1].size if waiting else -1
-    if own is not None and count >= own.size:
-        report.later = max((head.size for head in waiting), default=0)
-    elif waiting:
-        end = waiting[0].size if own is None else own.size
-        raise TamperedError(count, f"events {count} to {end - 1} are missing: a checkpoint covers them")
+    if waiting:
+        report.later = _check_reached(count, waiting[0].size, own)
     report.events, report.covered, report.checkpoints = count, last, len(heads) - len(waiting)
     report.signed_at = next((head.signed_at for head in reversed(heads) if head.size == last), "")
     if last < count:
         report.notes.append(f"{count - last} events are newer than the last checkpoint, and not yet covered by one")
     return report
+
+
+def _check_reached(count: int, due: int, own: Head | None) -> int:
+    """Return how many events newer checkpoints cover. Raises TamperedError where events are missing."""
+    if own is not None and count >= own.size:
+        return due
+    end = due if own is None else own.size
+    raise TamperedError(count, f"events {count} to {end - 1} are missing: a checkpoint covers them")
 
 
 def _root(stack: Sequence[bytes]) -> bytes:
