@@ -75,6 +75,8 @@ class Report:
     covered: int = 0
     checkpoints: int = 0
     signed_at: str = ""
+    own: Head | None = None
+    """The head that the export must reach, where it has one of its own; else the newest."""
     later: int = 0
     """How many events newer checkpoints cover, where the export ends at its own."""
     notes: list[str] = field(default_factory=list)
@@ -219,16 +221,9 @@ def _check_columns(body: bytes, line: bytes, index: int) -> None:
 
 
 def verify(  # noqa: C901, PLR0912 - one hot loop
-    lines: Iterable[bytes],
-    heads: Sequence[Head],
-    report: Report,
-    columns: Iterator[bytes] | None = None,
-    own: Head | None = None,
+    lines: Iterable[bytes], heads: Sequence[Head], report: Report, columns: Iterator[bytes] | None = None
 ) -> Report:
-    """Go through the leaves once; `own`, one of the heads, is the one that they must reach where it is given.
-
-    Raises TamperedError or UnusableError.
-    """
+    """Go through the leaves once. Raises TamperedError or UnusableError."""
     read, sha256 = _reader(), hashlib.sha256
     produced: dict[str, int] = {}
     stack: list[bytes] = []
@@ -268,16 +263,21 @@ def verify(  # noqa: C901, PLR0912 - one hot loop
                 message = f"among events {last} to {count - 1} one is not what was sealed: the signed root differs"
                 raise TamperedError(last, message)
             last, due = count, waiting[-1].size if waiting else -1
-    if own is not None and count >= own.size:
-        report.later = max((head.size for head in waiting), default=0)
-    elif waiting:
-        end = waiting[0].size if own is None else own.size
-        raise TamperedError(count, f"events {count} to {end - 1} are missing: a checkpoint covers them")
+    if waiting:
+        report.later = _check_reached(count, waiting[0].size, report.own)
     report.events, report.covered, report.checkpoints = count, last, len(heads) - len(waiting)
     report.signed_at = next((head.signed_at for head in reversed(heads) if head.size == last), "")
     if last < count:
         report.notes.append(f"{count - last} events are newer than the last checkpoint, and not yet covered by one")
     return report
+
+
+def _check_reached(count: int, due: int, own: Head | None) -> int:
+    """Return how many events newer checkpoints cover. Raises TamperedError where events are missing."""
+    if own is not None and count >= own.size:
+        return due
+    end = due if own is None else own.size
+    raise TamperedError(count, f"events {count} to {end - 1} are missing: a checkpoint covers them")
 
 
 def _root(stack: Sequence[bytes]) -> bytes:
@@ -313,13 +313,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = Report()
     try:
         key = parse_key(Path(options.key).read_text("utf-8") if Path(options.key).is_file() else options.key)
-        notes, own = options.checkpoint.read_text("utf-8"), None
+        notes = options.checkpoint.read_text("utf-8")
         if options.own is not None:
             beside = options.own.read_text("utf-8")
-            own, notes = read_heads(beside, key, Report())[-1], f"{notes}\n\n{beside}"
+            report.own, notes = read_heads(beside, key, Report())[-1], f"{notes}\n\n{beside}"
         heads = read_heads(notes, key, report)
         with options.export.open("rb") as lines, options.columns.open("rb") if options.columns else nullcontext() as by:
-            verify(lines, heads, report, by, own)
+            verify(lines, heads, report, by)
         if options.max_age is not None:
             check_age(heads[-1], options.max_age)
     except TamperedError as found:
