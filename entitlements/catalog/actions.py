@@ -93,9 +93,8 @@ def approve(
 
 def _approved(performed: Performed) -> Sentence:
     """Say that a tool is approved, and whether its lower class waits for a second person."""
-    waits = proposals.waiting(class_proposals.KIND, [class_proposals.subject(performed.result)])
     said = _("%(name)s is approved, exactly as you read it.")
-    if waits:
+    if proposals.waiting(class_proposals.KIND, [class_proposals.subject(performed.result)]):
         said = _("%(name)s is approved. Another person confirms the lower class; the higher one counts until then.")
     return said % {"name": performed.result.name}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -44,18 +45,13 @@ def least(tool: Tool) -> ToolClass:
     if tool.seen is not None and tool.seen_id != tool.approved_id:
         held.append(tool_class.suggested(classes.suggest(tool.seen.definition).as_json()))
     held += [tool_class.suggested(tool_class.of(other).as_json()) for other in same_upstream.find(tool)]
-    result = held[0]
-    for other in held[1:]:
-        result = tool_class.highest(result, other)
-    return result
+    return functools.reduce(tool_class.highest, held)
 
 
 def highest_since(tools: Iterable[Tool], since: datetime) -> None:
     """Give tools, in memory alone, the highest class that they had since a moment: a class falls by proposals alone."""
     by_subject = {subject(tool): tool for tool in tools}
-    fallen = Proposal.objects.filter(
-        kind=KIND.name, subject__in=by_subject, state=Proposal.State.CONFIRMED, ended_at__gte=since
-    )
+    fallen = Proposal.objects.filter(kind=KIND.name, state="confirmed", ended_at__gte=since, subject__in=by_subject)
     for row in fallen:
         tool = by_subject[row.subject]
         tool_class.put(tool, tool_class.highest(tool_class.of(tool), ToolClass(**row.terms["from"])))

@@ -14,7 +14,6 @@ from audit.context import Principal
 from entitlements.catalog.models import Tool, ToolVersion
 from entitlements.conflicts import independence
 from entitlements.definitions import classes, tool_class
-from entitlements.definitions.tool_class import ToolClass
 from entitlements.errors import NotFound
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
@@ -50,11 +49,11 @@ def undecided(tool: Tool, flows: Mapping[str, bool | None]) -> list[str]:
     return [flow for flow in classes.FLOWS if flows.get(flow, getattr(tool, flow)) is None]
 
 
-def asked(approval: Approval) -> ToolClass:
+def asked(approval: Approval) -> tool_class.ToolClass:
     """Return the class that an approval asks for."""
-    tool, flows = approval.tool, {flow: getattr(approval.tool, flow) for flow in classes.FLOWS} | dict(approval.flows)
-    data_class = approval.data_class or class_proposals.least(tool).data_class
-    return ToolClass(approval.action, approval.risk, data_class, **flows)
+    flows = {flow: getattr(approval.tool, flow) for flow in classes.FLOWS} | dict(approval.flows)
+    data_class = approval.data_class or class_proposals.least(approval.tool).data_class
+    return tool_class.ToolClass(approval.action, approval.risk, data_class, **flows)
 
 
 def served(approval: Approval) -> Approval:
@@ -126,16 +125,11 @@ def _approve(approval: Approval, approver: Person | None, *, by: Principal, reas
     lowers = set(tool_class.lowered(least, wanted)) - silent
     held = tool_class.served(least, wanted)
     ToolVersion.objects.filter(pk=version.pk, approved_at=None).update(approved_at=now, approved_by=approver)
-    tool.approved, tool.state = version, Tool.State.APPROVED
-    tool.sentence = sentence
+    tool.approved, tool.state, tool.sentence = version, Tool.State.APPROVED, sentence
     tool_class.put(tool, held)
     tool.version += 1
     tool.save(update_fields=[*_CONFIRMED, "version"])
-    detail: dict[str, object] = {
-        "sha256": version.sha256,
-        "sentence": sentence,
-        **held.as_json(),
-    }
+    detail = {"sha256": version.sha256, "sentence": sentence, **held.as_json()}
     log.record(Action.TOOL_APPROVED, about=about(tool), by=by, reason=reason, detail=detail)
     changes.note(subjects.tool(tool.pk))
     if lowers:

@@ -81,9 +81,7 @@ class Migration(migrations.Migration):
             options={
                 "indexes": [models.Index(fields=["-proposed_at", "-id"], name="issuer_proposal_page")],
                 "constraints": [
-                    models.UniqueConstraint(
-                        condition=Q(state__in=["proposed", "in_force"]), fields=["issuer", "state"], name="an_issuer_is_proposed_once_and_in_force_once"
-                    ),
+                    models.UniqueConstraint(condition=Q(state__in=["proposed", "in_force"]), fields=["issuer", "state"], name="an_issuer_is_proposed_once_and_in_force_once"),
                     models.CheckConstraint(
                         condition=Q(state__in=["proposed", "withdrawn"], proposed_by__isnull=False, confirmed_by=None)
                         | (Q(state__in=["in_force", "replaced", "ended"], confirmed_at__isnull=False) & (_BOTH | _NEITHER)),
@@ -102,13 +100,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "issuer",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        primary_key=True,
-                        related_name="keys_seen",
-                        serialize=False,
-                        to="entitlements.trustedissuer",
-                    ),
+                    models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name="keys_seen", serialize=False, to="entitlements.trustedissuer"),
                 ),
                 ("keys", models.JSONField(default=list)),
                 ("fetched_at", models.DateTimeField(blank=True, null=True)),

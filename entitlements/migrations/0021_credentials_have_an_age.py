@@ -67,11 +67,7 @@ class Migration(migrations.Migration):
                 ("stops_upstream_secrets", models.BooleanField(default=False)),
                 ("made_at", models.DateTimeField()),
             ],
-            options={
-                "constraints": [
-                    models.CheckConstraint(condition=Q(overlap_hours__gte=1, overlap_hours__lte=720), name="the_overlap_of_two_credentials_is_bounded")
-                ]
-            },
+            options={"constraints": [models.CheckConstraint(condition=Q(overlap_hours__gte=1, overlap_hours__lte=720), name="the_overlap_of_two_credentials_is_bounded")]},
         ),
         migrations.RunSQL(_POLICY, migrations.RunSQL.noop),
         migrations.RunSQL(

@@ -64,8 +64,7 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.UniqueConstraint(condition=Q(ended_at=None), fields=["system", "person"], name="a_person_has_one_connected_account_at_a_system"),
                     models.CheckConstraint(
-                        condition=Q(state="active", ended_at=None, revocation="", sealed__isnull=False) | _OVER,
-                        name="a_connected_account_that_is_over_says_when_and_why",
+                        condition=Q(state="active", ended_at=None, revocation="", sealed__isnull=False) | _OVER, name="a_connected_account_that_is_over_says_when_and_why"
                     ),
                     models.CheckConstraint(
                         condition=Q(revocation__in=["", "pending"], sealed__isnull=False, revocation_settled_at=None)
@@ -84,11 +83,7 @@ class Migration(migrations.Migration):
                 ("agent", _to("entitlements.agent")),
                 ("given_at", models.DateTimeField()),
             ],
-            options={
-                "constraints": [
-                    models.UniqueConstraint(fields=["account", "client", "agent"], name="a_client_of_an_agent_uses_an_account_by_one_consent")
-                ]
-            },
+            options={"constraints": [models.UniqueConstraint(fields=["account", "client", "agent"], name="a_client_of_an_agent_uses_an_account_by_one_consent")]},
         ),
         migrations.CreateModel(
             name="AccountSignIn",

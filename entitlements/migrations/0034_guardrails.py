@@ -5,9 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [
-        ("entitlements", "0032_stdio_places"),
-    ]
+    dependencies = [("entitlements", "0032_stdio_places")]
 
     operations = [
         migrations.CreateModel(

@@ -85,13 +85,10 @@ class Migration(migrations.Migration):
                         name="a_risk_signal_is_about_one_subject",
                     ),
                     models.CheckConstraint(
-                        condition=Q(level__in=_LEVELS, subject_level__in=_LEVELS) & ~Q(reason=""),
-                        name="a_risk_signal_has_a_level_and_a_reason",
+                        condition=Q(level__in=_LEVELS, subject_level__in=_LEVELS) & ~Q(reason=""), name="a_risk_signal_has_a_level_and_a_reason"
                     ),
                     models.CheckConstraint(
-                        condition=Q(outcome__in=["noted", "nothing"])
-                        | Q(outcome="observed", mode="observe")
-                        | Q(outcome="done", mode="enforce"),
+                        condition=Q(outcome__in=["noted", "nothing"]) | Q(outcome="observed", mode="observe") | Q(outcome="done", mode="enforce"),
                         name="a_response_is_observed_or_done",
                     ),
                 ],
@@ -100,20 +97,19 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="RiskDecision",
             fields=[
-                ("signal", models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name="decision", serialize=False, to="entitlements.risksignal")),
+                (
+                    "signal",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name="decision", serialize=False, to="entitlements.risksignal"
+                    ),
+                ),
                 ("verdict", _text(16)),
                 ("reason", _text(500)),
                 ("at", models.DateTimeField()),
                 ("subject_level", _text(16)),
                 ("by", _person(null=False)),
             ],
-            options={
-                "constraints": [
-                    models.CheckConstraint(
-                        condition=~Q(reason="") & Q(subject_level__in=_LEVELS), name="a_risk_decision_says_why"
-                    )
-                ],
-            },
+            options={"constraints": [models.CheckConstraint(condition=~Q(reason="") & Q(subject_level__in=_LEVELS), name="a_risk_decision_says_why")]},
         ),
         migrations.CreateModel(
             name="SignalResponse",
@@ -135,13 +131,10 @@ class Migration(migrations.Migration):
                 "indexes": [models.Index(fields=["-proposed_at", "-id"], name="signal_response_page")],
                 "constraints": [
                     models.UniqueConstraint(
-                        condition=Q(state__in=["proposed", "in_force"]),
-                        fields=["kind", "state"],
-                        name="a_signal_response_is_proposed_once_and_in_force_once",
+                        condition=Q(state__in=["proposed", "in_force"]), fields=["kind", "state"], name="a_signal_response_is_proposed_once_and_in_force_once"
                     ),
                     models.CheckConstraint(
-                        condition=Q(state__in=["proposed", "withdrawn"], confirmed_by=None)
-                        | (Q(state__in=["in_force", "replaced"]) & _SECOND),
+                        condition=Q(state__in=["proposed", "withdrawn"], confirmed_by=None) | (Q(state__in=["in_force", "replaced"]) & _SECOND),
                         name="a_second_person_confirms_a_signal_response",
                     ),
                     models.CheckConstraint(
@@ -185,10 +178,7 @@ class Migration(migrations.Migration):
                 migrations.AddField("trustedissuer", "signal_events", models.JSONField(blank=True, db_default=[], default=list)),
                 migrations.AlterField("trustedissuer", "purpose", _text(16, choices=_PURPOSES)),
                 *(migrations.AddField(row, "risk_level", models.CharField(**_LOW)) for row in ("agent", "person")),
-                *(
-                    migrations.AddField(row, "sign_in_required_after", models.DateTimeField(blank=True, null=True))
-                    for row in ("agent", "person")
-                ),
+                *(migrations.AddField(row, "sign_in_required_after", models.DateTimeField(blank=True, null=True)) for row in ("agent", "person")),
             ],
         ),
     ]

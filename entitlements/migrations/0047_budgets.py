@@ -56,28 +56,12 @@ class Migration(migrations.Migration):
             options={
                 "indexes": [models.Index(fields=["-set_at", "-id"], name="budget_page")],
                 "constraints": [
-                    models.CheckConstraint(
-                        condition=_AGENT | _SYSTEM | _GRANT, name="a_budget_is_for_one_grant_agent_or_system"
-                    ),
-                    models.CheckConstraint(
-                        condition=Q(amount__gt=0) & (Q(unit="money") | Q(amount=Floor("amount"))),
-                        name="a_budget_is_whole_and_above_nothing",
-                    ),
-                    models.CheckConstraint(
-                        condition=Q(window_seconds=None) | Q(window_seconds__gte=1, window_seconds__lte=_LONGEST),
-                        name="a_budget_window_is_a_second_to_a_year",
-                    ),
-                    models.CheckConstraint(
-                        condition=_PLAIN | _ROWS | _MONEY, name="a_budget_names_what_its_unit_needs"
-                    ),
-                    models.CheckConstraint(
-                        condition=Q(unit__in=["calls", "money"], largest_answer=None) | _BOUND,
-                        name="a_budget_of_answers_bounds_each",
-                    ),
-                    models.CheckConstraint(
-                        condition=Q(ended_at=None, end_reason="") | Q(ended_at__isnull=False) & ~Q(end_reason=""),
-                        name="a_budget_that_ended_says_why",
-                    ),
+                    models.CheckConstraint(condition=_AGENT | _SYSTEM | _GRANT, name="a_budget_is_for_one_grant_agent_or_system"),
+                    models.CheckConstraint(condition=Q(amount__gt=0) & (Q(unit="money") | Q(amount=Floor("amount"))), name="a_budget_is_whole_and_above_nothing"),
+                    models.CheckConstraint(condition=Q(window_seconds=None) | Q(window_seconds__gte=1, window_seconds__lte=_LONGEST), name="a_budget_window_is_a_second_to_a_year"),
+                    models.CheckConstraint(condition=_PLAIN | _ROWS | _MONEY, name="a_budget_names_what_its_unit_needs"),
+                    models.CheckConstraint(condition=Q(unit__in=["calls", "money"], largest_answer=None) | _BOUND, name="a_budget_of_answers_bounds_each"),
+                    models.CheckConstraint(condition=Q(ended_at=None, end_reason="") | Q(ended_at__isnull=False) & ~Q(end_reason=""), name="a_budget_that_ended_says_why"),
                 ],
             },
         ),

@@ -65,6 +65,7 @@ _TAG: Final = {
     r"risk|signal-responses|drift-detectors|decoy|event-|signal-polls": "Risk and signals",
     r"decisions": "Decisions",
     r"guardrails": "Guardrails",
+    r"change-proposals": "Approval policies",
     r"audit": "Audit log",
     r"posture-reports": "Posture report",
     r"saved-views": "Saved views",

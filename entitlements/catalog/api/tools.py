@@ -110,9 +110,7 @@ class ToolDetailSerializer(ToolSerializer):
     approved_definition = serializers.SerializerMethodField()
     seen_definition = serializers.SerializerMethodField()
     suggestion = SuggestionShown(allow_null=True)
-    proposed_class = serializers.SerializerMethodField(
-        help_text="The lower class that waits for a second person, by field, with the `proposal` that it is; else null."
-    )
+    proposed_class = serializers.SerializerMethodField(help_text="The lower class that waits for a second person.")
     difference = serializers.SerializerMethodField()
     findings = serializers.SerializerMethodField()
     collisions = serializers.SerializerMethodField()
