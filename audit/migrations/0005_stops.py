@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     dependencies: ClassVar = [("audit", "0004_events_by_id")]
     operations: ClassVar = [
         migrations.CreateModel(
-            "KeptStop", [("index", models.BigIntegerField(primary_key=True)), *_KEPT], {"db_table": "stops"}
+            "KeptStop", [("index", models.BigIntegerField(primary_key=True, serialize=False)), *_KEPT], {"db_table": "stops"}
         ),
         migrations.AddIndex("keptstop", _INDEX),
     ]
