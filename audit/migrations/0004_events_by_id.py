@@ -23,8 +23,6 @@ def build(_apps: Any, editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    """Add the index, outside a transaction."""
-
     atomic = False
     dependencies: ClassVar = [("audit", "0003_anchor_states")]
     operations: ClassVar = [

@@ -4,27 +4,16 @@ from typing import ClassVar
 
 from django.db import migrations, models
 
+_AT = [("at", models.DateTimeField()), ("kept_at", models.DateTimeField(null=True))]
+_KEPT = [("uuid", models.UUIDField(unique=True)), ("line", models.TextField()), *_AT]
+_INDEX = models.Index(name="stops_not_kept_outside", fields=["at"], condition=models.Q(kept_at=None))
+
 
 class Migration(migrations.Migration):
     dependencies: ClassVar = [("audit", "0004_events_by_id")]
-
     operations: ClassVar = [
         migrations.CreateModel(
-            name="KeptStop",
-            fields=[
-                ("index", models.BigIntegerField(primary_key=True, serialize=False)),
-                ("at", models.DateTimeField()),
-                ("uuid", models.UUIDField(unique=True)),
-                ("line", models.TextField()),
-                ("kept_at", models.DateTimeField(null=True)),
-            ],
-            options={
-                "db_table": "stops",
-                "indexes": [
-                    models.Index(
-                        condition=models.Q(("kept_at", None)), fields=["at"], name="stops_not_kept_outside"
-                    )
-                ],
-            },
-        )
+            "KeptStop", [("index", models.BigIntegerField(primary_key=True, serialize=False)), *_KEPT], {"db_table": "stops"}
+        ),
+        migrations.AddIndex("keptstop", _INDEX),
     ]

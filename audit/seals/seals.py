@@ -59,6 +59,11 @@ class Restored:
 
     by: Callable[[str], None] | None = None
 
+    def tell(self, problem: str) -> None:
+        """Have the product closed."""
+        if self.by is not None:
+            self.by(problem)
+
 
 RESTORED: Final = Restored()
 

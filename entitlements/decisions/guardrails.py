@@ -31,7 +31,7 @@ def stop_everything(*, by: Principal, reason: str, restored: bool = False) -> Gu
 
     With `restored`, because the database is a restored backup: only `after_restore` lifts it.
     """
-    detail = {"restored": True} if restored else None
+    detail: dict[str, object] | None = {"restored": True} if restored else None
     return _turn(on=True, action=Action.KILL_SWITCH_ENGAGED, by=by, reason=reason, detail=detail)
 
 

@@ -6,7 +6,5 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    """A step that changes nothing."""
-
     dependencies: ClassVar = [("entitlements", "0001_squashed"), ("governance", "0001_squashed")]
     operations: ClassVar = []

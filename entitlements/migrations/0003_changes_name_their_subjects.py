@@ -29,8 +29,6 @@ ALTER TABLE entitlements_change
 
 
 class Migration(migrations.Migration):
-    """Add columns and their constraint."""
-
     dependencies: ClassVar = [("entitlements", "0002_models_by_the_vocabulary")]
     operations: ClassVar = [
         migrations.SeparateDatabaseAndState(

@@ -27,8 +27,6 @@ CREATE UNIQUE INDEX one_open_session_of_a_caller_at_a_system
 
 
 class Migration(migrations.Migration):
-    """Add the columns, their constraints, and the table of client sessions that were ended."""
-
     dependencies: ClassVar = [("entitlements", "0004_session_of_sign_in")]
     operations: ClassVar = [
         migrations.CreateModel(

@@ -15,8 +15,6 @@ def _to(model: str, related: str) -> models.ForeignKey:
 
 
 class Migration(migrations.Migration):
-    """Add the table, and the columns that name its rows; they are no foreign keys."""
-
     dependencies: ClassVar = [("entitlements", "0005_sessions_on_any_node")]
 
     operations: ClassVar = [

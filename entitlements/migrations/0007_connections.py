@@ -14,8 +14,6 @@ def _to(model: str) -> models.ForeignKey:
 
 
 class Migration(migrations.Migration):
-    """Add the table, and to each client whom it serves; those that are there serve their own agent."""
-
     dependencies: ClassVar = [("entitlements", "0006_token_families")]
 
     operations: ClassVar = [

@@ -31,8 +31,6 @@ def _to(model: str, *, may_be_null: bool = True, related: str = "+") -> models.F
 
 
 class Migration(migrations.Migration):
-    """Make room for identifiers that are addresses, and add the two tables."""
-
     dependencies: ClassVar = [("entitlements", "0007_connections")]
 
     operations: ClassVar = [

@@ -61,7 +61,15 @@ def test_the_sealer_reads_no_row_of_the_products_tables(roles: Addresses) -> Non
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')"
             " AND NOT relispartition AND has_table_privilege(oid, 'SELECT') ORDER BY relname"
         ).fetchall()
-    assert {name for (name,) in readable} == {"anchor_states", "checkpoints", "events", "leaves", "nodes", "pending"}
+    assert {name for (name,) in readable} == {
+        "anchor_states",
+        "stops",
+        "checkpoints",
+        "events",
+        "leaves",
+        "nodes",
+        "pending",
+    }
 
 
 # ------------------------------------------------------------------------------------------------------ the issuers

@@ -75,8 +75,8 @@ class Command(BaseCommand):
                 logger.warning("sealer_lost_its_connection", extra={"error": str(error)})
                 stop.wait(RECONNECT_AFTER)
             except seals.RecordDamaged as error:
-                if isinstance(error, seals.RestoredBackup) and seals.RESTORED.by is not None:
-                    seals.RESTORED.by(str(error))
+                if isinstance(error, seals.RestoredBackup):
+                    seals.RESTORED.tell(str(error))
                 logger.critical("record_damaged", extra={"error": str(error)})
                 raise CommandError(f"The record is damaged: {error}. Sealing stopped.", returncode=3) from error
 

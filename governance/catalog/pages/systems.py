@@ -109,8 +109,7 @@ def show(
 ) -> HttpResponse:
     """Show a system's page, with what was refused and the form as it was filled in."""
     caller = doors.caller(request)
-    may_read = role_reach.reaches(caller, system)
-    tab = request.GET.get("tab", "tools")
+    may_read, tab = role_reach.reaches(caller, system), request.GET.get("tab", "tools")
     context: dict[str, Any] = {
         "system": system,
         "on_tools": tab not in ("entitlements", "timeline") or (tab == "timeline" and not may_read),

@@ -108,7 +108,7 @@ def test_the_sealer_writes_lines_and_nobody_changes_them() -> None:
         "DATABASE_URL": "UPDATE stops SET kept_at = now()",
     }.items():
         with make.connect(os.environ[role]) as connection, pytest.raises(Exception, match="permission denied"):
-            connection.execute(statement)  # type: ignore[arg-type]
+            connection.execute(statement)
 
 
 def test_stops_are_never_taken_for_a_checkpoint(archive: make.Archive) -> None:

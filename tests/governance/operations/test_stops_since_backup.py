@@ -34,7 +34,7 @@ def restored(*lines: dict[str, Any], is_whole: bool = True) -> stops_since_backu
 def test_each_stop_is_made_by_the_action_of_the_product_with_its_event() -> None:
     system, agent, person = make.system(), make.agent(), make.person()
     member = make.person()
-    client, group, tool = make.client(make.agent()), make.group(member), make.tool(system)
+    (client, _), group, tool = make.client(make.agent()), make.group(member), make.tool(system)
     held, reduced = make.grant(), make.grant()
     sponsored = make.agent()
 
