@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import pytest
 
+from tests import parts
+
 BUDGET: Final = Path(__file__).with_name("budget.toml")
 ROOM: Final = 1.1
 SHOWN: Final = 10
@@ -102,7 +104,7 @@ def over(tests: Mapping[str, float], budget: Mapping[str, Any], slower: float) -
 
 
 def _over(config: pytest.Config) -> list[str]:
-    if not getattr(config.option, "is_whole", False) or hasattr(config, "workerinput"):
+    if not parts.is_whole() or hasattr(config, "workerinput"):
         return []
     tests, now = _taken(config)
     budget = tomllib.loads(BUDGET.read_text())

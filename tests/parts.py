@@ -26,6 +26,7 @@ TABLE: Final = Path(__file__).with_name("parts.toml")
 ROOT: Final = TABLE.parents[1]
 FLOORS: Final = ("audit", "entitlements", "governance", "templates/console")
 QUARTERS: Final = 4
+WHOLE: Final = "MANDATE_TEST_WHOLE"
 CPU_SECONDS: Final = 900
 """What the parts of one landing may take together; what is over is printed as `NOT RUN`."""
 
@@ -100,7 +101,12 @@ def mark_whole(config: pytest.Config) -> None:
     """Note for this process and its workers whether the run is the whole of `make test`."""
     if not hasattr(config, "workerinput"):
         is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-        config.option.is_whole = is_whole and not (config.option.full or config.option.part)
+        os.environ[WHOLE] = "1" if is_whole and not (config.option.full or config.option.part) else ""
+
+
+def is_whole() -> bool:
+    """Return whether this run is the whole of `make test`."""
+    return bool(os.environ.get(WHOLE))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -110,7 +116,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     if config.option.part:
         return not any(test.startswith(name) or name.startswith(test) for test in _named(config)) or None
-    if not config.option.is_whole:
+    if not is_whole():
         return None
     is_smoke = any(test.startswith(name) for test in table().smoke)
     return (not is_smoke and table().is_left_out(name)) or None
@@ -120,7 +126,7 @@ def deselect(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests that this run is not about."""
     if config.option.part:
         kept = [item for item in items if item.nodeid.startswith(_named(config))]
-    elif config.option.is_whole:
+    elif is_whole():
         kept = [item for item in items if not table().is_left_out(item.nodeid)]
     else:
         return
