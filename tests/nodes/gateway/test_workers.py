@@ -40,7 +40,7 @@ _FEEDS = (
 
 
 @pytest.fixture(scope="module")
-def host(database: None) -> Iterator[Gateway]:  # noqa: ARG001
+def host(alone: None) -> Iterator[Gateway]:  # noqa: ARG001
     """Run two workers on one port."""
     with world.gateway("host", more=("--workers", "2")) as running:
         world.wait_until(lambda: len(workers(running)) == 2, 20)
