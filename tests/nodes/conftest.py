@@ -23,7 +23,7 @@ def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Itera
         databases.empty()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def time_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Upstream]:
     """Run the time server of the package registry behind the runner."""
     command = [servers.program("mcp-server-time"), "--local-timezone", "UTC"]

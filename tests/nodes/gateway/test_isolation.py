@@ -20,7 +20,7 @@ AT_ONCE = 4
 
 
 @pytest.fixture(scope="module")
-def node(database: None) -> Iterator[Gateway]:  # noqa: ARG001 - it reads the database
+def node(alone: None) -> Iterator[Gateway]:  # noqa: ARG001 - none but these run
     with world.gateway(
         METRICS_TOKEN="x" * 20, UPSTREAM_AT_ONCE=str(AT_ONCE), UPSTREAM_FAILURES="3", UPSTREAM_PAUSE_SECONDS="1"
     ) as running:

@@ -9,11 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from pytest_django.plugin import DjangoDbBlocker
 
 from audit.context import SYSTEM
 from entitlements.networks import certificates, networks
-from tests import databases, make
+from tests import make
 from tests.entitlements.networks.certificates import Authority
 from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.scripted import Scripted
@@ -23,13 +22,6 @@ pytestmark = pytest.mark.loopback
 COMPANY = Authority()
 CUT_WITHIN = 2.0
 REASON = "for a test"
-
-
-@pytest.fixture(scope="module")
-def node(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Gateway]:  # noqa: ARG001
-    with django_db_blocker.unblock(), world.gateway("node-networks") as node:
-        yield node
-        databases.empty()
 
 
 @pytest.fixture

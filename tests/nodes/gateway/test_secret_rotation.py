@@ -11,7 +11,6 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 from django.db import transaction
-from pytest_django.plugin import DjangoDbBlocker
 
 from audit import clock
 from audit.context import SYSTEM
@@ -22,7 +21,6 @@ from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.secrets import vault
 from entitlements.secrets.models import Secret
-from tests import databases
 from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.scripted import Scripted
 from tests.nodes.gateway.world import Gateway, World
@@ -31,13 +29,6 @@ pytestmark = pytest.mark.loopback
 
 SCHEMA = {"type": "object"}
 OLD, NEW = "the-secret-of-before", "the-secret-of-today"
-
-
-@pytest.fixture(scope="module")
-def node(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Gateway]:  # noqa: ARG001
-    with django_db_blocker.unblock(), world.gateway("node-secrets") as node:
-        yield node
-        databases.empty()
 
 
 class Guarded(Scripted):

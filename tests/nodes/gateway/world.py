@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -44,6 +45,9 @@ META = {
     "io.modelcontextprotocol/clientCapabilities": {},
 }
 START_SECONDS = 120.0
+ANSWERS_SECONDS = 20.0
+TLS = ssl.create_default_context()
+"""For clients of a moment, which else read the certificates of all authorities for each request."""
 TIMEZONE: dict[str, Any] = {"type": "object", "properties": {"timezone": {"type": "string"}}, "required": ["timezone"]}
 
 
@@ -68,7 +72,8 @@ class Gateway:
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return httpx2.post(f"{self.base}{answers.path(slug)}", content=content, headers=sent, timeout=seconds)
+        url = f"{self.base}{answers.path(slug)}"
+        return httpx2.post(url, content=content, headers=sent, timeout=seconds, verify=TLS)
 
     def modern(
         self, slug: str, method: str, token: str | None, *, headers: Mapping[str, str] | None = None, **params: object
@@ -128,9 +133,17 @@ def gateway(
 def is_ready(base: str, child: subprocess.Popen[bytes]) -> bool:
     assert child.poll() is None, f"the gateway ended with {child.returncode}"
     try:
-        return httpx2.get(f"{base}/readyz", timeout=2).status_code == httpx2.codes.OK
+        return httpx2.get(f"{base}/readyz", timeout=2, verify=TLS).status_code == httpx2.codes.OK
     except httpx2.HTTPError:
         return False
+
+
+def serves(node: Gateway) -> bool:
+    """Return whether a node runs and serves, and wait a little for one that is busy."""
+    with contextlib.suppress(AssertionError):
+        wait_until(lambda: is_ready(node.base, node.child), ANSWERS_SECONDS)
+        return True
+    return False
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float = START_SECONDS) -> None:

@@ -31,7 +31,7 @@ def there() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="module")
-def exporting(database: None, there: Collector) -> Iterator[Gateway]:  # noqa: ARG001 - it is opened first
+def exporting(alone: None, there: Collector) -> Iterator[Gateway]:  # noqa: ARG001 - none but this one runs
     with world.gateway(OTEL_EXPORTER_OTLP_ENDPOINT=there.url, OTEL_BSP_SCHEDULE_DELAY="100") as running:
         yield running
 

@@ -39,7 +39,7 @@ TOOLS = ("elicit", "sample", "roots", "work", "change", "retool")
 
 
 @pytest.fixture(scope="module")
-def nodes(database: None) -> Iterator[list[Gateway]]:  # noqa: ARG001 - they read it
+def nodes(alone: None) -> Iterator[list[Gateway]]:  # noqa: ARG001 - none but these run
     with world.gateway("node-1") as first, world.gateway("node-2") as second:
         yield [first, second]
 

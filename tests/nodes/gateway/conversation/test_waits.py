@@ -28,13 +28,13 @@ SAMPLE = asks("sampling/createMessage", 5, **SAMPLING)
 
 
 @pytest.fixture(scope="module")
-def node(database: None) -> Iterator[Gateway]:  # noqa: ARG001 - it reads the database
+def node(alone: None) -> Iterator[Gateway]:  # noqa: ARG001 - none but these run
     with world.gateway(UPSTREAM_AT_ONCE="2") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def other(database: None) -> Iterator[Gateway]:  # noqa: ARG001 - it reads the database
+def other(alone: None) -> Iterator[Gateway]:  # noqa: ARG001 - none but these run
     """Run a node at which calls wait for a moment only."""
     with world.gateway("node-2", program="tests.nodes.gateway.conversation.short_waits") as running:
         yield running

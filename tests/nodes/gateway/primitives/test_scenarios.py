@@ -52,7 +52,7 @@ def upstream(packages: Path) -> Iterator[str]:  # noqa: ARG001 - skips before it
 
 
 @pytest.fixture(scope="module")
-def here(database: None, upstream: str) -> World:  # noqa: ARG001 - it is open
+def here(alone: None, upstream: str) -> World:  # noqa: ARG001 - none but its own node runs
     """Grant all that it offers."""
     system = desk.discovered(upstream)
     return desk.granted(system, *system.tools.values_list("name", flat=True))
