@@ -17,7 +17,7 @@ ROOT = Path(processes.__file__).parent
 WAYS: dict[str, Callable[[], object]] = {
     "Popen": lambda: subprocess.Popen([sys.executable, "-c", ""]),
     "run without closing": lambda: subprocess.run(["true"], check=True, close_fds=False),
-    "fork": os.fork,
+    "fork": lambda: os.fork(),  # noqa: PLW0108 - as it stands when it is called
     "posix_spawn": lambda: os.posix_spawn(sys.executable, [sys.executable, "-c", ""], os.environ),
     "multiprocessing": lambda: multiprocessing.get_context("spawn").Process(target=len).start(),
     "multiprocessing by fork": lambda: multiprocessing.get_context("fork").Process(target=len).start(),

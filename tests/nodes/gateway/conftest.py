@@ -46,6 +46,12 @@ def alone(shared_node: SharedNode) -> None:
     shared_node.stop()
 
 
+@pytest.fixture(scope="module")
+def emptied(alone: None) -> None:  # noqa: ARG001 - no node may know what is gone
+    """Begin with an empty database, for a module that judges all of it."""
+    databases.empty()
+
+
 @pytest.fixture(autouse=True)
 def _is_left_alive(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let the test fail after which the shared node is gone, and no other."""

@@ -300,7 +300,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> record.Archive:
 
 
 @pytest.mark.loopback
-@pytest.mark.usefixtures("database")
+@pytest.mark.usefixtures("emptied")
 @pytest.mark.parametrize("rounds", [3, pytest.param(30, marks=pytest.mark.soak)])
 def test_rounds_of_revoking_under_six_calling_threads_on_two_nodes_break_no_invariant(
     node: Gateway, rounds: int, archive: record.Archive

@@ -135,7 +135,7 @@ def revoke_one_by_one(here: list[World], until: float) -> dict[str, tuple[str, f
     return receipts
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("emptied")
 def test_nothing_is_forwarded_after_its_receipt(tmp_path: Path) -> None:
     port, arrived, answered, plan = free_port(), tmp_path / "arrived", tmp_path / "answered", tmp_path / "plan"
     arrived.touch()
