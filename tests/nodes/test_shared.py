@@ -1,5 +1,7 @@
 """The shared node is kept while it answers, missed when it is gone, and begun anew for who asks next."""
 
+# ruff: noqa: ANN401 - numbers stand for nodes
+
 from __future__ import annotations
 
 import contextlib
