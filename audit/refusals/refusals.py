@@ -11,6 +11,8 @@ from audit import client_address, clock, context, log, redaction
 from audit.actions import Action
 from audit.models import Event
 
+MOST_ALIKE: Final = 10
+"""How many equal refusals of one caller within a minute are an event each."""
 KNOWN: Final = ("person:", "client:", "agent:", "source:")
 """How a source begins that is no address: who asked again for what was refused."""
 MOST_SOURCES: Final = 1000
@@ -56,8 +58,8 @@ def record(
         )
 
 
-def record_once_a_minute(error: Refusal, *, by: context.Principal, about: Sequence[str] = ()) -> None:
-    """Record a refusal; the same one again within the minute is counted, and becomes one event with the others of it.
+def record_or_count(error: Refusal, *, by: context.Principal, about: Sequence[str] = ()) -> None:
+    """Record a refusal; after `MOST_ALIKE` of the same within a minute, count it, for one event with the others of it.
 
     So nobody who may do little fills the record by asking again and again. Raises as `record`.
     """
@@ -65,11 +67,11 @@ def record_once_a_minute(error: Refusal, *, by: context.Principal, about: Sequen
     same = Event.objects.filter(
         action=Action.REFUSED, links__contains=[*about, str(by)], at__gte=minute_of(clock.now())
     )
-    said = same.filter(body__contains=f'"code":{json.dumps(str(error.code))},"detail":').filter(body__contains=written)
-    if said.exists():
-        count_stranger(error.code, str(by))
-    else:
+    alike = same.filter(body__contains=f'"code":{json.dumps(str(error.code))},"detail":').filter(body__contains=written)
+    if alike[:MOST_ALIKE].count() < MOST_ALIKE:
         record(error, by=by, about=about)
+    else:
+        count_stranger(error.code, str(by))
 
 
 def count_stranger(kind: str, source: str) -> None:

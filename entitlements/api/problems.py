@@ -159,7 +159,7 @@ def response(error: Exception) -> tuple[Response, DomainError]:
 def record(refusal: DomainError, status: int, *, by: Principal | None, about: Iterable[str], changes: bool) -> None:
     """Record a refusal once, in its own transaction; a stranger's failure is counted by source and minute instead.
 
-    So is the same refusal of one caller, after the first in a minute.
+    So is the same refusal of one caller, after ten of them in a minute.
     """
     if isinstance(refusal, CredentialTooOld):
         refusals.record(refusal, by=refusal.holder, about=[str(refusal.holder)])
@@ -167,7 +167,7 @@ def record(refusal: DomainError, status: int, *, by: Principal | None, about: It
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             refusals.count_stranger(refusal.code, context.current().source)
     elif status == HTTPStatus.FORBIDDEN or (changes and status in RECORDED):
-        refusals.record_once_a_minute(refusal, by=by, about=[link for link in about if LINK.fullmatch(link)])
+        refusals.record_or_count(refusal, by=by, about=[link for link in about if LINK.fullmatch(link)])
 
 
 class _FrameworkRefusal(DomainError):

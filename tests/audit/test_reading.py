@@ -167,21 +167,21 @@ def test_strangers_are_one_event_a_source_and_minute(at: Clock) -> None:
 
 
 @pytest.mark.django_db
-def test_the_same_refusal_of_one_caller_is_an_event_once_a_minute_and_then_counted(at: Clock) -> None:
+def test_the_same_refusal_of_one_caller_is_counted_after_ten_in_a_minute(at: Clock) -> None:
     at(datetime(2026, 11, 24, 15, 0, 10, tzinfo=UTC))
-    for about in (["agent:a"], ["agent:a"], ["agent:b"], ["agent:a"]):
-        refusals.record_once_a_minute(NoGrantError(), by=make.ANA, about=about)
-    refusals.record_once_a_minute(NoGrantError(), by=context.Principal("person", "ana-maria"), about=["agent:a"])
+    for about in [["agent:a"]] * 11 + [["agent:b"], ["agent:a"]]:
+        refusals.record_or_count(NoGrantError(), by=make.ANA, about=about)
+    refusals.record_or_count(NoGrantError(), by=context.Principal("person", "ana-maria"), about=["agent:a"])
     at(timedelta(minutes=1))
-    refusals.record_once_a_minute(NoGrantError(), by=make.ANA, about=["agent:a"])
+    refusals.record_or_count(NoGrantError(), by=make.ANA, about=["agent:a"])
     assert refusals.close_minutes() == 1
 
     events = Event.objects.filter(action=Action.REFUSED).order_by("at", "sequence")
-    assert [(event.actor, event.about, event.detail.count("count")) for event in events] == [
-        ("person:ana", ["agent:a"], 0),
-        ("person:ana", ["agent:b"], 0),
-        ("person:ana-maria", ["agent:a"], 0),
-        ("person:ana", ["agent:a"], 0),
+    assert [(event.actor, event.about, event.detail.get("count")) for event in events] == [
+        *[("person:ana", ["agent:a"], None)] * 10,
+        ("person:ana", ["agent:b"], None),
+        ("person:ana-maria", ["agent:a"], None),
+        ("person:ana", ["agent:a"], None),
         ("system:mandate", ["person:ana"], 2),
     ]
 

@@ -23,6 +23,7 @@ from entitlements.gateway.access_requests import requester
 from entitlements.gateway.access_requests.requester import Ask, Requester
 from entitlements.grants import grants
 from entitlements.people import people
+from entitlements.proposals import actions as proposal_actions
 from entitlements.revocation import revocation
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
@@ -67,6 +68,12 @@ def _classed() -> Act:
     return lambda: actions.approve(tool, **tools.approval_of(tool, said), by=_caller())
 
 
+def _proposed() -> Act:
+    waiting = make.lower_class(make.tool(make.system(), risk="high"), by=make.analyst())
+    second = make.security()
+    return lambda: proposal_actions.CONFIRM.run(waiting.pk, by=Caller(second.principal, second))
+
+
 def _requested() -> Act:
     company = companies.found()
     return lambda: make.request(company.use, company.bot, by=company.alice, people=[company.alice])
@@ -105,6 +112,7 @@ GUARDS: dict[str, Callable[[], Act]] = {
     "restore an agent": _restored_agent,
     "enable a client": _enabled_client,
     "class a tool": _classed,
+    "confirm a proposal": _proposed,
     "see grants": lambda: lambda: visibility.grants(_caller()),
     "see events": lambda: lambda: visibility.events(_caller(), Event.objects.all()),
     "after a request is submitted": _requested,
