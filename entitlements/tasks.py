@@ -23,11 +23,11 @@ from entitlements.revocation.models import Drill, Revocation
 from . import addresses
 from .agent_discovery import runs
 from .agents import lifecycle
-from .catalog import discovery, discovery_schedule, systems
+from .catalog import discovery, systems
 from .catalog_files import imports
 from .clients import acceptance
 from .connected_accounts import accounts, connect
-from .definition_watch import comparisons
+from .definition_watch import comparisons, discovery_schedule
 from .drift import detect, history
 from .errors import DomainError
 from .event_streams import deliver, polls, transmit

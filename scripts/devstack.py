@@ -37,7 +37,8 @@ from types import FrameType
 if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts.devservers import Account, Postgres, StackError, Valkey, until
+from scripts.devprograms import Account, StackError
+from scripts.devservers import Postgres, Valkey, until
 
 PREFIX = "mandate-"
 MANIFEST = "stack.json"

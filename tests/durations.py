@@ -71,11 +71,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the dearest modules and each folder of a long run, and what is over its budget."""
-    tests, _pace = _taken(config)
+    tests, usual = _taken(config)
     if (total := sum(tests.values())) < LONG_RUN:
         return
     terminalreporter.section("CPU seconds")
-    terminalreporter.write_line(f"{total:7.0f} s  {len(tests):5} tests")
+    terminalreporter.write_line(f"{total:7.0f} s  {len(tests):5} tests, at a pace of {usual:.3f} s")
     for key in (_folder, _module):
         for name, seconds in _dearest(_sums(tests, key))[:SHOWN]:
             terminalreporter.write_line(f"{seconds:7.1f} s  {sum(key(test) == name for test in tests):5} tests  {name}")

@@ -24,6 +24,8 @@ ELSEWHERE = {
     "entitlements/signers": "OpenBao and SoftHSM are real",
     "entitlements/stdio": "the sandbox is about processes",
     "entitlements/stdio_commands": "a command that people agreed on is started",
+    "attacks/test_poisoned_log.py": "as audit",
+    "entitlements/tokens/test_issue_token_record.py": "as audit",
     "entitlements/traces/test_export.py": "what is exported at the end of a process",
     "governance/operations/test_start.py": "what a process refuses when it starts",
     "governance/reviews": "openssl and an auditor's one file check evidence packs",

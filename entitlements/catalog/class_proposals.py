@@ -6,6 +6,8 @@ import functools
 from collections.abc import Iterable
 from datetime import datetime
 
+from django.db.models import Exists, OuterRef, Value
+from django.db.models.functions import Concat
 from django.utils.translation import gettext_lazy as _
 
 from audit import log
@@ -26,6 +28,12 @@ from . import errors, membership
 def subject(tool: Tool) -> str:
     """Return the link of a tool, by which its proposals are found."""
     return f"tool:{tool.system.slug}/{tool.name}"
+
+
+def waits() -> Exists:
+    """Return the condition, of a query of tools, that something about a tool waits for a second person."""
+    link = Concat(Value("tool:"), OuterRef("system__slug"), Value("/"), OuterRef("name"))
+    return Exists(Proposal.objects.filter(subject=link, state=Proposal.State.PROPOSED))
 
 
 def tool_of(link: str) -> Tool:

@@ -15,6 +15,7 @@ from audit.actions import Action
 from audit.context import Principal
 from entitlements.catalog.models import System, Tool, ToolVersion
 from entitlements.codes import Code
+from entitlements.definition_watch import discovery_schedule
 from entitlements.definitions import definitions, differences, offers
 from entitlements.definitions.definitions import Consequence
 from entitlements.definitions.primitives import MEMBER
@@ -26,7 +27,7 @@ from entitlements.rest import operation
 from entitlements.secret_scan import scan
 from entitlements.words import Risk
 
-from . import discovery_schedule, new_tools, tools
+from . import new_tools, tools
 
 _MOST_SENTENCES, _LONGEST_SENTENCE = 30, 400
 MOST_TOOLS: Final = 2000

@@ -17,6 +17,7 @@ from audit.models import Event
 from entitlements import addresses
 from entitlements.catalog.models import System
 from entitlements.conflicts import independence
+from entitlements.definition_watch import discovery_schedule
 from entitlements.errors import NotFound, ReasonRequired, Stale
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
@@ -27,7 +28,7 @@ from entitlements.secrets.models import Secret
 from entitlements.upstream import egress
 from entitlements.vendors.models import Vendor
 
-from . import discovery_schedule, errors, move
+from . import errors, move
 
 STDIO_SCHEME: Final = "stdio:"
 """What stands before the command's name where another system has its address."""

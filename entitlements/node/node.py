@@ -41,6 +41,7 @@ from entitlements.node.records import Recorder
 from entitlements.node.refusals import Closed
 from entitlements.node.shared.waiting_calls import WaitingCalls
 from entitlements.node.snapshots import SnapshotInUse, Snapshots
+from entitlements.node.strangers import Strangers
 from entitlements.node.streams import CancelledCounts, OpenRequest, OpenRequests, digest_of
 from entitlements.node.upstreams import Connections
 from entitlements.node.writes import Writes
@@ -53,7 +54,6 @@ from entitlements.secret_scan.scan import SecretScan
 from entitlements.stdio import failures
 from entitlements.stdio.places import Places
 from entitlements.stdio.sandbox.plan import Level
-from entitlements.strangers import Strangers
 from entitlements.strict import known_uuid
 
 SWEEP_SECONDS: Final = 1.0

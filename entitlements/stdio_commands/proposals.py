@@ -10,8 +10,8 @@ from django.db import IntegrityError, transaction
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements.catalog import discovery_schedule
 from entitlements.conflicts import independence
+from entitlements.definition_watch import discovery_schedule
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock

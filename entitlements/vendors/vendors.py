@@ -16,11 +16,12 @@ from audit import log
 from audit.actions import Action
 from audit.context import Principal
 from entitlements import addresses
-from entitlements.catalog import discovery_schedule, move, systems
+from entitlements.catalog import move, systems
 from entitlements.catalog.models import System
 from entitlements.clients import aliases
 from entitlements.clients.models import Client, ClientAlias
 from entitlements.conflicts import independence
+from entitlements.definition_watch import discovery_schedule
 from entitlements.errors import DomainError, NotFound, ReasonRequired, Stale
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock

@@ -32,7 +32,8 @@ from scripts.demo.data import world
 from scripts.demo.servers import layout as places
 from scripts.demo.servers import packages
 from scripts.demo.servers.processes import DemoError, PidFile, Process, Supervisor, end_leftovers
-from scripts.devservers import StackError, until
+from scripts.devprograms import StackError
+from scripts.devservers import until
 
 VAR = places.VAR
 RUN = VAR / "run"

@@ -21,8 +21,9 @@ import pytest
 import yaml
 from psycopg import sql
 
-from scripts import devservers
-from scripts.devservers import Account, free_port
+from scripts import devprograms, devservers
+from scripts.devprograms import Account
+from scripts.devservers import free_port
 from tests import databases, snapshots
 from tests.architecture import tree
 from tests.deployments.pgbouncer import INI, PID_FILE
@@ -137,10 +138,10 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.account, self.folder = Account(), folder
         os.chown(folder, self.account.uid, self.account.gid)
-        self.tools = next(each for each in devservers.postgres_folders() if (each / "pg_basebackup").exists())
+        self.tools = next(each for each in devprograms.postgres_folders() if (each / "pg_basebackup").exists())
         self.binaries = self.tools
         if not self.account.can_run(self.tools / "postgres"):
-            self.binaries = devservers.copy_postgres(self.tools, folder / "install", PROGRAMS)
+            self.binaries = devprograms.copy_postgres(self.tools, folder / "install", PROGRAMS)
         self.password = secrets.token_urlsafe(16)
         self.passwords = {role: secrets.token_urlsafe(16) for role in devservers.ROLES}
         self.etcd_port = free_port(2)

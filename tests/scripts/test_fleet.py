@@ -44,6 +44,7 @@ def fleet() -> int:
 
     make.analyst("ana")
     make.person("sam")
+    make.security("resa")
     systems.ensure_builtin()
     return fleet.fill(AGENTS)
 

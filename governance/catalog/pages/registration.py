@@ -18,7 +18,6 @@ from entitlements.access import visibility
 from entitlements.catalog import actions
 from entitlements.catalog.models import System
 from entitlements.errors import DomainError, Forbidden
-from entitlements.people.models import Person
 from entitlements.secrets.models import Secret
 from governance.console import doors, form_fields
 
@@ -193,7 +192,7 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
     doors.about(request, f"system:{slug}")
     doors.permit(request, "system", system, "PATCH")
     known = {name: getattr(system, name) for name in ("upstream_url", "name", "signing_algorithm", "version")}
-    form = EditForm(initial={**known, "owner": _login(system.owner)})
+    form = EditForm(initial={**known, "owner": system.owner.login if system.owner else ""})
     if request.method == "POST":
         form = EditForm(request.POST)
         if form_fields.perform(request, form, actions.EDIT, system, fields=FIELDS):
@@ -204,7 +203,3 @@ def edit(request: HttpRequest, slug: str) -> HttpResponse:
         "may_store": doors.may(caller, "system-secret", system, "PUT"),
     }
     return form_fields.show(request, "console/catalog/system_edit.html", form, context)
-
-
-def _login(person: Person | None) -> str:
-    return person.login if person else ""

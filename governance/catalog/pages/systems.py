@@ -165,7 +165,7 @@ def _tools(request: HttpRequest, system: System) -> dict[str, Any]:
         "may_stop_tools": any(tool.state in STOPPABLE for tool in tools) and doors.may(caller, "tool-disable", system),
         "stoppable": STOPPABLE,
         "steps": triage.steps(caller, system, tools),
-        "proposals": proposal_pages.about_tools(request, tools),
+        "proposals": proposal_pages.about_tools(request, [tool for tool in tools if vars(tool)["waits"]]),
     }
     if doors.may(caller, "tool-approve", system):
         easy_tools = triage.easy(tools)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from django.db.models import F, Q
@@ -27,12 +27,8 @@ def _described(_request: HttpRequest, rows: Sequence[Tool]) -> Sequence[Tool]:
     return rows
 
 
-def _state(tool: Tool) -> SafeString:
-    return render_to_string("console/tool_state.html", {"tool": tool})
-
-
-def _kind(tool: Tool) -> SafeString:
-    return render_to_string("console/catalog/primitive.html", {"tool": tool})
+def _rendered(template: str) -> Callable[[Tool], SafeString]:
+    return lambda tool: render_to_string(template, {"tool": tool})
 
 
 _FLOWS: Final = (
@@ -65,13 +61,13 @@ LAYOUT: Final[Layout[Tool, Tool]] = Layout(
             sorts="system__slug",
             cell=cells.link("system__name", "system-page", "system__slug"),
         ),
-        Column("kind", gettext_lazy("Kind"), "primitive", cell=_kind),
+        Column("kind", gettext_lazy("Kind"), "primitive", cell=_rendered("console/catalog/primitive.html")),
         Column("action", gettext_lazy("Action"), "action", cell=lambda tool: tags.does(tool.action)),
         Column("data", gettext_lazy("Data class"), "data_class"),
         Column("risk", gettext_lazy("Risk level"), "risk", cell=cells.risk("risk")),
         Column("agents", gettext_lazy("Agents"), "held", number=True),
         Column("owner", gettext_lazy("System owner"), "system__owner__name", usual=False),
-        Column("state", gettext_lazy("State"), "state", sorts="state", cell=_state),
+        Column("state", gettext_lazy("State"), "state", sorts="state", cell=_rendered("console/tool_state.html")),
     ),
     order="tool",
     facets=(

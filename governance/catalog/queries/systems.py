@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from django.db.models import Count, F, Q, QuerySet
 
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
+from entitlements.catalog import class_proposals
 from entitlements.catalog.models import System, Tool
 from entitlements.definitions import differences, impressions, offers
 from entitlements.definitions.impressions import Sign
@@ -38,7 +40,7 @@ def counted(rows: QuerySet[System]) -> QuerySet[System]:
 
 def tools_of(caller: Caller, system: System, wanted: Mapping[str, str]) -> list[Tool]:
     """Return the tools of a system, those that wait first, with the agents that hold each counted."""
-    rows = visibility.tools(caller).filter(system=system)
+    rows = visibility.tools(caller).filter(system=system).annotate(waits=class_proposals.waits())
     if text := wanted.get("q", "").strip():
         rows = rows.filter(Q(name__icontains=text) | Q(sentence__icontains=text))
     for name in ("state", "risk"):
@@ -70,7 +72,6 @@ class Definition:
     sha256: str
     signs: dict[Sign, int]
     slow_patterns: list[str]
-    """The places of patterns that are slow to match."""
 
 
 def readable(raw: Mapping[str, Any], sha256: str) -> Definition:
@@ -80,21 +81,17 @@ def readable(raw: Mapping[str, Any], sha256: str) -> Definition:
     properties: Mapping[str, Any] = declared if isinstance(declared, Mapping) else {}
     required = schema.get("required") if isinstance(schema, Mapping) else None
     must = set(map(str, required)) if isinstance(required, list) else set()
-    signs: dict[Sign, int] = {}
-    slow: list[str] = []
-    for finding in impressions.inspect(raw):
-        if finding.sign is Sign.SLOW_PATTERN:
-            slow.append(finding.place)
-        else:
-            signs[finding.sign] = signs.get(finding.sign, 0) + finding.count
+    findings, signs = list(impressions.inspect(raw)), Counter[Sign]()
+    for finding in findings:
+        signs[finding.sign] += finding.count * (finding.sign is not Sign.SLOW_PATTERN)
     return Definition(
         str(raw.get("title") or ""),
         str(raw.get("description") or ""),
         [(name, _argument_text(argument), name in must) for name, argument in properties.items()],
         json.dumps(offers.served(raw), indent=2, ensure_ascii=False)[:50_000],
         sha256,
-        signs,
-        slow,
+        +signs,
+        [finding.place for finding in findings if finding.sign is Sign.SLOW_PATTERN],
     )
 
 

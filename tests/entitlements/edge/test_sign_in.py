@@ -379,10 +379,11 @@ def test_a_system_that_looks_at_scopes_alone_gets_no_scope_of_high_risk_from_a_p
     System.objects.filter(pk=world.system.pk).update(kind="mcp", upstream_url="https://time.example/mcp")
     world.system.refresh_from_db()
     token = str(signed_in(world).body["refresh_token"])
-    Tool.objects.filter(system=world.system).update(risk="critical")
-    assert sign_ins.refresh(world, token).error[:2] == (400, "access_denied")
     Tool.objects.filter(system=world.system).update(risk="medium")
-    assert sign_ins.refresh(world, token).status == 200
+    refreshed = sign_ins.refresh(world, token)
+    assert refreshed.status == 200
+    Tool.objects.filter(system=world.system).update(risk="critical")
+    assert sign_ins.refresh(world, str(refreshed.body["refresh_token"])).error[:2] == (400, "access_denied")
     assert desk.pk
 
 

@@ -17,8 +17,9 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements import tasks
-from entitlements.catalog import discovery, discovery_schedule, tools
+from entitlements.catalog import discovery, tools
 from entitlements.catalog.models import System, Tool
+from entitlements.definition_watch import discovery_schedule
 from entitlements.people.models import Person
 from entitlements.rest.operation import of
 from entitlements.rest_apis import rest_apis, sources

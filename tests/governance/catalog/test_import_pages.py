@@ -7,10 +7,11 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from entitlements import tasks
-from entitlements.catalog import discovery, discovery_schedule
+from entitlements.catalog import discovery
 from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import imports
 from entitlements.catalog_files.models import CatalogImport
+from entitlements.definition_watch import discovery_schedule
 from entitlements.people.models import Person
 from entitlements.proposals import proposals
 from entitlements.proposals.models import Proposal

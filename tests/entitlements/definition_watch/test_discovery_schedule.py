@@ -9,8 +9,9 @@ from django.conf import settings
 from audit import clock
 from audit.context import SYSTEM
 from entitlements import tasks
-from entitlements.catalog import discovery, discovery_schedule, systems
+from entitlements.catalog import discovery, systems
 from entitlements.catalog.models import System
+from entitlements.definition_watch import discovery_schedule
 from tests import make
 
 pytestmark = pytest.mark.django_db
