@@ -51,7 +51,10 @@ def modern() -> Iterator[Scripted]:
 
 
 def denial(answer: httpx2.Response) -> str:
-    return str(answer.json()["result"].get("_meta", {}).get("mandate/denial", {}).get("code", ""))
+    """Return why a call was denied: before it was on its way, or then (`call_withdrawn`)."""
+    body = answer.json()
+    told = body["error"]["data"] if "error" in body else body["result"].get("_meta", {}).get("mandate/denial", {})
+    return str(told.get("code", ""))
 
 
 def test_a_receipt_names_each_node_that_obeys_and_the_next_call_is_denied(
