@@ -90,7 +90,7 @@ def readable(raw: Mapping[str, Any], sha256: str) -> Definition:
         [(name, _argument_text(argument), name in must) for name, argument in properties.items()],
         json.dumps(offers.served(raw), indent=2, ensure_ascii=False)[:50_000],
         sha256,
-        +signs,
+        dict(+signs),  # a template asks a dictionary for `items` first
         [finding.place for finding in findings if finding.sign is Sign.SLOW_PATTERN],
     )
 
