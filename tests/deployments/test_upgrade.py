@@ -277,7 +277,7 @@ def test_the_release_before_serves_while_its_database_migrates_and_this_one_take
     upstream = ["-m", "uvicorn", "tests.benchmarks.upstream:application", "--port", str(port), "--log-level", "warning"]
     with now.serving(upstream, port) as where, ExitStack() as old:
         begin = BEGIN.format(upstream=f"{where}/mcp", revocable=str(REVOCABLE))
-        begin = (before.folder / "tests/deployments/midcampaign.py").read_text() + begin  # by the names of that release
+        begin = (before.folder / "tests/operate/midcampaign.py").read_text() + begin  # by the names of that release
         began = before.run("manage.py", "shell", "--no-imports", "-c", begin)
         made, revocable, cookie, review = json.loads(began)
         company = Company(made, revocable, cookie, review)
