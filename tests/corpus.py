@@ -1,6 +1,6 @@
 """What each page and each address of the API answers to each person: asked once a run, and judged by many tests.
 
-The company is hostile: what somebody else may write is an attack on whoever reads it. Everybody asks in the same
+The company is hostile: what others may write is an attack on its readers. Everybody asks in the same
 state, since what asking changed is undone. The answers to one person lie in one file, which all workers read.
 """
 

@@ -61,7 +61,7 @@ def record(
 def record_or_count(error: Refusal, *, by: context.Principal, about: Sequence[str] = ()) -> None:
     """Record a refusal; after `MOST_ALIKE` of the same within a minute, count it, for one event with the others of it.
 
-    So nobody who may do little fills the record by asking again and again. Raises as `record`.
+    A caller who asks again and again does not fill the record. Raises as `record`.
     """
     written = f'"actor":{json.dumps(str(by), ensure_ascii=False)},"at":"'
     same = Event.objects.filter(
