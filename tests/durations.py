@@ -12,6 +12,7 @@ import time
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,19 +53,26 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Iterator[None]:
-    """Let the report of each phase carry what it took, from a worker to who prints it."""
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Let the report of each phase carry what it took, from a worker to who prints it, and fail a test that is dear."""
     report: Any = yield
     report.cpu = used() - _last[0]
     if _phases[0] % PACE_EVERY == 0:
         report.pace = pace()
+    if (
+        report.when == "call"
+        and report.passed
+        and not _may_be_long(item)
+        and (line := too_dear(item.nodeid, report.cpu))
+    ):
+        report.outcome, report.longrepr = "failed", line
     _phases[0] += 1
     _last[0] = used()
     return report  # type: ignore[no-any-return] # what was yielded
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a whole run in which a folder or a test took more than its budget."""
+    """Fail a whole run in which a folder took more than its budget."""
     if _over(session.config) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -83,8 +91,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"OVER BUDGET {line}", red=True)
 
 
+def too_dear(test: str, seconds: float) -> str:
+    """Return why a single test fails that took so long, or nothing; what its fixtures took is not its own."""
+    budget = _budget()
+    if seconds <= budget["test"] or test.startswith((*PROCESSES, *budget["dear"])):
+        return ""
+    may = budget["test"] * ROOM * max(1.0, pace() / budget["pace"])
+    return f"{seconds:.1f} CPU seconds of {may:.1f}: see tests/budget.toml" if seconds > may else ""
+
+
 def over(tests: Mapping[str, float], budget: Mapping[str, Any], slower: float) -> list[str]:
-    """Return a line for each folder and single test that took more than it may, `slower` being how slow the machine is.
+    """Return a line for each folder that took more than it may, `slower` being how slow the machine is.
 
     A folder without a budget may take nothing.
     """
@@ -94,21 +111,23 @@ def over(tests: Mapping[str, float], budget: Mapping[str, Any], slower: float) -
             dearest = _dearest({test: each for test, each in tests.items() if _folder(test) == folder})[:DEAREST]
             named = ", ".join(f"{test} ({each:.1f} s)" for test, each in dearest)
             lines.append(f"{folder}: {seconds:.0f} s of {may:.0f} s; its dearest tests: {named}")
-    single = budget["test"] * room
-    lines += [
-        f"{test}: {seconds:.1f} s of {single:.1f} s"
-        for test, seconds in _dearest(tests)
-        if seconds > single and not test.startswith((*PROCESSES, *budget["dear"]))
-    ]
     return lines
+
+
+@cache
+def _budget() -> dict[str, Any]:
+    return tomllib.loads(BUDGET.read_text())
+
+
+def _may_be_long(item: pytest.Item) -> bool:
+    return bool(item.config.option.full or item.config.option.part or item.get_closest_marker("soak"))
 
 
 def _over(config: pytest.Config) -> list[str]:
     if not parts.is_whole() or hasattr(config, "workerinput"):
         return []
     tests, now = _taken(config)
-    budget = tomllib.loads(BUDGET.read_text())
-    return over(tests, budget, now / budget["pace"])
+    return over(tests, _budget(), now / _budget()["pace"])
 
 
 def _taken(config: pytest.Config) -> tuple[dict[str, float], float]:

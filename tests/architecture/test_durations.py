@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tomllib
 
+import pytest
+
 from tests import durations
 
-BUDGET = {"folders": {"tests/audit": 10}, "test": 2, "dear": ["tests/audit/test_long.py"]}
+BUDGET = {"folders": {"tests/audit": 10}, "test": 2, "dear": ["tests/audit/test_long.py"], "pace": 0.015}
 
 
 def test_a_folder_over_its_budget_names_its_three_dearest_tests() -> None:
@@ -22,12 +24,27 @@ def test_a_slow_machine_has_more_room_and_a_fast_one_no_less() -> None:
     assert durations.over({"tests/audit/test_long.py::test_a": 10.9}, BUDGET, 0.5) == []
 
 
-def test_a_folder_without_a_budget_and_a_dear_test_outside_the_folders_for_processes_are_over() -> None:
-    tests = {"tests/new/test_new.py::test_a": 0.1, "tests/audit/test_a.py::test_a": 3.0}
-    assert [line.partition(":")[0] for line in durations.over(tests, BUDGET, 1.0)] == [
-        "tests/new",
-        "tests/audit/test_a.py",
-    ]
+def test_a_folder_without_a_budget_is_over() -> None:
+    (line,) = durations.over({"tests/new/test_new.py::test_a": 0.1, "tests/audit/test_a.py::test_a": 3.0}, BUDGET, 1.0)
+    assert line.startswith("tests/new: ")
+
+
+@pytest.mark.parametrize(
+    ("test", "seconds", "slower", "is_dear"),
+    [
+        ("tests/audit/test_a.py::test_a", 3.0, 1.0, True),
+        ("tests/audit/test_a.py::test_a", 2.1, 1.0, False),
+        ("tests/audit/test_a.py::test_a", 3.0, 1.5, False),
+        ("tests/audit/test_long.py::test_a", 30.0, 1.0, False),
+        ("tests/nodes/test_a.py::test_a", 30.0, 1.0, False),
+    ],
+)
+def test_a_dear_test_outside_the_folders_for_processes_fails(
+    monkeypatch: pytest.MonkeyPatch, test: str, seconds: float, slower: float, *, is_dear: bool
+) -> None:
+    monkeypatch.setattr(durations, "_budget", lambda: BUDGET)
+    monkeypatch.setattr(durations, "pace", lambda: 0.015 * slower)
+    assert bool(durations.too_dear(test, seconds)) is is_dear
 
 
 def test_the_budget_is_of_folders_and_tests_that_exist() -> None:
