@@ -2,13 +2,73 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from tests import durations
 
 BUDGET = {"folders": {"tests/audit": 10}, "test": 2, "dear": ["tests/audit/test_long.py"], "pace": 0.015}
+
+
+CONFTEST = """
+from tests import durations
+from tests.durations import pytest_runtest_makereport
+from tests.parts import pytest_addoption
+
+durations._budget = lambda: {"test": 0.01, "dear": [], "pace": 1}
+"""
+TESTS = """
+import time
+import pytest
+
+def work():
+    began = time.process_time()
+    while time.process_time() - began < 0.05:
+        pass
+
+@pytest.fixture
+def world():
+    work()
+
+def test_dear():
+    work()
+
+def test_of_a_dear_world(world):
+    pass
+
+@pytest.mark.soak
+def test_soak():
+    work()
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "failed"), [([], ["test_some.py::test_dear"]), (["--full"], []), (["--part=fuzz"], [])]
+)
+def test_a_dear_body_fails_its_test_by_name_and_a_dear_fixture_or_a_run_of_long_ones_does_not(
+    tmp_path: Path, options: list[str], failed: list[str]
+) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_some.py").write_text(TESTS)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-rf", "-W", "ignore::pytest.PytestUnknownMarkWarning", *options],
+        cwd=tmp_path,
+        env={
+            "PYTHONPATH": str(durations.BUDGET.parents[1]),
+            "PATH": "/usr/bin:/bin",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("FAILED ")] == failed, done.stdout
+    assert f"{3 - len(failed)} passed" in done.stdout, done.stdout + done.stderr
+    assert ("CPU seconds of" in done.stdout) is bool(failed)
 
 
 def test_a_folder_over_its_budget_names_its_three_dearest_tests() -> None:
