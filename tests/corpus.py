@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.db import transaction
+from django.urls import resolve
 
 from audit import clock
 from entitlements.clients.models import Client
@@ -23,7 +24,7 @@ from entitlements.people.models import ApiToken, Person, Role
 from governance.console import matrix
 from governance.reviews.pack.models import EvidenceSealing
 from governance.reviews.spot_checks import plan
-from tests import make
+from tests import make, turns
 from tests.attacks import hostile, texts, things
 from tests.entitlements.api import client as api
 from tests.governance.console import addresses, visits
@@ -118,10 +119,13 @@ def _looked(world: addresses.World, person: str) -> Iterator[Visit]:
     browser, own = visits.as_(visitor), addresses.own()
     browser.raise_request_exception = False
     for name, route in addresses.every().items():
+        address = world.address(own.get(name, route))
+        if not turns.has_turn(f"{person} {name}", turns.of_module(resolve(f"/{address.lstrip('/')}").func.__module__)):
+            continue
         if (name, "GET") in matrix.PAGES:
-            yield _visit(name, browser.get(world.address(own[name])))
+            yield _visit(name, browser.get(address))
         elif (name, "GET") in matrix.SIGN_IN:
-            yield _visit(name, visits.as_(visitor).get(world.address(route)))
+            yield _visit(name, visits.as_(visitor).get(address))
 
 
 def _readable() -> tuple[addresses.World, dict[str, object]]:
@@ -140,8 +144,9 @@ def _answered(readable: tuple[addresses.World, dict[str, object]], person: str) 
     asks.raise_request_exception = False
     for path, item in texts.schema()["paths"].items():
         if "get" in item and path != "/api/v1/schema":  # the same for everybody, and long to make
-            address = path.format(**things.keys(path, real)) + QUERIES.get(path, "")
-            yield _visit(path, asks.get(address))
+            address = path.format(**things.keys(path, real))
+            if turns.has_turn(f"{person} {path}", turns.of_module(resolve(address).func.__module__)):
+                yield _visit(path, asks.get(address + QUERIES.get(path, "")))
 
 
 def _as(world: addresses.World, person: str) -> Person:

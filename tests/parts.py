@@ -20,7 +20,7 @@ from typing import Final
 
 import pytest
 
-from tests import again
+from tests import again, turns
 
 TABLE: Final = Path(__file__).with_name("parts.toml")
 ROOT: Final = TABLE.parents[1]
@@ -95,13 +95,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a run be of everything, or of named parts; without either, and without a path, it is that of `make test`."""
     parser.addoption("--full", action="store_true", help="run all parts of tests/parts.toml as well")
     parser.addoption("--part", action="append", default=[], help="run this part of tests/parts.toml alone")
+    parser.addoption("--touched", action="store_true", help="run the dear tests that a landing's files touch, alone")
 
 
 def mark_whole(config: pytest.Config) -> None:
     """Note for this process and its workers whether the run is the whole of `make test`."""
     if not hasattr(config, "workerinput"):
         is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-        os.environ[WHOLE] = "1" if is_whole and not (config.option.full or config.option.part) else ""
+        is_narrow = config.option.full or config.option.part or config.option.touched
+        os.environ[WHOLE] = "1" if is_whole and not is_narrow else ""
 
 
 def is_whole() -> bool:
@@ -127,11 +129,17 @@ def deselect(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.option.part:
         kept = [item for item in items if item.nodeid.startswith(_named(config))]
     elif is_whole():
-        kept = [item for item in items if not table().is_left_out(item.nodeid)]
+        kept = [item for item in items if not table().is_left_out(item.nodeid) and not turns.is_left_out(item.nodeid)]
+    elif config.option.touched:
+        kept = [item for item in items if turns.is_walk(item.nodeid) or _is_due(item.nodeid)]
     else:
         return
     config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
     items[:] = kept
+
+
+def _is_due(test: str) -> bool:
+    return turns.is_dear(test) and not table().is_left_out(test) and not turns.is_left_out(test)
 
 
 def _named(config: pytest.Config) -> tuple[str, ...]:
@@ -167,26 +175,39 @@ def chosen(of: Table, changed: Collection[str]) -> tuple[list[Part], list[Part],
 
 
 def run(parts: Sequence[Part]) -> set[str]:
-    """Run parts, what failed once more alone; returns the tests that failed twice, or the run's name if it broke."""
-    options = [option for part in parts for option in ("--part", part.name)]
+    """Run parts, what failed once more alone; returns the tests that failed twice, or the parts' names if it broke."""
+    return _run([option for part in parts for option in ("--part", part.name)]) if parts else set()
+
+
+def _run(options: Sequence[str]) -> set[str]:
     command = [sys.executable, "-m", "pytest", "-n", os.environ.get("WORKERS", "3"), "--dist", "worksteal"]
     for line in ([*command, "-m", "not soak", *options], [sys.executable, "-m", again.__name__]):
         if subprocess.run(line, cwd=ROOT, check=False).returncode == 0:
             return set()
-    return set(again.FAILED.read_text().splitlines()) if again.FAILED.exists() else {part.name for part in parts}
+    return set(again.FAILED.read_text().splitlines()) if again.FAILED.exists() else {*options} - {"--part"}
+
+
+def run_touched(changed: Collection[str]) -> set[str]:
+    """Run the dear tests that had no turn in `make test` and that the changed files touch; returns as `run` does."""
+    os.environ[turns.CHANGED] = "\n".join(changed)
+    try:
+        return _run(["--touched"])
+    finally:
+        del os.environ[turns.CHANGED]
 
 
 def main() -> int:
     """Run what belongs to this landing. Returns 1 if a part is red that its files touch."""
     of = table()
     base = os.environ.get("CI_BASE") or of.landings[-1]
-    touched, turn, left = chosen(of, changed_since(base))
+    changed = changed_since(base)
+    touched, turn, left = chosen(of, changed)
     print("parts that the changed files touch:", *(part.name for part in touched))
     print("parts whose turn it is:", *(part.name for part in turn))
     for part in left:
         print("NOT RUN", part.name)
-    red = run(touched) if touched else set()
-    rotation = run(turn) if turn else set()
+    red = run_touched(changed) | run(touched)
+    rotation = run(turn)
     recent = changed_since(of.landings[0])
     for part in turn:
         if found := {test for test in rotation if test == part.name or part.has(test)}:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests import turns
 from tests.attacks import texts
 from tests.attacks.test_mass_assignment import _resolved
 from tests.corpus import Corpus
@@ -70,7 +71,9 @@ def _schema(operation: dict[str, Any], status: int) -> Any:  # noqa: ANN401 - JS
 def test_everybody_has_asked_every_address_that_can_be_read(answers: Corpus) -> None:
     readable = {path for path, item in texts.schema()["paths"].items() if "get" in item} - {"/api/v1/schema"}
     for reader in answers.people:
-        assert {visit.name for visit in answers.of(reader)} == readable, reader
+        asked = {visit.name for visit in answers.of(reader)}
+        assert asked <= readable, reader
+        assert [path for path in readable - asked if turns.has_turn(f"{reader} {path}", ("no file",))] == [], reader
 
 
 def test_no_answer_says_more_than_its_schema_names_and_none_a_secret(answers: Corpus) -> None:
@@ -90,7 +93,8 @@ def test_no_answer_says_more_than_its_schema_names_and_none_a_secret(answers: Co
             secret = {name for name in _texts(body) if SECRET_NAMES.search(name)} - NO_SECRETS
             wrong += [f"{reader} {path}: {name} sounds like a secret" for name in sorted(secret)]
     assert not wrong, "\n".join(wrong)
-    unread = {path for path, item in document["paths"].items() if "get" in item} - answered - NOT_JSON
+    by_all = set.intersection(*({visit.name for visit in answers.of(reader)} for reader in answers.people))
+    unread = by_all - answered - NOT_JSON
     assert not unread, f"nobody could read {sorted(unread)}"
 
 
