@@ -22,22 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["pytest_addoption", "pytest_ignore_collect"]
 
-LONGEST = (
-    "deployments/test_pages.py",
-    "browser/test_gallery.py",
-    "deployments/test_demo.py",
-    "deployments/test_first_fifteen.py",
-    "nodes/attacks/test_schema_fuzz.py",
-    "browser/test_story.py",
-    "deployments/test_upgrade.py",
-    "browser/test_workbench.py",
-    "browser/test_reviews.py",
-    "browser/test_duties.py",
-    "scripts/test_planted_facts.py",
-)
-"""The modules that take longest, the longest first, as the end of `make test` says."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-LONG = ("slow", "soak", "browser", "fault")
+LONG = 5.0
+"""CPU seconds of a module that a worker begins with."""
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 STACK: pytest.StashKey[devstack.Stack] = pytest.StashKey()
 DATABASE: pytest.StashKey[DjangoDbBlocker | None] = pytest.StashKey()
@@ -139,9 +126,9 @@ def _long_ones_first(items: list[pytest.Item], workers: int) -> list[pytest.Item
     modules: dict[Path, list[pytest.Item]] = {}
     for item in items:
         modules.setdefault(item.path, []).append(item)
-    long = [of for of in modules.values() if any(item.get_closest_marker(name) for item in of for name in LONG)]
-    long.sort(key=lambda of: next((at for at, name in enumerate(LONGEST) if of[0].path.match(name)), len(LONGEST)))
-    short = [item for of in modules.values() if of not in long for item in of]
+    taken = {path: parts.seconds({item.nodeid.partition("[")[0] for item in of}) for path, of in modules.items()}
+    long = [modules[path] for path in sorted(modules, key=lambda path: -taken[path]) if taken[path] >= LONG]
+    short = [item for path, of in modules.items() if taken[path] < LONG for item in of]
     ordered: list[pytest.Item] = []
     for number in range(workers):
         ordered += [item for of in long[number::workers] for item in of]

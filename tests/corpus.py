@@ -24,7 +24,7 @@ from entitlements.people.models import ApiToken, Person, Role
 from governance.console import matrix
 from governance.reviews.pack.models import EvidenceSealing
 from governance.reviews.spot_checks import plan
-from tests import make, turns
+from tests import make, parts
 from tests.attacks import hostile, texts, things
 from tests.entitlements.api import client as api
 from tests.governance.console import addresses, visits
@@ -120,7 +120,7 @@ def _looked(world: addresses.World, person: str) -> Iterator[Visit]:
     browser.raise_request_exception = False
     for name, route in addresses.every().items():
         address = world.address(own.get(name, route))
-        if not turns.has_turn(f"{person} {name}", turns.of_module(resolve(f"/{address.lstrip('/')}").func.__module__)):
+        if not parts.has_turn(f"{person} {name}", parts.of_module(resolve(f"/{address.lstrip('/')}").func.__module__)):
             continue
         if (name, "GET") in matrix.PAGES:
             yield _visit(name, browser.get(address))
@@ -145,7 +145,7 @@ def _answered(readable: tuple[addresses.World, dict[str, object]], person: str) 
     for path, item in texts.schema()["paths"].items():
         if "get" in item and path != "/api/v1/schema":  # the same for everybody, and long to make
             address = path.format(**things.keys(path, real))
-            if turns.has_turn(f"{person} {path}", turns.of_module(resolve(address).func.__module__)):
+            if parts.has_turn(f"{person} {path}", parts.of_module(resolve(address).func.__module__)):
                 yield _visit(path, asks.get(address + QUERIES.get(path, "")))
 
 

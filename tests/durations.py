@@ -1,7 +1,7 @@
 """What the tests take, in CPU seconds of their own process and of its children that ended; `budget.toml` bounds it.
 
 Seconds of the clock say how busy the machine was. A busy machine takes more CPU seconds as well, so a fixed piece of
-work is measured now and then, and budgets grow with it.
+work is measured now and then, and budgets grow with it. `make full` writes what takes long to `.cache/times.toml`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,13 @@ import pytest
 from tests import parts
 
 BUDGET: Final = Path(__file__).with_name("budget.toml")
+TIMES: Final = BUDGET.parents[1] / ".cache/times.toml"
+LONG: Final = 0.7
 ROOM: Final = 1.1
 SHOWN: Final = 10
 DEAREST: Final = 3
+TWICE: Final = 2
+"""A test that is listed with its time may take so many times that long."""
 LONG_RUN: Final = 60
 """Shorter runs, in CPU seconds, print nothing."""
 PACE_EVERY: Final = 1000
@@ -73,8 +77,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a whole run in which a folder took more than its budget."""
+    if session.config.option.full and not hasattr(session.config, "workerinput"):
+        _write_times(_taken(session.config)[0])
     if _over(session.config) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _write_times(tests: Mapping[str, float]) -> None:
+    """Keep what takes long, for who brings `times.toml` up to date."""
+    long = sorted(each for each in _sums(tests, _function).items() if each[1] >= LONG)
+    TIMES.parent.mkdir(exist_ok=True)
+    TIMES.write_text("".join(f'"{name}" = {seconds:.1f}\n' for name, seconds in long))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -94,10 +107,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def too_dear(test: str, seconds: float) -> str:
     """Return why a single test fails that took so long, or nothing; what its fixtures took is not its own."""
     budget = _budget()
-    if seconds <= budget["test"] or test.startswith((*PROCESSES, *budget["dear"])):
+    may = max(budget["test"], TWICE * parts.times().get(test.partition("[")[0], 0.0))
+    if seconds <= may or test.startswith(PROCESSES):
         return ""
-    may = budget["test"] * ROOM * max(1.0, pace() / budget["pace"])
-    return f"{seconds:.1f} CPU seconds of {may:.1f}: see tests/budget.toml" if seconds > may else ""
+    may *= max(1.0, pace() / budget["pace"])
+    return f"{seconds:.1f} CPU seconds of {may:.1f}: see tests/times.toml" if seconds > may else ""
 
 
 def over(tests: Mapping[str, float], budget: Mapping[str, Any], slower: float) -> list[str]:
@@ -154,6 +168,10 @@ def _dearest(sums: Mapping[str, float]) -> list[tuple[str, float]]:
 
 def _module(test: str) -> str:
     return test.partition("::")[0]
+
+
+def _function(test: str) -> str:
+    return test.partition("[")[0]
 
 
 def _folder(test: str) -> str:

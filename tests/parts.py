@@ -1,8 +1,9 @@
-"""Which tests run when: `make test`, `make full`, and before a landing the parts that its files touch.
+"""Which tests run when: `make test`, `make full`, and before a landing what its files touch.
 
-`parts.toml` divides what `make test` leaves out into parts, each with the files that it is about. Continuous
-integration calls `python -m tests.parts` last: it runs the parts that the changed files touch, then a quarter of the
-others, so that every part runs once in four landings.
+`parts.toml` divides what `make test` leaves out into parts, each with the files that it is about. Of the tests that are
+dear by `times.toml`, and of the rows of walks over everything, `make test` runs a third; the thirds take turns.
+Continuous integration calls `python -m tests.parts` last: it runs what the changed files touch, dear tests and parts,
+then a quarter of the other parts. So every dear test runs once in three landings, and every part once in four.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import subprocess
 import sys
 import tomllib
+import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,13 +22,19 @@ from typing import Final
 
 import pytest
 
-from tests import again, turns
+from tests import again
 
 TABLE: Final = Path(__file__).with_name("parts.toml")
+TIMES: Final = Path(__file__).with_name("times.toml")
 ROOT: Final = TABLE.parents[1]
 FLOORS: Final = ("audit", "entitlements", "governance", "templates/console")
 QUARTERS: Final = 4
+THIRDS: Final = 3
 WHOLE: Final = "MANDATE_TEST_WHOLE"
+CHANGED: Final = "MANDATE_TEST_CHANGED"
+"""The files that a landing changes, one a line, while the dear tests that they touch run."""
+ARCHITECTURE: Final = "tests/architecture/"
+"""What judges every file, each time."""
 CPU_SECONDS: Final = 240
 """What the parts of one landing may take together, beside `make test`; what is over is printed as `NOT RUN`."""
 
@@ -129,21 +137,87 @@ def deselect(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.option.part:
         kept = [item for item in items if item.nodeid.startswith(_named(config))]
     elif is_whole():
-        kept = [item for item in items if not table().is_left_out(item.nodeid) and not turns.is_left_out(item.nodeid)]
+        kept = [item for item in items if not is_left_out(item.nodeid)]
     elif config.option.touched:
-        kept = [item for item in items if turns.is_walk(item.nodeid) or _is_due(item.nodeid)]
+        kept = [
+            item for item in items if is_walk(item.nodeid) or (is_dear(item.nodeid) and not is_left_out(item.nodeid))
+        ]
     else:
         return
     config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
     items[:] = kept
 
 
-def _is_due(test: str) -> bool:
-    return turns.is_dear(test) and not table().is_left_out(test) and not turns.is_left_out(test)
+def is_left_out(test: str) -> bool:
+    """Whether this run leaves a test out, named by its id."""
+    return table().is_left_out(test) or (is_dear(test) and not has_turn(test, about(test)))
 
 
 def _named(config: pytest.Config) -> tuple[str, ...]:
     return tuple(test for part in table().parts if part.name in config.option.part for test in part.tests)
+
+
+# ----------------------------------------------------------------------------------------- what is dear takes turns
+
+
+@cache
+def times() -> dict[str, float]:
+    """Return the CPU seconds of each test that takes long, all its rows together."""
+    seconds: dict[str, float] = tomllib.loads(TIMES.read_text())["seconds"]
+    return seconds
+
+
+@cache
+def _walks() -> tuple[str, ...]:
+    return tuple(tomllib.loads(TIMES.read_text())["walks"])
+
+
+def seconds(tests: Collection[str]) -> float:
+    """Return the CPU seconds of the tests of one module; where none was measured, a share of what its part takes."""
+    known = sum(times().get(test, 0.0) for test in tests)
+    return known or sum(part.seconds / len(part.tests) for part in table().parts if part.has(min(tests)))
+
+
+def is_walk(test: str) -> bool:
+    """Whether a test walks over rows of which each asks for its turn; it always runs."""
+    return test.startswith(_walks())
+
+
+def is_dear(test: str) -> bool:
+    """Whether a test, named by its id, takes turns."""
+    return test.partition("[")[0] in times() and not test.startswith((*_walks(), *table().smoke, ARCHITECTURE))
+
+
+def has_turn(name: str, files: Collection[str]) -> bool:
+    """Return whether this run looks at a dear test or at a row of a walk.
+
+    `name` stays the same from run to run; `files` are those that it is about, none if it is about all. A run of named
+    tests, of parts or of everything leaves nothing out.
+    """
+    is_now = zlib.crc32(name.encode()) % THIRDS == table().turn % THIRDS
+    if is_whole():
+        return is_now
+    if CHANGED in os.environ:
+        changed = os.environ[CHANGED].splitlines()
+        return not is_now and (not files or any(each.startswith(tuple(files)) for each in changed))
+    return True
+
+
+def about(test: str) -> tuple[str, ...]:
+    """Return the files that a test is about, by the rooms that its folders are named for; none if it is about all."""
+    module = test.partition("::")[0]
+    rooms = tuple(path for name in module.split("/")[1:-1] for path in _rooms(name))
+    return (module, *rooms) if rooms else ()
+
+
+def of_module(name: str) -> tuple[str, ...]:
+    """Return the files of the room in which a module of the product stands."""
+    return _rooms(name.split(".")[1])
+
+
+@cache
+def _rooms(name: str) -> tuple[str, ...]:
+    return tuple(path for path in paths(name) if (ROOT / path).exists() or (ROOT / f"{path}py").exists())
 
 
 # -------------------------------------------------------------------------------------------------- before a landing
@@ -176,7 +250,7 @@ def chosen(of: Table, changed: Collection[str]) -> tuple[list[Part], list[Part],
 
 def run(parts: Sequence[Part]) -> set[str]:
     """Run parts, what failed once more alone; returns the tests that failed twice, or the parts' names if it broke."""
-    return _run([option for part in parts for option in ("--part", part.name)]) if parts else set()
+    return _run([option for part in parts for option in ("--part", part.name)])
 
 
 def _run(options: Sequence[str]) -> set[str]:
@@ -189,11 +263,12 @@ def _run(options: Sequence[str]) -> set[str]:
 
 def run_touched(changed: Collection[str]) -> set[str]:
     """Run the dear tests that had no turn in `make test` and that the changed files touch; returns as `run` does."""
-    os.environ[turns.CHANGED] = "\n".join(changed)
+    modules = {test.partition("::")[0] for test in (*times(), *_walks())}
+    os.environ[CHANGED] = "\n".join(changed)
     try:
-        return _run(["--touched"])
+        return _run(["--touched", *sorted(modules)])
     finally:
-        del os.environ[turns.CHANGED]
+        del os.environ[CHANGED]
 
 
 def main() -> int:
@@ -206,8 +281,8 @@ def main() -> int:
     print("parts whose turn it is:", *(part.name for part in turn))
     for part in left:
         print("NOT RUN", part.name)
-    red = run_touched(changed) | run(touched)
-    rotation = run(turn)
+    red = run_touched(changed) | (run(touched) if touched else set())
+    rotation = run(turn) if turn else set()
     recent = changed_since(of.landings[0])
     for part in turn:
         if found := {test for test in rotation if test == part.name or part.has(test)}:

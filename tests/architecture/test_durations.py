@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import durations
+from tests import durations, parts
 
-BUDGET = {"folders": {"tests/audit": 10}, "test": 2, "dear": ["tests/audit/test_long.py"], "pace": 0.015}
+BUDGET = {"folders": {"tests/audit": 10}, "test": 2, "pace": 0.015}
 
 
 CONFTEST = """
@@ -19,7 +19,7 @@ from tests import durations
 from tests.durations import pytest_runtest_makereport
 from tests.parts import pytest_addoption
 
-durations._budget = lambda: {"test": 0.01, "dear": [], "pace": 1}
+durations._budget = lambda: {"test": 0.01, "pace": 1}
 """
 TESTS = """
 import time
@@ -93,9 +93,10 @@ def test_a_folder_without_a_budget_is_over() -> None:
     ("test", "seconds", "slower", "is_dear"),
     [
         ("tests/audit/test_a.py::test_a", 3.0, 1.0, True),
-        ("tests/audit/test_a.py::test_a", 2.1, 1.0, False),
-        ("tests/audit/test_a.py::test_a", 3.0, 1.5, False),
-        ("tests/audit/test_long.py::test_a", 30.0, 1.0, False),
+        ("tests/audit/test_a.py::test_a", 1.9, 1.0, False),
+        ("tests/audit/test_a.py::test_a", 2.9, 1.5, False),
+        ("tests/audit/test_long.py::test_a[row]", 19.0, 1.0, False),
+        ("tests/audit/test_long.py::test_a[row]", 21.0, 1.0, True),
         ("tests/nodes/test_a.py::test_a", 30.0, 1.0, False),
     ],
 )
@@ -103,14 +104,13 @@ def test_a_dear_test_outside_the_folders_for_processes_fails(
     monkeypatch: pytest.MonkeyPatch, test: str, seconds: float, slower: float, *, is_dear: bool
 ) -> None:
     monkeypatch.setattr(durations, "_budget", lambda: BUDGET)
+    monkeypatch.setattr(parts, "times", lambda: {"tests/audit/test_long.py::test_a": 10.0})
     monkeypatch.setattr(durations, "pace", lambda: 0.015 * slower)
     assert bool(durations.too_dear(test, seconds)) is is_dear
 
 
-def test_the_budget_is_of_folders_and_tests_that_exist() -> None:
+def test_the_budget_is_of_folders_that_exist() -> None:
     budget = tomllib.loads(durations.BUDGET.read_text())
     root = durations.BUDGET.parents[1]
-    assert [
-        name for name in (*budget["folders"], *budget["dear"]) if not (root / name.partition("::")[0]).exists()
-    ] == []
+    assert [name for name in budget["folders"] if not (root / name).exists()] == []
     assert budget["pace"] > 0

@@ -109,6 +109,7 @@ def test_a_red_part_whose_turn_it_is_stops_a_landing_only_for_files_changed_in_t
     monkeypatch.setattr(parts, "table", lambda: table("web", "edge", "mail", "chat"))
     monkeypatch.setattr(parts, "changed_since", {"old": recent, "new": []}.__getitem__)
     monkeypatch.setattr(parts, "run", lambda _parts: red)
+    monkeypatch.setattr(parts, "run_touched", lambda _changed: set())
     assert parts.main() == status
     assert line in capsys.readouterr().out
 
@@ -117,8 +118,95 @@ def test_a_red_part_that_the_changed_files_touch_stops_the_landing(monkeypatch: 
     monkeypatch.setenv("CI_BASE", "new")
     monkeypatch.setattr(parts, "table", lambda: table("web", "edge", "mail", "chat"))
     monkeypatch.setattr(parts, "changed_since", {"old": [], "new": ["chat/a.py"]}.__getitem__)
+    monkeypatch.setattr(parts, "run_touched", lambda _changed: set())
     monkeypatch.setattr(parts, "run", lambda of: {"tests/chat/test_a.py::test_b"} if part("chat") in of else set())
     assert parts.main() == 1
+
+
+def test_a_dear_test_that_the_changed_files_touch_stops_the_landing_if_it_is_red(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CI_BASE", "new")
+    monkeypatch.setattr(parts, "table", lambda: table("web"))
+    monkeypatch.setattr(parts, "changed_since", {"old": [], "new": ["chat/a.py"]}.__getitem__)
+    monkeypatch.setattr(parts, "run", lambda _parts: set())
+    monkeypatch.setattr(
+        parts,
+        "run_touched",
+        lambda changed: {"tests/chat/test_a.py::test_b"} & {f"tests/{changed[0][:5]}test_a.py::test_b"},
+    )
+    assert parts.main() == 1
+
+
+DEAR = "tests/entitlements/agents/test_many.py::test_each"
+ROWS = [f"{DEAR}[{number}]" for number in range(30)]
+
+
+@pytest.fixture
+def dear(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "times", lambda: {DEAR: 3.0, "tests/attacks/test_a.py::test_all": 2.0})
+    monkeypatch.delenv(parts.WHOLE, raising=False)
+    monkeypatch.delenv(parts.CHANGED, raising=False)
+
+
+def ran(monkeypatch: pytest.MonkeyPatch, turn: int, tests: list[str]) -> list[str]:
+    monkeypatch.setattr(parts, "table", lambda: table("web", turn=turn))
+    return [test for test in tests if not parts.is_left_out(test)]
+
+
+@pytest.mark.usefixtures("dear")
+def test_each_row_of_a_dear_test_runs_once_in_three_landings_and_any_other_test_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(parts.WHOLE, "1")
+    thirds = [ran(monkeypatch, turn, ROWS) for turn in range(3)]
+    assert sorted(row for third in thirds for row in third) == sorted(ROWS)
+    assert all(thirds)
+    other = ["tests/entitlements/agents/test_many.py::test_other"]
+    assert ran(monkeypatch, 0, other) == ran(monkeypatch, 1, other) == other
+
+
+@pytest.mark.usefixtures("dear")
+def test_a_run_of_named_tests_or_of_everything_leaves_no_dear_test_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ran(monkeypatch, 0, ROWS) == ROWS
+
+
+@pytest.mark.usefixtures("dear")
+@pytest.mark.parametrize(
+    ("changed", "runs"),
+    [
+        ("entitlements/agents/models.py", True),
+        ("templates/console/agents/page.html", True),
+        ("tests/entitlements/agents/test_many.py", True),
+        ("entitlements/people/models.py", False),
+    ],
+)
+def test_a_changed_file_runs_the_rows_of_its_room_that_had_no_turn(
+    monkeypatch: pytest.MonkeyPatch, changed: str, *, runs: bool
+) -> None:
+    monkeypatch.setenv(parts.WHOLE, "1")
+    had = ran(monkeypatch, 0, ROWS)
+    monkeypatch.setenv(parts.WHOLE, "")
+    monkeypatch.setenv(parts.CHANGED, f"README.md\n{changed}")
+    assert ran(monkeypatch, 0, ROWS) == ([row for row in ROWS if row not in had] if runs else [])
+
+
+@pytest.mark.usefixtures("dear")
+def test_what_is_dear_and_about_no_room_runs_before_every_landing(monkeypatch: pytest.MonkeyPatch) -> None:
+    tests = ["tests/attacks/test_a.py::test_all"]
+    monkeypatch.setenv(parts.WHOLE, "1")
+    had = ran(monkeypatch, 0, tests)
+    monkeypatch.setenv(parts.WHOLE, "")
+    monkeypatch.setenv(parts.CHANGED, "README.md")
+    assert ran(monkeypatch, 0, tests) + had == tests
+
+
+def test_what_is_listed_with_its_time_exists() -> None:
+    listed = tomllib.loads(parts.TIMES.read_text())
+    for test in listed["seconds"]:
+        path, _, function = test.partition("::")
+        assert f"def {function.rpartition('::')[2]}(" in (tree.ROOT / path).read_text(), test
+    assert all((tree.ROOT / path).is_file() for path in listed["walks"])
 
 
 def test_the_landings_of_the_table_are_commits_of_this_history() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests import turns
+from tests import parts
 from tests.attacks import texts
 from tests.attacks.test_mass_assignment import _resolved
 from tests.corpus import Corpus
@@ -73,7 +73,7 @@ def test_everybody_has_asked_every_address_that_can_be_read(answers: Corpus) -> 
     for reader in answers.people:
         asked = {visit.name for visit in answers.of(reader)}
         assert asked <= readable, reader
-        assert [path for path in readable - asked if turns.has_turn(f"{reader} {path}", ("no file",))] == [], reader
+        assert [path for path in readable - asked if parts.has_turn(f"{reader} {path}", ("no file",))] == [], reader
 
 
 def test_no_answer_says_more_than_its_schema_names_and_none_a_secret(answers: Corpus) -> None:

@@ -12,7 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from entitlements.api.endpoints import Endpoint
 from entitlements.people.models import Role
 from entitlements.permissions.matrix import Row
-from tests import make, turns
+from tests import make, parts
 from tests.attacks import things
 from tests.corpus import WITHOUT_ROLE, Corpus
 from tests.entitlements.api import client as api
@@ -82,7 +82,7 @@ def test_each_role_changes_by_its_rows_and_is_refused_at_every_other() -> None:
             continue
         filled = address.format(**things.keys(address, real))
         for role, client in clients.items():
-            if not turns.has_turn(f"{role} {method} {address}", turns.of_module(module)):
+            if not parts.has_turn(f"{role} {method} {address}", parts.of_module(module)):
                 continue
             answer = _asked(client, method, filled)
             if answer.status_code not in _expected(row, name, role, method):

@@ -16,7 +16,7 @@ from entitlements.people.models import Role
 from entitlements.revocation.api import KINDS
 from governance.console import matrix
 from governance.requests import requests
-from tests import corpus, turns
+from tests import corpus, parts
 from tests.corpus import Corpus, Visit
 from tests.governance.console import addresses
 
@@ -59,7 +59,7 @@ def test_everybody_has_visited_every_page_that_can_be_looked_at(pages: Corpus) -
     for person in pages.people:
         visited = {visit.name for visit in pages.of(person) if visit.status != 405}
         assert visited <= rows, person
-        assert [name for name in rows - visited if turns.has_turn(f"{person} {name}", NOWHERE)] == [], person
+        assert [name for name in rows - visited if parts.has_turn(f"{person} {name}", NOWHERE)] == [], person
 
 
 @pytest.mark.parametrize("role", [*Role.values])
