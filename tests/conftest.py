@@ -14,7 +14,8 @@ import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
 from scripts import devstack
-from tests import again, databases, durations, kept_schema, parts, processes
+from tests import again, connections, databases, durations, kept_schema, parts, processes
+from tests.conformance import nodejs
 from tests.parts import pytest_addoption, pytest_ignore_collect
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ hypothesis.settings.load_profile("any machine")
 def pytest_configure(config: pytest.Config) -> None:
     """Start the servers once a run, before Django reads its settings; workers inherit the environment."""
     _keep_bytecode()
-    for plugin in (again, durations, processes):
+    for plugin in (again, connections, durations, nodejs, processes):
         config.pluginmanager.register(plugin)
     parts.mark_whole(config)
     if databases.RUN not in os.environ:

@@ -214,6 +214,11 @@ def _superuser() -> psycopg.Connection | None:
     return admin
 
 
+def kept_open() -> list[psycopg.Connection]:
+    """Return what stays open from test to test."""
+    return [*_open.values()]
+
+
 def close() -> None:
     """Close the connection that was kept open."""
     while _open:

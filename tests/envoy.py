@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from scripts.devservers import free_port
+from tests import waits
 from tests.conformance import servers
 
 RETRIED = "connect-failure,refused-stream,reset-before-request"
-START_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -74,19 +73,10 @@ def balancing(
     child = subprocess.Popen(command)
     try:
         balancer = Balancer(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}", log)
-        deadline = time.monotonic() + START_SECONDS
-        while not servers.answers(f"{balancer.admin}/ready"):
-            assert child.poll() is None, f"envoy ended with {child.returncode}"
-            assert time.monotonic() < deadline, "envoy does not answer"
-            time.sleep(0.05)
+        waits.until(lambda: servers.answers(f"{balancer.admin}/ready"), child)
         yield balancer
     finally:
-        child.terminate()
-        try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        waits.stop(child)
 
 
 def configuration(

@@ -14,7 +14,7 @@ from audit.export import timeline
 from entitlements.catalog import systems
 from entitlements.secrets import vault
 from entitlements.upstream import egress
-from tests import make
+from tests import make, waits
 from tests.entitlements.api import client
 
 
@@ -22,7 +22,7 @@ from tests.entitlements.api import client
 def inside() -> Iterator[socket.socket]:
     """Listen where nobody may be sent."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(0.2)
+        listening.settimeout(waits.MOMENT)
         yield listening
 
 

@@ -17,6 +17,7 @@ from audit import batch, clock, context, redaction
 from audit.actions import Action
 from audit.draft import Draft, draft
 from audit.models import Event, Leaf, Pending
+from tests import waits
 from tests.audit import make
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,7 +36,7 @@ def run(story: Callable[[batch.Writer], Awaitable[None]], **options: Any) -> Non
         async with batch.Writer(os.environ["DATABASE_URL"], **options) as writer:
             await story(writer)
 
-    asyncio.run(asyncio.wait_for(tell(), 30))
+    asyncio.run(asyncio.wait_for(tell(), waits.SECONDS))
 
 
 async def query(statement: str, *values: object) -> list[tuple[object, ...]]:

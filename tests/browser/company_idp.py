@@ -20,7 +20,8 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from scripts.demo.servers.stub_idp import Keys, id_token_claims
-from scripts.devservers import free_port, until
+from scripts.devservers import free_port
+from tests import waits
 
 CLIENT, SECRET = "mandate", "the client's own secret"
 
@@ -91,9 +92,9 @@ def running(name: str = "localhost", **tls: str) -> Iterator[Provider]:
     server = uvicorn.Server(uvicorn.Config(app, **how))  # type: ignore[arg-type]
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    assert until(lambda: server.started, 10)
+    waits.until(lambda: server.started)
     try:
         yield made
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(waits.SECONDS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,6 +13,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
+from tests import waits
 from tests.browser.contrast import Looks
 from tests.browser.opening import open_address
 from tests.conftest import BROWSERS
@@ -73,10 +73,7 @@ class Visitor:
 
     def until(self, expression: str) -> None:
         """Wait until an expression is true, asked from outside: our policy forbids a page to evaluate text."""
-        deadline = time.monotonic() + 10
-        while not self.page.evaluate(expression):
-            assert time.monotonic() < deadline, expression
-            self.page.wait_for_timeout(30)  # each question keeps the browser busy
+        waits.until(lambda: self.page.evaluate(expression))
 
     def sign_in(self, login: str) -> None:
         """Let a person in who signed in a moment ago; by the page itself: `sign_in_by_keys` and `test_story`."""
@@ -152,7 +149,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def visitor(context: BrowserContext, live_server: LiveServer) -> Visitor:
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(1000 * waits.SECONDS)
     found = Visitor(page, live_server.url.replace("127.0.0.1", "localhost"))
     page.on("pageerror", lambda error: found.wrong.append(str(error)))
     page.on("console", lambda said: found.wrong.append(said.text) if said.type == "error" else None)

@@ -19,7 +19,7 @@ from governance.break_glass import break_glass
 from governance.break_glass.models import BreakGlassGrant
 from governance.ownership import leavers
 from governance.requests.models import AccessRequest
-from tests import second_factor
+from tests import second_factor, waits
 from tests.browser.conftest import PASSWORD, leave, let_in
 from tests.browser.hands import Mouse
 from tests.browser.test_story import WAYS
@@ -182,7 +182,7 @@ def test_what_follows_in_the_weeks_after(way: str, browser: Browser, live_server
     context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin", **options)
     page: Any = context.new_page()
     address = live_server.url.replace("127.0.0.1", "localhost")
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(1000 * waits.SECONDS)
     page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     hands, record = kind(page), Record()

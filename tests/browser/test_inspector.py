@@ -22,7 +22,7 @@ from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from scripts.devservers import free_port
-from tests import envoy
+from tests import envoy, waits
 from tests.browser.conftest import let_in
 from tests.conformance import everything, nodejs, servers
 
@@ -119,14 +119,12 @@ def inspector(here: World, balancer: envoy.Balancer, tmp_path: Path) -> Iterator
 
 
 @pytest.fixture
-def page(context: BrowserContext, here: World, live_server: LiveServer) -> Iterator[Page]:
+def page(context: BrowserContext, here: World, live_server: LiveServer) -> Page:
     """Open the browser of a person who is signed in at the company."""
     made = context.new_page()
-    made.set_default_timeout(30_000)
+    made.set_default_timeout(1000 * waits.SECONDS)
     let_in(made, live_server.url.replace("127.0.0.1", "localhost"), here.person.login)
-    expect.set_options(timeout=30_000)  # two nodes, a server, the Inspector and a browser start and work here
-    yield made
-    expect.set_options(timeout=5_000)
+    return made
 
 
 def sign_in(page: Page, inspector: str) -> None:

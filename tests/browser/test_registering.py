@@ -14,6 +14,7 @@ from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients import acceptance
 from entitlements.clients.models import Client, ClientCredential
 from entitlements.people.models import Person
+from tests import waits
 from tests.browser.conftest import Visitor, let_in
 from tests.browser.hands import Finger, Keys, Mouse
 from tests.browser.told import Record
@@ -168,6 +169,6 @@ def test_everything_is_set_up_by_touch_on_a_phone(
 ) -> None:
     phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = phone.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(1000 * waits.SECONDS)
     _all(Finger(page), live_server.url.replace("127.0.0.1", "localhost"), clock)
     phone.close()

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from pytest_django.fixtures import Settings
 
+from tests import waits
 from tests.browser.conftest import PASSWORD, Visitor, complaints
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -181,7 +182,7 @@ def test_sixty_items_by_touch_on_a_phone(browser: Browser, live_server, review: 
     address = live_server.url.replace("127.0.0.1", "localhost")
     phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = phone.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(1000 * waits.SECONDS)
     page.goto(f"{address}/login/?next={WORK}")
     page.get_by_label("Login").fill("sofia")
     page.get_by_label("Password").fill(PASSWORD)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator
 
+from tests import waits
 from tests.browser.conftest import PASSWORD, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -61,7 +61,7 @@ def test_from_the_home_page_each_answer_takes_three_clicks_at_most(
             what.click()
         if number == 0:
             visitor.page.wait_for_url("**/event-triggered-reviews/*/")
-            _until(lambda: Assignment.objects.get().evidence_opened_at is not None)
+            waits.until(lambda: Assignment.objects.get().evidence_opened_at is not None)
         if SHOTS and number == 0:
             _shoot(visitor, "small")
     visitor.page.wait_for_load_state()
@@ -112,13 +112,6 @@ def test_a_spot_check_is_answered_by_keys_alone(
     check = SpotCheck.objects.get()
     assert (check.verb, check.reason_code) == ("revoke", "unused")
     assert not visitor.wrong + visitor.violations()
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.1)
 
 
 def _shoot(visitor: Visitor, name: str) -> None:

@@ -12,6 +12,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from entitlements.grants.models import Grant
 from governance.requests.models import AccessRequest
+from tests import waits
 from tests.browser import world
 from tests.browser.conftest import PASSWORD, Visitor, leave
 from tests.browser.hands import Finger, Keys, Mouse
@@ -158,7 +159,7 @@ def test_the_whole_story_from_asking_to_reviewing(way: str, browser: Browser, li
     scripted, wrong = options.get("java_script_enabled", True), []
     context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin", **options)
     page, address = context.new_page(), live_server.url.replace("127.0.0.1", "localhost")
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(1000 * waits.SECONDS)
     page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     hands, record = kind(page), Record()

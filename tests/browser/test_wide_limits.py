@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import expect
 
-from scripts.devservers import until
+from tests import waits
 from tests.browser.conftest import PASSWORD, Visitor, complaints
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -128,8 +128,8 @@ def test_beside_an_item_a_limit_is_lowered_by_keys_alone(visitor: Visitor, revie
     page.locator(f"#{name}").focus()
     rev = Draft.objects.get().rev
     keys.press("r")
-    assert until(lambda: Draft.objects.get().verb == "revoke", 10)
+    waits.until(lambda: Draft.objects.get().verb == "revoke")
     page.locator(f"#{name}").focus()
     keys.press("z")
-    assert until(lambda: Draft.objects.get().verb == "reduce", 10)
+    waits.until(lambda: Draft.objects.get().verb == "reduce")
     assert (list(Draft.objects.get().limits.values()), Draft.objects.get().rev > rev + 1) == ([limits], True)

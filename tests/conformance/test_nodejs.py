@@ -20,6 +20,30 @@ def test_without_a_registry_the_reason_is_given(tmp_path: Path, monkeypatch: pyt
     assert not (tmp_path / "made").exists()
 
 
+def test_who_comes_second_is_told_the_reason_and_asks_no_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "package-lock.json").write_text("{}")
+    monkeypatch.setattr("tests.architecture.tree.ROOT", tmp_path)
+    asked: list[Path] = []
+
+    def install(_node: Path, _source: Path, folder: Path) -> str:
+        asked.append(folder)
+        return "it is away"
+
+    monkeypatch.setattr(nodejs, "install", install)
+    with pytest.raises(AssertionError, match="no test of this place"):
+        nodejs.modules(tmp_path)
+    for _ in range(2):
+        nodejs.prepare(tmp_path)
+    with pytest.raises(pytest.skip.Exception, match="it is away"):
+        nodejs.modules(tmp_path)
+    assert len(asked) == 1
+    monkeypatch.setattr(nodejs, "ASKED_AGAIN", 0)
+    nodejs.prepare(tmp_path)
+    assert len(asked) == 2
+
+
 def test_packages_that_are_not_those_of_the_lock_are_a_failure(tmp_path: Path) -> None:
     nodejs.modules()  # or there is no registry
     source = tmp_path / "source"

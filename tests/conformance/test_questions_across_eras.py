@@ -20,7 +20,7 @@ from mcp_types import CreateMessageResult, ElicitResult, ListRootsResult, TextCo
 from pytest_django import DjangoDbBlocker
 
 from scripts.devservers import free_port
-from tests import databases, envoy
+from tests import databases, envoy, waits
 from tests.conformance import servers
 from tests.nodes.gateway.conversation.desk import LegacyClient
 from tests.nodes.gateway.primitives import desk
@@ -91,7 +91,7 @@ class Person:
         return Client(
             streamable_http_client(f"{base}/gw/{here.system.slug}/mcp", http_client=http), mode="legacy",
             elicitation_callback=self.elicit, sampling_callback=self.sample, list_roots_callback=self.roots,
-            logging_callback=self.log, read_timeout_seconds=30,
+            logging_callback=self.log, read_timeout_seconds=waits.SECONDS,
         )  # fmt: skip
 
 
@@ -99,7 +99,10 @@ class Person:
 def test_the_client_answers_wherever_its_answers_arrive(front: str, here: World) -> None:
     async def visit(person: Person, token: str) -> list[str]:
         headers = {"Authorization": f"Bearer {token}"}
-        async with httpx2.AsyncClient(headers=headers, timeout=30) as http, person.client(http, front, here) as client:
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=waits.SECONDS) as http,
+            person.client(http, front, here) as client,
+        ):
             told = [await client.call_tool("ask", {"kinds": "form sampling roots url"}) for _ in range(3)]
             told.append(await client.call_tool("rounds", {"number": 3}))
             read = await client.read_resource("crm://customers/7")
@@ -133,6 +136,6 @@ def test_an_answer_to_a_call_of_a_node_that_died_is_refused(here: World, nodes: 
             next(messages)
         client.node = nodes[0]
         said = {"result": {"action": "cancel"}}
-        world.wait_until(lambda: client.answer(asked, **said).status_code == HTTPStatus.BAD_REQUEST, 15)
+        waits.until(lambda: client.answer(asked, **said).status_code == HTTPStatus.BAD_REQUEST)
     refused = [event.code for event in here.events() if event.action == "call.denied"]
     assert refused[-1] == "malformed_call"

@@ -24,7 +24,7 @@ from mcp_types import (
 )
 
 from scripts.devservers import free_port
-from tests import envoy
+from tests import envoy, waits
 from tests.conformance import servers
 from tests.nodes.gateway.primitives import desk
 
@@ -94,7 +94,7 @@ async def client(base: str, person: Person) -> AsyncIterator[Client]:
     """Open the official client of 2026, as this person."""
     headers = {"Authorization": f"Bearer {person.token}"}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=15) as http,
+        httpx2.AsyncClient(headers=headers, timeout=waits.SECONDS) as http,
         Client(
             streamable_http_client(f"{base}/gw/{person.system}/mcp", http_client=http),
             mode="2026-07-28", elicitation_callback=person.fill_in, sampling_callback=person.sample,
@@ -162,7 +162,7 @@ def test_a_call_whose_node_is_killed_says_so_and_can_be_made_again(nodes: list[G
             asked = await opened.session.call_tool("book", {"city": "Oslo"}, allow_input_required=True)
         assert isinstance(asked, InputRequiredResult)
         doomed.child.send_signal(signal.SIGKILL)
-        doomed.child.wait(5)
+        doomed.child.wait(waits.SECONDS)
         async with client(other.base, person) as opened:
             go_on = opened.session.call_tool
             with pytest.raises(MCPError, match="over"):

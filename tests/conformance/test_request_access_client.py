@@ -13,6 +13,7 @@ from mcp import Client as McpClient
 from mcp.client.streamable_http import streamable_http_client
 
 from audit.context import SYSTEM
+from tests import waits
 from tests.conformance import desk
 from tests.conformance.test_sign_in_client import Desk, call, here, node, session
 
@@ -72,7 +73,7 @@ def test_what_a_person_requests_at_the_client_appears_there_without_a_new_sign_i
             assert place.tokens is not None
             signed_in_with = place.tokens.access_token
             await asyncio.to_thread(approve, made)
-            assert await asyncio.wait_for(told.get(), 10) == "notifications/tools/list_changed"
+            assert await asyncio.wait_for(told.get(), waits.SECONDS) == "notifications/tools/list_changed"
             assert [tool.name for tool in (await client.list_tools()).tools] == ["get_current_time"]
             assert (await call(client))["timezone"] == "Europe/Paris"
         async with session(server, provider) as stateless:

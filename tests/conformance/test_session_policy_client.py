@@ -15,6 +15,7 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
+from tests import waits
 from tests.conformance import desk, nodejs
 from tests.conformance.test_inspector import CALL, Inspector
 from tests.conformance.test_sign_in_client import Desk, call, session
@@ -47,7 +48,7 @@ class SignedInBefore(desk.Browser):
 
     def allow(self, address: str) -> str:
         """Answer the question; where the page leads to "Confirm it's you" first, send the password there."""
-        with httpx2.Client(cookies=self.cookies, trust_env=False, timeout=20) as http:
+        with httpx2.Client(cookies=self.cookies, trust_env=False, timeout=waits.SECONDS) as http:
             page = http.get(address)
             if page.status_code == 302:
                 where = urljoin(address, str(page.headers["location"]))

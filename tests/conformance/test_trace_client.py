@@ -14,6 +14,7 @@ import pytest
 from django.urls import reverse
 from pytest_django.fixtures import Settings
 
+from tests import waits
 from tests.conformance import desk
 from tests.conformance.test_request_access_client import approve, without_access
 from tests.conformance.test_sign_in_client import Desk, call, here, node, session
@@ -81,7 +82,7 @@ class Stranger(desk.Browser):
 
     def allow(self, address: str) -> str:
         """Sign in where the page asks for it, then answer the question."""
-        with httpx2.Client(trust_env=False, timeout=20, follow_redirects=True) as http:
+        with httpx2.Client(trust_env=False, timeout=waits.SECONDS, follow_redirects=True) as http:
             page = http.get(address)
             assert page.url.path == "/login/", page.url
             form = dict(re.findall(r'name="(csrfmiddlewaretoken|next)" value="([^"]*)"', page.text))
@@ -120,10 +121,9 @@ def test_one_trace_holds_the_story_on_one_page_and_its_spans_reach_a_collector(
     from tests import make  # noqa: PLC0415
     from tests.entitlements.api import client as api  # noqa: PLC0415
     from tests.governance.console import visits  # noqa: PLC0415
-    from tests.nodes.gateway import world  # noqa: PLC0415
 
     play(node, here)
-    world.wait_until(lambda: Event.objects.filter(action="call.finished").exists(), 5)
+    waits.until(lambda: Event.objects.filter(action="call.finished").exists())
     trace = Session.objects.exclude(trace="").get().trace
 
     auditor = make.person("audrey", roles=["auditor"])
@@ -134,8 +134,8 @@ def test_one_trace_holds_the_story_on_one_page_and_its_spans_reach_a_collector(
     for step in ("Sign-in", "Request", "Approval", "Token", "List", "Call", "Upstream"):
         assert f'data-label="Part">{step}<' in page, step
 
-    world.wait_until(lambda: {span.name for span in there.of(trace)} >= SPANS.keys(), 10)
-    world.wait_until(lambda: "mcp.client.operation.duration" in there.metrics, 10)
+    waits.until(lambda: {span.name for span in there.of(trace)} >= SPANS.keys())
+    waits.until(lambda: "mcp.client.operation.duration" in there.metrics)
     check_spans(there, trace)
     evaluation = next(event["uuid"] for event in told if event["action"] == "call.allowed")
     called = next(span for span in there.of(trace) if span.attributes.get("mandate.evaluation_id") == evaluation)

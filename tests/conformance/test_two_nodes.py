@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
@@ -22,7 +21,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from entitlements.gateway.models import EndedClientSession, UpstreamSession
 from scripts.devservers import free_port
-from tests import envoy, make
+from tests import envoy, make, waits
 from tests.conformance import servers
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ async def session(base: str, here: World, token: str) -> AsyncIterator[Client]:
     headers = {"Authorization": f"Bearer {token}"}
     limits = httpx2.Limits(max_connections=100)
     async with (
-        httpx2.AsyncClient(headers=headers, limits=limits, timeout=15) as http,
+        httpx2.AsyncClient(headers=headers, limits=limits, timeout=waits.SECONDS) as http,
         Client(streamable_http_client(f"{base}/gw/{here.system.slug}/mcp", http_client=http), mode="legacy") as client,
     ):
         yield client
@@ -86,13 +85,6 @@ async def call(client: Client, tool: str, number: int) -> int | None:
 
 def seen(upstream: str) -> Any:  # noqa: ANN401 - JSON
     return httpx2.get(f"{upstream}/seen").json()
-
-
-async def until_arrived(upstream: str, numbers: set[int]) -> None:
-    deadline = time.monotonic() + 10
-    while not numbers <= set(seen(upstream)["arrived"]):
-        assert time.monotonic() < deadline, "the calls did not arrive"
-        await asyncio.sleep(0.05)
 
 
 def test_forty_calls_at_once_and_a_killed_node_lose_none_that_had_not_begun(
@@ -113,10 +105,10 @@ def test_forty_calls_at_once_and_a_killed_node_lose_none_that_had_not_begun(
             assert min(served.values()) >= 15, served
 
             begun = at_once("wait", under_way)
-            await until_arrived(upstream, set(under_way))
+            await waits.until_so(lambda: set(under_way) <= set(seen(upstream)["arrived"]))
             nodes[0].child.send_signal(signal.SIGKILL)
             racing = await at_once("add", meanwhile)
-            nodes[0].child.wait(5)
+            nodes[0].child.wait(waits.SECONDS)
             after = await at_once("add", afterwards)
             httpx2.post(f"{upstream}/release")
             return await begun, racing, after

@@ -12,7 +12,7 @@ from entitlements import addresses
 from entitlements.keys import signing
 from entitlements.people import people
 from entitlements.trusted_issuers.models import TrustedIssuer
-from tests import make
+from tests import make, waits
 from tests.entitlements.edge import worlds as oauth
 from tests.nodes.gateway import world
 
@@ -25,7 +25,7 @@ class Remote:
 
     def post(self, path: str, body: str, *, content_type: str, headers: Mapping[str, str]) -> httpx2.Response:
         sent = {"Content-Type": content_type, **headers}
-        return httpx2.post(f"{self.base}{path}", content=body.encode(), headers=sent, timeout=20)
+        return httpx2.post(f"{self.base}{path}", content=body.encode(), headers=sent, timeout=waits.SECONDS)
 
 
 def trusted(here: world.World, base: str) -> oauth.World:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.devservers import free_port
+from tests import waits
 
 ROOT = Path(__file__).resolve().parents[2]
 INHERITED = ("PATH", "HOME", "LANG", "PG_BIN")
@@ -85,7 +86,7 @@ def a_demo(folder: Path) -> Iterator[Demo]:
             for child in made.started:
                 if child.poll() is None:
                     child.send_signal(signal.SIGTERM)
-                    child.wait(timeout=60)
+                    child.wait(timeout=waits.SECONDS)
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -25,8 +25,8 @@ from cryptography.x509.oid import NameOID
 from mcp.server.mcpserver import MCPServer
 from mcp.types import ToolAnnotations
 
-from scripts.devservers import free_port, until
-from tests import databases
+from scripts.devservers import free_port
+from tests import databases, waits
 from tests.architecture import tree
 
 
@@ -135,12 +135,12 @@ def proxy(certificates: Certificates, ports: dict[int, int], edge: int) -> Itera
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
-    assert started.wait(10)
+    assert started.wait(waits.SECONDS)
     try:
         yield
     finally:
         stopped.set()
-        thread.join(10)
+        thread.join(waits.SECONDS)
 
 
 def _issuers() -> str:
@@ -248,9 +248,9 @@ def system(certificates: Certificates) -> Iterator[str]:
     )
     thread = threading.Thread(target=serving.run, daemon=True)
     thread.start()
-    assert until(lambda: serving.started, 10)
+    waits.until(lambda: serving.started)
     try:
         yield f"https://{certificates.name}:{port}/mcp"
     finally:
         serving.should_exit = True
-        thread.join(10)
+        thread.join(waits.SECONDS)

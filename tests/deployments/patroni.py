@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from psycopg import sql
 from scripts import devprograms, devservers
 from scripts.devprograms import Account
 from scripts.devservers import free_port
-from tests import databases, snapshots
+from tests import databases, snapshots, waits
 from tests.architecture import tree
 from tests.deployments.pgbouncer import INI, PID_FILE
 
@@ -32,7 +31,6 @@ PATRONI, ETCD = shutil.which("patroni"), shutil.which("etcd")
 SPEAKS_TO_ETCD = Path("/usr/lib/python3/dist-packages/etcd").is_dir()
 """Whether Debian's Patroni finds `python3-etcd`, which it only recommends."""
 PROGRAMS = ("postgres", "initdb", "pg_ctl", "pg_basebackup", "pg_controldata", "pg_isready", "pg_rewind")
-START_SECONDS = 30.0
 QUICK = {"fsync": "off", "unix_socket_directories": ""}
 """What this machine's tests do without: it is processes that die here, and no machine."""
 
@@ -87,7 +85,7 @@ class Server:
     def status(self) -> dict[str, Any]:
         """Return what Patroni says of itself; nothing while it does not answer."""
         try:
-            said: dict[str, Any] = httpx2.get(f"http://127.0.0.1:{self.rest}/patroni", timeout=2).json()
+            said: dict[str, Any] = httpx2.get(f"http://127.0.0.1:{self.rest}/patroni", timeout=waits.A_TRY).json()
         except httpx2.HTTPError:
             return {}
         return said
@@ -127,7 +125,7 @@ class Server:
         if self.process is not None and self.is_running:
             self.process.terminate()
             try:
-                self.process.wait(15)
+                self.process.wait(waits.SECONDS)
             except subprocess.TimeoutExpired:
                 self.kill()
 
@@ -172,16 +170,14 @@ class Cluster:
         self.create()
         self.wait(lambda: self.is_synchronous)
 
-    def wait(self, is_so: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+    def wait(self, is_so: Callable[[], bool]) -> None:
         """Wait for something to become true; the servers' logs say why it did not."""
-        deadline = time.monotonic() + seconds
-        while not is_so():
-            if time.monotonic() < deadline:
-                time.sleep(0.1)
-                continue
+        try:
+            waits.until(is_so)
+        except AssertionError as why:
             logs = [(server.folder / "log").read_text()[-3000:] for server in self.servers]
             logs += [(self.folder / "etcd.log").read_text()[-1000:]]
-            pytest.fail("\n\n".join(["it did not come about in time", *logs]))
+            pytest.fail("\n\n".join([str(why), *logs]))
 
     @property
     def primary(self) -> Server | None:
@@ -231,13 +227,15 @@ class Cluster:
     def configure(self, **changed: object) -> None:
         """Change what both servers are told by etcd."""
         assert self.primary is not None
-        httpx2.patch(f"http://127.0.0.1:{self.primary.rest}/config", json=changed, timeout=5).raise_for_status()
+        httpx2.patch(
+            f"http://127.0.0.1:{self.primary.rest}/config", json=changed, timeout=waits.SECONDS
+        ).raise_for_status()
 
     def end_lease(self) -> None:
         """Let the lost primary's lease in etcd end now; by itself it does `ttl` seconds after its last renewal."""
         key = base64.b64encode(b"/service/mandate/leader").decode()
         address = f"http://127.0.0.1:{self.etcd_port}/v3/kv/deleterange"
-        httpx2.post(address, json={"key": key}, timeout=5).raise_for_status()
+        httpx2.post(address, json={"key": key}, timeout=waits.SECONDS).raise_for_status()
 
     def stop(self) -> None:
         """End everything."""

@@ -19,9 +19,8 @@ from django.db import connections
 
 from scripts.devprograms import Account
 from scripts.devservers import free_port
-from tests import databases
+from tests import databases, waits
 from tests.architecture import tree
-from tests.nodes.gateway import world
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 INI, PID_FILE = "pgbouncer.ini", "pgbouncer.pid"
@@ -109,12 +108,12 @@ def pgbouncer(*others: str, app: str = "", database: str = "") -> Iterator[Poole
             process = account.popen([str(PROGRAM), str(folder / INI)], stdout=out, stderr=out)
         pooler = Pooler(port, process, log)
         try:
-            world.wait_until(lambda: answers(pooler, app))
+            waits.until(lambda: answers(pooler, app))
             yield pooler
         finally:
             process.send_signal(signal.SIGCONT)
             process.terminate()
-            process.wait(10)
+            process.wait(waits.SECONDS)
 
 
 def answers(pooler: Pooler, app: str) -> bool:

@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.demo.servers import layout
-from scripts.devservers import until
-from tests import databases
+from tests import databases, waits
 from tests.architecture import tree
 
 COMMIT = "45d925140fc81fddf40ac52c5172f91640344266"
@@ -55,7 +54,7 @@ class Tree:
     folder: Path
     environment: Mapping[str, str]
 
-    def run(self, *arguments: str, seconds: float = 120, **more: str) -> str:
+    def run(self, *arguments: str, seconds: float = 2 * waits.SECONDS, **more: str) -> str:
         """Run a program of this tree to its end; returns what it printed."""
         done = subprocess.run(
             [sys.executable, *arguments], cwd=self.folder, env=self._environment(more),
@@ -73,16 +72,14 @@ class Tree:
             )
             try:
                 where = f"http://127.0.0.1:{port}"
-                assert until(lambda: status(f"{where}{healthy}") in {200, 405} or child.poll() is not None, 60), (
-                    "silent"
-                )
+                waits.until(lambda: status(f"{where}{healthy}") in {200, 405} or child.poll() is not None)
                 if child.poll() is not None:
                     log.seek(0)
                     raise AssertionError(log.read()[-3000:].decode(errors="replace"))
                 yield where
             finally:
                 child.terminate()
-                child.wait(30)
+                child.wait(waits.SECONDS)
 
     def web(self, port: int, **more: str) -> Any:  # noqa: ANN401 - a context manager
         """Serve the console, the API and the issuers; from this release on, the issuers' endpoints by an edge node."""
@@ -116,7 +113,7 @@ def ask(
     """Send a request; returns status and body, status 0 where nobody answers."""
     try:
         request = urllib.request.Request(address, body, dict(headers or {}), method=method)  # noqa: S310 - ours
-        with OPEN.open(request, timeout=20) as answer:
+        with OPEN.open(request, timeout=waits.SECONDS) as answer:
             return int(answer.status), answer.read()
     except urllib.error.HTTPError as refused:
         return refused.code, refused.read()
@@ -161,4 +158,4 @@ class Load:
         finally:
             over.set()
             for thread in threads:
-                thread.join(30)
+                thread.join(waits.SECONDS)

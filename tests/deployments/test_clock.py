@@ -17,8 +17,8 @@ from entitlements.grants import batches
 from entitlements.grants.models import Grant
 from governance import celery, env
 from governance.operations import health
-from scripts.devservers import free_port, until
-from tests import databases, make
+from scripts.devservers import free_port
+from tests import databases, make, waits
 from tests.architecture import tree
 from tests.benchmarks import gateway
 from tests.deployments.release import Tree, ask
@@ -153,7 +153,7 @@ def test_a_node_whose_clock_is_a_day_off_serves_nothing_and_says_why() -> None:
         free_port(),
     )
     with running.serving(["-c", A_DAY_OFF, str(port)], port, "/healthz") as node:
-        assert until(lambda: b'"lease"' not in ask(f"{node}/readyz")[1], 10)
+        waits.until(lambda: b'"lease"' not in ask(f"{node}/readyz")[1])
         status, said = ask(f"{node}/readyz")
         assert (status, b'"missing":["clock"]' in said.replace(b" ", b"")) == (503, True), said
         headers = {**gateway.HEADERS, "authorization": f"Bearer {here.token()}"}

@@ -22,6 +22,7 @@ import yaml
 from governance import edge, variables
 from scripts import devstack
 from scripts.devservers import free_port, until
+from tests import waits
 from tests.architecture import tree
 
 COMPOSE: dict[str, Any] = yaml.safe_load((tree.ROOT / "docker-compose.yml").read_text())
@@ -265,7 +266,7 @@ class Deployment:
             told = [part.replace(f"localhost:{port}", f"localhost:{free}") for part in told]
         return [sys.executable if told[0] == "python" else told[0], *told[1:]]
 
-    def run(self, name: str, arguments: list[str], seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(self, name: str, arguments: list[str], seconds: float = waits.SECONDS) -> subprocess.CompletedProcess[str]:
         how = {"cwd": tree.ROOT, "env": self.environment(name), "capture_output": True, "text": True}
         return subprocess.run(self.command(arguments), timeout=seconds, check=False, **how)  # type: ignore[call-overload,no-any-return]
 
@@ -284,7 +285,7 @@ class Deployment:
     def _alive(self, name: str) -> str:
         return str(self.folder / f"{name}-alive")
 
-    def comes_up(self, name: str, seconds: float = 90) -> bool:
+    def comes_up(self, name: str, seconds: float = 2 * waits.SECONDS) -> bool:
         """Wait until its own check says that it is well. It is a process: it is asked seldom, or another way first."""
         end = time.monotonic() + seconds
         if port := LISTENING.get(name):
@@ -307,7 +308,7 @@ class Deployment:
             child.terminate()
         for child in self.children.values():
             try:
-                child.wait(20)
+                child.wait(waits.SECONDS)
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
@@ -315,7 +316,7 @@ class Deployment:
     def get(self, port: str, path: str, **headers: str) -> tuple[int, str]:
         request = urllib.request.Request(f"http://localhost:{self.ports[port]}{path}", headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=waits.SECONDS) as answer:  # noqa: S310
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as refused:
             return refused.code, refused.read().decode()

@@ -23,6 +23,7 @@ from playwright.sync_api import BrowserContext, expect
 from scripts.demo.story import visit as visits
 from scripts.demo.story.agent_client import AgentClient, Era
 from scripts.devservers import free_port
+from tests import waits
 from tests.browser.conftest import Visitor, browser, context, leave
 from tests.conformance.servers import answers, serving
 from tests.deployments import visit
@@ -84,8 +85,8 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         child = demo.start("--nodes=2", f"--system=plain={outside}")
         yield Up(demo, demo.world(child), outside)
         stop = [sys.executable, "-m", "scripts.demo", "--stop"]
-        subprocess.run(stop, cwd=ROOT, env=demo.environment, timeout=90, check=True)
-        assert child.wait(timeout=60) == 128 + signal.SIGTERM
+        subprocess.run(stop, cwd=ROOT, env=demo.environment, timeout=waits.SECONDS, check=True)
+        assert child.wait(timeout=waits.SECONDS) == 128 + signal.SIGTERM
         assert demo.left() == []
 
 
@@ -166,7 +167,7 @@ def code(denial: str) -> str:
 def guest(context: BrowserContext, up: Up) -> Visitor:
     """A visitor whose browser has never been here; the story stands at its beginning."""
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(1000 * waits.SECONDS)
     found = Visitor(page, f"http://localhost:{up.demo.environment['CONSOLE_PORT']}")
     page.on("pageerror", lambda error: found.wrong.append(str(error)))
     page.on("console", lambda said: found.wrong.append(said.text) if said.type == "error" else None)

@@ -14,7 +14,8 @@ import psycopg
 import pytest
 import redis
 
-from scripts import devprograms, devservers, devstack
+from scripts import devprograms, devstack
+from tests import waits
 
 pytestmark = pytest.mark.fault
 
@@ -63,7 +64,7 @@ def test_a_run_that_is_told_to_end_leaves_nothing(apart: Path, number: signal.Si
         _wait_for_address(run)
         pids = _running(apart)
         run.send_signal(number)
-        assert run.wait(20) == 128 + number
+        assert run.wait(waits.SECONDS) == 128 + number
     assert _are_gone(pids)
 
 
@@ -72,7 +73,7 @@ def test_a_run_that_is_killed_is_cleared_up_by_its_keeper(apart: Path) -> None:
         _wait_for_address(run)
         pids = _running(apart)
         run.kill()
-        assert devservers.until(lambda: _are_gone(pids) and list(apart.iterdir()) == [], 20)
+        waits.until(lambda: _are_gone(pids) and list(apart.iterdir()) == [])
         _end_the_orphan(run)
 
 
@@ -83,7 +84,7 @@ def test_what_a_killed_run_and_its_killed_keeper_left_is_swept_up_by_the_next(ap
         os.kill(pids["keeper"], signal.SIGKILL)
         run.kill()
         run.wait()
-        assert devservers.until(lambda: not devstack.birth(pids["keeper"]), 20)  # a signal is not yet an end
+        waits.until(lambda: not devstack.birth(pids["keeper"]))  # a signal is not yet an end
         assert devstack.birth(pids["postgres"])
         devstack.sweep(devprograms.Account())
         _end_the_orphan(run)
@@ -139,7 +140,10 @@ def test_servers_stop_and_come_back_on_the_same_port_with_the_same_rows() -> Non
 
 
 def test_valkey_is_flushed_paused_and_restarted() -> None:
-    with devstack.stack(fast=True) as stack, redis.Redis.from_url(stack["REDIS_URL"], socket_timeout=0.5) as client:
+    with (
+        devstack.stack(fast=True) as stack,
+        redis.Redis.from_url(stack["REDIS_URL"], socket_timeout=waits.MOMENT) as client,
+    ):
         client.set("a", "b")
         stack.valkey.flush()
         assert client.get("a") is None
@@ -147,7 +151,7 @@ def test_valkey_is_flushed_paused_and_restarted() -> None:
         with pytest.raises(redis.exceptions.TimeoutError):
             client.ping()
         stack.valkey.resume()
-        assert devservers.until(stack.valkey.answers, 5)
+        waits.until(stack.valkey.answers)
         stack.valkey.stop()
         with pytest.raises(redis.exceptions.ConnectionError):
             client.ping()

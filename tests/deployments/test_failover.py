@@ -30,6 +30,7 @@ from entitlements.revocation.models import Revocation
 from entitlements.tokens.models import IssuedToken
 from governance import env
 from governance.operations import invariants
+from tests import waits
 from tests.architecture import tree
 from tests.deployments import clients, load
 from tests.deployments.patroni import ETCD, PATRONI, SPEAKS_TO_ETCD, Cluster, patroni
@@ -37,8 +38,6 @@ from tests.deployments.pgbouncer import PROGRAM, Pooler, pgbouncer
 from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.world import Gateway
 
-BACK_WITHIN = 30.0
-"""Seconds from the loss of the primary until everything works again."""
 UNSENT = 0.5
 """Seconds before its loss in which the primary sends nothing to the standby: without waiting it would answer all."""
 REVOKED = 20
@@ -134,7 +133,9 @@ def test_nothing_starts_where_a_failover_would_bring_revoked_rights_back(cluster
         name: subprocess.Popen([sys.executable, "-c", code], cwd=tree.ROOT, env=given, stderr=subprocess.PIPE)
         for name, code in start.items()
     }
-    said = {name: (each.communicate(timeout=60)[1].decode(), each.returncode) for name, each in started.items()}
+    said = {
+        name: (each.communicate(timeout=waits.SECONDS)[1].decode(), each.returncode) for name, each in started.items()
+    }
     assert {name for name, (text, code) in said.items() if code and "mandate.E016: Commits are asyn" in text} == set(
         start
     ), said
@@ -169,7 +170,7 @@ def installation(cluster: Cluster, pooler: Pooler, tmp_path: Path) -> Iterator[I
             yield Installation(cluster, nodes, tmp_path, given["DATABASE_URL"])
         finally:
             sealer.terminate()
-            sealer.wait(10)
+            sealer.wait(waits.SECONDS)
 
 
 @pytest.mark.parametrize("failovers", [1, pytest.param(3, marks=pytest.mark.soak)])
@@ -227,7 +228,7 @@ def fail_over(cluster: Cluster, traffic: load.Load, *, quickly: bool) -> None:
         issued = {node for node, at, _ in traffic.issued if at > gone + 1}
         return len(allowed) == len(issued) == 2 and len(traffic.receipts) > seen + 2
 
-    cluster.wait(is_back, BACK_WITHIN)
+    cluster.wait(is_back)
     print(f"back after {time.monotonic() - gone:.1f} s")  # noqa: T201 - the figure is the point
 
 
@@ -264,13 +265,13 @@ def tokens_are_issued_once(traffic: load.Load, client: Client) -> None:
 def the_feed_goes_on(nodes: dict[str, Gateway]) -> None:
     """Each node has applied all there is, and numbers went on where they were or further."""
     newest = Change.objects.order_by("-seq").values_list("seq", flat=True).first()
-    world.wait_until(lambda: {n.position for n in GatewayNode.objects.filter(pk__in=nodes)} == {newest}, 5)
+    waits.until(lambda: {n.position for n in GatewayNode.objects.filter(pk__in=nodes)} == {newest})
     in_order = list(Change.objects.order_by("pk").values_list("seq", flat=True))
     assert all(seq is not None for seq in in_order)
 
 
 def the_log_verifies(installation: Installation) -> None:
-    world.wait_until(lambda: not Pending.objects.exists())
+    waits.until(lambda: not Pending.objects.exists())
     time.sleep(1.5)  # the last checkpoint is on its way to the anchor
     export = installation.folder / "export.jsonl"
     export.write_bytes(b"".join(jsonl.lines()))

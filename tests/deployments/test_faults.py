@@ -6,17 +6,16 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from scripts import devservers, devstack
-from tests import databases
+from tests import databases, waits
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
@@ -29,7 +28,7 @@ def status(address: str, body: bytes | None = None) -> int:
     """Return the status that an address answers, 0 for none."""
     request = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 - our own address
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=waits.SECONDS) as answer:  # noqa: S310
             return int(answer.status)
     except urllib.error.HTTPError as refused:
         return refused.code
@@ -40,14 +39,6 @@ def status(address: str, body: bytes | None = None) -> int:
 def answers(node: str) -> list[int]:
     """Return what each endpoint of a node answers to a stranger."""
     return [status(f"{node}/{door}", CALL) for door in DOORS]
-
-
-def until(true: Callable[[], bool], seconds: float) -> None:
-    """Wait for something to become true."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
 
 
 @contextmanager
@@ -63,7 +54,7 @@ def gateway(stack: devstack.Stack, port: int) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         node.terminate()
-        node.wait(20)
+        node.wait(waits.SECONDS)
 
 
 def test_a_node_refuses_while_its_database_is_stopped_and_does_not_miss_the_queue() -> None:
@@ -74,7 +65,7 @@ def test_a_node_refuses_while_its_database_is_stopped_and_does_not_miss_the_queu
         os.environ.update(mine)
     try:
         with gateway(stack, devservers.free_port()) as node:
-            until(lambda: status(f"{node}/readyz") == 200, 30)
+            waits.until(lambda: status(f"{node}/readyz") == 200)
             usual = answers(node)
             assert not {0, 200, 503} & {*usual}
 
@@ -82,12 +73,12 @@ def test_a_node_refuses_while_its_database_is_stopped_and_does_not_miss_the_queu
             assert (answers(node), status(f"{node}/readyz")) == (usual, 200)
 
             stack.postgres.stop("immediate")
-            until(lambda: {*answers(node)} == {503}, 3)
+            waits.until(lambda: {*answers(node)} == {503})
             assert {status for _ in range(10) for status in answers(node)} == {503}
             assert status(f"{node}/readyz") == 503
 
             stack.postgres.start()
-            until(lambda: answers(node) == usual, 15)
+            waits.until(lambda: answers(node) == usual)
             assert status(f"{node}/readyz") == 200
     finally:
         stack.close()

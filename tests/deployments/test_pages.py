@@ -24,7 +24,8 @@ import pytest
 from django.core.management import get_commands, load_command_class
 
 from scripts import devstack
-from scripts.devservers import free_port, until
+from scripts.devservers import free_port
+from tests import waits
 from tests.architecture import tree
 from tests.benchmarks import gateway
 from tests.deployments import outside
@@ -119,7 +120,7 @@ def started(deployment: Deployment, *names: str) -> None:
     for name in [name for name in deployment.children if name not in names]:
         child = deployment.children.pop(name)
         child.terminate()
-        child.wait(20)
+        child.wait(waits.SECONDS)
     for name in names:
         if name not in deployment.children or deployment.children[name].poll() is not None:
             deployment.start(name)
@@ -150,7 +151,7 @@ def served(deployment: Deployment) -> None:
     status, said = deployment.get("8000", "/idp/.well-known/openid-configuration", **console)
     assert status == 404 or json.loads(said)["issuer"].startswith("https://mandate.example")
     # No client has to wait for the sweep: a worker that starts makes the keys that are missing.
-    assert until(lambda: json.loads(deployment.get("8000", "/idp/jwks.json", **console)[1])["keys"], 10)
+    waits.until(lambda: json.loads(deployment.get("8000", "/idp/jwks.json", **console)[1])["keys"])
     for port, number in {"8000": "mandate_sealing_lag_seconds", "8001": "mandate_lease_age_seconds"}.items():
         assert deployment.get(port, "/metrics")[0] == 401
         status, said = deployment.get(port, "/metrics", Authorization="Bearer a-token-for-prometheus")
@@ -161,7 +162,7 @@ def sealed(deployment: Deployment) -> None:
     """What is recorded reaches the anchor, and verifies with the sealer's own variables."""
     made = deployment.run("web", ["python", "manage.py", "signing_keys", "--rotate", "idp"])
     assert made.returncode == 0, made.stderr
-    assert until((deployment.folder / "checkpoints").exists, 10)
+    waits.until((deployment.folder / "checkpoints").exists)
     time.sleep(1.5)
     verified = deployment.run("sealer", ["python", "manage.py", "verify_record"])
     assert verified.stdout.startswith("PROVEN:"), verified.stderr

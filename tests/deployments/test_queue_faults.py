@@ -31,7 +31,7 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.secrets import seal
 from governance.operations import invariants
-from tests import databases, make
+from tests import databases, make, waits
 from tests.benchmarks.processes import family
 from tests.nodes.gateway import world
 
@@ -50,20 +50,7 @@ def process(*command: str, stderr: IO[bytes] | None = None) -> Iterator[subproce
     try:
         yield child
     finally:
-        child.terminate()
-        try:
-            child.wait(20)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-
-
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait for something to become true."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
+        waits.stop(child)
 
 
 @pytest.fixture
@@ -150,7 +137,7 @@ def test_a_worker_opens_no_pickle_and_goes_on_to_the_next_message(queue: redis.R
     tasks.expire_grants.delay()
 
     with process(*WORKER):
-        until(lambda: swept(made))
+        waits.until(lambda: swept(made))
     assert not sprung.exists()
 
 
@@ -198,23 +185,23 @@ def test_a_message_that_is_none_is_refused_once_and_the_worker_goes_on(queue: re
         queue.lpush("celery", each)
     tasks.expire_grants.delay()
     with log.open("wb") as output, process(*WORKER, stderr=output) as worker:
-        until(lambda: swept(made))
+        waits.until(lambda: swept(made))
         queue.publish("/1.celery.pidbox", "no json")
         queue.publish("/1.celery.pidbox", json.dumps({"body": 7}))
         made = due(1)
         tasks.expire_grants.delay()
-        until(lambda: swept(made))
-        until(lambda: queue.hlen("unacked") == 0)
+        waits.until(lambda: swept(made))
+        waits.until(lambda: log.read_text().count("message_refused") > len(broken) - 10)  # Celery refuses a few itself
+        waits.until(lambda: queue.hlen("unacked") == 0)
         assert worker.poll() is None
-    refused = log.read_text().count("message_refused")
-    assert len(broken) - 10 < refused <= len(broken) + 1, "Celery refuses a few of them itself"
+    assert log.read_text().count("message_refused") <= len(broken) + 1
 
 
 def test_a_queue_that_forgets_everything_loses_nothing_and_allows_nothing(queue: redis.Redis) -> None:
     kept, revoked = world.build("http://localhost:1/mcp"), world.build("http://localhost:1/mcp")
     tokens = [(each, each.token()) for each in (kept, revoked)]  # none is issued on what has ended
     with process(*WORKER), process(*BEAT), world.gateway() as node:
-        until(lambda: bool(queue.keys("_kombu.binding.*")))
+        waits.until(lambda: bool(queue.keys("_kombu.binding.*")))
         grants.revoke(revoked.grant.pk, by=SYSTEM, reason="test")
         usual = [node.call(*each).status_code for each in tokens]
         made = due(5)
@@ -222,7 +209,7 @@ def test_a_queue_that_forgets_everything_loses_nothing_and_allows_nothing(queue:
             tasks.expire_grants.delay()
             queue.flushdb()
         assert [node.call(*each).status_code for each in tokens] == usual
-        until(lambda: swept(made), 45)
+        waits.until(lambda: swept(made))
         assert {*revoked.calls()} == {"call.denied"}
         assert "call.allowed" in kept.calls()
     broken = [each for each in invariants.check() if each.count and each.invariant.id not in {"4", "10", "12"}]
@@ -252,16 +239,16 @@ def test_a_job_whose_process_is_killed_in_the_middle_is_done_by_another(queue: r
     """Nothing sends the message again but the queue, since no beat runs."""
     made = due(5)
     with process(*WORKER) as worker:
-        until(lambda: len(family(worker.pid)) > 1)
+        waits.until(lambda: len(family(worker.pid)) > 1)
         with psycopg.connect(databases.addresses().owner) as owner:
             owner.execute("LOCK TABLE entitlements_grant IN ACCESS EXCLUSIVE MODE")
             tasks.expire_grants.delay()
-            until(lambda: waits_for(owner))
+            waits.until(lambda: waits_for(owner))
             child = family(worker.pid)[1]
             os.kill(child, signal.SIGKILL)
-            until(lambda: child not in family(worker.pid))
+            waits.until(lambda: child not in family(worker.pid))
             owner.rollback()
-        until(lambda: swept(made))
+        waits.until(lambda: swept(made))
     assert queue.llen("celery") == 0
     broken = [each for each in invariants.check() if each.count and each.invariant.id != "12"]
     assert broken == [], broken

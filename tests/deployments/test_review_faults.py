@@ -28,10 +28,10 @@ from governance.reviews.remediation.models import Remediation
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
 from governance.reviews.suggestions.models import Suggestion
-from tests import databases, make
+from tests import databases, make, waits
 from tests.audit.make import Archive
 from tests.benchmarks.processes import family
-from tests.deployments.test_queue_faults import WORKER, process, queue, until
+from tests.deployments.test_queue_faults import WORKER, process, queue
 from tests.governance.reviews import worlds
 
 __all__ = ["queue"]
@@ -43,10 +43,10 @@ def killed_while_it_waits_for(table: str, begin: Callable[[], object], worker: i
     with psycopg.connect(databases.addresses().owner) as owner:
         owner.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
         begin()
-        until(lambda: _is_wanted(owner, table))
+        waits.until(lambda: _is_wanted(owner, table))
         child = family(worker)[1]
         os.kill(child, signal.SIGKILL)
-        until(lambda: child not in family(worker))
+        waits.until(lambda: child not in family(worker))
         owner.rollback()
 
 
@@ -75,7 +75,7 @@ def test_a_pack_survives_its_worker_while_it_is_sealed(
     seal.seal(campaign.pk, by=company.ana, statement=worlds.SIGNED)
 
     with process(*WORKER) as worker:
-        until(lambda: len(family(worker.pid)) > 1)
+        waits.until(lambda: len(family(worker.pid)) > 1)
         asked = str(campaign.pk)
         killed_while_it_waits_for("governance_reviewdecision", lambda: tasks.seal_evidence.delay(asked), worker.pid)
         run = EvidenceSealing.objects.get()
@@ -83,7 +83,7 @@ def test_a_pack_survives_its_worker_while_it_is_sealed(
         queue.flushdb()  # its message is lost as well
         for _ in range(2):
             tasks.resume_sealing.delay()
-        until(lambda: EvidenceSealing.objects.get().step == "done")
+        waits.until(lambda: EvidenceSealing.objects.get().step == "done")
 
     archive = b"".join(EvidencePack.objects.get().archive())
     with zipfile.ZipFile(io.BytesIO(archive)) as pack:
@@ -100,7 +100,7 @@ def test_a_review_survives_its_worker_while_it_is_staged_and_while_it_is_carried
     launch.stage(campaign.pk, by=company.ana)
 
     with process(*WORKER) as worker:
-        until(lambda: len(family(worker.pid)) > 1)
+        waits.until(lambda: len(family(worker.pid)) > 1)
         staging = str(campaign.pk)
         killed_while_it_waits_for("governance_suggestion", lambda: tasks.stage_campaign.delay(staging), worker.pid)
         campaign.refresh_from_db()
@@ -108,7 +108,7 @@ def test_a_review_survives_its_worker_while_it_is_staged_and_while_it_is_carried
         queue.flushdb()  # its message is lost as well
         for _ in range(2):
             tasks.resume_staging.delay()
-        until(lambda: type(campaign).objects.get(pk=campaign.pk).state == "staged")
+        waits.until(lambda: type(campaign).objects.get(pk=campaign.pk).state == "staged")
         for held in (ReviewItem, PopulationRow, Suggestion, Assignment):
             assert held.objects.count() == 4, held
 
@@ -119,7 +119,7 @@ def test_a_review_survives_its_worker_while_it_is_staged_and_while_it_is_carried
         queue.flushdb()
         for _ in range(2):
             tasks.prove_removals.delay()
-        until(lambda: Remediation.objects.get(decision=removal).state == "verified")
+        waits.until(lambda: Remediation.objects.get(decision=removal).state == "verified")
 
     told = [event.action for event in timeline.of("campaign", "q4")]
     for once in (Action.CAMPAIGN_STAGED, Action.REVIEW_DECIDED, Action.REMEDIATION_VERIFIED):

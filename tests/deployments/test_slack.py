@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.devservers import until
+from tests import waits
 from tests.architecture import tree
 
 
@@ -18,9 +18,9 @@ def test_the_command_waits_without_a_token_and_stops_when_it_is_told(tmp_path: P
     program = [sys.executable, "manage.py", "slack"]
     with subprocess.Popen(program, cwd=tree.ROOT, env={**os.environ, "ALIVE_FILE": str(alive)}) as process:
         try:
-            assert until(lambda: alive.exists() or process.poll() is not None, 90)
+            waits.until(lambda: alive.exists() or process.poll() is not None)
             assert process.poll() is None
             process.send_signal(signal.SIGTERM)
-            assert process.wait(90) == 0
+            assert process.wait(waits.SECONDS) == 0
         finally:
             process.kill()

@@ -26,7 +26,7 @@ from entitlements import tasks
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.tokens.models import IssuedToken
-from tests import make
+from tests import make, waits
 from tests.entitlements.edge import worlds
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault, pytest.mark.slow]
@@ -54,15 +54,7 @@ def process(*command: str, places: dict[str, str]) -> Iterator[Callable[[], None
         yield kill
     finally:
         running[0].terminate()
-        running[0].wait(20)
-
-
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait for something to become true."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
+        running[0].wait(waits.SECONDS)
 
 
 @dataclass
@@ -123,8 +115,8 @@ def test_mixed_operations_and_two_kills_leave_one_event_an_outcome(tmp_path: Pat
                 kill_sealer()
                 kill_worker()
         tasks.expire_grants.delay()
-        until(lambda: not Grant.objects.filter(pk__in=due, ended_at=None).exists())
-        until(lambda: not Pending.objects.exists())
+        waits.until(lambda: not Grant.objects.filter(pk__in=due, ended_at=None).exists())
+        waits.until(lambda: not Pending.objects.exists())
 
     mixture.expected["grant.expired"] = DUE
     found = Counter(Event.objects.values_list("action", flat=True))

@@ -18,7 +18,8 @@ import pytest
 
 from governance.reviews.pack_check import verify
 from scripts import devstack
-from scripts.devservers import free_port, until
+from scripts.devservers import free_port
+from tests import waits
 from tests.architecture import tree
 from tests.benchmarks import gateway
 from tests.benchmarks.forms import BEARER, basic, leg_1
@@ -215,7 +216,7 @@ def migrates_under_load(company: Company, now: Tree, owner: str) -> None:
     """Nobody is refused for a migration, whatever else reads the tables meanwhile."""
     load = Load(company.kinds)
     with load.going():
-        assert until(lambda: all(load.counts[kind] for kind in company.kinds), 20), load.failures
+        waits.until(lambda: all(load.counts[kind] for kind in company.kinds))
         report = slow_report(owner)
         now.run("manage.py", "migrate", "--database", "owner", "--no-input", "--verbosity", "0")
         report.join()
@@ -283,7 +284,7 @@ def test_the_release_before_serves_while_its_database_migrates_and_this_one_take
         company = Company(made, revocable, cookie, review)
         company.web = old.enter_context(before.web(ports[0]))
         company.node = old.enter_context(before.gateway(ports[1], "old"))
-        assert until(lambda: not company.issue(), 20), company.issue()
+        waits.until(lambda: not company.issue())
         migrates_under_load(company, now, stack["MIGRATE_DATABASE_URL"])
         takes_over(company, now, old)
     finishes_the_review(company, now, tmp_path / "pack.zip")

@@ -8,6 +8,7 @@ import pytest
 
 from entitlements import backlog
 from entitlements.backlog import Backlog, Busy
+from tests import waits
 
 
 def test_turns_come_in_order_and_no_more_than_allowed_at_once() -> None:
@@ -53,7 +54,7 @@ def test_a_turn_that_is_given_to_one_who_left_is_given_back() -> None:
             await asyncio.sleep(0)
         leaves.cancel()  # it has its turn by now, and has not run yet
         await asyncio.gather(leaves, return_exceptions=True)
-        await asyncio.wait_for(_turn(turns), 1)
+        await asyncio.wait_for(_turn(turns), waits.SECONDS)
 
     asyncio.run(crowd())
 
@@ -65,7 +66,7 @@ def test_work_that_fails_gives_its_turn_back() -> None:
         with pytest.raises(ValueError, match="broken"):
             async with turns.turn():
                 raise ValueError("broken")
-        await asyncio.wait_for(_turn(turns), 1)
+        await asyncio.wait_for(_turn(turns), waits.SECONDS)
 
     asyncio.run(crowd())
 

@@ -116,9 +116,9 @@ def _kinds(value: object) -> object:
 
 
 def test_wide_bodies_cost_little_and_deep_ones_nothing() -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(strict.NotStrictJson):
         strict.loads(b"[" * strict.LARGEST)
     strict.loads(b"[" + b"[]," * 300_000 + b"1]")
 
-    assert time.monotonic() - began < 3
+    assert time.thread_time() - began < 3

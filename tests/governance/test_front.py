@@ -12,6 +12,7 @@ import pytest
 
 from governance import front
 from governance.front import Environ, Front
+from tests import waits
 
 ISSUED = {"cookie": "session=issued"}
 
@@ -99,7 +100,7 @@ def test_whatever_strangers_wait_for_a_thread_is_left_for_who_has_signed_in(give
 
     def slow(environ: Environ, start_response: Callable[..., object]) -> list[bytes]:
         if "HTTP_X_SLOW" in environ:
-            release.wait(20)
+            release.wait()
         return echo(environ, start_response)
 
     async def crowd() -> None:
@@ -108,11 +109,11 @@ def test_whatever_strangers_wait_for_a_thread_is_left_for_who_has_signed_in(give
         strangers = [asyncio.create_task(Visit(x_slow="1").through(gate)) for _ in range(20)]
         await asyncio.sleep(0.05)
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(waits.SECONDS):
                 status, _ = await Visit(**given).through(gate)
             assert status == 200
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.2):
+                async with asyncio.timeout(waits.MOMENT):
                     await Visit(authorization="Bearer never seen").through(gate)
         finally:
             release.set()

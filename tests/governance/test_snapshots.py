@@ -12,8 +12,7 @@ from django.db import transaction
 
 from audit.models import Event
 from entitlements.people.models import Person
-from scripts.devservers import until
-from tests import make, snapshots
+from tests import make, snapshots, waits
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import addresses
@@ -94,6 +93,6 @@ def test_nothing_is_put_back_under_a_program_that_follows_the_database() -> None
     made.take()
     with psycopg.connect(os.environ["DATABASE_URL"]):
         assert made.put_back() is None
-    assert until(lambda: not snapshots._is_watched(), 90), "the server takes a moment to end a connection"
+    waits.until(lambda: not snapshots._is_watched())
     assert made.put_back() is not None
     assert Person.objects.count() == 10

@@ -12,6 +12,7 @@ import pytest
 from audit import chain
 from audit.seals import anchors, seal_key, seals, standby
 from audit.seals.standby import Standby
+from tests import waits
 from tests.audit import make
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -136,7 +137,7 @@ def test_a_process_that_waits_follows(connection: psycopg.Connection[tuple[objec
 
     done = subprocess.run(
         [sys.executable, "manage.py", "seal"], cwd=make.ROOT, env={**os.environ, **places},
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=waits.SECONDS,
     )  # fmt: skip
 
     assert (done.returncode, "a restored backup?" in done.stderr) == (3, True)

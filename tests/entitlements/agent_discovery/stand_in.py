@@ -12,6 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests import waits
+
 MEGABYTE = 1024 * 1024
 
 
@@ -106,7 +108,7 @@ def stand_in() -> Iterator[StandIn]:
 
     thread = threading.Thread(target=run)
     thread.start()
-    started.wait(10)
+    started.wait(waits.SECONDS)
     try:
         yield there
     finally:

@@ -10,7 +10,7 @@ from entitlements.agents.models import Agent
 from entitlements.clients.models import Client
 from entitlements.grants.models import Grant
 from entitlements.idempotency.models import IdempotentAnswer
-from tests import make
+from tests import make, waits
 from tests.entitlements.api import client
 
 
@@ -96,7 +96,7 @@ def test_of_many_at_once_one_wins_and_the_others_get_its_answer_or_are_told_to_w
     start = threading.Barrier(len(clients))
 
     def send(each: object) -> tuple[int, str]:
-        start.wait(10)
+        start.wait(waits.SECONDS)
         try:
             answer = each.post("/api/v1/agents", _body(), headers={"Idempotency-Key": "k1"})  # type: ignore[attr-defined]
             return answer.status_code, answer.json().get("code", "")

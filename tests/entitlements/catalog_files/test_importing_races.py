@@ -12,7 +12,7 @@ from entitlements.catalog import systems
 from entitlements.catalog.models import System, Tool
 from entitlements.catalog_files import imports
 from entitlements.catalog_files.models import CatalogImport
-from tests import make
+from tests import make, waits
 from tests.entitlements import catalogues
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
@@ -49,7 +49,7 @@ def test_a_worker_leaves_alone_what_another_holds(monkeypatch: pytest.MonkeyPatc
 
     def slowly(*args: object, **kwargs: object) -> None:
         inside.set()
-        assert go.wait(30)
+        assert go.wait(waits.SECONDS)
         take_in(*args, **kwargs)  # type: ignore[arg-type]
 
     def work() -> None:
@@ -59,7 +59,7 @@ def test_a_worker_leaves_alone_what_another_holds(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(imports, "_take_in", slowly)
     with ThreadPoolExecutor(1) as lanes:
         first = lanes.submit(work)
-        assert inside.wait(30)
+        assert inside.wait(waits.SECONDS)
         assert imports.continue_import(running.pk) is False
         go.set()
         first.result()

@@ -22,8 +22,7 @@ from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.definitions import classes
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
-from scripts.devservers import until
-from tests import make
+from tests import make, waits
 from tests.entitlements.api import client
 
 pytestmark = pytest.mark.django_db
@@ -296,7 +295,7 @@ def test_what_is_being_given_is_waited_for_and_then_makes_the_plan_stale(ana: Pe
         with transaction.atomic():
             make.grant(bot, use, people=[bob])
             given.set()
-            go_on.wait(10)
+            go_on.wait(waits.SECONDS)
 
     def is_waiting() -> bool:
         with connection.cursor() as cursor:
@@ -305,13 +304,12 @@ def test_what_is_being_given_is_waited_for_and_then_makes_the_plan_stale(ana: Pe
 
     with ThreadPoolExecutor(2) as lanes:
         giving = lanes.submit(_and_close, give)
-        assert given.wait(10)
+        assert given.wait(waits.SECONDS)
         applying = lanes.submit(_and_close, lambda: apply(ana, read, said))
-        waits = until(is_waiting, 10)
+        waits.until(is_waiting)
         go_on.set()
         giving.result()
 
-    assert waits
     assert applying.result()["code"] == "plan_stale"
 
 

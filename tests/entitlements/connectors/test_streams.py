@@ -12,6 +12,7 @@ import pytest
 
 from entitlements.connectors import streams
 from entitlements.connectors.streams import WINDOW, BrokenLink, Kind, Link, Refused, Stream
+from tests import waits
 
 
 def runs(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -85,7 +86,7 @@ async def test_a_slow_reader_holds_up_its_own_stream_alone() -> None:
     assert sum(map(len, pair.sent)) < WINDOW + 1000
     for _ in range(WINDOW // streams.LARGEST):
         await pair.served[0].read()
-    await asyncio.wait_for(writing, 1)
+    await asyncio.wait_for(writing, waits.SECONDS)
 
 
 @runs

@@ -12,6 +12,7 @@ import pytest
 
 from entitlements.edge.database.call_connection import Connection
 from scripts.devservers import until
+from tests import waits
 
 pytestmark = pytest.mark.django_db
 ADDRESS = os.environ["DATABASE_URL"]
@@ -45,7 +46,7 @@ def run(story: Callable[[Connection], Awaitable[None]]) -> None:
         finally:
             await connection.close()
 
-    asyncio.run(asyncio.wait_for(tell(), 30))
+    asyncio.run(asyncio.wait_for(tell(), waits.SECONDS))
 
 
 def end(pid: int) -> None:
@@ -98,11 +99,7 @@ def test_the_end_of_an_idle_connection_is_known_without_a_call() -> None:
     async def story(connection: Connection) -> None:
         pid = await pid_of(connection)
         await asyncio.to_thread(end, pid)
-        for _ in range(500):
-            if connection.is_cut:
-                break
-            await asyncio.sleep(0.01)
-        assert connection.is_cut
+        await waits.until_so(lambda: connection.is_cut)
 
     run(story)
 

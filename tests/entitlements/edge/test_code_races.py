@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,14 +18,13 @@ from entitlements.edge.sign_in.families import sign_in_digest
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken
-from tests import databases, make
+from tests import databases, make, waits
 from tests.entitlements.edge import sign_ins, worlds
 from tests.entitlements.edge.sign_ins import BACK, agree, redeem
 from tests.entitlements.edge.worlds import Answer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
 
-PATIENCE = 20.0
 _BLOCKED = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0
 """
@@ -48,12 +46,8 @@ def lanes(many: int) -> Iterator[Callable[[Callable[[], Answer]], Future[Answer]
 
 def wait_until_blocked(many: int) -> None:
     """Return when so many backends wait for another."""
-    until, blocked = time.monotonic() + PATIENCE, 0
     with psycopg.connect(databases.addresses().app, autocommit=True) as watch:
-        while blocked < many:
-            assert time.monotonic() < until, f"{blocked} wait"
-            ((blocked,),) = watch.execute(_BLOCKED).fetchall()
-            time.sleep(0.001)
+        waits.until(lambda: watch.execute(_BLOCKED).fetchall() >= [(many,)])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -83,33 +84,34 @@ def test_issuers_at_work_do_not_starve_whoever_takes_away() -> None:
     """Sixteen issuers overlap on one grant without a pause: under FOR SHARE this starved the revoker for seconds."""
     world = worlds.world()
     rounds = _grants(world)[:20]
-    current, done = [rounds[0].pk], threading.Event()
+    current, taken, done = [rounds[0].pk], Counter[object](), threading.Event()
 
     def loop() -> None:
         with psycopg.connect(databases.addresses().app, autocommit=True) as connection:
             while not done.is_set():
                 with connection.transaction():
-                    key = locks.number(locks.Lock.GRANT, current[0])
+                    key = locks.number(locks.Lock.GRANT, of := current[0])
                     connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", [key])
+                    taken[of] += 1
                     connection.execute("SELECT pg_sleep(0.003)")
 
     issuers = [threading.Thread(target=loop) for _ in range(ISSUERS)]
     for issuer in issuers:
         issuer.start()
-    waits: list[float] = []
+    overtaken: list[int] = []
     try:
         for grant in rounds:
             current[0] = grant.pk
             time.sleep(0.02)
-            began = time.monotonic()
+            before = taken[grant.pk]
             grants.revoke(grant.pk, by=SYSTEM, reason="race")
-            waits.append(time.monotonic() - began)
+            overtaken.append(taken[grant.pk] - before)
     finally:
         done.set()
         for issuer in issuers:
             issuer.join()
 
-    assert max(waits) < 1.0, waits  # starving is a matter of seconds; the benchmark prints the milliseconds
+    assert max(overtaken) < 20 * ISSUERS, overtaken  # the benchmark prints the milliseconds
 
 
 def test_of_many_at_once_one_takes_a_proof_and_of_two_proofs_each_is_taken() -> None:

@@ -17,7 +17,7 @@ from audit import clock
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.feed.models import SUBJECTS, Change, GatewayNode
-from tests import databases, make
+from tests import databases, make, waits
 
 ROUNDS = 150
 
@@ -79,7 +79,7 @@ def test_a_transaction_notifies_once_and_only_when_it_commits() -> None:
             note(99)
             transaction.set_rollback(True)
 
-        heard = list(listener.notifies(timeout=0.2))
+        heard = list(listener.notifies(timeout=waits.MOMENT))
 
     first = Change.objects.order_by("seq").values_list("seq", flat=True)[0]
     assert [note.payload for note in heard] == [str(first)]

@@ -34,7 +34,7 @@ from entitlements.secrets import seal
 from entitlements.signers.signer import SignerUnreachable
 from entitlements.tokens.models import IssuedToken
 from entitlements.vendors import vendors
-from tests import make
+from tests import make, waits
 from tests.entitlements.connected_accounts import worlds
 from tests.entitlements.connected_accounts.account_server import AccountServer
 from tests.entitlements.connected_accounts.worlds import Guarded, Place
@@ -180,7 +180,7 @@ def test_the_receipt_is_right_about_each_vendor(offered: list[Vendor]) -> None:
     pending = {token.system.slug: token for token in ForeignToken.objects.filter(end="pending")}
     assert pending.keys() == {places[1].here.system.slug, places[3].here.system.slug}
     assert all(token.answer == "revoked" and token.last_alive_at for token in pending.values())
-    world.wait_until(lambda: not slow.server.live, 5)
+    waits.until(lambda: not slow.server.live)
     work()
     later()
     work()

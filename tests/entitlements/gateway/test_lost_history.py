@@ -16,7 +16,7 @@ from entitlements.feed.models import Change as Row
 from entitlements.grants import grants
 from entitlements.node_feed.change import Change
 from entitlements.node_feed.feed import Feed
-from tests import databases, make
+from tests import databases, make, waits
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.loopback]
 
@@ -46,10 +46,7 @@ def test_a_change_that_got_the_number_of_a_lost_one_is_not_missed() -> None:
         applied.clear()
         await asyncio.to_thread(lose, position)
         assert await asyncio.to_thread(revoke, other.pk) == position
-        for _ in range(200):
-            if applied:
-                break
-            await asyncio.sleep(0.01)
+        await waits.until_so(lambda: applied)
         await feed.stop()
 
     asyncio.run(follow())
@@ -73,10 +70,7 @@ def test_numbers_that_jump_as_after_a_failover_leave_no_gap_that_a_node_waits_fo
         with psycopg.connect(databases.addresses().owner) as owner:
             owner.execute("SELECT setval('entitlements_change_order', %s)", [feed.position + 32])
         await asyncio.to_thread(revoke, second.pk)
-        for _ in range(200):
-            if applied:
-                break
-            await asyncio.sleep(0.01)
+        await waits.until_so(lambda: applied)
         await feed.stop()
 
     asyncio.run(follow())

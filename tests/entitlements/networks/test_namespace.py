@@ -26,6 +26,7 @@ from entitlements.networks.network import Network
 from entitlements.upstream import own_addresses, reach, upstream
 from entitlements.upstream.reach import Stage
 from entitlements.upstream.upstream import Target
+from tests import waits
 from tests.entitlements.networks import mcp_server
 from tests.entitlements.networks.certificates import Authority
 
@@ -35,7 +36,7 @@ PORT = 8443
 
 
 def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=10)
+    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=waits.SECONDS)
 
 
 @dataclass
@@ -54,7 +55,7 @@ class Premises:
     def arrived(self) -> list[str]:
         """End the server, and return which requests arrived."""
         self.server.terminate()
-        return self.server.communicate(timeout=10)[0].split()
+        return self.server.communicate(timeout=waits.SECONDS)[0].split()
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def test_a_name_is_pinned_and_refused_when_it_is_rebound(premises: Premises, mon
 
 def test_our_own_end_of_the_cable_is_never_reached(premises: Premises, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server((premises.here, PORT)) as ours:
-        ours.settimeout(0.2)
+        ours.settimeout(waits.MOMENT)
         assert stage(premises.here, premises.way, monkeypatch) is Stage.PRIVATE
         with pytest.raises(TimeoutError):
             ours.accept()

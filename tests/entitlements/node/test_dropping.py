@@ -34,7 +34,7 @@ from entitlements.people import people
 from entitlements.people.models import Group, Person
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
-from tests import make
+from tests import make, waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -100,9 +100,7 @@ async def done[T](act: Callable[[], T], node: Node) -> None:
             connections.close_all()
 
     position = await asyncio.to_thread(taken)
-    async with asyncio.timeout(5):
-        while node.feed.position < position:  # noqa: ASYNC110 - the feed reports it to no caller
-            await asyncio.sleep(0.005)
+    await waits.until_so(lambda: node.feed.position >= position)
 
 
 def write(kind: str, **columns: object) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from uuid import uuid4
 
@@ -22,6 +21,7 @@ from entitlements.node.shared.upstream_sessions import Key, UpstreamSessions
 from entitlements.node.upstreams import Connection
 from entitlements.secrets import seal
 from governance.operations import invariants
+from tests import waits
 from tests.entitlements.node.test_kept import aside
 from tests.entitlements.node.unfed import on_nodes
 from tests.nodes.gateway import scripted, world
@@ -82,7 +82,7 @@ def test_what_no_node_has_used_for_long_is_ended_once_at_its_system(old: Scripte
         assert old.deleted == []
         await aside(lambda: age(11))
         await asyncio.gather(first.upstreams.end_idle(), second.upstreams.end_idle())
-        await until(lambda: old.deleted == old.sessions)
+        await waits.until_so(lambda: old.deleted == old.sessions)
 
     on_nodes(2, forgotten)
     assert [row.ended_at is None for row in rows()] == [False]
@@ -112,7 +112,7 @@ def test_a_session_that_another_node_ended_is_found_to_be_so_and_replaced(old: S
         held, same = await connection(first, here), await connection(second, here)
         assert held.conversation.session == same.conversation.session
         second.upstreams.end(here.system.slug, (here.agent.slug, here.person.login, here.client.client_id))
-        await until(lambda: len(old.deleted) == 1)
+        await waits.until_so(lambda: len(old.deleted) == 1)
         held.touched_at -= upstream_sessions.TOUCH_SECONDS
         assert (await connection(first, here)).conversation.session == old.sessions[1]
 
@@ -153,10 +153,3 @@ def test_a_session_is_found_by_its_own_caller_at_its_own_system_in_its_own_row_a
         return [await shared.find(*each, None, target) is not None for each in asked]
 
     assert on_nodes(1, found) == [True, *[False] * 5]
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 3
-    while not is_so():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from uuid import uuid4
 
 import pytest
@@ -20,7 +20,7 @@ from entitlements.node.node import Node
 from entitlements.node_feed import feed
 from entitlements.node_feed.change import Change
 from entitlements.node_feed.feed import Feed
-from tests import make
+from tests import make, waits
 from tests.entitlements.node.test_dropping import done, with_node
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,12 +31,6 @@ def notify(*notices: str) -> None:
         for notice in notices:
             cursor.execute("SELECT pg_notify(%s, %s)", [feed.CANCELLATIONS, notice])
     connections.close_all()
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not is_so():  # noqa: ASYNC110 - the feed reports it to no caller
-            await asyncio.sleep(0.005)
 
 
 def test_a_node_ignores_a_cancellation_that_it_cannot_read_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -62,7 +56,7 @@ def test_a_cancellation_makes_no_node_look_for_changes(monkeypatch: pytest.Monke
         await asyncio.sleep(0.1)
         polled = node.feed.held_since
         await asyncio.to_thread(notify, "a", "b")
-        await until(lambda: taken == ["a", "b"])
+        await waits.until_so(lambda: taken == ["a", "b"])
         await asyncio.sleep(0.1)
         assert node.feed.held_since == polled
 
@@ -79,11 +73,11 @@ def test_a_session_hands_over_so_many_cancellations_a_second(monkeypatch: pytest
             await node.cancel(one, b"%d" % number)
         await node.cancel(other, b"last")
         last = f"{other} {streams.digest_of(b'last')}"
-        await until(lambda: last in taken)
+        await waits.until_so(lambda: last in taken)
         assert taken == [*(f"{one} {streams.digest_of(name)}" for name in (b"0", b"1")), last]
         node.cancelled_counts._began -= 1
         await node.cancel(one, b"5")
-        await until(lambda: len(taken) == 4)
+        await waits.until_so(lambda: len(taken) == 4)
 
     with_node(story)
 
@@ -101,7 +95,7 @@ def test_a_feed_that_fails_unexpectedly_begins_anew(caplog: pytest.LogCaptureFix
         await follower.start()
         try:
             await asyncio.to_thread(revoke)
-            await until(lambda: len(applied) == 3 and follower.is_alive)
+            await waits.until_so(lambda: len(applied) == 3 and follower.is_alive)
         finally:
             await follower.stop()
             clock.forget()

@@ -20,7 +20,6 @@ from audit import clock
 from audit.context import SYSTEM
 from audit.database import libpq
 from entitlements.feed import changes
-from entitlements.feed.changes import LEASE_SECONDS
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.node_feed import feed, host_feed, host_messages
@@ -28,7 +27,7 @@ from entitlements.node_feed.change import Change
 from entitlements.node_feed.host_feed import HostFeed
 from entitlements.node_feed.host_messages import Applied, Batch, Numbers, Renewed, Stopped
 from entitlements.node_feed.worker_feed import WorkerFeed
-from tests import make
+from tests import make, waits
 
 
 def test_a_change_arrives_as_it_was_read() -> None:
@@ -62,14 +61,14 @@ class ByHand:
         self.say(Applied(numbers(self.name)))
 
     async def next(self, kind: type[Any]) -> Any:  # noqa: ANN401 - of that kind
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(waits.SECONDS):
             message = await host_messages.read_as_worker(self._reader)
         assert isinstance(message, kind), message
         return message
 
     async def said_nothing(self) -> bool:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.7):  # more than the half second between two polls
+            async with asyncio.timeout(feed.POLL_SECONDS + waits.MOMENT):
                 await host_messages.read_as_worker(self._reader)
                 return False
         return True
@@ -138,9 +137,8 @@ def test_a_change_is_acknowledged_for_a_worker_only_after_it_answered(monkeypatc
         worker.answer()
         await worker.next(Batch)
         worker.answer()
-        renewed = await worker.next(Renewed)
+        await worker.next(Renewed)
         assert await receipt == ([worker.name], [])
-        assert time.monotonic() - renewed.began < LEASE_SECONDS
 
     with_host(story)
 
@@ -175,12 +173,9 @@ def test_no_revocation_waits_for_a_worker_that_has_stopped(monkeypatch: pytest.M
             worker.say(Stopped())
         else:
             listener.leave(worker.name)
-        began = time.monotonic()
-        acknowledged, _ = await revoke(grant)
-        assert acknowledged == []
+        assert await revoke(grant) == ([], []), "nor is it missed"
         monkeypatch.setattr(host_feed, "SILENT_SECONDS", 0.0)
         assert listener.silent() == [], "one that stops is not taken for one that hangs"
-        assert time.monotonic() - began < LEASE_SECONDS / 2
 
     with_host(story)
 
@@ -215,9 +210,7 @@ def test_a_worker_follows_confirms_each_connection_and_forgets_only_at_first() -
             await listener._disconnect()
             assert await revoke(second) == (["host/1"], [])
             await asyncio.to_thread(notify, "a call")
-            async with asyncio.timeout(5):
-                while not cancelled:  # noqa: ASYNC110 - the feed reports it to no caller
-                    await asyncio.sleep(0.005)
+            await waits.until_so(lambda: cancelled)
             assert len(asked) == 3, "it asks again for another connection"
             assert asked == sorted(asked)
             assert asked[0] <= datetime.now(UTC)
@@ -243,7 +236,7 @@ def test_a_worker_whose_listener_is_gone_serves_no_more_and_asks_its_server_to_e
         await started
         assert worker.is_alive
         ours.close()
-        await asyncio.wait_for(asked.wait(), 5)
+        await asyncio.wait_for(asked.wait(), waits.SECONDS)
         is_alive = worker.is_alive
         await worker.stop()
         return is_alive
@@ -263,7 +256,7 @@ def test_a_worker_that_fails_unexpectedly_serves_no_more_and_asks_its_server_to_
         ours.sendall(host_messages.encode(Renewed(time.monotonic(), clock.now(), 1, is_listening=True, numbers=[])))
         await started
         ours.sendall(host_messages.encode(Batch.of(1, 0.0, None)))
-        await asyncio.wait_for(asked.wait(), 5)
+        await asyncio.wait_for(asked.wait(), waits.SECONDS)
         is_alive = worker.is_alive
         await worker.stop()
         ours.close()

@@ -22,6 +22,7 @@ from entitlements.node_feed import feed
 from entitlements.node_messages import messages
 from entitlements.node_messages.messages import NOTICE, BoxFull
 from entitlements.node_messages.models import NodeMessage
+from tests import waits
 from tests.entitlements.node.unfed import on_a_node, on_nodes
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("keys")]
@@ -65,7 +66,7 @@ def test_a_reader_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
         reader = asyncio.create_task(first())
         await asyncio.sleep(0.05)
         await node.messages.put(BOX, b"now", 60)
-        return await asyncio.wait_for(reader, 5)
+        return await asyncio.wait_for(reader, waits.SECONDS)
 
     assert on_a_node(ask) == (1, b"now")
 
@@ -82,7 +83,7 @@ def test_a_wake_up_that_is_lost_delays_and_loses_nothing(monkeypatch: pytest.Mon
         reader = asyncio.create_task(first())
         await asyncio.sleep(0)
         await two.messages.put(BOX, b"later", 60)  # this node hears no channel
-        return await asyncio.wait_for(reader, 5)
+        return await asyncio.wait_for(reader, waits.SECONDS)
 
     assert on_nodes(2, ask) == (1, b"later")
 
@@ -174,5 +175,5 @@ def test_a_wake_up_goes_where_each_node_listens_and_names_the_box_alone() -> Non
             await node.messages.put(BOX, b"hidden", 60)
 
         on_a_node(ask)
-        (notice,) = listener.notifies(timeout=5, stop_after=1)
+        (notice,) = listener.notifies(timeout=waits.SECONDS, stop_after=1)
     assert notice.payload == f"{NOTICE}{BOX}"

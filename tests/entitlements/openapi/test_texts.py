@@ -87,10 +87,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_text_is_refused_soon(text: bytes) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(DocumentMalformed):
         reader.read(text)
-    assert time.monotonic() - began < 5
+    assert time.thread_time() - began < 5
 
 
 @given(st.binary(max_size=200) | st.text(alphabet="{}[]:,-&*!|>'\"#? \nab1~%@", max_size=60).map(str.encode))

@@ -90,6 +90,6 @@ def test_marks_hold_no_part_of_a_secret() -> None:
 def test_a_megabyte_is_looked_through_in_milliseconds() -> None:
     held = marks(*(secrets.token_urlsafe(30).encode() for _ in range(300)))
     text = b'{"name":"a value","numbers":[1,2,3]},' * 28_000
-    began = time.perf_counter()
+    began = time.thread_time()
     assert held.find(text) == []
-    assert time.perf_counter() - began < 0.5  # measured: 13 ms
+    assert time.thread_time() - began < 0.5  # measured: 13 ms

@@ -22,6 +22,7 @@ from entitlements.stdio.sandbox import bubblewrap, kernel, landlock, processes
 from entitlements.stdio.sandbox.plan import Layer
 from entitlements.upstream import egress, upstream
 from entitlements.upstream.endpoint import Answer
+from tests import waits
 from tests.entitlements.stdio.processes import having
 
 ADA, BEN = ("assistant", "ada"), ("assistant", "ben")
@@ -233,7 +234,7 @@ def test_a_child_ends_with_the_rights_of_its_owner(command: Command) -> None:
         busy = asyncio.create_task(world.call("sleep", seconds=30))
         await asyncio.sleep(0.5)
         world.children.end("small", ADA)
-        assert await asyncio.wait_for(busy, 5) == []
+        assert await asyncio.wait_for(busy, waits.SECONDS) == []
 
     run(command, story)
 

@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ import pytest
 
 from entitlements.stdio.sandbox import bubblewrap, confine, landlock
 from entitlements.stdio.sandbox.plan import Layer, Level
+from tests import waits
 from tests.entitlements.stdio import attacks, processes
 
 UNPRIVILEGED = 1500
@@ -137,7 +137,7 @@ def outcomes(here: Here) -> dict[str, Any]:
         env={"PATH": os.environ["PATH"], "SECRET_KEY": "the gateway's own"},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=waits.SECONDS,
         check=False,
         **_as(here.user),
     )
@@ -387,7 +387,4 @@ def test_a_child_ends_with_the_gateway(here: Here) -> None:
         mark = f"HOME={gateway.stdout.readline().strip()}"
         assert processes.having(mark)
         gateway.kill()
-    until = time.monotonic() + 5
-    while processes.having(mark) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not processes.having(mark)
+    waits.until(lambda: not processes.having(mark))

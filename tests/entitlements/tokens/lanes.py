@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,13 +12,12 @@ import psycopg
 from django.db import connection, connections
 
 from entitlements.clients.models import Client
-from tests import databases, make
+from tests import databases, make, waits
 from tests.entitlements.tokens import nodes
 from tests.entitlements.tokens.nodes import Node
 
 NUMBER = "SELECT FROM producers WHERE uuid = %s FOR UPDATE"
 """What a call wants last: held, it has written all but its event."""
-PATIENCE = 20.0
 
 
 @dataclass
@@ -35,20 +33,19 @@ class Lanes:
 
     def wait_until_blocked(self, pid: int, doing: Future[Any]) -> None:
         """Return when a backend waits for another; fails when it finished without."""
-        until = time.monotonic() + PATIENCE
-        while self.watch.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [pid]).fetchone() != (True,):
-            assert not doing.done(), f"it did not wait: {doing.result()}"
-            assert time.monotonic() < until
-            time.sleep(0.001)
+        self._wait("SELECT cardinality(pg_blocking_pids(%s)) > 0", pid, doing)
 
     def wait_until_waited_for(self, pid: int, doing: Future[Any]) -> None:
         """Return when another backend waits for this one; fails when what does so finished without."""
-        until = time.monotonic() + PATIENCE
         waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity a WHERE %s = ANY(pg_blocking_pids(a.pid)))"
-        while self.watch.execute(waiting, [pid]).fetchone() != (True,):
+        self._wait(waiting, pid, doing)
+
+    def _wait(self, question: str, pid: int, doing: Future[Any]) -> None:
+        def waiting() -> bool:
             assert not doing.done(), f"it did not wait: {doing.result()}"
-            assert time.monotonic() < until
-            time.sleep(0.001)
+            return self.watch.execute(question, [pid]).fetchone() == (True,)
+
+        waits.until(waiting)
 
     @property
     def call_pid(self) -> int:

@@ -30,9 +30,9 @@ from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.operations import invariants
-from tests import make, shared
+from tests import make, shared, waits
 from tests.entitlements.tokens import nodes
-from tests.entitlements.tokens.lanes import NUMBER, PATIENCE, Lanes
+from tests.entitlements.tokens.lanes import NUMBER, Lanes
 from tests.entitlements.tokens.nodes import Node
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
@@ -134,7 +134,7 @@ def taken_first(lanes: Lanes, meeting: Round, order: Order) -> tuple[Outcome, in
             else:
                 meeting.take()
             reached.set()
-            assert go.wait(PATIENCE)
+            assert go.wait(waits.SECONDS)
             if order is Order.TAKER_LOCKED:
                 meeting.take()
             if order is Order.TAKER_WITHDREW:
@@ -143,7 +143,7 @@ def taken_first(lanes: Lanes, meeting: Round, order: Order) -> tuple[Outcome, in
         return seen
 
     taker = lanes.taker.submit(take)
-    assert reached.wait(PATIENCE) or taker.result()
+    assert reached.wait(waits.SECONDS) or taker.result()
     call = lanes.call.submit(lanes.node.mint, meeting.basis)
     lanes.wait_until_blocked(lanes.call_pid, call)
     go.set()

@@ -84,7 +84,7 @@ def running() -> Iterator[Collector]:
             kept.headers.append({name.lower(): value for name, value in self.headers.items()})
             kept.bodies.append(plain)
             if kept.hangs.is_set():
-                threading.Event().wait(30)
+                threading.Event().wait()  # in a thread of the server, which waits for none
             if kept.status == 200:
                 kept.take(self.path, plain)
             self.send_response(kept.status)

@@ -17,7 +17,7 @@ from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.workload_identity import workload_rules
 from entitlements.workload_identity.models import WorkloadRule
 from entitlements.workload_identity.platforms import Platform
-from tests import shared
+from tests import shared, waits
 from tests.entitlements.edge import worlds
 from tests.entitlements.workload_identity import company, tokens
 from tests.entitlements.workload_identity.company import Company
@@ -104,7 +104,7 @@ def test_a_token_waits_for_an_end_that_is_under_way_and_is_then_refused(ends: st
         else:
             trust.end(here.issuers[Platform.JWT], by=SYSTEM, reason="race")
         late.start()
-        late.join(0.5)
+        late.join(waits.MOMENT)
         assert late.is_alive(), answers
     late.join()
     assert answers == ["workload_rule_ended" if ends == "rule" else "issuer_not_trusted"]

@@ -32,7 +32,7 @@ from governance.ownership import ownership
 from governance.request_changes import renewal as renewal_actions
 from governance.requests import expiry, requests
 from governance.requests.models import AccessRequest
-from tests import make, shared
+from tests import make, shared, waits
 from tests.entitlements.api import client as api
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -321,11 +321,11 @@ def test_a_request_made_while_the_sponsor_changes_is_rerouted_at_the_end() -> No
         with transaction.atomic():
             company.ask()
             made.set()
-            go_on.wait(5)
+            go_on.wait(waits.SECONDS)
 
     with ThreadPoolExecutor(2) as lanes:
         asking = lanes.submit(_and_close, ask)
-        assert made.wait(5)
+        assert made.wait(waits.SECONDS)
         changing = lanes.submit(
             _and_close, lambda: ownership.change_sponsor(company.bot, company.mona, by=SYSTEM, reason="moves on")
         )

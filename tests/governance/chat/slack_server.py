@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from aiohttp import WSMsgType, web
 
+from tests import waits
+
 BOT: Final = "xoxb-1234567890-canary-of-the-bot"
 APP: Final = "xapp-1-A0-1234567890-canary-of-the-app"
 
@@ -117,7 +119,7 @@ def slack() -> Iterator[Slack]:
 
     thread = threading.Thread(target=run)
     thread.start()
-    started.wait(10)
+    started.wait(waits.SECONDS)
     try:
         yield there
     finally:

@@ -17,6 +17,7 @@ from entitlements.people.models import Person
 from governance.chat import connections, socket_mode
 from governance.chat.models import ChatConnection
 from governance.management.commands.slack import waits_for
+from tests import waits
 from tests.governance import companies
 from tests.governance.chat.slack_server import APP, BOT, Slack, slack
 from tests.governance.companies import Company
@@ -45,10 +46,10 @@ def company() -> Company:
     return found
 
 
-def listen(until: Callable[[], bool], waits: socket_mode.Waits = waits_for) -> None:
-    """Keep the connection until something holds, for a minute at most."""
-    end = time.monotonic() + 60
-    async_to_sync(socket_mode.run)(waits, lambda: until() or time.monotonic() > end, turn=0.05)
+def listen(until: Callable[[], bool], waiting: socket_mode.Waits = waits_for) -> None:
+    """Keep the connection until something holds."""
+    end = time.monotonic() + waits.SECONDS
+    async_to_sync(socket_mode.run)(waiting, lambda: until() or time.monotonic() > end, turn=0.05)
     assert until()
 
 

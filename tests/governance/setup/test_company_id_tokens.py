@@ -18,7 +18,7 @@ from entitlements.people import people
 from entitlements.people.models import Person
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
-from tests import make
+from tests import make, waits
 from tests.browser import company_idp
 from tests.governance.console import visits
 
@@ -64,9 +64,11 @@ def _come_in(provider: company_idp.Provider, **lie: Any) -> tuple[Client, Any]: 
     provider.lie = lie
     browser = Client()
     there = browser.get("/login/company/")["Location"]
-    assert requests.get(there, timeout=5).ok
+    assert requests.get(there, timeout=waits.SECONDS).ok
     asked = {"n": str(len(provider.asked) - 1), "sub": "00u-sofia"}
-    back = requests.get(f"{provider.issuer}/signed-in", asked, allow_redirects=False, timeout=5).headers["Location"]
+    back = requests.get(f"{provider.issuer}/signed-in", asked, allow_redirects=False, timeout=waits.SECONDS).headers[
+        "Location"
+    ]
     parts = urlsplit(back)
     return browser, browser.get(f"{parts.path}?{parts.query}")
 

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from entitlements.secrets import vault
+from tests import waits
 from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.scripted import Scripted
 from tests.nodes.gateway.world import Gateway, World
@@ -61,7 +62,7 @@ def test_an_answer_that_cannot_be_read_fails_the_call_and_is_in_the_record(
     answer = node.call(here, do=body)
 
     assert (answer.status_code, answer.json()["error"]["data"]["code"]) == (502, "upstream_unavailable")
-    world.wait_until(lambda: len(here.calls()) > 1, 5)
+    waits.until(lambda: len(here.calls()) > 1)
     assert here.calls() == ["call.allowed", "call.indeterminate"]
 
 

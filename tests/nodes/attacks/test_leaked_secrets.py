@@ -30,7 +30,7 @@ from entitlements.stdio_commands import terms
 from governance.reviews.campaigns import close
 from governance.reviews.population import campaigns
 from governance.reviews.staging import launch
-from tests import make
+from tests import make, waits
 from tests.audit.make import Archive
 from tests.entitlements.api import client as api
 from tests.entitlements.stdio import packages
@@ -185,7 +185,7 @@ def is_clean(text: str) -> bool:
 def endings(here: World) -> list[tuple[str, str, str]]:
     """Return how its calls ended, once that is in the record."""
     ends = ("call.finished", "call.indeterminate")
-    world.wait_until(lambda: bool(set(ends) & {event.action for event in here.events()}), 5)
+    waits.until(lambda: bool(set(ends) & {event.action for event in here.events()}))
     return [(event.action, event.outcome, event.code) for event in here.events() if event.action in ends]
 
 
@@ -204,7 +204,7 @@ def is_refused(answer: httpx2.Response) -> None:
 
 def check_recorded(here: World) -> None:
     assert endings(here) == [("call.finished", "failure", "secret_in_answer")]
-    world.wait_until(lambda: bool(leaks(here)), 5)
+    waits.until(lambda: bool(leaks(here)))
     assert [(leak["opens"], leak["system"]) for leak in leaks(here)] == [(["another"], here.system.slug)]
 
 
@@ -234,7 +234,7 @@ def test_of_a_stream_only_what_came_before_the_secret_is_passed_on_and_the_call_
         answer = node.call(here, do="hang", text=CANARY)
         first, last = (json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {"))
 
-        assert server.cancelled.wait(5)
+        assert server.cancelled.wait(waits.SECONDS)
     assert first["params"]["message"] == "before"
     assert last["result"]["_meta"]["mandate/denial"]["code"] == "secret_in_answer"
     assert is_clean(answer.text)
@@ -244,7 +244,7 @@ def test_of_a_stream_only_what_came_before_the_secret_is_passed_on_and_the_call_
 def test_the_secret_that_a_system_is_called_with_is_refused_as_well(node: Gateway, by_mcp: World) -> None:
     vault.set_secret(by_mcp.system, kind="bearer", value="the-key-of-this-system-4711", by=SYSTEM)
     is_refused(node.call(by_mcp, do="repeat"))
-    world.wait_until(lambda: bool(leaks(by_mcp)), 5)
+    waits.until(lambda: bool(leaks(by_mcp)))
     assert [leak["opens"] for leak in leaks(by_mcp)] == [[by_mcp.system.slug]]
 
 
@@ -300,7 +300,7 @@ def test_a_secret_that_was_just_stored_is_known_to_each_node(node: Gateway, by_m
     assert newest in node.call(by_mcp, do="result", text=newest).text
     vault.set_secret(make.system(), kind="header", header="X-Key", value=newest, by=SYSTEM)
 
-    world.wait_until(lambda: newest not in node.call(by_mcp, do="result", text=newest).text, 5)
+    waits.until(lambda: newest not in node.call(by_mcp, do="result", text=newest).text)
 
 
 def test_a_definition_is_shown_and_stored_without_it_and_that_is_recorded_once(other: str) -> None:
@@ -334,12 +334,12 @@ def test_no_sink_holds_it(
     node.call(here, what=CANARY)
     for ask in (_by_rest, _by_mcp):
         ask(node, by_rest, WORDS.hex())
-    world.wait_until(lambda: [len(leaks(each)) for each in (by_mcp, by_rest, here)] == [6, 2, 1], 10)
+    waits.until(lambda: [len(leaks(each)) for each in (by_mcp, by_rest, here)] == [6, 2, 1])
 
-    sinks = {"log": log.read_text(), "metrics": httpx2.get(f"{node.base}/metrics", timeout=5).text}
+    sinks = {"log": log.read_text(), "metrics": httpx2.get(f"{node.base}/metrics", timeout=waits.SECONDS).text}
     sinks |= _receipts(by_mcp, by_rest, here) | _streams() | _pack(by_mcp, tmp_path)
     traces = {event.trace for each in (by_mcp, by_rest, here) for event in each.events() if event.action == LEAKED}
-    world.wait_until(lambda: traces <= {span.trace for span in spans.spans} and bool(spans.metrics), 10)
+    waits.until(lambda: traces <= {span.trace for span in spans.spans} and bool(spans.metrics))
     assert {span.attributes.get("error.type") for span in spans.spans} >= {"secret_in_answer"}
     sinks["spans"] = b"".join(spans.bodies).decode("latin-1") + str(spans.headers)
     with connection.cursor() as cursor:

@@ -27,7 +27,7 @@ from schemathesis.specs.openapi.checks import (
 from audit.context import SYSTEM
 from entitlements.people import people
 from entitlements.people.models import Person
-from tests import make
+from tests import make, waits
 from tests.attacks import things
 from tests.governance.console import addresses
 from tests.nodes.attacks import web
@@ -74,7 +74,7 @@ def live(database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
         for login in ROLES
     }
     log = tmp_path_factory.mktemp("web") / "log"
-    with web.web(log) as base, httpx2.Client(base_url=base, timeout=30) as http:
+    with web.web(log) as base, httpx2.Client(base_url=base, timeout=waits.SECONDS) as http:
         document = http.get("/api/v1/schema", headers={"Accept": "application/vnd.oai.openapi+json"}).json()
         schema: Any = schemathesis.openapi.from_dict(document)
         found = [each.ok() for each in schema.get_all_operations()]
@@ -83,7 +83,7 @@ def live(database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
 def _ask(live: Live, case: Any, login: str) -> Any:  # noqa: ANN401 - schemathesis' own types
     sent = {**(case.headers or {}), "Authorization": f"Bearer {live.tokens[login]}"}
-    return case.call(base_url=str(live.http.base_url).rstrip("/"), headers=sent, timeout=30)
+    return case.call(base_url=str(live.http.base_url).rstrip("/"), headers=sent, timeout=waits.SECONDS)
 
 
 def _fuzz(live: Live, examples: int) -> list[str]:

@@ -13,7 +13,7 @@ import httpx2
 
 from scripts.demo.servers import layout
 from scripts.devservers import free_port
-from tests.nodes.gateway.world import wait_until
+from tests import waits
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -35,20 +35,15 @@ def web(log: Path, *, application: str = layout.WEB, header_seconds: float = 10,
     with log.open("wb") as said:
         child = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings}, stdout=said, stderr=said)
         try:
-            wait_until(lambda: _answers(base, child, log), 90)
+            waits.until(lambda: _answers(base, child, log))
             yield base
         finally:
-            child.terminate()
-            try:
-                child.wait(15)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+            waits.stop(child)
 
 
 def _answers(base: str, child: subprocess.Popen[bytes], log: Path) -> bool:
     assert child.poll() is None, log.read_text(errors="replace")[-3000:]
     try:
-        return httpx2.get(f"{base}/healthz", timeout=2).status_code == httpx2.codes.OK
+        return httpx2.get(f"{base}/healthz", timeout=waits.A_TRY).status_code == httpx2.codes.OK
     except httpx2.HTTPError:
         return False

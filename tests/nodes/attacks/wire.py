@@ -11,6 +11,7 @@ import httpx2
 from aiohttp import web
 
 from entitlements.upstream import mcp_headers
+from tests import waits
 from tests.attacks.texts import SPOILS, TEXTS, Case, Json
 from tests.nodes.gateway import scripted
 from tests.nodes.gateway.test_authzen import caller, question
@@ -120,4 +121,4 @@ def _send(node: Gateway, here: World, token: str, method: str, said: Json, **hea
 def _ask(node: Gateway, token: str, body: Json, path: str = "evaluation") -> httpx2.Response:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     address = f"{node.base}/access/v1/{path}"
-    return httpx2.post(address, content=json.dumps(body).encode(), headers=headers, timeout=20)
+    return httpx2.post(address, content=json.dumps(body).encode(), headers=headers, timeout=waits.SECONDS)

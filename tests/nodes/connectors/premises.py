@@ -13,7 +13,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from entitlements.catalog.models import System
 from entitlements.connectors import connectors, proof
 from entitlements.connectors.models import Connector
-from tests import make
+from tests import make, waits
 from tests.entitlements.networks.certificates import Authority
 from tests.nodes.gateway.scripted import Scripted
 
@@ -64,7 +63,7 @@ class Premises:
 
         thread = threading.Thread(target=enter)
         thread.start()
-        thread.join(5)
+        thread.join(waits.SECONDS)
         return made[0]
 
     def run(self, key: Path, *allowed: str) -> Process:
@@ -93,12 +92,12 @@ class Process:
 
     def wait_until_connected(self, nodes: int) -> None:
         """Wait until it holds a connection to so many nodes."""
-        wait_until(lambda: self.says('"connected"') - self.says('"disconnected"') == nodes, 30)
+        waits.until(lambda: self.says('"connected"') - self.says('"disconnected"') == nodes)
 
     def kill(self) -> None:
         """Unplug it."""
         self.child.kill()
-        self.child.wait(5)
+        self.child.wait(waits.SECONDS)
 
 
 @dataclass
@@ -118,9 +117,9 @@ def looping() -> Iterator[asyncio.AbstractEventLoop]:
     try:
         yield loop
     finally:
-        asyncio.run_coroutine_threadsafe(_end_all(), loop).result(5)
+        asyncio.run_coroutine_threadsafe(_end_all(), loop).result(waits.SECONDS)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join(waits.SECONDS)
         loop.close()
 
 
@@ -160,7 +159,7 @@ def forward(
         there, back = await asyncio.open_connection(sock=await asyncio.to_thread(connect))
         await asyncio.gather(pump(reader, back), pump(there, writer))
 
-    asyncio.run_coroutine_threadsafe(asyncio.start_server(serve, sock=from_, ssl=tls), loop).result(5)
+    asyncio.run_coroutine_threadsafe(asyncio.start_server(serve, sock=from_, ssl=tls), loop).result(waits.SECONDS)
     return kept
 
 
@@ -190,7 +189,7 @@ def system(loop: asyncio.AbstractEventLoop, listening: socket.socket, tls: ssl.S
         await runner.setup()
         await web.SockSite(runner, listening, ssl_context=tls).start()
 
-    asyncio.run_coroutine_threadsafe(serve(), loop).result(5)
+    asyncio.run_coroutine_threadsafe(serve(), loop).result(waits.SECONDS)
     return server
 
 
@@ -247,12 +246,5 @@ def written(folder: Path, key: Ed25519PrivateKey, *, connector: str, system: str
     return path
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
-
-
 def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=10)
+    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=waits.SECONDS)

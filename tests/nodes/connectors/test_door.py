@@ -19,7 +19,7 @@ from entitlements.catalog.models import System
 from entitlements.connectors import connectors, proof
 from entitlements.connectors.models import Connector
 from entitlements.connectors.streams import Kind
-from tests import databases, make
+from tests import databases, make, waits
 from tests.nodes.gateway import world
 from tests.nodes.gateway.world import Gateway
 
@@ -63,7 +63,7 @@ def visit(node: Gateway, system: str, talk: Callable[[Socket], Awaitable[Any]]) 
         ):
             return await talk(ws)
 
-    return asyncio.run(asyncio.wait_for(run(), 20))
+    return asyncio.run(asyncio.wait_for(run(), waits.SECONDS))
 
 
 def told(node: Gateway, system: str, answer: Callable[[dict[str, str]], dict[str, str]]) -> Any:  # noqa: ANN401
@@ -79,7 +79,7 @@ def told(node: Gateway, system: str, answer: Callable[[dict[str, str]], dict[str
 
 def test_an_enrolled_connector_comes_in_and_learns_of_the_nodes(node: Gateway) -> None:
     peer = Peer(make.system())
-    world.wait_until(lambda: told(node, peer.system.slug, peer.signature) == {"nodes": ["node-door"]}, 10)
+    waits.until(lambda: told(node, peer.system.slug, peer.signature) == {"nodes": ["node-door"]})
 
 
 def test_what_is_signed_for_another_connection_system_node_or_connector_is_refused(node: Gateway) -> None:
@@ -156,7 +156,7 @@ def test_one_source_holds_few_connections_without_a_signature(node: Gateway) -> 
             return "nodes" in told(node, peer.system.slug, peer.signature)
         return False
 
-    world.wait_until(comes_in, 5)
+    waits.until(comes_in)
 
 
 def test_no_other_address_speaks_websocket(node: Gateway) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,14 +17,13 @@ from entitlements.connectors import connectors
 from entitlements.connectors.models import Connector, RelayedDiscovery
 from entitlements.networks import networks
 from entitlements.upstream import reach, relayed, upstream
-from tests import databases, make
+from tests import databases, make, waits
 from tests.nodes.connectors import premises as places
 from tests.nodes.connectors.premises import COMPANY, GATEWAY_PORTS, INNER_PORT, PORT, Forwarder, Premises
 from tests.nodes.gateway import world
 from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.enable_socket
-CUT_WITHIN = 2.0
 NODES = {"node-a/1", "node-a/2", "node-b"}
 """The first two share a port, as behind a balancer."""
 SECRET = "the-secret-of-the-system"
@@ -104,7 +102,7 @@ def test_a_system_without_a_way_in_is_served_until_its_connector_is_unplugged(
     company: Company, running: list[places.Process]
 ) -> None:
     it = company.world()
-    with contextlib.suppress(OSError), socket.create_connection((company.place.inside, PORT), timeout=0.5):
+    with contextlib.suppress(OSError), socket.create_connection((company.place.inside, PORT), timeout=waits.MOMENT):
         pass  # whatever answers out there, it is not the system
     assert "upstream_unavailable" in company.nodes[0].call(it, do="answer").text, "no connector is there yet"
     assert company.relayed.connections == 0
@@ -116,10 +114,8 @@ def test_a_system_without_a_way_in_is_served_until_its_connector_is_unplugged(
     row.refresh_from_db()
     assert set(row.nodes) == NODES
     running[0].kill()
-    began = time.monotonic()
     assert "upstream_unavailable" in company.nodes[0].call(it, do="answer").text
-    assert time.monotonic() - began < CUT_WITHIN
-    places.wait_until(lambda: not Connector.objects.get(pk=row.pk).nodes)
+    waits.until(lambda: not Connector.objects.get(pk=row.pk).nodes)
 
 
 def test_a_revoked_connector_is_cut_with_the_call_that_it_carries(
@@ -135,15 +131,13 @@ def test_a_revoked_connector_is_cut_with_the_call_that_it_carries(
     token = it.token()
     with ThreadPoolExecutor() as pool:
         hanging = pool.submit(company.nodes[0].call, it, token, do="hang")
-        assert company.system.started.wait(5)
-        began = time.monotonic()
+        assert company.system.started.wait(waits.SECONDS)
         connectors.revoke(row.pk, by=SYSTEM, reason=REASON)
-        answer = hanging.result(CUT_WITHIN)
-    assert time.monotonic() - began < CUT_WITHIN
-    assert company.system.cancelled.wait(CUT_WITHIN)
+        answer = hanging.result(waits.SECONDS)
+    assert company.system.cancelled.wait(waits.SECONDS)
     assert "done" not in answer.text
     assert not company.works(it, 0)
-    places.wait_until(lambda: running[0].says("refused") > 0)
+    waits.until(lambda: running[0].says("refused") > 0)
     assert not company.works(it, 1)
 
 

@@ -15,7 +15,7 @@ from entitlements.catalog.models import EntitlementTool
 from entitlements.drift import detect
 from entitlements.people import people
 from entitlements.risk.models import RiskSignal
-from tests import databases, make
+from tests import databases, make, waits
 from tests.audit.make import Archive
 from tests.entitlements.edge import sign_ins, worlds
 from tests.entitlements.edge.worlds import World
@@ -61,16 +61,14 @@ def test_a_moved_person_is_challenged_at_each_door_of_each_node(
     archive.seal()
     while detect.listen():
         pass
-    signalled = time.monotonic()
     assert RiskSignal.objects.get().outcome == "done"
     for node, wire in zip(nodes, wires, strict=True):
         world.http = wire  # type: ignore[assignment]  # as above
-        gateways.wait_until(lambda node=node: call(node, world, access_token).status_code == 401, 2.0)  # type: ignore[misc]
+        waits.until(lambda node=node: call(node, world, access_token).status_code == 401)  # type: ignore[misc]
         challenge = call(node, world, access_token).headers["www-authenticate"]
         assert 'error="insufficient_user_authentication"' in challenge
         assert world.exchange(subject_token=old).error[1] == "insufficient_user_authentication"
         assert sign_ins.refresh(world, refresh_token).error == (400, "invalid_grant", "reauthentication_due")
-    assert time.monotonic() - signalled < 2.0
     fresh = world.id_token(auth_time=int(time.time()) + 1)
     again = world.redeem(world.id_jag(subject_token=fresh))
     assert call(nodes[0], world, str(again.body["access_token"])).status_code != 401, "a new sign-in goes on"

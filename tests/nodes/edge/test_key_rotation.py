@@ -20,7 +20,7 @@ from audit.context import SYSTEM
 from entitlements.catalog import systems
 from entitlements.feed import changes
 from entitlements.keys import session_keys, signing
-from tests import databases
+from tests import databases, waits
 from tests.entitlements.edge import worlds
 from tests.entitlements.edge.worlds import World
 from tests.nodes.edge.test_process import Wire
@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.loopback, pytest.mark.race]
 CLIENTS = 3
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "4"))
 PAUSE = 0.15
+SOAK_SECONDS = 180
 """Seconds of load between two steps of a key."""
 
 
@@ -101,7 +102,7 @@ def under_load(load: Load, steps: Callable[[], None]) -> None:
     with ThreadPoolExecutor(CLIENTS) as clients:
         working = [clients.submit(load.work, number) for number in range(CLIENTS)]
         try:
-            gateways.wait_until(lambda: load.served >= CLIENTS or bool(load.failed))
+            waits.until(lambda: load.served >= CLIENTS or bool(load.failed))
             before = load.served
             steps()
             assert load.served > before, "no request was served meanwhile: it proves nothing"
@@ -143,7 +144,7 @@ def test_a_withdrawn_key_opens_nothing_at_any_node_once_they_heard_and_all_else_
         for _ in range(ROUNDS):
             for issuer in issuers(load):
                 kid = signing.active_kid(issuer)
-                gateways.wait_until(lambda kid=kid, issuer=issuer: issuer == "idp" or kid in load.tokens)  # type: ignore[misc]
+                waits.until(lambda kid=kid, issuer=issuer: issuer == "idp" or kid in load.tokens)  # type: ignore[misc]
                 load.withdrawn.add(kid)
                 signing.withdraw(kid, by=SYSTEM, reason="leaked")
                 heard(load)
@@ -159,7 +160,7 @@ def test_a_withdrawn_key_opens_nothing_at_any_node_once_they_heard_and_all_else_
 @pytest.mark.soak
 def test_keys_of_every_algorithm_are_rotated_and_withdrawn_for_minutes(load: Load) -> None:
     def life() -> None:
-        until = time.monotonic() + 180
+        until = time.monotonic() + SOAK_SECONDS
         for algorithm in itertools.cycle(["ES256", "EdDSA", "RS256"]):
             if time.monotonic() > until:
                 return

@@ -23,7 +23,7 @@ from entitlements.keys.models import SigningKey
 from entitlements.secrets import seal
 from governance import env
 from governance.requests.models import AccessRequest
-from tests import databases, make
+from tests import databases, make, waits
 from tests.conformance import servers
 from tests.entitlements.edge import worlds
 from tests.entitlements.edge.worlds import World
@@ -112,7 +112,7 @@ def test_an_issuer_alone_issues_inspects_and_revokes(world: World, issuer: Gatew
 
     assert inspected() is True
     assert world.post("/as/time/revoke", {"token": token, **world.credentials(world.audience)}).status == 200
-    gateways.wait_until(lambda: inspected() is False, 1.0)
+    waits.until(lambda: inspected() is False)
     keys = httpx2.get(f"{issuer.base}/as/time/jwks.json").json()["keys"]
     assert [key["kid"] for key in keys] == [signing.active_kid("as/time")]
     for path in ("/gw/time/mcp", "/access/v1/evaluation"):

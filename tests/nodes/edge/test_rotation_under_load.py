@@ -31,7 +31,7 @@ from entitlements.edge import client_authentication
 from entitlements.feed import changes
 from entitlements.feed.models import GatewayNode
 from entitlements.keys import jws, signing
-from tests import databases, make
+from tests import databases, make, waits
 from tests.entitlements.edge import worlds
 from tests.nodes.gateway import world as gateways
 
@@ -83,7 +83,7 @@ class Load:
     def use(self, seed: int) -> None:
         """Use a credential of any age at either node, again and again."""
         choose = random.Random(seed)  # noqa: S311 - which credential is tried
-        with httpx2.Client(timeout=20) as http:
+        with httpx2.Client(timeout=waits.SECONDS) as http:
             while not self.stopped.is_set():
                 client = choose.choice(self.clients)
                 credential = choose.choice(client.held[-4:])
@@ -111,7 +111,7 @@ class Load:
         form = client.form(newest) | ({} if key is None else {"jwks": json.dumps(worlds.key_set(key))})
         if len(client.held) > 1:
             client.held[-2].works_until = time.time()
-        answer = httpx2.post(f"{base}/idp/rotate", data=form, timeout=20)
+        answer = httpx2.post(f"{base}/idp/rotate", data=form, timeout=waits.SECONDS)
         assert answer.status_code == 200, answer.text
         client.held.append(Credential(answer.json().get("client_secret", ""), key))
         if len(client.held) > 2:
@@ -136,7 +136,7 @@ def applied() -> None:
     """Wait until both nodes have applied all that is committed now."""
     position = changes.position(None)
     nodes = GatewayNode.objects.filter(pk__in=NODES, position__gte=position)
-    gateways.wait_until(lambda: nodes.count() == len(NODES), 5)
+    waits.until(lambda: nodes.count() == len(NODES))
 
 
 @pytest.fixture(scope="module")

@@ -334,13 +334,11 @@ def test_a_receiver_that_ended_opens_nothing_from_then_on(pair: Pair) -> None:
     assert not EventStream.objects.exists()
 
 
-def test_the_signal_is_there_within_two_seconds(pair: Pair) -> None:
+def test_the_signal_is_there_after_one_turn_of_the_worker(pair: Pair) -> None:
     pair.push_stream()
-    begun = time.monotonic()
     people.disable(make.person("zoe"), by=SYSTEM, reason="Left.")
     pair.transmit()
     assert StreamEvent.objects.filter(type=profile.ACCOUNT_DISABLED, state="taken").count() == 1
-    assert time.monotonic() - begun < 2.0
 
 
 def test_what_is_wrong_is_refused_at_both_doors_with_the_same_word(pair: Pair) -> None:

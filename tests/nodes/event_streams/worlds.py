@@ -25,14 +25,13 @@ from entitlements.keys import signing
 from entitlements.trusted_issuers.models import TrustedIssuer
 from scripts.demo.servers import layout
 from scripts.devservers import free_port
-from tests import make
+from tests import make, waits
 from tests.audit.make import Archive
 from tests.entitlements.edge import worlds
 from tests.entitlements.edge.worlds import World
 from tests.nodes.gateway import world as gateways
 
 AUDIENCE = "https://receiver.example/events"
-START_SECONDS = 120.0
 
 
 @dataclass
@@ -86,15 +85,10 @@ def web(port: int) -> Iterator[str]:
         env={**os.environ, "DEMO": "1", "CONSOLE_URL": base},
     )
     try:
-        gateways.wait_until(lambda: gateways.is_ready(base, child), START_SECONDS)
+        waits.until(lambda: gateways.is_ready(base, child))
         yield base
     finally:
-        child.terminate()
-        try:
-            child.wait(20)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        waits.stop(child)
 
 
 def trust_ours(**more: Any) -> TrustedIssuer:
@@ -119,7 +113,7 @@ def pair(folder: Path) -> Iterator[Pair]:
         override_settings(DEMO=True, CONSOLE_URL=f"http://127.0.0.1:{port}"),
         gateways.gateway("event-streams") as node,
         web(port) as base,
-        httpx2.Client(base_url=base, timeout=20) as client,
+        httpx2.Client(base_url=base, timeout=waits.SECONDS) as client,
     ):
         company = worlds.world()
         registered = receivers.register(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from scripts.devservers import free_port
-from tests import databases
+from tests import databases, waits
 
 
 class Cable:
@@ -47,7 +47,7 @@ class Cable:
     def close(self) -> None:
         """End the relay."""
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(waits.SECONDS)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

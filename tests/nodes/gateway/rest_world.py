@@ -24,7 +24,7 @@ from entitlements.rest import operation
 from entitlements.rest.operation import Body, Media, Method, Operation, Parameter, Place, Shape, Style
 from entitlements.secrets import vault
 from scripts.devservers import free_port
-from tests import make
+from tests import make, waits
 from tests.nodes.gateway import world
 from tests.nodes.gateway.world import Gateway, World
 
@@ -76,10 +76,8 @@ class Service:
         match do:
             case "hang":
                 try:
-                    for _ in range(600):
+                    while not await request.is_disconnected():  # noqa: ASYNC110 - nobody tells it
                         await asyncio.sleep(0.1)
-                        if await request.is_disconnected():
-                            break
                 finally:
                     self.left.set()
             case "repeat":
@@ -136,12 +134,12 @@ def service() -> Iterator[Service]:
     server = uvicorn.Server(uvicorn.Config(app, host="localhost", port=port, log_level="critical"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    world.wait_until(lambda: server.started)
+    waits.until(lambda: server.started)
     try:
         yield found
     finally:
         server.should_exit = server.force_exit = True
-        thread.join(10)
+        thread.join(waits.SECONDS)
 
 
 def build(url: str, *, limits: Mapping[str, Mapping[str, Any]] | None = None, risk: str = "low") -> World:
@@ -192,4 +190,4 @@ def ask(
         **{name.replace("_", "-"): value for name, value in headers.items()},
     }
     address = httpx2.URL(f"{node.base}/").copy_with(raw_path=f"/gw/{here.system.slug}/http{target}".encode())
-    return httpx2.request(method, address, content=content, headers=sent, timeout=30)
+    return httpx2.request(method, address, content=content, headers=sent, timeout=waits.SECONDS)

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from scripts.devservers import free_port
+from tests import waits
 
 
 class Scripted:
@@ -75,7 +76,7 @@ class Scripted:
         self.started.set()
         if do == "hang":
             try:
-                await asyncio.sleep(60)
+                await asyncio.Event().wait()
             except asyncio.CancelledError:
                 self.cancelled.set()
                 raise
@@ -153,9 +154,9 @@ def served(app: web.Application, tls: ssl.SSLContext | None = None) -> Iterator[
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    assert is_up.wait(10)
+    assert is_up.wait(waits.SECONDS)
     try:
         yield port
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(waits.SECONDS)

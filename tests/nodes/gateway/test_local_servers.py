@@ -16,6 +16,7 @@ from entitlements.definition_watch.models import DefinitionWatch
 from entitlements.grants import grants
 from entitlements.stdio_commands import terms
 from entitlements.stdio_commands.models import StdioSystem
+from tests import waits
 from tests.entitlements.stdio import packages, processes
 from tests.nodes.gateway import test_wire, world
 from tests.nodes.gateway.world import Gateway, World
@@ -50,14 +51,14 @@ def test_a_call_is_decided_recorded_and_carried_out(node: Gateway, agreed: dict[
     assert found["given"] == {"what": "this"}
     assert found["arguments"] == ["first", "mine"]
     assert facts(node, here)["place"] == found["place"]
-    world.wait_until(lambda: len(here.calls()) == 4, 5)
+    waits.until(lambda: len(here.calls()) == 4)
     assert here.calls() == ["call.allowed", "call.finished"] * 2
 
 
 def test_a_child_that_says_its_tools_changed_has_them_compared_at_once(node: Gateway, agreed: dict[str, Any]) -> None:
     quiet, here = local(agreed), local(agreed, "change")
     assert facts(node, quiet)["given"] == facts(node, here)["given"]
-    world.wait_until(lambda: DefinitionWatch.objects.filter(system=here.system, asked_at__isnull=False).exists(), 5)
+    waits.until(lambda: DefinitionWatch.objects.filter(system=here.system, asked_at__isnull=False).exists())
     due = comparisons.claim_due()
     assert (here.system.pk in due, quiet.system.pk in due) == (True, False)
 
@@ -75,7 +76,7 @@ def test_the_child_ends_with_the_rights_of_its_caller(node: Gateway, agreed: dic
     child = f"HOME={facts(node, here)['place']}"
     assert processes.having(child)
     grants.revoke(here.grant.pk, by=SYSTEM, reason="over")
-    world.wait_until(lambda: not processes.having(child), 5)
+    waits.until(lambda: not processes.having(child))
 
 
 def test_a_child_that_dies_leaves_the_call_unknown_and_its_owner_informed(
@@ -84,10 +85,10 @@ def test_a_child_that_dies_leaves_the_call_unknown_and_its_owner_informed(
     here = local(agreed, "die")
     answer = node.call(here).json()
     assert answer["error"]["data"]["certain"] is False, answer
-    world.wait_until(lambda: len(here.calls()) == 2, 5)
+    waits.until(lambda: len(here.calls()) == 2)
     assert here.calls() == ["call.allowed", "call.indeterminate"]
     started = StdioSystem.objects.filter(system=here.system)
-    world.wait_until(lambda: started.get().failed_at is not None, 5)
+    waits.until(lambda: started.get().failed_at is not None)
     assert (started.get().problem, started.get().stderr) == ("ended", "[removed]\nbroken?\n")
 
 

@@ -10,7 +10,8 @@ from django.db import connection, connections, transaction
 
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
-from tests.nodes.gateway.world import Gateway, World, build, wait_until
+from tests import waits
+from tests.nodes.gateway.world import Gateway, World, build
 
 pytestmark = pytest.mark.loopback
 _OURS = (
@@ -58,11 +59,11 @@ def test_calls_after_every_connection_was_cut_are_answered(node: Gateway, here: 
             forget(worlds)
             return all_at_once() == [200] * len(tokens) and backends()["mandate-gateway"] > 1
 
-        wait_until(has_several)
+        waits.until(has_several)
         for one_by_one in (True, False):
             forget(worlds)
             cut()
             answers = [call(pair) for pair in tokens] if one_by_one else all_at_once()
             assert answers == [200] * len(tokens)
-            wait_until(has_several)
-    wait_until(lambda: {world.calls()[-1] for world in worlds} == {"call.finished"})  # written after the answer
+            waits.until(has_several)
+    waits.until(lambda: {world.calls()[-1] for world in worlds} == {"call.finished"})  # written after the answer

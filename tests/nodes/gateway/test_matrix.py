@@ -28,9 +28,9 @@ from entitlements.people.models import Person
 from entitlements.sessions import sessions
 from entitlements.tokens import tokens
 from entitlements.tokens.models import IssuedToken
-from tests import make
+from tests import make, waits
 from tests.nodes.gateway import test_authzen as authzen
-from tests.nodes.gateway.world import Gateway, World, wait_until
+from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 
@@ -119,7 +119,7 @@ def _introspection(node: Gateway, here: World, token: str) -> Callable[[], bool]
     name, rights = f"server-{here.agent.slug}", [f"introspect:{here.system.slug}"]
     _, secret = make.client(make.agent(name), name, auth=Client.Auth.CLIENT_SECRET_BASIC, api_scopes=rights)
     where, login = f"{node.base}/as/{here.system.slug}/introspect", (name, secret)
-    return lambda: bool(httpx2.post(where, data={"token": token}, auth=login, timeout=10).json()["active"])
+    return lambda: bool(httpx2.post(where, data={"token": token}, auth=login, timeout=waits.SECONDS).json()["active"])
 
 
 @pytest.mark.parametrize("spoilt", SPOILERS)
@@ -143,11 +143,11 @@ def test_what_is_in_the_way_is_refused_at_every_endpoint(node: Gateway, here: Wo
         assert _denied(here, name)[len(before) :] == ([] if spoilt in STRANGERS else [code])
     still_opens = spoilt == "grant narrowed"  # with other arguments
     assert _is_listed(node, here, token) is still_opens
-    wait_until(lambda: is_active() is still_opens, 5)
+    waits.until(lambda: is_active() is still_opens)
 
 
 def _wait_for(ask: Endpoint, code: str) -> None:
-    wait_until(lambda: ask() == code, 5)
+    waits.until(lambda: ask() == code)
 
 
 def _denied(here: World, endpoint: str) -> list[str]:

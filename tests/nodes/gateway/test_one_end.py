@@ -41,6 +41,7 @@ from entitlements.revocation.revocation import Target
 from entitlements.tokens.models import IssuedToken
 from entitlements.traces.trace_context import TraceContext
 from entitlements.upstream import upstream
+from tests import waits
 from tests.audit import make as record
 from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.world import Gateway, World
@@ -184,7 +185,7 @@ def play(monkeypatch: pytest.MonkeyPatch, story: Story, pause: Pause, then: Call
         await asyncio.wait({task})
         await settle()
 
-    asyncio.run(asyncio.wait_for(tell(), 5))
+    asyncio.run(asyncio.wait_for(tell(), waits.SECONDS))
     return story
 
 
@@ -263,7 +264,7 @@ def test_a_call_is_decided_again_before_the_system_gets_what_it_asked_for(monkey
     async def tell() -> None:
         await asyncio.wait({story.begin()})
 
-    asyncio.run(asyncio.wait_for(tell(), 5))
+    asyncio.run(asyncio.wait_for(tell(), waits.SECONDS))
 
     assert (len(tries), story.ends, story.is_answered) == (1, ["call.indeterminate"], True)
 
@@ -316,15 +317,15 @@ def test_rounds_of_revoking_under_six_calling_threads_on_two_nodes_break_no_inva
             threads = [Thread(target=calls_until_denied, args=(each, here, token, outcomes)) for each in order]
             for thread in threads:
                 thread.start()
-            world.wait_until(lambda: len(server.calls) > 6, 10)
+            waits.until(lambda: len(server.calls) > 6)
 
             revocation.revoke(Target(kind, TARGETS[kind](here)), by=SYSTEM, reason="a round of revoking")
 
             for thread in threads:
-                thread.join(10)
+                thread.join(waits.SECONDS)
             assert len(outcomes) == 6
             server.requests.clear()
-        world.wait_until(no_call_without_an_end, 10)
+        waits.until(no_call_without_an_end)
     archive.seal()
 
     call_command("invariants")

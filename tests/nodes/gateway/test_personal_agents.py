@@ -12,9 +12,9 @@ from entitlements.clients import clients
 from entitlements.connections import connections
 from entitlements.connections.models import Connection
 from entitlements.people import people
-from tests import make
+from tests import make, waits
 from tests.nodes.gateway.test_revocation import denial
-from tests.nodes.gateway.world import Gateway, World, wait_until
+from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 
@@ -55,7 +55,7 @@ def test_a_call_goes_through_until_something_of_it_ends_and_is_then_denied_once(
 
     spoil(world)
 
-    wait_until(lambda: denial(node.call(world, token)) != "", 2.0)
+    waits.until(lambda: denial(node.call(world, token)) != "")
     before = world.calls().count("call.denied")
     assert denial(node.call(world, token)) == SPOILERS[spoil]
     denied = [event for event in world.events() if event.action == "call.denied"]

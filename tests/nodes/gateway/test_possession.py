@@ -24,7 +24,7 @@ from entitlements.keys import signing
 from entitlements.secrets.seal import RootKey
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import UsedAssertion
-from tests import make
+from tests import make, waits
 from tests.conformance import servers
 from tests.nodes.gateway import test_authzen, world
 from tests.nodes.gateway.world import META, MODERN, Gateway, World
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.loopback
 
 HOLDER, OTHER = Holder(), Holder()
 LEGACY = "2025-11-25"
-HTTP = httpx2.Client(timeout=20)
+HTTP = httpx2.Client(timeout=waits.SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def test_a_bound_call_goes_upstream_once_and_the_proof_never(node: Gateway, seco
         refused = path.send(other, token, proof)
         assert (refused.status_code, code(refused)) == (401, "proof_invalid")
         assert refused.json()["error"]["data"]["evaluation_id"]
-    world.wait_until(lambda: len(here.calls()) == 4, 2)
+    waits.until(lambda: len(here.calls()) == 4)
     assert sorted(here.calls()) == ["call.allowed", "call.denied", "call.denied", "call.finished"]
     name = json.loads(json.dumps(proofs.read(proof).jti))
     assert UsedAssertion.objects.filter(issuer=f"dpop:{HOLDER.thumbprint}", jti=name).count() == 1
@@ -238,7 +238,9 @@ def test_an_issuer_takes_a_proof_once_over_all_nodes(node: Gateway, second: Gate
 
     def issue(where: Gateway) -> httpx2.Response:
         form, auth = {"grant_type": "client_credentials"}, (client.client_id, secret)
-        return httpx2.post(f"{where.base}/{path}/token", data=form, headers={"DPoP": proof}, auth=auth, timeout=20)
+        return httpx2.post(
+            f"{where.base}/{path}/token", data=form, headers={"DPoP": proof}, auth=auth, timeout=waits.SECONDS
+        )
 
     with ThreadPoolExecutor(2) as pool:
         answers = [*pool.map(issue, (node, second)), issue(node), issue(second)]

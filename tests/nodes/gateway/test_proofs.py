@@ -27,7 +27,7 @@ from entitlements.revocation.revocation import Target
 from entitlements.stdio.models import StdioNode
 from entitlements.stdio_calls import probes
 from entitlements.stdio_calls.probes import Probe
-from tests import make
+from tests import make, waits
 from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.scripted import Scripted
 from tests.nodes.gateway.world import Gateway, World
@@ -170,7 +170,7 @@ def test_a_node_answers_only_what_was_sealed_for_this_process_now_and_once(here:
     ):
         assert httpx2.post(address, content=body).status_code == 401
     ahead = probes.seal_probe(probe(position=10**9), "node-1", row.run)
-    assert httpx2.post(address, content=ahead, timeout=5).status_code == 503
+    assert httpx2.post(address, content=ahead, timeout=waits.SECONDS).status_code == 503
     assert httpx2.post(f"{node.base}{probes.PATH}", content=once).status_code == 404, "no client reaches it"
 
 

@@ -32,8 +32,7 @@ from governance.approvals import approvals
 from governance.approvals.models import Approval
 from governance.request_access import answer
 from governance.requests.models import AccessRequest
-from tests import make
-from tests.nodes.gateway import world
+from tests import make, waits
 from tests.nodes.gateway.test_eras import legacy
 from tests.nodes.gateway.world import Gateway, World
 
@@ -180,7 +179,9 @@ def test_the_stream_of_a_session_says_that_the_list_has_changed_and_outlives_hav
     assert empty.entitlement.scope in json.dumps(result["structuredContent"])
 
     def read() -> None:
-        with httpx2.stream("GET", f"{node.base}{answers.path(at.system.slug)}", headers=headers, timeout=30) as answer:
+        with httpx2.stream(
+            "GET", f"{node.base}{answers.path(at.system.slug)}", headers=headers, timeout=waits.SECONDS
+        ) as answer:
             for line in answer.iter_lines():
                 lines.append(line)
                 if lines.count(CHANGED) == 2:
@@ -188,15 +189,15 @@ def test_the_stream_of_a_session_says_that_the_list_has_changed_and_outlives_hav
 
     reading = threading.Thread(target=read, daemon=True)
     reading.start()
-    world.wait_until(lambda: bool(lines), 5)
+    waits.until(lambda: bool(lines))
     other = make.person()
     make.grant(empty.agent, empty.entitlement, people=[other])  # of no concern to this person
     granted = make.grant(empty.agent, empty.entitlement, people=[empty.person])
-    world.wait_until(lambda: CHANGED in lines, 5)
+    waits.until(lambda: CHANGED in lines)
     assert lines.count(CHANGED) == 1
     assert listed(node, at, token, session) == [name]
     grants.revoke(granted.pk, by=SYSTEM, reason="over")
-    reading.join(5)
+    reading.join(waits.SECONDS)
     assert lines.count(CHANGED) == 2
     assert listed(node, at, token, session) == [NAME]
 
@@ -223,10 +224,10 @@ def test_two_nodes_make_one_request_of_two_calls_at_once(empty: World) -> None:
         locks.exclusive((Lock.REQUEST, f"{empty.agent.pk} for {empty.person.pk}"))
         for each in calls:
             each.start()
-        calls[0].join(0.5)
+        calls[0].join(waits.MOMENT)
         assert made == []  # both wait for who came first
     for each in calls:
-        each.join(10)
+        each.join(waits.SECONDS)
     assert (len(made), len(set(made)), AccessRequest.objects.filter(agent=empty.agent).count()) == (2, 1, 1)
 
 

@@ -13,9 +13,10 @@ import pytest
 
 from audit.context import SYSTEM
 from entitlements.grants import grants
+from tests import waits
 from tests.nodes.gateway import rest_world
 from tests.nodes.gateway.rest_world import SECRET, Service
-from tests.nodes.gateway.world import Gateway, World, wait_until
+from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 
@@ -157,7 +158,7 @@ def test_the_record_of_a_call_is_the_same_by_either_way(node: Gateway, here: Wor
     def recorded(ask: Callable[[], object]) -> list[tuple[str, str, str, dict[str, Any]]]:
         before = len(here.events())
         ask()
-        wait_until(lambda: len(here.events()) == before + 2, 5)
+        waits.until(lambda: len(here.events()) == before + 2)
         rows = []
         for event in here.events()[before:]:
             detail = {name: value for name, value in event.detail.items() if name not in _VARYING}
@@ -194,12 +195,12 @@ def test_a_revocation_cuts_a_call_that_is_on_its_way(node: Gateway, service: Ser
         target=lambda: answers.append(rest(node, gone, "GET", "/orders?do=hang", with_token=token))
     )
     asking.start()
-    assert service.started.wait(10)
+    assert service.started.wait(waits.SECONDS)
     grants.revoke(gone.grant.pk, by=SYSTEM, reason="for the test")
-    asking.join(10)
+    asking.join(waits.SECONDS)
     assert (answers[0].status_code, answers[0].json()["code"]) == (403, "call_withdrawn")
-    assert service.left.wait(10)
-    wait_until(lambda: gone.calls()[-1] == "call.indeterminate", 5)
+    assert service.left.wait(waits.SECONDS)
+    waits.until(lambda: gone.calls()[-1] == "call.indeterminate")
 
 
 def test_a_client_that_goes_away_cancels_the_call(node: Gateway, here: World, service: Service) -> None:
@@ -207,9 +208,9 @@ def test_a_client_that_goes_away_cancels_the_call(node: Gateway, here: World, se
         httpx2.get(
             f"{node.base}/gw/{here.system.slug}/http/orders?do=hang",
             headers={"authorization": f"Bearer {rest_world.token(here)}"},
-            timeout=0.5,
+            timeout=waits.MOMENT,
         )
-    assert service.left.wait(10)
+    assert service.left.wait(waits.SECONDS)
 
 
 def test_our_credential_is_in_no_answer(node: Gateway, here: World) -> None:
@@ -255,16 +256,16 @@ def test_tools_are_listed_without_their_operations(node: Gateway, here: World) -
 def test_each_address_is_a_resource_of_its_own(node: Gateway, here: World, service: Service) -> None:
     for protocol in ("mcp", "http"):
         where = f"/gw/{here.system.slug}/{protocol}"
-        metadata = httpx2.get(f"{node.base}/.well-known/oauth-protected-resource{where}", timeout=10).json()
+        metadata = httpx2.get(f"{node.base}/.well-known/oauth-protected-resource{where}", timeout=waits.SECONDS).json()
         assert metadata["resource"].endswith(where)
     answer = httpx2.get(
         f"{node.base}/gw/{here.system.slug}/http/orders",
         headers={"authorization": f"Bearer {here.token()}"},
-        timeout=10,
+        timeout=waits.SECONDS,
     )
     assert (answer.status_code, answer.json()["code"]) == (401, "audience_mismatch")
     assert 'resource_metadata="http' in answer.headers["www-authenticate"]
     assert f"/gw/{here.system.slug}/http" in answer.headers["www-authenticate"]
-    answer = httpx2.get(f"{node.base}/gw/{here.system.slug}/http/orders", timeout=10)
+    answer = httpx2.get(f"{node.base}/gw/{here.system.slug}/http/orders", timeout=waits.SECONDS)
     assert (answer.status_code, answer.json()["code"]) == (401, "token_missing")
     assert service.seen == []

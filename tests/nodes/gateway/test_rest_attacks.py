@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from django.conf import settings
 
+from tests import waits
 from tests.nodes.gateway import rest_world
 from tests.nodes.gateway.rest_world import Service
 from tests.nodes.gateway.world import Gateway, World
@@ -67,7 +68,7 @@ def test_a_bound_token_needs_a_proof_for_this_very_request(node: Gateway, here: 
 
     def send(proof: str, *, target: str = "?limit=1") -> httpx2.Response:
         headers = {"authorization": f"DPoP {token}", "dpop": proof, "content-type": "application/json"}
-        return httpx2.post(f"{node.base}{where}{target}", content=BODY, headers=headers, timeout=10)
+        return httpx2.post(f"{node.base}{where}{target}", content=BODY, headers=headers, timeout=waits.SECONDS)
 
     address = settings.GATEWAY_URL + where
     for spoiled in (

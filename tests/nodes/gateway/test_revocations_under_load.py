@@ -36,7 +36,7 @@ from entitlements.secrets import vault
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
 from scripts.devservers import free_port
-from tests import databases, make
+from tests import databases, make, waits
 from tests.audit.make import Archive
 from tests.nodes.gateway import cables, world
 from tests.nodes.gateway.cables import Cable
@@ -68,7 +68,7 @@ def process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         yield child
     finally:
         child.terminate()
-        child.wait(20)
+        child.wait(waits.SECONDS)
 
 
 def worlds(port: int, count: int) -> list[World]:
@@ -160,7 +160,7 @@ def test_nothing_is_forwarded_after_its_receipt(tmp_path: Path) -> None:
         stop, done = threading.Event(), list[str]()
         faults = threading.Thread(target=lambda: done.extend(disturb(nodes, laid, stop)))
         with process("calls", str(plan), str(answered)) as calls:
-            world.wait_until(lambda: {of for _, of in logged(arrived)} >= {each["of"] for each in targets}, 60)
+            waits.until(lambda: {of for _, of in logged(arrived)} >= {each["of"] for each in targets})
             faults.start()
             receipts = revoke_one_by_one(made[STAYING:], time.monotonic() + SECONDS - EVERY)
             stop.set()
@@ -168,7 +168,7 @@ def test_nothing_is_forwarded_after_its_receipt(tmp_path: Path) -> None:
             assert calls.wait(SECONDS + 60) == 0
         print_and_check(arrived, answered, receipts, done)
         # A write that a fault cut may stand, and its withdrawal is not written twice: at most one call a fault.
-        world.wait_until(lambda: len(calls_without_an_end()) <= len(done), 60)
+        waits.until(lambda: len(calls_without_an_end()) <= len(done))
     Archive(tmp_path / "archive", Ed25519PrivateKey.generate()).seal()
     call_command("invariants")
 

@@ -21,6 +21,7 @@ from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.secrets import vault
 from entitlements.secrets.models import Secret
+from tests import waits
 from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.scripted import Scripted
 from tests.nodes.gateway.world import Gateway, World
@@ -132,7 +133,7 @@ def test_without_an_overlap_the_secret_before_is_never_sent_again(node: Gateway,
     assert called(node, it, token) == 200
     vault.set_secret(it.system, kind="bearer", value=NEW, by=SYSTEM)
     stored = len(upstream.sent)
-    world.wait_until(lambda: called(node, it, token) != 200, 3)
+    waits.until(lambda: called(node, it, token) != 200)
     assert called(node, it, token) != 200
     assert OLD not in {secret for _, secret in upstream.sent[stored + 1 :]}
 
@@ -166,10 +167,10 @@ def test_a_secret_that_is_too_old_is_sent_unless_the_policy_stops_it(
     assert called(node, it, token) == 200
     publish(stops=True)
     sent = len(upstream.sent)
-    world.wait_until(lambda: called(node, it, token) != 200, 3)
+    waits.until(lambda: called(node, it, token) != 200)
     assert len(upstream.sent) <= sent + 1
     vault.set_secret(it.system, kind="bearer", value=OLD, by=SYSTEM)
-    world.wait_until(lambda: called(node, it, token) == 200, 3)
+    waits.until(lambda: called(node, it, token) == 200)
 
 
 @pytest.mark.soak

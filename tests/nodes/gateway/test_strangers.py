@@ -25,7 +25,7 @@ from entitlements.node.streams import (
     OpenRequest,
     OpenRequests,
 )
-from tests.nodes.gateway import world
+from tests import waits
 from tests.nodes.gateway.test_eras import begin
 from tests.nodes.gateway.test_wire import error
 from tests.nodes.gateway.world import Gateway, World
@@ -179,7 +179,7 @@ def test_a_bearer_opens_a_few_streams_and_is_told_when_to_come_back(node: Gatewa
 
     with contextlib.ExitStack() as streams:
         for _ in range(STREAMS_OF_A_TOKEN):
-            opened = streams.enter_context(httpx2.stream("GET", address, headers=headers, timeout=10))
+            opened = streams.enter_context(httpx2.stream("GET", address, headers=headers, timeout=waits.SECONDS))
             assert opened.status_code == 200
         refused = httpx2.get(address, headers=headers)
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
@@ -187,7 +187,7 @@ def test_a_bearer_opens_a_few_streams_and_is_told_when_to_come_back(node: Gatewa
         assert node.call(here, token).status_code == 200  # calls are not streams
 
     def has_room() -> bool:
-        with httpx2.stream("GET", address, headers=headers, timeout=10) as answer:
+        with httpx2.stream("GET", address, headers=headers, timeout=waits.SECONDS) as answer:
             return answer.status_code == httpx2.codes.OK
 
-    world.wait_until(has_room, 10)
+    waits.until(has_room)

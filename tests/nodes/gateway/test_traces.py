@@ -11,6 +11,7 @@ import pytest
 from audit.context import SYSTEM
 from audit.export import timeline
 from entitlements.grants import grants
+from tests import waits
 from tests.nodes.gateway import rest_world, scripted, world
 from tests.nodes.gateway.rest_world import Service
 from tests.nodes.gateway.scripted import Scripted
@@ -85,7 +86,7 @@ def test_without_one_it_is_that_of_the_session_and_what_breaks_a_rule_does_not_g
 def test_events_are_found_by_the_trace_of_the_caller_and_by_that_of_the_session(node: Gateway, here: World) -> None:
     call(node, here)
     call(node, here, {"traceparent": f"00-{THEIRS}-{SPAN}-01"})
-    world.wait_until(lambda: len(here.calls()) == 4, 5)
+    waits.until(lambda: len(here.calls()) == 4)
 
     about = [f"agent:{here.agent.slug}"]
     of_session = timeline.about(f"trace:{OF_SESSION}").filter(links__contains=about)
@@ -132,9 +133,9 @@ def test_a_list_is_an_event_when_it_differs_from_the_last_one(node: Gateway, her
     token = here.token(txn=OF_SESSION)
     for _ in range(3):
         assert node.modern(here.system.slug, "tools/list", token).status_code == 200
-    world.wait_until(lambda: shown() == [{"tools": 1}], 5)
+    waits.until(lambda: shown() == [{"tools": 1}])
 
     grants.revoke(here.grant.pk, by=SYSTEM, reason="over")
-    world.wait_until(lambda: "get_current_time" not in node.modern(here.system.slug, "tools/list", token).text, 5)
-    world.wait_until(lambda: len(shown()) == 2, 5)
+    waits.until(lambda: "get_current_time" not in node.modern(here.system.slug, "tools/list", token).text)
+    waits.until(lambda: len(shown()) == 2)
     assert [event.trace for event in here.events() if event.action == "tool_list.shown"] == [OF_SESSION] * 2

@@ -16,6 +16,7 @@ from audit.models import Event
 from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
 from entitlements.secrets import vault
+from tests import waits
 from tests.entitlements.api import client
 from tests.entitlements.upstream.token_server import Client, TokenServer
 from tests.nodes.gateway import scripted, world
@@ -131,6 +132,6 @@ def test_the_session_at_a_legacy_system_is_begun_and_ended_with_what_authorizes_
         here = behind(server)
         assert node.call(here, do="answer").status_code == 200
         revocation.revoke(Target("grant", str(here.grant.pk)), by=SYSTEM, reason="Over.")
-        world.wait_until(lambda: server.deleted == server.sessions, 5)
+        waits.until(lambda: server.deleted == server.sessions)
         assert server.deleted == server.sessions
         assert len(tokens.issued) == 1

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from entitlements.dpop import proofs
-from tests import make
+from tests import make, waits
 from tests.conformance import servers
 from tests.nodes.gateway import world
 from tests.nodes.gateway.world import META, MODERN, Gateway, World
@@ -358,6 +358,6 @@ def test_every_address_says_what_it_allows_where_it_refuses_a_method(node: Gatew
         },
     }
     for address, methods in allowed.items():
-        answer = httpx2.put(f"{node.base}{address}", timeout=20)
+        answer = httpx2.put(f"{node.base}{address}", timeout=waits.SECONDS)
         assert (answer.status_code, answer.headers["allow"]) == (405, methods), address
-    assert httpx2.put(f"{node.base}/elsewhere", timeout=20).status_code == 404
+    assert httpx2.put(f"{node.base}/elsewhere", timeout=waits.SECONDS).status_code == 404

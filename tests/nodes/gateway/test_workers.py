@@ -25,7 +25,7 @@ from entitlements.revocation import revocation
 from entitlements.revocation.models import Revocation
 from entitlements.revocation.revocation import Target
 from scripts.devservers import free_port
-from tests import databases, envoy
+from tests import databases, envoy, waits
 from tests.conformance import servers
 from tests.conformance.test_two_nodes import session
 from tests.nodes.gateway import scripted, world
@@ -43,7 +43,7 @@ _FEEDS = (
 def host(alone: None) -> Iterator[Gateway]:  # noqa: ARG001
     """Run two workers on one port."""
     with world.gateway("host", more=("--workers", "2")) as running:
-        world.wait_until(lambda: len(workers(running)) == 2, 20)
+        waits.until(lambda: len(workers(running)) == 2)
         yield running
 
 
@@ -83,10 +83,10 @@ def clients(host: Gateway) -> Iterator[dict[str, httpx2.Client]]:
 
 
 def connected(host: Gateway, stack: contextlib.ExitStack) -> Iterator[tuple[str, httpx2.Client]]:
-    missing, until = set(NAMES), time.monotonic() + 20
+    missing, end = set(NAMES), time.monotonic() + waits.SECONDS
     while missing:
-        assert time.monotonic() < until, missing
-        client = stack.enter_context(httpx2.Client(base_url=host.base, timeout=20))
+        assert time.monotonic() < end, missing
+        client = stack.enter_context(httpx2.Client(base_url=host.base, timeout=waits.SECONDS))
         name = client.get("/readyz").json()["node"]
         if name in missing:
             missing.remove(name)
@@ -116,7 +116,9 @@ def named(rows: list[dict[str, object]]) -> list[str]:
 def test_a_worker_that_cannot_start_ends_the_whole_with_its_sentence() -> None:
     command = [sys.executable, "-m", "governance.edge", "--workers", "2", "--port", str(free_port())]
     environment = {**os.environ, "EDGE_ROLES": "issuer,something", "DEMO": "1"}
-    ended = subprocess.run(command, cwd=world.ROOT, env=environment, capture_output=True, timeout=120, check=False)
+    ended = subprocess.run(
+        command, cwd=world.ROOT, env=environment, capture_output=True, timeout=waits.SECONDS, check=False
+    )
     assert ended.returncode not in {0, None}
     assert b"an edge process has the roles issuer, gateway, or one of them" in ended.stderr
 
@@ -132,7 +134,7 @@ def test_a_worker_for_which_there_is_no_process_ends_the_host_only_where_none_ev
         host = edge_host.Host(1, [], 1.0)
         host._started.update(started)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(host._keep("host/1"), 0.3)
+            await asyncio.wait_for(host._keep("host/1"), waits.MOMENT)
         return host._is_stopping.is_set(), host._status
 
     assert asyncio.run(keep()) == (True, 1)
@@ -179,7 +181,7 @@ def test_a_worker_that_hangs_is_missing_refuses_when_it_wakes_and_holds_up_nobod
         assert next(each["after_ms"] for each in receipt.acknowledged if each["node"] == "host/1") < 500
         assert outcome(clients["host/1"], here, token) == (200, "no_grant")
     assert outcome(clients["host/2"], here, token) in {(503, "lease_lapsed"), (200, "no_grant")}
-    world.wait_until(lambda: outcome(clients["host/2"], here, token) == (200, "no_grant"), 5)
+    waits.until(lambda: outcome(clients["host/2"], here, token) == (200, "no_grant"))
 
 
 def test_a_listener_that_hangs_closes_every_worker_within_two_seconds(
@@ -191,7 +193,7 @@ def test_a_listener_that_hangs_closes_every_worker_within_two_seconds(
         assert {outcome(each, here, token) for each in clients.values()} == {(503, "lease_lapsed")}
         receipt = revoke(here)
         assert named(receipt.acknowledged) == []
-    world.wait_until(lambda: {outcome(each, here, token) for each in clients.values()} == {(200, "no_grant")}, 5)
+    waits.until(lambda: {outcome(each, here, token) for each in clients.values()} == {(200, "no_grant")})
 
 
 def test_a_worker_that_dies_is_replaced_and_no_revocation_waits_for_it(host: Gateway, here: World) -> None:
@@ -201,7 +203,7 @@ def test_a_worker_that_dies_is_replaced_and_no_revocation_waits_for_it(host: Gat
     receipt = revoke(here)
 
     assert named(receipt.acknowledged) == ["host/2"]
-    world.wait_until(lambda: set(workers(host)) == set(NAMES), 20)
+    waits.until(lambda: set(workers(host)) == set(NAMES))
     assert workers(host)["host/1"] != before["host/1"]
     assert workers(host)["host/2"] == before["host/2"]
     with contextlib.ExitStack() as stack:
@@ -213,7 +215,7 @@ def test_a_worker_that_dies_is_replaced_and_no_revocation_waits_for_it(host: Gat
 def test_a_worker_that_hangs_for_long_is_replaced(host: Gateway) -> None:
     before = workers(host)
     with frozen(before["host/2"]):
-        world.wait_until(lambda: workers(host).get("host/2") not in {None, before["host/2"]}, 30)
+        waits.until(lambda: workers(host).get("host/2") not in {None, before["host/2"]})
     assert workers(host)["host/1"] == before["host/1"]
 
 
@@ -250,9 +252,9 @@ def test_a_stop_lets_calls_finish_and_ends_all(host: Gateway) -> None:
     with scripted.upstream() as slow, ThreadPoolExecutor(1) as elsewhere:
         it = world.build(slow.url, tool="act", schema={"type": "object"})
         call = elsewhere.submit(host.call, it, it.token(), do="stream")
-        assert slow.started.wait(10)
+        assert slow.started.wait(waits.SECONDS)
         host.child.send_signal(signal.SIGTERM)
         assert "complete" in call.result().text
-    assert host.child.wait(10) == 0
+    assert host.child.wait(waits.SECONDS) == 0
     assert not [pid for pid in ending.values() if Path(f"/proc/{pid}").exists()]
     assert GatewayNode.objects.filter(pk__in=ending, stopped_at=None).count() == 0

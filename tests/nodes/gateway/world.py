@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
 import json
 import os
 import ssl
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -35,7 +36,7 @@ from entitlements.secrets import vault
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken, TokenGrant
 from scripts.devservers import free_port
-from tests import make
+from tests import make, waits
 
 ROOT = Path(__file__).resolve().parents[3]
 MODERN = "2026-07-28"
@@ -44,8 +45,6 @@ META = {
     "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-START_SECONDS = 120.0
-ANSWERS_SECONDS = 20.0
 TLS = ssl.create_default_context()
 """For clients of a moment, which else read the certificates of all authorities for each request."""
 TIMEZONE: dict[str, Any] = {"type": "object", "properties": {"timezone": {"type": "string"}}, "required": ["timezone"]}
@@ -65,7 +64,7 @@ class Gateway:
         token: str | None = None,
         *,
         headers: Mapping[str, str] | None = None,
-        seconds: float = 20,
+        seconds: float = waits.SECONDS,
     ) -> httpx2.Response:
         """POST a message as it is, with exactly these headers."""
         sent = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json", **(headers or {})}
@@ -84,6 +83,21 @@ class Gateway:
         if "name" in params:
             sent["Mcp-Name"] = str(params["name"])
         return self.post(slug, body, token, headers={**sent, **(headers or {})})
+
+    @contextlib.contextmanager
+    def hanging(self, world: World, token: str | None = None) -> Iterator[None]:
+        """Make a call that hangs at the system, as a client that goes away when the block ends."""
+        meant = {"name": world.tool.name, "arguments": {"do": "hang"}, "_meta": META}
+        headers = {
+            "Authorization": f"Bearer {token or world.token()}", "Accept": "application/json, text/event-stream",
+            "Content-Type": "application/json", "MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call",
+            "Mcp-Name": world.tool.name,
+        }  # fmt: skip
+        client = http.client.HTTPConnection(urlsplit(self.base).netloc, timeout=waits.SECONDS)
+        with contextlib.closing(client):
+            body = json.dumps({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": meant})
+            client.request("POST", answers.path(world.system.slug), body, headers)
+            yield
 
     def call(self, world: World, token: str | None = None, **arguments: object) -> httpx2.Response:
         """Call the world's tool."""
@@ -119,21 +133,16 @@ def gateway(
     )
     base = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: is_ready(base, child))
+        waits.until(lambda: is_ready(base, child))
         yield Gateway(base, child)
     finally:
-        child.terminate()
-        try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        waits.stop(child)
 
 
 def is_ready(base: str, child: subprocess.Popen[bytes]) -> bool:
     assert child.poll() is None, f"the gateway ended with {child.returncode}"
     try:
-        return httpx2.get(f"{base}/readyz", timeout=2, verify=TLS).status_code == httpx2.codes.OK
+        return httpx2.get(f"{base}/readyz", timeout=waits.A_TRY, verify=TLS).status_code == httpx2.codes.OK
     except httpx2.HTTPError:
         return False
 
@@ -141,16 +150,9 @@ def is_ready(base: str, child: subprocess.Popen[bytes]) -> bool:
 def serves(node: Gateway) -> bool:
     """Return whether a node runs and serves, and wait a little for one that is busy."""
     with contextlib.suppress(AssertionError):
-        wait_until(lambda: is_ready(node.base, node.child), ANSWERS_SECONDS)
+        waits.until(lambda: is_ready(node.base, node.child))
         return True
     return False
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float = START_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
 
 
 @dataclass

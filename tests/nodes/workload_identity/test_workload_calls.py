@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -23,7 +22,7 @@ from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.workload_identity import workload_rules
 from entitlements.workload_identity.models import WorkloadRule
 from entitlements.workload_identity.platforms import Platform
-from tests import databases, make
+from tests import databases, make, waits
 from tests.entitlements.edge import worlds
 from tests.entitlements.workload_identity import company, key_server, tokens
 from tests.entitlements.workload_identity.key_server import KeyServer
@@ -59,7 +58,7 @@ def here(node: Gateway) -> Iterator[World]:  # noqa: ARG001 - the node must run
 
 def ask(node: Gateway, here: World, assertion: str) -> httpx2.Response:
     form = {"grant_type": jwt_bearer.GRANT, "assertion": assertion, "resource": world.resource(here.system)}
-    return httpx2.post(f"{node.base}/as/{here.system.slug}/token", data=form, timeout=20)
+    return httpx2.post(f"{node.base}/as/{here.system.slug}/token", data=form, timeout=waits.SECONDS)
 
 
 def audience(here: World) -> str:
@@ -99,9 +98,7 @@ def test_a_job_of_github_calls_a_tool_until_its_rule_ends(
 
     workload_rules.end(made.pk, by=SYSTEM, reason="The job moved.")
 
-    deadline = time.monotonic() + 2
-    while node.call(here, token).status_code != 401:
-        assert time.monotonic() < deadline
+    waits.until(lambda: node.call(here, token).status_code == 401)
     later = company.signed(tokens.claims(Platform.GITHUB, audience(here)), key, "JWT")
     assert ask(node, here, later).json()["code"] == "workload_rule_ended"
 
@@ -136,8 +133,5 @@ def test_a_bundle_is_fetched_and_fetched_again_when_a_new_key_signs(
     assert answer(first).status_code == 200
     assert platform_keys.asked.count("/bundle") == 1
     platform_keys.documents["/bundle"] = company.bundle(second)
-    deadline = time.monotonic() + 10
-    while answer(second).status_code != 200:  # an unknown key has us ask again, every other second at most
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    waits.until(lambda: answer(second).status_code == 200)  # an unknown key has us ask again, but not at once
     assert answer(first).json()["code"] == "token_invalid"

@@ -26,8 +26,7 @@ from governance.reviews.population import campaigns
 from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
-from scripts.devservers import until
-from tests import make, shared
+from tests import make, shared, waits
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 
@@ -225,7 +224,7 @@ def test_an_item_that_is_busy_holds_up_no_decision_and_is_settled_once_it_is_fre
         with transaction.atomic():
             ReviewItem.objects.select_for_update().get(campaign=there)
             done = lane.submit(at_once, lambda: submission.submit(here.pk, by=company.sofia, via=ReviewDecision.Via.UI))
-            assert until(ReviewDecision.objects.filter(item__campaign=here).exists, 20)
+            waits.until(ReviewDecision.objects.filter(item__campaign=here).exists)
             assert worlds.item(there).state == "in_review"
         assert done.result() == ["done"]
 

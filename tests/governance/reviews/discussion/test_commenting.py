@@ -26,7 +26,7 @@ from governance.reviews.population import campaigns
 from governance.reviews.reviewers import assignment
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import launch
-from tests import databases, make
+from tests import databases, make, waits
 from tests.entitlements.api import client
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -142,9 +142,9 @@ def test_whoever_signs_off_waits_for_a_comment_that_is_being_made(review: Review
         _insert(item, company.ana.pk)
         thread = threading.Thread(target=sign_off)
         thread.start()
-        thread.join(timeout=0.5)
+        thread.join(timeout=waits.MOMENT)
         order.append("said")
-    thread.join(timeout=20)
+    thread.join(timeout=waits.SECONDS)
     assert (order, EvidenceSealing.objects.count()) == (["said", "signed off"], 1)
 
 

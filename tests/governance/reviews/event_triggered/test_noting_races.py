@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,6 +9,7 @@ from django.db import connection, connections, transaction
 
 from governance.reviews.event_triggered import causes, start
 from governance.reviews.event_triggered.models import ReviewTrigger
+from tests import waits
 from tests.governance.reviews import worlds
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
@@ -30,7 +30,7 @@ def test_what_is_noted_while_its_like_is_being_opened_waits_as_a_cause_of_its_ow
         with transaction.atomic():
             assert start.open_due() == 1
             noted = pool.submit(note)
-            _until_somebody_waits()
+            waits.until(_somebody_waits)
         noted.result()
 
     asked, later = ReviewTrigger.objects.order_by("open_from")
@@ -40,12 +40,7 @@ def test_what_is_noted_while_its_like_is_being_opened_waits_as_a_cause_of_its_ow
     ]
 
 
-def _until_somebody_waits() -> None:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        with connection.cursor() as cursor:
-            cursor.execute(_BLOCKED)
-            if cursor.fetchone()[0]:
-                return
-        time.sleep(0.02)
-    pytest.fail("nobody waited")
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(_BLOCKED)
+        return bool(cursor.fetchone()[0])

@@ -19,7 +19,7 @@ from governance.reviews.items.answer import Answer
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.reviewers import claim
 from governance.reviews.reviewers.models import Assignment
-from tests import make
+from tests import make, waits
 from tests.entitlements.api import client
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -143,6 +143,6 @@ def test_of_two_who_take_it_at_once_one_has_it_and_the_other_is_told(review: Rev
         for each in threads:
             each.start()
         for each in threads:
-            each.join(timeout=20)
+            each.join(timeout=waits.SECONDS)
         assert sorted(told) == ["has it", "item_taken"]
         assert Assignment.objects.filter(item=item, state="assigned").count() == 1

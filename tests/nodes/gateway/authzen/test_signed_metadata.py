@@ -15,6 +15,7 @@ from entitlements import addresses
 from entitlements.catalog.models import System
 from entitlements.keys import signing
 from entitlements.keys.models import SigningKey
+from tests import waits
 from tests.nodes.gateway import world
 from tests.nodes.gateway.world import Gateway
 
@@ -72,7 +73,7 @@ def test_another_key_signs_it_anew(node: Gateway) -> None:
     def is_new() -> bool:
         return bool(jwt.get_unverified_header(metadata(node)["signed_metadata"])["kid"] == kid)
 
-    world.wait_until(is_new, 5)
+    waits.until(is_new)
     assert metadata(node)["signed_metadata"] != before
     checked(metadata(node)["signed_metadata"])
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import httpx2
 from aiohttp import web
 
 from scripts.devservers import free_port
+from tests import waits
 from tests.conformance import nodejs, servers
 from tests.nodes.gateway import scripted
 from tests.nodes.gateway.primitives import desk
@@ -45,7 +45,7 @@ class Server:
         return dict(self._told()["tasks"])
 
     def _told(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.base}/seen", timeout=5) as answer:  # noqa: S310 - our own loopback address
+        with urllib.request.urlopen(f"{self.base}/seen", timeout=waits.SECONDS) as answer:  # noqa: S310 - our own loopback address
             return dict(json.load(answer))
 
 
@@ -66,11 +66,7 @@ def example(name: str) -> Iterator[str]:
     command = [nodejs.program(), program]
     child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + servers.START_SECONDS
-        while not servers.accepts(port):
-            assert child.poll() is None, child.returncode
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        waits.until(lambda: servers.accepts(port), child)
         yield f"http://localhost:{port}/mcp"
     finally:
         child.kill()
@@ -116,8 +112,9 @@ def call(node: Gateway, here: World, tool: str, **arguments: object) -> dict[str
 
 def finished(node: Gateway, here: World, name: str) -> dict[str, Any]:
     """Ask about a task until it is over."""
-    deadline = time.monotonic() + 10
-    while (state := dict(ask(node, here, "tasks/get", taskId=name).json()["result"]))["status"] == "working":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return state
+
+    def ended() -> dict[str, Any]:
+        state = dict(ask(node, here, "tasks/get", taskId=name).json()["result"])
+        return {} if state["status"] == "working" else state
+
+    return waits.until(ended)

@@ -15,7 +15,7 @@ from entitlements.catalog.models import System
 from entitlements.grants import grants
 from entitlements.stdio_commands import terms
 from entitlements.stdio_commands.models import StdioSystem
-from tests import make
+from tests import make, waits
 from tests.conformance import nodejs
 from tests.entitlements.stdio import packages as packages_of_stdio
 from tests.nodes.gateway import world
@@ -23,7 +23,7 @@ from tests.nodes.gateway.call_tasks import desk
 from tests.nodes.gateway.conversation import talker
 from tests.nodes.gateway.conversation.desk import LegacyClient, asks, tells, world_of
 from tests.nodes.gateway.primitives import desk as rows
-from tests.nodes.gateway.world import Gateway, World, wait_until
+from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = [pytest.mark.loopback, pytest.mark.usefixtures("packages")]
 packages = nodejs.packages
@@ -142,7 +142,7 @@ def test_who_loses_the_right_gets_no_result_and_the_task_is_cancelled(
     name = begun(client)["taskId"]
     grants.revoke(here.grant.pk, by=SYSTEM, reason="No more.")
     assert "error" in client.post(asks("tasks/get", taskId=name)).json()
-    wait_until(lambda: "call.task_cancelled" in here.calls(), 5)
+    waits.until(lambda: "call.task_cancelled" in here.calls())
     told = next(event for event in here.events() if event.action == "call.task_cancelled")
     assert told.outcome == "success"
 

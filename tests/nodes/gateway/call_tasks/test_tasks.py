@@ -26,12 +26,12 @@ from entitlements.grants import grants
 from entitlements.keys import session_keys
 from entitlements.people.models import Role
 from entitlements.secrets import vault
-from tests import make
+from tests import make, waits
 from tests.nodes.gateway import world
 from tests.nodes.gateway.call_tasks import desk
 from tests.nodes.gateway.call_tasks.desk import Server, ask, call, finished
 from tests.nodes.gateway.primitives import desk as rows
-from tests.nodes.gateway.world import Gateway, World, wait_until
+from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 TOOLS = ("slow_compute", "wait", "confirm_delete")
@@ -76,7 +76,7 @@ def test_a_task_has_an_id_of_ours_and_each_request_about_it_is_decided_and_recor
     assert state["result"]["content"][0]["text"] == "Computed a word that no record holds."
     assert own_id not in str((made, state))
     assert server.seen()[-1] == f"tasks/get {own_id}"
-    wait_until(lambda: here.calls()[-1] == "call.finished", 5)
+    waits.until(lambda: here.calls()[-1] == "call.finished")
     first, asked = [event for event in here.events() if event.action == "call.allowed"][:2]
     assert (first.detail["method"], asked.detail["method"]) == ("tools/call", "tasks/get")
     assert (first.detail["arguments"], first.detail["tool"]) == (asked.detail["arguments"], asked.detail["tool"])
@@ -87,7 +87,7 @@ def test_a_task_has_an_id_of_ours_and_each_request_about_it_is_decided_and_recor
 def test_the_task_ends_at_the_system_when_its_caller_cancels_it(node: Gateway, here: World, server: Server) -> None:
     made = call(node, here, "wait", label="x")
     assert ask(node, here, "tasks/cancel", taskId=made["taskId"]).json()["result"]["resultType"] == "complete"
-    wait_until(lambda: list(server.tasks().values())[-1] == "cancelled", 5)
+    waits.until(lambda: list(server.tasks().values())[-1] == "cancelled")
     assert finished(node, here, made["taskId"])["status"] == "cancelled"
 
 
@@ -161,9 +161,9 @@ def test_who_loses_the_right_gets_no_result_and_the_task_is_cancelled(
     grants.revoke(here.grant.pk, by=SYSTEM, reason="No more.")
     denied = ask(node, here, "tasks/get", taskId=made["taskId"])
     assert "result" not in denied.json()
-    wait_until(lambda: server.tasks()[own_id] == "cancelled", 5)
+    waits.until(lambda: server.tasks()[own_id] == "cancelled")
     assert f"tasks/get {own_id}" not in server.seen()
-    wait_until(lambda: "call.task_cancelled" in here.calls(), 5)
+    waits.until(lambda: "call.task_cancelled" in here.calls())
     told = next(event for event in here.events() if event.action == "call.task_cancelled")
     first = next(event for event in here.events() if event.action == "call.allowed")
     assert (told.outcome, told.detail["evaluation"]) == ("success", str(first.uuid))
@@ -210,7 +210,7 @@ def test_a_result_of_a_task_that_holds_a_secret_of_the_vault_is_refused(node: Ga
     answer = ask(node, here, "tasks/get", taskId=made["taskId"])
     assert CANARY not in answer.text
     assert "secret_in_answer" in answer.text
-    wait_until(lambda: "secret_in_answer" in [event.code for event in here.events()], 5)
+    waits.until(lambda: "secret_in_answer" in [event.code for event in here.events()])
 
 
 def test_a_client_that_does_not_understand_tasks_gets_none(node: Gateway, here: World, server: Server) -> None:
@@ -260,7 +260,7 @@ def test_a_task_that_was_not_asked_for_and_one_that_is_mixed_up_are_no_answers(n
         mixed_up = ask(node, here, "tasks/get", taskId=made["taskId"])
     for answer in (unasked, too_long, mixed_up):
         assert answer.json()["error"]["data"]["code"] == "upstream_unavailable"
-    wait_until(lambda: here.calls().count("call.indeterminate") == 3, 5)
+    waits.until(lambda: here.calls().count("call.indeterminate") == 3)
 
 
 def test_the_extension_is_offered_where_the_system_has_it(node: Gateway, here: World) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from entitlements.gateway import answers
+from tests import waits
 
 if TYPE_CHECKING:
     from tests.nodes.gateway.conversation.talker import Talker
@@ -86,7 +87,7 @@ class LegacyClient:
     def _streaming(self, method: str, **more: Any) -> Iterator[Iterator[dict[str, Any]]]:  # noqa: ANN401 - of httpx2
         headers = {**self.headers, "Authorization": f"Bearer {self.token}", "Accept": "text/event-stream"}
         address = f"{self.node.base}{answers.path(self.here.system.slug)}"
-        with httpx2.stream(method, address, headers=headers, timeout=20, **more) as answer:
+        with httpx2.stream(method, address, headers=headers, timeout=waits.SECONDS, **more) as answer:
             assert answer.status_code == 200, answer.read()
             yield messages_of(answer)
 
@@ -125,7 +126,7 @@ class StatelessClient:
         self.at, self.tool = self.at or self.here.system.slug, self.tool or self.here.tool.name
 
     def call(
-        self, *say: dict[str, Any], node: Gateway | None = None, seconds: float = 20, **more: object
+        self, *say: dict[str, Any], node: Gateway | None = None, seconds: float = waits.SECONDS, **more: object
     ) -> httpx2.Response:
         """Call the tool that lets the server say something; `more` are other params, `node` another way in."""
         from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now

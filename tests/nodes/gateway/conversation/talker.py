@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests import waits
 from tests.nodes.gateway import scripted
 
 ANSWER_SECONDS = 10
@@ -44,7 +45,7 @@ class Talker:
         """Say something on each stream that is open."""
         assert self._loop is not None
         for message in messages:
-            asyncio.run_coroutine_threadsafe(self._say(message), self._loop).result(5)
+            asyncio.run_coroutine_threadsafe(self._say(message), self._loop).result(waits.SECONDS)
 
     async def _say(self, message: dict[str, Any]) -> None:
         for stream in self._streams:

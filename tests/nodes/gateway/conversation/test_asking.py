@@ -11,10 +11,11 @@ from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.agents import agents
 from entitlements.gateway.models import UpstreamSession
+from tests import waits
 from tests.nodes.gateway.conversation.desk import SAMPLING, LegacyClient, asks, tells
 from tests.nodes.gateway.conversation.talker import Talker
 from tests.nodes.gateway.test_wire import error
-from tests.nodes.gateway.world import Gateway, World, wait_until
+from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 URL_MODE = {"mode": "url", "message": "Sign in.", "elicitationId": "e"}
@@ -145,7 +146,7 @@ def test_each_session_of_a_client_has_its_own_with_the_server_which_goes_with_it
     address = f"{node.base}/gw/{here.system.slug}/mcp"
     headers = {"Authorization": f"Bearer {first.token}", "Mcp-Session-Id": first.session}
     assert httpx2.delete(address, headers=headers).status_code == 200
-    wait_until(lambda: mine.count() == 1, 5)
+    waits.until(lambda: mine.count() == 1)
 
 
 def test_the_level_of_the_log_is_told_to_the_server(node: Gateway, here: World, old: Talker) -> None:

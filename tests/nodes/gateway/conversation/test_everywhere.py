@@ -12,11 +12,11 @@ from audit.context import SYSTEM
 from entitlements.catalog import systems
 from entitlements.decisions import scopes
 from entitlements.grants import grants
-from tests import make
+from tests import make, waits
 from tests.nodes.gateway.conversation.desk import SAMPLING, LegacyClient, asks, tells, world_of
 from tests.nodes.gateway.conversation.talker import Talker
 from tests.nodes.gateway.conversation.test_listening import HIDDEN, READABLE, UPDATED, resources, subscribed
-from tests.nodes.gateway.world import Gateway, World, wait_until
+from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 
@@ -73,7 +73,7 @@ def test_a_session_hears_the_systems_that_it_has_used_as_long_as_it_may_use_them
     with client.listening() as messages:
         assert client.post(asks("resources/subscribe", 3, uri=READABLE)).json()["result"] == {}
         assert "error" in client.post(asks("resources/subscribe", 4, uri=HIDDEN)).json()
-        wait_until(lambda: old.is_listened_to, 15)
+        waits.until(lambda: old.is_listened_to)
         old.say(
             tells(UPDATED, uri=HIDDEN),
             tells(UPDATED, uri=READABLE),
@@ -84,11 +84,11 @@ def test_a_session_hears_the_systems_that_it_has_used_as_long_as_it_may_use_them
         assert [each["method"] for each in heard] == [UPDATED, "notifications/resources/list_changed", "roots/list"]
         assert heard[0]["params"]["uri"] == READABLE
         assert client.answer(heard[2], result={"roots": []}).status_code == 202
-        wait_until(lambda: {"jsonrpc": "2.0", "id": 77, "result": {"roots": []}} in old.answers(), 5)
+        waits.until(lambda: {"jsonrpc": "2.0", "id": 77, "result": {"roots": []}} in old.answers())
         greeted = len(old.asked("initialize"))
         for grant in here.agent.grants.filter(ended_at=None):
             grants.revoke(grant.pk, by=SYSTEM, reason="over")
-        wait_until(lambda: not old.is_listened_to, 10)
+        waits.until(lambda: not old.is_listened_to)
         assert len(old.asked("initialize")) == greeted, "no session is begun without rights"
 
 
@@ -99,7 +99,7 @@ def test_what_a_session_has_not_used_it_does_not_hear(node: Gateway, here: World
         make.grant(here.agent, other, people=[here.person])
         with client.calling() as of_call:
             next(of_call)
-        wait_until(lambda: old.is_listened_to, 15)
+        waits.until(lambda: old.is_listened_to)
         assert len(old.asked("initialize")) == 1
         del messages
 
@@ -109,6 +109,6 @@ def test_a_stateless_client_hears_of_the_resource_of_one_system(node: Gateway, h
     carried = scopes.join([f"{here.system.slug}:read", f"{here.system.slug}:read2"])
     with subscribed(node, every, token=every.token(scope=carried), resourceSubscriptions=[READABLE, HIDDEN]) as heard:
         assert next(heard)["params"]["notifications"] == {"resourceSubscriptions": [READABLE]}
-        wait_until(lambda: old.asked("resources/subscribe") == [{"uri": READABLE}], 15)
+        waits.until(lambda: old.asked("resources/subscribe") == [{"uri": READABLE}])
         old.say(tells(UPDATED, uri=READABLE))
         assert next(heard)["params"]["uri"] == READABLE

@@ -23,13 +23,13 @@ from entitlements.grants import grants
 from entitlements.keys import session_keys
 from entitlements.people.models import Role
 from scripts.devservers import free_port
-from tests import make
+from tests import make, waits
 from tests.conformance import servers
 from tests.nodes.gateway.conversation import asking_server
 from tests.nodes.gateway.conversation.desk import LegacyClient, asks, tells
 from tests.nodes.gateway.primitives import desk
 from tests.nodes.gateway.test_wire import error
-from tests.nodes.gateway.world import Gateway, World, wait_until
+from tests.nodes.gateway.world import Gateway, World
 
 if TYPE_CHECKING:
     from entitlements.catalog.models import System
@@ -103,7 +103,7 @@ def test_each_question_reaches_the_client_and_its_answers_the_system_with_the_st
     )
     assert "requestState" not in {**first, **retry}
     assert "requestState" not in str([*asked, told])
-    wait_until(lambda: here.calls() == ["call.allowed", "call.finished"], 2)
+    waits.until(lambda: here.calls() == ["call.allowed", "call.finished"])
     events = here.events()
     questions = [event for event in events if event.action == "client.asked"]
     assert sorted(event.detail["method"] for event in questions) == sorted(each["method"] for each in asked)
@@ -132,7 +132,7 @@ def test_a_system_that_asks_without_end_is_not_asked_for_ever(node: Gateway, her
             client.answer(next(messages), **NAMED)
         ended = next(messages)
     assert (ended["result"]["isError"], "input_missing" in text(ended)) == (True, True)
-    wait_until(lambda: here.events()[-1].code == "input_missing", 2)
+    waits.until(lambda: here.events()[-1].code == "input_missing")
 
 
 def test_resources_and_prompts_ask_as_tools_do(node: Gateway, here: World) -> None:
@@ -157,7 +157,7 @@ def test_what_the_client_does_not_offer_ends_the_call_before_the_client_is_asked
     ended = client.post(asks("tools/call", 9, name="ask", arguments={"kinds": kinds}))
     assert (ended.status_code, ended.json()["result"]["isError"]) == (200, True)
     assert [event.outcome for event in here.events() if event.action == "client.asked"] == ["refused"]
-    wait_until(lambda: (here.events()[-1].action, here.events()[-1].code) == ("call.finished", "input_missing"), 2)
+    waits.until(lambda: (here.events()[-1].action, here.events()[-1].code) == ("call.finished", "input_missing"))
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_rights_that_go_between_question_and_answer_end_the_call_and_nothing_is_
         assert "withdrawn" in str(next(messages))
         assert client.answer(asked, **NAMED).status_code in (403, 404)
     assert len(calls_at(server, "ask")) == before
-    wait_until(lambda: here.calls().count("call.indeterminate") == 1, 2)
+    waits.until(lambda: here.calls().count("call.indeterminate") == 1)
 
 
 def test_a_client_cancels_its_call_while_that_waits(node: Gateway, here: World) -> None:
@@ -247,7 +247,7 @@ def test_a_client_cancels_its_call_while_that_waits(node: Gateway, here: World) 
         assert next(messages)["params"]["requestId"] == asked["id"]
         assert "result" not in next(messages)
         assert client.answer(asked, **NAMED).status_code == 400
-    wait_until(lambda: sorted(here.calls()) == ["call.allowed", "call.denied", "call.indeterminate"], 2)
+    waits.until(lambda: sorted(here.calls()) == ["call.allowed", "call.denied", "call.indeterminate"])
 
 
 def test_a_client_that_goes_may_still_answer_and_the_system_gets_it(
@@ -257,8 +257,8 @@ def test_a_client_that_goes_may_still_answer_and_the_system_gets_it(
     with client.calling_tool("ask", kinds="form") as messages:
         asked, before = next(messages), len(calls_at(server, "ask"))
     assert client.answer(asked, **NAMED).status_code == 202
-    wait_until(lambda: len(calls_at(server, "ask")) == before + 1, 5)
-    wait_until(lambda: here.calls() == ["call.allowed", "call.finished"], 5)
+    waits.until(lambda: len(calls_at(server, "ask")) == before + 1)
+    waits.until(lambda: here.calls() == ["call.allowed", "call.finished"])
 
 
 def test_a_session_that_ends_leaves_no_call_waiting(node: Gateway, here: World) -> None:
@@ -276,7 +276,7 @@ def test_a_token_that_ended_meanwhile_is_replaced_by_that_of_the_answer(node: Ga
     client.token, fresh = here.token(exp=int((clock.now() + timedelta(seconds=2)).timestamp())), client.token
     with client.calling_tool("ask", kinds="form") as messages:
         asked, client.token = next(messages), fresh
-        wait_until(lambda: client.post(asks("ping", 2)).status_code == 200, 1)
+        waits.until(lambda: client.post(asks("ping", 2)).status_code == 200)
         time.sleep(2.2)
         client.answer(asked, **NAMED)
         assert "Ada" in text(next(messages))

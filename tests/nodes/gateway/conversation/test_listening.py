@@ -17,11 +17,11 @@ from entitlements.definitions.primitives import Primitive
 from entitlements.gateway import answers
 from entitlements.gateway.models import UpstreamSession
 from entitlements.secrets import vault
-from tests import make
+from tests import make, waits
 from tests.nodes.gateway.conversation import talker
 from tests.nodes.gateway.conversation.desk import LegacyClient, asks, messages_of, tells, world_of
 from tests.nodes.gateway.conversation.talker import Talker
-from tests.nodes.gateway.world import META, MODERN, Gateway, World, wait_until
+from tests.nodes.gateway.world import META, MODERN, Gateway, World
 
 pytestmark = pytest.mark.loopback
 READABLE, HIDDEN = "crm://notes", "crm://salaries"
@@ -73,7 +73,7 @@ def subscribed(
     }  # fmt: skip
     sent = {**body, "params": {"_meta": META, "notifications": wanted}}
     address = f"{node.base}{answers.path(here.system.slug)}"
-    with httpx2.stream("POST", address, json=sent, headers=headers, timeout=20) as answer:
+    with httpx2.stream("POST", address, json=sent, headers=headers, timeout=waits.SECONDS) as answer:
         assert answer.status_code == 200, answer.read()
         yield messages_of(answer)
 
@@ -102,10 +102,10 @@ def test_a_modern_client_hears_first_what_is_listened_to_and_then_that_alone(
         }  # fmt: skip
         heard = [acknowledged]
         if server.is_modern:
-            wait_until(lambda: server.is_listened_to, 10)
+            waits.until(lambda: server.is_listened_to)
             assert server.asked("subscriptions/listen")[-1]["notifications"]["resourceSubscriptions"] == [READABLE]
         else:
-            wait_until(lambda: server.asked("resources/subscribe") == [{"uri": READABLE}], 10)
+            waits.until(lambda: server.asked("resources/subscribe") == [{"uri": READABLE}])
         server.say(
             tells("notifications/prompts/list_changed"),
             tells(UPDATED, uri=HIDDEN),
@@ -122,7 +122,7 @@ def test_a_modern_client_hears_first_what_is_listened_to_and_then_that_alone(
         assert heard[-1]["method"] == "notifications/tools/list_changed"
         assert {each["params"]["_meta"][ID] for each in heard} == {"sub"}
     own = UpstreamSession.objects.filter(system=here.system, agent=here.agent, ended_at=None)
-    wait_until(lambda: not own.exclude(client_session=None).exists(), 10)
+    waits.until(lambda: not own.exclude(client_session=None).exists())
 
 
 def test_a_stream_of_a_modern_client_ends_with_its_rights(node: Gateway, here: World) -> None:
@@ -151,7 +151,7 @@ def test_a_legacy_client_subscribes_to_what_it_may_read_and_hears_of_that_alone(
     assert "error" in client.post(asks("resources/subscribe", 4, uri=HIDDEN)).json()
     assert [params["uri"] for params in server.asked("resources/subscribe")] == [READABLE]
     with client.listening() as messages:
-        wait_until(lambda: server.is_listened_to, 10)
+        waits.until(lambda: server.is_listened_to)
         server.say(
             tells(UPDATED, uri=HIDDEN),
             tells(UPDATED, uri=READABLE),
@@ -163,7 +163,7 @@ def test_a_legacy_client_subscribes_to_what_it_may_read_and_hears_of_that_alone(
         assert [each["method"] for each in heard] == [UPDATED, "notifications/message", "roots/list"]
         assert heard[0]["params"]["uri"] == READABLE
         assert client.answer(heard[2], result={"roots": []}).status_code == 202
-        wait_until(lambda: {"jsonrpc": "2.0", "id": 77, "result": {"roots": []}} in server.answers(), 5)
+        waits.until(lambda: {"jsonrpc": "2.0", "id": 77, "result": {"roots": []}} in server.answers())
     client.post({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"})
     assert "notifications/roots/list_changed" in [message.get("method") for message in server.heard]
 
@@ -182,7 +182,7 @@ def test_a_stream_ends_where_a_system_says_a_secret_and_that_is_recorded_once(
             next(messages)
         else:
             messages = stack.enter_context(LegacyClient(node, here).listening())
-        wait_until(lambda: server.is_listened_to, 10)
+        waits.until(lambda: server.is_listened_to)
         server.say(tells(name), note)
         with contextlib.suppress(ConnectionError):  # the stream may have ended by now
             server.say(tells(name))
@@ -192,6 +192,6 @@ def test_a_stream_ends_where_a_system_says_a_secret_and_that_is_recorded_once(
     if server.is_modern:
         assert (heard[-1]["id"], heard[-1]["error"]["data"]["code"]) == ("sub", "secret_in_answer")
     assert len(heard) == 1 + server.is_modern
-    wait_until(lambda: any(event.action == "secret.leaked" for event in here.events()), 5)
+    waits.until(lambda: any(event.action == "secret.leaked" for event in here.events()))
     leaked = [event for event in here.events() if event.action == "secret.leaked"]
     assert [event.detail["opens"] for event in leaked] == [[other.slug]]

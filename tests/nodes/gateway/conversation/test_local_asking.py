@@ -23,14 +23,14 @@ from entitlements.grants import grants
 from entitlements.stdio.models import StdioChild
 from entitlements.stdio_commands import terms
 from entitlements.stdio_commands.models import StdioSystem
-from tests import make
+from tests import make, waits
 from tests.entitlements.stdio import packages, processes
 from tests.nodes.gateway import world
 from tests.nodes.gateway.conversation.desk import LegacyClient, asks
 from tests.nodes.gateway.conversation.test_everywhere import Everywhere
 from tests.nodes.gateway.conversation.test_listening import UPDATED, subscribed
 from tests.nodes.gateway.test_wire import error
-from tests.nodes.gateway.world import Gateway, World, wait_until
+from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 ANY: dict[str, Any] = {"type": "object"}
@@ -135,7 +135,7 @@ def test_an_official_client_answers_what_the_server_asks_and_hears_its_progress_
     async def story() -> list[str]:
         address = f"{nodes[at].base}/gw/{here.system.slug}/mcp"
         async with (
-            httpx2.AsyncClient(headers=headers, timeout=20) as http,
+            httpx2.AsyncClient(headers=headers, timeout=waits.SECONDS) as http,
             Client(
                 streamable_http_client(address, http_client=http), mode=mode, elicitation_callback=elicited,
                 sampling_callback=sampled, list_roots_callback=rooted, logging_callback=logged,
@@ -203,7 +203,7 @@ def test_a_session_hears_of_what_it_subscribed_to_and_the_child_when_the_last_on
     assert second.post(asks("resources/subscribe", 2, uri=ONE)).json()["result"] == {}
     assert "error" in second.post(asks("resources/subscribe", 2, uri=TWO)).json()
     with first.listening() as of_first, second.listening() as of_second:
-        wait_until(lambda: is_heard(second, of_second), 20)
+        waits.until(lambda: is_heard(second, of_second))
         first.call("change", uri=ONE)
         assert [next(of_second)["method"] for _ in range(2)] == [UPDATED, "notifications/resources/list_changed"]
         assert next(of_first)["method"] == "notifications/resources/list_changed", "it subscribed to nothing"
@@ -213,7 +213,7 @@ def test_a_session_hears_of_what_it_subscribed_to_and_the_child_when_the_last_on
     second.post(asks("resources/subscribe", 2, uri=ONE))
     headers = {**second.headers, "Authorization": f"Bearer {second.token}"}
     assert httpx2.delete(f"{nodes[1].base}/gw/{here.system.slug}/mcp", headers=headers).status_code == 200
-    wait_until(lambda: ONE not in first.watched(), 10)
+    waits.until(lambda: ONE not in first.watched())
 
 
 def is_heard(client: Local, stream: Iterator[dict[str, Any]]) -> bool:
@@ -225,7 +225,7 @@ def is_heard(client: Local, stream: Iterator[dict[str, Any]]) -> bool:
 def test_a_server_that_says_that_its_tools_changed_is_compared_at_once(nodes: list[Gateway], here: World) -> None:
     assert text(Local(nodes[1], here).call("retool")) == "said"
     asked = DefinitionWatch.objects.filter(system=here.system, asked_at__isnull=False)
-    wait_until(asked.exists, 5)
+    waits.until(asked.exists)
 
 
 def test_a_stateless_client_hears_of_a_local_server_and_its_subscription_ends_with_its_stream(
@@ -236,11 +236,11 @@ def test_a_stateless_client_hears_of_a_local_server_and_its_subscription_ends_wi
         assert next(messages)["params"]["notifications"] == {
             "resourceSubscriptions": [ONE], "resourcesListChanged": True
         }  # fmt: skip
-        wait_until(lambda: ONE in client.watched(), 10)
+        waits.until(lambda: ONE in client.watched())
         client.call("change", uri=ONE)
         heard = next(message for message in messages if message["method"] == UPDATED)
         assert heard["params"]["uri"] == ONE
-    wait_until(lambda: ONE not in client.watched(), 10)
+    waits.until(lambda: ONE not in client.watched())
 
 
 def test_at_the_address_of_all_systems_a_local_server_asks_and_tells_too(nodes: list[Gateway], here: World) -> None:
@@ -253,7 +253,7 @@ def test_at_the_address_of_all_systems_a_local_server_asks_and_tells_too(nodes: 
     assert client.post(asks("resources/subscribe", 2, uri=ONE)).json()["result"] == {}
     local = Local(nodes[0], here)
     with client.listening() as stream:
-        wait_until(lambda: is_heard(local, stream), 20)
+        waits.until(lambda: is_heard(local, stream))
         local.call("change", uri=ONE)
         assert next(message for message in stream if message["method"] == UPDATED)["params"]["uri"] == ONE
     assert client.post(asks("resources/unsubscribe", 2, uri=ONE)).json()["result"] == {}
@@ -270,5 +270,5 @@ def test_when_the_rights_end_the_child_and_every_stream_do(nodes: list[Gateway],
         assert "withdrawn" in last or "upstream_unavailable" in last, "whichever node is first"
         assert client.answer(question).status_code in (403, 404)
         assert [each for each in messages if "id" in each] == []
-    wait_until(lambda: not StdioChild.objects.filter(pk=child.pk).exists(), 10)
+    waits.until(lambda: not StdioChild.objects.filter(pk=child.pk).exists())
     assert processes.having("KIND=test") == []

@@ -22,13 +22,13 @@ from entitlements.node.node import Node
 from entitlements.node_messages.models import NodeMessage
 from entitlements.revocation import revocation
 from entitlements.revocation.targets import Target
-from tests import make
+from tests import make, waits
 from tests.entitlements.node.unfed import on_a_node
 from tests.nodes.gateway import world
 from tests.nodes.gateway.conversation import polled
 from tests.nodes.gateway.conversation.desk import LegacyClient, asks, tells
 from tests.nodes.gateway.conversation.polled import BREAK, CLOSE, CUT, HOLD, REFUSE, RETRY_SECONDS, Polled
-from tests.nodes.gateway.world import Gateway, World, wait_until
+from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 ONE, TWO, THREE = (tells("notifications/message", level="info", data=word) for word in ("one", "two", "three"))
@@ -114,7 +114,7 @@ def opened(
     called = asks("tools/call", 9, name=client.here.tool.name, arguments={"script": script})
     more: dict[str, Any] = {"json": called} if script else {}
     address = f"{at.base}/gw/{client.here.system.slug}/mcp"
-    return httpx2.stream("POST" if script else "GET", address, headers=headers, timeout=20, **more)
+    return httpx2.stream("POST" if script else "GET", address, headers=headers, timeout=waits.SECONDS, **more)
 
 
 # ------------------------------------------------------------------------------------------------- at the system
@@ -127,15 +127,15 @@ def test_an_answer_that_comes_in_several_streams_is_one_answer(node: Gateway, he
     assert server.calls == before + 1
     name = f"call{server.calls}"
     assert [last for last, _ in server.asked_again] == [f"{name}/{at}" for at in (0, 2, 3, 3, 4)]
-    waits = [again - closed for (_, again), closed in zip(server.asked_again, server.closed, strict=False)]
-    assert min(waits[:2]) >= RETRY_SECONDS - 0.02
-    wait_until(lambda: here.calls() == ["call.allowed", "call.finished"], 5)
+    pauses = [again - closed for (_, again), closed in zip(server.asked_again, server.closed, strict=False)]
+    assert min(pauses[:2]) >= RETRY_SECONDS - 0.02
+    waits.until(lambda: here.calls() == ["call.allowed", "call.finished"])
 
 
 def test_a_system_that_does_not_go_on_leaves_the_call_in_doubt(node: Gateway, here: World) -> None:
     answer = node.call(here, script=[CLOSE, REFUSE]).json()
     assert answer["error"]["data"]["certain"] is False
-    wait_until(lambda: here.calls() == ["call.allowed", "call.indeterminate"], 5)
+    waits.until(lambda: here.calls() == ["call.allowed", "call.indeterminate"])
 
 
 # ---------------------------------------------------------------------------------------------- for a client
@@ -154,7 +154,7 @@ def test_a_client_is_left_alone_where_the_system_leaves_us_and_comes_back_at_any
     with stream(client, node, after=first.ids[0]) as once_more:
         assert once_more.rest() == ["one", "two", "three", "done"]
     assert len({*first.ids, *rest.ids}) == len({*first.ids}) + 3
-    wait_until(lambda: here.calls() == ["call.allowed", "call.finished"], 5)
+    waits.until(lambda: here.calls() == ["call.allowed", "call.finished"])
 
 
 def test_a_lost_connection_cancels_nothing_and_loses_nothing(
@@ -169,7 +169,7 @@ def test_a_lost_connection_cancels_nothing_and_loses_nothing(
         assert back.rest() == ["two", "done"]
     with stream(client, second, after=back.ids[-1]) as again:
         assert again.rest() == []  # it has the answer
-    wait_until(lambda: here.calls() == ["call.allowed", "call.finished"], 5)
+    waits.until(lambda: here.calls() == ["call.allowed", "call.finished"])
 
 
 def test_a_client_of_an_earlier_version_gets_no_event_without_data_and_is_not_left(node: Gateway, here: World) -> None:
@@ -361,4 +361,4 @@ def test_many_clients_may_go_away(node: Gateway, here: World) -> None:
     for _ in range(15):  # more streams than a token may have open
         with stream(client, node) as heard:
             assert heard.next() is None
-    wait_until(NodeMessage.objects.exists, 5)
+    waits.until(NodeMessage.objects.exists)

@@ -17,11 +17,12 @@ from entitlements import addresses
 from entitlements.agents import agents
 from entitlements.budgets.budgets import What
 from entitlements.catalog import systems
+from tests import waits
 from tests.nodes.gateway.conversation.desk import SAMPLING, StatelessClient, asks, result, tells, world_of
 from tests.nodes.gateway.conversation.talker import Talker
 from tests.nodes.gateway.test_budgets import budget, code
 from tests.nodes.gateway.test_wire import error
-from tests.nodes.gateway.world import Gateway, World, wait_until
+from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 SAMPLE = asks("sampling/createMessage", 5, **SAMPLING)
@@ -58,7 +59,7 @@ def test_a_question_is_the_answer_to_the_call_and_the_retry_answers_the_server(
 def test_the_call_is_one_in_the_record_and_the_retry_says_of_which(node: Gateway, here: World) -> None:
     client = StatelessClient(node, here)
     client.retry(result(client.call(SAMPLE)), SAMPLE)
-    wait_until(lambda: bool(events(here, "call.finished")), 5)
+    waits.until(lambda: bool(events(here, "call.finished")))
     assert here.calls() == ["call.allowed", "call.retried", "call.finished"]
     allowed, asked, retried = (events(here, name)[0] for name in ("call.allowed", "client.asked", "call.retried"))
     assert retried.detail["evaluation"] == str(allowed.uuid)
@@ -131,7 +132,7 @@ def test_a_request_state_goes_on_with_no_other_call(node: Gateway, here: World, 
     expected = ("call_over", 409) if what == "used twice" else ("request_state_invalid", 400)
     assert (error(refused)["data"]["code"], refused.status_code) == expected
     assert [message for message in old.heard[before:] if message.get("method") in (None, "tools/call")] == []
-    wait_until(lambda: expected[0] in [event.code for event in other.here.events()], 5)
+    waits.until(lambda: expected[0] in [event.code for event in other.here.events()])
     if what != "used twice":
         assert told(client.retry(asked, SAMPLE))
 
@@ -160,11 +161,11 @@ def test_a_stopped_agent_is_denied_and_its_call_ends_at_once(node: Gateway, here
     client = StatelessClient(node, here)
     asked = result(client.call(SAMPLE))
     agents.suspend(here.agent, by=SYSTEM, reason="Stopped.")
-    wait_until(lambda: bool(old.asked("notifications/cancelled")), 5)
+    waits.until(lambda: bool(old.asked("notifications/cancelled")))
     denied = result(client.retry(asked, SAMPLE))
     assert denied["_meta"]["mandate/denial"]["code"] == "agent_suspended"
     assert old.answers() == []
-    wait_until(lambda: bool(events(here, "call.indeterminate")), 5)
+    waits.until(lambda: bool(events(here, "call.indeterminate")))
     (ended,) = events(here, "call.indeterminate")
     assert (ended.outcome, ended.code) == ("unknown", "call_withdrawn")
     assert sorted(here.calls()) == ["call.allowed", "call.denied", "call.indeterminate"]

@@ -16,12 +16,13 @@ from audit.models import Event
 from entitlements.agents import agents
 from entitlements.grants import grants
 from entitlements.stdio.models import StdioNode
+from tests import waits
 from tests.nodes.gateway import world
 from tests.nodes.gateway.conversation.desk import SAMPLING, StatelessClient, asks, result, tells
 from tests.nodes.gateway.conversation.talker import Talker
 from tests.nodes.gateway.test_budgets import budget, calls, code
 from tests.nodes.gateway.test_wire import error
-from tests.nodes.gateway.world import Gateway, World, wait_until
+from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = pytest.mark.loopback
 SAMPLE = asks("sampling/createMessage", 5, **SAMPLING)
@@ -53,8 +54,8 @@ def test_a_call_whose_client_does_not_come_ends_once_and_the_server_hears_it(
 ) -> None:
     client = StatelessClient(other, here)
     asked = result(client.call(SAMPLE))
-    wait_until(lambda: bool(old.asked("notifications/cancelled")), 10)
-    wait_until(lambda: bool(ends(here)), 5)
+    waits.until(lambda: bool(old.asked("notifications/cancelled")))
+    waits.until(lambda: bool(ends(here)))
     refused = client.retry(asked, SAMPLE)
     assert error(refused)["data"]["code"] == "request_state_invalid"
     assert old.answers() == []
@@ -67,7 +68,7 @@ def test_what_a_client_takes_for_its_answer_is_no_time_of_the_system(node: Gatew
     asked = result(client.call(SAMPLE))
     time.sleep(2)
     result(client.retry(asked, SAMPLE))
-    wait_until(lambda: bool(ends(here)), 5)
+    waits.until(lambda: bool(ends(here)))
     assert ends(here)[0].detail["milliseconds"] < 2000
 
 
@@ -98,7 +99,7 @@ def test_a_client_that_goes_away_from_its_retry_ends_the_call(
     again = node if way == "its node" else other
     with pytest.raises(httpx2.TimeoutException):
         client.call(*say, node=again, seconds=1, inputResponses=said, requestState=asked["requestState"])
-    wait_until(lambda: bool(ends(here)), 5)
+    waits.until(lambda: bool(ends(here)))
     assert [event.code for event in ends(here)] == ["the_client_went_away"]
     assert old.asked("notifications/cancelled")
 
@@ -123,7 +124,7 @@ def test_who_lost_the_right_is_denied_at_each_node(node: Gateway, other: Gateway
     client = StatelessClient(node, here)
     asked = result(client.call(SAMPLE))
     grants.revoke(here.grant.pk, by=SYSTEM, reason="Over.")
-    wait_until(lambda: bool(ends(here)), 5)
+    waits.until(lambda: bool(ends(here)))
     assert code(client.retry(asked, SAMPLE, node=other)) == "no_grant"
     assert old.answers() == []
 

@@ -15,6 +15,7 @@ import pytest
 from django.conf import settings
 
 from scripts.devservers import free_port
+from tests import waits
 from tests.conformance import servers
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Server:
 
     def seen(self) -> list[str]:
         """Return what arrived, in order."""
-        with urllib.request.urlopen(f"{self.base}/seen", timeout=5) as answer:  # noqa: S310 - our own loopback address
+        with urllib.request.urlopen(f"{self.base}/seen", timeout=waits.SECONDS) as answer:  # noqa: S310 - our own loopback address
             return list(json.load(answer))
 
 
