@@ -345,12 +345,11 @@ def _of_moments(read: Callable[[datetime], object]) -> Callable[[World], object]
 
 
 READERS: Final[Mapping[str, Callable[[World], list[str]]]] = {
-    "audit log": page(
-        "/audit/?sort=at", "/audit/?columns=at,action,detail,actor,links,code,trace,reason,source,request_id"
-    ),
+    "audit log": page("/audit/?sort=at&columns=at,action,detail,actor,links,code,trace,reason,source,request_id"),
     "filters": page(
-        *(f"/audit/?{narrowed}" for narrowed in ("lane=admin", "outcome=success", "actor=alice", "code=no_grant")),
-        *(f"/audit/?{narrowed}" for narrowed in ("agent=research-bot", "system=clock", "ticket=any", "q=a")),
+        "/audit/?actor=alice",  # shown as usual, and the others briefly
+        *(f"/audit/?columns=at&{narrowed}" for narrowed in ("lane=admin", "outcome=success", "code=no_grant")),
+        *(f"/audit/?columns=at&{narrowed}" for narrowed in ("agent=research-bot", "system=clock", "ticket=any", "q=a")),
     ),
     "exports": page("/audit/?export=csv", "/audit/?export=jsonl", "/api/v1/audit/export"),
     "API": page("/api/v1/audit-events?limit=200", "/api/v1/audit-events?about=agent:research-bot&limit=200"),
