@@ -67,7 +67,7 @@ class World:
         row = self.predicted(change)
         with transaction.atomic():
             really()
-            denied = self.day.again(self.first + WEEK)
+            denied: Counter[Any] = self.day.again(self.first + WEEK)
             transaction.set_rollback(True)
         said: Counter[Any] = counted(row)
         if change["kind"] == "guardrail" and not SESSIONS & {change["effect"], *change["when"]}:
