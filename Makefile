@@ -15,6 +15,7 @@ demo: bootstrap
 	@$(PYTHON) -m scripts.demo $(ARGS)
 
 # Each rule, door, attack, promise and race, and one smoke of each deployment. T= narrows: `make test T="tests/audit -k seal"`.
+# Generated cases are others each day: the first lines of a run name the SEED= that repeats them.
 test: bootstrap
 	@$(PYTEST) -n $(WORKERS) --dist worksteal -m "not soak" $(T)
 

@@ -14,7 +14,7 @@ import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
 from scripts import devstack
-from tests import again, connections, databases, durations, kept_schema, parts, processes
+from tests import again, connections, databases, durations, kept_schema, parts, processes, seeds
 from tests.conformance import nodejs
 from tests.parts import pytest_addoption, pytest_ignore_collect
 
@@ -31,7 +31,11 @@ STACK: pytest.StashKey[devstack.Stack] = pytest.StashKey()
 DATABASE: pytest.StashKey[DjangoDbBlocker | None] = pytest.StashKey()
 """What opens this worker's database, while there is one."""
 hypothesis.settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "any machine",
+    max_examples=seeds.cases(2_000, short=100),
+    deadline=None,
+    derandomize=False,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("any machine")
 """How fast examples are made says how busy the machine is, and at first use that tables of letters are made."""
@@ -41,7 +45,7 @@ hypothesis.settings.load_profile("any machine")
 def pytest_configure(config: pytest.Config) -> None:
     """Start the servers once a run, before Django reads its settings; workers inherit the environment."""
     _keep_bytecode()
-    for plugin in (again, connections, durations, nodejs, processes):
+    for plugin in (again, connections, durations, nodejs, processes, seeds):
         config.pluginmanager.register(plugin)
     parts.mark_whole(config)
     if databases.RUN not in os.environ:

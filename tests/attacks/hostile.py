@@ -24,7 +24,9 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import submission
 from governance.reviews.discussion import comments, questions
 from governance.reviews.items.answer import Answer
+from tests.entitlements.decoys import planted
 from tests.governance.console import addresses
+from tests.governance.decoys.touches import touch
 
 HIDDEN: Final = "\u202e\u200b\u2066\u00ad\ufeff\U000e0041\u2028"
 SCRIPT: Final = "<script>window.owned=1</script><img src=x onerror=window.owned=2>"
@@ -42,6 +44,7 @@ FORMULAS: Final = (
 BREAKOUT: Final = "'\"></td></option></textarea></title></style></script><svg onload=window.owned=3>"
 ADDRESS: Final = "javascript:window.owned=4"
 HEBREW: Final = "\u05e9\u05dc\u05d5\u05dd"
+DECOY: Final = "zz_canary_export"
 LOOKALIKE: Final = "\u0430dmin"  # a Cyrillic letter, then Latin ones
 
 
@@ -58,6 +61,7 @@ def long() -> str:
 def world() -> addresses.World:
     """Fill every text that a page shows and that somebody else has a say in."""
     made = addresses.world()
+    touch(planted.tool(made.company.system.tools.get(name="now"), made.company.bot, name=DECOY, by=made.company.ana))
     Agent.objects.update(name=text(), purpose=text(500), status_reason=text())
     System.objects.update(name=text())
     Person.objects.exclude(login="ana").update(name=text())

@@ -189,6 +189,7 @@ MALFORMED: Final[list[Any]] = [
     {"a": {"host_in": ["ftp://example.com"]}},
     {"a": {"host_in": ["example.com/path"]}},
     {"a": {"host_in": ["[::g]"]}},
+    {"a": {"host_in": ["http://[::ffff:127.0.0.1a]"]}},
     {"a": {"items": {}}},
     {"a": {"items": {"optional": True}}},
     {"a": {"items": {"items": {"items": {"items": {"items": {"items": {"max": 1}}}}}}}},

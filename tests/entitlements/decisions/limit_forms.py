@@ -215,7 +215,8 @@ def six_groups(written: str) -> str | None:
     if "." in written:
         last = halves[-1] or [""]
         four = last.pop()
-        if host_name(four) is None or four.count(".") != 3 or any("." in part for half in halves for part in half):
+        is_four = {*four} <= {*DIGITS, "."} and four.count(".") == 3 and host_name(four) is not None
+        if not is_four or any("." in part for half in halves for part in half):
             return None
         numbers = [int(part) for part in four.split(".")]
         last += [f"{numbers[0] * 256 + numbers[1]:x}", f"{numbers[2] * 256 + numbers[3]:x}"]

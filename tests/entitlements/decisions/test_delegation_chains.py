@@ -14,6 +14,7 @@ from entitlements.decisions.snapshot import AgentFacts, Call, Chain, Issuance, L
 from entitlements.decisions.verdicts import Effect
 from entitlements.guardrails.rules import Guardrail
 from entitlements.words import Action, Flow, Risk, Status, ToolState
+from tests import seeds
 from tests.entitlements.worlds import NOW, SCHEMA
 
 TOOLS: Final = {"pay": "bank:write", "refund": "bank:write", "list": "bank:read", "close": "bank:admin"}
@@ -25,7 +26,6 @@ PINNED: Final = {
 LIMITS: Final = {most: limits.compile({"unit": {"max": most}, "timezone": {"optional": True}}) for most in range(1, 5)}
 FREE: Final = limits.Compiled.unlimited()
 RUN: Final = {"run": SessionFacts("alice", NOW + 600, NOW + 7200, NOW - 60)}
-RANDOM_CHAINS: Final = 20_000
 MORE_CHAINS: Final = 1_000_000
 
 
@@ -254,22 +254,19 @@ def test_a_chain_of_none_is_what_the_policy_says_about_one_agent() -> None:
     assert policy.decide(alone, known, NOW) == agent_policy.decide(alone, known, NOW)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_a_random_chain_opens_exactly_what_every_agent_of_it_may(seed: int) -> None:
-    dice = random.Random(seed)  # noqa: S311 - cases that can be repeated
+def test_a_random_chain_opens_exactly_what_every_agent_of_it_may() -> None:
+    dice = seeds.chance()
 
-    opened = sum(check_one(dice) for _ in range(RANDOM_CHAINS // 4))
+    opened = sum(check_one(dice) for _ in range(seeds.cases()))
 
-    assert opened > RANDOM_CHAINS // 4 // 20, "the chains are to be neither all open nor all closed"
+    assert opened > seeds.cases() // 20, "the chains are to be neither all open nor all closed"
 
 
 @pytest.mark.soak
 def test_a_million_random_chains_open_exactly_what_every_agent_of_them_may() -> None:
-    dice = random.Random()  # noqa: S311 - new cases each time
-    seed = dice.getrandbits(64)
-    dice.seed(seed)
+    dice = seeds.chance("soak")
 
-    assert sum(check_one(dice) for _ in range(MORE_CHAINS)) > MORE_CHAINS // 20, f"seed {seed}"
+    assert sum(check_one(dice) for _ in range(MORE_CHAINS)) > MORE_CHAINS // 20
 
 
 @pytest.mark.parametrize("guarded", ["a", "b", "c"])

@@ -19,6 +19,7 @@ from joserfc import jwk
 from entitlements.codes import Code
 from entitlements.dpop import proofs
 from entitlements.dpop.proofs import BadProof, Expected
+from tests import seeds
 from tests.proofs import Holder, part
 
 pytestmark = pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")  # what it warns of, we refuse
@@ -235,7 +236,7 @@ def test_what_is_no_address_is_refused(none: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=1, max_codepoint=300), max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=seeds.cases(2_000, short=300))
 def test_any_text_is_an_address_in_one_form_or_none(text: str) -> None:
     for address in (text, "https://a/" + text):
         try:

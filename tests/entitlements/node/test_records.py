@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
@@ -23,6 +22,7 @@ from entitlements.node.bearer import Bearer
 from entitlements.node.records import CallDetails
 from entitlements.traces.call_trace import LINKABLE, CallTrace
 from entitlements.traces.trace_context import TraceContext
+from tests import seeds
 from tests.audit.test_draft import AWKWARD, PRODUCER, texts
 
 AT = datetime(2026, 11, 28, 9, 30, 1, 20, UTC)
@@ -159,11 +159,11 @@ def compare_ending(
     assert_same(made, drafted(about, None, what, whole, uuid5(evaluation, "end")))
 
 
-def test_three_thousand_calls_with_every_awkward_text_in_every_place() -> None:
-    chance = random.Random(7)  # noqa: S311 - cases, not secrets
+def test_calls_with_every_awkward_text_in_every_place() -> None:
+    chance = seeds.chance()
     texts = [*AWKWARD, "crm", "bot", "get_time", "tools/call", "a b"]
     named = [text for text in texts if text]
-    for _ in range(3000):
+    for _ in range(seeds.cases()):
         agent, person, session, system, method, tool, trace, request_id, source = chance.choices(texts, k=9)
         token = Token("t1", 0.0, 1.0, frozenset())
         bearer = Bearer("", token, agent, "c1", person or None, session or None)

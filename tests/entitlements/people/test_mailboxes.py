@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from entitlements.conflicts import independence
 from entitlements.people.mailboxes import mailbox
-from tests import make
+from tests import make, seeds
 
 SAME = [
     ("ana@example.com", "Ana@EXAMPLE.com"),
@@ -63,7 +63,7 @@ ADDRESSES = st.builds("{}@{}".format, LOCALS, DOMAINS) | LOCALS
 
 
 @pytest.mark.django_db
-@settings(max_examples=30)
+@settings(max_examples=seeds.cases(300, short=30))
 @given(st.lists(ADDRESSES, min_size=20, max_size=80))
 def test_the_database_says_the_same_of_any_address(emails: list[str]) -> None:
     emails += [each for pair in SAME + OTHER for each in pair]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from entitlements.rest.build import Outgoing
 from entitlements.rest.operation import Media, Operation, Primitive, Shape
 from entitlements.rest.read import Incoming
 from entitlements.rest.refusals import NotMapped
+from tests import seeds
 from tests.entitlements.rest.api import API, OPERATIONS
 from tests.entitlements.rest.arguments import arguments
 
@@ -63,7 +63,7 @@ def _arguments(of: Operation) -> st.SearchStrategy[dict[str, Any]]:
 CALLS = st.sampled_from(list(API)).flatmap(lambda name: st.tuples(st.just(name), _arguments(API[name])))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=seeds.cases(2_000, short=200))
 @given(CALLS)
 def test_what_is_built_reads_as_what_it_was_built_from(call: tuple[str, dict[str, Any]]) -> None:
     tool, given_arguments = call
@@ -77,8 +77,8 @@ def test_what_is_built_reads_as_what_it_was_built_from(call: tuple[str, dict[str
 
 
 def test_most_arguments_can_be_sent() -> None:
-    source, sent = random.Random(7), 0  # noqa: S311
-    for _ in range(1_000):
+    source, sent = seeds.chance(), 0
+    for _ in range(seeds.cases()):
         tool = source.choice(list(API))
         drawn = arguments(API[tool], source)
         try:
@@ -88,11 +88,10 @@ def test_most_arguments_can_be_sent() -> None:
         sent += 1
         mapped = OPERATIONS.read(incoming(built))
         assert (mapped.tool, mapped.arguments) == (tool, drawn)
-    assert sent > 700
+    assert sent > seeds.cases() * 0.7
 
 
 @pytest.mark.parametrize("kind", PRIMITIVES)
-@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_a_value_has_one_text(kind: Primitive, data: st.DataObject) -> None:
     drawn = data.draw(PRIMITIVES[kind])

@@ -5,6 +5,7 @@ Every page is visited once by each person (`tests/corpus.py`), and each test her
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,10 +18,26 @@ from entitlements.revocation.api import KINDS
 from governance.console import matrix
 from governance.requests import requests
 from tests import corpus, parts
+from tests.attacks import hostile
 from tests.corpus import Corpus, Visit
 from tests.governance.console import addresses
 
 pytestmark = pytest.mark.timeout(900)  # whoever comes first visits
+DECOYS: Final[dict[str, frozenset[str]]] = {
+    **dict.fromkeys(
+        ("analyst", "security"),
+        frozenset(
+            {"decoy-list", "decoy-page", "risk-signals", "risk-signal-page", "session-page", "audit", "explorer"}
+        ),
+    ),
+    "auditor": frozenset({"audit", "explorer"}),
+}
+"""Which pages speak of decoys, by role: those of security, and the audit log."""
+FIELD: Final = re.compile(r"<(?:input|select|textarea)\b[^>]*>")
+LABEL: Final = re.compile(r"<label\b[^>]*>.*?</label>")
+TEXTUAL: Final = re.compile(r"(?P<tag><(?P<kind>a|button|summary)\b[^>]*>)(?P<within>.*?)</(?P=kind)>")
+NAMED: Final = re.compile(r'\s(?:aria-label|aria-labelledby|title|alt)="[^"]')
+TAG: Final = re.compile(r"<[^>]*>")
 FILES: Final = ("review-calendar", "review-csv", "review-json")
 """What programs read, which holds each text as it is."""
 ONES_OWN: Final = frozenset(
@@ -129,3 +146,55 @@ def test_no_page_holds_a_hidden_character_or_a_tag_that_is_not_ours(pages: Corpu
             assert not impressions.hidden(page), (person, visit.name)
             for tag in ("<script>window", "<img src=x", "<svg onload", "</textarea></title>", "$49", "owned\x07"):
                 assert tag not in page, (person, visit.name, tag)
+
+
+def test_no_page_but_those_of_security_speaks_of_a_decoy(pages: Corpus) -> None:
+    for person in pages.people:
+        shown = {visit.name: visit.text for visit in pages.of(person) if visit.status == 200}
+        named = {name for name, text in shown.items() if hostile.DECOY in text}
+        assert named <= DECOYS.get(person, frozenset()), person
+        assert person not in ("analyst", "security") or named >= {"decoy-list"} & shown.keys(), person
+        if person in corpus.RELATED:
+            assert not [name for name, text in shown.items() if "decoy" in text.lower()], person
+
+
+def test_every_control_has_a_name_that_is_read_out(pages: Corpus) -> None:
+    for person in ("analyst", "sofia", "sam", "bob"):  # between them, they have every form
+        for visit in pages.of(person):
+            if visit.headers.get("Content-Type", "").startswith("text/html"):
+                assert not [*_nameless(visit.text)], (person, visit.name)
+
+
+def _nameless(page: str) -> Iterator[str]:
+    """Yield the fields, buttons and links of a page that have no name of their own, no label and no text."""
+    inside = {field.group() for label in LABEL.finditer(page) for field in FIELD.finditer(label.group())}
+    labelled = {*re.findall(r'<label\b[^>]*\sfor="([^"]+)"', page)}
+    for field in FIELD.finditer(page):
+        own = re.search(r'\sid="([^"]+)"', field.group())
+        is_labelled = field.group() in inside or (own is not None and own[1] in labelled)
+        if not (is_labelled or NAMED.search(field.group()) or re.search(r'\stype="?hidden', field.group())):
+            yield field.group()
+    for element in TEXTUAL.finditer(page):
+        said = TAG.sub("", element["within"]).strip()
+        if not (said or NAMED.search(element["tag"]) or NAMED.search(element["within"])):
+            yield element.group()
+
+
+@pytest.mark.parametrize(
+    ("page", "is_nameless"),
+    [
+        ('<input name="x">', True),
+        ('<input name="x" aria-label="">', True),
+        ('<label for="y">Y</label><input id="x">', True),
+        ("<button><svg></svg></button>", True),
+        ('<a href="/"><span class="icon"></span></a>', True),
+        ('<label for="x">X</label><input id="x">', False),
+        ("<label>X <select name=x></select></label>", False),
+        ('<textarea aria-labelledby="heading"></textarea>', False),
+        ('<input type="hidden" name="x">', False),
+        ('<button aria-label="Close"><svg></svg></button>', False),
+        ('<a href="/"><b>Home</b></a>', False),
+    ],
+)
+def test_a_control_without_a_name_is_found(page: str, *, is_nameless: bool) -> None:
+    assert bool([*_nameless(page)]) is is_nameless

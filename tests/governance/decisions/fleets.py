@@ -71,9 +71,8 @@ class Fleet:
         return type(row).objects.get(pk=row.pk)
 
 
-def found(seed: int, *, agents_: int = 6, people_: int = 7, grants_: int = 14) -> Fleet:
+def found(dice: random.Random, *, agents_: int = 6, people_: int = 7, grants_: int = 14) -> Fleet:
     """Make a fleet."""
-    dice = random.Random(seed)  # noqa: S311 - a test
     system = make.system("ledger")
     made = [make.tool(system, name, definition=_definition(name)) for name in ("book", "look", "pay", "void")]
     for tool in made:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from django.apps import apps
 from django.db import IntegrityError, transaction
 
-from audit import clock, log
-from audit.actions import Action
+from audit import clock
 from audit.models import Event
 from entitlements.access import caller as callers
 from entitlements.access import visibility
@@ -19,66 +17,27 @@ from entitlements.decoys import decoys
 from entitlements.decoys.decoys import DecoyAgentsInvalid, DecoyNameTaken, DecoyOver, DecoyTargetUnusable
 from entitlements.decoys.models import Decoy, DecoyTouch
 from entitlements.errors import Forbidden, ReasonRequired
-from entitlements.people.models import Person
 from entitlements.risk.models import RiskSignal
-from governance.console import matrix
 from governance.decisions.queries import why
-from governance.decoys import follow
 from governance.reviews.event_triggered import triggers
 from governance.reviews.event_triggered.models import ReviewTrigger
 from tests import make, shared
+from tests.attacks import hostile
 from tests.entitlements.api import client
 from tests.entitlements.decoys import planted
 from tests.entitlements.risk.worlds import answered
 from tests.governance.console import addresses, visits
+from tests.governance.decoys.touches import touch
 
 pytestmark = pytest.mark.django_db
-NAME = "zz_canary_export"
-KNOWN = frozenset({"decoy-list", "decoy-page", "risk-signals", "risk-signal-page", "session-page", "audit", "explorer"})
-"""Pages of security that may speak of decoys."""
 made_world, world = shared.world(addresses.world)
 
 
-def touch(decoy: Decoy, agent: Any = None) -> Event:  # noqa: ANN401 - an agent
-    """Let an agent call it, as the gateway records that, and follow the touch."""
-    said = {"door": "gateway", "method": "tools/call", "tool": decoy.name, "effect": "deny", "answered": "tool_error"}
-    by = (agent or decoy.agents.get()).principal
-    with transaction.atomic():
-        event = log.record(
-            Action.DECOY_TOUCHED,
-            by=by,
-            about=[f"decoy:{decoy.pk}", f"system:{decoy.system.slug if decoy.system else 'none'}"],
-            outcome="failure",
-            code="unknown_tool",
-            detail={**said, "reasons": ["unknown_tool: It is a decoy."]},
-        )
-    assert follow.follow_touches() == 1
-    return event
-
-
-def shown(world: addresses.World, person: Person) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of each page that a person sees."""
-    console = visits.as_(person)
-    for name, route in addresses.own().items():
-        if (name, "GET") not in matrix.PAGES:
-            continue
-        answer = console.get(world.address(route))
-        if answer.status_code == 200:
-            yield name, getattr(answer, "content", b"").decode("latin-1")
-
-
-def test_no_other_page_counts_a_decoy_or_its_touch(world: addresses.World) -> None:
+def test_a_decoy_and_its_touch_count_nowhere(world: addresses.World) -> None:
     company, tool = world.company, world.company.system.tools.get(name="now")
     before = dict(_counts())
-    decoy = planted.tool(tool, company.bot, name=NAME, by=company.ana)
-    touch(decoy)
+    touch(planted.tool(tool, company.bot, by=company.ana))
     assert dict(_counts()) == before, "no tool, version, entitlement line, grant line, usage or request is made"
-    seen = {name for name, text in shown(world, company.ana) if NAME in text}
-    assert "decoy-list" in seen
-    assert seen <= KNOWN, "of all pages, these of security alone know it"
-    for person in (company.sofia,):
-        told = {name for name, text in shown(world, person) if NAME in text or "decoy" in text.lower()}
-        assert told == set(), person.login
 
 
 def _counts() -> Iterator[tuple[str, int]]:
@@ -199,10 +158,16 @@ def test_the_database_keeps_what_was_planted(world: addresses.World) -> None:
 def test_forms_plant_a_tool_and_show_a_secret_once(world: addresses.World) -> None:
     company = world.company
     console = visits.as_(company.ana)
-    given = {"name": NAME, "description": "Exports.", "answer": "No.", "agents": company.bot.slug, "reason": "x"}
+    given = {
+        "name": hostile.DECOY,
+        "description": "Exports.",
+        "answer": "No.",
+        "agents": company.bot.slug,
+        "reason": "x",
+    }
     planted_at = console.post("/decoys/plant/", {**given, "beside": f"{company.system.slug}/now"})
     assert planted_at.status_code == 302
-    assert NAME in console.get(planted_at["Location"]).content.decode()
+    assert hostile.DECOY in console.get(planted_at["Location"]).content.decode()
     assert console.post("/decoys/plant/", {**given, "beside": "nowhere/now"}).status_code == 422
     made = console.post(
         "/decoys/credential/", {"kind": "token", "agents": company.bot.slug, "place": ".env", "reason": "x"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from entitlements.decisions.verdicts import Verdict
 from entitlements.guardrails import terms as guardrail_terms
 from governance.guardrails import observed, queries
 from governance.guardrails.models import ObservedCalls
-from tests import make
+from tests import make, seeds
 from tests.audit.make import Archive
 
 pytestmark = pytest.mark.django_db
@@ -52,7 +51,7 @@ class Simulation:
             self.known[slug] = found
 
     def calls(self, count: int) -> Iterator[Call]:
-        draw = random.Random(7)  # noqa: S311 - a simulation
+        draw = seeds.chance()
         for _ in range(count):
             agent = draw.choice(["bot-a", "bot-b"])
             sent: dict[str, Any] = {"amount": draw.randrange(1000)}

@@ -155,9 +155,8 @@ def _record(call: Call, verdict: Verdict) -> None:
         log.record(Action.CALL_ALLOWED, by=Principal("agent", call.agent), about=links, detail=detail)
 
 
-def plan(move: Move, seed: int, runs: int = 6, steps: int = 8) -> Day:
+def plan(move: Move, dice: random.Random, runs: int = 6, steps: int = 8) -> Day:
     """Make agents of three kinds with bounded grants of a risky and a harmless tool, and plan their day."""
-    dice = random.Random(seed)  # noqa: S311 - a simulation
     system = make.system("erp")
     pay = make.tool(system, "pay", definition={"name": "pay", "inputSchema": SCHEMA}, action="write", risk="high")
     look = make.tool(system, "look", definition={"name": "look", "inputSchema": SCHEMA}, action="read", risk="low")

@@ -7,7 +7,6 @@ minutes.
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import pytest
 
 from audit.models import Event, StrangerCount
 from entitlements.people.models import Person, Role
-from tests import make
+from tests import make, seeds
 from tests.attacks import deliveries, survey, texts
 from tests.attacks.texts import Answer, Case
 from tests.entitlements.edge import worlds
@@ -139,7 +138,7 @@ def asked(door: str, cases: Sequence[Case], until: float) -> list[str]:
 def test_a_sample_of_every_door_is_refused_and_everything_works_afterwards(
     company: Company, caplog: pytest.LogCaptureFixture
 ) -> None:
-    chance = random.Random(time.strftime("%j"))  # noqa: S311 - no secret
+    chance = seeds.chance()
     found: list[str] = []
     for door in DOORS:
         cases = company.cases(door)
@@ -154,10 +153,10 @@ def test_a_sample_of_every_door_is_refused_and_everything_works_afterwards(
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_every_text_of_every_door_for_ten_minutes(company: Company) -> None:
-    until, found = time.monotonic() + SECONDS, list[str]()
+    chance, until, found = seeds.chance(), time.monotonic() + SECONDS, list[str]()
     while time.monotonic() < until and not found:
         for door in DOORS:
             cases = company.cases(door)
-            found += asked(door, random.sample(cases, len(cases)), until)
+            found += asked(door, chance.sample(cases, len(cases)), until)
     assert found == [], "\n".join(found)
     assert survey.failures(company.pages, company.eve) == []

@@ -15,7 +15,6 @@ from governance.conflicts_of_interest.routing import ItemPeople
 from governance.reviews.decisions.rules import Case, Drafted, Earlier, Holdings, Violation
 from governance.reviews.items.answer import Answer
 
-SEED = 5
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ZONES = {"zone": {"one_of": ["Paris", "Tokyo"]}}
@@ -35,11 +34,6 @@ def tag(case: Case) -> str:
     """Name the drafts that were listed."""
     lines = sorted((pk, rev) for pk, (_item, rev) in case.listed.items())
     return hashlib.sha256("\n".join(f"{pk}:{rev}" for pk, rev in lines).encode()).hexdigest()[:32]
-
-
-def numbered(number: int) -> Random:
-    """Return the source of one case."""
-    return Random(SEED * 10_000_000 + number)  # noqa: S311 - the same cases each time
 
 
 def uuid(random: Random) -> UUID:
@@ -230,6 +224,8 @@ SPOILERS = (
     Spoiler("no reason against it", "reason_required", of_draft(keeping(Risk.LOW, "revoke", reason_code=""))),
     Spoiler("no reason to remove", "reason_required", of_draft(answering("revoke", reason_code=""))),
     Spoiler("no own words", "written_reason_required", of_draft(keeping(Risk.CRITICAL, comment="?! ok, ok. ok ;"))),
+    Spoiler("no words at all", "written_reason_required", of_draft(keeping(Risk.CRITICAL, comment=""))),
+    Spoiler("nine letters", "written_reason_required", of_draft(keeping(Risk.CRITICAL, "keep", comment="It is used!"))),
 )
 
 

@@ -25,7 +25,7 @@ from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.usage import right_sizing, tighter_limits
 from governance.reviews.usage.right_sizing import UsedMeanwhile
 from governance.reviews.usage.tighter_limits import Tightening
-from tests import make, waits
+from tests import make, seeds, waits
 from tests.entitlements.api import client
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -80,7 +80,7 @@ def test_a_limit_alone_is_reason_enough_to_be_listed_and_calls_without_its_numbe
     assert list(proposed()) == list(right_sizing.oversized(Grant.objects.all())) == [grant]
 
 
-@trying(max_examples=200)
+@trying(max_examples=seeds.cases(2_000, short=200))
 @given(st.one_of(st.integers(1, 2**53), st.floats(min_value=1e-6, max_value=1e15).map(lambda n: round(n, 6) or 1e-6)))
 def test_the_database_rounds_as_the_rule_does(most: tighter_limits.Figure) -> None:
     least = 2 * Decimal(str(most))
