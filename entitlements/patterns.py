@@ -34,6 +34,9 @@ SCHEMA_OPTIONS: Final = FancyRegexOptions(backtrack_limit=_MOST_STEPS_BACK, size
 """For the names that a schema matches itself (`patternProperties`); patterns that need no steps back are linear."""
 _processor: Final = time.thread_time
 
+type Way = tuple[object, ...]
+"""The names and numbers that lead to a part of a schema."""
+
 
 class PatternUnusable(ValueError):
     """The pattern is no regular expression, or too large to be matched with a bound on the work."""
@@ -114,30 +117,30 @@ class Keyword:
             raise ValueError
 
 
-def within(schema: object) -> Iterator[tuple[str, str, bool]]:
-    """Yield each pattern of a schema: its place (JSON Pointer), its text, and whether names are matched with it."""
-    waiting: list[tuple[str, object]] = [("", schema)]
+def within(schema: object) -> Iterator[tuple[Way, str, bool]]:
+    """Yield each pattern of a schema: the way to it, its text, and whether names are matched with it."""
+    waiting: list[tuple[Way, object]] = [((), schema)]
     while waiting:
-        place, part = waiting.pop()
+        way, part = waiting.pop()
         if isinstance(part, Mapping):
             if isinstance(text := part.get("pattern"), str):
-                yield f"{place}/pattern", text, False
+                yield (*way, "pattern"), text, False
             if isinstance(named := part.get("patternProperties"), Mapping):
-                yield from ((f"{place}/patternProperties/{_step(text)}", text, True) for text in named)
-            waiting.extend((f"{place}/{_step(name)}", inner) for name, inner in part.items())
+                yield from (((*way, "patternProperties", text), text, True) for text in named)
+            waiting.extend(((*way, name), inner) for name, inner in part.items())
         elif isinstance(part, list):
-            waiting.extend((f"{place}/{index}", inner) for index, inner in enumerate(part))
+            waiting.extend(((*way, index), inner) for index, inner in enumerate(part))
 
 
-def slow(schema: object) -> Iterator[str]:
-    """Name the place of each pattern that the linear engine does not take."""
-    for place, text, _ in within(schema):
+def slow(schema: object) -> Iterator[Way]:
+    """Yield the way to each pattern that the linear engine does not take."""
+    for way, text, _ in within(schema):
         try:
             is_linear = read(text).is_linear
         except PatternUnusable:
             is_linear = False
         if not is_linear:
-            yield place
+            yield way
 
 
 def _compile(text: str, options: RegexOptions | FancyRegexOptions) -> jsonschema_rs.Validator | None:
@@ -145,7 +148,3 @@ def _compile(text: str, options: RegexOptions | FancyRegexOptions) -> jsonschema
         return jsonschema_rs.validator_for({"pattern": text}, offline=True, pattern_options=options)
     except (jsonschema_rs.ValidationError, ValueError):
         return None
-
-
-def _step(name: object) -> str:
-    return str(name).replace("~", "~0").replace("/", "~1")

@@ -74,6 +74,14 @@ def is_storable(value: object) -> bool:
     return not isinstance(value, list | tuple) or all(map(is_storable, value))
 
 
+def pointer(way: Iterable[object], longest: int | None = None) -> str:
+    """Write the names and numbers that lead to a value as a JSON Pointer (RFC 6901), each cut after `longest`.
+
+    A walk keeps the way, and writes it where it is needed: below one long name all pointers are as long.
+    """
+    return "".join("/" + str(step)[:longest].replace("~", "~0").replace("/", "~1") for step in way)
+
+
 def known_uuid(text: str) -> UUID | None:
     """Read a UUID; None when it is none."""
     try:

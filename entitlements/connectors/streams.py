@@ -128,7 +128,7 @@ class Stream:
         match kind:
             case Kind.OPENED if not self.opened.done():
                 self.opened.set_result(None)
-            case Kind.DATA:
+            case Kind.DATA if content:
                 self._held += len(content)
                 if self._has_ended or self._held + self._taken > WINDOW:
                     raise BrokenLink("more bytes than there was credit for")

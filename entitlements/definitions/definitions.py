@@ -27,6 +27,8 @@ from . import primitives
 _LARGEST: Final = 256 * 1024
 _DEEPEST: Final = 32
 _MOST_VALUES: Final = 20_000
+_LONGEST_WAYS: Final = 16 * 1024 * 1024
+"""Characters of the names that lead to each value, for all values of a definition together."""
 _EXACT: Final = 2**53 - 1
 _SHOWN: Final = ("name", "title", "description", "inputSchema", "outputSchema", "annotations", "execution")
 TEXTS: Final = frozenset({"title", "description", "_meta"})
@@ -101,12 +103,12 @@ def canonical(raw: Mapping[str, Any]) -> bytes:
     Whole numbers past 2^53, which generators of schemas love and RFC 8785 cannot say
     exactly, are rounded there and repeated exactly, with their places, on a second line.
     """
-    large: list[list[str]] = []
-    rounded = _rounded(raw, "", large, 0)
+    large: list[tuple[tuple[object, ...], int]] = []
+    rounded = _rounded(raw, (), large)
     try:
         lines = [rfc8785.dumps(rounded)]
         if large:
-            lines.append(rfc8785.dumps(sorted(large)))
+            lines.append(rfc8785.dumps(sorted([strict.pointer(way), str(number)] for way, number in large)))
     except rfc8785.CanonicalizationError as why:
         raise DefinitionMalformed(f"The definition is not proper JSON: {why}.") from why
     return b"\n".join(lines)
@@ -182,33 +184,42 @@ def _schema_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> Change | N
 
 
 def _bounded(raw: object) -> None:
-    """Refuse nesting and size beyond bounds, without recursion."""
-    pending: list[tuple[object, int]] = [(raw, 1)]
-    seen = 0
+    """Refuse nesting and size beyond bounds, without recursion: a text that stands in many places counts in each.
+
+    The names that lead to a value are bounded for all values together, since who reads a schema writes them out.
+    """
+    pending: list[tuple[object, int, int]] = [(raw, 1, 0)]
+    seen = written = led = 0
     while pending:
-        value, depth = pending.pop()
-        seen += 1
+        value, depth, way = pending.pop()
+        seen, led = seen + 1, led + way
+        inner: list[tuple[object, int]] = []
+        if isinstance(value, str):
+            written += len(value)
+        elif isinstance(value, Mapping):
+            inner = [(each, len(str(name))) for name, each in value.items()]
+            written += sum(length for _, length in inner)
+        elif isinstance(value, list):
+            inner = [(each, 1) for each in value]
         if depth > _DEEPEST or seen > _MOST_VALUES:
             raise DefinitionMalformed("The definition is nested too deep or has too many parts.")
-        if isinstance(value, Mapping):
-            pending.extend((inner, depth + 1) for inner in value.values())
-        elif isinstance(value, list):
-            pending.extend((inner, depth + 1) for inner in value)
+        if written > _LARGEST or led > _LONGEST_WAYS:
+            raise DefinitionMalformed("The definition is too large.")
+        pending.extend((each, depth + 1, way + length) for each, length in inner)
 
 
-def _rounded(value: Any, place: str, large: list[list[str]], depth: int) -> Any:  # noqa: ANN401 - any JSON value
-    """Copy a value with unsafe whole numbers as floats, and note each with its JSON Pointer."""
-    if depth > 2 * _DEEPEST:
+def _rounded(value: Any, way: tuple[object, ...], large: list[tuple[tuple[object, ...], int]]) -> Any:  # noqa: ANN401 - any JSON value
+    """Copy a value with unsafe whole numbers as floats, and note each with the way to it."""
+    if len(way) > 2 * _DEEPEST:
         raise DefinitionMalformed("The definition is nested too deep.")
     if isinstance(value, Mapping):
-        steps = {key: f"{place}/{str(key).replace('~', '~0').replace('/', '~1')}" for key in value}
-        return {key: _rounded(inner, steps[key], large, depth + 1) for key, inner in value.items()}
+        return {key: _rounded(inner, (*way, key), large) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_rounded(inner, f"{place}/{index}", large, depth + 1) for index, inner in enumerate(value)]
+        return [_rounded(inner, (*way, index), large) for index, inner in enumerate(value)]
     if type(value) is int and abs(value) > _EXACT:
         if abs(value) > 10**300:
             raise DefinitionMalformed("A number in the definition is too large.")
-        large.append([place, str(value)])
+        large.append((way, value))
         return float(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise DefinitionMalformed("A number in the definition is not finite.")

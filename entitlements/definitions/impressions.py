@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from entitlements import patterns
+from entitlements import patterns, strict
 
 
 class Sign(StrEnum):
@@ -29,13 +29,18 @@ class Sign(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A sign at a place (JSON Pointer); `count` is of characters, or of words for mixed scripts and instructions."""
+    """A sign at a place (JSON Pointer, with long names cut).
+
+    `count` is of characters, or of words for mixed scripts and instructions.
+    """
 
     place: str
     sign: Sign
     count: int
 
 
+_LONGEST_STEP: Final = 100
+"""Characters of a name in a place."""
 _BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _INVISIBLE: Final = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u2800\u3164\ufeff\uffa0")
 _JOINERS: Final = frozenset("\u200d\ufe0f")
@@ -80,9 +85,10 @@ def signs(text: str) -> dict[Sign, int]:
 
 def inspect(raw: Mapping[str, Any]) -> list[Finding]:
     """Look at every text in a tool definition, names of arguments included, in document order; then at its patterns."""
-    texts = [Finding(place, sign, count) for place, text in _texts(raw, "") for sign, count in signs(text).items()]
-    slow = [f"/{kind}{place}" for kind in ("inputSchema", "outputSchema") for place in patterns.slow(raw.get(kind))]
-    return texts + [Finding(place, Sign.SLOW_PATTERN, 1) for place in slow]
+    texts = [(way, sign, count) for way, text in _texts(raw, ()) for sign, count in signs(text).items()]
+    slow = [(kind, *way) for kind in ("inputSchema", "outputSchema") for way in patterns.slow(raw.get(kind))]
+    found = [*texts, *((way, Sign.SLOW_PATTERN, 1) for way in slow)]
+    return [Finding(strict.pointer(way, _LONGEST_STEP), sign, count) for way, sign, count in found]
 
 
 def _signed(text: str) -> Iterator[tuple[str, Sign | None]]:
@@ -113,18 +119,17 @@ def _mixes(word: str) -> bool:
     return len(names.intersection(_SCRIPTS)) > 1
 
 
-def _texts(value: object, place: str) -> Iterator[tuple[str, str]]:
+def _texts(value: object, way: patterns.Way) -> Iterator[tuple[patterns.Way, str]]:
     if isinstance(value, str):
-        yield place, value
+        yield way, value
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            step = f"{place}/{str(key).replace('~', '~0').replace('/', '~1')}"
             if not str(key).isascii() or _hides_any(str(key)):
-                yield step, str(key)
-            yield from _texts(inner, step)
+                yield (*way, key), str(key)
+            yield from _texts(inner, (*way, key))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _texts(inner, f"{place}/{index}")
+            yield from _texts(inner, (*way, index))
 
 
 def _hides_any(text: str) -> bool:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from cryptography import x509
@@ -42,6 +42,7 @@ _PRIVATE: Final = tuple(
 )
 _METADATA: Final = tuple(ip_network(text) for text in ("100.100.100.200/32", "fd00:ec2::254/128", "fd20:ce::254/128"))
 """Where clouds hand out credentials inside private ranges; the others are link-local."""
+_NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +128,17 @@ def relayed(host: str, port: int) -> str:
 
 def is_forbidden(address: str) -> bool:
     """Say whether an address, written plainly, is one that no connector connects to, whatever is listed."""
-    parsed = ip_address(address)
-    inner = getattr(parsed, "ipv4_mapped", None) or parsed
+    inner = _inner(ip_address(address))
     return inner.is_link_local or inner.is_multicast or inner.is_unspecified or any(inner in each for each in _METADATA)
+
+
+def _inner(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the IPv4 address that one of IPv6 leads to: mapped, by 6to4, or by NAT64; else the address itself."""
+    if not isinstance(address, IPv6Address):
+        return address
+    if any(address in prefix for prefix in _NAT64):
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
 
 
 def read_authorities(pem: str, now: datetime) -> tuple[str, tuple[Certificate, ...]]:

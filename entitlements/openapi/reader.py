@@ -230,12 +230,12 @@ def _address(root: Mapping[str, Any], source: str) -> str:
 
 def _refused(method: str, path: str, operation_id: str, why: Why, about: str = "") -> Refused:
     """Make a refusal in which every text of the document can be shown."""
-    shown = impressions.visible(about)[:_LONGEST_ABOUT]
+    shown = impressions.visible(about[:_LONGEST_ABOUT])[:_LONGEST_ABOUT]
     return Refused(_shown(method.upper()), _shown(path), _shown(operation_id), why, shown)
 
 
 def _shown(text: object) -> str:
-    return impressions.visible(text)[:_LONGEST_TEXT] if isinstance(text, str) else ""
+    return impressions.visible(text[:_LONGEST_TEXT])[:_LONGEST_TEXT] if isinstance(text, str) else ""
 
 
 def count_by_reason(refused: Iterable[Refused]) -> list[tuple[str, int]]:

@@ -16,6 +16,8 @@ import yaml
 
 _MOST_VALUES: Final = 400_000
 """Values of a document with its aliases written out."""
+_CHARACTERS: Final = 64
+"""So many characters of a text or a name count as a value."""
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG: Final = "tag:yaml.org,2002:"
 _INT: Final = re.compile(r"[-+]?[0-9]{1,400}")
@@ -57,9 +59,7 @@ class _Builder:
 
     def add(self, value: Any, size: int = 1) -> None:  # noqa: ANN401 - any JSON value
         """Put a whole value where it belongs."""
-        self.count += size
-        if self.count > _MOST_VALUES:
-            raise NotStrictYaml("It has too many values, or its aliases unfold to too many.")
+        self.count_more(size)
         if not self.opened:
             self.roots.append(value)
             return
@@ -72,6 +72,12 @@ class _Builder:
             above.value[above.key] = value
             above.key = None
 
+    def count_more(self, size: int) -> None:
+        """Count what stands in the document once more."""
+        self.count += size
+        if self.count > _MOST_VALUES:
+            raise NotStrictYaml("It has too many values, or its aliases unfold to too many.")
+
     def scalar(self, event: yaml.ScalarEvent) -> None:
         """Take a scalar: a name where a mapping waits for one, else a value."""
         above = self.opened[-1] if self.opened else None
@@ -83,11 +89,12 @@ class _Builder:
             if event.value in above.value:
                 raise NotStrictYaml("A mapping holds the same name twice.")
             above.key = event.value
+            self.count_more(len(event.value) // _CHARACTERS)
             return
-        value = _scalar(event)
+        value, size = _scalar(event), 1 + len(event.value) // _CHARACTERS
         if event.anchor:
-            self.anchors[event.anchor] = (value, 1)
-        self.add(value)
+            self.anchors[event.anchor] = (value, size)
+        self.add(value, size)
 
     def open(self, event: yaml.CollectionStartEvent) -> None:
         """Begin a mapping or a list."""

@@ -43,6 +43,7 @@ def test_what_is_no_host_and_port_is_refused(text: str) -> None:
     [
         *("169.254.169.254:80", "[fe80::1]:443", "100.100.100.200:80", "[fd00:ec2::254]:80", "0.0.0.0:443"),
         *("[::]:443", "[::ffff:169.254.169.254]:80", "224.0.0.1:443"),
+        *("[64:ff9b::a9fe:a9fe]:80", "[64:ff9b:1::6464:64c8]:80", "[2002:a9fe:a9fe::]:80"),
     ],
 )
 def test_metadata_and_link_local_addresses_are_never_relayed_to(text: str) -> None:

@@ -130,6 +130,7 @@ async def test_the_end_of_a_link_ends_its_streams() -> None:
         b"",
         frame(99, 1),
         frame(Kind.DATA, 1, b"x" * (streams.LARGEST + 1)),
+        frame(Kind.DATA, 1),
         frame(Kind.OPENED, 1),
         frame(Kind.CREDIT, 1, struct.pack("!I", 1)),
         frame(Kind.CREDIT, 1, b"?"),

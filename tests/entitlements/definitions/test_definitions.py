@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entitlements.definitions import definitions, differences
+from entitlements.definitions import definitions, differences, impressions
 from entitlements.definitions.definitions import Change, Consequence, DefinitionMalformed
 from entitlements.words import Risk
 
@@ -237,3 +237,21 @@ def test_hashing_without_checking_does_not_overflow() -> None:
         definitions.digest(nested)
     with pytest.raises(DefinitionMalformed):
         definitions.check(nested)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [["x" * 1_000] * 300, {"x" * 60_000: [0] * 300}, {"x" * 60_000: dict.fromkeys(map(str, range(300)), 2**60)}],
+    ids=["one text in many places", "one name above many values", "one name above many large numbers"],
+)
+def test_what_unfolds_to_much_is_refused_before_it_is_written(monkeypatch: pytest.MonkeyPatch, inside: object) -> None:
+    tool = changed("inputSchema/default", inside)
+    monkeypatch.setattr(definitions, "canonical", pytest.fail)
+    with pytest.raises(DefinitionMalformed, match="too large"):
+        definitions.check(tool)
+
+
+def test_a_name_in_the_place_of_a_finding_is_cut() -> None:
+    tool = changed("inputSchema/properties", {"x" * 5_000: {"pattern": "(?=a)", "title": "a\u200bb"}})
+    places = [finding.place for finding in impressions.inspect(tool)]
+    assert places == [f"/inputSchema/properties/{'x' * 100}/{last}" for last in ("title", "pattern")]

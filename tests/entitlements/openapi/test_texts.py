@@ -59,6 +59,8 @@ HOSTILE = {
     "twice in YAML": b"a: 1\na: 2",
     "twice in JSON": b'{"openapi":"3.1.0","openapi":"3.0.0","paths":{}}',
     "bomb": BOMB.encode(),
+    "bomb of a text": f"openapi: 3.1.0\nx: &a {'x' * 99_000}\ny: [{'*a,' * 9_000}]".encode(),
+    "bomb of a name": f"openapi: 3.1.0\nx: &a {{{'x' * 999}: 1}}\ny: [{'*a,' * 30_000}]".encode(),
     "holds itself": b"&a [*a]",
     "unknown alias": b"a: *b",
     "merge": b"a: &a {b: 1}\nc: {<<: *a}",
@@ -133,3 +135,14 @@ def test_what_cannot_be_seen_is_written_out_in_refusals() -> None:
     root = document("/a", operationId="ev\u202eil", parameters=[{"name": "q\u200b", "in": "query", "schema": {}}])
     (refused,) = reader.read(json.dumps(root).encode()).refused
     assert (refused.why, refused.operation_id, refused.about) == (Why.NAME, "ev\\u{202e}il", "q\\u{200b}")
+
+
+def test_of_a_text_that_many_operations_are_refused_for_only_what_is_shown_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    item = {"parameters": [{"$ref": "#/" + "x" * 9_000}], "get": {"operationId": "x" * 9_000}}
+    root = {**document(), "info": {"title": "x" * 9_000}, "paths": {"/a": {"$ref": "#/x"}}, "x": item}
+    read: list[str] = []
+    monkeypatch.setattr(reader.impressions, "visible", lambda text: read.append(text) or text)
+    assert [each.why for each in reader.read(json.dumps(root).encode()).refused] == [Why.REFERENCE_LOST]
+    assert max(map(len, read)) == 200
