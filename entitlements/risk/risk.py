@@ -15,7 +15,6 @@ from audit.context import SYSTEM, Principal
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.people.models import Person
-from entitlements.people_sources.sources import AT_LEAST, SHARE, WINDOW
 from entitlements.words import Risk
 
 from . import response_policy, responses
@@ -69,8 +68,6 @@ def note(subject: RiskSubject, new: NewSignal, *, by: Principal = SYSTEM) -> Ris
     now, policy, before = clock.now(), new.answer or response_policy.current(new.kind), held.level
     if new.improves:
         policy = Policy(Response.NOTE, policy.mode)
-    if policy.response is Response.SUSPEND and _disables_too_many(new.source, held, now):
-        policy = Policy(Response.STEP_UP, policy.mode)
     outcome = _outcome(policy)
     reason = new.reason[:_LONGEST]
     said = "A risk signal." if new.confidential else f"A risk signal: {reason}"[:_LONGEST]
@@ -94,18 +91,6 @@ def note(subject: RiskSubject, new: NewSignal, *, by: Principal = SYSTEM) -> Ris
     set_level(hold(held), history(held))
     log.record(Action.RISK_SIGNALLED, about=_about(signal, held), by=by, reason=reason, detail=_detail(signal, before))
     return signal
-
-
-def _disables_too_many(source: str, subject: RiskSubject, now: datetime) -> bool:
-    """Whether a provider's events disabled so many people lately that the next are asked to sign in again instead.
-
-    Whose account is really disabled there cannot; the bounds are those of a directory's removals.
-    """
-    if subject.person is None or not source.startswith("issuer:"):
-        return False
-    done = RiskSignal.objects.filter(source=source, response=Response.SUSPEND, outcome=RiskSignal.Outcome.DONE)
-    disabled = done.filter(person__isnull=False, noted_at__gte=now - WINDOW).count()
-    return disabled >= max(AT_LEAST - 1, (Person.objects.filter(is_active=True).count() + disabled) // SHARE)
 
 
 def _outcome(policy: Policy) -> RiskSignal.Outcome:

@@ -68,18 +68,6 @@ def test_a_disabled_account_is_disabled_here_too(world: World) -> None:
     assert again.outcome == "nothing"
 
 
-def test_a_provider_that_disables_many_at_once_asks_the_others_to_sign_in_again(world: World) -> None:
-    people = [make.person(f"p{number}") for number in range(4)]
-    for person in people:
-        told(world, f"{RISC}account-disabled", sub_id={"format": "email", "email": person.email})
-        person.refresh_from_db()
-    assert [person.is_active for person in people] == [False, False, True, True]
-    assert [person.sign_in_required_after is not None for person in people] == [False, False, True, True]
-    assert {person.risk_level for person in people} == {"high"}
-    answers = RiskSignal.objects.order_by("noted_at").values_list("response", "mode", "outcome")
-    assert list(answers) == [("suspend", "enforce", "done")] * 2 + [("step_up", "enforce", "done")] * 2
-
-
 def test_what_got_better_is_only_noted(world: World) -> None:
     answered("device_compliance_change", "suspend")
     payload = {"previous_status": "not-compliant", "current_status": "compliant"}
