@@ -59,7 +59,7 @@ class _Builder:
 
     def add(self, value: Any, size: int = 1) -> None:  # noqa: ANN401 - any JSON value
         """Put a whole value where it belongs."""
-        self.count_more(size)
+        self.add_size(size)
         if not self.opened:
             self.roots.append(value)
             return
@@ -72,8 +72,8 @@ class _Builder:
             above.value[above.key] = value
             above.key = None
 
-    def count_more(self, size: int) -> None:
-        """Count what stands in the document once more."""
+    def add_size(self, size: int) -> None:
+        """Count values, up to the bound."""
         self.count += size
         if self.count > _MOST_VALUES:
             raise NotStrictYaml("It has too many values, or its aliases unfold to too many.")
@@ -89,7 +89,7 @@ class _Builder:
             if event.value in above.value:
                 raise NotStrictYaml("A mapping holds the same name twice.")
             above.key = event.value
-            self.count_more(len(event.value) // _CHARACTERS)
+            self.add_size(len(event.value) // _CHARACTERS)
             return
         value, size = _scalar(event), 1 + len(event.value) // _CHARACTERS
         if event.anchor:
