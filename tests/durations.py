@@ -26,7 +26,7 @@ LONG: Final = 0.7
 ROOM: Final = 1.1
 SHOWN: Final = 10
 DEAREST: Final = 3
-TWICE: Final = 2
+LISTED_ROOM: Final = 2
 """A test that is listed with its time may take so many times that long."""
 LONG_RUN: Final = 60
 """Shorter runs, in CPU seconds, print nothing."""
@@ -107,7 +107,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def too_dear(test: str, seconds: float) -> str:
     """Return why a single test fails that took so long, or nothing; what its fixtures took is not its own."""
     budget = _budget()
-    may = max(budget["test"], TWICE * parts.times().get(test.partition("[")[0], 0.0))
+    may = max(budget["test"], LISTED_ROOM * parts.times().get(test.partition("[")[0], 0.0))
     if seconds <= may or test.startswith(PROCESSES):
         return ""
     may *= max(1.0, pace() / budget["pace"])

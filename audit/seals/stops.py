@@ -141,11 +141,10 @@ def publish(
     known = Note.read(last, key.public_key()) if last else None
     if known is not None and known.origin == origin:
         first = known.size
-        if first >= size:
-            return
     else:
         first = next(index for (index,) in connection.execute(_BEGIN, [size, not last]))
-    for note in _notes(connection.execute(_KEPT, [first, size]).fetchall(), origin, first, size):
+    rows = connection.execute(_KEPT, [first, size]).fetchall()
+    for note in _notes(rows, origin, first, size) if first < size else ():
         file.publish(note.sign(key))
     connection.execute(_TELL, [clock.now(), size])
 

@@ -308,6 +308,7 @@ ALL: Final = (
     Invariant(
         "17", "No event holds a character that the database cannot read back.", record_invariants.RECORD_HOLDS_NO_NUL
     ),
+    Invariant("18", "A stop is kept outside within a minute.", record_invariants.STOPS_ARE_KEPT_OUTSIDE),
 )
 """Numbered once and for good: metrics, alerts and the operators' pages name them."""
 

@@ -82,6 +82,10 @@ RECORD_IS_SEALED_IN_TIME: Final = """
 SELECT count(*) || ' events wait to be sealed, the oldest since ' || min(at) FROM pending
 HAVING min(at) < %(now)s - interval '30 seconds'
 """
+STOPS_ARE_KEPT_OUTSIDE: Final = """
+SELECT count(*) || ' stops are in this database alone, the oldest since ' || min(at) FROM stops WHERE kept_at IS NULL
+HAVING min(at) < %(now)s - interval '1 minute'
+"""
 EVENTS_HAVE_MONTHS: Final = """
 SELECT 'there is no partition for the events of ' || to_char(month, 'YYYY-MM')
   FROM generate_series(1, 2) AS ahead,

@@ -95,6 +95,18 @@ def test_a_stop_is_not_kept_while_its_anchor_is_out_of_reach(archive: make.Archi
     assert len(notes(archive)[0].lines) == 1
 
 
+def test_a_stop_whose_sealer_died_between_the_file_and_the_row_is_said_to_be_kept_by_the_next_one(
+    archive: make.Archive,
+) -> None:
+    suspend()
+    archive.seal()
+    with make.connect(os.environ["MIGRATE_DATABASE_URL"]) as owner:
+        owner.execute("UPDATE stops SET kept_at = NULL")
+    archive.seal()
+    assert KeptStop.objects.get().kept_at is not None
+    assert len(notes(archive)) == 1
+
+
 def test_no_checkpoint_is_published_before_the_stops_that_it_covers(archive: make.Archive) -> None:
     suspend()
     anchors.File(archive.anchor).beside("stops").path.mkdir()
