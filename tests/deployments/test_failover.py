@@ -278,4 +278,4 @@ def the_log_verifies(installation: Installation) -> None:
     key = (installation.folder / "seal.vkey").read_text().strip()
     command = [sys.executable, verify.__file__, str(export), "--checkpoint", str(installation.folder / "anchor")]
     done = subprocess.run([*command, "--key", key], capture_output=True, text=True, check=False, env={})
-    assert (done.returncode, done.stdout[:3]) == (0, "OK:"), done.stdout
+    assert (done.returncode, done.stdout[:7]) == (0, "PROVEN:"), done.stdout
