@@ -316,13 +316,6 @@ def a_record_that_nobody_seals(company: Company) -> None:
     owner("ALTER TABLE pending ENABLE ALWAYS TRIGGER append_only")
 
 
-def a_stop_in_the_database_alone(company: Company) -> None:
-    del company
-    owner(
-        "INSERT INTO stops (index, at, uuid, line) SELECT 0, at - interval '61 seconds', uuid, '' FROM events LIMIT 1"
-    )
-
-
 def a_node_beyond_the_feed(company: Company) -> None:
     del company
     GatewayNode.objects.create(id="n1", started_at=clock.now(), polled_at=clock.now(), position=10**9)
@@ -370,7 +363,6 @@ def a_node_that_went_back(company: Company) -> None:
         ("12", a_record_that_nobody_seals, "wait to be sealed"),
         ("13", a_node_beyond_the_feed, "beyond the feed's end"),
         ("13", a_node_that_went_back, "had acknowledged"),
-        ("18", a_stop_in_the_database_alone, "1 stops are in this database alone"),
     ],
 )
 def test_what_breaks_an_invariant_is_named(

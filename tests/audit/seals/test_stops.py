@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import transaction
@@ -10,6 +12,7 @@ from audit import chain, log
 from audit.actions import Action
 from audit.models import KeptStop
 from audit.seals import anchors, stops
+from governance.operations import invariants
 from tests.architecture import tree
 from tests.audit import make
 
@@ -93,6 +96,18 @@ def test_a_stop_is_not_kept_while_its_anchor_is_out_of_reach(archive: make.Archi
     archive.seal()
     assert KeptStop.objects.get().kept_at is not None
     assert len(notes(archive)[0].lines) == 1
+
+
+def test_a_stop_that_is_in_the_database_alone_for_a_minute_breaks_an_invariant(
+    archive: make.Archive, at: Callable[[timedelta], datetime]
+) -> None:
+    archive.folder /= "away"
+    suspend()
+    archive.seal()
+    at(timedelta(seconds=59))
+    assert invariants.check(only=["18"])[0].violations == ()
+    at(timedelta(seconds=2))
+    assert invariants.check(only=["18"])[0].violations[0].startswith("1 stops are in this database alone")
 
 
 def test_a_stop_whose_sealer_died_between_the_file_and_the_row_is_said_to_be_kept_by_the_next_one(
