@@ -32,30 +32,30 @@ def sites(
     django_db_blocker: DjangoDbBlocker,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Sites]:
-    """Start them; the database is open for the folder, and emptied after it."""
+    """Start them; the database is open for the folder, and emptied when the node no longer writes."""
     from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now
     from tests.nodes.promises import upstreams, ways  # noqa: PLC0415
     from tests.promises import table  # noqa: PLC0415
 
     printed = tmp_path_factory.mktemp("node") / "printed"
-    with (
-        django_db_blocker.unblock(),
-        upstreams.mcp() as mcp,
-        upstreams.rest() as rest,
-        upstreams.local() as (local, terms),
-        printed.open("wb") as output,
-        world.gateway("promises-1", output=output) as node,
-    ):
-        by_mcp = ways.registered(table.REST_BY_MCP, rest)
-        places = {
-            table.MCP: ways.registered(table.MCP, mcp),
-            table.REST_BY_MCP: by_mcp,
-            table.REST: ways.Place(table.REST, rest, by_mcp.system),
-            table.STDIO: ways.registered(table.STDIO, local, terms),
-        }
-        yield Sites(node, printed, places)
-        for each in (mcp, rest, local):
-            each.released.set()
+    with django_db_blocker.unblock():
+        with (
+            upstreams.mcp() as mcp,
+            upstreams.rest() as rest,
+            upstreams.local() as (local, terms),
+            printed.open("wb") as output,
+            world.gateway("promises-1", output=output) as node,
+        ):
+            by_mcp = ways.registered(table.REST_BY_MCP, rest)
+            places = {
+                table.MCP: ways.registered(table.MCP, mcp),
+                table.REST_BY_MCP: by_mcp,
+                table.REST: ways.Place(table.REST, rest, by_mcp.system),
+                table.STDIO: ways.registered(table.STDIO, local, terms),
+            }
+            yield Sites(node, printed, places)
+            for each in (mcp, rest, local):
+                each.released.set()
         databases.empty()
 
 

@@ -51,6 +51,7 @@ from tests.promises.table import GATEWAY, MCP, REST, REST_BY_MCP, STDIO, also, c
 
 pytestmark = pytest.mark.loopback
 REASON = "for a test"
+ENDS = ("call.finished", "call.withdrawn", "call.indeterminate")
 
 
 def goes_through(ask: Callable[[], Reply]) -> None:
@@ -66,6 +67,7 @@ def answers_with(code: str, ask: Callable[[], Reply]) -> None:
 def is_refused(place: Place, here: World, code: str, ask: Callable[[], Reply], *, is_stranger: bool = False) -> None:
     """Check that a call is refused with a code and one event, and that nothing arrived."""
     answers_with(code, ask)
+    waits.until(lambda: here.calls().count("call.allowed") == sum(map(here.calls().count, ENDS)))
     arrived, before = len(place.upstream.calls), here.events()
     answer = ask()
     assert answer.code == code, answer
