@@ -64,7 +64,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
 
 def still_open(opened: _Opened) -> str:
     """Return what of these is open, after what is about to close had its time."""
-    end = time.monotonic() + waits.A_TRY
+    end = time.monotonic() + waits.SECONDS
     while left := [each for ref in opened if (each := ref()) and not each.closed and each not in _ours()]:
         if time.monotonic() > end:
             return ", ".join(f"{each.info.user} at {each.info.dbname}" for each in left)

@@ -35,7 +35,7 @@ def by_an_event_loop() -> Any:  # noqa: ANN401 - as above
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Look at what is opened from here on, as at that of a test of its own, and wait for none of it to close."""
-    monkeypatch.setattr(waits, "A_TRY", 0)
+    monkeypatch.setattr(waits, "SECONDS", 0)
     noted: list[Any] = [[]]
     monkeypatch.setattr(connections, "_opened", noted)
     return noted
