@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from httpx2._config import DEFAULT_TIMEOUT_CONFIG
 from pytest_django.plugin import DjangoDbBlocker
 
 from scripts import devstack
-from tests import again, connections, databases, durations, kept_schema, parts, processes, seeds
+from tests import again, connections, databases, durations, kept_schema, parts, processes, seeds, waits
 from tests.conformance import nodejs
 from tests.parts import pytest_addoption, pytest_ignore_collect
 
@@ -39,6 +40,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("any machine")
 """How fast examples are made says how busy the machine is, and at first use that tables of letters are made."""
+for _bound in DEFAULT_TIMEOUT_CONFIG.as_dict():  # of each client that names none: five seconds else
+    setattr(DEFAULT_TIMEOUT_CONFIG, _bound, waits.SECONDS)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -131,7 +134,7 @@ def _long_ones_first(items: list[pytest.Item], workers: int) -> list[pytest.Item
     modules: dict[Path, list[pytest.Item]] = {}
     for item in items:
         modules.setdefault(item.path, []).append(item)
-    taken = {path: parts.seconds({item.nodeid.partition("[")[0] for item in of}) for path, of in modules.items()}
+    taken = {path: parts.seconds({parts.function(item.nodeid) for item in of}) for path, of in modules.items()}
     long = [modules[path] for path in sorted(modules, key=lambda path: -taken[path]) if taken[path] >= LONG]
     short = [item for path, of in modules.items() if taken[path] < LONG for item in of]
     ordered: list[pytest.Item] = []

@@ -8,11 +8,13 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
+from pytest_django.plugin import DjangoDbBlocker
 
 from scripts import devservers
 from tests import kept_schema
@@ -212,6 +214,16 @@ def _superuser() -> psycopg.Connection | None:
     admin.execute("SET session_replication_role = replica")
     _open[here()] = admin
     return admin
+
+
+@contextlib.contextmanager
+def emptied(blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Open the database for more than one test, and empty it at the end: enter it before what writes to it starts."""
+    with blocker.unblock():
+        try:
+            yield
+        finally:
+            empty()
 
 
 def kept_open() -> list[psycopg.Connection]:

@@ -88,7 +88,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _write_times(tests: Mapping[str, float]) -> None:
     """Keep what takes long, for who brings `times.toml` up to date."""
-    long = sorted(each for each in _sums(tests, _function).items() if each[1] >= LONG)
+    long = sorted(each for each in _sums(tests, parts.function).items() if each[1] >= LONG)
     TIMES.parent.mkdir(exist_ok=True)
     TIMES.write_text("".join(f'"{name}" = {seconds:.1f}\n' for name, seconds in long))
 
@@ -110,7 +110,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def too_dear(test: str, seconds: float) -> str:
     """Return why a single test fails that took so long, or nothing; what its fixtures took is not its own."""
     budget = _budget()
-    may = max(budget["test"], LISTED_ROOM * parts.times().get(test.partition("[")[0], 0.0))
+    may = max(budget["test"], LISTED_ROOM * parts.times().get(parts.function(test), 0.0))
     if seconds <= may or test.startswith(PROCESSES):
         return ""
     may *= max(1.0, pace() / budget["pace"])
@@ -171,10 +171,6 @@ def _dearest(sums: Mapping[str, float]) -> list[tuple[str, float]]:
 
 def _module(test: str) -> str:
     return test.partition("::")[0]
-
-
-def _function(test: str) -> str:
-    return test.partition("[")[0]
 
 
 def _folder(test: str) -> str:

@@ -160,6 +160,11 @@ def _named(config: pytest.Config) -> tuple[str, ...]:
 # ----------------------------------------------------------------------------------------- what is dear takes turns
 
 
+def function(test: str) -> str:
+    """Return the name of a test without that of its row."""
+    return test.partition("[")[0]
+
+
 @cache
 def times() -> dict[str, float]:
     """Return the CPU seconds of each test that takes long, all its rows together."""
@@ -185,7 +190,7 @@ def is_walk(test: str) -> bool:
 
 def is_dear(test: str) -> bool:
     """Whether a test, named by its id, takes turns."""
-    return test.partition("[")[0] in times() and not test.startswith((*_walks(), *table().smoke, ARCHITECTURE))
+    return function(test) in times() and not test.startswith((*_walks(), *table().smoke, ARCHITECTURE))
 
 
 def has_turn(name: str, files: Collection[str]) -> bool:

@@ -109,6 +109,14 @@ def test_a_dear_test_outside_the_folders_for_processes_fails(
     assert bool(durations.too_dear(test, seconds)) is is_dear
 
 
+def test_a_run_of_everything_writes_what_takes_long_all_rows_together(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(durations, "TIMES", tmp_path / "kept/times.toml")
+    durations._write_times({"tests/a.py::test_a[1]": 0.4, "tests/a.py::test_a[2]": 0.4, "tests/a.py::test_b": 0.6})
+    assert tomllib.loads(durations.TIMES.read_text()) == {"tests/a.py::test_a": 0.8}
+
+
 def test_the_budget_is_of_folders_that_exist() -> None:
     budget = tomllib.loads(durations.BUDGET.read_text())
     root = durations.BUDGET.parents[1]

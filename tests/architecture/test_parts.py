@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -124,20 +126,42 @@ def test_a_red_part_that_the_changed_files_touch_stops_the_landing(monkeypatch: 
 
 
 def test_a_dear_test_that_the_changed_files_touch_stops_the_landing_if_it_is_red(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CI_BASE", "new")
     monkeypatch.setattr(parts, "table", lambda: table("web"))
     monkeypatch.setattr(parts, "changed_since", {"old": [], "new": ["chat/a.py"]}.__getitem__)
     monkeypatch.setattr(parts, "run", lambda _parts: set())
-    monkeypatch.setattr(
-        parts,
-        "run_touched",
-        lambda changed: {"tests/chat/test_a.py::test_b"} & {f"tests/{changed[0][:5]}test_a.py::test_b"},
-    )
+    monkeypatch.setattr(parts, "run_touched", set)  # the changed files themselves, as if each was a red test
     assert parts.main() == 1
+    assert "RED chat/a.py" in capsys.readouterr().out
 
 
+CONFTEST = """
+import zlib
+from tests import parts
+from tests.parts import pytest_addoption
+
+parts.times = lambda: {"tests/entitlements/agents/test_a.py::test_dear": 3.0}
+parts.THIRDS = 2
+zlib.crc32 = lambda name: parts.table().turn + name.endswith(b"[later]")
+
+def pytest_configure(config):
+    parts.mark_whole(config)
+
+def pytest_collection_modifyitems(config, items):
+    parts.deselect(config, items)
+"""
+TESTS = """
+import pytest
+
+@pytest.mark.parametrize("row", ["now", "later"])
+def test_dear(row):
+    pass
+
+def test_other():
+    pass
+"""
 DEAR = "tests/entitlements/agents/test_many.py::test_each"
 ROWS = [f"{DEAR}[{number}]" for number in range(30)]
 
@@ -199,6 +223,53 @@ def test_what_is_dear_and_about_no_room_runs_before_every_landing(monkeypatch: p
     monkeypatch.setenv(parts.WHOLE, "")
     monkeypatch.setenv(parts.CHANGED, "README.md")
     assert ran(monkeypatch, 0, tests) + had == tests
+
+
+@pytest.mark.parametrize(
+    ("option", "runs"),
+    [
+        ("", ["test_dear[now]", "test_other"]),
+        ("--touched", ["test_dear[later]"]),
+        ("--full", ["test_dear[now]", "test_dear[later]", "test_other"]),
+        ("tests/entitlements/agents/test_a.py", ["test_dear[now]", "test_dear[later]", "test_other"]),
+    ],
+)
+def test_make_test_what_a_change_touches_and_make_full_together_run_each_row(
+    tmp_path: Path, option: str, runs: list[str]
+) -> None:
+    (tmp_path / "tests/entitlements/agents").mkdir(parents=True)
+    (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths = tests\n")
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "tests/entitlements/agents/test_a.py").write_text(TESTS)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", *option.split()],
+        cwd=tmp_path,
+        env={
+            "PYTHONPATH": f"{parts.ROOT}",
+            "PATH": "/usr/bin:/bin",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            **({parts.CHANGED: "entitlements/agents/models.py"} if option == "--touched" else {}),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert [line.rpartition("::")[2] for line in done.stdout.splitlines() if "::" in line] == runs, done.stdout
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "tests/architecture/test_shape.py::test_files_are_short",
+        "tests/governance/console/test_visits.py::test_everybody_has_visited_every_page_that_can_be_looked_at",
+        parts.table().smoke[0],
+    ],
+)
+def test_what_judges_every_file_walks_by_turns_or_is_a_smoke_test_has_no_turn(
+    monkeypatch: pytest.MonkeyPatch, test: str
+) -> None:
+    monkeypatch.setattr(parts, "times", lambda: {parts.function(test): 9.0})
+    assert not parts.is_dear(test)
 
 
 def test_what_is_listed_with_its_time_exists() -> None:

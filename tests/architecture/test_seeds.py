@@ -71,4 +71,4 @@ def test_a_seed_gives_the_same_cases_again_and_each_part_others(monkeypatch: pyt
 
 def test_workers_and_hypothesis_have_the_seed_that_is_printed(pytestconfig: pytest.Config) -> None:
     seeds.pytest_configure(pytestconfig)
-    assert f"SEED={pytestconfig.option.hypothesis_seed}," in seeds.pytest_report_header()
+    assert seeds.pytest_report_header().endswith(f" SEED={pytestconfig.option.hypothesis_seed}")

@@ -23,12 +23,11 @@ def sealed(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[None]:
     """A record with a row in every table, for all that is refused and changes nothing."""
-    with django_db_blocker.unblock():
+    with databases.emptied(django_db_blocker):
         make.events(300)
         make.Archive(tmp_path_factory.mktemp("record"), Ed25519PrivateKey.generate()).seal()
         make.event()
         yield
-        databases.empty()
 
 
 @pytest.mark.usefixtures("sealed")

@@ -89,7 +89,7 @@ def company(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
     """Make one company for all: the node, being another process, sees only what is committed."""
     demo = settings.DEMO
     with contextlib.ExitStack() as stack:
-        stack.enter_context(django_db_blocker.unblock())
+        stack.enter_context(databases.emptied(django_db_blocker))
         settings.DEMO = True  # the providers are on loopback
         node, upstream = stack.enter_context(gateways.gateway("edge-1")), stack.enter_context(scripted.upstream())
         found = [stack.enter_context(providers.running(made)) for made in (Keycloak(), Okta(), Entra())]
@@ -105,7 +105,6 @@ def company(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
             node, world, keycloak, okta, entra, make.analyst(), make.person(roles=[Role.ADMIN, Role.SECURITY])
         )
         wire.http.close()
-        databases.empty()
         settings.DEMO = demo
 
 

@@ -30,10 +30,8 @@ def node(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[
     """Run one gateway node on a database of this module."""
     from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now
 
-    with django_db_blocker.unblock():
-        with world.gateway() as running:
-            yield running
-        databases.empty()
+    with databases.emptied(django_db_blocker), world.gateway() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

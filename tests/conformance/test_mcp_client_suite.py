@@ -79,9 +79,8 @@ def worlds(
     from tests.nodes.gateway import world  # noqa: PLC0415 - the settings are known only now
 
     names = [f"{revision}/{name}" for revision, scenarios in SCENARIOS.items() for name in scenarios]
-    with django_db_blocker.unblock(), override_settings(DEMO=True):
+    with databases.emptied(django_db_blocker), override_settings(DEMO=True):
         yield {name: world.build("http://localhost:1/mcp") for name in names}
-        databases.empty()
 
 
 @pytest.fixture(scope="module")

@@ -49,13 +49,12 @@ def here(upstream: str, django_db_setup: None, django_db_blocker: DjangoDbBlocke
 
     with override_settings(DEMO=True):
         listed = [offers.check(each) for each in asyncio.run(wire.tools(Target(upstream)))]
-    with django_db_blocker.unblock():
+    with databases.emptied(django_db_blocker):
         made = world.build(upstream, tool="unused")
         tools = [make.tool(made.system, tool["name"], definition=tool) for tool in listed]
         every = make.entitlement(made.system, *tools, scope=f"{made.system.slug}:every")
         make.grant(made.agent, every, people=[made.person])
         yield made
-        databases.empty()
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one node", "two nodes"])

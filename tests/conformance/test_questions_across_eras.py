@@ -42,9 +42,8 @@ def server() -> Iterator[desk.Server]:
 
 @pytest.fixture(scope="module")
 def here(server: desk.Server, django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:  # noqa: ARG001
-    with django_db_blocker.unblock():
+    with databases.emptied(django_db_blocker):
         yield desk.granted(desk.discovered(server.url), *NAMES)
-        databases.empty()
 
 
 @pytest.fixture(scope="module")

@@ -38,9 +38,8 @@ def base(
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[str]:
     """Open the database for the module, and choose where the gateway is."""
-    with django_db_blocker.unblock():
+    with databases.emptied(django_db_blocker):
         yield f"http://localhost:{free_port()}"
-        databases.empty()
 
 
 @pytest.fixture(scope="module")

@@ -33,9 +33,8 @@ MANY = 100
 @pytest.fixture(scope="module")
 def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:  # noqa: ARG001
     """Open the database for the module: the processes see only what is committed."""
-    with django_db_blocker.unblock():
+    with databases.emptied(django_db_blocker):
         yield
-        databases.empty()
 
 
 @pytest.fixture(scope="module")

@@ -6,25 +6,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from httpx2._config import DEFAULT_TIMEOUT_CONFIG
 from pytest_django.plugin import DjangoDbBlocker
 
-from tests import databases, waits
+from tests import databases
 from tests.conformance import servers
 
 if TYPE_CHECKING:
     from tests.nodes.gateway.world import Gateway, World
 
-for _bound in DEFAULT_TIMEOUT_CONFIG.as_dict():  # of each client that names none: five seconds else
-    setattr(DEFAULT_TIMEOUT_CONFIG, _bound, waits.SECONDS)
-
 
 @pytest.fixture(scope="module")
 def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:  # noqa: ARG001
     """Open the database for a whole module: the nodes, being other processes, see only what is committed."""
-    with django_db_blocker.unblock():
+    with databases.emptied(django_db_blocker):
         yield
-        databases.empty()
 
 
 @pytest.fixture(scope="session")

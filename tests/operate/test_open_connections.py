@@ -1,4 +1,4 @@
-"""A connection that a test leaves open is found, whoever opened it, and one that stays open on purpose is not."""
+"""A connection that a test leaves open is found, whichever thread opened it; one that stays open on purpose is not."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_what_a_wider_fixture_leaves_open_fails_it_where_it_ends(opened: list[An
 
 
 @pytest.mark.usefixtures("opened")
-def test_what_is_closed_and_what_django_keeps_is_nobodys_fault() -> None:
+def test_what_is_closed_and_what_django_keeps_fails_no_test() -> None:
     by_hand().close()
     connection.close()
     connection.ensure_connection()

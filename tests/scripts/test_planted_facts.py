@@ -38,10 +38,9 @@ def world(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[None]:
     """Plant the company once for all that is looked for in it."""
-    with django_db_blocker.unblock():
+    with databases.emptied(django_db_blocker):
         planted.fill(planted.archive(tmp_path_factory.mktemp("record")))
         yield
-        databases.empty()
 
 
 @pytest.fixture

@@ -38,14 +38,13 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
 @pytest.fixture(scope="module")
 def made(django_db_setup: None, django_db_blocker: DjangoDbBlocker, archive: Archive) -> Iterator[World]:  # noqa: ARG001
     """Make one world for all: what is sealed is committed, and emptying the database takes long."""
-    with django_db_blocker.unblock():
+    with databases.emptied(django_db_blocker):
         world = worlds.world()
         make.tool(world.system, "now")
         writes = make.tool(world.system, "book")
         Tool.objects.filter(pk=writes.pk).update(action="write", data_class="confidential")
         drift.found(archive)
         yield world
-        databases.empty()
 
 
 @pytest.fixture

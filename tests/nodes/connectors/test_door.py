@@ -33,9 +33,8 @@ type Socket = aiohttp.ClientWebSocketResponse
 @pytest.fixture(scope="module")
 def node(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Gateway]:  # noqa: ARG001
     short = ("--header-seconds", "1")
-    with django_db_blocker.unblock(), world.gateway("node-door", more=short) as node:
+    with databases.emptied(django_db_blocker), world.gateway("node-door", more=short) as node:
         yield node
-        databases.empty()
 
 
 class Peer:

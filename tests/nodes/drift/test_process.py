@@ -29,9 +29,8 @@ pytestmark = pytest.mark.loopback
 
 @pytest.fixture(scope="module")
 def nodes(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[list[Gateway]]:  # noqa: ARG001
-    with django_db_blocker.unblock(), gateways.gateway("drift-1") as one, gateways.gateway("drift-2") as two:
+    with databases.emptied(django_db_blocker), gateways.gateway("drift-1") as one, gateways.gateway("drift-2") as two:
         yield [one, two]
-        databases.empty()
 
 
 def call(node: Gateway, world: World, token: str) -> httpx2.Response:

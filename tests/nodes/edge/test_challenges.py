@@ -52,13 +52,12 @@ def place(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Place]:
     with (
-        django_db_blocker.unblock(),
+        databases.emptied(django_db_blocker),
         gateways.gateway("asks-1") as one,
         gateways.gateway("asks-2") as two,
         scripted.upstream() as server,
     ):
         yield _place(server.url, [one, two], tmp_path_factory.mktemp("archive"))
-        databases.empty()
 
 
 def _place(upstream: str, nodes: list[Gateway], folder: Path) -> Place:

@@ -163,7 +163,7 @@ class Line:
 
 @pytest.fixture(scope="module")
 def line(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Line]:  # noqa: ARG001
-    with django_db_blocker.unblock(), cables.cable() as feed, cables.cable() as rest:
+    with databases.emptied(django_db_blocker), cables.cable() as feed, cables.cable() as rest:
         at = databases.addresses()
         with gateways.gateway(
             "edge-1",
@@ -174,7 +174,6 @@ def line(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[
             made = worlds.world()
             make.grant(made.agent, made.entitlement)
             yield Line(node, feed, rest, Clients(node.base, made))
-        databases.empty()
 
 
 def is_closed_and_opens_again(line: Line, break_it: Callable[[], object], mend_it: Callable[[], object]) -> None:

@@ -87,11 +87,10 @@ class Load:
 @pytest.fixture(scope="module")
 def load(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Load]:  # noqa: ARG001
     """Run two nodes over a world of their own."""
-    with django_db_blocker.unblock(), gateways.gateway("one") as one, gateways.gateway("two") as two:
+    with databases.emptied(django_db_blocker), gateways.gateway("one") as one, gateways.gateway("two") as two:
         made = worlds.world()
         signing.ensure(session_keys.ISSUER)
         yield Load(made, (one, two))
-        databases.empty()
 
 
 def under_load(load: Load, steps: Callable[[], None]) -> None:

@@ -74,10 +74,9 @@ def gateways_environment() -> dict[str, str]:
 def two_keys(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:  # noqa: ARG001
     """Seal signing keys under a key of their own, as `web` and `worker` do where roles are apart."""
     apart = override_settings(SIGNING_KEY_ENCRYPTION_KEY=env.Secret(SIGNING_KEY))
-    with django_db_blocker.unblock(), apart:
+    with databases.emptied(django_db_blocker), apart:
         in_use._private.clear()
         yield
-        databases.empty()
     in_use._private.clear()
 
 

@@ -56,13 +56,12 @@ class Wire:
 @pytest.fixture(scope="module")
 def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:  # noqa: ARG001
     """Make one world for all: the node, being another process, sees only what is committed."""
-    with django_db_blocker.unblock(), gateways.gateway("edge-1") as node:
+    with databases.emptied(django_db_blocker), gateways.gateway("edge-1") as node:
         made = worlds.world()
         make.grant(made.agent, made.entitlement)
         made.http = Wire(node.base)  # type: ignore[assignment]  # it posts, and does nothing else
         yield made
         made.http.http.close()  # type: ignore[attr-defined]  # as above
-        databases.empty()
 
 
 def test_one_assertion_makes_one_token(world: World) -> None:

@@ -25,9 +25,8 @@ LONGEST_WAIT = ratelimits.WINDOW + ratelimits.SPREAD
 @pytest.fixture
 def base(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:  # noqa: ARG001
     """Start a node; what is made is committed, since the node is another process."""
-    with django_db_blocker.unblock(), gateways.gateway("renewals") as node:
+    with databases.emptied(django_db_blocker), gateways.gateway("renewals") as node:
         yield node.base
-        databases.empty()
 
 
 @pytest.mark.parametrize(

@@ -142,12 +142,11 @@ def applied() -> None:
 @pytest.fixture(scope="module")
 def bases(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[list[str]]:  # noqa: ARG001
     with (
-        django_db_blocker.unblock(),
+        databases.emptied(django_db_blocker),
         gateways.gateway(NODES[0]) as one,
         gateways.gateway(NODES[1]) as other,
     ):
         yield [one.base, other.base]
-        databases.empty()
 
 
 def run(bases: list[str], *, secrets: int, keys: int, users: int, rounds: int) -> Load:

@@ -20,9 +20,8 @@ def made_pair(
 ) -> Iterator[Pair]:
     from tests.nodes.event_streams import worlds  # noqa: PLC0415 - the settings are known only now
 
-    with django_db_blocker.unblock(), worlds.pair(tmp_path_factory.mktemp("archive")) as made:
+    with databases.emptied(django_db_blocker), worlds.pair(tmp_path_factory.mktemp("archive")) as made:
         yield made
-        databases.empty()
 
 
 @pytest.fixture

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="package")
 def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:  # noqa: ARG001
     """Open the database for the folder: the nodes, being other processes, see only what is committed."""
-    with django_db_blocker.unblock():
+    with databases.emptied(django_db_blocker):
         yield
-        databases.empty()
 
 
 @pytest.fixture(scope="package")

@@ -76,7 +76,7 @@ class Service:
         match do:
             case "hang":
                 try:
-                    while not await request.is_disconnected():  # noqa: ASYNC110 - nobody tells it
+                    while not await request.is_disconnected():  # noqa: ASYNC110 - no event says so
                         await asyncio.sleep(0.1)
                 finally:
                     self.left.set()

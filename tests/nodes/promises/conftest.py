@@ -38,25 +38,24 @@ def sites(
     from tests.promises import table  # noqa: PLC0415
 
     printed = tmp_path_factory.mktemp("node") / "printed"
-    with django_db_blocker.unblock():
-        with (
-            upstreams.mcp() as mcp,
-            upstreams.rest() as rest,
-            upstreams.local() as (local, terms),
-            printed.open("wb") as output,
-            world.gateway("promises-1", output=output) as node,
-        ):
-            by_mcp = ways.registered(table.REST_BY_MCP, rest)
-            places = {
-                table.MCP: ways.registered(table.MCP, mcp),
-                table.REST_BY_MCP: by_mcp,
-                table.REST: ways.Place(table.REST, rest, by_mcp.system),
-                table.STDIO: ways.registered(table.STDIO, local, terms),
-            }
-            yield Sites(node, printed, places)
-            for each in (mcp, rest, local):
-                each.released.set()
-        databases.empty()
+    with (
+        databases.emptied(django_db_blocker),
+        upstreams.mcp() as mcp,
+        upstreams.rest() as rest,
+        upstreams.local() as (local, terms),
+        printed.open("wb") as output,
+        world.gateway("promises-1", output=output) as node,
+    ):
+        by_mcp = ways.registered(table.REST_BY_MCP, rest)
+        places = {
+            table.MCP: ways.registered(table.MCP, mcp),
+            table.REST_BY_MCP: by_mcp,
+            table.REST: ways.Place(table.REST, rest, by_mcp.system),
+            table.STDIO: ways.registered(table.STDIO, local, terms),
+        }
+        yield Sites(node, printed, places)
+        for each in (mcp, rest, local):
+            each.released.set()
 
 
 @pytest.fixture

@@ -35,13 +35,12 @@ SECONDS = int(os.environ.get("EVENT_SECONDS", "10"))
 
 @pytest.fixture(scope="module")
 def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:  # noqa: ARG001
-    with django_db_blocker.unblock(), gateways.gateway("flooded") as node:
+    with databases.emptied(django_db_blocker), gateways.gateway("flooded") as node:
         made = worlds.world()
         stream(made)
         made.http = Wire(node.base)  # type: ignore[assignment]  # it posts, and does nothing else
         yield made
         made.http.http.close()  # type: ignore[attr-defined]  # as above
-        databases.empty()
 
 
 def _waits(world: World, access_token: str, until: float) -> list[float]:

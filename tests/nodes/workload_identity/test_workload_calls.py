@@ -34,9 +34,8 @@ pytestmark = pytest.mark.loopback
 
 @pytest.fixture(scope="module")
 def node(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Gateway]:  # noqa: ARG001
-    with django_db_blocker.unblock(), world.gateway() as running:
+    with databases.emptied(django_db_blocker), world.gateway() as running:
         yield running
-        databases.empty()
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ def test_what_is_noted_while_its_like_is_being_opened_waits_as_a_cause_of_its_ow
         with transaction.atomic():
             assert start.open_due() == 1
             noted = pool.submit(note)
-            waits.until(_somebody_waits)
+            waits.until(_a_lock_is_waited_for)
         noted.result()
 
     asked, later = ReviewTrigger.objects.order_by("open_from")
@@ -40,7 +40,7 @@ def test_what_is_noted_while_its_like_is_being_opened_waits_as_a_cause_of_its_ow
     ]
 
 
-def _somebody_waits() -> bool:
+def _a_lock_is_waited_for() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(_BLOCKED)
         return bool(cursor.fetchone()[0])

@@ -160,7 +160,7 @@ def test_what_happens_while_it_waits_for_the_grant_counts(meanwhile: str) -> Non
             with transaction.atomic():
                 locks.exclusive((Lock.GRANT, grant.pk))
                 is_held.set()
-                waits.until(somebody_waits)
+                waits.until(a_lock_is_waited_for)
                 if meanwhile == "a call":
                     call(grant, amount=4_000)
                 else:
@@ -182,8 +182,8 @@ def test_what_happens_while_it_waits_for_the_grant_counts(meanwhile: str) -> Non
     assert limit(grant) == (10_000 if meanwhile == "a call" else 900)
 
 
-def somebody_waits() -> bool:
-    """Say whether somebody waits for the lock that this transaction holds."""
+def a_lock_is_waited_for() -> bool:
+    """Return whether another transaction waits for the lock that this one holds."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
         return bool(cursor.fetchone() != (0,))
