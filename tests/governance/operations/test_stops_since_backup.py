@@ -64,6 +64,13 @@ def test_each_stop_is_made_by_the_action_of_the_product_with_its_event() -> None
     assert Event.objects.get(action=Action.AGENT_SUSPENDED).reason == stops_since_backup.REASON
 
 
+def test_whom_a_signal_held_is_held_again_and_not_disabled() -> None:
+    admin = make.person(roles=["admin"])
+    again = restored(line(Action.RISK_SIGNALLED, f"risk:{uuid4()}", f"person:{admin.login}"))
+    admin.refresh_from_db()
+    assert (again.applied, admin.is_active, admin.held_by_risk) == (1, True, True)
+
+
 def test_a_stop_that_nobody_can_apply_here_closes_the_systems_that_it_names() -> None:
     named, other = make.system(), make.system()
     again = restored(line(Action.SECRET_WITHHELD, f"system:{named.slug}"))
