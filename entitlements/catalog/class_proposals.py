@@ -18,7 +18,8 @@ from entitlements.definitions.tool_class import ToolClass
 from entitlements.feed import changes, subjects
 from entitlements.feed.locks import Key, Lock
 from entitlements.name_collisions import same_upstream
-from entitlements.people.models import Person
+from entitlements.people.models import Person, Role
+from entitlements.people.role_limits import NOTHING
 from entitlements.proposals import proposals
 from entitlements.proposals.models import Proposal
 
@@ -91,5 +92,12 @@ def _links(link: str) -> list[str]:
 
 
 KIND = proposals.register(
-    proposals.Kind(name="tool_class", label=_("Lower class of a tool"), apply=_put_in_force, locks=_locks, links=_links)
+    proposals.Kind(
+        name="tool_class",
+        label=_("Lower class of a tool"),
+        apply=_put_in_force,
+        locks=_locks,
+        links=_links,
+        still_may=lambda link, who: who.pk == tool_of(link).system.owner_id or who.reach(Role.ANALYST) != NOTHING,
+    )
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -18,6 +19,7 @@ from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.networks.models import SystemNetwork
 from entitlements.people.models import Person, Role
+from entitlements.people.role_limits import NOTHING
 
 from . import errors, rules
 
@@ -86,8 +88,12 @@ def confirm(key: UUID, *, by: Person) -> SystemNetwork:
     row = _held(key, _State.PROPOSED)
     if not by.has_role(*CONFIRM):
         raise Forbidden
-    if row.proposed_by is None or independence.same_human(row.proposed_by, by):
+    if row.proposed_by is None:
         raise errors.NetworkProposedByOwnAccount
+    roles = row.proposed_by.reach(Role.ADMIN, Role.ANALYST)
+    still_may = row.proposed_by_id == row.system.owner_id or roles != NOTHING
+    lapse, own = partial(withdraw, key), errors.NetworkProposedByOwnAccount
+    independence.check_second(row.proposed_by, by, still_may=still_may, own=own, lapse=lapse)
     now = clock.now()
     before = SystemNetwork.objects.filter(system=row.system, state=_State.IN_FORCE)
     before.update(state=_State.REPLACED, ended_at=now, end_reason=f"Replaced by the proposal {row.pk}.")
