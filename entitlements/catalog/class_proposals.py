@@ -18,8 +18,7 @@ from entitlements.definitions.tool_class import ToolClass
 from entitlements.feed import changes, subjects
 from entitlements.feed.locks import Key, Lock
 from entitlements.name_collisions import same_upstream
-from entitlements.people.models import Person, Role
-from entitlements.people.role_limits import NOTHING
+from entitlements.people.models import Person
 from entitlements.proposals import proposals
 from entitlements.proposals.models import Proposal
 
@@ -98,6 +97,8 @@ KIND = proposals.register(
         apply=_put_in_force,
         locks=_locks,
         links=_links,
-        still_may=lambda link, who: who.pk == tool_of(link).system.owner_id or who.reach(Role.ANALYST) != NOTHING,
+        still_may=lambda link, who: (
+            who.pk == tool_of(link).system.owner_id or who.roles.current().filter(role="analyst").exists()
+        ),
     )
 )

@@ -19,7 +19,6 @@ from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.networks.models import SystemNetwork
 from entitlements.people.models import Person, Role
-from entitlements.people.role_limits import NOTHING
 
 from . import errors, rules
 
@@ -90,8 +89,8 @@ def confirm(key: UUID, *, by: Person) -> SystemNetwork:
         raise Forbidden
     if row.proposed_by is None:
         raise errors.NetworkProposedByOwnAccount
-    roles = row.proposed_by.reach(Role.ADMIN, Role.ANALYST)
-    still_may = row.proposed_by_id == row.system.owner_id or roles != NOTHING
+    roles = row.proposed_by.roles.current().filter(role__in=(Role.ADMIN, Role.ANALYST))
+    still_may = row.proposed_by_id == row.system.owner_id or roles.exists()
     lapse, own = partial(withdraw, key), errors.NetworkProposedByOwnAccount
     independence.check_second(row.proposed_by, by, still_may=still_may, own=own, lapse=lapse)
     now = clock.now()
