@@ -101,7 +101,7 @@ def confirm(host_id: UUID, *, by: Person) -> ClientHost:
         raise AdminRoleNeeded if row.agent is None else NotResponsible
     lapse = partial(withdraw, host_id)
     independence.check_second(
-        row.proposed_by, by, still_may=row.proposed_by.has_role(*MAY), own=ProposedByOwnAccount, lapse=lapse
+        row.proposed_by, by, still_may=lambda who: who.has_role(*MAY), own=ProposedByOwnAccount, lapse=lapse
     )
     row.state, row.confirmed_by, row.confirmed_at = _State.IN_FORCE, by, clock.now()
     row.save(update_fields=["state", "confirmed_by", "confirmed_at"])

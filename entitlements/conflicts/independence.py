@@ -68,7 +68,12 @@ def same_human(one: Person | None, other: Person | None) -> bool:
 
 
 def check_second(
-    proposer: Person, by: Person, *, still_may: bool, own: type[DomainError], lapse: Callable[..., object]
+    proposer: Person | None,
+    by: Person,
+    *,
+    still_may: Callable[[Person], bool],
+    own: type[DomainError],
+    lapse: Callable[..., object],
 ) -> None:
     """Refuse to confirm one's own proposal, and that of a person who left or could not propose it any longer.
 
@@ -77,7 +82,7 @@ def check_second(
     """
     if same_human(proposer, by):
         raise own
-    if not (proposer.is_active and still_may):
+    if proposer is None or not (proposer.is_active and still_may(proposer)):
         raise ProposerGone(lambda reason: lapse(by=by, reason=reason))
 
 

@@ -87,10 +87,11 @@ def confirm(key: UUID, *, by: Person) -> SystemNetwork:
     row = _held(key, _State.PROPOSED)
     if not by.has_role(*CONFIRM):
         raise Forbidden
-    if row.proposed_by is None:
-        raise errors.NetworkProposedByOwnAccount
-    roles = row.proposed_by.roles.current().filter(role__in=(Role.ADMIN, Role.ANALYST))
-    still_may = row.proposed_by_id == row.system.owner_id or roles.exists()
+
+    def still_may(who: Person) -> bool:
+        roles = who.roles.current().filter(role__in=(Role.ADMIN, Role.ANALYST))
+        return who == row.system.owner or roles.exists()
+
     lapse, own = partial(withdraw, key), errors.NetworkProposedByOwnAccount
     independence.check_second(row.proposed_by, by, still_may=still_may, own=own, lapse=lapse)
     now = clock.now()

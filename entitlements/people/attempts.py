@@ -20,7 +20,7 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -117,7 +117,7 @@ def rising(failures: int, longest: float) -> float:
     return min(longest, 2.0 ** min(failures - FREE + 1, 16)) if failures >= FREE else 0
 
 
-def _admit(device: str | None, own: tuple[str, ...], shared: tuple[str, ...], holds: dict[str, _Gap]) -> Attempt:
+def _admit(device: str | None, own: tuple[str, ...], shared: tuple[str, ...], holds: Mapping[str, _Gap]) -> Attempt:
     if device is not None:
         of_device = _key("device", device)
         if _with_store(lambda store: _within(store, of_device)):

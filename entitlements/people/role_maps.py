@@ -83,9 +83,14 @@ def confirm(mapping_id: UUID, *, by: Person, reason: str) -> GroupMapping:
     _check(mapping.role, by=by, reason=reason)
     if mapping.ended_at is not None or mapping.confirmed_at is not None:
         raise MappingOver
-    still_may = mapping.proposed_by.has_role(mapping.role, Role.ADMIN)
     lapse = partial(end, mapping_id)
-    independence.check_second(mapping.proposed_by, by, still_may=still_may, own=SecondPersonNeeded, lapse=lapse)
+    independence.check_second(
+        mapping.proposed_by,
+        by,
+        still_may=lambda who: who.has_role(mapping.role, Role.ADMIN),
+        own=SecondPersonNeeded,
+        lapse=lapse,
+    )
     mapping.confirmed_by, mapping.confirmed_at = by, clock.now()
     mapping.save(update_fields=["confirmed_by", "confirmed_at"])
     _record(mapping, Action.GROUP_MAPPING_CONFIRMED, by=by.principal, reason=reason)

@@ -113,7 +113,7 @@ def confirm(key: UUID, *, by: Person, look: Callable[[Proposal], object] = no_lo
     if is_own(row, by):
         raise ProposedByOwnAccount
     if row.proposed_by is not None:
-        still_may, lapse = kind.still_may(row.subject, row.proposed_by), partial(withdraw, key)
+        still_may, lapse = partial(kind.still_may, row.subject), partial(withdraw, key)
         independence.check_second(row.proposed_by, by, still_may=still_may, own=ProposedByOwnAccount, lapse=lapse)
     look(row)
     row.confirmed_by = by

@@ -91,7 +91,7 @@ def confirm(key: UUID, *, by: Person) -> SignalResponse:
     row = _held(key)
     lapse = partial(withdraw, key)
     independence.check_second(
-        row.proposed_by, by, still_may=row.proposed_by.has_role(*PROPOSE), own=ResponseProposedByOwnAccount, lapse=lapse
+        row.proposed_by, by, still_may=lambda who: who.has_role(*PROPOSE), own=ResponseProposedByOwnAccount, lapse=lapse
     )
     now = clock.now()
     before = SignalResponse.objects.filter(kind=row.kind, state=_State.IN_FORCE)

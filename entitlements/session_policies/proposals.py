@@ -136,7 +136,7 @@ def confirm(key: UUID, *, by: Person) -> SessionPolicy:
         raise Forbidden
     lapse = partial(withdraw, key)
     independence.check_second(
-        row.proposed_by, by, still_may=row.proposed_by.has_role(*PROPOSE), own=SecondPersonRequired, lapse=lapse
+        row.proposed_by, by, still_may=lambda who: who.has_role(*PROPOSE), own=SecondPersonRequired, lapse=lapse
     )
     now = clock.now()
     before = SessionPolicy.objects.filter(name=row.name, state=_State.IN_FORCE)

@@ -112,7 +112,7 @@ def confirm(key: UUID, *, by: Person) -> StdioCommand:
     _check_accepted(row.terms, by)
     lapse = partial(withdraw, key)
     independence.check_second(
-        row.proposed_by, by, still_may=row.proposed_by.has_role(*PROPOSE), own=ProposedByOwnAccount, lapse=lapse
+        row.proposed_by, by, still_may=lambda who: who.has_role(*PROPOSE), own=ProposedByOwnAccount, lapse=lapse
     )
     now = clock.now()
     before = StdioCommand.objects.filter(name=row.name, state=_State.IN_FORCE)

@@ -129,7 +129,7 @@ def confirm(key: UUID, *, by: Person) -> IssuerProposal:
         raise AdminRoleNeeded
     lapse = partial(withdraw, key)
     independence.check_second(
-        row.proposed_by, by, still_may=row.proposed_by.has_role(*PROPOSE), own=ProposedByOwnAccount, lapse=lapse
+        row.proposed_by, by, still_may=lambda who: who.has_role(*PROPOSE), own=ProposedByOwnAccount, lapse=lapse
     )
     trust.put_in_force(row.issuer, {**terms.USUAL, **row.terms}, by=by.principal, reason=row.reason)
     now = clock.now()

@@ -47,5 +47,7 @@ class TwoPersonProposal[M: Model]:
 
     def second(self, row: Any, by: Person) -> None:  # noqa: ANN401 - an M, which says who proposed it
         """Check that another person, by any account, proposed it, and still could. Raises `own`, ProposerGone."""
-        still_may, lapse = row.proposed_by.has_role(*self.may), partial(self.withdraw, row.pk)
-        independence.check_second(row.proposed_by, by, still_may=still_may, own=self.own, lapse=lapse)
+        lapse = partial(self.withdraw, row.pk)
+        independence.check_second(
+            row.proposed_by, by, still_may=lambda who: who.has_role(*self.may), own=self.own, lapse=lapse
+        )

@@ -27,6 +27,7 @@ from entitlements.stdio_commands import proposals as stdio_commands
 from entitlements.trusted_issuers import proposals as trusted_issuers
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.approval_policies import policies as approval_policies
+from governance.approval_policies.rules import DEFAULT_POLICY
 from governance.approvals import auto_approval
 from governance.credential_policy import policy_proposals as credential_policy
 from governance.guardrails import proposals as guardrails
@@ -50,6 +51,7 @@ type Propose = Callable[[Person, Company], Any]
 
 def of_class(by: Person, company: Company) -> Proposal:
     tool = company.system.tools.get(name="wipe")
+    assert tool.seen is not None
     answer = client.of(by).post(
         "/api/v1/tools/clock/wipe/approve",
         {"sha256": tool.seen.sha256, "sentence": "x", "action": "read", "risk": "low", "data_class": "public", **FLOWS},
@@ -65,7 +67,7 @@ def of_rule(by: Person, company: Company) -> object:
 
 
 def of_policy(by: Person, _company: Company) -> object:
-    return approval_policies.propose(None, approval_policies.rules.DEFAULT_POLICY, by=by, reason=WHY)
+    return approval_policies.propose(None, DEFAULT_POLICY, by=by, reason=WHY)
 
 
 def of_ages(by: Person, _company: Company) -> object:
@@ -174,7 +176,7 @@ def test_each_kind_asks_the_one_rule() -> None:
 
 
 def test_the_api_answers_with_the_code_and_the_proposal_is_over(company: Company) -> None:
-    row = of_session(proposer := make.analyst(), company)
+    row: Any = of_session(proposer := make.analyst(), company)
     leaves(proposer)
     answer = client.proven(make.security()).post(f"/api/v1/session-policies/{row.pk}/confirm", {})
     assert (answer.status_code, answer.json()["code"]) == (409, "proposer_gone")

@@ -72,6 +72,7 @@ def test_a_disabled_account_is_disabled_here_too(world: World) -> None:
 
 def disabled(world: World, *people: Person) -> RiskSignal:
     """Let the provider say of each that their account is disabled; returns the last signal."""
+    row = RiskSignal()
     for person in people:
         row = told(world, f"{RISC}account-disabled", sub_id={"format": "email", "email": person.email})
         person.refresh_from_db()

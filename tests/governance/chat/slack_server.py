@@ -71,8 +71,8 @@ class Slack:
             return {"url": f"ws://127.0.0.1:{self.port}/link/?ticket=t"}
         if method == "users.info":
             email = next((email for email, user in self.users.items() if user == fields["user"]), None)
-            user = {"team_id": self.team_of_users, "profile": {"email": email}}
-            return {"user": user} if email else {"ok": False, "error": "user_not_found"}
+            known = {"team_id": self.team_of_users, "profile": {"email": email}}
+            return {"user": known} if email else {"ok": False, "error": "user_not_found"}
         if method == "views.publish":
             self.homes[str(fields["user_id"])] = json.loads(str(fields["view"]))
             return {}
