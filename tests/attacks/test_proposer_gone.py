@@ -16,6 +16,7 @@ from audit.models import Event
 from entitlements.client_documents import hosts
 from entitlements.conflicts.independence import ProposerGone
 from entitlements.definitions import classes
+from entitlements.errors import DomainError
 from entitlements.networks import networks
 from entitlements.people import people, role_maps
 from entitlements.people.models import Person
@@ -46,6 +47,7 @@ WHY: Final = "They asked for it."
 FLOWS: Final = dict.fromkeys(classes.FLOWS, False)
 made_world, company = shared.world(companies.found)
 
+OWN: Final = ("proposed_by_own_account", "second_person_required", "second_person_needed", "self_confirmation")
 type Propose = Callable[[Person, Company], Any]
 
 
@@ -132,28 +134,26 @@ KINDS: Final[dict[str, tuple[Propose, Callable[..., object], str]]] = {
 """Of each kind: what proposes it, what confirms it, and the role of who proposes."""
 
 
-def leaves(person: Person) -> None:
-    people.disable(person, by=SYSTEM, reason="left")
-
-
-def loses_the_role(person: Person) -> None:
-    person.roles.all().delete()
-
-
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("goes", [leaves, loses_the_role])
-def test_a_proposal_lapses_with_the_right_of_whoever_made_it(
-    company: Company, kind: str, goes: Callable[[Person], None]
-) -> None:
+def test_another_person_confirms_while_the_proposer_still_could_propose(company: Company, kind: str) -> None:
     propose, confirm, role = KINDS[kind]
-    proposer = make.person(roles=[role])
-    row = propose(proposer, company)
-    goes(proposer)
-    by = make.person(roles=["admin", "security", "analyst"])
-    reason = {"reason": WHY} if "reason" in inspect.signature(confirm).parameters else {}
-    with pytest.raises(ProposerGone) as refused:
-        confirm(row.pk, by=by, **reason)
-    refused.value.end()
+    row = propose(proposer := make.person("first", roles=[role]), company)
+    also = {"reason": WHY} if "reason" in inspect.signature(confirm).parameters else {}
+    by, again = (make.person(login, roles=["admin", "security", "analyst"]) for login in ("second", "again"))
+
+    Person.objects.filter(pk=again.pk).update(email=proposer.email.replace("@", "+again@").upper())
+    with pytest.raises(DomainError) as own:
+        confirm(row.pk, by=Person.objects.get(pk=again.pk), **also)
+    assert own.value.code.removesuffix("_of_rule").endswith(OWN)
+
+    proposer.roles.all().delete()
+    with pytest.raises(ProposerGone):
+        confirm(row.pk, by=by, **also)
+    people.assign_role(proposer, role, by=SYSTEM, reason="Given back.")
+    people.disable(proposer, by=SYSTEM, reason="left")
+    with pytest.raises(ProposerGone) as gone:
+        confirm(row.pk, by=by, **also)
+    gone.value.end()
     row.refresh_from_db()
     assert getattr(row, "state", "withdrawn") == "withdrawn"
     assert getattr(row, "ended_at", True) is not None
@@ -177,7 +177,7 @@ def test_each_kind_asks_the_one_rule() -> None:
 
 def test_the_api_answers_with_the_code_and_the_proposal_is_over(company: Company) -> None:
     row: Any = of_session(proposer := make.analyst(), company)
-    leaves(proposer)
+    people.disable(proposer, by=SYSTEM, reason="left")
     answer = client.proven(make.security()).post(f"/api/v1/session-policies/{row.pk}/confirm", {})
     assert (answer.status_code, answer.json()["code"]) == (409, "proposer_gone")
     row.refresh_from_db()
