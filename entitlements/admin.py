@@ -38,6 +38,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has n
         """Let nothing be written."""
         return self.get_fields(request, obj)
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Find rows by what is shown of them: by `password__startswith` one would be read letter by letter."""
+        shown = {*self.list_display, *map(str, self.list_filter)}
+        return lookup.split("__", maxsplit=1)[0] in shown and super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
+
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - as above
         """Nothing is added here."""
         return False

@@ -97,6 +97,9 @@ class OwnTransaction:
     def check_rate(self, who: str, limit: str = ratelimits.TOKENS) -> None:
         ratelimits.check(limit, who)
 
+    def is_used_here(self, claim: Claim) -> bool:
+        return self._used.knows(claim)
+
     def claim_here(self, claim: Claim) -> bool:
         return self._used.claim(claim)
 

@@ -6,6 +6,7 @@ A document: {"type": "urn:mandate:problem:<code>", "title", "status", "detail", 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ from rest_framework.response import Response
 from audit import clock, context, draft, redaction
 from audit.context import Principal
 from audit.refusals import refusals
+from entitlements.conflicts.independence import ProposerGone
 from entitlements.credential_policy.age import CredentialTooOld
 from entitlements.dpop import nonces
 from entitlements.dpop.proofs import NonceNeeded
@@ -159,8 +161,11 @@ def response(error: Exception) -> tuple[Response, DomainError]:
 def record(refusal: DomainError, status: int, *, by: Principal | None, about: Iterable[str], changes: bool) -> None:
     """Record a refusal once, in its own transaction; a stranger's failure is counted by source and minute instead.
 
-    So is the same refusal of one caller, after ten of them in a minute.
+    So is the same refusal of one caller, after ten of them in a minute. A proposal that lapsed by it ends here.
     """
+    if isinstance(refusal, ProposerGone):
+        with contextlib.suppress(DomainError):  # it is over already, or another person withdraws it
+            refusal.end()
     if isinstance(refusal, CredentialTooOld):
         refusals.record(refusal, by=refusal.holder, about=[str(refusal.holder)])
     elif by is None:

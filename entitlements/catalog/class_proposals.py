@@ -91,5 +91,14 @@ def _links(link: str) -> list[str]:
 
 
 KIND = proposals.register(
-    proposals.Kind(name="tool_class", label=_("Lower class of a tool"), apply=_put_in_force, locks=_locks, links=_links)
+    proposals.Kind(
+        name="tool_class",
+        label=_("Lower class of a tool"),
+        apply=_put_in_force,
+        locks=_locks,
+        links=_links,
+        still_may=lambda link, who: (
+            who.pk == tool_of(link).system.owner_id or who.roles.current().filter(role="analyst").exists()
+        ),
+    )
 )

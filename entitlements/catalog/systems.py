@@ -199,9 +199,11 @@ def close_after_restore(system: System, *, by: Principal, reason: str) -> System
 
 
 def is_closed_by_restore(system: System) -> bool:
-    """Say whether a restore closed a system, and no person has proposed to open it since."""
+    """Say whether a restore closed a system, and no person who is still here has proposed to open it since."""
     last = _closing(system)
-    return last is not None and last.action == Action.SYSTEM_DISABLED and bool(last.detail.get("restored"))
+    if last is not None and last.action == Action.SYSTEM_OPENING_PROPOSED:
+        return not Person.objects.filter(login=Principal.parse(last.actor).name, is_active=True).exists()
+    return last is not None and bool(last.detail.get("restored"))
 
 
 def _closing(system: System) -> Event | None:

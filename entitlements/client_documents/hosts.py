@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
@@ -98,8 +99,10 @@ def confirm(host_id: UUID, *, by: Person) -> ClientHost:
     row = _held(host_id, _State.PROPOSED)
     if not documents.may_confirm(row, by):
         raise AdminRoleNeeded if row.agent is None else NotResponsible
-    if independence.same_human(row.proposed_by, by):
-        raise ProposedByOwnAccount
+    lapse = partial(withdraw, host_id)
+    independence.check_second(
+        row.proposed_by, by, still_may=lambda who: who.has_role(*MAY), own=ProposedByOwnAccount, lapse=lapse
+    )
     row.state, row.confirmed_by, row.confirmed_at = _State.IN_FORCE, by, clock.now()
     row.save(update_fields=["state", "confirmed_by", "confirmed_at"])
     waiting = ClientDocument.objects.filter(host=row.host, state=ClientDocument.State.WAITING)

@@ -6,7 +6,8 @@ a script is no second person, since the person to be checked may hold its secret
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
 from django.db.models import Expression, F, Func, TextField, Value
@@ -31,6 +32,19 @@ class SelfAppointment(DomainError):
     code, status = "self_appointment", HTTPStatus.FORBIDDEN
 
 
+class ProposerGone(DomainError):
+    """You cannot confirm this: who proposed it has left or lost the right to. The proposal has lapsed; propose it anew.
+
+    `end` ends the proposal, once the transaction that this undoes is over.
+    """
+
+    code, status = "proposer_gone", HTTPStatus.CONFLICT
+
+    def __init__(self, end: Callable[[str], object]) -> None:
+        super().__init__()
+        self.end = functools.partial(end, "Who proposed it has left or lost the right to.")
+
+
 def accounts_of(person: Person) -> list[Person]:
     """Return every account of one human, this one first: those whose addresses lead to one mailbox, active or not.
 
@@ -51,6 +65,25 @@ def mailbox(email: Expression | F) -> Func:
 def same_human(one: Person | None, other: Person | None) -> bool:
     """Whether two accounts are one human's; no account is the same as none."""
     return one is not None and other is not None and other in accounts_of(one)
+
+
+def check_second(
+    proposer: Person | None,
+    by: Person,
+    *,
+    still_may: Callable[[Person], bool],
+    own: type[DomainError],
+    lapse: Callable[..., object],
+) -> None:
+    """Refuse to confirm one's own proposal, and that of a person who left or could not propose it any longer.
+
+    The one rule of every kind of proposal. `lapse` withdraws it, as who would have confirmed it. Raises `own`,
+    ProposerGone.
+    """
+    if same_human(proposer, by):
+        raise own
+    if proposer is None or not (proposer.is_active and still_may(proposer)):
+        raise ProposerGone(lambda reason: lapse(by=by, reason=reason))
 
 
 def check_start(link: str, stopped: Action, by: Principal, **detail: object) -> None:

@@ -54,7 +54,7 @@ SELECT (SELECT coalesce(max(seq), 0) FROM entitlements_change),
        array(SELECT b.slug FROM entitlements_delegationpermission d JOIN entitlements_agent b ON b.id = d.actor_id
               WHERE d.agent_id = a.id AND d.ended_at IS NULL),
        {SESSION_POLICIES.format(kind="a.kind", system="y.id")},
-       a.kind, a.held_by_risk, array(SELECT h.login FROM entitlements_person h WHERE h.held_by_risk),
+       a.kind, a.held_by_risk OR s.held_by_risk, array(SELECT h.login FROM entitlements_person h WHERE h.held_by_risk),
        (SELECT v.id::text FROM entitlements_guardrailversion v WHERE v.position IS NOT NULL
                 ORDER BY v.position DESC LIMIT 1)
 FROM entitlements_agent a JOIN entitlements_person s ON s.id = a.sponsor_id

@@ -134,7 +134,12 @@ async def _assertion(attempt: Attempt, issuer: str, slug: str | None) -> _Client
         raise jws.BadToken("The client assertion must name this issuer as its only audience, as a string.")
     expires = jws.check_times(claims, clock.now().timestamp(), leeway=_LEEWAY, longest=_LONGEST)
     until = datetime.fromtimestamp(expires, UTC)
-    attempt.proof = Claim(f"client:{match[0].client_id}", jws.text(claims, "jti"), until)
+    proof = Claim(f"client:{match[0].client_id}", jws.text(claims, "jti"), until)
+    if not attempt.is_used_up and attempt.outside.is_used_here(
+        proof
+    ):  # what only asked is in no row, and mints and rotates nothing either
+        raise refusals.invalid_client(*refusals.USED)
+    attempt.proof = proof
     return match
 
 

@@ -87,6 +87,10 @@ class OnNode:
         """Count one request of whom a limit is about. Raises TooMany."""
         self._limits.check(who, limit)
 
+    def is_used_here(self, claim: Claim) -> bool:
+        """Say whether an assertion was used in this process before."""
+        return self._used.knows(claim)
+
     def claim_here(self, claim: Claim) -> bool:
         """Use an assertion up in this process alone; False when it was used here before."""
         return self._used.claim(claim)

@@ -73,6 +73,10 @@ class Outside(Protocol):
         """Count one request of whom a limit is about: by default a client. Raises TooMany."""
         ...
 
+    def is_used_here(self, claim: Claim) -> bool:
+        """Say whether an assertion was used in this process before."""
+        ...
+
     def claim_here(self, claim: Claim) -> bool:
         """Use an assertion up in this process alone; False when it was used here before."""
         ...

@@ -17,14 +17,18 @@ class UsedHere:
     def __init__(self) -> None:
         self._until: dict[tuple[str, str], datetime] = {}
 
+    def knows(self, claim: Claim) -> bool:
+        """Say whether an assertion was used here before."""
+        until = self._until.get((claim.issuer, claim.jti))
+        return until is not None and until > clock.now()
+
     def claim(self, claim: Claim) -> bool:
         """Use an assertion up; False when it was used here before."""
-        key = claim.issuer, claim.jti
-        if (until := self._until.get(key)) is not None and until > clock.now():
+        if self.knows(claim):
             return False
         if len(self._until) >= MOST_KEPT:
             self._forget()
-        self._until[key] = claim.expires + MARGIN
+        self._until[claim.issuer, claim.jti] = claim.expires + MARGIN
         return True
 
     def _forget(self) -> None:

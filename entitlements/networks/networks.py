@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -86,8 +87,13 @@ def confirm(key: UUID, *, by: Person) -> SystemNetwork:
     row = _held(key, _State.PROPOSED)
     if not by.has_role(*CONFIRM):
         raise Forbidden
-    if row.proposed_by is None or independence.same_human(row.proposed_by, by):
-        raise errors.NetworkProposedByOwnAccount
+
+    def still_may(who: Person) -> bool:
+        roles = who.roles.current().filter(role__in=(Role.ADMIN, Role.ANALYST))
+        return who == row.system.owner or roles.exists()
+
+    lapse, own = partial(withdraw, key), errors.NetworkProposedByOwnAccount
+    independence.check_second(row.proposed_by, by, still_may=still_may, own=own, lapse=lapse)
     now = clock.now()
     before = SystemNetwork.objects.filter(system=row.system, state=_State.IN_FORCE)
     before.update(state=_State.REPLACED, ended_at=now, end_reason=f"Replaced by the proposal {row.pk}.")

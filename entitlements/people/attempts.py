@@ -4,9 +4,9 @@ Nothing here locks a person out: failures only set how far apart later attempts 
 
 * A *known device* signed in as this person before. It has ten failures of its own, whatever strangers do.
 * Any other attempt with a password waits longer with each failure of that login from that source: 2 s after the fifth,
-  a minute at most. Once a login fails often, from wherever, each source waits longer between its attempts with that
-  login, five minutes at most; the first attempt from a source never waits for this. Once a source fails often, with
-  whatever logins, its attempts are a second apart, five at most, since hashing a password is work.
+  a minute at most. No failure of a login elsewhere, and up to `MANY` of other logins here, makes it wait. A source that
+  fails often waits a second, five at most, between attempts with logins that fail there; beyond `MANY` times as often
+  with any login, since hashing a password is work.
 * A code of a second factor has six digits, so the attempts of all unknown devices with one person's share one wait.
 
 A login that does not exist counts as one that does, so no answer says whether it exists. An attempt that is refused
@@ -20,7 +20,7 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -35,14 +35,14 @@ FREE: Final = 5
 """The failure after which attempts with one login from one source begin to wait."""
 LONGEST: Final = 60
 """Seconds between two attempts with one login from one source, at most."""
-LONGEST_BY_LOGIN: Final = 300
-"""The same for a login that fails often from anywhere, and for codes."""
+LONGEST_OF_CODES: Final = 300
+"""The same for the codes of one person, from anywhere."""
 LONGEST_BY_SOURCE: Final = 5
 """Seconds between two attempts of one source, at most."""
 OF_A_DEVICE: Final = 10
 """Failures after which a known device counts as an unknown one."""
-_LOGIN_STEP: Final = 10
-"""Failures of a login that make the wait between attempts with it one second longer."""
+MANY: Final = 10
+"""How many times the failures after which a source is slow make it slow for logins that did not fail there."""
 _MOST_KEPT: Final = 10_000
 
 
@@ -60,7 +60,8 @@ class _Store(Protocol):
     def forget(self, keys: Sequence[str]) -> None: ...
 
 
-type _Gap = Callable[..., float]
+type _Gap = Callable[..., float | None]
+"""The seconds that a hold lasts, from the failures of each count; None where the attempt does not ask for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +91,24 @@ def admit_password(login: str, source: str, device: str | None) -> Attempt:
     if not most:  # the tests' word for none; the environment cannot say it
         return Attempt()
     login = login.lower()
-    pair, by_login, by_source = _key("pair", login, source), _key("login", login), _key("source", source)
+    pair, by_source = _key("pair", login, source), _key("source", source)
 
-    def between_own(of_pair: int, of_login: int, _of_source: int) -> float:
-        slowed = min(LONGEST_BY_LOGIN, of_login // _LOGIN_STEP) if of_login > most else 0
-        return max(rising(of_pair, LONGEST), slowed)
+    def between_own(of_pair: int, _of_source: int) -> float:
+        return rising(of_pair, LONGEST)
 
-    def between_all(_of_pair: int, _of_login: int, of_source: int) -> float:
-        return min(LONGEST_BY_SOURCE, of_source // most) if of_source > most else 0
+    def between_all(of_pair: int, of_source: int) -> float | None:
+        often = most if of_pair >= FREE else most * MANY
+        return min(LONGEST_BY_SOURCE, of_source // most) if of_source > often else None
 
     holds = {_key("pair-hold", login, source): between_own, _key("source-hold", source): between_all}
-    return _admit(device, (pair,), (by_login, by_source), holds)
+    return _admit(device, (pair,), (by_source,), holds)
 
 
 def admit_code(login: str, device: str | None) -> Attempt:
     """Count an attempt with a code of a person's second factor. Raises TooMany."""
     if not settings.RATE_LIMITS["sign_in"]:  # as above
         return Attempt()
-    holds = {_key("code-hold", login): lambda failures: rising(failures, LONGEST_BY_LOGIN)}
+    holds = {_key("code-hold", login): lambda failures: rising(failures, LONGEST_OF_CODES)}
     return _admit(device and f"code {device}", (_key("code", login),), (), holds)
 
 
@@ -116,7 +117,7 @@ def rising(failures: int, longest: float) -> float:
     return min(longest, 2.0 ** min(failures - FREE + 1, 16)) if failures >= FREE else 0
 
 
-def _admit(device: str | None, own: tuple[str, ...], shared: tuple[str, ...], holds: dict[str, _Gap]) -> Attempt:
+def _admit(device: str | None, own: tuple[str, ...], shared: tuple[str, ...], holds: Mapping[str, _Gap]) -> Attempt:
     if device is not None:
         of_device = _key("device", device)
         if _with_store(lambda store: _within(store, of_device)):
@@ -126,7 +127,9 @@ def _admit(device: str | None, own: tuple[str, ...], shared: tuple[str, ...], ho
         failures = [known + 1 for known in store.read([*own, *shared])]  # this one is a failure until it succeeds
         taken: list[str] = []
         for key, gap in holds.items():
-            if wait := store.hold(key, gap(*failures)):
+            if (seconds := gap(*failures)) is None:
+                continue
+            if wait := store.hold(key, seconds):
                 store.forget(taken)
                 raise ratelimits.TooMany(math.ceil(wait))
             taken.append(key)

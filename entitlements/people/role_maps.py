@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
@@ -82,8 +83,14 @@ def confirm(mapping_id: UUID, *, by: Person, reason: str) -> GroupMapping:
     _check(mapping.role, by=by, reason=reason)
     if mapping.ended_at is not None or mapping.confirmed_at is not None:
         raise MappingOver
-    if independence.same_human(mapping.proposed_by, by):
-        raise SecondPersonNeeded
+    lapse = partial(end, mapping_id)
+    independence.check_second(
+        mapping.proposed_by,
+        by,
+        still_may=lambda who: who.has_role(mapping.role, Role.ADMIN),
+        own=SecondPersonNeeded,
+        lapse=lapse,
+    )
     mapping.confirmed_by, mapping.confirmed_at = by, clock.now()
     mapping.save(update_fields=["confirmed_by", "confirmed_at"])
     _record(mapping, Action.GROUP_MAPPING_CONFIRMED, by=by.principal, reason=reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -17,7 +18,7 @@ from entitlements.clients.models import Client
 from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
-from entitlements.people.models import Person
+from entitlements.people.models import Person, Role
 
 from . import rules
 from .models import PolicyDomain
@@ -36,7 +37,10 @@ class PolicyDomainUnchanged(DomainError):
 
 
 class EnforcementPointUnusable(DomainError):
-    """An enforcement point is no client that is registered, or asks about another system already."""
+    """An enforcement point is no client that is registered, or none that you answer for: ask a platform admin.
+
+    Or it asks about another system already.
+    """
 
     code, status = "enforcement_point_unusable", HTTPStatus.CONFLICT
 
@@ -60,9 +64,10 @@ def load(system: System, *, document: dict[str, Any], by: Person, reason: str) -
         raise NotFound
     clients = Client.objects.filter(client_id__in=domain.points)
     locks.exclusive((Lock.SYSTEM, system.pk), *((Lock.CLIENT, client.pk) for client in clients))
-    _check_points(system, domain.points, len(clients))
-    digest = hashlib.sha256(strict.dumps(document)).hexdigest()
     before = current().filter(system=system).first()
+    kept = before.points if before is not None else ()
+    _check_points(system, domain.points, [each for each in clients if each.client_id in kept or _may_add(each, by)])
+    digest = hashlib.sha256(strict.dumps(document)).hexdigest()
     if before is not None and before.sha256 == digest:
         raise PolicyDomainUnchanged
     now, number = clock.now(), 1
@@ -97,10 +102,16 @@ def about(row: PolicyDomain) -> list[str]:
     return [f"system:{row.system.slug}"]
 
 
-def _check_points(system: System, points: tuple[str, ...], registered: int) -> None:
-    """Check that each is a client that asks about no other system. The caller holds the clients."""
-    if registered != len(points):
-        raise EnforcementPointUnusable("An enforcement point is no client that is registered.")
+def _may_add(client: Client, by: Person) -> bool:
+    """Whether a person may have what a client asks answered by their system: its own questions would be, too."""
+    agent = client.agent
+    return by.has_role(Role.ADMIN) or (agent is not None and by in (agent.sponsor, agent.owner, agent.backup))
+
+
+def _check_points(system: System, points: tuple[str, ...], usable: Sequence[Client]) -> None:
+    """Check that each is a usable client that asks about no other system. The caller holds the clients."""
+    if len(usable) != len(points):
+        raise EnforcementPointUnusable
     other = current().exclude(system=system).filter(points__has_any_keys=list(points)).first() if points else None
     if other is not None:
         taken = min(set(other.points).intersection(points))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -44,8 +45,8 @@ class ProposedByOwnAccount(Forbidden):
 class Kind:
     """One kind of change that needs two people.
 
-    `proposers` may propose it; without them the act that needs a second person asks its own matrix row. `apply` puts
-    the terms in force within the confirmation, under the locks, and refuses what cannot be any more.
+    The act that needs a second person asks its own matrix row who may propose it; `still_may` says whether they could
+    now. `apply` puts the terms in force within the confirmation, under the locks, and refuses what cannot be any more.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Kind:
     apply: Callable[[Proposal, Person], None]
     locks: Callable[[str], Iterable[Key]]
     links: Callable[[str], list[str]]
-    proposers: Collection[Role] | None = None
+    still_may: Callable[[str, Person], bool]
     confirmers: Collection[Role] = (Role.ADMIN, Role.SECURITY)
 
 
@@ -68,13 +69,8 @@ def register(kind: Kind) -> Kind:
 
 @transaction.atomic
 def propose(kind: Kind, subject: str, terms: Mapping[str, Any], *, by: Principal, reason: str) -> Proposal:
-    """Propose terms for a subject; what waited for it is replaced. The same terms again change and record nothing.
-
-    Raises Forbidden.
-    """
+    """Propose terms for a subject; what waited for it is replaced. The same terms again change and record nothing."""
     person = Person.objects.filter(login=by.name).first() if by.kind == "person" else None
-    if kind.proposers is not None and not (person and person.has_role(*kind.proposers)):
-        raise Forbidden
     locks.exclusive(*kind.locks(subject))
     known = Proposal.objects.filter(kind=kind.name, subject=subject, state=_State.PROPOSED).first()
     if known is not None and known.terms == terms:
@@ -116,6 +112,9 @@ def confirm(key: UUID, *, by: Person, look: Callable[[Proposal], object] = no_lo
         raise Forbidden
     if is_own(row, by):
         raise ProposedByOwnAccount
+    if row.proposed_by is not None:
+        still_may, lapse = partial(kind.still_may, row.subject), partial(withdraw, key)
+        independence.check_second(row.proposed_by, by, still_may=still_may, own=ProposedByOwnAccount, lapse=lapse)
     look(row)
     row.confirmed_by = by
     _end(row, _State.CONFIRMED, "")

@@ -5,6 +5,7 @@ Loosening and tightening alike take two: a response that is carried out can stop
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
@@ -88,8 +89,10 @@ def confirm(key: UUID, *, by: Person) -> SignalResponse:
     if not by.has_role(*CONFIRM):
         raise Forbidden
     row = _held(key)
-    if independence.same_human(row.proposed_by, by):
-        raise ResponseProposedByOwnAccount
+    lapse = partial(withdraw, key)
+    independence.check_second(
+        row.proposed_by, by, still_may=lambda who: who.has_role(*PROPOSE), own=ResponseProposedByOwnAccount, lapse=lapse
+    )
     now = clock.now()
     before = SignalResponse.objects.filter(kind=row.kind, state=_State.IN_FORCE)
     before.update(state=_State.REPLACED, ended_at=now, end_reason=f"Replaced by the proposal {row.pk}.")

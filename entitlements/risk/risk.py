@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
+from typing import Final
 from uuid import UUID
 
 from django.db import transaction
@@ -14,7 +15,9 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.conflicts import independence
 from entitlements.errors import DomainError, NotFound, ReasonRequired
-from entitlements.people.models import Person
+from entitlements.feed import locks
+from entitlements.feed.locks import Lock
+from entitlements.people.models import Person, Role
 from entitlements.words import Risk
 
 from . import response_policy, responses
@@ -23,6 +26,11 @@ from .rules import CountedSignal, Kind, Mode, Policy, Response, Verdict, level_o
 from .subject import RiskSubject, counted, history, hold, of, set_level
 
 _LONGEST = 500
+_DISABLES: Final = Policy(Response.SUSPEND, Mode.ENFORCE)
+_DISABLED_AN_HOUR: Final = 3
+"""How many people the signals of one source disable within an hour."""
+_ADMINS_LEFT: Final = 2
+"""How many other platform admins there are where a signal disables one: what needs two of them goes on."""
 
 
 class RiskDecided(DomainError):
@@ -60,14 +68,20 @@ class NewSignal:
 def note(subject: RiskSubject, new: NewSignal, *, by: Principal = SYSTEM) -> RiskSignal | None:
     """Note a signal about a subject, set its level, and answer it as its kind's policy says.
 
-    None where it was noted before, by its `reference`. Raises NotFound.
+    Where it would disable a person and no person said so, it may hold their agents instead. None where it was noted
+    before, by its `reference`. Raises NotFound.
     """
+    policy = new.answer or response_policy.current(new.kind)
+    if new.improves:
+        policy = Policy(Response.NOTE, policy.mode)
+    if by == SYSTEM and subject.person is not None and policy == _DISABLES:
+        locks.exclusive((Lock.PERSON, "signals"))  # so that two signals at once do not each spare the other's
+        if _needs_a_person(subject.person, new.source):
+            policy = Policy(Response.HOLD, Mode.ENFORCE)
     held = hold(subject)
     if RiskSignal.objects.filter(reference=new.reference).exists():
         return None
-    now, policy, before = clock.now(), new.answer or response_policy.current(new.kind), held.level
-    if new.improves:
-        policy = Policy(Response.NOTE, policy.mode)
+    now, before = clock.now(), held.level
     outcome = _outcome(policy)
     reason = new.reason[:_LONGEST]
     said = "A risk signal." if new.confidential else f"A risk signal: {reason}"[:_LONGEST]
@@ -91,6 +105,18 @@ def note(subject: RiskSubject, new: NewSignal, *, by: Principal = SYSTEM) -> Ris
     set_level(hold(held), history(held))
     log.record(Action.RISK_SIGNALLED, about=_about(signal, held), by=by, reason=reason, detail=_detail(signal, before))
     return signal
+
+
+def _needs_a_person(person: Person, source: str) -> bool:
+    """Whether a person, and no signal, disables this one: the source did so to several, or few administrators are left.
+
+    Their agents are held until that person confirms the compromise, or dismisses the signal.
+    """
+    done = RiskSignal.objects.filter(source=source, response=Response.SUSPEND, outcome=RiskSignal.Outcome.DONE)
+    if done.filter(person__isnull=False, noted_at__gt=clock.now() - timedelta(hours=1)).count() >= _DISABLED_AN_HOUR:
+        return True
+    admins = Person.objects.holding(Role.ADMIN)
+    return admins.filter(pk=person.pk).exists() and admins.exclude(pk=person.pk).count() < _ADMINS_LEFT
 
 
 def _outcome(policy: Policy) -> RiskSignal.Outcome:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
@@ -133,8 +134,10 @@ def confirm(key: UUID, *, by: Person) -> SessionPolicy:
     row = _held(key, _State.PROPOSED)
     if not by.has_role(*CONFIRM):
         raise Forbidden
-    if independence.same_human(row.proposed_by, by):
-        raise SecondPersonRequired
+    lapse = partial(withdraw, key)
+    independence.check_second(
+        row.proposed_by, by, still_may=lambda who: who.has_role(*PROPOSE), own=SecondPersonRequired, lapse=lapse
+    )
     now = clock.now()
     before = SessionPolicy.objects.filter(name=row.name, state=_State.IN_FORCE)
     before.update(state=_State.REPLACED, ended_at=now, end_reason=f"Replaced by the proposal {row.pk}.")

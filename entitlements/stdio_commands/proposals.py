@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
@@ -109,8 +110,10 @@ def confirm(key: UUID, *, by: Person) -> StdioCommand:
     if not by.has_role(*CONFIRM):
         raise AdminRoleNeeded
     _check_accepted(row.terms, by)
-    if independence.same_human(row.proposed_by, by):
-        raise ProposedByOwnAccount
+    lapse = partial(withdraw, key)
+    independence.check_second(
+        row.proposed_by, by, still_may=lambda who: who.has_role(*PROPOSE), own=ProposedByOwnAccount, lapse=lapse
+    )
     now = clock.now()
     before = StdioCommand.objects.filter(name=row.name, state=_State.IN_FORCE)
     before.update(state=_State.REPLACED, ended_at=now, end_reason=f"Replaced by the proposal {row.pk}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
@@ -126,8 +127,10 @@ def confirm(key: UUID, *, by: Person) -> IssuerProposal:
     row = _held(key, _State.PROPOSED)
     if not by.has_role(*CONFIRM):
         raise AdminRoleNeeded
-    if independence.same_human(row.proposed_by, by):
-        raise ProposedByOwnAccount
+    lapse = partial(withdraw, key)
+    independence.check_second(
+        row.proposed_by, by, still_may=lambda who: who.has_role(*PROPOSE), own=ProposedByOwnAccount, lapse=lapse
+    )
     trust.put_in_force(row.issuer, {**terms.USUAL, **row.terms}, by=by.principal, reason=row.reason)
     now = clock.now()
     before = IssuerProposal.objects.filter(issuer=row.issuer, state=_State.IN_FORCE)

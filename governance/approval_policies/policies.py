@@ -188,6 +188,8 @@ _PROPOSALS: Final = proposals.TwoPersonProposal(
     lambda proposal: _alone(proposal.entitlement),
     over=NotProposed,
     own=SecondPersonRequired,
+    may=MAY,
+    withdraw=withdraw,
 )
 
 

@@ -149,6 +149,8 @@ _FOUND: Final = proposals.TwoPersonProposal(
     lambda rule: locks.exclusive((Lock.REQUEST, f"approval-rule:{rule.pk}")),
     over=RuleNotWaiting,
     own=SelfConfirmationOfRule,
+    may=MAY_PROPOSE,
+    withdraw=withdraw,
 )
 """A rule is held alone: what it is approving now waits, or sees what becomes of it."""
 

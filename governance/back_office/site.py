@@ -30,6 +30,11 @@ class Office(AdminSite):
 
     site_header = site_title = "Mandate"
 
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:  # noqa: ANN401 - Django's signature
+        """Take our own pages alone: those of libraries show and search what is stored, sealed secrets as well."""
+        if admin_class is not None and admin_class.__module__.startswith(("entitlements.", "governance.")):
+            super().register(model_or_iterable, admin_class, **options)
+
     @login_not_required
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Lead a stranger to the console's sign-in; refuse a person who may not come in."""

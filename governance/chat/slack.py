@@ -33,6 +33,11 @@ def workspace(bot_token: str) -> str:
     return str(_call(bot_token, "auth.test").get("team") or "Slack")[:200]
 
 
+async def team(bot_token: str) -> str:
+    """Return the identifier of the workspace of a bot's token (auth.test). Raises as `call`."""
+    return str((await call(bot_token, "auth.test")).get("team_id") or "")
+
+
 def account(bot_token: str, email: str) -> str:
     """Return the id of the user who has an e-mail address (users.lookupByEmail). Raises NoAccount, and as `call`."""
     user = _call(bot_token, "users.lookupByEmail", {"email": email}).get("user") or {}

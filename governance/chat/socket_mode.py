@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import aiohttp
@@ -45,11 +45,12 @@ _HEARTBEAT: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The connection of Slack with its tokens, as they are now."""
+    """The connection of Slack with its tokens, as they are now, and the identifier of its workspace, once asked for."""
 
     connection: ChatConnection
     bot: str
     app: str
+    team: str = field(default="", compare=False)
 
 
 async def run(waits: Waits, is_stopped: Callable[[], bool], turn: float = 1.0) -> None:
@@ -77,6 +78,7 @@ async def _keep(waits: Waits) -> None:
         tokens, pause = None, _LOOK_AGAIN
         try:
             if (tokens := await _in_database(_tokens)) is not None:
+                tokens = replace(tokens, team=await slack.team(tokens.bot))
                 await _listen(await slack.socket_address(tokens.app), tokens, waits)
                 failures, pause = 0, 0.0
         except ServiceBusy as busy:
@@ -138,12 +140,18 @@ async def _answer(
         return True  # "hello"
     payload = envelope.get("payload")
     payload = payload if isinstance(payload, dict) else {}
+    ours = bool(tokens.team) and payload.get("team_id") == tokens.team
     acknowledged: dict[str, Any] = {"envelope_id": envelope["envelope_id"]}
     if envelope.get("type") == "slash_commands" and envelope.get("accepts_response_payload"):
-        acknowledged["payload"] = await _soon(_told(str(payload.get("user_id", "")), tokens, waits))
+        acknowledged["payload"] = await _soon(_told(str(payload.get("user_id", "")) if ours else "", tokens, waits))
     await socket.send_str(json.dumps(acknowledged))
     event = payload.get("event")
-    if envelope.get("type") == "events_api" and isinstance(event, dict) and event.get("type") == "app_home_opened":
+    if (
+        envelope.get("type") == "events_api"
+        and ours
+        and isinstance(event, dict)
+        and event.get("type") == "app_home_opened"
+    ):
         await _show_home(str(event.get("user", "")), tokens, waits)
     return True
 
@@ -173,19 +181,22 @@ async def _show_home(user: str, tokens: Tokens, waits: Waits) -> None:
 
 
 async def _person(user: str, tokens: Tokens) -> Person | None:
-    """Return the active person of a Slack user: as messaged before, else by the e-mail address that Slack names."""
+    """Return the active person of a user of our workspace: as messaged before, else by the address that Slack names."""
+    if not user:
+        return None
     if (known := await _in_database(_known, tokens.connection, user)) is not None:
         return known if known.is_active else None
     try:
         found = (await slack.call(tokens.bot, "users.info", {"user": user})).get("user") or {}
     except NoAccount:
         return None
-    email = str((found.get("profile") or {}).get("email", "")) if not found.get("deleted") else ""
+    is_ours = found.get("team_id") == tokens.team and not found.get("deleted")
+    email = str((found.get("profile") or {}).get("email", "")) if is_ours else ""
     return await _in_database(_with_email, email)
 
 
 def _known(connection: ChatConnection, user: str) -> Person | None:
-    rows = ChatAccount.objects.select_related("person").filter(connection=connection, account=user or "-")
+    rows = ChatAccount.objects.select_related("person").filter(connection=connection, account=user)
     account = rows.first()
     return account.person if account is not None and account.email == account.person.email else None
 

@@ -121,6 +121,8 @@ _PROPOSALS: Final = proposals.TwoPersonProposal(
     lambda _proposal: _alone(),
     over=NotProposed,
     own=SecondPersonRequired,
+    may=MAY,
+    withdraw=withdraw,
 )
 
 

@@ -24,7 +24,7 @@ class DecoySerializer(OutputSerializer):
     name = serializers.CharField()
     system = serializers.CharField(source="system.slug", default=None, allow_null=True)
     beside = serializers.CharField(source="beside.name", default=None, allow_null=True)
-    definition = serializers.JSONField(allow_null=True)
+    definition = serializers.DictField(allow_null=True)
     answer = serializers.CharField()
     place = serializers.CharField()
     agents = serializers.SerializerMethodField()

@@ -210,4 +210,6 @@ _PROPOSALS: Final = proposals.TwoPersonProposal(
     lambda row: _alone(row.key),
     over=GuardrailOver,
     own=SecondPersonRequired,
+    may=MAY,
+    withdraw=withdraw,
 )

@@ -151,6 +151,19 @@ def _agent_suspended(event: Event) -> Iterator[Message]:
     yield Message(Kind.AGENT_STOPPED, people, f"agent:{agent.slug}", sentence, f"/agents/{agent.slug}/", urgent=True)
 
 
+def _person_held(event: Event) -> Iterator[Message]:
+    """Tell those who decide about signals that one holds a person's agents, once an hour for each source."""
+    said = event.detail
+    if not event.keys("person") or (said.text("response"), said.text("outcome")) != ("hold", "done"):
+        return
+    people = [*Person.objects.holding(Role.SECURITY), *Person.objects.holding(Role.ADMIN)]
+    source, url = said.text("source"), f"/risk-signals/{key(event, 'risk')}/"
+    sentence = _("A signal of %(source)s holds the agents of a person until someone confirms or dismisses it.")
+    dedupe = f"held {source} {event.at:%Y-%m-%dT%H}"
+    about = f"risk:{key(event, 'risk')}"
+    yield Message(Kind.AGENT_STOPPED, people, about, sentence % {"source": source}, url, urgent=True, dedupe=dedupe)
+
+
 def _refresh_token_reused(event: Event) -> Iterator[Message]:
     """Tell who answers for an agent, if there is one, and the person that a sign-in of theirs was used by two."""
     rows = Agent.objects.select_related("sponsor", "owner", "backup")
@@ -322,6 +335,7 @@ NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     Action.BREAK_GLASS_ENDED: _break_glass,
     Action.BREAK_GLASS_REVIEWED: _break_glass,
     Action.AGENT_SUSPENDED: _agent_suspended,
+    Action.RISK_SIGNALLED: _person_held,
     Action.TOKEN_FAMILY_REUSED: _refresh_token_reused,
     Action.TOOL_CHANGED: _tool_changed,
     Action.TOOL_QUARANTINED: _tool_changed,

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from audit import clock
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.seals.stops import Outside
@@ -26,8 +27,13 @@ from entitlements.grants import grants
 from entitlements.people import people, roles
 from entitlements.people.models import Group, Person
 from entitlements.revocation.verbs import VERBS
+from entitlements.risk import risk
+from entitlements.risk.risk import NewSignal
+from entitlements.risk.rules import Kind, Mode, Policy, Response
+from entitlements.risk.subject import named
 from entitlements.trusted_issuers import trust
 from entitlements.trusted_issuers.models import TrustedIssuer
+from entitlements.words import Risk
 from entitlements.workload_identity import workload_rules
 
 REASON: Final = "stopped after the backup that was restored"
@@ -107,9 +113,16 @@ def _suspend_grant(line: Line) -> None:
 
 
 def _hold(line: Line) -> None:
-    """Answer a risk signal that held calls, which is lost: suspend its agent, or else disable its person."""
-    kind = "agent" if _ids(line, "agent") else "person"
-    VERBS[kind](_id(line, kind), SYSTEM, REASON)
+    """Answer a risk signal that held calls, which is lost: suspend its agent, or else hold its person again."""
+    if _ids(line, "agent"):
+        VERBS["agent"](_id(line, "agent"), SYSTEM, REASON)
+        return
+    subject = named(f"person:{_id(line, 'person')}")
+    again = Policy(Response.HOLD, Mode.ENFORCE)
+    reference = f"restored:{_id(line, 'risk')}"
+    risk.note(
+        subject, NewSignal(Kind.RISK_LEVEL_CHANGE, Risk.HIGH, reference, REASON, clock.now(), reference, answer=again)
+    )
 
 
 def _distrust(line: Line) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -24,11 +25,13 @@ def check(by: Person, reason: str, roles: Collection[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TwoPersonProposal[M: Model]:
-    """How one kind of proposal is read, locked, and refused: no longer a proposal, or confirmed by its proposer."""
+    """How one kind of proposal is read, locked, refused and withdrawn, and which roles may propose it."""
 
     rows: Callable[[], QuerySet[M]]
     alone: Callable[[M], None]
     over: type[DomainError]
+    may: Collection[str]
+    withdraw: Callable[..., object]
     own: type[DomainError]
 
     def held(self, key: UUID, state: str) -> M:
@@ -43,6 +46,8 @@ class TwoPersonProposal[M: Model]:
         return row  # type: ignore[no-any-return]  # it is an M
 
     def second(self, row: Any, by: Person) -> None:  # noqa: ANN401 - an M, which says who proposed it
-        """Check that the person, by any account, did not propose it. Raises `own`."""
-        if independence.same_human(row.proposed_by, by):
-            raise self.own
+        """Check that another person, by any account, proposed it, and still could. Raises `own`, ProposerGone."""
+        lapse = partial(self.withdraw, row.pk)
+        independence.check_second(
+            row.proposed_by, by, still_may=lambda who: who.has_role(*self.may), own=self.own, lapse=lapse
+        )

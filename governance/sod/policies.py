@@ -41,14 +41,6 @@ class SelfConfirmation(DomainError):
     code, status = "self_confirmation", HTTPStatus.FORBIDDEN
 
 
-_RULES: Final = proposals.TwoPersonProposal(
-    lambda: SodPolicy.objects.select_related("proposed_by"),
-    lambda _rule: check.lock_policies(),
-    over=NotProposed,
-    own=SelfConfirmation,
-)
-
-
 @transaction.atomic
 def propose(
     name: str, *, sentence: str, sides: list[dict[str, Any]], on: bool = True, by: Person, reason: str
@@ -114,3 +106,13 @@ def about(rule: SodPolicy) -> list[str]:
 def _record(action: Action, rule: SodPolicy, by: Person, reason: str) -> None:
     detail = {"number": rule.number, "sentence": rule.sentence, "sides": rule.sides, "on": rule.on}
     log.record(action, about=about(rule), by=by.principal, reason=reason, detail=detail)
+
+
+_RULES: Final = proposals.TwoPersonProposal(
+    lambda: SodPolicy.objects.select_related("proposed_by"),
+    lambda _rule: check.lock_policies(),
+    over=NotProposed,
+    own=SelfConfirmation,
+    may=MAY,
+    withdraw=withdraw,
+)

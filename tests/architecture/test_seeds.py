@@ -14,7 +14,6 @@ from tests.architecture import tree
 
 FIXED: Final = {
     "tests/browser/world.py": "pictures of its pages are compared",
-    "tests/nodes/attacks/test_schema_fuzz.py": "until a decoy's schema is mended: null is two of its oneOf",
     "tests/deployments/test_thousand.py": "its numbers are measured, and compared over time",
     "tests/governance/what_if/test_rule_changes.py": "a day of which each test knows what is in it",
     "tests/governance/what_if/test_what_if.py": "traffic of which each test knows what is in it",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from django.test import Client
+from django.contrib import admin
+from django.test import Client, RequestFactory
 from django.urls import URLResolver, get_resolver
 
 from entitlements.people.models import OFFICE, Person, Role
@@ -79,3 +80,23 @@ def _addresses() -> list[str]:
         return found
 
     return [address for address in walk(get_resolver(), "") if address.startswith("admin/")]
+
+
+def test_no_row_is_found_by_a_column_that_is_not_shown() -> None:
+    """A list that takes `password__startswith` reads a password out, letter by letter."""
+    request, tried = RequestFactory().get("/"), 0
+    for model, each in admin.site._registry.items():
+        hidden = {field.name for field in model._meta.fields} - {*each.list_display, *map(str, each.list_filter)}
+        found = [
+            name for name in hidden for how in ("", "__startswith") if each.lookup_allowed(name + how, "a", request)
+        ]
+        assert not found, model
+        tried += len(hidden)
+    assert tried > 100
+
+
+def test_a_password_is_not_read_out_letter_by_letter() -> None:
+    make.person("victim", password="correct horse battery staple")
+    browser = visits.as_(make.analyst())
+    assert browser.get("/admin/entitlements/person/?is_active__exact=1").status_code == 200
+    assert browser.get("/admin/entitlements/person/?password__startswith=a").status_code == 400

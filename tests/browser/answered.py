@@ -28,7 +28,8 @@ def pages() -> dict[str, list[str]]:
         "resources": [{"type": "page", "id": f"page-{n}", "properties": {"owner": people[n]}} for n in range(120)],
         "rules": [{"name": "everybody reads", "resource_type": "page", "actions": ["read"]}],
     }
-    domains.load(system, document=document, by=ana, reason="The first rules of the handbook.")
+    admin = Person.objects.get(login="admin")  # who adds a client of no agent
+    domains.load(system, document=document, by=admin, reason="The first rules of the handbook.")
     when = [
         {"attribute": "subject.properties.roles", "has": "editor"},
         {"attribute": "resource.properties.owner", "same_as": "subject.id"},

@@ -14,6 +14,7 @@ from pytest_django.fixtures import Settings
 
 from audit.models import StrangerCount
 from entitlements.gateway.http import Request
+from governance import front
 from governance.operations import checks
 from tests.architecture import tree
 
@@ -89,3 +90,8 @@ def test_a_proxy_in_front_that_is_not_trusted_is_warned_of(settings: Settings) -
     assert [warning.id for warning in checks.visitors_are_apart(None)] == ["mandate.W001"]
     settings.TRUSTED_PROXIES = (ip_network(f"{PROXY}/32"),)
     assert checks.visitors_are_apart(None) == []
+
+
+def test_the_processes_alone_bound_bodies_and_the_proxy_hands_on_what_they_take() -> None:
+    assert "max_size" not in (tree.ROOT / "deploy/Caddyfile").read_text()
+    assert f"bodies of {front.LARGEST >> 20} MiB pass" in (tree.ROOT / "docs/operate/kubernetes.md").read_text()

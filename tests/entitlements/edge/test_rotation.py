@@ -163,6 +163,14 @@ def test_a_client_that_signs_registers_new_keys_and_both_sign_until_the_overlap_
     assert (signs(world.client_key), signs(new_key)) == (False, True)
 
 
+def test_an_assertion_that_was_used_to_ask_does_not_rotate(world: World) -> None:
+    asked = world.credentials(world.idp)
+    assert world.post("/idp/introspect", {"token": "unknown", **asked}).status == 200
+    jwks = json.dumps(worlds.key_set(worlds.new_key("of-a-thief")))
+    assert world.post("/idp/rotate", {**asked, "jwks": jwks}).error[1] == "invalid_client"
+    assert not events()
+
+
 def test_a_key_is_not_rotated_to_itself(world: World) -> None:
     for keys in ([world.client_key], [world.client_key, worlds.new_key("c9")]):
         form = {**world.credentials(world.idp), "jwks": json.dumps(worlds.key_set(*keys))}

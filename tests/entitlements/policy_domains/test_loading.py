@@ -30,7 +30,7 @@ def system() -> System:
 
 
 def load(system: System, reason: str = "The first rules.", **changes: object) -> PolicyDomain:
-    return domains.load(system, document={**DOCUMENT, **changes}, by=make.person(), reason=reason)
+    return domains.load(system, document={**DOCUMENT, **changes}, by=make.person(roles=["admin"]), reason=reason)
 
 
 def test_a_document_is_a_version_with_one_event_and_one_change(system: System) -> None:
@@ -86,6 +86,19 @@ def test_a_client_asks_about_one_system(system: System) -> None:
     assert load(other).number == 1
 
 
+def test_an_owner_names_no_client_that_is_not_theirs(system: System) -> None:
+    sam = system.owner
+    assert sam is not None
+    make.client(make.agent(owner=sam), "his")
+    for theirs in ("pep", make.client(make.agent(), "of-another")[0].client_id):
+        with pytest.raises(domains.EnforcementPointUnusable):
+            domains.load(system, document={**DOCUMENT, "enforcement_points": ["his", theirs]}, by=sam, reason="mine")
+    domains.load(system, document={**DOCUMENT, "enforcement_points": ["his"]}, by=sam, reason="mine")
+    load(system, enforcement_points=["his", "pep"])
+    again = {**DOCUMENT, "enforcement_points": ["pep"], "rules": []}
+    assert domains.load(system, document=again, by=sam, reason="what an admin added stays").number == 3
+
+
 def test_the_database_knows_one_version_in_force(system: System) -> None:
     row = load(system)
     row.pk, row.number, row._state.adding = None, 2, True
@@ -95,7 +108,7 @@ def test_the_database_knows_one_version_in_force(system: System) -> None:
 
 
 def test_the_command_loads_a_file(system: System, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make.person("admin")
+    make.person("admin", roles=["admin"])
     file = tmp_path / "domain.json"
     file.write_text(json.dumps(DOCUMENT))
     given = {"system": "foreign", "by": "admin", "reason": "The first rules."}

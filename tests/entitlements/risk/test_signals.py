@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -10,6 +11,7 @@ from django.db import IntegrityError, transaction
 from audit import clock
 from audit.models import Event
 from entitlements.agents.models import Agent
+from entitlements.decisions import facts
 from entitlements.errors import Forbidden, NotFound, ReasonRequired
 from entitlements.feed.models import Change
 from entitlements.people.models import Person
@@ -66,6 +68,53 @@ def test_a_disabled_account_is_disabled_here_too(world: World) -> None:
     assert world.exchange().error[2] == "person_disabled"
     again = told(world, f"{RISC}account-disabled")
     assert again.outcome == "nothing"
+
+
+def disabled(world: World, *people: Person) -> RiskSignal:
+    """Let the provider say of each that their account is disabled; returns the last signal."""
+    row = RiskSignal()
+    for person in people:
+        row = told(world, f"{RISC}account-disabled", sub_id={"format": "email", "email": person.email})
+        person.refresh_from_db()
+    return row
+
+
+def test_one_provider_disables_few_people_an_hour_and_holds_the_agents_of_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [make.person(f"p{number}") for number in range(4)]
+    last = disabled(world, *people, world.alice)
+    assert [(person.is_active, person.held_by_risk) for person in people] == [(False, False)] * 3 + [(True, True)]
+    assert (last.response, last.mode, last.outcome) == ("hold", "enforce", "done")
+    assert world.exchange().error[2] == "approval_required", "agents for a held person are held"
+    risk.confirm_compromised(last.pk, by=make.security(), reason=WHY)
+    assert not refreshed(world).alice.is_active, "a person disables whom the provider could not"
+    later = clock.now() + timedelta(hours=1)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    disabled(world, another := make.person())
+    assert not another.is_active
+
+
+def test_an_agent_is_held_with_its_sponsor(world: World) -> None:
+    def is_held() -> bool:
+        known = facts.load(world.agent.slug, world.system.slug)
+        assert known is not None
+        return known.is_held
+
+    answered("refresh_reuse", "hold")
+    assert not is_held()
+    signal(RiskSubject(person=world.agent.sponsor))
+    assert is_held()
+
+
+def test_no_signal_disables_the_last_two_administrators(world: World) -> None:
+    admins = [make.person(f"admin{number}", roles=["admin"]) for number in range(3)]
+    limited = make.person(roles=["admin"])
+    limited.roles.update(is_limited=True)
+    disabled(world, *admins)
+    assert [(admin.is_active, admin.held_by_risk) for admin in admins] == [(False, False), (True, True), (True, True)]
+    event = Event.objects.filter(action="risk.signalled").latest("at", "sequence")
+    assert event.detail["response"] == "hold"
 
 
 def test_what_got_better_is_only_noted(world: World) -> None:

@@ -25,6 +25,7 @@ class Slack:
 
     def __init__(self) -> None:
         self.users: dict[str, str] = {}
+        self.team_of_users = "T1"
         self.errors: dict[str, str] = {}
         self.busy = 0
         self.calls: list[str] = []
@@ -62,7 +63,7 @@ class Slack:
 
     def _answer(self, method: str, fields: dict[str, Any]) -> dict[str, Any]:
         if method == "auth.test":
-            return {"team": "Example Ltd", "user_id": "UBOT"}
+            return {"team": "Example Ltd", "team_id": "T1", "user_id": "UBOT"}
         if method == "users.lookupByEmail":
             user = self.users.get(str(fields["email"]))
             return {"user": {"id": user}} if user else {"ok": False, "error": "users_not_found"}
@@ -70,7 +71,8 @@ class Slack:
             return {"url": f"ws://127.0.0.1:{self.port}/link/?ticket=t"}
         if method == "users.info":
             email = next((email for email, user in self.users.items() if user == fields["user"]), None)
-            return {"user": {"profile": {"email": email}}} if email else {"ok": False, "error": "user_not_found"}
+            known = {"team_id": self.team_of_users, "profile": {"email": email}}
+            return {"user": known} if email else {"ok": False, "error": "user_not_found"}
         if method == "views.publish":
             self.homes[str(fields["user_id"])] = json.loads(str(fields["view"]))
             return {}

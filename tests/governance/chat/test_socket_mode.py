@@ -11,11 +11,12 @@ import pytest
 from asgiref.sync import async_to_sync
 from pytest_django.fixtures import Settings
 
+from audit import clock
 from audit.context import SYSTEM
 from entitlements.people import people
 from entitlements.people.models import Person
 from governance.chat import connections, socket_mode
-from governance.chat.models import ChatConnection
+from governance.chat.models import ChatAccount, ChatConnection
 from governance.management.commands.slack import waits_for
 from tests import waits
 from tests.governance import companies
@@ -53,16 +54,16 @@ def listen(until: Callable[[], bool], waiting: socket_mode.Waits = waits_for) ->
     assert until()
 
 
-def command(number: int = 1, user: str = "U1") -> dict[str, Any]:
-    payload = {"command": "/mandate", "text": "", "user_id": user, "team_id": "T1"}
+def command(number: int = 1, user: str = "U1", team: str | None = "T1") -> dict[str, Any]:
+    payload = {"command": "/mandate", "text": "", "user_id": user, "team_id": team}
     envelope = {"type": "slash_commands", "envelope_id": f"e{number}", "accepts_response_payload": True}
     return {**envelope, "payload": payload}
 
 
-def ask(there: Slack, user: str = "U1") -> str:
+def ask(there: Slack, user: str = "U1", team: str | None = "T1") -> str:
     """Send the command, and return what is answered."""
     there.acknowledged.clear()
-    there.envelopes = [[command(user=user)]]
+    there.envelopes = [[command(user=user, team=team)]]
     listen(lambda: bool(there.acknowledged))
     return json.dumps(there.acknowledged[0]["payload"], ensure_ascii=False)
 
@@ -87,6 +88,35 @@ def test_a_stranger_and_a_person_who_left_are_told_nothing(there: Slack) -> None
     assert "No active person" in ask(there)
 
 
+def test_a_user_of_another_workspace_is_nobody(there: Slack, company: Company) -> None:
+    company.ask("now", "remove")
+    ChatAccount.objects.create(
+        connection=ChatConnection.objects.get(),
+        person=company.sofia,
+        email="sofia@example.com",
+        account="U1",
+        looked_up_at=clock.now(),
+    )
+    assert "1 thing waits" in ask(there)
+    for team in ("T2", None):
+        assert "No active person" in ask(there, team=team), "an id that is known is another's there"
+    ChatAccount.objects.all().delete()
+    there.team_of_users = "T2"
+    assert "No active person" in ask(there), "an address in another workspace is what its owner says"
+    there.envelopes = [
+        [
+            {
+                "type": "events_api",
+                "envelope_id": "e2",
+                "payload": {"team_id": "T2", "event": {"type": "app_home_opened", "user": "U1"}},
+            }
+        ]
+    ]
+    there.acknowledged.clear()
+    listen(lambda: bool(there.acknowledged))
+    assert not there.homes
+
+
 def test_buttons_and_the_home_are_acknowledged_and_the_home_is_filled(there: Slack, company: Company) -> None:
     company.ask("now", "remove")
     there.envelopes = [
@@ -95,7 +125,7 @@ def test_buttons_and_the_home_are_acknowledged_and_the_home_is_filled(there: Sla
             {
                 "type": "events_api",
                 "envelope_id": "e2",
-                "payload": {"event": {"type": "app_home_opened", "user": "U1"}},
+                "payload": {"team_id": "T1", "event": {"type": "app_home_opened", "user": "U1"}},
             },
             {"type": "something_new", "envelope_id": "e3", "payload": "odd"},
         ]

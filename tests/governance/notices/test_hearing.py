@@ -6,15 +6,24 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from audit import clock
 from audit.actions import Action
 from audit.models import Cursor, Event
 from entitlements.agents import agents
 from entitlements.catalog import tools
 from entitlements.grants import grants
+from entitlements.people.models import Person
+from entitlements.risk import risk
+from entitlements.risk.risk import NewSignal
+from entitlements.risk.rules import Kind as SignalKind
+from entitlements.risk.rules import Mode, Policy, Response
+from entitlements.risk.subject import RiskSubject
+from entitlements.words import Risk
 from governance.approvals import approvals
 from governance.eligibility.narrowing import Narrowing
 from governance.notices import listener, notifiers
@@ -54,6 +63,18 @@ def test_a_request_is_told_to_whoever_it_waits_for_and_its_answers_to_whoever_as
     approvals.approve(request.pk, by=company.sofia, narrow=Narrowing(frozenset({"now"})))
     Notice.objects.all().delete()
     assert told()["otto"] == ("Approved, but less than you asked: clock:use for research-bot. See what was left out.",)
+
+
+def test_who_decides_about_signals_is_told_once_an_hour_that_one_holds_a_person(company: Company) -> None:
+    held = Policy(Response.HOLD, Mode.ENFORCE)
+    for _ in range(2):
+        where, now = "issuer:https://idp", clock.now()
+        new = NewSignal(SignalKind.ACCOUNT_DISABLED, Risk.HIGH, where, "It says so.", now, str(uuid4()), answer=held)
+        risk.note(RiskSubject(person=company.alice), new)
+    security = Person.objects.holding("security")
+    assert {*told()} == {person.login for person in [*security, *Person.objects.holding("admin")]}
+    (said,) = told()[security[0].login]
+    assert said.startswith("A signal of issuer:https://idp holds the agents of a person")
 
 
 @pytest.mark.parametrize("by", ["sofia", "otto"])

@@ -17,6 +17,7 @@ from entitlements.catalog.models import System
 from entitlements.conflicts.independence import SecondPersonNeeded
 from entitlements.decisions import guardrails
 from entitlements.grants.models import Grant
+from entitlements.people import people
 from governance.operations import after_restore, stops_since_backup
 from tests import make
 
@@ -64,6 +65,13 @@ def test_each_stop_is_made_by_the_action_of_the_product_with_its_event() -> None
     assert Event.objects.get(action=Action.AGENT_SUSPENDED).reason == stops_since_backup.REASON
 
 
+def test_whom_a_signal_held_is_held_again_and_not_disabled() -> None:
+    admin = make.person(roles=["admin"])
+    again = restored(line(Action.RISK_SIGNALLED, f"risk:{uuid4()}", f"person:{admin.login}"))
+    admin.refresh_from_db()
+    assert (again.applied, admin.is_active, admin.held_by_risk) == (1, True, True)
+
+
 def test_a_stop_that_nobody_can_apply_here_closes_the_systems_that_it_names() -> None:
     named, other = make.system(), make.system()
     again = restored(line(Action.SECRET_WITHHELD, f"system:{named.slug}"))
@@ -98,6 +106,15 @@ def test_two_people_open_a_system_that_a_restore_closed() -> None:
         systems.enable_system(system, by=first.principal, reason="checked again")
     assert systems.enable_system(system, by=second.principal, reason="checked too").status == System.Status.ACTIVE
     assert Event.objects.filter(action=Action.SYSTEM_OPENING_PROPOSED).count() == 1
+
+
+def test_a_system_is_not_opened_by_the_second_after_the_first_left() -> None:
+    system, first, second, third = make.system(), make.analyst(), make.analyst(), make.analyst()
+    restored(is_whole=False)
+    systems.enable_system(system, by=first.principal, reason="checked")
+    people.disable(first, by=SYSTEM, reason="left")
+    assert systems.enable_system(system, by=second.principal, reason="checked").status == System.Status.DISABLED
+    assert systems.enable_system(system, by=third.principal, reason="checked too").status == System.Status.ACTIVE
 
 
 def test_a_second_restore_closes_what_the_first_one_did_and_two_people_opened() -> None:

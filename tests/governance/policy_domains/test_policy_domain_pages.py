@@ -30,8 +30,9 @@ ASKED = {"subject_type": "user", "subject_id": "alice", "action": "view", "resou
 
 @pytest.fixture
 def system() -> System:
-    make.client(None, "pep", auth="client_secret_basic")
-    return make.system("foreign", kind=System.Kind.KNOWN, owner=make.person("sam"))
+    sam = make.person("sam")
+    make.client(make.agent(owner=sam), "pep", auth="client_secret_basic")
+    return make.system("foreign", kind=System.Kind.KNOWN, owner=sam)
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def ada() -> Person:
 
 
 def load(system: System, **changes: Any) -> PolicyDomain:  # noqa: ANN401 - members of a document
-    by = Person.objects.filter(login="loader").first() or make.person("loader")
+    by = Person.objects.filter(login="loader").first() or make.person("loader", roles=["admin"])
     return domains.load(system, document={**DOCUMENT, "rules": [RULE], **changes}, by=by, reason="The team asked.")
 
 

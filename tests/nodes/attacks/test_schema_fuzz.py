@@ -100,7 +100,6 @@ def _fuzz(live: Live, examples: int) -> list[str]:
 def _trial(live: Live, operation: Any, examples: int) -> Callable[[], None]:  # noqa: ANN401 - schemathesis' own type
     @settings(
         max_examples=examples,
-        derandomize=True,
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),

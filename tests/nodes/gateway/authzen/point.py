@@ -62,7 +62,7 @@ class Point:
         """Put a domain in force, with this enforcement point."""
         found = document(name) if isinstance(name, str) else name
         found["enforcement_points"] = [self.client.client_id]
-        domains.load(self.system, document=found, by=make.person(f"admin-{uuid.uuid4().hex[:8]}"), reason="a test")
+        domains.load(self.system, document=found, by=make.person(roles=["admin"]), reason="a test")
 
 
 def new(node: Gateway, domain: str | dict[str, Any] = "") -> Point:
