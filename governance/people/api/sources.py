@@ -18,7 +18,7 @@ from entitlements.api.fields import (
     Text,
 )
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
-from entitlements.people_sources import file_rows
+from entitlements.people_sources import file_rows, sources
 from entitlements.people_sources.models import PeopleSource
 from entitlements.permissions.matrix import Matrix
 from governance.api.matrix import MATRIX
