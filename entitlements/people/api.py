@@ -116,7 +116,7 @@ class RoleAssignmentInputSerializer(RoleInputSerializer):
 
 
 class _People(Resource):
-    shown = PersonSerializer
+    shown: ClassVar[type[OutputSerializer]] = PersonSerializer
     subject = actions.PERSON
 
 
