@@ -11,7 +11,7 @@ from entitlements.catalog.actions import BEFORE_CLASSING
 from entitlements.clients import clients
 from entitlements.gateway.access_requests import requester
 from entitlements.grants import grants
-from entitlements.people import people
+from entitlements.people import erasure, people
 from entitlements.people.models import Person
 from entitlements.proposals.actions import BEFORE_CONFIRM
 from entitlements.revocation import tickets as revocation_tickets
@@ -20,8 +20,10 @@ from entitlements.workload_identity import workload_rules
 from governance.approvals.models import Approval
 from governance.break_glass import queries as break_glass_queries
 from governance.break_glass.models import BreakGlassGrant
+from governance.chat.models import ChatAccount
 from governance.exceptions import queries as exception_queries
 from governance.exceptions.models import RegisteredException
+from governance.notices.models import NoticeSettings
 from governance.operations import after_restore
 from governance.ownership.models import OwnershipProposal
 from governance.requests.models import AccessRequest
@@ -55,6 +57,7 @@ def register() -> None:
     agents.START_GUARD.register("reviews", holds.check_agent)
     clients.START_GUARD.register("reviews", holds.check_client)
     people.WHEN_DISABLED.register("approvals", find_approvers)
+    erasure.ERASE.register("accounts", erase)
     requests.WHEN_SUBMITTED.register("rules", auto_approval.consider)
     people.WHEN_DISABLED.register("reviews", find_reviewers)
     seals.RESTORED.by = after_restore.close
@@ -86,3 +89,9 @@ def find_reviewers(login: str) -> None:
     while assignment.reassign_leavers(who=login):
         pass
     replacement.replace_checkers(login=login)
+
+
+def erase(person: Person) -> int:
+    """Erase by which account chat knows a person, and the address at which mail was refused."""
+    accounts, _of_models = ChatAccount.objects.filter(person=person).delete()
+    return accounts + NoticeSettings.objects.filter(person=person).exclude(bad_address="").update(bad_address="")

@@ -73,6 +73,7 @@ urlpatterns: list[URLPattern] = [
     at("people/<slug:key>/take-role", people_api.TakeRole, "person-role-take"),
     at("people/<slug:key>/disable", people_api.Disable, "person-disable"),
     at("people/<slug:key>/enable", people_api.Enable, "person-enable"),
+    at("people/<slug:key>/erase", people_api.Erase, "person-erase"),
     at("groups", people_api.Groups, "groups"),
     at("groups/<slug:key>", people_api.GroupDetail, "group"),
     at("groups/<slug:key>/join", people_api.Join, "group-join"),

@@ -55,9 +55,12 @@ def terms(
 def check(when: Mapping[str, Any]) -> None:
     """Check that conditions can be read, and that the systems and tools they name are there.
 
-    A misspelt name would match nothing, in silence. Raises GuardrailMalformed.
+    A misspelt name would match nothing, in silence, and so would a label: nothing gives sessions any yet. Raises
+    GuardrailMalformed.
     """
     guardrail_terms.read(when)
+    if "labels" in when:
+        raise GuardrailMalformed("labels: Sessions carry no labels yet, so this would match none.", part="labels")
     named = set(guardrail_terms.names(when, "system"))
     tools = guardrail_terms.names(when, "tool")
     named |= {tool.partition("/")[0] for tool in tools if "/" in tool}

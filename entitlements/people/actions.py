@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from entitlements.access import visibility
 from entitlements.api.actions import NEW, Action, Subject, person
 from entitlements.api.fields import StopInputSerializer
-from entitlements.people import people, roles
+from entitlements.people import erasure, people, roles
 
 PERSON = Subject(visibility.people, lambda row: [f"person:{row.login}"], ("login",))
 GROUP = Subject(visibility.groups, lambda group: [f"group:{group.slug}"], ("slug",))
@@ -38,6 +38,9 @@ TAKE_ROLE = Action(
 )
 DISABLE = Action("person-disable", PERSON, people.disable, input=StopInputSerializer, stops="person")
 ENABLE = Action("person-enable", PERSON, people.enable, done=_("%(name)s can sign in again."))
+ERASE = Action(
+    "person-erase", PERSON, erasure.propose, done=_("Proposed. The data stay until another person confirms it.")
+)
 
 MAKE_GROUP = Action("groups", NEW, people.make_group, input=None, done=_("Created. Next, add people to it."))
 JOIN = Action(

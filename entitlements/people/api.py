@@ -12,12 +12,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from entitlements.api.actions import Performed
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import InputSerializer, OutputSerializer, Slug, Text
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.errors import DomainError
 from entitlements.people import actions, limit_names, roles
 from entitlements.people.models import Group, Person, Role, RoleAssignment
+from entitlements.proposals.api import ProposalSerializer
 
 
 class UnknownPerson(DomainError):
@@ -114,7 +116,7 @@ class RoleAssignmentInputSerializer(RoleInputSerializer):
 
 
 class _People(Resource):
-    shown = PersonSerializer
+    shown: ClassVar[type[OutputSerializer]] = PersonSerializer
     subject = actions.PERSON
 
 
@@ -182,6 +184,21 @@ class Enable(_People, ActionEndpoint):
     """Enable a disabled person."""
 
     action = actions.ENABLE
+
+
+class Erase(_People, ActionEndpoint):
+    """Propose to erase the personal data of a person who is not active. Another person confirms it.
+
+    Erased are the personal values in the audit log, name, e-mail, what a people source sent, names at vendors and in
+    chat, and addresses of sign-ins. The login stays, since the audit log names by it who acted.
+    """
+
+    action = actions.ERASE
+    shown = ProposalSerializer
+
+    def answer(self, performed: Performed) -> Response:
+        """Answer with the proposal."""
+        return self.show(performed.result)
 
 
 class GroupFilter(filters.FilterSet):

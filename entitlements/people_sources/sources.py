@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
@@ -48,6 +48,12 @@ class NothingHeld(DomainError):
     """No removal of this source is held, so there is nothing to answer."""
 
     code, status = "nothing_held", HTTPStatus.CONFLICT
+
+
+def subject_issuers() -> QuerySet[TrustedIssuer]:
+    """Return the issuers whose subjects the external ids of a source may be: of ID tokens, or of ID-JAGs."""
+    of_people = (TrustedIssuer.Purpose.IDENTITY, TrustedIssuer.Purpose.ID_JAG)
+    return TrustedIssuer.objects.filter(purpose__in=of_people, enabled=True).order_by("issuer")
 
 
 @transaction.atomic

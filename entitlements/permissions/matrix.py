@@ -168,6 +168,7 @@ _ROWS: Final[Matrix] = {
     ("person-role-take", "POST"): row(Role.ADMIN, Role.ANALYST, proven=ALWAYS),
     ("person-disable", "POST"): row(Role.ADMIN, *_STOPS, scope=REVOKE),
     ("person-enable", "POST"): _PEOPLE,
+    ("person-erase", "POST"): row(Role.ADMIN, Role.ANALYST, proven=ALWAYS),
     ("groups", "GET"): READABLE,
     ("groups", "POST"): _PEOPLE,
     ("group", "GET"): READABLE,

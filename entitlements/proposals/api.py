@@ -17,8 +17,10 @@ class ProposalSerializer(OutputSerializer):
     """A change of a subject that one person proposed and another confirms. Its terms are those of its kind."""
 
     id = serializers.UUIDField()
-    kind = serializers.CharField(help_text="`tool_class`: a lower class of a tool, `from` the one it has `to` another.")
-    subject = serializers.CharField(help_text="As the audit log names it: `tool:SYSTEM/TOOL`.")
+    kind = serializers.CharField(
+        help_text="`tool_class`: a lower class of a tool, `from` its own `to` another. `erasure`: of personal data."
+    )
+    subject = serializers.CharField(help_text="As the audit log names it: `tool:SYSTEM/TOOL`, `person:LOGIN`.")
     terms = serializers.JSONField()
     reason = serializers.CharField()
     state = serializers.ChoiceField(choices=Proposal.State.choices)

@@ -272,6 +272,7 @@ PAGES: Final[Pages] = {
     **both(like("people"), "person-add"),
     ("person-page", "GET"): like("person GET"),
     ("person-start", "POST"): like("person-enable"),
+    ("person-erase", "POST"): like("person-erase"),
     **both(like("person PATCH"), "person-edit"),
     ("person-role", "POST"): like("person-role-give", "person-role-take"),
     ("source-list", "GET"): _SEERS,

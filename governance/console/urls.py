@@ -352,6 +352,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("people/<slug:login>/edit/", people.edit, name="person-edit"),
     path("people/<slug:login>/role/", people.change_role, name="person-role"),
     path("people/<slug:login>/enable/", people.enable, name="person-start"),
+    path("people/<slug:login>/erase/", people.erase, name="person-erase"),
     path("groups/", groups.listing, name="group-list"),
     path("groups/add/", groups.add, name="group-add"),
     path("groups/<slug:slug>/", groups.detail, name="group-page"),

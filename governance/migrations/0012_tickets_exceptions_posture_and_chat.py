@@ -26,6 +26,7 @@ _KINDS = [
     ("emergency", "Access was given in an emergency"),
     ("review_waiting", "A review waits for me"),
     ("posture_report", "A posture report is ready"),
+    ("risk", "A sign that an agent or person is compromised"),
     ("setup_lost", "Part of the set-up no longer works"),
 ]
 _NOTICE = models.ForeignKey("governance.notice", PROTECT, blank=True, null=True, related_name="chat_deliveries")

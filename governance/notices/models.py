@@ -24,6 +24,7 @@ class Kind(models.TextChoices):
     EMERGENCY = "emergency", "Access was given in an emergency"
     REVIEW_WAITING = "review_waiting", "A review waits for me"
     POSTURE_REPORT = "posture_report", "A posture report is ready"
+    RISK = "risk", "A sign that an agent or person is compromised"
     SETUP_LOST = "setup_lost", "Part of the set-up no longer works"
 
 

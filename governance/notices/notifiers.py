@@ -27,7 +27,7 @@ from governance.out_of_office.models import OutOfOfficeDelegate
 from governance.ownership.models import OwnershipProposal
 from governance.requests.models import AccessRequest
 
-from . import for_review_owners, for_reviewers, inquiries, stewards
+from . import alarms, for_review_owners, for_reviewers, inquiries, stewards
 from .audience import Message, Notifier, key
 
 
@@ -316,6 +316,7 @@ _UNUSED: Final[Mapping[Action, Any]] = {
     ),
 }
 NOTIFIERS: Final[Mapping[Action, Notifier]] = {
+    **alarms.NOTIFIERS,
     **stewards.NOTIFIERS,
     **for_review_owners.NOTIFIERS,
     **for_reviewers.NOTIFIERS,

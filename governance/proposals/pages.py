@@ -61,13 +61,14 @@ def shown(request: HttpRequest, rows: Iterable[Proposal], problem: DomainError |
     caller, me = doors.caller(request), doors.person(request)
     result = []
     for row in rows:
+        kind, _colon, name = row.subject.partition(":")
         waits, own = row.state == Proposal.State.PROPOSED, proposals.is_own(row, me)
         result.append(
             ShownProposal(
                 row,
                 proposals.KINDS[row.kind].label,
-                row.subject.partition(":")[2],
-                reverse("tool-page", args=row.subject.removeprefix("tool:").split("/", 1)),
+                name,
+                reverse(f"{kind}-page", args=name.split("/", 1)),
                 _terms(row),
                 may_confirm=waits and not own and doors.may(caller, "change-proposal-confirm", row),
                 may_withdraw=waits and doors.may(caller, "change-proposal-withdraw", row),
@@ -80,8 +81,12 @@ def shown(request: HttpRequest, rows: Iterable[Proposal], problem: DomainError |
 
 def about_tools(request: HttpRequest, tools: Iterable[Tool]) -> list[ShownProposal]:
     """Return what waits for a second person about these tools."""
-    names = [class_proposals.subject(tool) for tool in tools]
-    rows = visibility.proposals(doors.caller(request)).filter(state=Proposal.State.PROPOSED, subject__in=names)
+    return about(request, [class_proposals.subject(tool) for tool in tools])
+
+
+def about(request: HttpRequest, subjects: Iterable[str]) -> list[ShownProposal]:
+    """Return what waits for a second person about these subjects, named as in the audit log."""
+    rows = visibility.proposals(doors.caller(request)).filter(state=Proposal.State.PROPOSED, subject__in=subjects)
     return shown(request, rows.order_by("proposed_at", "id"))
 
 
@@ -114,8 +119,8 @@ def decide(request: HttpRequest, proposal: UUID) -> HttpResponse:
 
 def _terms(row: Proposal) -> list[tuple[Any, str, str]]:
     """Return each field that changes: its label, its value before, and after."""
-    before, after = row.terms["from"], row.terms["to"]
-    changed = [name for name in tool_class.FIELDS if before[name] != after[name]]
+    before, after = row.terms.get("from", {}), row.terms.get("to", {})
+    changed = [name for name in tool_class.FIELDS if before.get(name) != after.get(name)]
     return [(_LABELS[name], _word(before[name]), _word(after[name])) for name in changed]
 
 

@@ -72,7 +72,15 @@ READ_BY: Final = {
     **dict.fromkeys(
         (
             f"governance/notices/{name}.py"
-            for name in ("audience", "for_review_owners", "for_reviewers", "inquiries", "notifiers", "stewards")
+            for name in (
+                "alarms",
+                "audience",
+                "for_review_owners",
+                "for_reviewers",
+                "inquiries",
+                "notifiers",
+                "stewards",
+            )
         ),
         "notices",
     ),

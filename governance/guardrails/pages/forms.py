@@ -22,8 +22,17 @@ from governance.trusted_issuers.pages.forms import Lines
 
 _PLAIN: Final = {"autocapitalize": "none", "spellcheck": "false"}
 _LEVELS: Final = [("", gettext_lazy("Any")), *((risk.value, risk.value) for risk in Risk)]
-_SIMPLE: Final = ("system", "tool", "action", "risk", "data_class", "agent_kind", "delegation_depth", "argument")
-_LATER: Final = ("session_risk", "labels")
+_SIMPLE: Final = (
+    "system",
+    "tool",
+    "action",
+    "risk",
+    "data_class",
+    "agent_kind",
+    "delegation_depth",
+    "argument",
+    "session_risk",
+)
 _TIME: Final = ("days", "from", "to", "zone")
 
 
@@ -80,7 +89,6 @@ class GuardrailForm(forms.Form):
         label=gettext_lazy("Time zone"), required=False, max_length=64, help_text=gettext_lazy("Such as Europe/Paris.")
     )
     session_risk = forms.ChoiceField(label=LABELS["session_risk"], choices=_LEVELS, required=False)
-    labels = Lines(label=LABELS["labels"], help_text=gettext_lazy("One a line."))
     max_age = forms.IntegerField(
         label=gettext_lazy("Longest age of the sign-in, in seconds"),
         required=False,
@@ -100,7 +108,7 @@ class GuardrailForm(forms.Form):
         """Put the conditions together. Raises the framework's ValidationError where none is named."""
         given = self.cleaned_data
         given["system"] = [system.slug for system in given.get("system") or ()]
-        when = {word: given[word] for word in (*_SIMPLE, *_LATER) if given.get(word)}
+        when = {word: given[word] for word in _SIMPLE if given.get(word)}
         time = {word: given[name] for word, name in zip(_TIME, ("days", "begin", "end", "zone"), strict=True) if given.get(name)}  # fmt: skip  # noqa: E501
         if time:
             when["time"] = time
@@ -128,7 +136,7 @@ def initial(row: GuardrailProposal) -> dict[str, Any]:
     """Return what the form begins with where other terms are proposed."""
     conditions: Mapping[str, Any] = row.conditions
     time = conditions.get("time", {})
-    lists = ("system", "tool", "action", "data_class", "agent_kind", "labels")
+    lists = ("system", "tool", "action", "data_class", "agent_kind")
     shown = {word: [value] if word in lists and isinstance(value, str) else value for word, value in conditions.items()}
     named = {"days": time.get("days"), "begin": time.get("from"), "end": time.get("to"), "zone": time.get("zone")}
     shown["system"] = ", ".join(shown.get("system", ()))

@@ -18,10 +18,9 @@ from entitlements.api.fields import (
     Text,
 )
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
-from entitlements.people_sources import file_rows
+from entitlements.people_sources import file_rows, sources
 from entitlements.people_sources.models import PeopleSource
 from entitlements.permissions.matrix import Matrix
-from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.api.matrix import MATRIX
 from governance.people import actions
 
@@ -124,8 +123,7 @@ class Sources(_PeopleSourceResource, Listing, CreateEndpoint):
     def read(self) -> dict[str, Any]:
         """Read the source, and the issuer of its subjects by name."""
         values = super().read()
-        identity = TrustedIssuer.objects.filter(purpose=TrustedIssuer.Purpose.IDENTITY, enabled=True)
-        issuer = self.find(identity, issuer=values["subjects_of"]) if values["subjects_of"] else None
+        issuer = self.find(sources.subject_issuers(), issuer=values["subjects_of"]) if values["subjects_of"] else None
         return {**values, "subjects_of": issuer}
 
     def answer(self, performed: Performed) -> Response:

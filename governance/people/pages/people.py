@@ -24,6 +24,7 @@ from governance.console import doors, form_fields
 from governance.console.kit import combobox
 from governance.console.kit.components import Crumb
 from governance.people import queries as people_queries
+from governance.proposals import pages as proposal_pages
 
 _MOST: Final = 500
 """How many systems and departments a list to choose from holds."""
@@ -128,6 +129,8 @@ def _show(request: HttpRequest, person: Person, problem: DomainError | None = No
         "sees_risk": doors.may(caller, "risk", None, "GET"),
         "may_edit": doors.may(caller, "person", person, "PATCH"),
         "may_stop": person.is_active and doors.may(caller, "person-disable", person),
+        "may_erase": not person.is_active and doors.may(caller, "person-erase", person),
+        "proposals": proposal_pages.about(request, [f"person:{person.login}"]),
         "may_enable": not person.is_active and doors.may(caller, "person-enable", person),
     }
     return render(request, "console/people/person.html", context, status=problem.status if problem else HTTPStatus.OK)
@@ -206,3 +209,4 @@ def _end(day: str) -> datetime | None:
 
 
 enable = doors.post(actions.ENABLE, _address)
+erase = doors.post(actions.ERASE, _address)

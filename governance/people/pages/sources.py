@@ -19,7 +19,6 @@ from entitlements.errors import DomainError
 from entitlements.people.models import Role
 from entitlements.people_sources import file_rows, sources
 from entitlements.people_sources.models import PeopleSource
-from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.console import doors, form_fields
 from governance.people import actions
 from governance.people import queries as people_queries
@@ -38,7 +37,7 @@ class AddForm(forms.Form):
         help_text=gettext_lazy("Its name in the audit log. It never changes."),
     )
     subjects_of = forms.ModelChoiceField(
-        TrustedIssuer.objects.filter(purpose=TrustedIssuer.Purpose.IDENTITY, enabled=True).order_by("issuer"),
+        sources.subject_issuers(),
         label=gettext_lazy("Its external id is the person's subject at"),
         required=False,
         empty_label=gettext_lazy("No sign-in that we know"),

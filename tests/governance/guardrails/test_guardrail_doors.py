@@ -69,6 +69,13 @@ def test_a_guardrail_is_proposed_replayed_and_confirmed_by_another_over_rest(com
     assert ana.get(PATH).json()["results"][0]["name"] == "No deletes at night"
 
 
+def test_labels_are_refused_since_nothing_gives_a_session_any(company: Company) -> None:
+    answer = propose(client.proven(company.resa), when={"labels": ["pii"]})
+    assert (answer.status_code, answer.json()["code"]) == (422, "guardrail_malformed")
+    assert "no labels yet" in str(answer.json())
+    assert not GuardrailProposal.objects.exists()
+
+
 def test_a_step_up_names_contexts_and_no_other_effect_does(company: Company) -> None:
     resa, rob = client.proven(company.resa), client.proven(company.rob)
     given = {"effect": "step_up", "acr": ["phr"], "max_age": "PT10M"}

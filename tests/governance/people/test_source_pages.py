@@ -11,7 +11,10 @@ from django.test import Client
 from audit.actions import Action
 from audit.export import timeline
 from entitlements.people.models import Person, Role
+from entitlements.people_sources.models import PeopleSource
+from entitlements.trusted_issuers.models import TrustedIssuer
 from tests import make
+from tests.entitlements.api import client
 from tests.governance.console import visits
 from tests.governance.scim.directory import Directory
 
@@ -34,6 +37,20 @@ def test_an_admin_connects_a_directory_and_its_token_is_shown_once_and_works(adm
     answer = Client().get("/scim/v2/Users", headers={"Authorization": f"Bearer {found[0]}"})
     assert answer.status_code == 200
     assert timeline.about("source:okta").filter(action=Action.PEOPLE_SOURCE_MADE).get().actor == "person:adele"
+
+
+@pytest.mark.parametrize(("purpose", "is_offered"), [("identity", True), ("id_jag", True), ("workload", False)])
+@pytest.mark.parametrize("door", ["page", "api"])
+def test_external_ids_are_subjects_at_an_issuer_of_people(
+    admin: Person, door: str, purpose: str, *, is_offered: bool
+) -> None:
+    issuer = TrustedIssuer.objects.create(issuer="https://other.example", purpose=purpose, jwks={"keys": []})
+    form = {"name": "Okta", "slug": "okta"}
+    if door == "page":
+        visits.as_(admin).post(ADDRESS, {**form, "subjects_of": str(issuer.pk)})
+    else:
+        client.proven(admin).post("/api/v1/people-sources", {**form, "subjects_of": issuer.issuer})
+    assert PeopleSource.objects.filter(subjects_of=issuer).exists() is is_offered
 
 
 def test_without_a_fresh_proof_nothing_is_connected(admin: Person) -> None:

@@ -22,7 +22,7 @@ from entitlements.clients import clients
 from entitlements.gateway.access_requests import requester
 from entitlements.gateway.access_requests.requester import Ask, Requester
 from entitlements.grants import grants
-from entitlements.people import people
+from entitlements.people import erasure, people
 from entitlements.proposals import actions as proposal_actions
 from entitlements.revocation import revocation
 from entitlements.trusted_issuers import trust
@@ -113,6 +113,7 @@ GUARDS: dict[str, Callable[[], Act]] = {
     "enable a client": _enabled_client,
     "class a tool": _classed,
     "confirm a proposal": _proposed,
+    "erase a person": lambda: lambda: erasure.ERASE.ask(make.person()),
     "see grants": lambda: lambda: visibility.grants(_caller()),
     "see events": lambda: lambda: visibility.events(_caller(), Event.objects.all()),
     "after a request is submitted": _requested,

@@ -105,7 +105,6 @@ def _guardrail(dice: random.Random) -> dict[str, Any]:
         "argument": {"amount": dice.choice([{"min": 500}, {"max": 300}, {"min": 100, "optional": True}])},
         "time": {"from": "09:30", "to": dice.choice(["14:15", "22:00"]), "zone": "UTC"},
         "session_risk": dice.choice(["medium", "high"]),
-        "labels": ["pii"],
     }
     when = {word: conditions[word] for word in dice.sample(sorted(conditions), dice.choice([1, 1, 2]))}
     effect = dice.choice(["forbid", "hold", "step_up"])

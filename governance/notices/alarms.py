@@ -1,0 +1,176 @@
+"""Who is told that something is wrong: by event the people, the sentence, and the page that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from audit.actions import Action
+from audit.models import Event
+from entitlements.agents.models import Agent
+from entitlements.catalog.models import System
+from entitlements.people.models import Person, Role
+from entitlements.words import Risk
+from governance.notices.models import Kind
+
+from .audience import Message, Notifier
+
+type People = Callable[[Event], Iterable[Person | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What the holders of some roles and those whom `others` finds are told, once an hour about one thing.
+
+    `things` are the kinds of links that may name it, the first that is there; the sentence has it as `%(name)s`.
+    `page` is the address of its page without an argument, or with what the event calls it.
+    """
+
+    kind: Kind
+    things: tuple[str, ...]
+    roles: tuple[Role, ...]
+    sentence: Any
+    page: str
+    others: People = lambda _event: ()
+
+
+def _owners_of_agents(event: Event) -> Iterable[Person | None]:
+    agents = Agent.objects.filter(slug__in=event.by_kind.get("agent", ())).select_related("sponsor", "owner")
+    return [person for agent in agents for person in (agent.sponsor, agent.owner)]
+
+
+def _owners_of_systems(event: Event) -> Iterable[Person | None]:
+    return Person.objects.filter(owned_systems__slug__in=event.by_kind.get("system", ()))
+
+
+def _who_asked(event: Event) -> Iterable[Person]:
+    return Person.objects.filter(login=event.detail.text("asked_by"))
+
+
+ALARMS: Final[Mapping[Action, Alarm]] = {
+    Action.RISK_SIGNALLED: Alarm(
+        Kind.RISK,
+        ("agent", "person", "session"),
+        (Role.SECURITY,),
+        gettext_lazy("A risk signal says that %(name)s may be compromised. Its page says what was done."),
+        "risk-signals",
+        _owners_of_agents,
+    ),
+    Action.DECOY_TOUCHED: Alarm(
+        Kind.RISK,
+        ("agent", "decoy"),
+        (Role.SECURITY,),
+        gettext_lazy("A decoy was touched by %(name)s, which had no reason to."),
+        "decoy-list",
+        _owners_of_agents,
+    ),
+    Action.KILL_SWITCH_ENGAGED: Alarm(
+        Kind.RISK,
+        (),
+        (Role.SECURITY, Role.ADMIN, Role.ANALYST),
+        gettext_lazy("Everything was stopped. No agent is answered until it is restored."),
+        "stops",
+    ),
+    Action.AUDIT_LOG_RESTORED: Alarm(
+        Kind.SETUP_LOST,
+        (),
+        (Role.SECURITY, Role.ADMIN),
+        gettext_lazy("The database was restored from a backup. See what stays closed until two people open it."),
+        "system-list",
+    ),
+    Action.ISSUER_KEYS_UNREACHABLE: Alarm(
+        Kind.SETUP_LOST,
+        ("issuer",),
+        (Role.ADMIN,),
+        gettext_lazy("The keys of %(name)s cannot be read. When the known ones change, its sign-ins are refused."),
+        "trusted-issuers-page",
+    ),
+    Action.SYSTEM_CALLS_PAUSED: Alarm(
+        Kind.SETUP_LOST,
+        ("system",),
+        (),
+        gettext_lazy("%(name)s fails or does not answer, so calls to it are paused until it does."),
+        "system-list",
+        _owners_of_systems,
+    ),
+    Action.DISCOVERY_RUN_FINISHED: Alarm(
+        Kind.SETUP_LOST,
+        ("discovery_source",),
+        (Role.ADMIN,),
+        gettext_lazy("The discovery of agents failed: %(name)s. Agents that are new there are not seen."),
+        "discovery-list",
+    ),
+    Action.DELIVERY_GIVEN_UP: Alarm(
+        Kind.SETUP_LOST,
+        ("webhook", "person"),
+        (Role.ADMIN,),
+        gettext_lazy("Messages to %(name)s were given up after ten tries."),
+        "delivery-list",
+    ),
+    Action.PERSON_ADDRESS_BOUNCED: Alarm(
+        Kind.SETUP_LOST,
+        ("person",),
+        (Role.ADMIN,),
+        gettext_lazy("Mail to %(name)s comes back. Nothing is mailed there until the address is right."),
+        "delivery-list",
+    ),
+    Action.CAMPAIGN_STAGING_FAILED: Alarm(
+        Kind.REVIEW_WAITING,
+        ("campaign",),
+        (),
+        gettext_lazy("The access review that you prepare found nothing to review. Change its scope."),
+        "review-list",
+        _who_asked,
+    ),
+    Action.EVIDENCE_SEALING_FAILED: Alarm(
+        Kind.REVIEW_WAITING,
+        ("campaign",),
+        (),
+        gettext_lazy("The evidence that you asked for does not add up, so it was not sealed. Its review says why."),
+        "review-list",
+        _who_asked,
+    ),
+}
+_LESS: Final = (Risk.LOW, Risk.MEDIUM)
+"""What a risk signal leaves its subject at without mail at once."""
+_MAY_SUCCEED: Final = (Action.DISCOVERY_RUN_FINISHED,)
+"""Events that also say that all is well."""
+
+
+def _tell(alarm: Alarm, event: Event) -> Iterator[Message]:
+    if event.action in _MAY_SUCCEED and event.outcome != "failure":
+        return
+    kind = next((thing for thing in alarm.things if event.key(thing)), "")
+    link = f"{kind}:{event.key(kind)}" if kind else event.action
+    people = [*Person.objects.holding(*alarm.roles), *alarm.others(event)] if alarm.roles else [*alarm.others(event)]
+    yield Message(
+        alarm.kind,
+        people,
+        link[:200],
+        (str(alarm.sentence) % {"name": _name(kind, event.key(kind) or "")})[:500],
+        reverse(alarm.page),
+        urgent=event.detail.get("subject_level") not in _LESS,
+        dedupe=f"{event.action} {link} {event.at:%Y-%m-%dT%H}"[:200],
+    )
+
+
+def _name(kind: str, key: str) -> str:
+    """Return how people call a thing."""
+    rows: Mapping[str, tuple[Any, str]] = {
+        "agent": (Agent, "slug"),
+        "person": (Person, "login"),
+        "system": (System, "slug"),
+    }
+    if kind in rows:
+        model, field = rows[kind]
+        return str(model.objects.filter(**{field: key}).values_list("name", flat=True).first() or key)
+    return _("a session") if kind == "session" else key
+
+
+NOTIFIERS: Final[Mapping[Action, Notifier]] = {action: partial(_tell, alarm) for action, alarm in ALARMS.items()}
