@@ -232,7 +232,7 @@ class Front:
         def leave() -> None:
             loop.call_soon_threadsafe(self._places.leave, caller)
 
-        request = shares.Request(caller.name, leave, _let_go)
+        request = shares.Request(caller.name, leave)
 
         def end(_: object) -> None:
             if not request.is_aside:
@@ -282,11 +282,6 @@ class Front:
             finally:
                 self._places.leave(caller)
                 self._places.end(caller)
-
-
-def _let_go() -> None:
-    if not connection.in_atomic_block:
-        connection.close()
 
 
 def _counted(code: str, source: str) -> None:

@@ -84,8 +84,6 @@ class Request:
 
     caller: str
     leave: Callable[[], None]
-    let_go: Callable[[], None]
-    """Lets go of what it holds of the database, which it takes again when it goes on."""
     held: ExitStack = field(default_factory=ExitStack)
     """What it gives back when it is over."""
     is_aside: bool = False
@@ -138,7 +136,6 @@ def outside(host: str, share: CallerShare = FETCHES) -> Iterator[None]:
         raise Busy from why
     try:
         request.leave_place()
-        request.let_go()
         yield
     finally:
         share.give(host)

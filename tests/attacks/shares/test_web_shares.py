@@ -170,7 +170,6 @@ def test_what_one_caller_holds_keeps_nobody_else_out(
 ) -> None:
     settings.TRUSTED_PROXIES = [ip_network("192.0.2.0/24")]
     monkeypatch.setattr(front, "_counted", lambda *_: None)
-    monkeypatch.setattr(front, "_let_go", lambda: None)
     monkeypatch.setattr(egress, "_failures", {})
     hostile, second = ROWS[pool][number]
 
