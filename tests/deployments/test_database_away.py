@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -45,7 +46,8 @@ def processes(folder: Path) -> list[int]:
 
 
 def test_the_web_process_answers_503_while_its_database_hangs_or_is_gone(stack: devstack.Stack, tmp_path: Path) -> None:
-    with web(tmp_path / "log", **stack) as address, httpx2.Client(base_url=address, timeout=waits.SECONDS) as http:
+    settings: Any = stack
+    with web(tmp_path / "log", **settings) as address, httpx2.Client(base_url=address, timeout=waits.SECONDS) as http:
 
         def told(path: str) -> tuple[int, str]:
             answer = http.get(path, headers={"Authorization": "Bearer mnd_pat_none"} if path == "/api/v1/me" else {})
