@@ -23,6 +23,7 @@ from rest_framework.response import Response
 from audit import clock, context, draft, redaction
 from audit.context import Principal
 from audit.refusals import refusals
+from entitlements import ratelimits
 from entitlements.conflicts.independence import ProposerGone
 from entitlements.credential_policy.age import CredentialTooOld
 from entitlements.dpop import nonces
@@ -148,7 +149,7 @@ def response(error: Exception) -> tuple[Response, DomainError]:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, DomainError):
         logger.error("the API failed", exc_info=error, extra={"request_id": context.current().request_id})
     headers: dict[str, str] = {}
-    if isinstance(error, exceptions.Throttled):
+    if isinstance(error, exceptions.Throttled | ratelimits.TooMany):
         headers["Retry-After"] = str(int(getattr(error, "wait", None) or 1))
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="mandate"'

@@ -142,7 +142,7 @@ async def _status(of: Held, token: str) -> int | None:
 
 async def _listed(target: upstream.Target) -> None:
     """Ask an MCP server for the first page of its tools. Raises Unreachable, ForbiddenAddress."""
-    async with egress.client(connections=2, seconds=SECONDS, network=target.network) as http:
+    async with egress.errand(target.url, seconds=SECONDS, connections=2, network=target.network) as http:
         conversation = await upstream.begin(http, target)
         try:
             await conversation.ask(http, "tools/list", {})

@@ -14,6 +14,7 @@ from django.template.response import SimpleTemplateResponse
 from django.utils.translation import gettext as _
 
 from audit.refusals import refusals
+from entitlements import ratelimits
 from entitlements.client_documents import admission, rules
 from entitlements.client_documents.admission import Admission, Admitted
 from entitlements.client_documents.models import ClientDocument
@@ -52,10 +53,14 @@ def answer(request: HttpRequest, issuer: str, go_on: Callable[[], HttpResponse])
         if admitted.admission is Admission.NEW:
             return _first(admitted.document, person, go_on)
     except DomainError as refusal:
+        page = {"page": DocumentPage(client_id, client_id, refusal.message, str(refusal.code))}
+        if isinstance(refusal, ratelimits.TooMany):  # who asks again soon does not fill the record
+            response = render(request, "oauth/client_document.html", page, status=refusal.status)
+            response["Retry-After"] = str(refusal.wait)
+            return response
         about = [] if isinstance(refusal, rules.BadAddress | RegistrationUnknown) else [f"client:{client_id}"]
         refusals.record(refusal, by=person.principal, about=about)
-        page = DocumentPage(client_id, client_id, refusal.message, str(refusal.code))
-        return render(request, "oauth/client_document.html", {"page": page}, status=HTTPStatus.BAD_REQUEST)
+        return render(request, "oauth/client_document.html", page, status=HTTPStatus.BAD_REQUEST)
     return go_on() if admitted.admission is Admission.KNOWN else _waits(request, issuer, admitted)
 
 

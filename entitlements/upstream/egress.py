@@ -9,30 +9,37 @@ are bounded.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, Protocol
-from urllib.parse import SplitResult
+from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from django.conf import settings
 
-from entitlements import addresses, strict
+from entitlements import addresses, ratelimits, strict
 from entitlements.codes import Code
 from entitlements.errors import DomainError
 from entitlements.networks import rules
 from entitlements.networks.network import Network
 
-from . import own_addresses, prefixes, relayed
+from . import own_addresses, prefixes, relayed, shares
 from .relayed import Dial
 
 LARGEST_DOCUMENT: Final = 256 * 1024
 DOCUMENT_SECONDS: Final = 5.0
+FAILED_SECONDS: Final = 10.0
+"""For so long the threads of the web process do not ask a host that did not answer."""
+MOST_FAILED: Final = 1000
 _OK: Final = HTTPStatus.OK
+_failures: Final[dict[tuple[str, str], float]] = {}
+"""Until when who does not ask a host again: everybody where who is empty."""
 _HERE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -49,8 +56,14 @@ class PrivateAddress(ForbiddenAddress):
 class Unreachable(DomainError):
     """The other side did not answer as expected. Try again later."""
 
-    code = Code.UPSTREAM_UNAVAILABLE
+    code: str = Code.UPSTREAM_UNAVAILABLE
     status = HTTPStatus.BAD_GATEWAY
+
+
+class HostAway(Unreachable, ratelimits.TooMany):
+    """The other side did not answer a moment ago, and is not asked again yet. Try again in a few seconds."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class AnswerTooLarge(Unreachable):
@@ -181,6 +194,54 @@ def client(
     )
 
 
+@contextlib.asynccontextmanager
+async def errand(
+    url: str, *, seconds: float, connections: int = 1, network: Network | None = None, dial: Dial | None = None
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Open a client for one errand to one host, in the share of a web thread that waits for it (`shares.outside`).
+
+    Raises ForbiddenAddress, Unreachable, and what `shares.outside` raises.
+    """
+    check_url(url, network)
+    with asking(urlsplit(url).hostname or "") as note_failed:
+        async with client(connections=connections, seconds=seconds, network=network, dial=dial) as session:
+            try:
+                yield session
+            except (aiohttp.ClientError, TimeoutError, OSError, Unreachable) as why:
+                if forbidden := _forbidden(why):
+                    raise forbidden from why
+                failure = why.__cause__ if isinstance(why, Unreachable) else why
+                if isinstance(failure, aiohttp.ClientError | TimeoutError | OSError):
+                    note_failed(isinstance(failure, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError))
+                if isinstance(why, Unreachable):
+                    raise
+                raise Unreachable from why
+
+
+@contextlib.contextmanager
+def asking(host: str, share: shares.CallerShare = shares.FETCHES) -> Iterator[Callable[[bool], None]]:
+    """Ask a host, aside, where a thread of the web process waits for it.
+
+    Yields what notes a failure: of the host for everybody (True), or for this caller alone, who must not shut a good
+    host for others by a path that is slow. Raises HostAway where it failed a moment ago, shares.Busy.
+    """
+    caller, failures = shares.caller(), _failures
+    if not caller:
+        yield lambda _: None
+        return
+    left = max(failures.get((who, host), 0.0) for who in ("", caller)) - time.monotonic()
+    if left > 0:
+        raise HostAway(int(left) + 1)
+
+    def note_failed(is_host: bool) -> None:  # noqa: FBT001 - yes or no is all it is told
+        if len(failures) >= MOST_FAILED:
+            failures.clear()
+        failures["" if is_host else caller, host] = time.monotonic() + FAILED_SECONDS
+
+    with shares.outside(host, share):
+        yield note_failed
+
+
 def _connector(connections: int, network: Network | None, dial: Dial | None) -> aiohttp.BaseConnector:
     if network is not None and network.relayed:
         return relayed.Connector(network, dial, connections)
@@ -210,27 +271,23 @@ async def fetch_document(
     url: str, *, largest: int, seconds: float = DOCUMENT_SECONDS, network: Network | None = None
 ) -> Document:
     """GET a document as its server sends it. Raises ForbiddenAddress, Unreachable."""
-    check_url(url, network)
-    async with client(connections=1, seconds=seconds, network=network) as session:
-        try:
-            async with session.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as answer:
-                if answer.status != _OK:
-                    raise Unreachable(status=answer.status)
-                named = (answer.headers.get("Content-Type", ""), answer.headers.get("Cache-Control", ""))
-                return Document(await read(answer, largest), *named)
-        except (aiohttp.ClientError, TimeoutError, OSError) as why:
-            raise _forbidden(why) or Unreachable() from why
+    async with (
+        errand(url, seconds=seconds, network=network) as session,
+        session.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as answer,
+    ):
+        if answer.status != _OK:
+            raise Unreachable(status=answer.status)
+        named = (answer.headers.get("Content-Type", ""), answer.headers.get("Cache-Control", ""))
+        return Document(await read(answer, largest), *named)
 
 
 async def post(url: str, body: bytes, headers: Mapping[str, str], *, seconds: float = DOCUMENT_SECONDS) -> int:
     """POST a body and return the status of the answer, unread. Raises ForbiddenAddress, Unreachable."""
-    check_url(url)
-    async with client(connections=1, seconds=seconds) as session:
-        try:
-            async with session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
-                return answer.status
-        except (aiohttp.ClientError, TimeoutError, OSError) as why:
-            raise _forbidden(why) or Unreachable() from why
+    async with (
+        errand(url, seconds=seconds) as session,
+        session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
+    ):
+        return answer.status
 
 
 async def fetch(
@@ -268,16 +325,14 @@ async def request(
     network: Network | None = None,
 ) -> Answer:
     """Send a request and return the answer, whatever its status. Raises as `fetch`."""
-    check_url(url, network)
-    async with client(connections=1, seconds=seconds, network=network) as session:
-        try:
-            async with session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
-                retry_after = answer.headers.get("Retry-After", "")
-                link, reset = ", ".join(answer.headers.getall("Link", ())), answer.headers.get("X-Rate-Limit-Reset", "")
-                validators = {name: answer.headers.get(name, "") for name in ("ETag", "Last-Modified")}
-                return Answer(answer.status, await read(answer, largest), retry_after, link, reset, validators)
-        except (aiohttp.ClientError, TimeoutError, OSError) as why:
-            raise _forbidden(why) or Unreachable() from why
+    async with (
+        errand(url, seconds=seconds, network=network) as session,
+        session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer,
+    ):
+        retry_after = answer.headers.get("Retry-After", "")
+        link, reset = ", ".join(answer.headers.getall("Link", ())), answer.headers.get("X-Rate-Limit-Reset", "")
+        validators = {name: answer.headers.get(name, "") for name in ("ETag", "Last-Modified")}
+        return Answer(answer.status, await read(answer, largest), retry_after, link, reset, validators)
 
 
 def read_json(url: str, *, largest: int = LARGEST_DOCUMENT, seconds: float = DOCUMENT_SECONDS) -> Any:  # noqa: ANN401

@@ -349,7 +349,9 @@ async def _as_listed(found: list[dict[str, Any]], is_whole: bool) -> list[dict[s
 
 async def tools(target: Target, dial: Dial | None = None) -> list[dict[str, Any]]:
     """List what a server offers, as `lists.everything` does. Raises PartialList, Unreachable, ForbiddenAddress."""
-    async with egress.client(connections=2, seconds=DISCOVERY_SECONDS, network=target.network, dial=dial) as http:
+    async with egress.errand(
+        target.url, seconds=DISCOVERY_SECONDS, connections=2, network=target.network, dial=dial
+    ) as http:
         conversation = await begin(http, target)
         try:
             return await listed_tools(http, conversation)

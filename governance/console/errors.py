@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from http import HTTPStatus
 from typing import Final
 
@@ -10,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from audit import context
+from entitlements import ratelimits
 from entitlements.api import problems
 from entitlements.errors import DomainError, Forbidden, Malformed, NotFound
 
@@ -47,7 +49,12 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 @login_not_required
 def failed(request: HttpRequest) -> HttpResponse:
-    """Answer for our own failure; the page reads nothing from the database."""
+    """Answer for our own failure, or for what is too much at the moment; the page reads nothing from the database."""
+    error = sys.exception()
+    if isinstance(error, ratelimits.TooMany):
+        response = _answer(request, "refused", error.code, error.status, problem=error)
+        response["Retry-After"] = str(error.wait)
+        return response
     return _answer(request, "500", "internal_error", HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
@@ -58,9 +65,11 @@ def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _answer(request, "csrf", "csrf_failed", HTTPStatus.FORBIDDEN)
 
 
-def _answer(request: HttpRequest, name: str, code: str, status: HTTPStatus) -> HttpResponse:
-    values = {"code": code, "request_id": context.current().request_id}
+def _answer(
+    request: HttpRequest, name: str, code: str, status: HTTPStatus, problem: DomainError | None = None
+) -> HttpResponse:
+    values = {"code": code, "request_id": context.current().request_id, "problem": problem, "back": "/"}
     if request.path.startswith(_MACHINES):
-        refusal = next(known() for known in _KNOWN if known.code == code)
+        refusal = problem or next(known() for known in _KNOWN if known.code == code)
         return JsonResponse(problems.document(refusal, status), status=status, content_type=problems.MEDIA_TYPE)
     return render(request, f"console/errors/{name}.html", values, status=status)

@@ -65,7 +65,7 @@ class VisitMiddleware:
         source = str(request.META.get("REMOTE_ADDR", ""))
         with traced.acting(uuid.uuid4().hex, source):
             response = self.get_response(request)
-        request.META[SIGNED_IN] = request.META.get(SIGNED_IN) or bool(request.user.is_authenticated)
+        request.META.setdefault(SIGNED_IN, str(request.user.principal) if request.user.is_authenticated else "")
         if known and request.user.is_authenticated and request.session.get(PROOFS, []) != proofs:
             request.session.cycle_key()  # a session key from before the authentication is of no use
         if "HX-Request" in request.headers and not request.user.is_authenticated and response.has_header("Location"):

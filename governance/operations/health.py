@@ -64,7 +64,16 @@ class ClockMiddleware:
 def readyz(request: HttpRequest) -> HttpResponse:
     """Return what is missing to serve; 503 while anything is. The queue is not needed to serve."""
     del request
-    lacks = missing()
+    return _ready(missing())
+
+
+def without_database(authorization: str) -> HttpResponse:
+    """Return what is missing while the database does not answer."""
+    del authorization
+    return _ready(["database"])
+
+
+def _ready(lacks: list[str]) -> HttpResponse:
     status = HTTPStatus.SERVICE_UNAVAILABLE if lacks else HTTPStatus.OK
     answer = JsonResponse({"ready": not lacks, "missing": lacks}, status=status)
     answer["Cache-Control"] = "no-store"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from http import HTTPStatus
 from typing import Any, Final
 
 import redis
@@ -20,6 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from audit import bodies, clock
 from audit.database import replication
@@ -32,6 +32,7 @@ WINDOW: Final = timedelta(minutes=5)
 RECHECK_SECONDS: Final = 60.0
 """Seconds between two checks of the invariants, however often the metrics are scraped."""
 QUEUE: Final = "celery"
+METRICS: Final = "/metrics"
 
 _EVENTS: Final = f"""
 SELECT action, {bodies.as_jsonb("body")} ->> 'code' AS code, count(*) FROM events
@@ -80,20 +81,40 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Return the metrics to a caller with METRICS_TOKEN; 404 where it is not set, except in the demo."""
     if refused := monitoring.refusal(request.headers.get("Authorization", "")):
         return HttpResponse(status=refused, headers={"WWW-Authenticate": "Bearer"})
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Numbers())
     try:
-        text = generate_latest(registry)
+        return _text(_Numbers())
     except Error:
-        return HttpResponse("no database\n", status=HTTPStatus.SERVICE_UNAVAILABLE, content_type="text/plain")
-    return HttpResponse(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+        return _text(_WithoutDatabase())
 
 
-class _Numbers:
+def without_database(authorization: str) -> HttpResponse:
+    """Return, to the same callers, the numbers that need no database, while it does not answer."""
+    if refused := monitoring.refusal(authorization):
+        return HttpResponse(status=refused, headers={"WWW-Authenticate": "Bearer"})
+    return _text(_WithoutDatabase())
+
+
+def _text(numbers: Collector) -> HttpResponse:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(numbers)
+    return HttpResponse(generate_latest(registry), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+class _WithoutDatabase(Collector):
+    """What Prometheus collects while the database does not answer."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the numbers as they are now."""
+        yield _database_up(is_up=False)
+        yield from _queue()
+
+
+class _Numbers(Collector):
     """What Prometheus collects."""
 
     def collect(self) -> Iterator[Metric]:
         """Yield the numbers as they are now."""
+        yield _database_up(is_up=True)
         yield _labelled(
             "mandate_events_5m",
             "Events of the last five minutes, by action and, for refusals, code.",
@@ -132,15 +153,23 @@ class _Numbers:
             "mandate_database_synchronous", "Whether a commit survives a failover.", value=float(not asynchronous())
         )
         yield from _event_streams()
-        length = queue_length()
-        yield GaugeMetricFamily("mandate_queue_up", "Whether the queue answers.", value=float(length is not None))
-        yield GaugeMetricFamily("mandate_queue_length", "Messages that wait in it.", value=float(length or 0))
+        yield from _queue()
         yield _labelled(
             "mandate_invariant_violations",
             "What breaks each invariant, over the last hour.",
             ["invariant"],
             [((number,), count) for number, count in _violations()],
         )
+
+
+def _database_up(*, is_up: bool) -> Metric:
+    return GaugeMetricFamily("mandate_database_up", "Whether the database answers.", value=float(is_up))
+
+
+def _queue() -> Iterator[Metric]:
+    length = queue_length()
+    yield GaugeMetricFamily("mandate_queue_up", "Whether the queue answers.", value=float(length is not None))
+    yield GaugeMetricFamily("mandate_queue_length", "Messages that wait in it.", value=float(length or 0))
 
 
 def _event_streams() -> Iterator[Metric]:

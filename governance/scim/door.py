@@ -59,7 +59,7 @@ def door[**P](view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
         source = None
         try:
             source = _source(request)
-            request.META[SIGNED_IN] = True
+            request.META[SIGNED_IN] = str(source.principal)
             ratelimits.check(ratelimits.API, str(source.principal))
             return view(request, source, *args, **kwargs)
         except SCIMException as error:

@@ -18,10 +18,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from audit import clock
+from entitlements import ratelimits
 from entitlements.errors import DomainError, Malformed, NotFound
 from entitlements.people.models import Person, Role
 from governance.console import doors
-from governance.setup import first_admin, readiness, setup
+from governance.setup import first_admin, readiness, setup, trials
 from governance.setup import queries as read
 from governance.setup.models import SetupCheck
 from governance.sign_in import company_sign_in
@@ -135,7 +136,7 @@ def _mailed(person: Person, address: str) -> bool:
     text = _("You are invited to Mandate as %(login)s. The link is good once, for %(n)d minutes:\n\n%(address)s\n")
     body = text % {"login": person.login, "n": minutes, "address": address}
     try:
-        EmailMessage(_("Your invitation to Mandate"), body, to=[person.email]).send(using="default")
-    except (smtplib.SMTPException, OSError):
+        trials.send(EmailMessage(_("Your invitation to Mandate"), body, to=[person.email]))
+    except (smtplib.SMTPException, OSError, ratelimits.TooMany):
         return False
     return True

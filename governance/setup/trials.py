@@ -44,6 +44,12 @@ def mail_server() -> str:
     return f"{options['host']}:{options['port']}" if options.get("host") else ""
 
 
+def send(message: EmailMessage) -> None:
+    """Hand a message in while a person waits. Raises SMTPException, OSError, and what `egress.asking` raises."""
+    with egress.asking(mail_server().partition(":")[0]):
+        message.send(using="default")
+
+
 def _try_mail(by: Person) -> str:
     if not mail_server():
         raise Failed(_("MAIL_URL is not set: no mail is sent."))
@@ -52,7 +58,7 @@ def _try_mail(by: Person) -> str:
     text = _("Mandate at %(url)s can send mail. Nothing needs to be done.") % {"url": settings.CONSOLE_URL}
     message = EmailMessage(_("Mandate: test of mail"), text, to=[by.email])
     try:
-        message.send(using="default")
+        send(message)
     except (smtplib.SMTPException, OSError) as problem:
         raise Failed(_("It was not taken: %(problem)s") % {"problem": problem}) from problem
     return _("A message to %(address)s was handed in.") % {"address": by.email}

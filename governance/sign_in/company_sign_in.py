@@ -6,12 +6,15 @@ Each visit to the provider carries a state, a PKCE challenge and a nonce of its 
 
 from __future__ import annotations
 
+import functools
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import jwt
+import requests
 from allauth.account.internal.decorators import login_not_required
 from allauth.account.internal.flows.login import get_authentication_records, record_authentication
 from allauth.core.exceptions import ImmediateHttpResponse
@@ -35,6 +38,7 @@ from entitlements.people.models import Identity, Person
 from entitlements.tokens import id_tokens
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.trusted_issuers.rules import USUAL
+from entitlements.upstream import egress, shares
 from governance.console import middleware
 
 AGAIN: Final = "again"
@@ -125,6 +129,12 @@ class CompanyAccountAdapter(DefaultSocialAccountAdapter):
         """Return it for the sign-in page."""
         return [CompanyProvider(request, app=app) for app in self.list_apps(request)]
 
+    def get_requests_session(self) -> requests.Session:
+        """Return a session that waits for the company aside, in the share that is everybody's."""
+        session: requests.Session = super().get_requests_session()
+        session.request = functools.partial(_ask, session.request)  # type: ignore[method-assign]
+        return session
+
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:  # noqa: ANN401, ARG002 - as above
         """Return False: there is no sign-up."""
         return False
@@ -148,6 +158,15 @@ class CompanyAccountAdapter(DefaultSocialAccountAdapter):
             sociallogin.connect(request, identity.person)
         elif sociallogin.user.pk != identity.person.pk:
             raise ImmediateHttpResponse(_unknown_identity(request))
+
+
+def _ask(ask: Callable[..., requests.Response], method: str, url: str, **how: Any) -> requests.Response:  # noqa: ANN401
+    with egress.asking(urlsplit(url).hostname or "", shares.SIGN_INS) as note_failed:
+        try:
+            return ask(method, url, **how)
+        except requests.RequestException:
+            note_failed(True)  # noqa: FBT003 - yes, the host
+            raise
 
 
 def allow_link(request: HttpRequest) -> None:

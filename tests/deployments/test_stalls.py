@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from audit.context import SYSTEM
 from audit.models import StrangerCount
 from entitlements.people import people
+from entitlements.people.models import Person
 from tests import databases, make, waits
 from tests.nodes.attacks.web import web
 from tests.nodes.gateway import world
@@ -52,7 +54,10 @@ def stalled(address: str, sent: bytes, count: int) -> Iterator[list[socket.socke
     opened: list[socket.socket] = []
     try:
         for _ in range(count):
-            opened.append(socket.create_connection((str(where.hostname), int(where.port or 0)), timeout=waits.SECONDS))
+            opened.append(socket.socket())
+            opened[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # what is not read stays with the sender
+            opened[-1].settimeout(waits.SECONDS)
+            opened[-1].connect(("127.0.0.1", int(where.port or 0)))
             opened[-1].sendall(sent)
         time.sleep(0.3)
         yield opened
@@ -135,6 +140,32 @@ def test_a_connection_is_kept_a_large_answer_and_a_large_file_pass(console: str)
         assert large.status_code != 408
         static = client.get("/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js")
         assert (static.status_code, len(static.content) > 1_000_000) == (200, True)
+
+
+def session_of(person: Person) -> dict[str, str]:
+    browser = Browser()
+    browser.force_login(person)
+    return {"Cookie": browser.cookies[settings.SESSION_COOKIE_NAME].OutputString(attrs=[])}
+
+
+def request(path: str, headers: dict[str, str]) -> bytes:
+    lines = [f"GET {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+@pytest.mark.parametrize("what", ["a megabyte that is not read", "a sign-in at a host that hangs"])
+def test_what_one_person_holds_two_dozen_of_keeps_no_other_person_out(console: str, what: str) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=MANY) as hangs, httpx2.Client(base_url=console) as client:
+        mallory, ana = session_of(make.person()), session_of(make.person())
+        for each in (mallory, ana):
+            assert client.get("/agents/", headers=each).status_code == 200
+        client_id = f"http%3A%2F%2Flocalhost%3A{hangs.getsockname()[1]}%2Fclient"
+        sign_in = f"/idp/authorize?response_type=code&client_id={client_id}"
+        path = sign_in if what.startswith("a sign-in") else "/api/v1/schema"
+        with stalled(console, request(path, mallory), 24) as opened:
+            assert client.get("/agents/", headers=ana).status_code == 200
+            assert path != sign_in or not select.select(opened, [], [], 0)[0], "ana waited until those were answered"
+            assert [client.get("/agents/", headers=ana).status_code for _ in range(50)] == [200] * 50
 
 
 def test_a_node_answers_while_strangers_hold_connections_and_lets_go_of_them(database: None) -> None:  # noqa: ARG001

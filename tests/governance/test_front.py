@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from governance import front
-from governance.front import Environ, Front
+from governance.front import Front
+from governance.web_server import places
+from governance.web_server.bodies import Environ
 from tests import waits
 
 ISSUED = {"cookie": "session=issued"}
@@ -50,7 +52,7 @@ def entry(answering: Callable[[Environ, Any], Iterable[bytes]]) -> Front:
 def echo(environ: Environ, start_response: Callable[..., object]) -> list[bytes]:
     """Answer with what was asked; a bearer called `good` is signed in."""
     if given := environ.get("HTTP_AUTHORIZATION"):
-        environ[front.SIGNED_IN] = given == "Bearer good"
+        environ[front.SIGNED_IN] = "person:ana" if given == "Bearer good" else ""
     start_response("200 OK", [("Content-Type", "text/plain")])
     seen = {name: value for name, value in environ.items() if isinstance(value, str)}
     return [json.dumps({**seen, "body": environ["wsgi.input"].read().decode()}).encode()]
@@ -124,7 +126,7 @@ def test_whatever_strangers_wait_for_a_thread_is_left_for_who_has_signed_in(give
 
 def test_a_session_that_has_ended_is_a_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     def ended(environ: Environ, start_response: Callable[..., object]) -> list[bytes]:
-        environ[front.SIGNED_IN] = False
+        environ[front.SIGNED_IN] = ""
         return echo(environ, start_response)
 
     gate = entry(ended)
@@ -147,6 +149,7 @@ def test_a_late_a_large_and_one_body_too_many_are_refused_and_counted(
     monkeypatch.setattr(front, "MOST_OF_STRANGERS", 3)
     refused.append(run(Visit(b"four").through(entry(echo))))
     monkeypatch.setattr(front, "MOST_WAITING", 0)
+    monkeypatch.setattr(places, "THREADS", 0)
     refused.append(run(Visit().through(entry(echo))))
     answers = [(status, json.loads(body)["code"]) for status, body in refused]
     assert answers == [(408, "body_too_late"), (413, "body_too_large"), (503, "busy"), (503, "busy")]
@@ -158,18 +161,18 @@ def test_a_long_answer_of_who_has_signed_in_is_sent_as_it_is_made_and_closed() -
 
     class Long:
         def __init__(self, environ: Environ, start_response: Callable[..., object]) -> None:
-            environ[front.SIGNED_IN] = True
+            environ[front.SIGNED_IN] = "person:ana"
             start_response("200 OK", [])
 
         def __iter__(self) -> Iterator[bytes]:
-            return iter([b"x" * front.WHOLE] * 5)
+            return iter([b"x" * front.LONG] * 3)
 
         def close(self) -> None:
             closed.append(True)
 
     visit = Visit()
     _, body = run(visit.through(entry(Long)))
-    assert (len(body), len(visit.sent) > 4, closed) == (5 * front.WHOLE, True, [True])
+    assert (len(body), len(visit.sent) > 3, closed) == (3 * front.LONG, True, [True])
 
 
 def test_an_application_that_fails_answers_500(caplog: pytest.LogCaptureFixture) -> None:
