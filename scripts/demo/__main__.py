@@ -2,17 +2,17 @@
 
     python -m scripts.demo [--once] [--stop] [--system SLUG=URL ...] [--nodes N] [--fleet N]
 
-Sets up a private PostgreSQL and Valkey, starts every process, fills the world (`scripts/demo/data/seed.py`), plays
-the story (`scripts/demo/story/play.py`), writes `var/demo.json` (`scripts/demo/data/world.py`) and stays up for the
-visitor. `scripts/demo/site` adds cards to sign in with and a strip of steps. `--once` ends after the story, with a
-status other than zero when a step failed. CONSOLE_PORT, GATEWAY_PORT and SAMPLE_PORT move the ports, DEMO_FOLDER
-moves `var/`; logs are in `var/log/`.
+Sets up a private PostgreSQL and Valkey, starts the console, and behind it every other process; fills the world
+(`scripts/demo/data/seed.py`), plays the story (`scripts/demo/story/play.py`), writes `var/demo.json`
+(`scripts/demo/data/world.py`) and stays up for the visitor. `scripts/demo/site` adds cards to sign in with and a strip
+of steps. What does not hold is named, and the rest goes on; `--once` ends after the story, with a status other than
+zero then. CONSOLE_PORT, GATEWAY_PORT and SAMPLE_PORT move the ports, DEMO_FOLDER moves `var/`; logs are in `var/log/`.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import functools
 import json
 import os
 import re
@@ -22,13 +22,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from scripts import devstack
 from scripts.demo.data import world
+from scripts.demo.progress import part
 from scripts.demo.servers import layout as places
 from scripts.demo.servers import packages
 from scripts.demo.servers.processes import DemoError, PidFile, Process, Supervisor, end_leftovers
@@ -39,7 +40,7 @@ VAR = places.VAR
 RUN = VAR / "run"
 PID_FILE = PidFile(VAR / "demo.pid")
 OUT = VAR / "demo.json"
-STOP_SECONDS = 60.0
+STOP_SECONDS = 600.0
 FEWEST, MOST = 20, 900_000
 """How many agents a fleet may have (`scripts/demo/data/fleet.py`)."""
 LOOPBACK_URL = re.compile(r"([a-z][a-z0-9-]{0,62})=(http://(?:localhost|127\.0\.0\.1)(?::\d+)?/\S*)")
@@ -108,26 +109,32 @@ def fleet_size(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Set up, start, fill, play; then stay until a signal comes, unless asked to end."""
+    began = time.monotonic()
     layout = places.Layout.from_environment(options.nodes)
     layout.check_ports()
     shutil.rmtree(RUN, ignore_errors=True)
     RUN.mkdir(mode=0o700)
     make_repository(RUN / "repository")
-    with step("Packing the local servers"):
+    with part("Packing the local servers"):
         made = packages.make(RUN, RUN / "repository")
     if lacking := packages.lacking():
         print(f"This machine does not hold local servers whole: {', '.join(lacking)}. Two administrators accept that.")
-    with step("Starting PostgreSQL and Valkey"):
+    with part("Starting PostgreSQL and Valkey"):
         stack = devstack.Stack()
     try:
         supervisor = Supervisor(RUN, VAR / "log", places.settings(layout, stack, RUN))
         try:
             resources = resources_for(layout, dict(options.systems), made.samples)
-            set_up(supervisor, layout, resources)
-            return play(supervisor, layout, resources, options)
+            failed = [*set_up(supervisor, layout, resources), *play(supervisor, resources, options)]
+            print(f"All of it took {time.monotonic() - began:.0f} s.")
+            for what in failed:
+                print(f"DOES NOT HOLD: {what}", flush=True)
+            if options.once:
+                return 1 if failed else 0
+            stay(supervisor, layout)
         finally:
             _finish_undisturbed()
-            with step("Ending every process"):
+            with part("Ending every process"):
                 supervisor.stop()
     finally:
         _finish_undisturbed()
@@ -135,19 +142,47 @@ def run(options: argparse.Namespace) -> int:
         shutil.rmtree(made.folder, ignore_errors=True)
 
 
-def set_up(supervisor: Supervisor, layout: places.Layout, resources: dict[str, Any]) -> None:
-    """Start the outside, make the tables, start the product, and fill the world."""
-    with step("Creating the tables"):
-        supervisor.start(places.stub_idp(layout))
-        supervisor.start(places.office(layout, resources["office"]["secret"]))
-        supervisor.finish(places.manage("migrate", "--database", "owner", "--no-input"))
-    with step("Starting console, gateway, sealer and worker"):
-        for process in places.product(layout):
+def set_up(supervisor: Supervisor, layout: places.Layout, resources: dict[str, Any]) -> list[str]:
+    """Start everything and fill the world: the console first, as soon as its people can sign in; return what failed.
+
+    Raises DemoError where there is no console to look at.
+    """
+    began = time.monotonic()
+    environment = {"DEMO_WORLD": json.dumps(resources)}
+    seed = Process("seed", [sys.executable, "-m", "scripts.demo.data.seed"], environment=environment, ends=True)
+    web, *others = places.product(layout)
+    with part("Creating the tables and starting the console"):
+        for process in (seed, web, places.stub_idp(layout), places.office(layout, resources["office"]["secret"])):
             supervisor.start(process)
-        supervisor.wait_until_ready()
-    with step("Filling the world: fourteen months of people, agents, systems and calls"):
-        seed = [sys.executable, "-m", "scripts.demo.data.seed"]
-        supervisor.finish(Process("seed", seed, environment={"DEMO_WORLD": json.dumps(resources)}))
+        supervisor.wait_until_written(seed.name, Path(resources["tables"]))
+        supervisor.wait_until_written(seed.name, Path(resources["cast"]))
+        supervisor.wait_until_ready(web.name)
+    print(f"\nThe console is at {layout.console}: sign in there by card.")
+    print("Behind it the company is filled and the main job is played. Ctrl-C ends the demo.\n", flush=True)
+    failed = []
+    for what, work in (
+        ("Starting gateway, sealer and worker", lambda: _start(supervisor, others)),
+        ("Filling the world: fourteen months of people, agents, systems and calls", lambda: supervisor.join("seed")),
+    ):
+        failed += attempt(what, work)
+    print(f"The world was filled {time.monotonic() - began:.0f} s after its start.", flush=True)
+    return failed
+
+
+def _start(supervisor: Supervisor, processes: Iterable[Process]) -> None:
+    for process in processes:
+        supervisor.start(process)
+    supervisor.wait_until_ready()
+
+
+def attempt(what: str, work: Callable[[], None]) -> list[str]:
+    """Do one part; return what to tell where it does not hold, and let the others go on."""
+    try:
+        with part(what):
+            work()
+    except DemoError as problem:
+        return [f"{what}: {problem}"]
+    return []
 
 
 def resources_for(layout: places.Layout, systems: dict[str, str], samples: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,35 +199,48 @@ def resources_for(layout: places.Layout, systems: dict[str, str], samples: Mappi
         "stub_issuer": layout.stub_issuer,
         "nodes": layout.nodes,
         "record": {"anchor": str(places.anchor(RUN)), "key": str(places.verifier_key(RUN))},
+        **{name: str(RUN / name) for name in ("tables", "cast")},
+        "logs": str(VAR / "log"),
         "out": str(RUN / "world.json"),
     }
 
 
-def play(supervisor: Supervisor, layout: places.Layout, resources: dict[str, Any], options: argparse.Namespace) -> int:
-    """Play the story in a process of its own, publish the world, and wait while the visitor looks around."""
-    story = [sys.executable, "-m", "scripts.demo.story.play", resources["out"]]
+def play(supervisor: Supervisor, resources: dict[str, Any], options: argparse.Namespace) -> list[str]:
+    """Play the story in a process of its own, and what comes after it; return what does not hold."""
+    told = Path(resources["out"])
+    if not told.exists():
+        return ["The story was not played: the world is not filled."]
+    failed = []
     print("Playing the main job with the official MCP client:", flush=True)
-    environment = {**os.environ, "DEMO_WORLD": json.dumps(resources)}
-    if status := subprocess.run(story, check=False, env=environment).returncode:
-        print(f"The story does not hold (status {status}); the logs are in {VAR / 'log'}.")
-        return status
+    began = time.monotonic()
+    story = [sys.executable, "-m", "scripts.demo.story.play", str(told)]
+    status = subprocess.run(story, check=False, env={**os.environ, "DEMO_WORLD": json.dumps(resources)}).returncode
+    print(f"The main job took {time.monotonic() - began:.1f} s.", flush=True)
+    if status:
+        failed.append(f"The story (status {status}); what is named above, and the logs in {VAR / 'log'}, say why.")
+    inventory = Process("inventory", [sys.executable, "-m", "scripts.demo.data.inventory"])
+    parts = [
+        ("Computing the figures of the inventory", inventory),
+        ("Checking what must always be true", places.manage("invariants")),
+    ]
     if options.fleet:
-        with step(f"Adding a fleet of {options.fleet:,} agents"):
-            supervisor.finish(Process("fleet", [sys.executable, "-m", "scripts.demo.data.fleet", str(options.fleet)]))
-    with step("Computing the figures of the inventory"):
-        supervisor.finish(Process("inventory", [sys.executable, "-m", "scripts.demo.data.inventory"]))
-    with step("Checking what must always be true"):
-        supervisor.finish(places.manage("invariants"))
-    if options.once:
-        return 0
-    world.write(world.read(RUN / "world.json"), OUT)
+        fleet = Process("fleet", [sys.executable, "-m", "scripts.demo.data.fleet", str(options.fleet)])
+        parts.insert(0, (f"Adding a fleet of {options.fleet:,} agents", fleet))
+    for what, process in parts:
+        failed += attempt(what, functools.partial(supervisor.finish, process))
+    world.write(world.read(told), OUT)
+    return failed
+
+
+def stay(supervisor: Supervisor, layout: places.Layout) -> NoReturn:
+    """Wait while the visitor looks around; what ends is told and started again."""
     print(f"\nThe console is at {layout.console}: sign in there by card, and follow the strip. Ctrl-C ends the demo.")
     print("On the command line: .venv/bin/mandate (or scripts/mandate) finds this demo; it acts as ana.")
-    print(f"What else there is to know of this world, passwords and tokens too, is in {OUT}.")
-    sys.stdout.flush()
+    print(f"What else there is to know of this world, passwords and tokens too, is in {OUT}.", flush=True)
     while True:
-        supervisor.check()
-        time.sleep(1)
+        for told in supervisor.revive():
+            print(f"{told}\nIt is started again.", flush=True)
+        time.sleep(5)
 
 
 def make_repository(folder: Path) -> None:
@@ -216,19 +264,6 @@ def stop() -> int:
     else:
         print("No demo runs.")
     return 0
-
-
-@contextlib.contextmanager
-def step(what: str) -> Iterator[None]:
-    """Print what is being done and how long it took."""
-    print(f"{what} ...", end="", flush=True)
-    began = time.monotonic()
-    try:
-        yield
-    except BaseException:
-        print(" failed", flush=True)
-        raise
-    print(f" {time.monotonic() - began:.1f} s", flush=True)
 
 
 def complain(message: str) -> int:
