@@ -40,6 +40,6 @@ def test_the_tables_of_the_demo_are_those_that_migrate_makes() -> None:
 def dump(address: str) -> list[str]:
     """Return the schema of a database, as SQL."""
     program = Path(next(devprograms.postgres_folders())) / "pg_dump"
-    command = [program, "--schema-only", "--schema=public", address]
+    command = [str(program), "--schema-only", "--schema=public", address]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     return TIMES.sub("", ran.stdout).splitlines()
