@@ -1,12 +1,14 @@
 """The whole product on this machine, with the main job played by the official MCP client: `make demo`.
 
-    python -m scripts.demo [--once] [--stop] [--system SLUG=URL ...] [--nodes N] [--fleet N]
+    python -m scripts.demo [--once] [--fresh] [--stop] [--system SLUG=URL ...] [--nodes N] [--fleet N]
 
 Sets up a private PostgreSQL and Valkey, starts the console, and behind it every other process; fills the world
 (`scripts/demo/data/seed.py`), plays the story (`scripts/demo/story/play.py`), writes `var/demo.json`
 (`scripts/demo/data/world.py`) and stays up for the visitor. `scripts/demo/site` adds cards to sign in with and a strip
-of steps. What does not hold is named, and the rest goes on; `--once` ends after the story, with a status other than
-zero then. CONSOLE_PORT, GATEWAY_PORT and SAMPLE_PORT move the ports, DEMO_FOLDER moves `var/`; logs are in `var/log/`.
+of steps. What does not hold is named, and the rest goes on. `--once` ends after the story, with a status other than
+zero then. A world that is ended is kept (`scripts/demo/kept.py`) and taken up at the next start, unless `--once` or
+`--fresh` asks for a new one. CONSOLE_PORT, GATEWAY_PORT and SAMPLE_PORT move the ports, DEMO_FOLDER moves `var/`; logs
+are in `var/log/`.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from scripts import devstack
+from scripts.demo import kept
 from scripts.demo.data import world
 from scripts.demo.progress import part
 from scripts.demo.servers import layout as places
@@ -76,6 +79,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the options; what is not built yet is refused in words."""
     parser = argparse.ArgumentParser(prog="demo", description="The whole product on this machine.")
     parser.add_argument("--once", action="store_true", help="play the story and exit; the status says whether it held")
+    parser.add_argument("--fresh", action="store_true", help="make a new world, although an earlier one is kept")
     parser.add_argument("--stop", action="store_true", help="end a demo left running")
     parser.add_argument("--system", action="append", default=[], type=extra_system, metavar="SLUG=URL", dest="systems")
     parser.add_argument("--nodes", type=int, default=1, choices=range(1, 10), metavar="N", help="gateway nodes")
@@ -109,40 +113,89 @@ def fleet_size(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Set up, start, fill, play; then stay until a signal comes, unless asked to end."""
-    began = time.monotonic()
     layout = places.Layout.from_environment(options.nodes)
     layout.check_ports()
     shutil.rmtree(RUN, ignore_errors=True)
     RUN.mkdir(mode=0o700)
-    make_repository(RUN / "repository")
+    world_kept = kept.Kept(VAR / "kept", (layout, options.systems, options.fleet))
+    earlier = None if options.once or options.fresh else world_kept.read()
+    if earlier:
+        at = time.strftime("%d %B, %H:%M", time.localtime(earlier["made"]))
+        print(f"The world of {at} is taken up again; ARGS=--fresh makes a new one.", flush=True)
+        world_kept.bring(RUN)
+    else:
+        make_repository(RUN / "repository")
     with part("Packing the local servers"):
-        made = packages.make(RUN, RUN / "repository")
+        made = packages.make(RUN, RUN / "repository", earlier["resources"]["packages"] if earlier else None)
     if lacking := packages.lacking():
         print(f"This machine does not hold local servers whole: {', '.join(lacking)}. Two administrators accept that.")
     with part("Starting PostgreSQL and Valkey"):
-        stack = devstack.Stack()
+        stack = devstack.Stack(kept=world_kept.cluster if earlier else None)
+    is_whole = False
     try:
-        supervisor = Supervisor(RUN, VAR / "log", places.settings(layout, stack, RUN))
+        supervisor = Supervisor(RUN, VAR / "log", {})
         try:
-            resources = resources_for(layout, dict(options.systems), made.samples)
-            failed = [*set_up(supervisor, layout, resources), *play(supervisor, resources, options)]
-            print(f"All of it took {time.monotonic() - began:.0f} s.")
-            for what in failed:
-                print(f"DOES NOT HOLD: {what}", flush=True)
+            if earlier:
+                resources = take_up(earlier, world_kept, stack, made)
+            else:
+                resources = resources_for(layout, dict(options.systems), made)
+            supervisor.environment = places.settings(layout, stack, RUN)
+            failed = present(supervisor, layout, resources, options, is_filled=bool(earlier))
             if options.once:
                 return 1 if failed else 0
+            is_whole = not failed and hasattr(stack, "postgres")
             stay(supervisor, layout)
         finally:
             _finish_undisturbed()
             with part("Ending every process"):
                 supervisor.stop()
+            if is_whole:
+                with part("Keeping this world for the next start"):
+                    world_kept.store(stack, RUN, resources, earlier["made"] if earlier else time.time())
     finally:
         _finish_undisturbed()
         stack.close()
         shutil.rmtree(made.folder, ignore_errors=True)
 
 
-def set_up(supervisor: Supervisor, layout: places.Layout, resources: dict[str, Any]) -> list[str]:
+def present(
+    supervisor: Supervisor,
+    layout: places.Layout,
+    resources: dict[str, Any],
+    options: argparse.Namespace,
+    *,
+    is_filled: bool,
+) -> list[str]:
+    """Bring the world up, publish it, and name what does not hold."""
+    began = time.monotonic()
+    failed = set_up(supervisor, layout, resources, is_filled=is_filled)
+    if not is_filled:
+        failed += play(supervisor, resources, options)
+    if (told := Path(resources["out"])).exists():
+        world.write(world.read(told), OUT)
+    print(f"All of it took {time.monotonic() - began:.0f} s.")
+    for what in failed:
+        print(f"DOES NOT HOLD: {what}", flush=True)
+    return failed
+
+
+def take_up(
+    earlier: Mapping[str, Any], world_kept: kept.Kept, stack: devstack.Stack, made: packages.Packages
+) -> dict[str, Any]:
+    """Return the resources of an earlier world, now that its cluster runs again elsewhere. Raises DemoError."""
+    resources: dict[str, Any] = earlier["resources"]
+    if not world_kept.cluster.exists() or resources["samples"] != made.samples or not hasattr(stack, "postgres"):
+        world_kept.forget()
+        raise DemoError("The world of the earlier start does not fit this machine any more. Start again for a new one.")
+    stack.update(earlier["keys"])
+    told = world.read(Path(resources["out"]))
+    told.update(database_url=stack["DATABASE_URL"], owner_database_url=stack["MIGRATE_DATABASE_URL"])
+    told["redis_url"] = stack["REDIS_URL"]
+    world.write(told, Path(resources["out"]))
+    return resources
+
+
+def set_up(supervisor: Supervisor, layout: places.Layout, resources: dict[str, Any], *, is_filled: bool) -> list[str]:
     """Start everything and fill the world: the console first, as soon as its people can sign in; return what failed.
 
     Raises DemoError where there is no console to look at.
@@ -151,21 +204,21 @@ def set_up(supervisor: Supervisor, layout: places.Layout, resources: dict[str, A
     environment = {"DEMO_WORLD": json.dumps(resources)}
     seed = Process("seed", [sys.executable, "-m", "scripts.demo.data.seed"], environment=environment, ends=True)
     web, *others = places.product(layout)
-    with part("Creating the tables and starting the console"):
-        for process in (seed, web, places.stub_idp(layout), places.office(layout, resources["office"]["secret"])):
+    with part("Starting the console" if is_filled else "Creating the tables and starting the console"):
+        office = places.office(layout, resources["office"]["secret"], has_drifted=is_filled)
+        for process in (*([] if is_filled else [seed]), web, places.stub_idp(layout), office):
             supervisor.start(process)
-        supervisor.wait_until_written(seed.name, Path(resources["tables"]))
-        supervisor.wait_until_written(seed.name, Path(resources["cast"]))
+        if not is_filled:
+            supervisor.wait_until_written(seed.name, Path(resources["tables"]))
+            supervisor.wait_until_written(seed.name, Path(resources["cast"]))
         supervisor.wait_until_ready(web.name)
     print(f"\nThe console is at {layout.console}: sign in there by card.")
-    print("Behind it the company is filled and the main job is played. Ctrl-C ends the demo.\n", flush=True)
-    failed = []
-    for what, work in (
-        ("Starting gateway, sealer and worker", lambda: _start(supervisor, others)),
-        ("Filling the world: fourteen months of people, agents, systems and calls", lambda: supervisor.join("seed")),
-    ):
-        failed += attempt(what, work)
-    print(f"The world was filled {time.monotonic() - began:.0f} s after its start.", flush=True)
+    print("Ctrl-C ends the demo." if is_filled else "Behind it the company is filled and the main job is played.\n")
+    failed = attempt("Starting gateway, sealer and worker", lambda: _start(supervisor, others))
+    if not is_filled:
+        what = "Filling the world: fourteen months of people, agents, systems and calls"
+        failed += attempt(what, lambda: supervisor.join(seed.name))
+        print(f"The world was filled {time.monotonic() - began:.0f} s after its start.", flush=True)
     return failed
 
 
@@ -185,13 +238,14 @@ def attempt(what: str, work: Callable[[], None]) -> list[str]:
     return []
 
 
-def resources_for(layout: places.Layout, systems: dict[str, str], samples: Mapping[str, Any]) -> dict[str, Any]:
+def resources_for(layout: places.Layout, systems: dict[str, str], made: packages.Packages) -> dict[str, Any]:
     """Return the resources around the product that seed and story use: servers, secrets, folders.
 
     The repository is named as the git server sees it: below the scratch folder, where each child has a copy of it.
     """
     return {
-        "samples": samples,
+        "samples": made.samples,
+        "packages": str(made.folder),
         "lacking": packages.lacking(),
         "office": {"url": layout.office, "secret": secrets.token_urlsafe(32)},
         "systems": systems,
@@ -228,7 +282,6 @@ def play(supervisor: Supervisor, resources: dict[str, Any], options: argparse.Na
         parts.insert(0, (f"Adding a fleet of {options.fleet:,} agents", fleet))
     for what, process in parts:
         failed += attempt(what, functools.partial(supervisor.finish, process))
-    world.write(world.read(told), OUT)
     return failed
 
 

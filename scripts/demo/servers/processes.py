@@ -48,7 +48,7 @@ class Supervisor:
     """The children that run now, in the order of their start."""
 
     def __init__(self, folder: Path, logs: Path, environment: Mapping[str, str]) -> None:
-        self._logs, self._environment = logs, environment
+        self._logs, self.environment = logs, environment
         self._manifest = Manifest(folder)
         self._children: dict[str, tuple[Process, subprocess.Popen[bytes]]] = {}
         logs.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self._environment, **process.environment},
+                env={**os.environ, **self.environment, **process.environment},
                 start_new_session=True,
             )
         self._children[process.name] = process, child
