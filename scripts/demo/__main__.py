@@ -189,7 +189,7 @@ def take_up(
         raise DemoError("The world of the earlier start does not fit this machine any more. Start again for a new one.")
     stack.update(earlier["keys"])
     told = world.read(Path(resources["out"]))
-    told.update(database_url=stack["DATABASE_URL"], owner_database_url=stack["MIGRATE_DATABASE_URL"])
+    told["database_url"], told["owner_database_url"] = stack["DATABASE_URL"], stack["MIGRATE_DATABASE_URL"]
     told["redis_url"] = stack["REDIS_URL"]
     world.write(told, Path(resources["out"]))
     return resources

@@ -61,6 +61,8 @@ PROVEN = (
     "9. One timeline holds every step in order",
     "The export verifies offline",
     "One flipped bit in a copy is found",
+    "10.A what-if replays a guardrail over recorded calls",
+    "A guardrail that two people agreed on denies a call that the grant allows",
 )
 
 
@@ -132,6 +134,15 @@ def test_a_server_from_the_command_line_stands_behind_the_gateway(up: Up) -> Non
         seen = asyncio.run(player.call("plain", "add", {"left": 2, "right": 3}, person="alice", era=era))
         assert (names, seen.allowed, seen.text) == (["add", "delete_note"], True, "5")
     assert not asyncio.run(player.call("plain", "add", {"left": 2, "right": 3}, person="bob")).allowed
+
+
+def test_no_page_of_a_control_above_the_grants_is_empty(up: Up) -> None:
+    ana = visit.api(up.demo, "ana")
+
+    assert [row["name"] for row in ana.every("guardrails")] == ["No heavy parcels"]
+    assert [row["name"] for row in ana.every("session-policies")] == ["personal-agents"]
+    assert [row["agent"] for row in ana.every("budgets")] == ["parcel-bot"]
+    assert ana.get("systems/suite/policy-domain").body["number"] == 1
 
 
 def test_the_second_node_listens_on_the_next_port(up: Up) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from scripts.demo.data import world
-from scripts.demo.story import calls, decoys, proof, review, steps, visit
+from scripts.demo.story import calls, controls, decoys, proof, review, steps, visit
 from scripts.demo.story.stage import DoesNotHold, Stage
 
 
@@ -40,6 +40,7 @@ STEPS: Final[Mapping[str, tuple[Play, tuple[str, ...]]]] = {
     "review": (review.access_is_reviewed, ("calls",)),
     "timeline": (proof.timeline_tells_it, ("denied calls", "revocation", "review")),
     "record": (proof.record_verifies, ("timeline",)),
+    "controls": (controls.rules_stand_above_grants, ()),
     "visit": (_leave_a_visit, ("system", "agent")),
 }
 """Each step by its name, in order, with the steps that it stands on."""
