@@ -67,7 +67,7 @@ class Demo:
         """Return what still runs or lies about: each process of a demo has its folder in its environment."""
         mark = f"DEMO_FOLDER={self.environment['DEMO_FOLDER']}".encode()
         running = [entry.parent.name for entry in Path("/proc").glob("[0-9]*/environ") if mark in _bytes_of(entry)]
-        lying = [str(path) for path in self.folder.iterdir() if path.name != "log"]
+        lying = [str(path) for path in self.folder.iterdir() if path.name not in {"log", "kept"}]
         return [*running, *lying, *map(str, Path(self.environment["TMPDIR"]).iterdir())]
 
 

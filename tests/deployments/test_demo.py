@@ -61,6 +61,8 @@ PROVEN = (
     "9. One timeline holds every step in order",
     "The export verifies offline",
     "One flipped bit in a copy is found",
+    "10.A what-if replays a guardrail over recorded calls",
+    "A guardrail that two people agreed on denies a call that the grant allows",
 )
 
 
@@ -71,31 +73,55 @@ class Up:
     demo: Demo
     world: dict[str, Any]
     outside: str
+    story: str
 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A demo in front of another suite's server; it is stopped as a visitor stops it, and leaves nothing."""
+    """A demo in front of another suite's server, ended as a visitor ends it and started again: the world is the same.
+
+    It leaves nothing but the world that it keeps.
+    """
     port = free_port()
+    arguments = ("--nodes=2", f"--system=plain=http://localhost:{port}/mcp")
     with (
         serving(["-m", "tests.deployments.plain_server", str(port)], f"http://localhost:{port}/healthz"),
         a_demo(tmp_path_factory.mktemp("up")) as demo,
     ):
-        outside = f"http://localhost:{port}/mcp"
-        child = demo.start("--nodes=2", f"--system=plain={outside}")
-        yield Up(demo, demo.world(child), outside)
-        stop = [sys.executable, "-m", "scripts.demo", "--stop"]
-        subprocess.run(stop, cwd=ROOT, env=demo.environment, timeout=waits.SECONDS, check=True)
-        assert child.wait(timeout=waits.SECONDS) == 128 + signal.SIGTERM
-        assert demo.left() == []
+        child = demo.start(*arguments)
+        made = demo.world(child)
+        story = demo.printed()
+        end(demo, child)
+        child = demo.start(*arguments)
+        world = demo.world(child)
+        assert world["clients"] == made["clients"], demo.printed()
+        yield Up(demo, world, f"http://localhost:{port}/mcp", story)
+        end(demo, child)
+
+
+def end(demo: Demo, child: subprocess.Popen[str]) -> None:
+    """End a demo as its visitor does."""
+    stop = [sys.executable, "-m", "scripts.demo", "--stop"]
+    subprocess.run(stop, cwd=ROOT, env=demo.environment, timeout=waits.SECONDS, check=True)
+    assert child.wait(timeout=waits.SECONDS) == 128 + signal.SIGTERM
+    assert demo.left() == []
 
 
 def test_the_main_job_holds_from_registration_to_the_verified_record(up: Up) -> None:
-    said = up.demo.printed()  # a demo whose story does not hold would not be up
+    said = up.story
 
     lines = iter(said.splitlines())
     missing = [sentence for sentence in PROVEN if not any(sentence in line and "✓" in line for line in lines)]
     assert missing == [], said
+    assert said.index("The console is at") < said.index("Playing the main job"), "the address does not stand first"
+    assert "DOES NOT HOLD" not in said
+
+
+def test_a_second_start_takes_the_world_up_and_plays_nothing_again(up: Up) -> None:
+    said = up.demo.printed()
+    assert "is taken up again" in said
+    assert "Playing the main job" not in said
+    assert "Creating the tables" not in said
 
 
 def test_a_server_from_the_command_line_stands_behind_the_gateway(up: Up) -> None:
@@ -108,6 +134,15 @@ def test_a_server_from_the_command_line_stands_behind_the_gateway(up: Up) -> Non
         seen = asyncio.run(player.call("plain", "add", {"left": 2, "right": 3}, person="alice", era=era))
         assert (names, seen.allowed, seen.text) == (["add", "delete_note"], True, "5")
     assert not asyncio.run(player.call("plain", "add", {"left": 2, "right": 3}, person="bob")).allowed
+
+
+def test_no_page_of_a_control_above_the_grants_is_empty(up: Up) -> None:
+    ana = visit.api(up.demo, "ana")
+
+    assert [row["name"] for row in ana.every("guardrails")] == ["No heavy parcels"]
+    assert [row["name"] for row in ana.every("session-policies")] == ["personal-agents"]
+    assert [row["agent"] for row in ana.every("budgets")] == ["parcel-bot"]
+    assert ana.get("systems/suite/policy-domain").body["number"] == 1
 
 
 def test_the_second_node_listens_on_the_next_port(up: Up) -> None:

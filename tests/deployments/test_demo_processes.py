@@ -74,6 +74,40 @@ def test_a_step_that_fails_is_told_with_its_status(supervisor: Supervisor) -> No
         supervisor.finish(Process("migrate", [sys.executable, "-c", "raise SystemExit(3)"]))
 
 
+def test_a_job_that_has_ended_well_does_not_end_the_wait_for_the_others(supervisor: Supervisor) -> None:
+    supervisor.start(Process("job", [sys.executable, "-c", ""], ends=True))
+    supervisor.join("job")
+    supervisor.start(Process("other job", [sys.executable, "-c", ""], ends=True))
+    supervisor.start(web_server(free_port()))
+
+    supervisor.wait_until_ready()
+
+
+def test_a_child_that_ends_without_its_file_is_told(supervisor: Supervisor, tmp_path: Path) -> None:
+    supervisor.start(Process("seed", [sys.executable, "-c", "raise SystemExit('no tables')"], ends=True))
+
+    with pytest.raises(DemoError, match=r"(?s)seed ended with status 1.*no tables"):
+        supervisor.wait_until_written("seed", tmp_path / "tables")
+
+
+def test_a_part_that_fails_is_returned_and_the_demo_goes_on(supervisor: Supervisor) -> None:
+    broken = Process("figures", [sys.executable, "-c", "raise SystemExit(3)"])
+
+    (told,) = demo.attempt("Computing", lambda: supervisor.finish(broken))
+
+    assert told.startswith("Computing: figures ended with status 3")
+
+
+def test_what_ends_while_the_world_is_up_is_told_and_started_again(supervisor: Supervisor) -> None:
+    supervisor.start(Process("beat", [sys.executable, "-c", "raise SystemExit('gone')"]))
+
+    (told,) = waits.until(supervisor.revive)
+
+    assert "beat ended with status 1" in told
+    assert "gone" in told
+    waits.until(supervisor.revive)
+
+
 def test_stopping_ends_children_that_refuse_and_what_they_started(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

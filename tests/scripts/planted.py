@@ -50,7 +50,7 @@ def fill(archive: Archive) -> None:
     }
     told["office"] = {"url": "http://localhost:1", "secret": "not-a-real-one"}
     with override_settings(DEMO=True):
-        seed.fill(told, offices)
+        seed.fill(told, offices, seed.found(told))
 
 
 def settling(archive: Archive) -> Callable[[], None]:

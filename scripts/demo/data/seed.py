@@ -1,9 +1,10 @@
-"""Fill a fresh database with the demo world, through the product's own actions: `python -m scripts.demo.data.seed`.
+"""Make the tables of an empty database and fill them with the demo world: `python -m scripts.demo.data.seed`.
 
 Reads DEMO_WORLD (JSON: `samples` {slug: terms of its command}, `lacking` [layer of the sandbox], `office` {"url",
-"secret"}, `systems` {slug: url}, `repository`, `stub_issuer`, `out`) beside the product's environment, and writes the
-world (`scripts/demo/data/world.py`) to `out`. Access comes about as for all users: a person requests it, and its
-approvers approve. What happened before today is in `scripts/demo/data/backstory.py`.
+"secret"}, `systems` {slug: url}, `repository`, `stub_issuer`, `tables`, `cast`, `out`) beside the product's settings.
+It touches the file `tables` once they are there and `cast` once its people can sign in, and writes the world
+(`scripts/demo/data/world.py`) to `out` in the end. All comes about through the product's own actions; access as for
+all users: a person requests it, and its approvers approve. `scripts/demo/data/backstory.py` has what happened before.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import json
 import os
 import secrets
 import sys
-import time
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -47,32 +47,43 @@ from entitlements.trusted_issuers.models import TrustedIssuer  # noqa: E402
 from governance.eligibility.eligibility import RequestTerms  # noqa: E402
 from governance.reviews.usage import usage  # noqa: E402
 from governance.setup import setup  # noqa: E402
-from scripts.demo.data import backstory, builders, cast, company, world  # noqa: E402
+from scripts.demo import progress  # noqa: E402
+from scripts.demo.data import backstory, builders, cast, company, tables, world  # noqa: E402
 from scripts.demo.data.builders import days_ago, who  # noqa: E402
 from scripts.demo.servers import parcels  # noqa: E402
 
-SEALED_WITHIN = 120.0
 EXTRA_LASTS = timedelta(days=1)
 
 
 def main() -> int:
-    """Fill the world, and say what was made."""
+    """Fill the world."""
     resources = json.loads(os.environ["DEMO_WORLD"])
+    tables.make()
+    Path(resources["tables"]).touch()
     if Person.objects.exists():
         print("The database is not fresh; the demo world is made once.", file=sys.stderr)
         return 1
-    world.write(fill(resources, offices(resources["office"])), Path(resources["out"]))
+    cast_made = found(resources)
+    Path(resources["cast"]).touch()
+    world.write(fill(resources, offices(resources["office"]), cast_made), Path(resources["out"]))
     return 0
 
 
-def fill(resources: Mapping[str, Any], office: backstory.OfficeServers) -> world.World:
-    """Make the whole world, from the founding of the company until today."""
+def found(resources: Mapping[str, Any]) -> dict[str, world.Person]:
+    """Found the company, and return the cast."""
     make_keys([*resources["samples"], parcels.SLUG, *(department.slug for department in company.SYSTEMS)])
     with days_ago(company.FOUNDED):
         made_people = make_people()
         setup.declare_demo(by=who("admin").principal)
         trust_stub(resources["stub_issuer"])
         backstory.found_company()
+    return made_people
+
+
+def fill(
+    resources: Mapping[str, Any], office: backstory.OfficeServers, made_people: dict[str, world.Person]
+) -> world.World:
+    """Make the rest of the world, from the founding of the company until today."""
     with days_ago(company.SET_UP):
         make_systems(resources, office)
         backstory.set_up(office)
@@ -98,7 +109,7 @@ def offices(server: Mapping[str, str]) -> backstory.OfficeServers:
     def drift() -> None:
         address = f"{server['url']}/control/drift"
         request = urllib.request.Request(address, b"{}", _bearer(server["secret"]), method="POST")  # noqa: S310 - ours
-        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - ours
+        urllib.request.urlopen(request, timeout=progress.MOST_SECONDS).close()  # noqa: S310 - ours
 
     return backstory.OfficeServers(
         url=lambda slug: f"{server['url']}/{slug}/mcp",
@@ -114,20 +125,29 @@ def _bearer(secret: str) -> dict[str, str]:
 
 
 def listed(system: System) -> list[dict[str, Any]]:
-    """RequestTerms a system for its tools, as the product does."""
+    """Ask a system for its tools, as the product does, until it has answered: a busy machine starts one slowly."""
+    refusals: list[DomainError] = []
+
+    def answer() -> list[dict[str, Any]] | None:
+        try:
+            return asyncio.run(stdio_systems.discover(system))
+        except DomainError as refusal:
+            refusals.append(refusal)
+            return None
+
     try:
-        return asyncio.run(stdio_systems.discover(system))
-    except DomainError as refusal:
-        sys.exit(f"{system.slug} at {system.upstream_url} cannot be discovered: {refusal}")
+        return progress.wait(f"the tools of {system.slug}", answer)
+    except progress.Stalled as still:
+        sys.exit(f"{system.slug} at {system.upstream_url} cannot be discovered: {refusals[-1]} ({still})")
 
 
 def settle() -> None:
     """Wait until the sealer has caught up, and add up the calls that were recorded."""
-    deadline = time.monotonic() + SEALED_WITHIN
-    while Pending.objects.exists():
-        if time.monotonic() > deadline:
-            sys.exit("The sealer does not catch up with the world's history.")
-        time.sleep(0.05)
+
+    def is_sealed() -> bool | None:
+        return None if Pending.objects.exists() else True
+
+    progress.wait("the sealer to catch up with the world's history", is_sealed, Pending.objects.count)
     while usage.roll_up():
         pass
 
@@ -194,7 +214,7 @@ def make_systems(resources: Mapping[str, Any], office: backstory.OfficeServers) 
         allow_command(slug, terms, resources["lacking"])
         owner, by = who(cast.SYSTEM_OWNER), who(cast.ANALYST).principal
         system = stdio_systems.register(slug, name=slug.capitalize(), owner=owner, command=slug, by=by)
-        found(system, office)
+        discover(system, office)
         approve_tools(system, cast.TOOLS[slug])
     approve_tools(make_rest_api(office), cast.TOOLS[parcels.SLUG])
     for bundle in cast.ENTITLEMENTS:
@@ -222,11 +242,11 @@ def allow_command(name: str, terms: Mapping[str, Any], lacking: list[str]) -> No
 def make_system(slug: str, url: str, office: backstory.OfficeServers) -> System:
     """Register an MCP server behind the gateway and discover its tools."""
     system = builders.system(slug, slug.capitalize(), cast.SYSTEM_OWNER, url)
-    found(system, office)
+    discover(system, office)
     return system
 
 
-def found(system: System, office: backstory.OfficeServers) -> None:
+def discover(system: System, office: backstory.OfficeServers) -> None:
     """Discover the tools of a system."""
     result = discovery.record_discovery(system, office.listed(system), by=who(cast.ANALYST).principal)
     if result.malformed:

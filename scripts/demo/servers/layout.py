@@ -131,8 +131,10 @@ def verifier_key(folder: Path) -> Path:
 
 
 def seal_key(folder: Path) -> Path:
-    """Make the sealer's Ed25519 key for this run and return where it lies."""
+    """Make the sealer's Ed25519 key for this world, unless it is there, and return where it lies."""
     path = folder / "seal-key.pem"
+    if path.exists():
+        return path
     formats = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.touch(mode=0o600)
     path.write_bytes(Ed25519PrivateKey.generate().private_bytes(*formats))
@@ -155,9 +157,10 @@ def stub_idp(layout: Layout) -> Process:
     return Process("stub-idp", stub, f"{layout.stub_issuer}/healthz")
 
 
-def office(layout: Layout, secret: str) -> Process:
-    """Return the process that serves the company's systems."""
+def office(layout: Layout, secret: str, *, has_drifted: bool = False) -> Process:
+    """Return the process that serves the company's systems, before or after their drift."""
     command = [sys.executable, "-m", "scripts.demo.servers.office", "--port", str(layout.office_port)]
+    command += ["--drifted"] if has_drifted else []
     return Process("office", command, f"{layout.office}/healthz", {"UPSTREAM_SECRET": secret})
 
 

@@ -38,9 +38,9 @@ def offered(system: str, *, drifted: bool) -> list[dict[str, Any]]:
 class Office:
     """The ASGI application."""
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, *, drifted: bool = False) -> None:
         self._expected = f"Bearer {secret}".encode()
-        self._drifted = False
+        self._drifted = drifted
         self._parcels = parcels.Parcels()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -108,11 +108,14 @@ def main(arguments: list[str]) -> int:
     """Serve on loopback until a signal ends it."""
     parser = argparse.ArgumentParser(prog="office", description="The demo's company systems, on loopback.")
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--drifted", action="store_true", help="begin after the drift")
     options = parser.parse_args(arguments)
     secret = os.environ.pop("UPSTREAM_SECRET", "")
     if not secret:
         parser.error("give the upstream credential in UPSTREAM_SECRET")
-    uvicorn.run(Office(secret), host=HOST, port=options.port, log_level="warning", lifespan="off")
+    uvicorn.run(
+        Office(secret, drifted=options.drifted), host=HOST, port=options.port, log_level="warning", lifespan="off"
+    )
     return 0
 
 

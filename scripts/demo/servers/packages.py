@@ -42,14 +42,21 @@ class Packages:
     samples: Mapping[str, Mapping[str, Any]]
 
 
-def make(run: Path, repository: Path) -> Packages:
+def make(run: Path, repository: Path, earlier: str | None = None) -> Packages:
     """Make a package for each sample system. `run`: the folder of this run; `repository`: what the git server serves.
 
     As root children are other users, who do not reach a folder that is private: then they lie among temporary files.
+    `earlier` is where they lay in an earlier run of this world, whose commands name it; nobody else may have it.
     """
     is_root = os.geteuid() == 0
-    folder = Path(tempfile.mkdtemp(prefix="mandate-demo-")) if is_root else run / "packages"
-    folder.mkdir(exist_ok=True)
+    if earlier:
+        folder = Path(earlier)
+        folder.mkdir()
+    elif is_root:
+        folder = Path(tempfile.mkdtemp(prefix="mandate-demo-"))
+    else:
+        folder = run / "packages"
+        folder.mkdir()
     folder.chmod(0o755)
     samples = {}
     for slug, (distribution, module, arguments) in SERVERS.items():

@@ -8,20 +8,20 @@ left, and never a stranger that got the same number.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scripts.demo import progress
 from scripts.devservers import until
 from scripts.devstack import Manifest, birth
 
-START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 TAIL_LINES = 25
 
@@ -32,19 +32,23 @@ class DemoError(Exception):
 
 @dataclass(frozen=True)
 class Process:
-    """What to start: `ready` is the address that answers 200 once it serves; none means that running is enough."""
+    """What to start: `ready` is the address that answers 200 once it serves; none means that running is enough.
+
+    What `ends` is no server: it does its work, and ends with status 0.
+    """
 
     name: str
     command: list[str]
     ready: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    ends: bool = False
 
 
 class Supervisor:
     """The children that run now, in the order of their start."""
 
     def __init__(self, folder: Path, logs: Path, environment: Mapping[str, str]) -> None:
-        self._logs, self._environment = logs, environment
+        self._logs, self.environment = logs, environment
         self._manifest = Manifest(folder)
         self._children: dict[str, tuple[Process, subprocess.Popen[bytes]]] = {}
         logs.mkdir(parents=True, exist_ok=True)
@@ -57,37 +61,68 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self._environment, **process.environment},
+                env={**os.environ, **self.environment, **process.environment},
                 start_new_session=True,
             )
         self._children[process.name] = process, child
         self._manifest.add(process.name, child.pid)
 
     def finish(self, process: Process) -> None:
-        """Run a child to its end. Raises DemoError with the end of its log when it fails."""
+        """Run a child to its end. Raises DemoError with the end of its log when it fails, or does nothing any more."""
         self.start(process)
-        _, child = self._children[process.name]
-        status = child.wait()
-        del self._children[process.name]
-        if status:
-            raise DemoError(self.complaint(process.name, status))
+        self.join(process.name)
 
-    def wait_until_ready(self) -> None:
-        """Wait until every child with an address answers there. Raises DemoError when one ends or stays silent."""
-        deadline = time.monotonic() + START_SECONDS
-        for process, _ in self._children.values():
-            while process.ready and not answers(process.ready):
-                self.check()
-                if time.monotonic() > deadline:
-                    raise DemoError(self.complaint(process.name, None))
-                time.sleep(0.05)
+    def join(self, name: str) -> None:
+        """Wait for the end of a child that was started, as `finish` does."""
+        child = self._children[name]
+        status = self._wait(name, "to end", child[1].poll)
+        del self._children[name]
+        if status:
+            raise DemoError(self.complaint(name, status))
+
+    def wait_until_ready(self, *names: str) -> None:
+        """Wait until these children, or all, answer at their addresses. Raises DemoError when one ends or hangs."""
+        for name in names or [*self._children]:
+            self._wait(name, "to answer", functools.partial(self._ready, self._children[name][0]))
         self.check()
 
-    def check(self) -> None:
-        """Raise DemoError when a child has ended, with the end of its log."""
-        for name, (_, child) in self._children.items():
+    def wait_until_written(self, name: str, path: Path) -> None:
+        """Wait until a child has written a file. Raises DemoError when it ends without, or hangs."""
+
+        def is_written() -> bool | None:
+            child = self._children[name][1]
+            if path.exists():
+                return True
             if (status := child.poll()) is not None:
                 raise DemoError(self.complaint(name, status))
+            return None
+
+        self._wait(name, f"to write {path.name}", is_written)
+
+    def _ready(self, process: Process) -> bool | None:
+        self.check()
+        return True if process.ready is None or answers(process.ready) else None
+
+    def _wait[T](self, name: str, what: str, found: Callable[[], T | None]) -> T:
+        pid = self._children[name][1].pid
+        try:
+            return progress.wait(f"{name} {what}", found, lambda: (self.log(name).stat().st_size, progress.work(pid)))
+        except progress.Stalled as still:
+            raise DemoError(f"{still}\n{self.complaint(name, None)}") from still
+
+    def check(self) -> None:
+        """Raise DemoError when a child has ended too early, with the end of its log."""
+        for name, (process, child) in self._children.items():
+            if (status := child.poll()) or (status == 0 and not process.ends):
+                raise DemoError(self.complaint(name, status))
+
+    def revive(self) -> list[str]:
+        """Start again what has ended; return what to tell the person of each, with the end of its log."""
+        ended = [(process, child.returncode) for process, child in self._children.values() if child.poll() is not None]
+        told = [self.complaint(process.name, status) for process, status in ended]
+        for process, _ in ended:
+            self.start(process)
+        return told
 
     def stop(self) -> None:
         """End every child, the last one first: a request to end, then force on it and whatever it started."""

@@ -35,7 +35,7 @@ ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
 ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SECONDS = 60
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 300.0
 
 
 class Refused(Exception):

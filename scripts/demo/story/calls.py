@@ -17,10 +17,9 @@ from scripts.demo.servers.local_server import SEEN, digest
 from scripts.demo.servers.packages import SERVERS
 from scripts.demo.story import browser
 from scripts.demo.story.agent_client import AgentClient, CallOutcome, Era, Refused, refusal
-from scripts.demo.story.stage import AGENT, CITIES, SYSTEM, USER, Stage, check, done
+from scripts.demo.story.stage import AGENT, CITIES, DENIAL, SYSTEM, USER, Stage, check, done
 
 ERAS: tuple[Era, Era] = ("2026-07-28", "legacy")
-DENIAL = "mandate/denial"
 REST_CALLS = (
     ("GET", "/items/P-1001", HTTPStatus.OK),
     ("DELETE", "/items/P-1001", HTTPStatus.FORBIDDEN),
@@ -60,13 +59,13 @@ async def tools_are_called(stage: Stage) -> None:
     for era in ERAS:
         listed = [tool["name"] for tool in await player.list_tools(SYSTEM, person=USER, era=era)]
         check(listed == ["get_current_time"], f"tools/list ({era}) is not what was granted: {listed}")
-        time = await player.call(SYSTEM, "get_current_time", {"timezone": CITIES[0]}, person=USER, era=era)
+        time = await stage.call(player, SYSTEM, "get_current_time", {"timezone": CITIES[0]}, person=USER, era=era)
         check(time.allowed and CITIES[0] in time.text, f"the granted call ({era}) failed: {time}")
         seen.append(f"{era}: {json.loads(time.text)['datetime']} in {CITIES[0]}")
     stage.proven(5, "In both protocol eras the agent sees the one tool it may use, and the call goes through.", *seen)
     repository = {"repo_path": stage.resources["repository"]}
     for era in ERAS:
-        log = await player.call("git", "git_log", repository, person=USER, era=era)
+        log = await stage.call(player, "git", "git_log", repository, person=USER, era=era)
         check(log.allowed and "Begin." in log.text, f"the second server's call ({era}) failed: {log}")
     stage.proven(5, "A second real server answers under its own grant, in both eras.", "git_log shows “Begin.”")
 
@@ -74,7 +73,7 @@ async def tools_are_called(stage: Stage) -> None:
 async def rest_is_called(stage: Stage) -> None:
     """Step 5: a REST API that knows nothing of MCP is called by MCP and by REST, under one grant."""
     player = AgentClient.of(stage.world, "parcel-bot")
-    by_mcp = await player.call("parcels", "show_parcel", {"number": "P-1001"}, person="bob")
+    by_mcp = await stage.call(player, "parcels", "show_parcel", {"number": "P-1001"}, person="bob")
     check(by_mcp.allowed and "Lisbon" in by_mcp.text, f"the REST API's call by MCP failed: {by_mcp}")
     address = stage.world["systems"]["parcels"]["resource"].removesuffix("/mcp") + "/http"
     id_jag = await player.exchange("parcels", await player.sign_in("bob"), resource=address)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import Any, Final
 
 from scripts.demo.story.agent_client import AgentClient
@@ -11,8 +9,6 @@ from scripts.demo.story.stage import Stage, check, done
 
 NAME: Final = "export_all_addresses"
 AGENT: Final = "parcel-bot"
-WITHIN: Final = 10.0
-"""Seconds in which the worker has noted the signal, on a machine that does much besides."""
 
 
 async def decoy_is_touched(stage: Stage) -> None:
@@ -33,7 +29,7 @@ async def decoy_is_touched(stage: Stage) -> None:
     curious = await player.call("parcels", NAME, {"number": "P-1001"}, person="bob")
     check(not curious.allowed and "Internal error" in curious.text, f"the decoy was answered otherwise: {curious}")
     stage.proven(6, "A curious agent called a decoy, and saw a failure like any other.", NAME, curious.text[:80])
-    signal = await _signal(stage)
+    signal = _signal(stage)
     agent = done("Reading the agent", ana.get(f"agents/{AGENT}"))
     check((agent["risk_level"], agent["status"]) == ("high", "active"), f"the agent is not at risk: {agent}")
     check((signal["response"], signal["outcome"]) == ("suspend", "observed"), f"another response: {signal}")
@@ -50,12 +46,11 @@ async def decoy_is_touched(stage: Stage) -> None:
     stage.proven(6, "The timeline tells people of security, and not who answers for the agent.", *events)
 
 
-async def _signal(stage: Stage) -> dict[str, Any]:
-    """Wait for the signal. Raises DoesNotHold."""
-    ends = time.monotonic() + WITHIN
-    while True:
-        found = [each for each in stage.api("ana").every("risk") if each["kind"] == "decoy_touched"]
-        if found:
-            return dict(found[0])
-        check(time.monotonic() < ends, "no signal was noted")
-        await asyncio.sleep(0.2)
+def _signal(stage: Stage) -> dict[str, Any]:
+    """Wait until the worker has noted the signal. Raises DoesNotHold."""
+
+    def found() -> dict[str, Any] | None:
+        noted = [each for each in stage.api("ana").every("risk") if each["kind"] == "decoy_touched"]
+        return dict(noted[0]) if noted else None
+
+    return stage.wait("the signal of the decoy", found)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from joserfc.jwk import ECKey
 
 from scripts.demo.story.stage import Stage, check, done
 
-SEALED_SECONDS = 40.0
 KEYS, TABLE = "evidence", "05_decisions.csv"
 
 
@@ -45,15 +43,15 @@ def evidence_verifies(stage: Stage, campaign: str, statement: str) -> None:
 
 def _seal(stage: Stage, campaign: str, statement: str) -> dict[str, Any]:
     """Sign off as the review's owner, who answered nothing in it, and wait for the worker that seals it."""
-    ana, deadline = stage.api("ana", proven=True), time.monotonic() + SEALED_SECONDS
+    ana = stage.api("ana", proven=True)
     done("Signing the evidence off", ana.post(f"campaigns/{campaign}/seal", {"statement": statement}), 202)
-    while True:
+
+    def pack() -> dict[str, Any] | None:
         run = done("Looking how far the sealing is", ana.get(f"campaigns/{campaign}/sealing"))
-        if run["pack"]:
-            return dict(run["pack"])
         check(not run["refused"], f"the evidence was not sealed: {run['refused']} {run['differences']}")
-        check(time.monotonic() < deadline, f"the evidence was not sealed in time: it is at {run['step']}")
-        time.sleep(0.2)
+        return dict(run["pack"]) if run["pack"] else None
+
+    return stage.wait("the worker to seal the evidence", pack)
 
 
 def _public_key(stage: Stage, kid: str) -> bytes:

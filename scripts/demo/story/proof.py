@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from audit.seals import anchors
 from scripts.demo.servers.layout import ROOT
 from scripts.demo.story.stage import AGENT, SYSTEM, Stage, check
 
-SEALED_SECONDS = 15.0
 ORDER = (
     "system.registered",
     "tool.found",
@@ -74,22 +72,18 @@ def timeline_tells_it(stage: Stage) -> None:
 
 def sealed(stage: Stage) -> list[dict[str, Any]]:
     """Return the events of the story once each of them is a leaf of the sealed record. Raises DoesNotHold."""
-    audrey, deadline = stage.api("audrey"), time.monotonic() + SEALED_SECONDS
-    while True:
-        events = audrey.every(f"audit-events?about=trace:{stage.trace}")
-        if events and all(event["index"] is not None for event in events):
-            return events
-        check(time.monotonic() < deadline, f"after {SEALED_SECONDS:.0f} s the record is not sealed: {events[-3:]}")
-        time.sleep(0.2)
+
+    def found() -> list[dict[str, Any]] | None:
+        events = stage.api("audrey").every(f"audit-events?about=trace:{stage.trace}")
+        return events if events and all(event["index"] is not None for event in events) else None
+
+    return stage.wait("the sealer to seal the story", found)
 
 
 def record_verifies(stage: Stage) -> None:
     """The export verifies against the anchored checkpoints and the pinned key; a spoiled copy does not."""
     key, anchor = stage.resources["record"]["key"], Path(stage.resources["record"]["anchor"])
-    deadline = time.monotonic() + SEALED_SECONDS
-    while published(anchor) <= stage.last_index:
-        check(time.monotonic() < deadline, f"no checkpoint over event {stage.last_index} is published")
-        time.sleep(0.2)
+    stage.wait("a checkpoint over the story", lambda: True if published(anchor) > stage.last_index else None)
     with tempfile.TemporaryDirectory(prefix="mandate-export-") as folder:
         # Taken first: a checkpoint newer than the export would rightly miss the events that came in between.
         anchored = Path(shutil.copy(anchor, folder))

@@ -10,7 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-TIMEOUT_SECONDS = 30.0
+from scripts.demo import progress
+
+TIMEOUT_SECONDS = 600.0
+"""A console that is slow is waited for; one that has ended closes the connection."""
+BUSY = frozenset({429, 503})
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,15 @@ class Api:
         if data is not None:
             sent["Content-Type"] = "application/json"
         request = urllib.request.Request(f"{self.console}/api/v1/{path}", data, sent, method=method)  # noqa: S310
-        try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - our own console
-                return Answer(answer.status, answer.read(), dict(answer.headers.items()))
-        except urllib.error.HTTPError as refusal:
-            with refusal:
-                return Answer(refusal.code, refusal.read(), dict(refusal.headers.items()))
+
+        def answered() -> Answer | None:
+            try:
+                with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - our own console
+                    return Answer(answer.status, answer.read(), dict(answer.headers.items()))
+            except urllib.error.HTTPError as refusal:
+                with refusal:
+                    if refusal.code in BUSY:
+                        return None
+                    return Answer(refusal.code, refusal.read(), dict(refusal.headers.items()))
+
+        return progress.wait(f"the console to answer {method} {path}", answered)

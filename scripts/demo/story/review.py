@@ -40,7 +40,7 @@ async def access_is_reviewed(stage: Stage) -> None:
     """Step 8: what is left is frozen, answered with its use beside it, cut, proven, sealed, and verified offline."""
     repository = {"repo_path": stage.resources["repository"]}
     builder = _player(stage, CUT)
-    tried = await builder.call("git", USED, repository, person=None)
+    tried = await stage.call(builder, "git", USED, repository, person=None)
     check(tried.allowed, f"{CUT} cannot do what it is for: {tried}")
     items = _population(stage)
     _replay(stage, items[CUT])
@@ -151,8 +151,8 @@ def _removals(removals: list[dict[str, Any]]) -> list[str]:
 
 async def _cut_holds(stage: Stage, builder: AgentClient, repository: dict[str, Any]) -> None:
     """Call what was kept and what was cut, with the token that the agent holds."""
-    kept = await builder.call("git", USED, repository, person=None)
-    cut = await builder.call("git", UNUSED, {**repository, "revision": "HEAD"}, person=None)
+    kept = await stage.call(builder, "git", USED, repository, person=None)
+    cut = await stage.call(builder, "git", UNUSED, {**repository, "revision": "HEAD"}, person=None)
     check(kept.allowed and not cut.allowed, f"what was kept and what was cut: {kept}, {cut}")
     stage.proven(
         8, "What was kept still works, and what was cut is denied at the gateway.", f"{UNUSED}: {code_of(cut)}"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+import psycopg
+
+from scripts.demo import progress
 from scripts.demo.data.world import World
-from scripts.demo.story.agent_client import AgentClient
+from scripts.demo.story.agent_client import AgentClient, CallOutcome
 from scripts.demo.story.rest import Answer, Api
 
 SYSTEM, AGENT, USER = "clock", "travel-bot", "alice"
 """What the story makes and plays with, beside the world that the seed made."""
+DENIAL = "mandate/denial"
 CITIES = ["Europe/Paris", "Asia/Tokyo"]
 
 
@@ -35,6 +41,37 @@ class Stage:
         self.grants = {}
         self.step = 0
         self._began = time.monotonic()
+
+    def wait[T](self, what: str, found: Callable[[], T | None]) -> T:
+        """Wait as long as the product works: it writes events, seals them, or logs what it does. Raises DoesNotHold."""
+        events = "SELECT (SELECT count(*) FROM pending), (SELECT max(index) FROM leaves)"
+        logs = Path(self.resources["logs"])
+
+        def moves() -> object:
+            return database.execute(events).fetchone(), progress.size(logs)
+
+        try:
+            with psycopg.connect(self.world["owner_database_url"], autocommit=True) as database:
+                return progress.wait(what, found, moves)
+        except progress.Stalled as still:
+            raise DoesNotHold(str(still)) from still
+
+    async def call(
+        self,
+        player: AgentClient,
+        system: str,
+        tool: str,
+        arguments: dict[str, Any],
+        **more: Any,  # noqa: ANN401 - as AgentClient.call takes
+    ) -> CallOutcome:
+        """Call a tool until it is answered or denied: a busy machine starts a local server slowly."""
+        ends = time.monotonic() + progress.STILL_SECONDS
+        while True:
+            outcome = await player.call(system, tool, arguments, **more)
+            if outcome.allowed or DENIAL in outcome.meta or outcome.where == "token" or time.monotonic() > ends:
+                return outcome
+            print(f"    {tool} of {system} is tried again: {outcome.text[:120]}", flush=True)
+            await asyncio.sleep(1)
 
     def api(self, login: str, *, proven: bool = False) -> Api:
         """Return the API as a person of the world uses it, who proves who they are where that is asked for."""
