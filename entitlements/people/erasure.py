@@ -90,6 +90,6 @@ KIND: Final = proposals.register(
         apply=_apply,
         locks=_locks,
         links=lambda subject: [subject],
-        proposers=(Role.ADMIN, Role.ANALYST),
+        still_may=lambda _subject, who: who.has_role(Role.ADMIN, Role.ANALYST),
     )
 )
