@@ -198,7 +198,8 @@ class ToolCall:
         for _ in range(_MOST_TRIES):
             self.forwarding.measure = self._spending.measure
             try:
-                with self.node.isolation.call(self.entry.slug, is_local=self.entry.command is not None) as attempt:
+                is_local = self.entry.command is not None
+                with self.node.isolation.call(self.entry.slug, self.bearer.caller, is_local=is_local) as attempt:
                     ended = await self.forwarding.carry_out(self._gate)
                     attempt.is_away = isinstance(ended, relay.CallEnd) and ended.is_away
             except _RightsChanged:

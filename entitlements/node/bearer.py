@@ -82,6 +82,11 @@ class Bearer:
         )  # fmt: skip
 
     @property
+    def caller(self) -> str:
+        """Who has a share of what all use: the agent, or a client that belongs to none."""
+        return self.agent or f"client {self.client}"
+
+    @property
     def key(self) -> tuple[str, str | None, str]:
         """The three for whom alone a session, ours or an upstream's, is used."""
         return self.agent, self.person, self.client

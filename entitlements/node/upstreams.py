@@ -25,9 +25,11 @@ from uuid import UUID
 
 import aiohttp
 
+from entitlements.codes import Code
 from entitlements.connected_accounts.account_calls import AccountAuthorization
 from entitlements.node.bearer import Bearer
 from entitlements.node.directory import Directory, ServedSystem
+from entitlements.node.isolation.isolation import NotForwarded
 from entitlements.node.refusals import Closed
 from entitlements.node.shared import sealed_requests, upstream_sessions
 from entitlements.node.shared.client_offers import NOTHING, Offers
@@ -42,7 +44,7 @@ from entitlements.node.shared.upstream_sessions import (
 from entitlements.node.snapshots import Snapshots
 from entitlements.node.writes import Writes
 from entitlements.stdio import failures
-from entitlements.stdio.children import Started
+from entitlements.stdio.children import NoRoom, Started
 from entitlements.stdio.local_servers import LocalServers
 from entitlements.stdio.places import Places
 from entitlements.upstream import egress, upstream
@@ -143,12 +145,15 @@ class Connections:
     ) -> Connection:
         """Return the conversation for this caller, begun if need be. `position`: of the feed, as it was decided by.
 
-        Raises Unreachable, ForbiddenAddress, Closed.
+        Raises Unreachable, ForbiddenAddress, NotForwarded, Closed.
         """
         if entry.command is not None:
             origin = sealed_requests.origin(offers)
             ask = sealed_requests.by(entry.slug, bearer, position, origin)
-            local = await self.local.get(entry.slug, entry.command, bearer.key, ask, origin)
+            try:
+                local = await self.local.get(entry.slug, entry.command, bearer.key, ask, origin)
+            except NoRoom as why:
+                raise NotForwarded(Code.RATE_LIMITED, why.message, data={"certain": True}, retry_after=10) from why
             return Connection(*local, numbers=self._local_numbers)
         peer = self._upstreams.get(entry.slug)
         if peer is None or peer.target != entry.target:

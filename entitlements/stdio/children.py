@@ -53,6 +53,10 @@ type Report = Callable[[str, str, str], None]
 logger = logging.getLogger(__name__)
 
 
+class NoRoom(egress.Unreachable):
+    """The node runs as many local servers as it may, or as is the share of one agent."""
+
+
 @dataclass(slots=True, eq=False)
 class _Place:
     """Where the child of one owner is, or will be."""
@@ -60,6 +64,8 @@ class _Place:
     system: str
     owner: Owner | None
     command: Command
+    starter: str
+    """The agent of whose share it is: its owner's, or the first caller's of one that all share."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     running: _Running | None = None
     failures: int = 0
@@ -109,7 +115,7 @@ class Children:
         place = self._places.get(key)
         if place is None or place.command != command:
             self._leave(key)
-            place = self._places[key] = _Place(*key, command)
+            place = self._places[key] = _Place(*key, command, owner[0])
         async with place.lock:
             self._notice_end(place)
             running = place.running = place.running or await self._start(http, place)
@@ -185,8 +191,10 @@ class Children:
         now = time.monotonic()
         if now < place.not_before:
             raise egress.Unreachable("The local server ended, and is started again soon.")
-        if sum(each.running is not None for each in self._places.values()) >= MOST_CHILDREN:
-            raise egress.Unreachable("This node runs as many local servers as it may.")
+        others = [each for each in self._places.values() if each is not place]
+        held = [each.starter for each in others if each.running is not None or each.lock.locked()]
+        if held.count(place.starter) >= MOST_CHILDREN - len(held):  # as a pool of `entitlements/shares/pool.py`
+            raise NoRoom
         uid = self._users.pop() if self._users else None
         scratch = tempfile.mkdtemp(prefix="mandate-stdio-", dir=self._folder)
         endpoint: ChildEndpoint | None = None

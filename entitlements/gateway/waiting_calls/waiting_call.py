@@ -292,7 +292,7 @@ class WaitingCall:
         seconds = self._seconds()
         self._opened = next(each for each in self._node.opened.of(self.key[0]) if each.task is self._task)
         self._node.waiting.add(self)
-        self._node.isolation.wait_for_client(self._entry.slug, 1)
+        self._node.isolation.wait_for_client(self._entry.slug, self._about.bearer.caller)
         self._timer = asyncio.get_running_loop().call_later(seconds, self._miss)
         try:
             answer = await self._question_answer(part, seconds)
@@ -319,7 +319,7 @@ class WaitingCall:
             self._timer = None
             assert self._opened is not None  # noqa: S101 - for the type checker: it has asked
             self._opened.waited += time.monotonic() - self._asked_at
-            self._node.isolation.wait_for_client(self._entry.slug, -1)
+            self._node.isolation.go_on(self._entry.slug, self._about.bearer.caller)
 
     def _miss(self) -> None:
         """End the call: its client did not come in time."""

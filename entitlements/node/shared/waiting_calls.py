@@ -9,6 +9,7 @@ from uuid import UUID
 
 import aiohttp
 
+from entitlements.shares.pool import Pool
 from entitlements.stdio import other_nodes
 
 MOST_OF_A_CALLER: Final = 10
@@ -34,23 +35,27 @@ class WaitingCalls:
     def __init__(self) -> None:
         self._calls: dict[UUID, Waiting] = {}
         self._counts: Counter[Key] = Counter()
+        self._places = Pool(MOST_OF_A_NODE)
+        """By agent, or by client where that belongs to none."""
 
     def has_room(self, call: Waiting) -> bool:
         """Whether a call may wait: it does already, or its caller and the node have room for one more."""
         if call.id in self._calls:
             return True
-        return len(self._calls) < MOST_OF_A_NODE and self._counts[call.key] < MOST_OF_A_CALLER
+        return self._places.has_room(_caller(call)) and self._counts[call.key] < MOST_OF_A_CALLER
 
     def add(self, call: Waiting) -> None:
         """Take note of a call until it is over."""
         if call.id not in self._calls:
             self._calls[call.id] = call
             self._counts[call.key] += 1
+            self._places.add(_caller(call))
 
     def remove(self, call: Waiting) -> None:
         """It is over."""
         if self._calls.pop(call.id, None) is not None:
             self._counts[call.key] -= 1
+            self._places.remove(_caller(call))
             self._counts += Counter()  # without those that have none
 
     def get(self, call: UUID) -> Waiting | None:
@@ -66,3 +71,8 @@ class WaitingCalls:
         """Close the connections."""
         if "pool" in self.__dict__:
             await self.pool.close()
+
+
+def _caller(call: Waiting) -> tuple[str, str]:
+    agent, _, client = call.key
+    return agent, "" if agent else client

@@ -261,6 +261,20 @@ def test_no_more_children_than_a_node_may_run(command: Command, monkeypatch: pyt
     run(command, story)
 
 
+def test_one_agent_has_no_more_children_than_there_is_room_for_others(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children_module, "MOST_CHILDREN", 2)
+
+    async def story(world: World) -> None:
+        await world.facts(ADA)
+        with pytest.raises(children_module.NoRoom):
+            await world.facts(BEN)
+        assert await world.facts(("another", "ada"))
+
+    run(command, story)
+
+
 def test_no_more_requests_than_a_child_may_hold(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint_module, "MOST_PENDING", 1)
 

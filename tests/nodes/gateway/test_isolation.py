@@ -45,8 +45,9 @@ def metrics(node: Gateway) -> str:
 
 def test_a_failing_system_is_paused_and_tried_again(node: Gateway, upstream: Scripted) -> None:
     here, other = made(upstream), made(upstream)
+    second = here.with_another_agent()
     row = budget(calls(100), agent=here.agent.slug)
-    assert [code(node.call(here, do="status", status=500)) for _ in range(3)] == ["upstream_unavailable"] * 3
+    assert [code(node.call(by, do="status", status=500)) for by in (here, second, here)] == ["upstream_unavailable"] * 3
     arrived = len(upstream.calls)
     refused = node.call(here)
     assert (code(refused), len(upstream.calls)) == ("upstream_unavailable", arrived)
@@ -62,7 +63,15 @@ def test_a_failing_system_is_paused_and_tried_again(node: Gateway, upstream: Scr
     waits.until(lambda: _pauses(here) == ["system.calls_paused", "system.calls_resumed"])
     ended = [event.code for event in here.events() if event.action == "call.finished"]
     assert ended[0] == "upstream_unavailable"
-    waits.until(lambda: taken(row) == 4)
+    waits.until(lambda: taken(row) == 3)
+
+
+def test_ten_errors_of_one_agent_pause_that_agent_and_no_other(node: Gateway, upstream: Scripted) -> None:
+    here = made(upstream)
+    other = here.with_another_agent()
+    assert [code(node.call(here, do="status", status=500)) for _ in range(10)] == ["upstream_unavailable"] * 10
+    assert [code(node.call(other, do="answer")) for _ in range(5)] == [""] * 5
+    assert not SystemPause.objects.filter(system=here.system).exists()
 
 
 def test_a_rest_api_that_says_it_is_away_is_paused_and_one_bad_operation_pauses_nothing(node: Gateway) -> None:
@@ -75,7 +84,8 @@ def test_a_rest_api_that_says_it_is_away_is_paused_and_one_bad_operation_pauses_
         assert [ask(other, do) for do in ("500", "500", "500", "500", "503", "502", "ok")] == [
             500, 500, 500, 500, 503, 502, 200
         ]  # fmt: skip
-        assert [ask(here, do) for do in ("502", "503", "504")] == [502, 503, 504]
+        second = here.with_another_agent()
+        assert [ask(by, do) for by, do in ((here, "502"), (second, "503"), (here, "504"))] == [502, 503, 504]
         arrived = len(service.seen)
         refused = rest_world.ask(node, here, "GET", "/orders/1")
         assert (refused.status_code, refused.json()["code"]) == (502, "upstream_unavailable")
@@ -86,15 +96,29 @@ def test_a_rest_api_that_says_it_is_away_is_paused_and_one_bad_operation_pauses_
 
 def test_a_slow_system_holds_no_more_than_its_own_calls(node: Gateway, upstream: Scripted) -> None:
     slow, other = made(upstream), made(upstream)
+    callers = [slow, slow, *(slow.with_another_agent() for _ in range(2))]
     with contextlib.ExitStack() as hung:
-        for _ in range(AT_ONCE):
-            hung.enter_context(node.hanging(slow))
+        for caller in callers:
+            hung.enter_context(node.hanging(caller))
         name = f'mandate_upstream_calls{{system="{slow.system.slug}"}} {AT_ONCE}.0'
         waits.until(lambda: name in metrics(node))
         refused = node.call(slow)
         assert (code(refused), refused.headers["retry-after"]) == ("system_busy", "1")
         assert [code(node.call(other)) for _ in range(5)] == [""] * 5
     waits.until(lambda: code(node.call(slow)) == "")
+
+
+def test_slow_calls_of_one_agent_leave_places_to_the_others(node: Gateway, upstream: Scripted) -> None:
+    slow = made(upstream)
+    other = slow.with_another_agent()
+    with contextlib.ExitStack() as hung:
+        for _ in range(AT_ONCE // 2):
+            hung.enter_context(node.hanging(slow))
+        name = f'mandate_upstream_calls{{system="{slow.system.slug}"}} {AT_ONCE // 2}.0'
+        waits.until(lambda: name in metrics(node))
+        refused = node.call(slow)
+        assert (code(refused), refused.status_code, refused.headers["retry-after"]) == ("rate_limited", 429, "1")
+        assert [code(node.call(other, do="answer")) for _ in range(50)] == [""] * 50
 
 
 def _pauses(here: World) -> list[str]:

@@ -217,6 +217,10 @@ class World:
         session.save()
         return replace(self, client=client, session=session)
 
+    def with_another_agent(self) -> World:
+        """Return another agent with a grant of its own on the same tool, for somebody else."""
+        return replace(on(self.tool, scope=f"{self.system.slug}:{uuid.uuid4().hex}"), arguments=self.arguments)
+
     def with_personal_agent(self) -> World:
         """Return the same world by a client at which the person has an agent of their own, with access of its own."""
         client = make.personal_client(f"desk-{uuid.uuid4().hex[:8]}")

@@ -1,0 +1,1 @@
+"""How much one caller may hold of what others need."""
