@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -132,6 +133,13 @@ def test_a_link_to_a_heading_leads_to_one(page: Path) -> None:
     links = LINK.findall(page.read_text(encoding="utf-8"))
     places = {(page.parent / link if link else page, heading) for link, heading in links if heading}
     assert {(place, heading) for place, heading in places if heading not in headings(place)} == set()
+
+
+@pytest.mark.parametrize("name", ["threat-model", "capabilities", "limits"])
+def test_no_row_or_limit_stands_on_a_page_twice(name: str) -> None:
+    lines = (tree.ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8").splitlines()
+    firsts = sorted(line.split(" | ")[0] for line in lines if line.startswith(("| ", "- ")))
+    assert [one for one, other in pairwise(firsts) if one == other] == []
 
 
 def test_each_decision_has_a_line_in_the_index_and_its_number_in_its_title() -> None:
