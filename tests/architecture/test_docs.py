@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -17,10 +18,7 @@ ARCHITECTURE: Final = tree.ROOT / "docs" / "architecture.md"
 PAGES: Final = sorted(
     [
         *(tree.ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
-        *(
-            tree.ROOT / "docs" / name
-            for name in ("architecture.md", "coming-from.md", "glossary.md", "threat-model.md")
-        ),
+        *(tree.ROOT / "docs").glob("*.md"),
         *DECISIONS.glob("*.md"),
     ]
 )
@@ -31,10 +29,18 @@ NAMED: Final = re.compile(
 )
 ANSWER: Final = re.compile(r"`([\w./-]+/[\w.-]*|[\w-]+\.\w+|Makefile)(?:::([\w.]+))?`")
 """A path from the project's folder on, and what to look at in that file."""
-LINK: Final = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]+)[^)\s]*\)")
+LINK: Final = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
+HEADING: Final = re.compile(r"^#+ (.+)$", re.MULTILINE)
 TO_A_DECISION: Final = re.compile(r"decisions/(\d+)|\b[Dd]ecision (\d+)\b")
 UNUSUAL: Final = re.compile(r"\b(?:whoever|whomever|somebody|nobody|said|told|hers|anew)\b", re.IGNORECASE)
-LIMITS: Final = re.compile(r"^## What it does not do yet$.*?(?=^## )", re.MULTILINE | re.DOTALL)
+LIMITS: Final = tree.ROOT / "docs" / "limits.md"
+READERS: Final = ("Analysts and approvers", "Security", "Platform", "Auditors", "Client developers")
+CODERS: Final = "People who change the code"
+README_LINES, README_WORDS = 150, 1_500
+LIMIT_WORDS: Final = 50
+QUOTED: Final = re.compile(r'"[^"]*"')
+SENTENCE_END: Final = re.compile(r"[.?!] +(?=[A-Z`*])")
+CODE_BLOCK: Final = re.compile(r"```.*?```", re.DOTALL)
 CODE: Final = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
 
 
@@ -65,6 +71,12 @@ def defined(path: Path) -> set[str]:
             case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
                 names.add(name)
     return names
+
+
+def headings(page: Path) -> set[str]:
+    """Return what a link to a heading of a page is called."""
+    text = CODE_BLOCK.sub("", page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in HEADING.findall(text)}
 
 
 def broken(text: str) -> list[str]:
@@ -113,7 +125,21 @@ def test_a_renamed_file_or_function_breaks_the_answer_that_names_it() -> None:
 @pytest.mark.parametrize("page", [*PAGES, *sorted((tree.ROOT / "docs/operate").glob("*.md"))], ids=name_of)
 def test_a_link_leads_to_a_file_that_exists(page: Path) -> None:
     links = LINK.findall(page.read_text(encoding="utf-8"))
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    assert [link for link, _ in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, *sorted((tree.ROOT / "docs/operate").glob("*.md"))], ids=name_of)
+def test_a_link_to_a_heading_leads_to_one(page: Path) -> None:
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    places = {(page.parent / link if link else page, heading) for link, heading in links if heading}
+    assert {(place, heading) for place, heading in places if heading not in headings(place)} == set()
+
+
+@pytest.mark.parametrize("name", ["threat-model", "capabilities", "limits"])
+def test_no_row_or_limit_stands_on_a_page_twice(name: str) -> None:
+    lines = (tree.ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8").splitlines()
+    firsts = sorted(line.split(" | ")[0] for line in lines if line.startswith(("| ", "- ")))
+    assert [one for one, other in pairwise(firsts) if one == other] == []
 
 
 def test_each_decision_has_a_line_in_the_index_and_its_number_in_its_title() -> None:
@@ -136,5 +162,48 @@ def test_each_reference_to_a_decision_names_one_that_exists() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_a_page_for_newcomers_uses_usual_words(page: Path) -> None:
-    text = LIMITS.sub("", page.read_text(encoding="utf-8"))
-    assert UNUSUAL.findall(CODE.sub("", text)) == []
+    assert UNUSUAL.findall(CODE.sub("", page.read_text(encoding="utf-8"))) == []
+
+
+def test_the_readme_is_read_in_a_few_minutes_and_can_be_tried_at_once() -> None:
+    text = (tree.ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= README_LINES
+    assert len(text.split()) <= README_WORDS
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE)[0] == "Try it"
+
+
+def test_the_readme_names_ten_limits_and_the_page_of_all() -> None:
+    text = (tree.ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## What it does not do yet\n")[2].partition("\n## ")[0]
+    assert "(docs/limits.md)" in section
+    assert re.findall(r"^(\d+)\. ", section, re.MULTILINE) == [str(number) for number in range(1, 11)]
+
+
+def wordy(limit: str) -> bool:
+    """Say whether a limit is more than one sentence of bounded length; quoted aims and links' targets do not count."""
+    bare = QUOTED.sub('""', re.sub(r"\]\([^)]*\)", "]", limit))
+    return SENTENCE_END.search(bare) is not None or not bare.endswith(".") or len(bare.split()) > LIMIT_WORDS
+
+
+def test_each_limit_is_one_sentence_in_the_group_of_those_who_care() -> None:
+    groups = re.split(r"^## ", LIMITS.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    assert [group.partition("\n")[0] for group in groups] == [*READERS, CODERS]
+    for group in groups:
+        lines = [line for line in group.splitlines()[1:] if line]
+        assert [line for line in lines if not line.startswith(("### ", "- "))] == []
+        assert lines[0].startswith("### ")
+        assert [line for line in lines if line.startswith("- ") and wordy(line[2:])] == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "long"),
+    [
+        ("A fails.", False),
+        ('"It works. Always": it works in [A](b.md).', False),
+        ("A fails. B fails.", True),
+        ("A fails", True),
+        (f"{'word ' * LIMIT_WORDS}more.", True),
+    ],
+)
+def test_a_limit_of_two_sentences_or_too_many_words_is_found(limit: str, *, long: bool) -> None:
+    assert wordy(limit) is long

@@ -32,6 +32,7 @@ from tests.deployments.conftest import ROOT, Demo, a_demo
 __all__ = ["browser", "context"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.loopback, pytest.mark.timeout(600)]
+DEMO_PAGE = ROOT / "docs" / "demo.md"
 PROVEN = (
     "1. An analyst registered an MCP server",
     "2. An agent exists with a human sponsor",
@@ -158,10 +159,9 @@ def test_what_the_demo_tells_is_for_its_owner_alone(up: Up) -> None:
     assert stat.S_IMODE((up.demo.folder / "demo.json").stat().st_mode) == 0o600
 
 
-def test_the_commands_in_the_readme_tell_the_same_story(up: Up, tmp_path: Path) -> None:
-    section = (ROOT / "README.md").read_text().partition("## The story with `curl`")[2].partition("\n## ")[0]
+def test_the_commands_on_the_page_of_the_demo_tell_the_same_story(up: Up, tmp_path: Path) -> None:
     (tmp_path / "var").symlink_to(up.demo.folder)
-    commands = "\n".join(re.findall(r"```sh\n(.*?)```", section, re.DOTALL))
+    commands = "\n".join(re.findall(r"```sh\n(.*?)```", DEMO_PAGE.read_text(), re.DOTALL))
 
     ran = subprocess.run(["bash", "-euc", commands], cwd=tmp_path, capture_output=True, text=True, check=False)
 
@@ -176,7 +176,7 @@ def test_the_commands_in_the_readme_tell_the_same_story(up: Up, tmp_path: Path) 
 
 
 def test_the_commands_for_scripts_do_what_their_page_says(up: Up, tmp_path: Path) -> None:
-    tools = (ROOT / "README.md").read_text().partition("```sh\n")[2].partition("\n```")[0]
+    tools = DEMO_PAGE.read_text().partition("```sh\n")[2].partition("\n```")[0]
     page = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/operate/scripts.md").read_text(), re.DOTALL)
     (tmp_path / "var").symlink_to(up.demo.folder)
     client = f'mandate() {{ PYTHONPATH={ROOT} {sys.executable} -m governance.cli "$@"; }}'

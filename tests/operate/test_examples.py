@@ -24,7 +24,7 @@ TYPED: Final = re.compile(
     r"^\s*(\$ |(mandate|api|curl|python3?|docker|make|pip|uv|psql|git|export|openssl|npm|sh|bash|scripts/\S+) )"
 )
 RUN_BY: Final = {
-    "README.md": "tests/deployments/test_demo.py",
+    "docs/demo.md": "tests/deployments/test_demo.py",
     "docs/operate/scripts.md": "tests/deployments/test_demo.py",
     "docs/operate/break-glass.md": "tests/operate/test_examples.py",
     **{
