@@ -30,6 +30,7 @@ NAMED: Final = re.compile(
 ANSWER: Final = re.compile(r"`([\w./-]+/[\w.-]*|[\w-]+\.\w+|Makefile)(?:::([\w.]+))?`")
 """A path from the project's folder on, and what to look at in that file."""
 LINK: Final = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
+PICTURE: Final = re.compile(r'\bsrc(?:set)?="([^"]+)"')
 HEADING: Final = re.compile(r"^#+ (.+)$", re.MULTILINE)
 TO_A_DECISION: Final = re.compile(r"decisions/(\d+)|\b[Dd]ecision (\d+)\b")
 UNUSUAL: Final = re.compile(r"\b(?:whoever|whomever|somebody|nobody|said|told|hers|anew)\b", re.IGNORECASE)
@@ -123,9 +124,10 @@ def test_a_renamed_file_or_function_breaks_the_answer_that_names_it() -> None:
 
 
 @pytest.mark.parametrize("page", [*PAGES, *sorted((tree.ROOT / "docs/operate").glob("*.md"))], ids=name_of)
-def test_a_link_leads_to_a_file_that_exists(page: Path) -> None:
-    links = LINK.findall(page.read_text(encoding="utf-8"))
-    assert [link for link, _ in links if not (page.parent / link).exists()] == []
+def test_a_link_or_picture_leads_to_a_file_that_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [*(link for link, _ in LINK.findall(text)), *PICTURE.findall(text)]
+    assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize("page", [*PAGES, *sorted((tree.ROOT / "docs/operate").glob("*.md"))], ids=name_of)
