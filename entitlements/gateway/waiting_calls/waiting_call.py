@@ -319,7 +319,7 @@ class WaitingCall:
             self._timer = None
             assert self._opened is not None  # noqa: S101 - for the type checker: it has asked
             self._opened.waited += time.monotonic() - self._asked_at
-            self._node.isolation.go_on(self._entry.slug, self._about.bearer.caller)
+            self._node.isolation.count_again(self._entry.slug, self._about.bearer.caller)
 
     def _miss(self) -> None:
         """End the call: its client did not come in time."""

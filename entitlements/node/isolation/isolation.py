@@ -154,7 +154,7 @@ class Isolation:
         self._system(slug).places.remove(caller)
         self._places.remove(caller)
 
-    def go_on(self, slug: str, caller: str) -> None:
+    def count_again(self, slug: str, caller: str) -> None:
         """Count a call again that waited for its client."""
         self._system(slug).places.add(caller)
         self._places.add(caller)
