@@ -224,6 +224,6 @@ def test_a_call_that_waits_for_its_client_holds_no_place() -> None:
         assert refusal(systems) is not None
         systems.wait_for_client("erp", "bot")
         assert refusal(systems) is None
-        systems.go_on("erp", "bot")
+        systems.count_again("erp", "bot")
         assert refusal(systems) is not None
     assert refusal(systems) is None
