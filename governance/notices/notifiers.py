@@ -152,9 +152,10 @@ def _agent_suspended(event: Event) -> Iterator[Message]:
 
 
 def _person_held(event: Event) -> Iterator[Message]:
-    """Tell those who decide about signals that one holds a person's agents, once an hour for each source."""
+    """Tell of a signal; and those who decide about signals that one holds a person's agents, once an hour a source."""
     said = event.detail
     if not event.keys("person") or (said.text("response"), said.text("outcome")) != ("hold", "done"):
+        yield from alarms.NOTIFIERS[Action.RISK_SIGNALLED](event)
         return
     people = [*Person.objects.holding(Role.SECURITY), *Person.objects.holding(Role.ADMIN)]
     source, url = said.text("source"), f"/risk-signals/{key(event, 'risk')}/"
