@@ -43,6 +43,13 @@ def asked(answer: httpx2.Response) -> str:
     return str(answer.headers["www-authenticate"])
 
 
+@pytest.fixture(autouse=True)
+def none_left(database: None) -> Iterator[None]:  # noqa: ARG001
+    """End the policies of a test: the database may serve other modules after it."""
+    yield
+    agreed.end()
+
+
 def confirm(**terms: Any) -> None:  # noqa: ANN401 - of the policy
     agreed.in_force(**terms)
 
