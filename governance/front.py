@@ -48,7 +48,7 @@ from governance.web_server.places import KEPT, MOST_WAITING, THREADS, AnswerPlac
 type Answering = Callable[[Environ, Any], Iterable[bytes]]
 
 SIGNED_IN: Final = "mandate.signed_in"
-"""The key of a request's environment for who was signed in (`console.middleware.VisitMiddleware`); empty for nobody."""
+"""The key of a request's environment for who was signed in (`console.middleware.VisitMiddleware`); empty for no one."""
 
 UNDER_WAY: Final = 128
 """Requests of one caller that are sent, wait, are answered or are read; the next ones are answered 429 at once."""
@@ -181,7 +181,7 @@ class Front:
 
         self._under_way.take(caller.name)
         try:
-            take(0)  # whoever leaves too many answers unread is answered no more
+            take(0)  # a caller that leaves too many answers unread gets no other one
             yield take
         finally:
             self._under_way.give(caller.name)
@@ -242,8 +242,7 @@ class Front:
         job = loop.run_in_executor(self._pool, self._work, environ, request, AnswerWay(loop, send, answer))
         job.add_done_callback(end)
         whole = await answer
-        if whole is None:
-            await job  # the thread sends a long answer itself
+        await asyncio.shield(job)  # the place is free before the answer is sent; a long one is sent by then
         return whole
 
     def _work(self, environ: Environ, request: shares.Request, sending: AnswerWay) -> None:

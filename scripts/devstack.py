@@ -30,7 +30,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -169,24 +169,27 @@ def start_keeper(folder: Path) -> subprocess.Popen[bytes]:
 class Stack(dict[str, str]):
     """The environment for a child; `postgres` and `valkey` are the servers behind it, when they are ours."""
 
-    def __init__(self, *, fast: bool = False, kept: Path | None = None) -> None:
-        """`kept` names an archive of `Postgres.pack` to begin from, where there is one."""
+    def __init__(self, *, fast: bool = False, kept: Path | None = None, given: Mapping[str, str] = os.environ) -> None:
+        """`kept` names an archive of `Postgres.pack` to begin from, where there is one.
+
+        Servers and keys that `given` names are used, and not started or made.
+        """
         super().__init__()
         self.account = Account()
         sweep(self.account)
         self.folder = make_folder(self.account)
         self._keeper = start_keeper(self.folder)
         try:
-            self._start(fast=fast, kept=kept)
+            self._start(fast=fast, kept=kept, given=given)
         except BaseException:
             self.close()
             raise
 
-    def _start(self, *, fast: bool, kept: Path | None) -> None:
-        if "DATABASE_URL" not in os.environ:
+    def _start(self, *, fast: bool, kept: Path | None, given: Mapping[str, str]) -> None:
+        if "DATABASE_URL" not in given:
             self.postgres = Postgres(self.account, self.folder, fast=fast)
             self.postgres.on_start = Manifest(self.folder).add
-        if "REDIS_URL" not in os.environ:
+        if "REDIS_URL" not in given:
             self.valkey = Valkey(self.account, self.folder)
             self.valkey.on_start = Manifest(self.folder).add
             self.valkey.start()
@@ -196,7 +199,7 @@ class Stack(dict[str, str]):
             self.postgres.start()
             self.update(self.postgres.environment())
         self.update(SECRET_KEY=secrets.token_urlsafe(48), KEY_ENCRYPTION_KEY=_key())
-        self.update({name: os.environ[name] for name in os.environ if name in _TAKEN_AS_GIVEN})
+        self.update({name: given[name] for name in given if name in _TAKEN_AS_GIVEN})
 
     def close(self) -> None:
         """Stop the servers, remove the folder and let the keeper go."""
@@ -221,9 +224,9 @@ def _key() -> str:
 
 
 @contextlib.contextmanager
-def stack(*, fast: bool = False) -> Iterator[Stack]:
+def stack(*, fast: bool = False, given: Mapping[str, str] = os.environ) -> Iterator[Stack]:
     """Run a stack for the length of a `with` block. `fast` gives up durability against a crash of the machine."""
-    running = Stack(fast=fast)
+    running = Stack(fast=fast, given=given)
     try:
         yield running
     finally:

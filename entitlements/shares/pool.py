@@ -1,6 +1,6 @@
 """Places that callers share: one caller may hold no more of them than are free, so there is always one for the next.
 
-Whoever is alone gets half of a pool, the next one half of the rest. A place is O(1) to take and to give back.
+A caller that is alone gets half of a pool, the next one half of the rest. A place is O(1) to take and to give back.
 """
 
 from __future__ import annotations

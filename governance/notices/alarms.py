@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from django.urls import reverse
+from django.db.models import Model
+from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -29,7 +30,7 @@ class Alarm:
     """What the holders of some roles and those whom `others` finds are told, once an hour about one thing.
 
     `things` are the kinds of links that may name it, the first that is there; the sentence has it as `%(name)s`.
-    `page` is the address of its page without an argument, or with what the event calls it.
+    `page` lists such things; `detail` is the page of one, and the kind of the link that names it.
     """
 
     kind: Kind
@@ -38,6 +39,7 @@ class Alarm:
     sentence: Any
     page: str
     others: People = lambda _event: ()
+    detail: tuple[str, str] = ("", "")
 
 
 def _owners_of_agents(event: Event) -> Iterable[Person | None]:
@@ -61,6 +63,7 @@ ALARMS: Final[Mapping[Action, Alarm]] = {
         gettext_lazy("A risk signal says that %(name)s may be compromised. Its page says what was done."),
         "risk-signals",
         _owners_of_agents,
+        detail=("risk-signal-page", "risk"),
     ),
     Action.DECOY_TOUCHED: Alarm(
         Kind.RISK,
@@ -69,6 +72,7 @@ ALARMS: Final[Mapping[Action, Alarm]] = {
         gettext_lazy("A decoy was touched by %(name)s, which had no reason to."),
         "decoy-list",
         _owners_of_agents,
+        detail=("decoy-page", "decoy"),
     ),
     Action.KILL_SWITCH_ENGAGED: Alarm(
         Kind.RISK,
@@ -98,6 +102,7 @@ ALARMS: Final[Mapping[Action, Alarm]] = {
         gettext_lazy("%(name)s fails or does not answer, so calls to it are paused until it does."),
         "system-list",
         _owners_of_systems,
+        detail=("system-page", "system"),
     ),
     Action.DISCOVERY_RUN_FINISHED: Alarm(
         Kind.SETUP_LOST,
@@ -105,6 +110,7 @@ ALARMS: Final[Mapping[Action, Alarm]] = {
         (Role.ADMIN,),
         gettext_lazy("The discovery of agents failed: %(name)s. Agents that are new there are not seen."),
         "discovery-list",
+        detail=("discovery-page", "discovery_source"),
     ),
     Action.DELIVERY_GIVEN_UP: Alarm(
         Kind.SETUP_LOST,
@@ -127,6 +133,7 @@ ALARMS: Final[Mapping[Action, Alarm]] = {
         gettext_lazy("The access review that you prepare found nothing to review. Change its scope."),
         "review-list",
         _who_asked,
+        detail=("review-page", "campaign"),
     ),
     Action.EVIDENCE_SEALING_FAILED: Alarm(
         Kind.REVIEW_WAITING,
@@ -135,6 +142,7 @@ ALARMS: Final[Mapping[Action, Alarm]] = {
         gettext_lazy("The evidence that you asked for does not add up, so it was not sealed. Its review says why."),
         "review-list",
         _who_asked,
+        detail=("review-page", "campaign"),
     ),
 }
 _LESS: Final = (Risk.LOW, Risk.MEDIUM)
@@ -148,28 +156,38 @@ def _tell(alarm: Alarm, event: Event) -> Iterator[Message]:
         return
     kind = next((thing for thing in alarm.things if event.key(thing)), "")
     link = f"{kind}:{event.key(kind)}" if kind else event.action
-    people = [*Person.objects.holding(*alarm.roles), *alarm.others(event)] if alarm.roles else [*alarm.others(event)]
     yield Message(
         alarm.kind,
-        people,
+        [*Person.objects.holding(*alarm.roles), *alarm.others(event)],
         link[:200],
         (str(alarm.sentence) % {"name": _name(kind, event.key(kind) or "")})[:500],
-        reverse(alarm.page),
+        _address(alarm, event),
         urgent=event.detail.get("subject_level") not in _LESS,
         dedupe=f"{event.action} {link} {event.at:%Y-%m-%dT%H}"[:200],
     )
 
 
+def _address(alarm: Alarm, event: Event) -> str:
+    """Return the page of the thing; the list, where the event does not say which it is."""
+    page, kind = alarm.detail
+    try:
+        return reverse(page, args=[event.key(kind)])
+    except NoReverseMatch:
+        return reverse(alarm.page)
+
+
+_NAMED: Final[Mapping[str, tuple[type[Model], str]]] = {
+    "agent": (Agent, "slug"),
+    "person": (Person, "login"),
+    "system": (System, "slug"),
+}
+
+
 def _name(kind: str, key: str) -> str:
     """Return how people call a thing."""
-    rows: Mapping[str, tuple[Any, str]] = {
-        "agent": (Agent, "slug"),
-        "person": (Person, "login"),
-        "system": (System, "slug"),
-    }
-    if kind in rows:
-        model, field = rows[kind]
-        return str(model.objects.filter(**{field: key}).values_list("name", flat=True).first() or key)
+    if kind in _NAMED:
+        model, field = _NAMED[kind]
+        return str(model._default_manager.filter(**{field: key}).values_list("name", flat=True).first() or key)  # noqa: SLF001 - Django's
     return _("a session") if kind == "session" else key
 
 

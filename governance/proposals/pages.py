@@ -19,6 +19,7 @@ from entitlements.catalog import class_proposals
 from entitlements.catalog.models import Tool
 from entitlements.definitions import tool_class
 from entitlements.errors import DomainError
+from entitlements.people.models import Person
 from entitlements.proposals import actions, proposals
 from entitlements.proposals.models import Proposal
 from governance.console import doors
@@ -58,7 +59,9 @@ class ShownProposal:
 
 def shown(request: HttpRequest, rows: Iterable[Proposal], problem: DomainError | None = None) -> list[ShownProposal]:
     """Return proposals as a page shows them; `problem` is why the one that was answered was refused."""
-    caller, me = doors.caller(request), doors.person(request)
+    caller, me, rows = doors.caller(request), doors.person(request), list(rows)
+    logins = [row.subject.removeprefix("person:") for row in rows]
+    people = dict(Person.objects.filter(login__in=logins).values_list("login", "name"))
     result = []
     for row in rows:
         kind, _colon, name = row.subject.partition(":")
@@ -67,7 +70,7 @@ def shown(request: HttpRequest, rows: Iterable[Proposal], problem: DomainError |
             ShownProposal(
                 row,
                 proposals.KINDS[row.kind].label,
-                name,
+                people.get(name, name) if kind == "person" else name,
                 reverse(f"{kind}-page", args=name.split("/", 1)),
                 _terms(row),
                 may_confirm=waits and not own and doors.may(caller, "change-proposal-confirm", row),

@@ -47,12 +47,12 @@ class DatabaseWatch:
         return self._follow is not None and not self._follow.done()
 
     async def answers(self) -> bool:
-        """Ask, together with whoever asks at the moment; a question without an answer stays open until it has one."""
+        """Ask, in one question for all that wait; one without an answer stays open until it has it."""
         question, loop, left = self._asked(), asyncio.get_running_loop(), PROBE_SECONDS
         while not question.done() and left > 0:
             began = loop.time()
             await asyncio.wait({question}, timeout=_STEP)
-            if loop.time() - began < 2 * _STEP:  # a process that got no processor itself judges nobody
+            if loop.time() - began < 2 * _STEP:  # starved itself, it cannot judge
                 left -= _STEP
         if question.done() and question.result():
             return not self.is_away

@@ -18,7 +18,7 @@ from entitlements.conflicts.independence import ProposerGone
 from entitlements.definitions import classes
 from entitlements.errors import DomainError
 from entitlements.networks import networks
-from entitlements.people import people, role_maps
+from entitlements.people import erasure, people, role_maps
 from entitlements.people.models import Person
 from entitlements.proposals import proposals
 from entitlements.proposals.models import Proposal
@@ -60,6 +60,10 @@ def of_class(by: Person, company: Company) -> Proposal:
     )
     assert answer.status_code == 200, answer.json()
     return Proposal.objects.get()
+
+
+def of_erasure(by: Person, company: Company) -> Proposal:
+    return erasure.propose(people.disable(company.bob, by=SYSTEM, reason="left"), by=by.principal, reason=WHY)
 
 
 def of_rule(by: Person, company: Company) -> object:
@@ -118,6 +122,7 @@ def of_host(by: Person, _company: Company) -> object:
 
 KINDS: Final[dict[str, tuple[Propose, Callable[..., object], str]]] = {
     "a tool's class": (of_class, proposals.confirm, "analyst"),
+    "an erasure": (of_erasure, proposals.confirm, "analyst"),
     "an auto-approval rule": (of_rule, auto_approval.confirm, "analyst"),
     "an approval policy": (of_policy, approval_policies.confirm, "security"),
     "ages of credentials": (of_ages, credential_policy.confirm, "security"),
@@ -164,7 +169,7 @@ def test_another_person_confirms_while_the_proposer_still_could_propose(company:
 def test_each_kind_asks_the_one_rule() -> None:
     """What confirms a proposal of another person stands in the table above."""
     listed = {confirm.__module__ for _propose, confirm, _role in KINDS.values()}
-    assert {"entitlements.proposals.proposals"} < listed
+    assert sum(confirm is proposals.confirm for _propose, confirm, _role in KINDS.values()) == len(proposals.KINDS)
     asks = {
         path
         for path in tree.files()

@@ -106,11 +106,8 @@ def recorded(token: str) -> str:
 @pytest.fixture
 def fresh_cluster() -> Iterator[devstack.Stack]:
     """Another cluster, which knows the four roles and nothing else."""
-    given = {name: os.environ.pop(name) for name in devstack._TAKEN_AS_GIVEN if name in os.environ}
-    stack = devstack.Stack(fast=True)
-    os.environ.update(given)
-    yield stack
-    stack.close()
+    with devstack.stack(fast=True, given={}) as stack:
+        yield stack
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import pytest
 
 from governance.web_server import database_watch
 from scripts import devstack
-from tests import databases, waits
+from tests import waits
 from tests.nodes.attacks.web import ROOT, web
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
@@ -24,18 +24,11 @@ pytestmark = [pytest.mark.fault, pytest.mark.slow]
 @pytest.fixture
 def stack() -> Iterator[devstack.Stack]:
     """Run a database of our own, which can be stopped."""
-    mine = {name: os.environ.pop(name) for name in (*databases.ADDRESSES, "REDIS_URL") if name in os.environ}
-    try:
-        own = devstack.Stack(fast=True)
-    finally:
-        os.environ.update(mine)
-    try:
+    with devstack.stack(fast=True, given={}) as own:
         settings = {**os.environ, **own, "DEMO": "1", "DJANGO_SETTINGS_MODULE": "governance.settings"}
         migrate = [sys.executable, "manage.py", "migrate", "--database", "owner", "-v", "0"]
         subprocess.run(migrate, cwd=ROOT, env=settings, check=True)
         yield own
-    finally:
-        own.close()
 
 
 def processes(folder: Path) -> list[int]:

@@ -58,27 +58,19 @@ def gateway(stack: devstack.Stack, port: int) -> Iterator[str]:
 
 
 def test_a_node_refuses_while_its_database_is_stopped_and_does_not_miss_the_queue() -> None:
-    mine = {name: os.environ.pop(name) for name in (*databases.ADDRESSES, "REDIS_URL") if name in os.environ}
-    try:
-        stack = devstack.Stack(fast=True)
-    finally:
-        os.environ.update(mine)
-    try:
-        with gateway(stack, devservers.free_port()) as node:
-            waits.until(lambda: status(f"{node}/readyz") == 200)
-            usual = answers(node)
-            assert not {0, 200, 503} & {*usual}
+    with devstack.stack(fast=True, given={}) as stack, gateway(stack, devservers.free_port()) as node:
+        waits.until(lambda: status(f"{node}/readyz") == 200)
+        usual = answers(node)
+        assert not {0, 200, 503} & {*usual}
 
-            stack.valkey.stop()
-            assert (answers(node), status(f"{node}/readyz")) == (usual, 200)
+        stack.valkey.stop()
+        assert (answers(node), status(f"{node}/readyz")) == (usual, 200)
 
-            stack.postgres.stop("immediate")
-            waits.until(lambda: {*answers(node)} == {503})
-            assert {status for _ in range(10) for status in answers(node)} == {503}
-            assert status(f"{node}/readyz") == 503
+        stack.postgres.stop("immediate")
+        waits.until(lambda: {*answers(node)} == {503})
+        assert {status for _ in range(10) for status in answers(node)} == {503}
+        assert status(f"{node}/readyz") == 503
 
-            stack.postgres.start()
-            waits.until(lambda: answers(node) == usual)
-            assert status(f"{node}/readyz") == 200
-    finally:
-        stack.close()
+        stack.postgres.start()
+        waits.until(lambda: answers(node) == usual)
+        assert status(f"{node}/readyz") == 200

@@ -121,39 +121,34 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     """Start everything the way `docker compose up` does: migrate first, on a database with nothing in it."""
     folder = tmp_path_factory.mktemp("first")
     certificates = outside.certify(tmp_path_factory.mktemp("certificates"))
-    given = {name: os.environ.pop(name) for name in devstack._TAKEN_AS_GIVEN if name in os.environ}
     console, gateway = free_port(), free_port()
-    try:
-        with (
-            devstack.stack(fast=True) as stack,
-            company_idp.running(**certificates.for_uvicorn()) as company,
-            outside.mailbox(certificates) as (mail, letters),
-            outside.system(certificates) as system,
-        ):
-            os.environ.update(given)
-            made = Deployment(stack, folder)
-            made.dotenv |= {
-                "CONSOLE_HOST": f"localhost:{console}", "GATEWAY_HOST": f"localhost:{gateway}",
-                "CONSOLE_URL": f"https://localhost:{console}", "GATEWAY_URL": f"https://localhost:{gateway}",
-                "OIDC_ISSUER": company.issuer, "OIDC_CLIENT_ID": company_idp.CLIENT, "OIDC_NAME": "Example Corp",
-                "MAIL_FROM": "mandate@example.org", "PRIVATE_NETWORKS": "127.0.0.0/8,::1/128",
-            }  # fmt: skip
-            (folder / "oidc_client_secret").write_text(company_idp.SECRET)
-            (folder / "mail_url").write_text(f"smtps://localhost:{mail}")
-            made.besides = {
-                "SSL_CERT_FILE": str(certificates.authority),
-                "REQUESTS_CA_BUNDLE": str(certificates.authority),
-            }
-            try:
-                web, edge = int(made.ports["8000"]), int(made.ports["8001"])
-                with outside.proxy(certificates, {console: web, gateway: edge}, edge):
-                    _up(made)
-                    addresses = (f"https://localhost:{console}", f"https://localhost:{gateway}")
-                    yield Installation(made, *addresses, letters, system, certificates.authority)
-            finally:
-                made.stop()
-    finally:
-        os.environ.update(given)
+    with (
+        devstack.stack(fast=True, given={}) as stack,
+        company_idp.running(**certificates.for_uvicorn()) as company,
+        outside.mailbox(certificates) as (mail, letters),
+        outside.system(certificates) as system,
+    ):
+        made = Deployment(stack, folder)
+        made.dotenv |= {
+            "CONSOLE_HOST": f"localhost:{console}", "GATEWAY_HOST": f"localhost:{gateway}",
+            "CONSOLE_URL": f"https://localhost:{console}", "GATEWAY_URL": f"https://localhost:{gateway}",
+            "OIDC_ISSUER": company.issuer, "OIDC_CLIENT_ID": company_idp.CLIENT, "OIDC_NAME": "Example Corp",
+            "MAIL_FROM": "mandate@example.org", "PRIVATE_NETWORKS": "127.0.0.0/8,::1/128",
+        }  # fmt: skip
+        (folder / "oidc_client_secret").write_text(company_idp.SECRET)
+        (folder / "mail_url").write_text(f"smtps://localhost:{mail}")
+        made.besides = {
+            "SSL_CERT_FILE": str(certificates.authority),
+            "REQUESTS_CA_BUNDLE": str(certificates.authority),
+        }
+        try:
+            web, edge = int(made.ports["8000"]), int(made.ports["8001"])
+            with outside.proxy(certificates, {console: web, gateway: edge}, edge):
+                _up(made)
+                addresses = (f"https://localhost:{console}", f"https://localhost:{gateway}")
+                yield Installation(made, *addresses, letters, system, certificates.authority)
+        finally:
+            made.stop()
 
 
 def _up(made: Deployment) -> None:

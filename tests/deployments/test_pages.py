@@ -99,10 +99,7 @@ def test_a_command_of_the_pages_exists_and_takes_what_it_is_given(page: str, com
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A deployment of its own, not ready before it is migrated, with nothing serving yet."""
     folder = tmp_path_factory.mktemp("pages")
-    given = {name: os.environ.pop(name) for name in devstack._TAKEN_AS_GIVEN if name in os.environ}
-    stack = devstack.Stack(fast=True)
-    os.environ.update(given)
-    try:
+    with devstack.stack(fast=True, given={}) as stack:
         made = Deployment(stack, folder)
         (folder / "secrets").symlink_to(folder)
         outside.collect_static(made)
@@ -111,8 +108,6 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         assert migrated.returncode == 0, migrated.stderr
         yield made
         made.stop()
-    finally:
-        stack.close()
 
 
 def started(deployment: Deployment, *names: str) -> None:

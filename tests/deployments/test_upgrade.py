@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 import zipfile
@@ -167,13 +166,8 @@ def expect(status: int, body: bytes, holds: bytes, wanted: int = 200) -> str:
 @pytest.fixture
 def stack() -> Iterator[devstack.Stack]:
     """Servers of its own: the old release's schema is nobody else's."""
-    given = {name: os.environ.pop(name) for name in devstack._TAKEN_AS_GIVEN if name in os.environ}
-    try:
-        running = devstack.Stack(fast=True)
-    finally:
-        os.environ.update(given)
-    yield running
-    running.close()
+    with devstack.stack(fast=True, given={}) as running:
+        yield running
 
 
 @pytest.fixture

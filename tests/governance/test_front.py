@@ -139,6 +139,19 @@ def test_a_session_that_has_ended_is_a_strangers(monkeypatch: pytest.MonkeyPatch
     assert not gate.knows("issued"), "strangers push nothing out of what is remembered"
 
 
+def test_a_caller_has_its_place_back_when_it_has_its_answer() -> None:
+    class Answer(list[bytes]):
+        def close(self) -> None:
+            assert not threading.Event().wait(0.01)  # what is done after an answer, such as to close a connection
+
+    def slow_to_close(environ: Environ, start_response: Callable[..., object]) -> list[bytes]:
+        return Answer(echo(environ, start_response))
+
+    gate = entry(slow_to_close)
+    for _ in range(places.EACH + 1):
+        assert run(asyncio.wait_for(Visit().through(gate), waits.SECONDS))[0] == 200
+
+
 def test_a_late_a_large_and_one_body_too_many_are_refused_and_counted(
     monkeypatch: pytest.MonkeyPatch, counted: list[tuple[str, str]]
 ) -> None:

@@ -57,7 +57,7 @@ class Bounds:
 
 @dataclass(slots=True)
 class _Breaker:
-    """Failures in a row, of a system or of one agent there: when, and whose; of nobody where the connection failed."""
+    """Failures in a row, of a system or of one agent there: when, and whose; empty where the connection failed."""
 
     failed: list[tuple[float, str]] = field(default_factory=list)
     paused_until: float | None = None

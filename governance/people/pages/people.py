@@ -111,6 +111,7 @@ def _show(request: HttpRequest, person: Person, problem: DomainError | None = No
     held = {assignment.role: assignment for assignment in person.roles.current()}
     limits = people_queries.limits_in_words(held.values())
     givable = _givable_roles(request, person)
+    proposed = proposal_pages.about(request, [f"person:{person.login}"])
     context: dict[str, Any] = {
         "person": person,
         "problem": problem,
@@ -129,8 +130,8 @@ def _show(request: HttpRequest, person: Person, problem: DomainError | None = No
         "sees_risk": doors.may(caller, "risk", None, "GET"),
         "may_edit": doors.may(caller, "person", person, "PATCH"),
         "may_stop": person.is_active and doors.may(caller, "person-disable", person),
-        "may_erase": not person.is_active and doors.may(caller, "person-erase", person),
-        "proposals": proposal_pages.about(request, [f"person:{person.login}"]),
+        "may_erase": not (person.is_active or proposed) and doors.may(caller, "person-erase", person),
+        "proposals": proposed,
         "may_enable": not person.is_active and doors.may(caller, "person-enable", person),
     }
     return render(request, "console/people/person.html", context, status=problem.status if problem else HTTPStatus.OK)

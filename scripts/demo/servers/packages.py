@@ -46,7 +46,7 @@ def make(run: Path, repository: Path, earlier: str | None = None) -> Packages:
     """Make a package for each sample system. `run`: the folder of this run; `repository`: what the git server serves.
 
     As root children are other users, who do not reach a folder that is private: then they lie among temporary files.
-    `earlier` is where they lay in an earlier run of this world, whose commands name it; nobody else may have it.
+    `earlier` is where they lay in an earlier run of this world, whose commands name it; no other account may have it.
     """
     is_root = os.geteuid() == 0
     if earlier:

@@ -29,7 +29,7 @@ POOL: Final = re.compile(
 """Where a pool of the web process is made, and its name."""
 ELSEWHERE: Final = {
     "entitlements/gateway/access_requests/requester.py": "of a node",
-    "entitlements/signers/signers.py": "of whoever signs; a thread of the web process waits for one of them",
+    "entitlements/signers/signers.py": "of those that sign; a thread of the web process waits for one of them",
 }
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import uuid4
 
 import pytest
 
@@ -33,18 +34,18 @@ def admin(company: Company) -> Person:  # noqa: ARG001 - she is one of it
 WRONG: Final = re.compile(
     r"[._](signalled|touched|unreachable|broken|leaked|paused|failed|reused|given_up|engaged|held|lapsed|bounced)$"
 )
-"""How an event is called that says that something is wrong, whoever or whatever caused it."""
-NOBODY: Final = {
+"""How an event is called that says that something is wrong, whatever caused it."""
+UNTOLD: Final = {
     "authentication.failed": "one attempt; many are a risk signal",
     "campaign.paused": "a person did it, and the review's page shows it",
     "person.removal_held": "`people_source.paused` tells it once for all people",
 }
-"""Those of which no person is told, with the reason."""
+"""Of which no person is told, and why."""
 
 
 def test_each_event_that_says_that_something_is_wrong_has_a_recipient() -> None:
     wrong = {str(action) for action in Action if WRONG.search(action)}
-    assert wrong - {str(action) for action in NOTIFIERS} == NOBODY.keys()
+    assert wrong - {str(action) for action in NOTIFIERS} == UNTOLD.keys()
 
 
 CASES: Final[dict[Action, tuple[list[str], dict[str, Any], set[str]]]] = {
@@ -76,6 +77,15 @@ def test_who_can_act_on_it_is_told(action: Action, at: Callable[[datetime], date
     assert told(action, links, detail) == people
     assert told(action, links, detail) == people
     assert Notice.objects.count() == len(people), "the same again within the hour is told once"
+
+
+@pytest.mark.parametrize(
+    ("links", "page"), [(["risk:{}"], "/risk-signals/{}/"), ([], "/risk-signals/"), (["risk:no-key"], "/risk-signals/")]
+)
+def test_the_notice_leads_to_the_thing_and_else_to_the_list(company: Company, links: list[str], page: str) -> None:
+    key = uuid4()
+    told(Action.RISK_SIGNALLED, [*(link.format(key) for link in links), f"agent:{company.bot.slug}"], {})
+    assert {notice.url for notice in Notice.objects.all()} == {page.format(key)}
 
 
 def test_who_is_told_reads_names_and_not_identifiers(company: Company) -> None:

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from audit.actions import Action
+from audit.context import SYSTEM
 from audit.export import timeline
+from entitlements.people import people
 from entitlements.people.models import Person, Role
+from entitlements.proposals.models import Proposal
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.console import visits
@@ -163,3 +166,18 @@ def test_a_person_is_added_without_any_role(company: companies.Company) -> None:
         response = browser.post("/people/add/", {**form, "login": "dora", **given})
         assert (response.status_code, f"<code>{code}</code>" in visits.text(response)) in ((409, True), (422, True))
     assert not Person.objects.filter(login="dora").exists()
+
+
+def test_an_erasure_is_proposed_on_the_page_of_a_person_and_confirmed_by_name(company: companies.Company) -> None:
+    ana, page = visits.as_(company.ana), f"/people/{company.bob.login}/"
+    assert "Propose erasure" not in visits.text(ana.get(page)), "of an active person nothing is erased"
+    people.disable(company.bob, by=SYSTEM, reason="left")
+    assert "Propose erasure" in visits.text(ana.get(page))
+    ana.post(f"{page}erase/", {"reason": "He asked for it."})
+    waits = visits.text(ana.get(page))
+    assert "Propose erasure" not in waits
+    assert "You proposed it, so you cannot confirm it." in waits
+    row, resa = Proposal.objects.get(), visits.as_(company.resa)
+    assert f">{company.bob.name}<" in visits.text(resa.get("/change-proposals/"))
+    resa.post(f"/change-proposals/{row.pk}/", {"verb": "confirm"})
+    assert Person.objects.get(pk=company.bob.pk).name == company.bob.login

@@ -171,7 +171,7 @@ def test_failures_of_other_logins_at_her_address_keep_nobody_out_before_there_ar
         mock.patch("entitlements.ratelimits.STRICTER", 1),
     ):
         _fail(31, "invented-{}", OFFICE)
-        _sign_in(Client(), "another", "wrong")  # whoever takes every turn that comes
+        _sign_in(Client(), "another", "wrong")  # a stranger who takes every turn that comes
         assert _is_in(_sign_in(Client(), ana.login)), "there, in a new browser"
         attempts._own.add([attempts._key("source", OFFICE)], 270)
         _sign_in(Client(), "yet-another", "wrong")

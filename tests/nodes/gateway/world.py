@@ -218,7 +218,7 @@ class World:
         return replace(self, client=client, session=session)
 
     def with_another_agent(self) -> World:
-        """Return another agent with a grant of its own on the same tool, for somebody else."""
+        """Return another agent with a grant of its own on the same tool, for another person."""
         return replace(on(self.tool, scope=f"{self.system.slug}:{uuid.uuid4().hex}"), arguments=self.arguments)
 
     def with_personal_agent(self) -> World:
