@@ -42,13 +42,20 @@ class Alarm:
     detail: tuple[str, str] = ("", "")
 
 
+def _key(event: Event, kind: str) -> str:
+    """Return the key of a kind that an event is about, or by which it names who acted; empty without one."""
+    actor, _colon, name = event.actor.partition(":")
+    return event.key(kind) or (name if actor == kind else "")
+
+
 def _owners_of_agents(event: Event) -> Iterable[Person | None]:
-    agents = Agent.objects.filter(slug__in=event.by_kind.get("agent", ())).select_related("sponsor", "owner")
+    slugs = {*event.keys("agent"), _key(event, "agent")}
+    agents = Agent.objects.filter(slug__in=slugs).select_related("sponsor", "owner")
     return [person for agent in agents for person in (agent.sponsor, agent.owner)]
 
 
 def _owners_of_systems(event: Event) -> Iterable[Person | None]:
-    return Person.objects.filter(owned_systems__slug__in=event.by_kind.get("system", ()))
+    return Person.objects.filter(owned_systems__slug__in=event.keys("system"))
 
 
 def _who_asked(event: Event) -> Iterable[Person]:
@@ -154,13 +161,13 @@ _MAY_SUCCEED: Final = (Action.DISCOVERY_RUN_FINISHED,)
 def _tell(alarm: Alarm, event: Event) -> Iterator[Message]:
     if event.action in _MAY_SUCCEED and event.outcome != "failure":
         return
-    kind = next((thing for thing in alarm.things if event.key(thing)), "")
-    link = f"{kind}:{event.key(kind)}" if kind else event.action
+    kind, key = next(((kind, key) for kind in alarm.things if (key := _key(event, kind))), ("", ""))
+    link = f"{kind}:{key}" if kind else event.action
     yield Message(
         alarm.kind,
         [*Person.objects.holding(*alarm.roles), *alarm.others(event)],
         link[:200],
-        (str(alarm.sentence) % {"name": _name(kind, event.key(kind) or "")})[:500],
+        (str(alarm.sentence) % {"name": _name(kind, key)})[:500],
         _address(alarm, event),
         urgent=event.detail.get("subject_level") not in _LESS,
         dedupe=f"{event.action} {link} {event.at:%Y-%m-%dT%H}"[:200],

@@ -12,7 +12,7 @@ import pytest
 
 from audit import log
 from audit.actions import Action
-from audit.context import SYSTEM
+from audit.context import SYSTEM, Principal
 from audit.models import Event
 from entitlements.people.models import Person, Role
 from governance.notices import alarms, listener
@@ -50,7 +50,7 @@ def test_each_event_that_says_that_something_is_wrong_has_a_recipient() -> None:
 
 CASES: Final[dict[Action, tuple[list[str], dict[str, Any], set[str]]]] = {
     Action.RISK_SIGNALLED: (["agent:research-bot"], {"subject_level": "high"}, {"resa", "rob", "otto", "sofia"}),
-    Action.DECOY_TOUCHED: (["decoy:1", "agent:research-bot"], {}, {"resa", "rob", "otto", "sofia"}),
+    Action.DECOY_TOUCHED: (["decoy:1"], {}, {"resa", "rob", "otto", "sofia"}),
     Action.KILL_SWITCH_ENGAGED: (["guardrail:everything"], {}, {"resa", "rob", "ana", "ada"}),
     Action.AUDIT_LOG_RESTORED: ([], {}, {"resa", "rob", "ada"}),
     Action.ISSUER_KEYS_UNREACHABLE: (["issuer:https://sts.example"], {}, {"ada"}),
@@ -64,8 +64,12 @@ CASES: Final[dict[Action, tuple[list[str], dict[str, Any], set[str]]]] = {
 """By event its links, its detail, and who is told."""
 
 
+BOT: Final = Principal("agent", "research-bot")
+
+
 def told(action: Action, links: list[str], detail: dict[str, Any], outcome: str = "failure") -> set[str]:
-    log.record(action, about=links, by=SYSTEM, outcome=outcome, detail=detail)
+    by = BOT if action == Action.DECOY_TOUCHED else SYSTEM
+    log.record(action, about=links, by=by, outcome=outcome, detail=detail)
     listener.notify(Event.objects.filter(action=action).latest("at"))
     return set(Notice.objects.values_list("person__login", flat=True))
 
@@ -94,6 +98,11 @@ def test_who_is_told_reads_names_and_not_identifiers(company: Company) -> None:
     assert notice is not None
     assert company.bob.name in notice.sentence
     assert not notice.urgent
+
+
+def test_the_agent_that_touched_a_decoy_is_named_by_name(company: Company) -> None:
+    told(Action.DECOY_TOUCHED, ["decoy:1"], {})
+    assert {company.bot.name in notice.sentence for notice in Notice.objects.all()} == {True}
 
 
 def test_a_discovery_that_went_well_is_told_to_no_one() -> None:
