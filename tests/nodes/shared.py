@@ -32,6 +32,11 @@ class SharedNode:
             self._running = self._stack.enter_context(self._start())
         return self._running
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not ended since, as far as this process knows."""
+        return self._running is not None
+
     def is_lost(self) -> bool:
         """Return whether a node that ran has ended, or does not answer."""
         return self._running is not None and not self._answers(self._running)

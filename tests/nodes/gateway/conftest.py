@@ -9,7 +9,7 @@ import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
 from scripts.devservers import free_port
-from tests import databases
+from tests import databases, waits
 from tests.nodes.shared import SharedNode
 
 if TYPE_CHECKING:
@@ -49,6 +49,16 @@ def alone(shared_node: SharedNode) -> None:
 def emptied(alone: None) -> None:  # noqa: ARG001 - no node may know what is gone
     """Begin with an empty database, for a module that judges all of it."""
     databases.empty()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Let the shared node hear of what the fixtures of a test have made, before the test asks it."""
+    shared: SharedNode | None = getattr(item, "funcargs", {}).get("shared_node")
+    if shared is not None and shared.is_running:
+        from tests.nodes.gateway import world  # noqa: PLC0415 - as above
+
+        waits.until(lambda: world.has_applied("node-1"))
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ from tests import make, waits
 from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.scripted import Scripted
 from tests.nodes.gateway.test_eras import begin, legacy
-from tests.nodes.gateway.test_revocation import denial, has_applied
+from tests.nodes.gateway.test_revocation import denial
 from tests.nodes.gateway.test_wire import error
 from tests.nodes.gateway.world import MODERN, Gateway, World
 
@@ -66,10 +66,8 @@ class Both:
 
 
 @pytest.fixture
-def both(here: World, docs: Scripted, node: Gateway) -> Both:  # noqa: ARG001 - it has heard of all that is made
-    made = company(here, docs.url)
-    waits.until(lambda: has_applied("node-1"))
-    return made
+def both(here: World, docs: Scripted) -> Both:
+    return company(here, docs.url)
 
 
 def company(here: World, upstream_url: str, denial_shape: str = "tool_result") -> Both:

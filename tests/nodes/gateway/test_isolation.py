@@ -98,10 +98,10 @@ def test_a_slow_system_holds_no_more_than_its_own_calls(node: Gateway, upstream:
     slow, other = made(upstream), made(upstream)
     callers = [slow, slow, *(slow.with_another_agent() for _ in range(2))]
     with contextlib.ExitStack() as hung:
-        for caller in callers:
+        for number, caller in enumerate(callers, 1):  # one after the other, since each looks at what is left
             hung.enter_context(node.hanging(caller))
-        name = f'mandate_upstream_calls{{system="{slow.system.slug}"}} {AT_ONCE}.0'
-        waits.until(lambda: name in metrics(node))
+            hangs = f'mandate_upstream_calls{{system="{slow.system.slug}"}} {number}.0'
+            waits.until(lambda hangs=hangs: hangs in metrics(node))  # type: ignore[misc]
         refused = node.call(slow)
         assert (code(refused), refused.headers["retry-after"]) == ("system_busy", "1")
         assert [code(node.call(other)) for _ in range(5)] == [""] * 5

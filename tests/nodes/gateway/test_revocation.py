@@ -16,7 +16,6 @@ from audit import clock
 from audit.context import SYSTEM
 from entitlements.agents import agents
 from entitlements.clients import clients
-from entitlements.feed import changes
 from entitlements.feed.models import GatewayNode
 from entitlements.grants import grants
 from entitlements.keys import jws
@@ -31,7 +30,7 @@ from tests.governance.reviews import worlds
 from tests.nodes.gateway import cables, scripted, world
 from tests.nodes.gateway.cables import Cable
 from tests.nodes.gateway.scripted import Scripted
-from tests.nodes.gateway.world import Gateway, World
+from tests.nodes.gateway.world import Gateway, World, has_applied
 
 pytestmark = pytest.mark.loopback
 
@@ -135,10 +134,6 @@ def end_quietly(owner: psycopg.Connection, here: World) -> None:
         "INSERT INTO entitlements_change (kind, agent_id, subject, noted_at) VALUES ('grant', %s, 'test', now())",
         [here.agent.pk],
     )
-
-
-def has_applied(name: str) -> bool:
-    return GatewayNode.objects.get(pk=name).position >= changes.position(None)
 
 
 def test_a_call_under_way_is_cut_when_its_grant_goes(node: Gateway, modern: Scripted) -> None:

@@ -28,6 +28,8 @@ from entitlements.agents import personal_agents
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Entitlement, System, Tool
 from entitlements.clients.models import Client
+from entitlements.feed import changes
+from entitlements.feed.models import GatewayNode
 from entitlements.gateway import answers
 from entitlements.grants.models import Grant
 from entitlements.keys import session_keys, signing
@@ -145,6 +147,11 @@ def is_ready(base: str, child: subprocess.Popen[bytes]) -> bool:
         return httpx2.get(f"{base}/readyz", timeout=waits.A_TRY, verify=TLS).status_code == httpx2.codes.OK
     except httpx2.HTTPError:
         return False
+
+
+def has_applied(name: str) -> bool:
+    """Return whether a node has heard of each change that is committed."""
+    return GatewayNode.objects.get(pk=name).position >= changes.position(None)
 
 
 def serves(node: Gateway) -> bool:

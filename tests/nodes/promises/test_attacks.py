@@ -29,8 +29,7 @@ from entitlements.upstream import mcp_headers
 from scripts.devservers import free_port
 from tests import waits
 from tests.nodes.gateway import rest_world
-from tests.nodes.gateway.test_revocation import has_applied
-from tests.nodes.gateway.world import META, MODERN, Gateway, World
+from tests.nodes.gateway.world import META, MODERN, Gateway, World, has_applied
 from tests.nodes.promises import upstreams, ways
 from tests.nodes.promises.ways import Place, Reply
 from tests.promises.table import GATEWAY, MCP, REST, REST_BY_MCP, STDIO, cells
