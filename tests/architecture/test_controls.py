@@ -87,7 +87,8 @@ def test_a_control_that_is_not_written_or_only_shown_or_recorded_is_dead(verb: s
 
 def _dead(sources: Mapping[str, ast.Module], statements: Iterable[str]) -> set[Control]:
     """Return the settable columns that no module of the product reads for more than show."""
-    settable, columns = defaultdict(set), defaultdict(set)
+    settable: dict[str, set[str]] = defaultdict(set)
+    columns: dict[str, set[Control]] = defaultdict(set)
     for name, module in sources.items():
         for cls in (node for node in module.body if isinstance(node, ast.ClassDef)):
             if any(_INPUTS.search(word) for word in (cls.name, *map(_last, cls.bases))):
