@@ -25,6 +25,8 @@ class Action(StrEnum):
     AGENT_VERSION_REPORTED = "agent.version_reported"
     AGENT_CALL_ALLOWED = "agent_call.allowed"
     AGENT_CALL_ENDED = "agent_call.ended"
+    ANCHOR_REACHABLE = "anchor.reachable"
+    ANCHOR_UNREACHABLE = "anchor.unreachable"
     API_TOKEN_MADE = "api_token.made"  # noqa: S105 - the name of an event
     API_TOKEN_REVOKED = "api_token.revoked"  # noqa: S105 - the name of an event
     APPROVAL_DENIED = "approval.denied"
@@ -50,6 +52,9 @@ class Action(StrEnum):
     AUTO_APPROVAL_RULE_LOOKED_AT = "auto_approval_rule.looked_at"
     AUTO_APPROVAL_RULE_PROPOSED = "auto_approval_rule.proposed"
     AUTO_APPROVAL_RULE_WITHDRAWN = "auto_approval_rule.withdrawn"
+    BACKUP_FAILED = "backup.failed"
+    BACKUP_MADE = "backup.made"
+    BACKUP_OVERDUE = "backup.overdue"
     BREAK_GLASS_DECLARED = "break_glass.declared"
     BREAK_GLASS_ENDED = "break_glass.ended"
     BREAK_GLASS_REVIEWED = "break_glass.reviewed"
@@ -121,7 +126,9 @@ class Action(StrEnum):
     CONNECTION_ENDED = "connection.ended"
     CONNECTOR_ADDED = "connector.added"
     CONNECTOR_ENROLLED = "connector.enrolled"
+    CONNECTOR_REACHABLE = "connector.reachable"
     CONNECTOR_REVOKED = "connector.revoked"
+    CONNECTOR_UNREACHABLE = "connector.unreachable"
     CREDENTIAL_POLICY_PROPOSED = "credential_policy.proposed"
     CREDENTIAL_POLICY_PUBLISHED = "credential_policy.published"
     CREDENTIAL_POLICY_WITHDRAWN = "credential_policy.withdrawn"

@@ -132,6 +132,7 @@ app.conf.beat_schedule = {
     "follow-decoys": {"task": "governance.tasks.follow_decoys", "schedule": 1.0},
     "detect-risk": {"task": "governance.tasks.detect_risk", "schedule": 10.0},
     "look-for-causes": {"task": "governance.tasks.look_for_causes", "schedule": 10 * MINUTE},
+    "look-for-outages": {"task": "governance.tasks.look_for_outages", "schedule": 5 * MINUTE},
     "put-tallies-together": {"task": "governance.tasks.put_tallies_together", "schedule": MINUTE},
     "count-figures": {"task": "governance.tasks.count_figures", "schedule": 10 * MINUTE},
     "take-posture-snapshot": {"task": "governance.tasks.take_posture_snapshot", "schedule": HOUR},

@@ -40,6 +40,7 @@ from .credential_policy import certificate_warnings, warnings
 from .decoys import follow as decoys
 from .mail import outbox
 from .notices import listener
+from .operations import outages
 from .ownership import dormancy, leavers
 from .requests import expiry, requests
 from .risk import detectors
@@ -189,6 +190,12 @@ def follow_decoys() -> None:
 def look_for_causes() -> None:
     """Sweep for triggers without an event of their own, such as a first use; send notices of waiting auto-approvals."""
     _each(sweeps.find, _open_causes, auto_approval_checks.tell_due)
+
+
+@shared_task(ignore_result=True)
+def look_for_outages() -> None:
+    """Record which anchor or connector is away or back, and whether a backup is overdue."""
+    outages.look()
 
 
 def _each(*steps: Callable[[], object]) -> None:

@@ -25,7 +25,7 @@ NOT_ROOT = 10001
 HTTP, HTTPS = 80, 443
 PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
 MOUNTED = ("deploy/Caddyfile", "deploy/roles.sh")
-DATA = ("postgres", "seal", "anchor", "caddy")
+DATA = ("postgres", "seal", "anchor", "packages", "caddy")
 ROLES = {
     "database_url": ("mandate_app", "postgres_app"),
     "migrate_database_url": ("mandate_owner", "postgres_owner"),

@@ -16,6 +16,7 @@ from audit.actions import Action
 from audit.models import Event
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import System
+from entitlements.connectors.models import Connector
 from entitlements.people.models import Person, Role
 from entitlements.words import Risk
 from governance.notices.models import Kind
@@ -102,6 +103,36 @@ ALARMS: Final[Mapping[Action, Alarm]] = {
         gettext_lazy("The keys of %(name)s cannot be read. When the known ones change, its sign-ins are refused."),
         "trusted-issuers-page",
     ),
+    Action.ANCHOR_UNREACHABLE: Alarm(
+        Kind.SETUP_LOST,
+        ("anchor",),
+        (Role.ADMIN,),
+        gettext_lazy("The anchor %(name)s gets no checkpoints. Without them no person can prove the audit log whole."),
+        "setup",
+    ),
+    Action.BACKUP_FAILED: Alarm(
+        Kind.SETUP_LOST,
+        (),
+        (Role.ADMIN,),
+        gettext_lazy("A backup failed. What its program reported is in the audit log."),
+        "setup",
+    ),
+    Action.BACKUP_OVERDUE: Alarm(
+        Kind.SETUP_LOST,
+        (),
+        (Role.ADMIN,),
+        gettext_lazy("A backup is overdue: none was reported or attested in time. Make one."),
+        "setup",
+    ),
+    Action.CONNECTOR_UNREACHABLE: Alarm(
+        Kind.SETUP_LOST,
+        ("connector",),
+        (Role.ADMIN,),
+        gettext_lazy("The connector %(name)s is connected to no node. Start it, or revoke it."),
+        "system-list",
+        _owners_of_systems,
+        detail=("system-network-page", "system"),
+    ),
     Action.SYSTEM_CALLS_PAUSED: Alarm(
         Kind.SETUP_LOST,
         ("system",),
@@ -185,6 +216,7 @@ def _address(alarm: Alarm, event: Event) -> str:
 
 _NAMED: Final[Mapping[str, tuple[type[Model], str]]] = {
     "agent": (Agent, "slug"),
+    "connector": (Connector, "pk"),
     "person": (Person, "login"),
     "system": (System, "slug"),
 }

@@ -157,10 +157,15 @@ def second_admin() -> State:
 
 def anchor() -> State:
     """Return whether the newest checkpoints are outside the database, as the sealer last saw each anchor."""
-    states = [_anchor(seen) for seen in AnchorState.objects.order_by("name")]
+    states = [state for _name, state in anchors()]
     if not states:
         return State(SetupCheck.Line.ANCHOR, Progress.NOT_YET, _("No sealer has looked at an anchor yet: start it."))
     return next((state for state in states if not state.is_green), states[0])
+
+
+def anchors() -> list[tuple[str, State]]:
+    """Return each anchor's name and state, as the sealer last saw it."""
+    return [(seen.name, _anchor(seen)) for seen in AnchorState.objects.order_by("name")]
 
 
 def _anchor(seen: AnchorState) -> State:

@@ -17,7 +17,8 @@ from django.utils.translation import gettext as _
 
 from audit import clock, log
 from audit.actions import Action
-from audit.context import Principal
+from audit.context import SYSTEM, Principal
+from audit.models import Checkpoint
 from entitlements.errors import DomainError
 from entitlements.people import people
 from entitlements.people.models import Person, Role
@@ -32,6 +33,8 @@ type Line = SetupCheck.Line
 _Line: Final = SetupCheck.Line
 BACKUP_IS_OLD: Final = timedelta(days=92)
 """After a quarter without an attestation, a backup no longer counts."""
+REPORT_IS_OLD: Final = timedelta(days=8)
+"""Where a program reports backups, or none was made yet, one is due each week."""
 
 
 class NotADemo(DomainError):
@@ -103,11 +106,31 @@ def attest_backup(made_at: datetime, *, by: Person, where: str) -> SetupCheck:
     now = clock.now()
     if not now - BACKUP_IS_OLD < made_at <= now:
         raise BackupNotYet
-    values = {"passed": True, "sentence": where[:500], "subject": made_at.isoformat(), "at": now, "since": made_at}
-    kept, _made = SetupCheck.objects.update_or_create(line=_Line.BACKUP, defaults={**values, "by": by})
+    return _keep_backup(made_at, where, by=by)
+
+
+@transaction.atomic
+def report_backup(where: str) -> SetupCheck:
+    """Record what a program reports: a backup was made now and is kept there."""
+    return _keep_backup(clock.now(), where, by=None)
+
+
+def _keep_backup(made_at: datetime, where: str, *, by: Person | None) -> SetupCheck:
+    values = {"passed": True, "sentence": where[:500], "subject": made_at.isoformat(), "at": clock.now()}
+    kept, _made = SetupCheck.objects.update_or_create(
+        line=_Line.BACKUP, defaults={**values, "since": made_at, "by": by}
+    )
+    action, actor = (Action.SETUP_BACKUP_ATTESTED, by.principal) if by else (Action.BACKUP_MADE, SYSTEM)
     detail = {"made_at": made_at.isoformat(), "where": where[:500]}
-    log.record(Action.SETUP_BACKUP_ATTESTED, about=["setup:backup"], by=by.principal, detail=detail)
+    log.record(action, about=["setup:backup"], by=actor, detail=detail)
     return kept
+
+
+@transaction.atomic
+def report_failed_backup(problem: str) -> None:
+    """Record that a backup failed. The last good one still counts, until it is too old."""
+    detail = {"problem": problem[:500]}
+    log.record(Action.BACKUP_FAILED, about=["setup:backup"], by=SYSTEM, outcome="failure", detail=detail)
 
 
 @transaction.atomic
@@ -185,17 +208,19 @@ def mail() -> State:
 
 
 def backup() -> State:
-    """Return whether a person attested a backup within the last quarter."""
-    attested = readiness.last_test(_Line.BACKUP)
-    if attested is None or attested.since is None:
-        return State(_Line.BACKUP, Progress.NOT_YET, _("No backup has been attested yet."))
-    if attested.since <= clock.now() - BACKUP_IS_OLD:
-        return State(_Line.BACKUP, Progress.FAILED, _("The last attested backup is older than a quarter."))
-    sentence = _("%(name)s says that it is kept: %(where)s") % {
-        "name": attested.by.name if attested.by else "",
-        "where": attested.sentence,
-    }
-    return State(_Line.BACKUP, Progress.GREEN, sentence, attested.since)
+    """Return whether a person attested a backup within the last quarter, or a program reported one in time."""
+    known = readiness.last_test(_Line.BACKUP)
+    now = clock.now()
+    if known is None or known.since is None:
+        is_late = Checkpoint.objects.filter(signed_at__lte=now - REPORT_IS_OLD).exists()
+        word = Progress.FAILED if is_late else Progress.NOT_YET
+        return State(_Line.BACKUP, word, _("No backup has been attested or reported yet."))
+    if known.since <= now - (BACKUP_IS_OLD if known.by else REPORT_IS_OLD):
+        late = _("The last attested backup is older than a quarter.")
+        return State(_Line.BACKUP, Progress.FAILED, late if known.by else _("No backup was reported for eight days."))
+    said = _("%(name)s says that it is kept: %(where)s") if known.by else _("The last one reported is kept: %(where)s")
+    sentence = said % {"name": known.by.name if known.by else "", "where": known.sentence}
+    return State(_Line.BACKUP, Progress.GREEN, sentence, known.since)
 
 
 TESTABLE: Final = frozenset(line.value for line in trials.TESTS)

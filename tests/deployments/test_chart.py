@@ -18,7 +18,7 @@ from governance import probe, variables
 from tests.architecture import tree
 from tests.deployments import helm
 from tests.deployments.helm import CASES, CHART, container, environment, pods
-from tests.deployments.test_compose import OURS, substituted
+from tests.deployments.test_compose import OURS, PACKAGES, substituted
 
 SERVING = {"web", "issuer", "gateway"}
 WORKING = {"worker", "beat", "sealer"}
@@ -176,6 +176,19 @@ def test_certificates_are_mounted_in_every_pod() -> None:
             {"configMap": {"name": "time-stamps", "items": [{"key": "roots.pem", "path": "time-stamps.pem"}]}},
         ]
         assert "/etc/mandate/certificates" in {each["mountPath"] for each in container(pod)["volumeMounts"]}
+
+
+def test_the_packages_of_local_servers_are_read_where_the_compose_file_has_them() -> None:
+    for case, holders in (("minimal", set()), ("everything", {"web", "gateway", "worker"})):
+        found = {
+            name: [each for each in container(pod)["volumeMounts"] if each["name"] == "packages"]
+            for name, pod in pods(case).items()
+        }
+        assert {name for name, mounts in found.items() if mounts} == holders
+        for name in holders:
+            assert found[name] == [{"name": "packages", "mountPath": PACKAGES, "readOnly": True}]
+            claim = {"claimName": "packages-on-nfs", "readOnly": True}
+            assert {"name": "packages", "persistentVolumeClaim": claim} in pods(case)[name]["spec"]["volumes"]
 
 
 # ------------------------------------------------------------------------------------------- how it starts and stops

@@ -30,6 +30,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if str(service["image"]).startswith("${MANDATE_IMAGE")}
 SERVING = [name for name in SERVICES if name != "migrate"]
 DEPLOY = tree.ROOT / "deploy"
+PACKAGES = "/var/lib/mandate/packages"
 ALIVE = OURS["sealer"]["environment"]["ALIVE_FILE"]
 
 
@@ -126,9 +127,24 @@ def test_only_migrate_holds_the_owners_key_and_only_the_sealer_its_own() -> None
     assert holders["issue_database_url"] == {"gateway"}
 
 
-def test_only_the_sealer_has_volumes_so_that_everything_else_runs_on_any_machine() -> None:
-    mounted = {name: [each["source"] for each in service.get("volumes", [])] for name, service in OURS.items()}
-    assert {name: volumes for name, volumes in mounted.items() if volumes} == {"sealer": ["seal", "anchor"]}
+def test_only_the_sealer_has_volumes_that_it_writes_so_that_everything_else_runs_on_any_machine() -> None:
+    written = {
+        name: [each["source"] for each in service.get("volumes", []) if not each.get("read_only")]
+        for name, service in OURS.items()
+    }
+    assert {name: volumes for name, volumes in written.items() if volumes} == {"sealer": ["seal", "anchor"]}
+
+
+def test_what_starts_or_pins_local_servers_reads_their_packages_in_one_place() -> None:
+    read = {
+        name: [(each["source"], each["target"]) for each in service.get("volumes", []) if each.get("read_only")]
+        for name, service in OURS.items()
+    }
+    shared = [("packages", PACKAGES)]
+    assert {name: volumes for name, volumes in read.items() if volumes} == dict.fromkeys(
+        ("web", "gateway", "worker"), shared
+    )
+    assert f"`{PACKAGES}" in (tree.ROOT / "docs/operate/local-servers.md").read_text()
 
 
 def test_only_the_proxy_is_reached_from_outside_and_the_database_reaches_nothing() -> None:

@@ -31,7 +31,7 @@ from tests.browser import company_idp
 from tests.conftest import BROWSERS
 from tests.deployments import outside
 from tests.deployments.test_first_fifteen import Installation, walk
-from tests.engine import bases, chart, local_servers
+from tests.engine import bases, chart, last_run, local_servers
 from tests.engine.deployment import (
     COMPANY,
     COMPANY_ADDRESS,
@@ -69,6 +69,7 @@ def main() -> int:
     parser.add_argument("--uid", type=int, action="append", help="only as this user (default: 0 and 1500)")
     parser.add_argument("--chart", action="store_true", help="the workloads of the chart alone")
     options = parser.parse_args()
+    of = last_run.digest()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mandate-engine-", dir="/var/tmp")))
         folder.chmod(0o755)
@@ -87,6 +88,8 @@ def main() -> int:
         except (Failed, AssertionError) as problem:
             print(f"FAILED: {problem}", file=sys.stderr)
             return 1
+    if not (options.chart or options.uid):
+        last_run.record(of)
     print("All of it works.")
     return 0
 

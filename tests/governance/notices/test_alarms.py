@@ -32,7 +32,8 @@ def admin(company: Company) -> Person:  # noqa: ARG001 - she is one of it
 
 
 WRONG: Final = re.compile(
-    r"[._](signalled|touched|unreachable|broken|leaked|paused|failed|reused|given_up|engaged|held|lapsed|bounced)$"
+    r"[._](signalled|touched|unreachable|broken|leaked|paused|failed|reused|given_up|engaged|held|lapsed|bounced"
+    r"|overdue|quarantined)$"
 )
 """How an event is called that says that something is wrong, whatever caused it."""
 UNTOLD: Final = {
@@ -54,6 +55,10 @@ CASES: Final[dict[Action, tuple[list[str], dict[str, Any], set[str]]]] = {
     Action.KILL_SWITCH_ENGAGED: (["guardrail:everything"], {}, {"resa", "rob", "ana", "ada"}),
     Action.AUDIT_LOG_RESTORED: ([], {}, {"resa", "rob", "ada"}),
     Action.ISSUER_KEYS_UNREACHABLE: (["issuer:https://sts.example"], {}, {"ada"}),
+    Action.ANCHOR_UNREACHABLE: (["anchor:file"], {}, {"ada"}),
+    Action.BACKUP_FAILED: (["setup:backup"], {}, {"ada"}),
+    Action.BACKUP_OVERDUE: (["setup:backup"], {}, {"ada"}),
+    Action.CONNECTOR_UNREACHABLE: (["connector:" + str(uuid4()), "system:clock"], {}, {"ada", "sam"}),
     Action.SYSTEM_CALLS_PAUSED: (["system:clock"], {"failures": 5}, {"sam"}),
     Action.DISCOVERY_RUN_FINISHED: (["discovery_run:1", "discovery_source:okta"], {}, {"ada"}),
     Action.DELIVERY_GIVEN_UP: (["delivery:1", "webhook:siem"], {}, {"ada"}),

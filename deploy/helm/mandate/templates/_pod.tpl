@@ -2,6 +2,7 @@
      (size), grace (seconds), fsGroup, restartPolicy. With a port it is asked over HTTP, else by its ALIVE_FILE. */}}
 {{- define "mandate.pod" -}}
 {{- $values := index .root.Values .component -}}
+{{- $packages := ternary .root.Values.packages.existingClaim "" (has .component (list "web" "gateway" "worker")) -}}
 {{- $secrets := index (include "mandate.secrets" .root | fromYaml) .component -}}
 metadata:
   labels:
@@ -65,6 +66,9 @@ spec:
         {{- if .root.Values.certificates }}
         - { name: certificates, mountPath: /etc/mandate/certificates, readOnly: true }
         {{- end }}
+        {{- if $packages }}
+        - { name: packages, mountPath: /var/lib/mandate/packages, readOnly: true }
+        {{- end }}
         {{- with .mounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -91,6 +95,9 @@ spec:
               name: {{ .secret | default .configMap }}
               items: [{ key: {{ .key }}, path: {{ .file }} }]
           {{- end }}
+    {{- end }}
+    {{- with $packages }}
+    - { name: packages, persistentVolumeClaim: { claimName: {{ . }}, readOnly: true } }
     {{- end }}
     {{- with .volumes }}
     {{- toYaml . | nindent 4 }}
