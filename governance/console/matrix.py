@@ -78,6 +78,7 @@ PAGES: Final[Pages] = {
     ("search", "GET"): ONES_OWN,
     ("search-options", "GET"): ONES_OWN,
     ("audit", "GET"): like("audit-events GET"),
+    ("restored", "GET"): _SEERS,
     ("why", "GET"): like("decisions-why GET"),
     ("who-can", "GET"): like("decisions-who-can GET"),
     ("what-if-list", "GET"): like("decisions-what-if-result GET"),

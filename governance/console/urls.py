@@ -13,6 +13,7 @@ from governance.agents.pages import registration as registration_pages
 from governance.agents.pages import review as review_of_selected
 from governance.approval_policies import pages as approval_policy_pages
 from governance.audit_log.pages import explorer as audit_log_pages
+from governance.audit_log.pages import restored as restored_pages
 from governance.blast_radius import pages as blast_radius_pages
 from governance.break_glass import pages as break_glass_pages
 from governance.budgets import urls as budgets_urls
@@ -119,6 +120,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("search/", search_pages.search, name="search"),
     path("search/options/", search_pages.options, name="search-options"),
     path("audit/", audit_log_pages.explorer, name="audit"),
+    path("audit/restored/", restored_pages.page, name="restored"),
     *decisions_urls.PAGES,
     path("reviews/", campaigns_pages.listing, name="review-list"),
     path("reviews/new/", staging_pages.new, name="review-new"),

@@ -94,7 +94,7 @@ ALARMS: Final[Mapping[Action, Alarm]] = {
         (),
         (Role.SECURITY, Role.ADMIN),
         gettext_lazy("The database was restored from a backup. See what stays closed until two people open it."),
-        "system-list",
+        "restored",
     ),
     Action.ISSUER_KEYS_UNREACHABLE: Alarm(
         Kind.SETUP_LOST,

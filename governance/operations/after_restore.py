@@ -83,7 +83,7 @@ def after_restore(*, by: Principal, reason: str) -> Restored:
         guardrails.restart_everything(by=SYSTEM, reason=why)
     again = stops_since_backup.apply(outside)
     ended = EndedCounts(
-        stops=again.applied,
+        stops=len(again.applied),
         keys=SigningKey.objects.exclude(state=SigningKey.State.WITHDRAWN).update(
             state=SigningKey.State.WITHDRAWN, sealed_private=b"", withdrawn_at=now
         ),
@@ -98,6 +98,7 @@ def after_restore(*, by: Principal, reason: str) -> Restored:
         **asdict(ended),
         "is_whole": outside.is_whole,
         "until": outside.until,
+        "applied_stops": again.applied[:_SHOWN],
         "unknown": len(again.unknown),
         "unknown_stops": again.unknown[:_SHOWN],
         "closed": again.closed,

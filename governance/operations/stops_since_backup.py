@@ -43,9 +43,9 @@ type Line = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Again:
-    """What came of the stops: how many were applied, which nobody here can apply, which systems stay closed."""
+    """What came of the stops: which were applied, which nobody here can apply, which systems stay closed."""
 
-    applied: int = 0
+    applied: list[dict[str, Any]] = field(default_factory=list)
     unknown: list[dict[str, Any]] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
 
@@ -61,12 +61,12 @@ def apply(outside: Outside) -> Again:
         try:
             with transaction.atomic():
                 _ACTIONS[Action(line["action"])](line)
-            again.applied += 1
+            again.applied.append(_shown(line))
         except NotFound:
             continue
         except (DomainError, KeyError, ValueError) as problem:
             if getattr(problem, "code", "") not in _OVER:
-                again.unknown.append({name: line[name] for name in ("action", "at", "links")})
+                again.unknown.append(_shown(line))
     named = [_ids(line, "system") for line in again.unknown]
     rows = System.objects.filter(status=System.Status.ACTIVE).exclude(slug=addresses.ALL)
     if outside.is_whole and all(named):
@@ -75,6 +75,10 @@ def apply(outside: Outside) -> Again:
         systems.close_after_restore(system, by=SYSTEM, reason=REASON if outside.is_whole else "stops may be missing")
         again.closed.append(system.slug)
     return again
+
+
+def _shown(line: Line) -> dict[str, Any]:
+    return {name: line[name] for name in ("action", "at", "links")}
 
 
 def _ids(line: Line, kind: str) -> list[str]:

@@ -59,6 +59,7 @@ READ_BY: Final = {
     "entitlements/revocation/revocation.py": COLUMNS,
     "governance/audit_log/pages/event_list.py": "audit log",
     "governance/audit_log/pages/explorer.py": "audit log",
+    "governance/audit_log/pages/restored.py": "timelines",
     "governance/audit_log/queries/events.py": "audit log",
     "governance/audit_log/queries/filters.py": "filters",
     "governance/audit_log/queries/trace.py": "timelines",

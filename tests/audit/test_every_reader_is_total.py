@@ -355,7 +355,7 @@ READERS: Final[Mapping[str, Callable[[World], list[str]]]] = {
     "API": page("/api/v1/audit-events?limit=200", "/api/v1/audit-events?about=agent:research-bot&limit=200"),
     "timelines": page(
         *("/agents/research-bot/?tab=timeline", "/systems/clock/?tab=timeline", "/grants/{world.grant.pk}/"),
-        *("/requests/{world.keys[request][0]}/", "/audit/?about=trace:" + "a" * 32),
+        *("/requests/{world.keys[request][0]}/", "/audit/?about=trace:" + "a" * 32, "/audit/restored/"),
     ),
     "reviews": page("/reviews/q4/items/{world.keys[item][0]}/", "/reviews/q4/"),
     "decisions": each(_explained, *why.DECISIONS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connections, transaction
 
 from audit import log
 from audit.actions import Action
@@ -33,11 +34,12 @@ from entitlements.tokens import presented
 from entitlements.tokens.models import IssuedToken
 from governance.operations import after_restore
 from scripts import devstack
-from tests import snapshots
+from tests import snapshots, waits
 from tests.architecture import tree
 from tests.deployments import outside
+from tests.deployments.load import Load
 from tests.entitlements.edge import worlds
-from tests.nodes.gateway import world
+from tests.nodes.gateway import scripted, world
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "backup.md"
@@ -47,6 +49,8 @@ from entitlements.agents.models import Agent
 from tests.deployments.test_backup import redeemed
 print(redeemed({token!r}, {slug!r}, {resource!r}), *Agent.objects.values_list("slug", "status"))
 """
+
+GRANTS = "from entitlements.grants.models import Grant; print(dict(Grant.objects.values_list('pk', 'state')))"
 
 
 def commands(heading: str) -> list[str]:
@@ -147,6 +151,56 @@ def test_a_backup_restored_into_a_fresh_cluster_verifies_and_opens_nothing(
     assert f"('{stopped.agent.slug}', 'suspended')" in statuses
     assert f"('{kept.agent.slug}', 'suspended')" in statuses, "its receipt ended it after the backup"
     assert f"('{other.agent.slug}', 'active')" in statuses
+    assert "BROKEN" not in said[-1]
+
+
+@contextlib.contextmanager
+def sealing(environment: Mapping[str, str]) -> Iterator[None]:
+    """Run a sealer until the block ends."""
+    child = subprocess.Popen([sys.executable, "manage.py", "seal"], cwd=tree.ROOT, env=environment)
+    try:
+        yield
+    finally:
+        waits.stop(child)
+
+
+@pytest.mark.slow
+@pytest.mark.loopback
+def test_a_dump_taken_while_agents_call_and_grants_end_revives_nothing_that_a_receipt_ended(
+    tmp_path: Path, fresh_cluster: devstack.Stack
+) -> None:
+    seal = {"SEAL_KEY_FILE": str(tmp_path / "seal.pem"), "ANCHOR_FILE": str(tmp_path / "anchor")}
+    here = {**os.environ, **seal, "DEMO": "1"}
+    snapshots.forget()
+    with scripted.upstream() as upstream, world.gateway() as node, sealing(here):
+        worlds = [world.build(upstream.url) for _ in range(6)]
+        load = Load(worlds, [recorded(each.token()) for each in worlds], most=2)
+        with load.running({"node-1": node}, {}, [dict(connections["default"].settings_dict)], keep=1):
+            waits.until(lambda: len(load.receipts) == 2 and any(not each.code for each in load.calls))
+            first = [stored for _, stored in load.receipts.values()]
+            waits.until(lambda: all(revocation.kept_outside_at(stop) for stop in first))
+            load.most = 4  # while the dump is written
+            before = len(load.calls)
+            for command in commands("Back up"):
+                run(command, here, tmp_path)
+            assert len(load.calls) > before, "agents called meanwhile"
+            load.most = len(worlds)
+            waits.until(lambda: len(load.receipts) == len(worlds) - 1)
+        stops = [stored for _, stored in load.receipts.values()]
+        assert all(stop.receipt for stop in stops)
+        waits.until(lambda: all(revocation.kept_outside_at(stop) for stop in stops))
+
+    names = ("DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL", "ISSUE_DATABASE_URL", "REDIS_URL")
+    there = {**here, **{name: fresh_cluster[name] for name in names}}
+    said = [run(command, there, tmp_path) for command in commands("Restore")]
+
+    again = next(line for line in said if "applied again" in line)
+    assert "closed" not in again, again
+    states = run(f"python manage.py shell --no-imports -c {shlex.quote(GRANTS)}", there, tmp_path)
+    assert [str(each.grant.pk) in states for each in worlds] == [True] * 6
+    for each in worlds[:-1]:
+        assert f"UUID('{each.grant.pk}'): 'revoked'" in states, "a receipt ended it"
+    assert f"UUID('{worlds[-1].grant.pk}'): 'active'" in states
     assert "BROKEN" not in said[-1]
 
 

@@ -58,6 +58,7 @@ _MORE: Final = (
     Place("grant-list", _("Access that ends within a week"), (_("Expiring access"),), "?ending=week"),
     Place("agent-list", _("Orphaned agents"), (_("Ownerless service account"),), "?finding=orphaned"),
     Place("my-connections", _("My connections"), (_("Connected apps"), _("Connected clients"), _("Sign-ins"))),
+    Place("restored", _("Restored backup"), (_("Disaster recovery"),)),
     Place("mfa_index", _("How you sign in"), (_("MFA"), _("Second factor"), _("Passkey"))),
     Place("notice-settings-page", _("Notification settings"), (_("Email"), _("Quiet hours"))),
 )

@@ -54,7 +54,7 @@ def test_each_stop_is_made_by_the_action_of_the_product_with_its_event() -> None
         line(Action.GRANT_REVOKED, f"grant:{uuid4()}"),
     )
 
-    assert (again.applied, again.unknown, again.closed) == (10, [], [])
+    assert (len(again.applied), again.unknown, again.closed) == (10, [], [])
     for row in (system, agent, sponsored, person, client, tool, held, reduced):
         row.refresh_from_db()
     assert (agent.status, sponsored.status, system.status) == ("suspended", "retired", "disabled")
@@ -69,7 +69,7 @@ def test_whom_a_signal_held_is_held_again_and_not_disabled() -> None:
     admin = make.person(roles=["admin"])
     again = restored(line(Action.RISK_SIGNALLED, f"risk:{uuid4()}", f"person:{admin.login}"))
     admin.refresh_from_db()
-    assert (again.applied, admin.is_active, admin.held_by_risk) == (1, True, True)
+    assert (len(again.applied), admin.is_active, admin.held_by_risk) == (1, True, True)
 
 
 def test_a_stop_that_nobody_can_apply_here_closes_the_systems_that_it_names() -> None:
