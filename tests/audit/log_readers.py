@@ -89,6 +89,7 @@ READ_BY: Final = {
     "governance/operations/invariants.py": "numbers",
     "governance/operations/metrics.py": "numbers",
     "governance/operations/record_invariants.py": "numbers",
+    "governance/operations/outages.py": COLUMNS,
     "governance/posture_report/snapshots.py": COLUMNS,
     "governance/request_suggestions/precedents.py": "denied calls",
     "governance/reviews/deadlines/deadlines.py": COLUMNS,
