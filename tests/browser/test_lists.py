@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from entitlements.agents.models import Agent
 from tests import make
@@ -129,6 +130,9 @@ def test_rows_are_selected_and_files_and_references_chosen_by_keyboard(visitor: 
     page.locator("[data-all]").focus()
     page.keyboard.press("Space")
     assert page.locator("tbody input:checked").count() == page.locator("tbody input[type=checkbox]").count()
+    page.locator("tbody .tick input").first.uncheck()
+    expect(page.locator("[data-all]")).not_to_be_checked()
+    page.locator("[data-all]").check()
     shoot(visitor, "agents-selected")
     visitor.tab_to(".list-bulk button[formaction$='/stop/several/agent/']")
     page.keyboard.press("Enter")

@@ -248,3 +248,33 @@ def test_what_was_answered_without_a_connection_is_kept_and_sent_later(visitor: 
     visitor.page.get_by_text("All drafts are saved.").wait_for()
     visitor.page.locator("form[data-drafted='1']").wait_for()
     assert Draft.objects.get().verb == "certify"
+
+
+def test_what_was_on_screen_of_a_hidden_page_was_not_looked_at(visitor: Visitor, small_review: None) -> None:  # noqa: ARG001
+    page = visitor.page
+    visitor.sign_in("sofia")
+    page.clock.install()
+    visitor.go(WORK)
+    page.locator("tr[data-unseen]").first.wait_for()
+    page.evaluate(
+        """() => {
+          const send = window.fetch;
+          let state = "hidden";
+          window.told = [];
+          window.show = () => { state = "visible"; };
+          Object.defineProperty(document, "visibilityState", { get: () => state });
+          window.fetch = (at, ...more) => {
+            if (String(at).endsWith("/looked/")) window.told.push(state);
+            return send(at, ...more);
+          };
+        }"""
+    )
+    page.locator("tr[data-unseen]").first.focus()
+    page.keyboard.press("o")
+    page.locator("aside [data-evidence]").first.wait_for(state="attached")
+    page.clock.run_for(3000)
+    page.evaluate("show()")
+    page.clock.run_for(3000)
+    visitor.until("told.length > 0")
+    assert page.evaluate("told") == ["visible"]
+    assert visitor.wrong == []

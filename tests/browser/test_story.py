@@ -245,3 +245,17 @@ def test_weighty_approvals_ask_who_you_are_and_then_go_on(visitor: Visitor, sett
     expect(visitor.page.get_by_text("Other approvers must decide")).to_be_visible()
     kept = AccessRequest.objects.get(pk=asked.pk).lines.filter(kept=True)
     assert "delete_invoice" not in {line.tool.name for line in kept}
+
+
+def test_single_keys_that_are_off_do_nothing_in_the_queue(visitor: Visitor) -> None:
+    visitor.sign_in("sofia")
+    visitor.go("/requests/?waiting=me")
+    first = visitor.page.locator("[data-queue] a.main").first
+    first.focus()
+    _press(visitor, "j")
+    expect(first).not_to_be_focused()
+    visitor.page.locator("details.keys summary").click()
+    visitor.page.get_by_label("Use these keys").uncheck()
+    first.focus()
+    _press(visitor, "j")
+    expect(first).to_be_focused()

@@ -183,6 +183,10 @@ def test_the_keys_are_shown_and_what_is_unticked_is_replayed_at_once(
     expect(beside.first).to_be_checked(checked=not was)
     expect(here).to_have_count(1)  # it is ticked once: beside the list while the details are open
     expect(page.locator("aside [data-would]")).to_contain_text("would have been denied")
+    for box in beside.all():
+        box.uncheck()
+    keys.press("Enter")  # to keep some is not to keep nothing
+    expect(page.locator("tr[data-verb]")).to_have_count(0)
     assert (visitor.wrong, visitor.violations()) == ([], [])
 
 

@@ -33,6 +33,7 @@ from entitlements.sessions.models import Session
 from entitlements.tokens import presented
 from entitlements.tokens.models import IssuedToken
 from governance.operations import after_restore
+from governance.setup import first_admin
 from scripts import devstack
 from tests import snapshots, waits
 from tests.architecture import tree
@@ -208,6 +209,8 @@ def test_after_a_restore_no_key_token_session_or_sign_in_lives() -> None:
     here = world.build("http://localhost:1/mcp")
     here.token()
     people.make_api_token(here.person, "laptop", by=SYSTEM)
+    _, link = first_admin.invite("ada@example.com", by=SYSTEM, reason="set-up")
+    first_admin.holder(link)
     said = StringIO()
 
     call_command("after_restore", "--reason", "the disk died", stdout=said)
@@ -216,6 +219,8 @@ def test_after_a_restore_no_key_token_session_or_sign_in_lives() -> None:
     assert not IssuedToken.objects.filter(revoked_at=None).exists()
     assert not Session.objects.filter(ended_at=None).exists()
     assert not ApiToken.objects.filter(revoked_at=None).exists()
+    with pytest.raises(first_admin.InvitationSpent):
+        first_admin.holder(link)
     here.agent.refresh_from_db()
     assert here.agent.tokens_valid_after is not None
     event = Event.objects.get(action="audit_log.restored")

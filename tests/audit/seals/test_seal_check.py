@@ -59,3 +59,19 @@ def test_it_notices_an_event_that_was_altered_or_removed(archive: make.Archive, 
     checked = seal_check.check()
     assert checked is not None
     assert (checked.altered, checked.holds) == (1, False)
+
+
+def test_it_notices_an_event_that_was_altered_together_with_its_leaf(archive: make.Archive) -> None:
+    make.events(300)
+    archive.seal()
+    make.tamper(
+        """
+        UPDATE events SET body = replace(body, '"n":1}', '"n":7}');
+        UPDATE leaves SET hash = sha256('\\x00'::bytea || convert_to(events.body, 'UTF8'))
+        FROM events WHERE events.uuid = leaves.uuid
+        """
+    )
+    checked = seal_check.check()
+    assert checked is not None
+    assert checked.tree, "the nodes above the first 256 leaves are as they were"
+    assert (checked.altered, checked.holds) == (255, False), "none of those is in the tree any more"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from audit.context import SYSTEM
 from audit.models import Event
+from entitlements import ratelimits
 from entitlements.people import people
 from entitlements.people.models import Group, Identity, Person
 from entitlements.people_sources import sources
@@ -217,3 +219,11 @@ def test_a_person_whose_department_or_type_of_contract_changes_has_moved_and_the
     assert moved(**{department: "Finance"}) == [["department"]]
     assert moved(userType="Contractor", displayName="Al") == [["contract_type", "name"]]
     assert moved(**{department: "Finance"}) == []
+
+
+@pytest.mark.loopback
+def test_a_directory_that_asks_too_often_is_told_to_wait(okta: Directory, settings: Settings) -> None:
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, ratelimits.API: 1}
+    answers = [okta.ask("GET", "Users") for _ in range(4)]  # a minute may end among them, two do not
+    assert {each.status_code for each in answers} == {200, 429}
+    assert all(int(each["Retry-After"]) > 0 for each in answers if each.status_code == 429)
