@@ -110,11 +110,12 @@ def after_restore(*, by: Principal, reason: str) -> Restored:
 
 def _outside() -> stops.Outside:
     """Read what is kept outside of the time after the backup; without the sealer's files nothing is known of it."""
-    head = Checkpoint.objects.order_by("-size").first()
-    if head is None or not settings.SEAL_KEY_FILE or not settings.ANCHOR_FILE:
+    if not settings.SEAL_KEY_FILE or not settings.ANCHOR_FILE:
         return stops.Outside()
+    head = Checkpoint.objects.order_by("-size").first()
+    origin, size = (head.note.partition("\n")[0], head.size) if head else ("", 0)
     try:
         key = seal_key.load(Path(settings.SEAL_KEY_FILE)).public_key()
     except seal_key.BadSealKey:
         return stops.Outside()
-    return stops.since(anchors.File(Path(settings.ANCHOR_FILE)), key, head.note.partition("\n")[0], head.size)
+    return stops.since(anchors.File(Path(settings.ANCHOR_FILE)), key, origin, size)

@@ -43,7 +43,7 @@ type Line = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Again:
-    """What came of the stops: which were applied, which nobody here can apply, which systems stay closed."""
+    """What came of the stops: which were applied, which cannot be applied here, which systems stay closed."""
 
     applied: list[dict[str, Any]] = field(default_factory=list)
     unknown: list[dict[str, Any]] = field(default_factory=list)

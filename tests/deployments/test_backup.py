@@ -108,6 +108,19 @@ def recorded(token: str) -> str:
     return token
 
 
+def sealed(folder: Path) -> dict[str, str]:
+    """Return the environment of an installation whose seal key and anchor lie in a folder."""
+    seal = {"SEAL_KEY_FILE": str(folder / "seal.pem"), "ANCHOR_FILE": str(folder / "anchor")}
+    return {**os.environ, **seal, "DEMO": "1"}
+
+
+def restored(cluster: devstack.Stack, here: Mapping[str, str], folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Follow the page in another cluster; returns its environment and what each command printed."""
+    names = ("DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL", "ISSUE_DATABASE_URL", "REDIS_URL")
+    there = {**here, **{name: cluster[name] for name in names}}
+    return there, [run(command, there, folder) for command in commands("Restore")]
+
+
 @pytest.fixture
 def fresh_cluster() -> Iterator[devstack.Stack]:
     """Another cluster, which knows the four roles and nothing else."""
@@ -120,8 +133,7 @@ def fresh_cluster() -> Iterator[devstack.Stack]:
 def test_a_backup_restored_into_a_fresh_cluster_verifies_and_opens_nothing(
     tmp_path: Path, fresh_cluster: devstack.Stack
 ) -> None:
-    seal = {"SEAL_KEY_FILE": str(tmp_path / "seal.pem"), "ANCHOR_FILE": str(tmp_path / "anchor")}
-    here = {**os.environ, **seal, "DEMO": "1"}
+    here = sealed(tmp_path)
     kept, stopped, other = (world.build("http://localhost:1/mcp") for _ in range(3))
     token = recorded(kept.token())
     agents.suspend(stopped.agent, by=SYSTEM, reason="stolen laptop")
@@ -141,9 +153,7 @@ def test_a_backup_restored_into_a_fresh_cluster_verifies_and_opens_nothing(
     run("python manage.py seal --once", here, tmp_path)
     assert revocation.kept_outside_at(stop) is not None
 
-    names = ("DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL", "ISSUE_DATABASE_URL", "REDIS_URL")
-    there = {**here, **{name: fresh_cluster[name] for name in names}}
-    said = [run(command, there, tmp_path) for command in commands("Restore")]
+    there, said = restored(fresh_cluster, here, tmp_path)
 
     assert any(line.startswith("PROVEN:") for line in said), said
     ask = f"python manage.py shell --no-imports -c {shlex.quote(THERE.format(**asked))}"
@@ -170,8 +180,7 @@ def sealing(environment: Mapping[str, str]) -> Iterator[None]:
 def test_a_dump_taken_while_agents_call_and_grants_end_revives_nothing_that_a_receipt_ended(
     tmp_path: Path, fresh_cluster: devstack.Stack
 ) -> None:
-    seal = {"SEAL_KEY_FILE": str(tmp_path / "seal.pem"), "ANCHOR_FILE": str(tmp_path / "anchor")}
-    here = {**os.environ, **seal, "DEMO": "1"}
+    here = sealed(tmp_path)
     snapshots.forget()
     with scripted.upstream() as upstream, world.gateway() as node, sealing(here):
         worlds = [world.build(upstream.url) for _ in range(6)]
@@ -191,9 +200,7 @@ def test_a_dump_taken_while_agents_call_and_grants_end_revives_nothing_that_a_re
         assert all(stop.receipt for stop in stops)
         waits.until(lambda: all(revocation.kept_outside_at(stop) for stop in stops))
 
-    names = ("DATABASE_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL", "ISSUE_DATABASE_URL", "REDIS_URL")
-    there = {**here, **{name: fresh_cluster[name] for name in names}}
-    said = [run(command, there, tmp_path) for command in commands("Restore")]
+    there, said = restored(fresh_cluster, here, tmp_path)
 
     again = next(line for line in said if "applied again" in line)
     assert "closed" not in again, again

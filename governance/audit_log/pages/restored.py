@@ -14,7 +14,6 @@ from django.views.decorators.http import require_safe
 
 from audit import bodies
 from audit.actions import Action
-from audit.export import timeline
 from audit.models import Event
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
@@ -44,7 +43,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class ClosedSystem:
-    """A system that a restore closed and nobody has opened since, and who was the first of two to restore it."""
+    """A system that a restore closed and that is not open again, and who was the first of two to restore it."""
 
     system: System
     first: events_queries.Link | None
@@ -88,15 +87,14 @@ def _stops(detail: bodies.Members, name: str, caller: Caller) -> list[Stop]:
 
 def _closed(event: Event, caller: Caller) -> list[ClosedSystem]:
     rows = visibility.systems(caller).filter(slug__in=event.detail.texts("closed"), status=System.Status.DISABLED)
+    since = Event.objects.filter(at__gte=event.at).order_by("at", "sequence")
+    enabled = {link for each in since.filter(action=Action.SYSTEM_ENABLED) for link in each.about}
+    proposed = {link: each.actor for each in since.filter(action=Action.SYSTEM_OPENING_PROPOSED) for link in each.about}
+    known = names.of(proposed.values(), caller)
     closed = []
     for system in rows.order_by("slug"):
-        since = timeline.about(f"system:{system.slug}").filter(at__gte=event.at)
-        if since.filter(action=Action.SYSTEM_ENABLED).exists():
+        if (link := f"system:{system.slug}") in enabled:
             continue  # opened, and stopped by a person since
-        proposed = since.filter(action=Action.SYSTEM_OPENING_PROPOSED).last()
-        waits = proposed is not None and not systems.is_closed_by_restore(system)
-        first = (
-            events_queries.link_to(proposed.actor, names.of([proposed.actor], caller)) if waits and proposed else None
-        )
-        closed.append(ClosedSystem(system, first))
+        waits = link in proposed and not systems.is_closed_by_restore(system)
+        closed.append(ClosedSystem(system, events_queries.link_to(proposed[link], known) if waits else None))
     return closed

@@ -1,4 +1,4 @@
-"""`manage.py report_backup`: what a program that makes backups says of one, so that people hear of those that fail."""
+"""`manage.py report_backup`: a program that makes backups reports that one was made, or that it failed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from governance.setup import setup
 class Command(BaseCommand):
     """Record that a backup is kept, or why it failed."""
 
-    help = "Record a backup that was made, or that failed: people are told of one that failed or is overdue."
+    help = "Record a backup that was made, or that failed: administrators get a notice of a failed or overdue one."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""

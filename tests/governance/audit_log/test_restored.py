@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from audit.actions import Action
 from audit.context import SYSTEM
@@ -68,3 +70,18 @@ def test_a_copy_that_may_lack_stops_is_never_shown_as_whole(monkeypatch: pytest.
     page = shown(reader)
     assert "may lack stops" in page
     assert "Nothing is unknown" not in page
+
+
+def test_the_page_asks_the_database_no_more_where_a_restore_closed_more_systems(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader, asked = make.person(roles=["auditor"]), []
+    for count in (2, 20):
+        for _ in range(count):
+            make.system()
+        restore(monkeypatch, is_whole=False)
+        shown(reader)
+        with CaptureQueriesContext(connection) as queries:
+            shown(reader)
+        asked.append(len(queries))
+    assert asked[0] == asked[1]

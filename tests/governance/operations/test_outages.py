@@ -35,7 +35,7 @@ def look() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_anchor_is_told_of_once_when_it_is_away_and_again_after_it_came_back() -> None:
+def test_an_anchor_is_recorded_once_when_it_is_away_and_again_after_it_came_back() -> None:
     seen = setups.note(setups.checkpoint())
     setups.anchored(seen)
     look()
@@ -56,7 +56,7 @@ def connector() -> Connector:
     return connectors.enrol(code=made.code, public_key=enrolment.key())
 
 
-def test_a_connector_is_told_of_once_when_it_is_away_and_again_after_it_came_back(at: Move) -> None:
+def test_a_connector_is_recorded_once_when_it_is_away_and_again_after_it_came_back(at: Move) -> None:
     row = connector()
     look()
     for _ in range(2):
@@ -81,7 +81,7 @@ def test_a_connector_that_is_revoked_or_waits_is_not_away(at: Move) -> None:
     assert "connector.unreachable" not in recorded("connector")
 
 
-def test_a_backup_that_no_program_reports_is_told_of_once_and_again_after_the_next(at: Move) -> None:
+def test_a_backup_that_no_program_reports_is_recorded_once_and_again_after_the_next(at: Move) -> None:
     for where in ("first", "second"):
         call_command("report_backup", kept_at=where)
         look()
@@ -103,7 +103,7 @@ def test_an_attested_backup_lasts_a_quarter(at: Move) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_installation_without_any_backup_is_told_of_it_in_time(at: Move) -> None:
+def test_an_installation_without_any_backup_is_recorded_in_time(at: Move) -> None:
     setups.checkpoint()
     look()
     assert recorded("backup") == []

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from pytest_django.fixtures import Settings
 
-from audit import log
+from audit import chain, log
 from audit.actions import Action
 from audit.context import SYSTEM
 from audit.models import Event
-from audit.seals.stops import STOPS, Outside
+from audit.seals import anchors, seal_key
+from audit.seals.stops import STOPS, Note, Outside
 from entitlements.catalog import systems
 from entitlements.catalog.models import System
 from entitlements.conflicts.independence import SecondPersonNeeded
@@ -141,3 +144,18 @@ def test_without_the_copy_a_restore_leaves_every_system_closed_and_says_so() -> 
     assert (done.is_whole, system.slug in done.closed) == (False, True)
     event = Event.objects.get(action=Action.AUDIT_LOG_RESTORED)
     assert (event.detail["is_whole"], event.detail["closed"]) == (False, done.closed)
+
+
+def test_a_backup_of_before_the_first_checkpoint_revives_nothing_that_is_kept_outside(
+    settings: Settings, tmp_path: Path
+) -> None:
+    settings.SEAL_KEY_FILE, settings.ANCHOR_FILE = str(tmp_path / "seal.pem"), str(tmp_path / "anchor")
+    key, agent = seal_key.create(tmp_path / "seal.pem", "log.example"), make.agent()
+    kept = chain.canonical({"index": 3, **line(Action.AGENT_SUSPENDED, f"agent:{agent.slug}")}).decode()
+    outside = anchors.File(tmp_path / "anchor")
+    outside.path.touch()
+    outside.beside("stops").path.write_text(Note("log.example", 0, 9, (kept,)).sign(key))
+
+    assert after_restore.after_restore(by=SYSTEM, reason="the disk died").ended.stops == 1
+    agent.refresh_from_db()
+    assert agent.status == "suspended"
