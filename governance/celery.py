@@ -5,6 +5,7 @@ the loop's (`governance/worker/loop.py`). Queues and their urgency: `governance/
 """
 
 import os
+from datetime import datetime
 from typing import Any
 
 from celery import Celery, signals
@@ -76,6 +77,25 @@ def make_missing_keys(**_: Any) -> None:  # noqa: ANN401 - celery's
     app.send_task("entitlements.tasks.rotate_signing_keys")
 
 
+@signals.worker_ready.connect
+def start_loop(**_: Any) -> None:  # noqa: ANN401 - celery's
+    """Do what has to follow within a moment, in threads of this process, until the worker stops."""
+    from django.conf import settings  # noqa: PLC0415 - as above
+
+    from audit.database import libpq  # noqa: PLC0415 - as above
+    from governance.worker import jobs  # noqa: PLC0415 - as above
+    from governance.worker.loop import Loop  # noqa: PLC0415 - as above
+
+    def run(task: str) -> datetime | None:
+        measure_the_clock()
+        due: datetime | None = app.tasks[task]()
+        return due
+
+    loop = Loop(libpq.address(settings.FEED_DATABASE), jobs.JOBS, run)
+    loop.start()
+    signals.worker_shutdown.connect(lambda **_: loop.stop(), weak=False)
+
+
 @signals.beat_init.connect
 def show_that_beat_is_alive(**_: Any) -> None:  # noqa: ANN401 - celery's
     """Touch the file of the health check with each message that beat sends: one every ten seconds or sooner."""
@@ -88,12 +108,7 @@ MINUTE, HOUR = 60.0, 3600.0
 EVERY = {
     # Seconds between two messages. A lost one costs nothing: each job finds whatever is due.
     "entitlements.tasks.expire_grants": 10.0,
-    "entitlements.tasks.follow_security_events": 1.0,
-    "entitlements.tasks.transmit_security_events": 1.0,
-    "entitlements.tasks.push_security_events": 1.0,
-    "entitlements.tasks.poll_security_events": 1.0,
     "entitlements.tasks.forget_security_events": HOUR,
-    "entitlements.tasks.detect_drift": 1.0,
     "entitlements.tasks.forget_old_history": HOUR,
     "entitlements.tasks.end_agents": MINUTE,
     "entitlements.tasks.look_after_clients": HOUR,
@@ -102,12 +117,9 @@ EVERY = {
     "entitlements.tasks.end_roles": HOUR,
     "entitlements.tasks.settle_revocations": 10.0,
     "entitlements.tasks.look_after_connected_accounts": 10.0,
-    "entitlements.tasks.measure_foreign_tokens": 10.0,
     "entitlements.tasks.count_strangers": MINUTE,
     "entitlements.tasks.queue_discovery_runs": MINUTE,
     "entitlements.tasks.discover_all": MINUTE,
-    "entitlements.tasks.compare_definitions": 1.0,
-    "entitlements.tasks.watch_documents": 5.0,
     "entitlements.tasks.resume_imports": MINUTE,
     "entitlements.tasks.rotate_signing_keys": 5 * MINUTE,
     "entitlements.tasks.forget_used_assertions": 10 * MINUTE,
@@ -117,10 +129,7 @@ EVERY = {
     "governance.tasks.clear_sessions": HOUR,
     "governance.tasks.make_event_months": 24 * HOUR,
     "governance.tasks.expire_requests": MINUTE,
-    "governance.tasks.tell_people": 10.0,
-    "governance.tasks.send_notices": 10.0,
-    "governance.tasks.post_chat_messages": 10.0,
-    "governance.tasks.post_webhooks": 10.0,
+    "governance.tasks.tell_people": MINUTE,
     "governance.tasks.reroute_requests": 24 * HOUR,
     "governance.tasks.escalate_requests": 10 * MINUTE,
     "governance.tasks.look_after_orphans": MINUTE,
@@ -128,9 +137,6 @@ EVERY = {
     "governance.tasks.end_exceptions": MINUTE,
     "governance.tasks.open_emergency_reviews": MINUTE,
     "governance.tasks.look_after_unused": HOUR,
-    "governance.tasks.resume_staging": 10.0,
-    "governance.tasks.resume_what_ifs": 10.0,
-    "governance.tasks.resume_sealing": 10.0,
     "governance.tasks.launch_recurring": MINUTE,
     "governance.tasks.prove_removals": MINUTE,
     "governance.tasks.roll_up_usage": 10 * MINUTE,
@@ -139,8 +145,6 @@ EVERY = {
     "governance.tasks.forget_timings": 10 * MINUTE,
     "governance.tasks.apply_deadlines": 15 * MINUTE,
     "governance.tasks.open_micro_reviews": MINUTE,
-    "governance.tasks.follow_decoys": 1.0,
-    "governance.tasks.detect_risk": 10.0,
     "governance.tasks.look_for_causes": 10 * MINUTE,
     "governance.tasks.look_for_outages": 5 * MINUTE,
     "governance.tasks.put_tallies_together": MINUTE,

@@ -126,7 +126,7 @@ def test_each_role_of_the_database_and_each_key_has_its_holders(case: str) -> No
     assert holders["database_url"] == holders["key_encryption_key"] == set(held) - {"issuer"}
     assert holders["signing_key_encryption_key"] == {"web", "issuer", "worker"}
     assert holders["metrics_token"] == SERVING
-    feeds = {"issuer", "gateway", "sealer"} if case in ("pooler", "everything") else None
+    feeds = {"issuer", "gateway", "sealer", "worker"} if case in ("pooler", "everything") else None
     assert holders.get("feed_database_url") == feeds
     assert holders.get("oidc_client_secret") == ({"web"} if case == "everything" else None)
     assert holders.get("mail_url") == ({"web", "worker"} if case == "everything" else None)
