@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from celery import Celery, signals
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 
 from governance.worker import queues
 
@@ -18,7 +18,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
 app = Celery("mandate")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_default_queue = queues.SWEEPS
-app.conf.task_queues = [Queue(name, Exchange(name), routing_key=name) for name in queues.ALL]
+app.conf.task_queues = [
+    Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
+    for name in queues.ALL
+]
 app.conf.task_routes = {task: {"queue": queue} for task, queue in queues.ROUTES.items()}
 app.autodiscover_tasks()
 

@@ -123,7 +123,8 @@ class Loop:
 
     def _sleep(self, seconds: float, connection: psycopg.Connection[Any] | None) -> None:
         """Wait for a word, for the end of a job, or for the time."""
-        ready, _, _ = select.select([self._poked, *([connection] if connection is not None else [])], [], [], seconds)
+        watched: list[Any] = [self._poked] if connection is None else [self._poked, connection]
+        ready, _, _ = select.select(watched, [], [], seconds)
         if self._poked in ready:
             os.read(self._poked, 1024)
         if connection is None or connection not in ready:

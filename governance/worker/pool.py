@@ -133,8 +133,8 @@ class Readers(bootsteps.StartStopStep):
         if self._alive is not None:
             self._alive.cancel()
         for reader in self._readers:
-            ignore_errors(consumer.connection, reader.cancel)
-            ignore_errors(consumer.connection, reader.channel.close)
+            for end in (reader.cancel, reader.channel.close):
+                ignore_errors(consumer.connection, end)  # type: ignore[no-untyped-call]
         self._readers.clear()
 
     shutdown = stop

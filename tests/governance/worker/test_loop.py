@@ -104,9 +104,13 @@ def test_a_job_runs_again_when_it_said_that_it_has_more(runs: Runs) -> None:
 
 def test_one_that_waits_for_a_server_holds_up_none_that_does_not(runs: Runs) -> None:
     goes_on = threading.Event()
+
+    def holds() -> None:
+        goes_on.wait()
+
     slow = [Job(f"slow-{number}", "delivery", waits_for_others=True) for number in range(9)]
     for job in slow:
-        runs.does[job.task] = lambda: goes_on.wait() and None
+        runs.does[job.task] = holds
     loop = loops.Loop(databases.addresses().app, [*slow, ONE], runs)
     loop.start()
     runs.until("one", 1)

@@ -10,7 +10,6 @@ from governance.worker import queues
 from tests import waits
 
 SWEEP = "governance.tasks.clear_sessions"
-LIMITS = {"soft_timeout": 120.0, "timeout": 180.0}
 URGENT = "entitlements.tasks.settle_revocations"
 
 
@@ -68,7 +67,7 @@ def test_a_task_over_its_soft_limit_is_interrupted_and_the_next_one_is_not(pool:
         except SoftTimeLimitExceeded:
             seen.append("interrupted")
 
-    result = pool.on_apply(endless, [SWEEP], {}, **LIMITS)
+    result = pool.on_apply(endless, [SWEEP], {}, soft_timeout=120, timeout=180)
     begun.wait()
     [(soft, interrupt, _), (hard, _, _)] = hub.due
     assert (soft, hard) == (120, 180)
@@ -83,9 +82,9 @@ def test_a_task_over_its_soft_limit_is_interrupted_and_the_next_one_is_not(pool:
 
 def test_a_task_that_does_not_end_ends_the_worker(pool: worker.Pool, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     ends: list[int] = []
-    monkeypatch.setattr(worker.os, "_exit", ends.append)
+    monkeypatch.setattr("os._exit", ends.append)
     goes_on = threading.Event()
-    result = pool.on_apply(lambda _: goes_on.wait(), [SWEEP], {}, timeout=LIMITS["timeout"])
+    result = pool.on_apply(lambda _: goes_on.wait(), [SWEEP], {}, timeout=180)
     waits.until(lambda: bool(pool.executor._threads))
     [(_, end, _)] = hub.due
     end()
