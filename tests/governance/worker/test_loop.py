@@ -38,7 +38,7 @@ class Runs:
         self.names.append(task)
         return self.does.get(task, lambda: None)()
 
-    def until(self, task: str, times: int) -> None:
+    def reach(self, task: str, times: int) -> None:
         waits.until(lambda: self.names.count(task) >= times)
 
 
@@ -53,7 +53,7 @@ def looping(runs: Runs, *jobs: Job) -> Iterator[loops.Loop]:
     loop.start()
     try:
         for job in jobs:
-            runs.until(job.task, 1)  # it looks once it hears
+            runs.reach(job.task, 1)  # it looks once it hears
         yield loop
     finally:
         loop.stop()
@@ -68,7 +68,7 @@ def test_a_job_runs_when_its_word_comes_and_the_others_sleep(runs: Runs) -> None
     with looping(runs, ONE, OTHER):
         for times in (2, 3):
             tell("sealed")
-            runs.until("one", times)
+            runs.reach("one", times)
         assert runs.names.count("other") == 1
 
 
@@ -87,7 +87,7 @@ def test_a_word_that_comes_while_a_job_runs_is_not_lost(runs: Runs) -> None:
         tell("webhook")
         waits.until(heard_everything)
         goes_on.set()
-        runs.until("one", 3)
+        runs.reach("one", 3)
 
 
 def heard_everything() -> bool:
@@ -99,7 +99,7 @@ def heard_everything() -> bool:
 def test_a_job_runs_again_when_it_said_that_it_has_more(runs: Runs) -> None:
     runs.does["one"] = clock.now
     with looping(runs, ONE):
-        runs.until("one", 3)
+        runs.reach("one", 3)
 
 
 def test_one_that_waits_for_a_server_holds_up_none_that_does_not(runs: Runs) -> None:
@@ -113,9 +113,9 @@ def test_one_that_waits_for_a_server_holds_up_none_that_does_not(runs: Runs) -> 
         runs.does[job.task] = holds
     loop = loops.Loop(databases.addresses().app, [*slow, ONE], runs)
     loop.start()
-    runs.until("one", 1)
+    runs.reach("one", 1)
     tell("sealed")
-    runs.until("one", 2)
+    runs.reach("one", 2)
     goes_on.set()
     loop.stop()
 
@@ -125,7 +125,7 @@ def test_a_job_that_fails_is_logged_and_woken_again(runs: Runs, caplog: pytest.L
     with looping(runs, ONE):
         waits.until(lambda: "job_failed" in caplog.text)
         tell("sealed")
-        runs.until("one", 2)
+        runs.reach("one", 2)
 
 
 def test_the_loop_finds_its_connection_again_and_looks_for_what_it_missed(runs: Runs) -> None:
@@ -135,9 +135,9 @@ def test_the_loop_finds_its_connection_again_and_looks_for_what_it_missed(runs: 
             " WHERE application_name = 'mandate-worker-loop' AND datname = current_database()"
         ).fetchall()
         assert found
-        runs.until("one", 2)
+        runs.reach("one", 2)
         tell("sealed")
-        runs.until("one", 3)
+        runs.reach("one", 3)
 
 
 def test_where_no_word_can_come_it_says_so_and_looks_by_itself(
@@ -146,7 +146,7 @@ def test_where_no_word_can_come_it_says_so_and_looks_by_itself(
     monkeypatch.setattr(libpq, "is_direct", lambda _: False)
     monkeypatch.setattr(loops, "DEAF", 0)
     with looping(runs, ONE):
-        runs.until("one", 3)
+        runs.reach("one", 3)
     assert "loop_is_deaf" in caplog.text
 
 
