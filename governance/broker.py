@@ -22,6 +22,7 @@ _MAY_BE: Final[dict[str, type]] = {
     **dict.fromkeys(("argsrepr", "kwargsrepr", "origin"), str),
     **dict.fromkeys(("retries", "group_index", "replaced_task_nesting"), int),
     "stamped_headers": list,
+    "sent_at": float,
     "ignore_result": bool,
     "stamps": dict,
 }

@@ -11,7 +11,7 @@ from typing import Any
 from celery import Celery, signals
 from kombu.entity import Exchange, Queue
 
-from governance.worker import queues
+from governance.worker import backlog, queues
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
 
@@ -32,6 +32,12 @@ def read_each_queue(**_: Any) -> None:  # noqa: ANN401 - celery's
     from governance.worker import pool  # noqa: PLC0415 - as said
 
     app.steps["consumer"].add(pool.Readers)
+
+
+@signals.before_task_publish.connect
+def say_when_it_was_sent(headers: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - celery's
+    """Let each message say how long it has waited."""
+    backlog.stamp(headers)
 
 
 @signals.worker_init.connect

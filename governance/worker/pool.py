@@ -22,7 +22,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from kombu.common import ignore_errors
 
 from audit import alive
-from governance.worker import queues
+from governance.worker import backlog, queues
 
 ALIVE_EVERY: Final = 5.0
 STUCK: Final = 70  # EX_SOFTWARE
@@ -104,6 +104,14 @@ def _end_if_stuck(run: _Run, task: str) -> None:
         os._exit(STUCK)  # what it had taken comes again; a thread cannot be ended
 
 
+def show_health() -> None:
+    """Show that this worker lives and, while no queue is behind, that it is ready."""
+    alive.touch()
+    found = backlog.read()
+    if found is not None and not any(each.is_behind for each in found):
+        alive.touch(alive.READY)
+
+
 class Readers(bootsteps.StartStopStep):
     """Reads each queue that has threads of its own over a channel of its own, and only while one of them is free."""
 
@@ -125,8 +133,8 @@ class Readers(bootsteps.StartStopStep):
             reader.on_message = consumer.create_task_handler()
             reader.consume()
             self._readers.append(reader)
-        alive.touch()
-        self._alive = consumer.timer.call_repeatedly(ALIVE_EVERY, alive.touch)
+        show_health()
+        self._alive = consumer.timer.call_repeatedly(ALIVE_EVERY, show_health)
 
     def stop(self, consumer: Any) -> None:  # noqa: ANN401 - celery's
         """Read no more."""

@@ -12,7 +12,7 @@ URGENT, SEALING, PEOPLE, SWEEPS = "urgent", "sealing", "people", "sweeps"
 OWN_THREADS: Final = {URGENT: 1, SEALING: 1, PEOPLE: 2}
 """Threads of each worker that take tasks of one queue alone; sweeps have as many as `--concurrency` says."""
 LATE_SECONDS: Final = {URGENT: 10.0, SEALING: 300.0, PEOPLE: 300.0, SWEEPS: 600.0}
-"""A queue whose oldest message has waited for longer is behind."""
+"""A queue whose oldest message has waited for longer is behind (`governance/worker/backlog.py`)."""
 TASKS: Final = {
     URGENT: (
         "entitlements.tasks.expire_grants",

@@ -157,7 +157,7 @@ def broken_messages(good: dict[str, Any]) -> list[bytes | str]:
                 {**headers, "timelimit": []},
                 {**headers, "timelimit": [1, {}]},
             ),
-            *({**headers, name: {}} for name in ("eta", "expires", "retries", "timelimit", "origin")),
+            *({**headers, name: {}} for name in ("eta", "expires", "retries", "timelimit", "origin", "sent_at")),
             *({**headers, name: "no"} for name in ("eta", "expires", "task")),
         ],
         "properties": [

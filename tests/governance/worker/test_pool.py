@@ -10,6 +10,7 @@ from governance.worker import queues
 from tests import waits
 
 SWEEP = "governance.tasks.clear_sessions"
+SOFT, HARD = 120.0, 180.0
 URGENT = "entitlements.tasks.settle_revocations"
 
 
@@ -67,10 +68,10 @@ def test_a_task_over_its_soft_limit_is_interrupted_and_the_next_one_is_not(pool:
         except SoftTimeLimitExceeded:
             seen.append("interrupted")
 
-    result = pool.on_apply(endless, [SWEEP], {}, soft_timeout=120, timeout=180)
+    result = pool.on_apply(endless, [SWEEP], {}, soft_timeout=SOFT, timeout=HARD)
     begun.wait()
     [(soft, interrupt, _), (hard, _, _)] = hub.due
-    assert (soft, hard) == (120, 180)
+    assert (soft, hard) == (SOFT, HARD)
     interrupt()
     result.wait()
 
@@ -84,7 +85,7 @@ def test_a_task_that_does_not_end_ends_the_worker(pool: worker.Pool, hub: Hub, m
     ends: list[int] = []
     monkeypatch.setattr("os._exit", ends.append)
     goes_on = threading.Event()
-    result = pool.on_apply(lambda _: goes_on.wait(), [SWEEP], {}, timeout=180)
+    result = pool.on_apply(lambda _: goes_on.wait(), [SWEEP], {}, timeout=HARD)
     waits.until(lambda: bool(pool.executor._threads))
     [(_, end, _)] = hub.due
     end()
