@@ -238,10 +238,10 @@ def test_probes_name_no_host_and_end_no_process_that_waits(name: str) -> None:
         assert paths == {"startup": alive, "liveness": alive, "readiness": ready}
         return
     file = environment(pods("minimal")[name])["ALIVE_FILE"]
-    ready = file + READY if name == "worker" else file  # a queue that is behind restarts nothing
-    files = {kind: each["exec"]["command"] for kind, each in probes.items()}
+    when_ready = file + READY if name == "worker" else file  # a queue that is behind restarts nothing
+    asked = {kind: each["exec"]["command"] for kind, each in probes.items()}
     command = ["python", "-m", "governance.probe"]
-    assert files == {"liveness": [*command, file], "readiness": [*command, ready]}
+    assert asked == {"liveness": [*command, file], "readiness": [*command, when_ready]}
     patience = probes["liveness"]["periodSeconds"] * probes["liveness"]["failureThreshold"]
     assert patience >= 10 * probe.OLD_SECONDS, "a queue that is away must not end who waits for it"
 

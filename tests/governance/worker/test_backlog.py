@@ -32,7 +32,7 @@ def sent(server: redis.Redis, task: Any, *, seconds_ago: float) -> None:  # noqa
 
 
 def change(server: redis.Redis, queue: str, to: Any) -> None:  # noqa: ANN401 - what takes and returns a time
-    message = json.loads(server.lindex(queue, 0) or "")  # type: ignore[arg-type]
+    message = json.loads(server.lindex(queue, 0) or "")
     message["headers"][backlog.SENT_AT] = to(message["headers"][backlog.SENT_AT])
     server.lset(queue, 0, json.dumps(message))
 
