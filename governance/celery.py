@@ -35,7 +35,7 @@ def read_each_queue(**_: Any) -> None:  # noqa: ANN401 - celery's
 
 
 @signals.before_task_publish.connect
-def say_when_it_was_sent(headers: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - celery's
+def stamp_messages(headers: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - celery's
     """Let each message say how long it has waited."""
     backlog.stamp(headers)
 
