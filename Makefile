@@ -38,7 +38,7 @@ fmt: bootstrap
 	git ls-files -z '*.html' | xargs -0 -r .venv/bin/djade --target-version 6.0
 
 # Numbers for docs/reference/performance.md; on a quiet machine only. ARGS=--quick is the short form, and
-# `make bench lists` (decision, gateway, budgets, tokens, revoke, renewals ...) selects. An anchor that cannot be installed is said to be missing.
+# `make bench lists` (decision, gateway, budgets, tokens, revoke, renewals, idle ...) selects. An anchor that cannot be installed is said to be missing.
 bench: bootstrap .venv-bench/installed
 	@$(PYTHON) -m tests.benchmarks $(BENCHES) $(ARGS)
 

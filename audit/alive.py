@@ -2,12 +2,19 @@
 
 import contextlib
 from pathlib import Path
+from typing import Final
 
 from django.conf import settings
 
+READY: Final = ".ready"
+"""What the name of a worker's second file ends with, which it touches while no queue is behind."""
 
-def touch() -> None:
-    """Touch ALIVE_FILE, if there is one. A full or missing disk ends nothing here: the health check notices."""
+
+def touch(suffix: str = "") -> None:
+    """Touch ALIVE_FILE, if there is one, or the file beside it that ends so.
+
+    A full or missing disk ends nothing here: the health check notices.
+    """
     if settings.ALIVE_FILE:
         with contextlib.suppress(OSError):
-            Path(settings.ALIVE_FILE).touch()
+            Path(settings.ALIVE_FILE + suffix).touch()

@@ -1,11 +1,14 @@
-"""The jobs of this floor. Each takes ids or nothing, may run twice at once, and tidies what is enforced elsewhere."""
+"""The jobs of this floor. Each takes ids or nothing, may run twice at once, and tidies what is enforced elsewhere.
+
+Those that the worker's loop runs return when they have more to do, where they know.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from celery import shared_task
@@ -76,17 +79,19 @@ def transmit_security_events() -> None:
 
 
 @shared_task(ignore_result=True)
-def push_security_events() -> None:
+def push_security_events() -> datetime | None:
     """Push what waits in streams. Two at once share the streams."""
     while deliver.deliver_next():
         pass
+    return deliver.next_due()
 
 
 @shared_task(ignore_result=True)
-def poll_security_events() -> None:
+def poll_security_events() -> datetime | None:
     """Poll the streams of trusted issuers that are due. Two at once share them."""
     while polls.poll_next():
         pass
+    return polls.next_due()
 
 
 @shared_task(ignore_result=True)
@@ -176,17 +181,19 @@ def discover_all() -> None:
 
 
 @shared_task(ignore_result=True)
-def compare_definitions() -> None:
+def compare_definitions() -> datetime | None:
     """Have the systems asked now whose tools a client listed, or which say that their tools changed."""
     for system_id in comparisons.claim_due():
         discover_tools.apply_async((system_id,), expires=settings.DISCOVERY_EVERY.total_seconds())
+    return comparisons.next_due()
 
 
 @shared_task(ignore_result=True)
-def watch_documents() -> None:
+def watch_documents() -> datetime | None:
     """Have the documents of REST APIs looked at whose turn it is."""
     for system_id in document_watch.claim_due():
         watch_document.apply_async((system_id,), expires=document_watch.EVERY.total_seconds())
+    return document_watch.next_due()
 
 
 @shared_task(ignore_result=True)

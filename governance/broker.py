@@ -14,19 +14,20 @@ from typing import Any, Final
 
 from kombu.transport import redis
 
+from governance.worker import queues
+
 _TEXTS: Final = ("content-type", "content-encoding", "body")
 _MAY_BE: Final[dict[str, type]] = {
     **dict.fromkeys(("id", "task", "lang", "shadow", "eta", "expires", "group", "root_id", "parent_id"), str),
     **dict.fromkeys(("argsrepr", "kwargsrepr", "origin"), str),
     **dict.fromkeys(("retries", "group_index", "replaced_task_nesting"), int),
     "stamped_headers": list,
+    "sent_at": float,
     "ignore_result": bool,
     "stamps": dict,
 }
 """The types of a task's headers, each of which may be null."""
 _NO_LIMITS: Final = [None, None]
-_TASKS: Final = "celery"
-"""The queue of tasks; in the others workers talk to each other."""
 _ARGUMENTS: Final = 3
 _SHOWN: Final = 200
 
@@ -49,9 +50,12 @@ class Transport(redis.Transport):
     """Hands on messages that have the form of ours."""
 
     Channel = Channel
+    brpop_timeout = 15
+    """Seconds after which a reader that got no message asks anew; a message comes at once all the same."""
 
+    # In every other queue workers talk to each other.
     def _deliver(self, message: Any, queue: str) -> None:  # noqa: ANN401 - whatever lay in the queue
-        if wrong := fault(message, is_task=queue == _TASKS):
+        if wrong := fault(message, is_task=queue in queues.ALL):
             refuse(queue, wrong)
             return
         try:

@@ -1,15 +1,43 @@
-"""The task queue: JSON only, no results, acknowledged when done. Tasks live in each floor's `tasks.py`."""
+"""The task queue: JSON only, no results, acknowledged when done. Tasks live in each floor's `tasks.py`.
+
+What the queue is for: sweeps at a fixed time, and long work that people started. What has to follow within a moment is
+the loop's (`governance/worker/loop.py`). Queues and their urgency: `governance/worker/queues.py`.
+"""
 
 import os
+from datetime import datetime
 from typing import Any
 
 from celery import Celery, signals
+from kombu.entity import Exchange, Queue
+
+from governance.worker import backlog, queues
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "governance.settings")
 
 app = Celery("mandate")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.task_default_queue = queues.SWEEPS
+app.conf.task_queues = [
+    Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
+    for name in queues.ALL
+]
+app.conf.task_routes = {task: {"queue": queue} for task, queue in queues.ROUTES.items()}
 app.autodiscover_tasks()
+
+
+@signals.celeryd_init.connect
+def read_each_queue(**_: Any) -> None:  # noqa: ANN401 - celery's
+    """Read each queue by itself. No other process needs what a worker is made of."""
+    from governance.worker import pool  # noqa: PLC0415 - as said
+
+    app.steps["consumer"].add(pool.Readers)
+
+
+@signals.before_task_publish.connect
+def stamp_messages(headers: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - celery's
+    """Let each message say how long it has waited."""
+    backlog.stamp(headers)
 
 
 @signals.worker_init.connect
@@ -22,7 +50,7 @@ def refuse_asynchronous_commits(**_: Any) -> None:  # noqa: ANN401 - celery's
     replication.refuse(settings.DATABASES["default"])
 
 
-@signals.worker_process_init.connect
+@signals.worker_init.connect
 def trust_no_clock(**_: Any) -> None:  # noqa: ANN401 - celery's
     """In a worker every job measures the clock first; one that is wrong ends no right before its time."""
     from audit import clock  # noqa: PLC0415 - the settings are known only in a running worker
@@ -30,13 +58,13 @@ def trust_no_clock(**_: Any) -> None:  # noqa: ANN401 - celery's
     clock.require_measured()
 
 
-@signals.worker_process_init.connect
+@signals.worker_init.connect
 def export_spans(**_: Any) -> None:  # noqa: ANN401 - celery's
     """Let spans of this process go to the collector, where there is one; it sends what is left when it ends."""
     from entitlements.traces import telemetry  # noqa: PLC0415 - as above
 
     telemetry.start("mandate-worker")
-    signals.worker_process_shutdown.connect(lambda **_: telemetry.stop(), weak=False)
+    signals.worker_shutdown.connect(lambda **_: telemetry.stop(), weak=False)
 
 
 @signals.task_prerun.connect
@@ -58,12 +86,23 @@ def make_missing_keys(**_: Any) -> None:  # noqa: ANN401 - celery's
     app.send_task("entitlements.tasks.rotate_signing_keys")
 
 
-@signals.heartbeat_sent.connect
-def show_that_the_worker_is_alive(**_: Any) -> None:  # noqa: ANN401 - celery's
-    """Touch the file of the health check every two seconds, while the worker reaches the queue."""
-    from audit import alive  # noqa: PLC0415 - as above
+@signals.worker_ready.connect
+def start_loop(**_: Any) -> None:  # noqa: ANN401 - celery's
+    """Do what has to follow within a moment, in threads of this process, until the worker stops."""
+    from django.conf import settings  # noqa: PLC0415 - as above
 
-    alive.touch()
+    from audit.database import libpq  # noqa: PLC0415 - as above
+    from governance.worker import jobs  # noqa: PLC0415 - as above
+    from governance.worker.loop import Loop  # noqa: PLC0415 - as above
+
+    def run(task: str) -> datetime | None:
+        measure_the_clock()
+        due: datetime | None = app.tasks[task]()
+        return due
+
+    loop = Loop(libpq.address(settings.FEED_DATABASE), jobs.JOBS, run)
+    loop.start()
+    signals.worker_shutdown.connect(lambda **_: loop.stop(), weak=False)
 
 
 @signals.beat_init.connect
@@ -75,68 +114,57 @@ def show_that_beat_is_alive(**_: Any) -> None:  # noqa: ANN401 - celery's
 
 
 MINUTE, HOUR = 60.0, 3600.0
-app.conf.beat_schedule = {
+EVERY = {
     # Seconds between two messages. A lost one costs nothing: each job finds whatever is due.
-    "expire-grants": {"task": "entitlements.tasks.expire_grants", "schedule": 10.0},
-    "follow-security-events": {"task": "entitlements.tasks.follow_security_events", "schedule": 1.0},
-    "transmit-security-events": {"task": "entitlements.tasks.transmit_security_events", "schedule": 1.0},
-    "push-security-events": {"task": "entitlements.tasks.push_security_events", "schedule": 1.0},
-    "poll-security-events": {"task": "entitlements.tasks.poll_security_events", "schedule": 1.0},
-    "forget-security-events": {"task": "entitlements.tasks.forget_security_events", "schedule": HOUR},
-    "detect-drift": {"task": "entitlements.tasks.detect_drift", "schedule": 1.0},
-    "forget-old-history": {"task": "entitlements.tasks.forget_old_history", "schedule": HOUR},
-    "end-agents": {"task": "entitlements.tasks.end_agents", "schedule": MINUTE},
-    "look-after-clients": {"task": "entitlements.tasks.look_after_clients", "schedule": HOUR},
-    "lapse-credentials": {"task": "entitlements.tasks.lapse_credentials", "schedule": HOUR},
-    "look-at-issuer-keys": {"task": "entitlements.tasks.look_at_issuer_keys", "schedule": 5 * MINUTE},
-    "end-roles": {"task": "entitlements.tasks.end_roles", "schedule": HOUR},
-    "settle-revocations": {"task": "entitlements.tasks.settle_revocations", "schedule": 10.0},
-    "look-after-connected-accounts": {"task": "entitlements.tasks.look_after_connected_accounts", "schedule": 10.0},
-    "measure-foreign-tokens": {"task": "entitlements.tasks.measure_foreign_tokens", "schedule": 10.0},
-    "count-strangers": {"task": "entitlements.tasks.count_strangers", "schedule": MINUTE},
-    "discover-agents": {"task": "entitlements.tasks.queue_discovery_runs", "schedule": MINUTE},
-    "discover-tools": {"task": "entitlements.tasks.discover_all", "schedule": MINUTE},
-    "compare-definitions": {"task": "entitlements.tasks.compare_definitions", "schedule": 1.0},
-    "watch-documents": {"task": "entitlements.tasks.watch_documents", "schedule": 5.0},
-    "resume-imports": {"task": "entitlements.tasks.resume_imports", "schedule": MINUTE},
-    "rotate-signing-keys": {"task": "entitlements.tasks.rotate_signing_keys", "schedule": 5 * MINUTE},
-    "forget-used-assertions": {"task": "entitlements.tasks.forget_used_assertions", "schedule": 10 * MINUTE},
-    "forget-node-messages": {"task": "entitlements.tasks.forget_node_messages", "schedule": MINUTE},
-    "forget-ended-sessions": {"task": "entitlements.tasks.forget_ended_sessions", "schedule": HOUR},
-    "forget-idempotent-answers": {"task": "entitlements.tasks.forget_idempotent_answers", "schedule": HOUR},
-    "clear-sessions": {"task": "governance.tasks.clear_sessions", "schedule": HOUR},
-    "make-event-months": {"task": "governance.tasks.make_event_months", "schedule": 24 * HOUR},
-    "expire-requests": {"task": "governance.tasks.expire_requests", "schedule": MINUTE},
-    "tell-people": {"task": "governance.tasks.tell_people", "schedule": 10.0},
-    "send-notices": {"task": "governance.tasks.send_notices", "schedule": 10.0},
-    "post-chat-messages": {"task": "governance.tasks.post_chat_messages", "schedule": 10.0},
-    "post-webhooks": {"task": "governance.tasks.post_webhooks", "schedule": 10.0},
-    "reroute-requests": {"task": "governance.tasks.reroute_requests", "schedule": 24 * HOUR},
-    "escalate-requests": {"task": "governance.tasks.escalate_requests", "schedule": 10 * MINUTE},
-    "look-after-orphans": {"task": "governance.tasks.look_after_orphans", "schedule": MINUTE},
-    "warn-of-old-credentials": {"task": "governance.tasks.warn_of_old_credentials", "schedule": HOUR},
-    "end-exceptions": {"task": "governance.tasks.end_exceptions", "schedule": MINUTE},
-    "open-emergency-reviews": {"task": "governance.tasks.open_emergency_reviews", "schedule": MINUTE},
-    "look-after-unused": {"task": "governance.tasks.look_after_unused", "schedule": HOUR},
-    "resume-staging": {"task": "governance.tasks.resume_staging", "schedule": 10.0},
-    "resume-what-ifs": {"task": "governance.tasks.resume_what_ifs", "schedule": 10.0},
-    "resume-sealing": {"task": "governance.tasks.resume_sealing", "schedule": 10.0},
-    "launch-recurring": {"task": "governance.tasks.launch_recurring", "schedule": MINUTE},
-    "prove-removals": {"task": "governance.tasks.prove_removals", "schedule": MINUTE},
-    "roll-up-usage": {"task": "governance.tasks.roll_up_usage", "schedule": 10 * MINUTE},
-    "count-observed-calls": {"task": "governance.tasks.count_observed_calls", "schedule": MINUTE},
-    "look-for-newer-signals": {"task": "governance.tasks.look_for_newer_signals", "schedule": 10 * MINUTE},
-    "forget-timings": {"task": "governance.tasks.forget_timings", "schedule": 10 * MINUTE},
-    "apply-deadlines": {"task": "governance.tasks.apply_deadlines", "schedule": 15 * MINUTE},
-    "open-micro-reviews": {"task": "governance.tasks.open_micro_reviews", "schedule": MINUTE},
-    "follow-decoys": {"task": "governance.tasks.follow_decoys", "schedule": 1.0},
-    "detect-risk": {"task": "governance.tasks.detect_risk", "schedule": 10.0},
-    "look-for-causes": {"task": "governance.tasks.look_for_causes", "schedule": 10 * MINUTE},
-    "look-for-outages": {"task": "governance.tasks.look_for_outages", "schedule": 5 * MINUTE},
-    "put-tallies-together": {"task": "governance.tasks.put_tallies_together", "schedule": MINUTE},
-    "count-figures": {"task": "governance.tasks.count_figures", "schedule": 10 * MINUTE},
-    "take-posture-snapshot": {"task": "governance.tasks.take_posture_snapshot", "schedule": HOUR},
-    "summarise-agents": {"task": "governance.tasks.summarise_agents", "schedule": MINUTE},
-    "remind-reviewers": {"task": "governance.tasks.remind_reviewers", "schedule": HOUR},
-    "reassign-leavers": {"task": "governance.tasks.reassign_leavers", "schedule": 5 * MINUTE},
+    "entitlements.tasks.expire_grants": 10.0,
+    "entitlements.tasks.forget_security_events": HOUR,
+    "entitlements.tasks.forget_old_history": HOUR,
+    "entitlements.tasks.end_agents": MINUTE,
+    "entitlements.tasks.look_after_clients": HOUR,
+    "entitlements.tasks.lapse_credentials": HOUR,
+    "entitlements.tasks.look_at_issuer_keys": 5 * MINUTE,
+    "entitlements.tasks.end_roles": HOUR,
+    "entitlements.tasks.settle_revocations": 10.0,
+    "entitlements.tasks.look_after_connected_accounts": 10.0,
+    "entitlements.tasks.count_strangers": MINUTE,
+    "entitlements.tasks.queue_discovery_runs": MINUTE,
+    "entitlements.tasks.discover_all": MINUTE,
+    "entitlements.tasks.resume_imports": MINUTE,
+    "entitlements.tasks.rotate_signing_keys": 5 * MINUTE,
+    "entitlements.tasks.forget_used_assertions": 10 * MINUTE,
+    "entitlements.tasks.forget_node_messages": MINUTE,
+    "entitlements.tasks.forget_ended_sessions": HOUR,
+    "entitlements.tasks.forget_idempotent_answers": HOUR,
+    "governance.tasks.clear_sessions": HOUR,
+    "governance.tasks.make_event_months": 24 * HOUR,
+    "governance.tasks.expire_requests": MINUTE,
+    "governance.tasks.tell_people": MINUTE,
+    "governance.tasks.reroute_requests": 24 * HOUR,
+    "governance.tasks.escalate_requests": 10 * MINUTE,
+    "governance.tasks.look_after_orphans": MINUTE,
+    "governance.tasks.warn_of_old_credentials": HOUR,
+    "governance.tasks.end_exceptions": MINUTE,
+    "governance.tasks.open_emergency_reviews": MINUTE,
+    "governance.tasks.look_after_unused": HOUR,
+    "governance.tasks.launch_recurring": MINUTE,
+    "governance.tasks.prove_removals": MINUTE,
+    "governance.tasks.roll_up_usage": 10 * MINUTE,
+    "governance.tasks.count_observed_calls": MINUTE,
+    "governance.tasks.look_for_newer_signals": 10 * MINUTE,
+    "governance.tasks.forget_timings": 10 * MINUTE,
+    "governance.tasks.apply_deadlines": 15 * MINUTE,
+    "governance.tasks.open_micro_reviews": MINUTE,
+    "governance.tasks.look_for_causes": 10 * MINUTE,
+    "governance.tasks.look_for_outages": 5 * MINUTE,
+    "governance.tasks.put_tallies_together": MINUTE,
+    "governance.tasks.count_figures": 10 * MINUTE,
+    "governance.tasks.take_posture_snapshot": HOUR,
+    "governance.tasks.summarise_agents": MINUTE,
+    "governance.tasks.remind_reviewers": HOUR,
+    "governance.tasks.reassign_leavers": 5 * MINUTE,
+}
+app.conf.beat_schedule = {
+    # A message is worth nothing once the next one is sent: after an hour without a worker none of them counts.
+    task.rpartition(".")[2].replace("_", "-"): {"task": task, "schedule": every, "options": {"expires": every}}
+    for task, every in EVERY.items()
 }

@@ -74,6 +74,10 @@ def formatter() -> structlog.stdlib.ProcessorFormatter:
     return structlog.stdlib.ProcessorFormatter(foreign_pre_chain=list(BEFORE), processors=to_line)
 
 
+ROUTINE = ("celery.app.trace", "celery.beat", "celery.worker.request", "celery.worker.strategy")
+"""Celery's loggers that say of each tick at INFO that it was sent, taken and done: that is for DEBUG."""
+
+
 def dictionary(level: str) -> dict[str, Any]:
     """Return Django's LOGGING for one level."""
     return {
@@ -83,5 +87,6 @@ def dictionary(level: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["stderr"], "level": level},
         # Django's own handlers (mail to admins, console with DEBUG) would write each line twice.
-        "loggers": {name: {"handlers": [], "propagate": True} for name in ("django", "django.server")},
+        "loggers": {name: {"handlers": [], "propagate": True} for name in ("django", "django.server")}
+        | ({} if level == "DEBUG" else {name: {"level": "WARNING"} for name in ROUTINE}),
     }

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 OLD_SECONDS: Final = 30
-"""Beat sends a message every ten seconds, a worker its heartbeat every two, and the sealer looks more often."""
+"""Beat sends a message every ten seconds, a worker touches the file every five, and the sealer looks more often."""
 
 
 def main(argument: str) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from celery import shared_task
+from celery import Task, shared_task
 
+from audit import clock
 from audit.retention import partitions
 from governance.agents import summaries
 from governance.approvals import auto_approval_checks
@@ -51,6 +53,7 @@ from .webhooks import delivery
 from .what_if import what_if
 
 TURN_SECONDS: Final = 30.0
+RESUMED_EVERY: Final = timedelta(seconds=10)
 _WHOLE_REVIEW: Final = {"soft_time_limit": 6 * 3600, "time_limit": 6 * 3600 + 60}
 """Limits in seconds of a task over a whole review, which may take hours. Redis delivers its message again meanwhile, as
 if it were lost; the worker that gets it sees the lock and stops."""
@@ -126,10 +129,16 @@ def stage_campaign(campaign_id: str) -> None:
 
 
 @shared_task(ignore_result=True)
-def resume_staging() -> None:
+def resume_staging() -> datetime | None:
     """Go on with stagings whose worker died or whose message was lost. Where one is at work, nothing happens."""
-    for campaign_id in staging.unfinished():
-        stage_campaign.delay(str(campaign_id))
+    return _resume(stage_campaign, staging.unfinished())
+
+
+def _resume(task: Task, keys: list[UUID]) -> datetime | None:
+    """Queue work that is not finished; until it is, that is looked after every RESUMED_EVERY."""
+    for key in keys:
+        task.apply_async((str(key),), expires=RESUMED_EVERY.total_seconds())
+    return clock.now() + RESUMED_EVERY if keys else None
 
 
 @shared_task(ignore_result=True, **_WHOLE_REVIEW)
@@ -139,10 +148,9 @@ def seal_evidence(campaign_id: str) -> None:
 
 
 @shared_task(ignore_result=True)
-def resume_sealing() -> None:
+def resume_sealing() -> datetime | None:
     """Go on with sealings whose worker died, whose message was lost, or that waited for the audit log."""
-    for campaign_id in seal.unfinished():
-        seal_evidence.delay(str(campaign_id))
+    return _resume(seal_evidence, seal.unfinished())
 
 
 @shared_task(ignore_result=True)
@@ -303,33 +311,42 @@ def remind_reviewers() -> None:
 
 
 @shared_task(ignore_result=True)
-def tell_people() -> None:
-    """Send notices of what the audit log has recorded since, and queue the digest mails that are due."""
+def queue_notices() -> None:
+    """Queue the notices of what the audit log has recorded since. Of two at once the second leaves."""
     while listener.listen():
         pass
+
+
+@shared_task(ignore_result=True)
+def tell_people() -> None:
+    """Remind people of access that ends, and queue the digest mails that are due."""
+    queue_notices()
     listener.remind()
     outbox.post_digests()
 
 
 @shared_task(ignore_result=True)
-def send_notices() -> None:
+def send_notices() -> datetime | None:
     """Send the mail that is due, one after the other, until none is. Two at once share the work."""
     while outbox.send_one():
         pass
+    return outbox.next_due()
 
 
 @shared_task(ignore_result=True)
-def post_webhooks() -> None:
+def post_webhooks() -> datetime | None:
     """Send the messages to endpoints that are due, until none is. Two at once share the work."""
     while delivery.send_next():
         pass
+    return delivery.next_due()
 
 
 @shared_task(ignore_result=True)
-def post_chat_messages() -> None:
+def post_chat_messages() -> datetime | None:
     """Send the chat messages that are due, until none is. Two at once share the work."""
     while chat_delivery.send_next():
         pass
+    return chat_delivery.next_due()
 
 
 @shared_task(ignore_result=True, **_WHOLE_REVIEW)
@@ -343,7 +360,6 @@ def read_what_if(key: str) -> None:
 
 
 @shared_task(ignore_result=True)
-def resume_what_ifs() -> None:
+def resume_what_ifs() -> datetime | None:
     """Go on with replays whose worker died or whose message was lost. Where one is at work, nothing happens."""
-    for key in what_if.unfinished():
-        read_what_if.delay(str(key))
+    return _resume(read_what_if, what_if.unfinished())

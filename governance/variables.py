@@ -77,8 +77,8 @@ TABLE: Mapping[str, Variable] = {
         ),
         Variable(
             "FEED_DATABASE_URL",
-            "The same database and role without a pooler, for the edge's change feed and the sealer's lock alone; else "
-            "the address by which the node reads, and the sealer's own connection.",
+            "The same database and role without a pooler, for the edge's change feed, the worker's loop and the "
+            "sealer's lock alone; else the address by which the node reads, and the sealer's own connection.",
             "",
             is_secret=True,
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
@@ -15,6 +15,13 @@ from .models import DefinitionWatch
 AT_ONCE: Final = 50
 PAUSE: Final = timedelta(seconds=1)
 """For so long after one comparison a system is not compared again: one that cries without end costs one a second."""
+
+
+def next_due() -> datetime | None:
+    """Return when the next comparison that is asked for may be made."""
+    asked = DefinitionWatch.objects.filter(asked_at__isnull=False, compared_at__isnull=False)
+    last = asked.order_by("compared_at").values_list("compared_at", flat=True).first()
+    return last + PAUSE if last else None
 
 
 @transaction.atomic

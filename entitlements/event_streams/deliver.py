@@ -10,7 +10,7 @@ import asyncio
 import json
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
@@ -64,6 +64,14 @@ def deliver_next() -> bool:
             break
     EventStream.objects.filter(pk=stream.pk, claimed_until=stream.claimed_until).update(claimed_until=None)
     return True
+
+
+def next_due() -> datetime | None:
+    """Return when the next of the streams in which something waits may be tried."""
+    something = StreamEvent.objects.filter(may_be_sent(), stream=OuterRef("pk"))
+    waiting = EventStream.objects.filter(Exists(something), method=EventStream.Method.PUSH, receiver__ended_at=None)
+    times = [[at for at in row if at] for row in waiting.values_list("claimed_until", "retry_at")]
+    return min((max(row, default=clock.now()) for row in times), default=None)
 
 
 def may_be_sent() -> Q:

@@ -89,6 +89,11 @@ def poll_next() -> bool:
     return True
 
 
+def next_due() -> datetime | None:
+    """Return when the next stream is polled."""
+    return SignalPoll.objects.filter(ended_at=None).order_by("next_at").values_list("next_at", flat=True).first()
+
+
 @transaction.atomic
 def _claim() -> SignalPoll | None:
     due = SignalPoll.objects.filter(ended_at=None, next_at__lte=clock.now())

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from audit import clock
 from entitlements.catalog.models import System
@@ -41,7 +41,7 @@ _told: dict[tuple[int, str], str] = {}
 def claim_due() -> list[int]:
     """Claim the REST APIs whose document is to be looked at now, longest wait first; two workers at once share them."""
     now = clock.now()
-    watched = System.objects.filter(kind=System.Kind.HTTP, status=System.Status.ACTIVE).exclude(_NO_DOCUMENT)
+    watched = _watched()
     fresh = watched.filter(definition_watch=None).order_by("pk")[:AT_ONCE]
     DefinitionWatch.objects.bulk_create((DefinitionWatch(system=each) for each in fresh), ignore_conflicts=True)
     due = DefinitionWatch.objects.filter(Q(listen_again_at=None) | Q(listen_again_at__lte=now), system__in=watched)
@@ -49,6 +49,16 @@ def claim_due() -> list[int]:
     claimed = list(ordered.values_list("pk", flat=True)[:AT_ONCE])
     DefinitionWatch.objects.filter(pk__in=claimed).update(listen_again_at=now + EVERY)
     return claimed
+
+
+def next_due() -> datetime | None:
+    """Return when the next document is looked at."""
+    rows = DefinitionWatch.objects.filter(system__in=_watched(), listen_again_at__isnull=False)
+    return rows.order_by("listen_again_at").values_list("listen_again_at", flat=True).first()
+
+
+def _watched() -> QuerySet[System]:
+    return System.objects.filter(kind=System.Kind.HTTP, status=System.Status.ACTIVE).exclude(_NO_DOCUMENT)
 
 
 def is_changed(system_id: int) -> bool:

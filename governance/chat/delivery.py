@@ -7,8 +7,10 @@ What does not arrive is in the inbox and in the mail all the same.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
+
+from django.db.models import Min
 
 from audit import clock
 from entitlements.errors import DomainError
@@ -76,6 +78,14 @@ def send_next() -> bool:
         connections.note_error(connection, answer)
         outbox.failed(claimed, answer)
     return True
+
+
+def next_due() -> datetime | None:
+    """Return when the next message is due, and its service not paused."""
+    paused = dict(ChatConnection.objects.values_list("service", "paused_until"))
+    waiting = Delivery.objects.filter(channel__in=paused, state=_State.WAITING)
+    firsts = dict(waiting.values_list("channel").annotate(Min("next_at")))
+    return min((max(at, paused[service] or at) for service, at in firsts.items()), default=None)
 
 
 def _send(claimed: Delivery, connection: ChatConnection) -> None:

@@ -113,6 +113,7 @@ FILES: Final = (
     "governance/reviews/spot_checks/sql/spot_check_seen.sql",
     "governance/reviews/spot_checks/sql/spot_check.sql",
     "governance/reviews/event_triggered/sql/event_triggered_review.sql",
+    "governance/worker/sql/wakes.sql",
     # Last: what it calls changes the lock_timeout of the transaction.
     "audit/sql/event_months.sql",
 )

@@ -1,7 +1,7 @@
 """What follows a touch: a risk signal about the agent, at once. The audit log is the queue; each event counts once.
 
-A worker looks each second, at events as they are committed, since nothing may wait for their seal. A worker that was
-away follows what came meanwhile.
+A worker is told of events as they are committed, since nothing may wait for their seal. A worker that was away follows
+what came meanwhile.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import smtplib
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
@@ -118,6 +118,12 @@ def send_one() -> bool:
     else:
         mine(claimed).update(state=_State.SENT, sent_at=clock.now(), answer="")
     return True
+
+
+def next_due() -> datetime | None:
+    """Return when the next mail is due."""
+    waiting = Delivery.objects.filter(channel__in=_MAIL, state=_State.WAITING)
+    return waiting.order_by("next_at").values_list("next_at", flat=True).first()
 
 
 @transaction.atomic

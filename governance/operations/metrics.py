@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-import redis
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error, connection
@@ -27,11 +26,11 @@ from audit.seals import stops
 from entitlements import monitoring
 from entitlements.event_streams import transmit
 from governance.operations import invariants
+from governance.worker import backlog
 
 WINDOW: Final = timedelta(minutes=5)
 RECHECK_SECONDS: Final = 60.0
 """Seconds between two checks of the invariants, however often the metrics are scraped."""
-QUEUE: Final = "celery"
 METRICS: Final = "/metrics"
 
 _EVENTS: Final = f"""
@@ -167,9 +166,15 @@ def _database_up(*, is_up: bool) -> Metric:
 
 
 def _queue() -> Iterator[Metric]:
-    length = queue_length()
-    yield GaugeMetricFamily("mandate_queue_up", "Whether the queue answers.", value=float(length is not None))
-    yield GaugeMetricFamily("mandate_queue_length", "Messages that wait in it.", value=float(length or 0))
+    found = backlog.read()
+    yield GaugeMetricFamily("mandate_queue_up", "Whether the queues answer.", value=float(found is not None))
+    for name, meaning, values in (
+        ("length", "Messages that wait in each queue.", [each.length for each in found or []]),
+        ("waiting_seconds", "Age of the oldest of them.", [each.seconds for each in found or []]),
+        ("behind", "Whether it has waited for longer than it may there.", [each.is_behind for each in found or []]),
+    ):
+        labels = [(each.queue,) for each in found or []]
+        yield _labelled(f"mandate_queue_{name}", meaning, ["queue"], [*zip(labels, values, strict=True)])
 
 
 def _event_streams() -> Iterator[Metric]:
@@ -196,15 +201,6 @@ def asynchronous() -> replication.Problem | None:
     """Return why a commit would not survive a failover; a process asks at its start too, and refuses to serve then."""
     state = replication.of(_rows(replication.STATE)[0])
     return replication.problem(state, replication.Failover(settings.DATABASE_FAILOVER))
-
-
-def queue_length() -> int | None:
-    """Return how many messages wait; None when the queue does not answer."""
-    try:
-        with redis.Redis.from_url(settings.REDIS_URL.reveal(), socket_timeout=0.5, socket_connect_timeout=0.5) as queue:
-            return int(queue.llen(QUEUE))
-    except redis.RedisError:
-        return None
 
 
 _known: list[tuple[float, list[tuple[str, int]]]] = []

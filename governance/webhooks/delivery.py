@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
@@ -58,6 +59,12 @@ def send_next() -> bool:
     else:
         _failed(claimed, str(status))
     return True
+
+
+def next_due() -> datetime | None:
+    """Return when the next message is due."""
+    waiting = WebhookMessage.objects.filter(state=_State.WAITING, webhook__enabled=True)
+    return waiting.order_by("next_at").values_list("next_at", flat=True).first()
 
 
 @transaction.atomic

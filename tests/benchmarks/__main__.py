@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from tests.benchmarks import (
     budgets,
     gateway,
+    idle,
     issue,
     lists,
     measure,
@@ -24,6 +25,8 @@ from tests.benchmarks import (
 )
 
 BENCHES = ("decision", "gateway", "budgets", "tokens", "revoke", "lists", "reviews", "workers", "renewals")
+ALONE = ("idle",)
+"""Run only where it is named: it takes eight minutes and needs the machine for itself."""
 FLEET = 100_000
 CEDAR, PLAIN = "cedarpy", "policy, plain grant"
 
@@ -52,7 +55,9 @@ def decide(count: int) -> None:
 def main() -> None:
     """Read the command line and run what it selects."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("benches", nargs="*", choices=[[], *BENCHES], default=[], metavar="|".join(BENCHES))
+    parser.add_argument(
+        "benches", nargs="*", choices=[[], *BENCHES, *ALONE], default=[], metavar="|".join((*BENCHES, *ALONE))
+    )
     parser.add_argument("--quick", action="store_true", help="the short form; the numbers are rough")
     parser.add_argument("--smoke", action="store_true", help="only see that everything still runs")
     options = parser.parse_args()
@@ -67,7 +72,9 @@ def main() -> None:
     if "tokens" in chosen:
         with stage.ready() as ready:  # its company has names of its own
             issue.run(ready, calls=int(5_000 * scale) or 3, revocations=int(200 * scale) or 3)
-    if {*chosen} - {"decision", "reviews"}:
+    if "idle" in chosen:
+        idle.run(scale)
+    if {*chosen} - {"decision", "reviews", *ALONE}:
         with stage.ready() as ready:
             small_company(ready, chosen, scale)
 

@@ -1,10 +1,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import processes
+from tests.benchmarks import idle, processes
 
 GIVEN = ("DATABASE_URL", "REDIS_URL", "MANDATE_TEST", "PYTEST", "DJANGO_SETTINGS")
 
@@ -15,6 +16,17 @@ def run(*chosen: str) -> str:
     done = subprocess.run(command, cwd=processes.ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
+
+
+def test_what_rests_is_counted_by_its_name_and_its_log_with_it(tmp_path: Path) -> None:
+    (tmp_path / "web.log").write_bytes(b"12345")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        found = idle.look(os.getpid(), {child.pid: "web"}, tmp_path)
+        child.communicate(b"\n")
+    assert found.seconds.keys() >= {"web"}
+    assert found.resident["web"] > 0
+    assert 0 < found.shared_once <= sum(found.resident.values())
+    assert found.logged == len(b"12345")
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from django.conf import settings
 
+from audit.alive import READY
 from governance import probe, variables
 from tests.architecture import tree
 from tests.deployments import helm
@@ -126,7 +127,7 @@ def test_each_role_of_the_database_and_each_key_has_its_holders(case: str) -> No
     assert holders["database_url"] == holders["key_encryption_key"] == set(held) - {"issuer"}
     assert holders["signing_key_encryption_key"] == {"web", "issuer", "worker"}
     assert holders["metrics_token"] == SERVING
-    feeds = {"issuer", "gateway", "sealer"} if case in ("pooler", "everything") else None
+    feeds = {"issuer", "gateway", "sealer", "worker"} if case in ("pooler", "everything") else None
     assert holders.get("feed_database_url") == feeds
     assert holders.get("oidc_client_secret") == ({"web"} if case == "everything" else None)
     assert holders.get("mail_url") == ({"web", "worker"} if case == "everything" else None)
@@ -237,7 +238,10 @@ def test_probes_name_no_host_and_end_no_process_that_waits(name: str) -> None:
         assert paths == {"startup": alive, "liveness": alive, "readiness": ready}
         return
     file = environment(pods("minimal")[name])["ALIVE_FILE"]
-    assert {tuple(each["exec"]["command"]) for each in probes.values()} == {("python", "-m", "governance.probe", file)}
+    when_ready = file + READY if name == "worker" else file  # a queue that is behind restarts nothing
+    asked = {kind: each["exec"]["command"] for kind, each in probes.items()}
+    command = ["python", "-m", "governance.probe"]
+    assert asked == {"liveness": [*command, file], "readiness": [*command, when_ready]}
     patience = probes["liveness"]["periodSeconds"] * probes["liveness"]["failureThreshold"]
     assert patience >= 10 * probe.OLD_SECONDS, "a queue that is away must not end who waits for it"
 

@@ -45,8 +45,11 @@ def test_socket_mode_alone_is_off_by_default_and_has_what_the_worker_has() -> No
     }
     slack, worker = OURS["slack"], OURS["worker"]
     assert slack["command"] == ["python", "manage.py", "slack"]
-    for part in ("environment", "secrets", "networks", "depends_on", "healthcheck"):
+    for part in ("networks", "depends_on", "healthcheck"):
         assert slack[part] == worker[part], part
+    feed = {"FEED_DATABASE_URL_FILE": "/run/secrets/feed_database_url"}  # the loop's, which the worker alone has
+    assert slack["environment"] | feed == worker["environment"]
+    assert [*slack["secrets"], "feed_database_url"] == worker["secrets"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -123,7 +126,7 @@ def test_only_migrate_holds_the_owners_key_and_only_the_sealer_its_own() -> None
     holders = {secret: {name for name in OURS if secret in OURS[name]["secrets"]} for secret in COMPOSE["secrets"]}
     assert holders["migrate_database_url"] == {"migrate"}
     assert holders["seal_database_url"] == {"sealer"}
-    assert holders["feed_database_url"] == {"gateway", "sealer"}
+    assert holders["feed_database_url"] == {"gateway", "sealer", "worker"}
     assert holders["issue_database_url"] == {"gateway"}
 
 

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -30,16 +29,17 @@ from entitlements import ratelimits, tasks
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.secrets import seal
+from governance import tasks as governance_tasks
 from governance.operations import invariants
+from governance.worker import queues
 from tests import databases, make, waits
-from tests.benchmarks.processes import family
 from tests.nodes.gateway import world
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault, pytest.mark.slow]
 
 CELERY = ["-m", "celery", "-A", "governance.celery"]
-WORKER = [*CELERY, "worker", "--concurrency", "1", "--without-mingle", "--without-gossip", "-l", "ERROR"]
-BEAT = [*CELERY, "beat", "--scheduler", "celery.beat:Scheduler", "--pidfile", "", "-l", "ERROR"]
+WORKER = [*CELERY, "worker", "--concurrency", "1", "--without-mingle", "--without-gossip", "--without-heartbeat"]
+BEAT = [*CELERY, "beat", "--scheduler", "celery.beat:Scheduler", "--pidfile", ""]
 PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
@@ -98,7 +98,7 @@ def test_nothing_that_lies_in_the_queue_or_in_a_session_is_pickled(queue: redis.
     client.get("/")
 
     found = everything_in(queue)
-    messages = [json.loads(part) for part in queue.lrange("celery", 0, -1)]
+    messages = [json.loads(part) for name in queues.ALL for part in queue.lrange(name, 0, -1)]
 
     assert len(messages) == 3
     for message in messages:
@@ -126,13 +126,13 @@ class Trap:
 def test_a_worker_opens_no_pickle_and_goes_on_to_the_next_message(queue: redis.Redis, tmp_path: Path) -> None:
     sprung = tmp_path / "sprung"
     tasks.expire_grants.delay()
-    message = json.loads(queue.lpop("celery"))  # type: ignore[arg-type]
+    message = json.loads(queue.lpop(queues.URGENT))  # type: ignore[arg-type]
     poison = {
         **message,
         "content-type": "application/x-python-serialize",
         "body": base64.b64encode(pickle.dumps(((Trap(sprung),), {}, {}))).decode(),
     }
-    queue.lpush("celery", json.dumps(poison), json.dumps({**message, "body": "bm90IGpzb24="}))
+    queue.lpush(queues.URGENT, json.dumps(poison), json.dumps({**message, "body": "bm90IGpzb24="}))
     made = due(2)
     tasks.expire_grants.delay()
 
@@ -157,7 +157,7 @@ def broken_messages(good: dict[str, Any]) -> list[bytes | str]:
                 {**headers, "timelimit": []},
                 {**headers, "timelimit": [1, {}]},
             ),
-            *({**headers, name: {}} for name in ("eta", "expires", "retries", "timelimit", "origin")),
+            *({**headers, name: {}} for name in ("eta", "expires", "retries", "timelimit", "origin", "sent_at")),
             *({**headers, name: "no"} for name in ("eta", "expires", "task")),
         ],
         "properties": [
@@ -179,10 +179,10 @@ def written(body: object) -> str:
 
 def test_a_message_that_is_none_is_refused_once_and_the_worker_goes_on(queue: redis.Redis, tmp_path: Path) -> None:
     tasks.expire_grants.delay()
-    good = json.loads(queue.lpop("celery"))  # type: ignore[arg-type]
+    good = json.loads(queue.lpop(queues.URGENT))  # type: ignore[arg-type]
     made, broken, log = due(2), broken_messages(good), tmp_path / "log"
     for each in broken:
-        queue.lpush("celery", each)
+        queue.lpush(queues.URGENT, each)
     tasks.expire_grants.delay()
     with log.open("wb") as output, process(*WORKER, stderr=output) as worker:
         waits.until(lambda: swept(made))
@@ -238,26 +238,43 @@ def test_a_limit_holds_again_after_the_queue_forgot_its_counts(queue: redis.Redi
 def test_a_job_whose_process_is_killed_in_the_middle_is_done_by_another(queue: redis.Redis) -> None:
     """Nothing sends the message again but the queue, since no beat runs."""
     made = due(5)
-    with process(*WORKER) as worker:
-        waits.until(lambda: len(family(worker.pid)) > 1)
-        with psycopg.connect(databases.addresses().owner) as owner:
-            owner.execute("LOCK TABLE entitlements_grant IN ACCESS EXCLUSIVE MODE")
+    with psycopg.connect(databases.addresses().owner) as owner:
+        owner.execute("LOCK TABLE entitlements_grant IN ACCESS EXCLUSIVE MODE")
+        with process(*WORKER) as worker:
             tasks.expire_grants.delay()
-            waits.until(lambda: waits_for(owner))
-            child = family(worker.pid)[1]
-            os.kill(child, signal.SIGKILL)
-            waits.until(lambda: child not in family(worker.pid))
-            owner.rollback()
+            waits.until(lambda: waits_for(owner, "entitlements_grant"))
+            worker.kill()
+    taken: dict[Any, int] = dict.fromkeys(queue.hkeys("unacked"), 0)
+    queue.zadd("unacked_index", taken)  # as if the visibility timeout had passed
+    with process(*WORKER):
         waits.until(lambda: swept(made))
-    assert queue.llen("celery") == 0
+        waits.until(lambda: queue.llen(queues.URGENT) == 0 and queue.hlen("unacked") == 0)
     broken = [each for each in invariants.check() if each.count and each.invariant.id != "12"]
     assert broken == [], broken
 
 
-def waits_for(owner: psycopg.Connection) -> bool:
-    """Say whether somebody waits for the table."""
+def test_what_is_urgent_runs_while_everything_else_hangs(queue: redis.Redis) -> None:
+    made = due(2)
+    with psycopg.connect(databases.addresses().owner) as owner, process(*WORKER):
+        owner.execute("LOCK TABLE entitlements_idempotentanswer, governance_whatif IN ACCESS EXCLUSIVE MODE")
+        for _ in range(9):
+            tasks.forget_idempotent_answers.delay()
+            governance_tasks.read_what_if.delay(str(uuid4()))
+        waits.until(lambda: waits_for(owner, "entitlements_idempotentanswer") == 1)
+        waits.until(lambda: waits_for(owner, "governance_whatif") == queues.OWN_THREADS[queues.PEOPLE])
+        assert min(queue.llen(queues.SWEEPS), queue.llen(queues.PEOPLE)) > 0, "no place is left that could read them"
+        tasks.expire_grants.delay()
+        waits.until(lambda: swept(made))
+        assert waits_for(owner, "entitlements_idempotentanswer") == 1
+        owner.rollback()
+        waits.until(lambda: queue.hlen("unacked") == 0)
+
+
+def waits_for(owner: psycopg.Connection, table: str) -> int:
+    """Return how many wait for a table."""
     found = owner.execute(
-        "SELECT 1 FROM pg_locks WHERE relation = 'entitlements_grant'::regclass AND NOT granted"
-        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        "SELECT count(*) FROM pg_locks WHERE relation = %s::regclass AND NOT granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        [table],
     )
-    return found.fetchone() is not None
+    return int((found.fetchone() or (0,))[0])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import signal
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -30,33 +28,21 @@ from governance.reviews.staging import launch
 from governance.reviews.suggestions.models import Suggestion
 from tests import databases, make, waits
 from tests.audit.make import Archive
-from tests.benchmarks.processes import family
-from tests.deployments.test_queue_faults import WORKER, process, queue
+from tests.deployments.test_queue_faults import WORKER, process, queue, waits_for
 from tests.governance.reviews import worlds
 
 __all__ = ["queue"]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault, pytest.mark.slow]
 
 
-def killed_while_it_waits_for(table: str, begin: Callable[[], object], worker: int) -> None:
-    """Let the worker come to this table, and kill the process that is at it."""
-    with psycopg.connect(databases.addresses().owner) as owner:
+def killed_while_it_waits_for(table: str, begin: Callable[[], object]) -> None:
+    """Let a worker come to this table, and kill it there."""
+    with psycopg.connect(databases.addresses().owner) as owner, process(*WORKER) as worker:
         owner.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
         begin()
-        waits.until(lambda: _is_wanted(owner, table))
-        child = family(worker)[1]
-        os.kill(child, signal.SIGKILL)
-        waits.until(lambda: child not in family(worker))
-        owner.rollback()
-
-
-def _is_wanted(owner: psycopg.Connection, table: str) -> bool:
-    found = owner.execute(
-        "SELECT 1 FROM pg_locks WHERE relation = %s::regclass AND NOT granted"
-        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-        [table],
-    )
-    return found.fetchone() is not None
+        waits.until(lambda: waits_for(owner, table))
+        worker.kill()
+        worker.wait()
 
 
 def test_a_pack_survives_its_worker_while_it_is_sealed(
@@ -74,13 +60,11 @@ def test_a_pack_survives_its_worker_while_it_is_sealed(
     Archive(tmp_path, Ed25519PrivateKey.generate()).seal()
     seal.seal(campaign.pk, by=company.ana, statement=worlds.SIGNED)
 
-    with process(*WORKER) as worker:
-        waits.until(lambda: len(family(worker.pid)) > 1)
-        asked = str(campaign.pk)
-        killed_while_it_waits_for("governance_reviewdecision", lambda: tasks.seal_evidence.delay(asked), worker.pid)
-        run = EvidenceSealing.objects.get()
-        assert (run.written > 0, run.step, EvidencePack.objects.count()) == (True, "tables", 0)
-        queue.flushdb()  # its message is lost as well
+    killed_while_it_waits_for("governance_reviewdecision", lambda: tasks.seal_evidence.delay(str(campaign.pk)))
+    run = EvidenceSealing.objects.get()
+    assert (run.written > 0, run.step, EvidencePack.objects.count()) == (True, "tables", 0)
+    queue.flushdb()  # its message is lost as well
+    with process(*WORKER):
         for _ in range(2):
             tasks.resume_sealing.delay()
         waits.until(lambda: EvidenceSealing.objects.get().step == "done")
@@ -99,24 +83,23 @@ def test_a_review_survives_its_worker_while_it_is_staged_and_while_it_is_carried
     campaign = worlds.campaign(company, start=False)
     launch.stage(campaign.pk, by=company.ana)
 
-    with process(*WORKER) as worker:
-        waits.until(lambda: len(family(worker.pid)) > 1)
-        staging = str(campaign.pk)
-        killed_while_it_waits_for("governance_suggestion", lambda: tasks.stage_campaign.delay(staging), worker.pid)
-        campaign.refresh_from_db()
-        assert campaign.state == "staging"
-        queue.flushdb()  # its message is lost as well
+    killed_while_it_waits_for("governance_suggestion", lambda: tasks.stage_campaign.delay(str(campaign.pk)))
+    campaign.refresh_from_db()
+    assert campaign.state == "staging"
+    queue.flushdb()  # its message is lost as well
+    with process(*WORKER):
         for _ in range(2):
             tasks.resume_staging.delay()
         waits.until(lambda: type(campaign).objects.get(pk=campaign.pk).state == "staged")
         for held in (ReviewItem, PopulationRow, Suggestion, Assignment):
             assert held.objects.count() == 4, held
 
-        launch.activate(campaign.pk, by=company.ana)
-        item = ReviewItem.objects.get(agent=company.bot)
-        (removal,) = worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)]).removals
-        killed_while_it_waits_for("governance_remediation", tasks.prove_removals.delay, worker.pid)
-        queue.flushdb()
+    launch.activate(campaign.pk, by=company.ana)
+    item = ReviewItem.objects.get(agent=company.bot)
+    (removal,) = worlds.answer(campaign, company.sofia, [(item, worlds.REMOVE)]).removals
+    killed_while_it_waits_for("governance_remediation", tasks.prove_removals.delay)
+    queue.flushdb()
+    with process(*WORKER):
         for _ in range(2):
             tasks.prove_removals.delay()
         waits.until(lambda: Remediation.objects.get(decision=removal).state == "verified")

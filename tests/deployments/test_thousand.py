@@ -32,7 +32,7 @@ from tests.entitlements.edge import worlds
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault, pytest.mark.slow]
 
 DUE = 150
-WORKER = ["-m", "celery", "-A", "governance.celery", "worker", "--concurrency", "1", "--without-mingle", "-l", "ERROR"]
+WORKER = ["-m", "celery", "-A", "governance.celery", "worker", "--concurrency", "1", "--without-mingle"]
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from entitlements.idempotency.models import IdempotentAnswer
 from entitlements.revocation import revocation
 from entitlements.revocation.models import Revocation
 from governance.celery import app
+from governance.worker import queues
 from tests import make
 
 
@@ -22,6 +23,19 @@ def test_every_job_of_the_schedule_exists_and_takes_nothing() -> None:
     for entry in app.conf.beat_schedule.values():
         assert entry["task"] in app.tasks
         assert not entry.get("args")
+
+
+def test_a_tick_is_worth_nothing_once_the_next_one_is_sent() -> None:
+    for name, entry in app.conf.beat_schedule.items():
+        assert 0 < entry.get("options", {}).get("expires", 0) <= entry["schedule"], name
+
+
+def test_each_task_has_its_queue_by_one_table() -> None:
+    app.autodiscover_tasks(force=True)
+    assert queues.ROUTES.keys() <= app.tasks.keys()
+    for task in app.tasks:
+        queue = app.amqp.router.route({}, task)["queue"]
+        assert (queue.name, queue.routing_key) == (queues.of(task), queues.of(task))
 
 
 def test_what_has_to_happen_within_some_minutes_is_looked_for_as_often() -> None:

@@ -19,6 +19,7 @@ from entitlements.event_streams import receivers, streams
 from entitlements.feed.models import GatewayNode
 from governance import env
 from governance.operations import health, metrics
+from governance.worker import queues
 from tests import databases, make
 from tests.architecture import tree
 
@@ -102,9 +103,15 @@ def test_what_waits_is_counted_and_has_an_age() -> None:
 
 
 def test_the_queue_is_counted_and_its_absence_said(settings) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    assert numbers()["mandate_queue_up"] == 1
+    said = numbers()
+    assert said["mandate_queue_up"] == 1
+    for queue in queues.ALL:
+        assert said[f'mandate_queue_behind{{queue="{queue}"}}'] == 0
+        assert f'mandate_queue_length{{queue="{queue}"}}' in said
     settings.REDIS_URL = env.Secret("redis://127.0.0.1:1/0")
-    assert numbers()["mandate_queue_up"] == 0
+    said = numbers()
+    assert said["mandate_queue_up"] == 0
+    assert not any(name.startswith("mandate_queue_behind") for name in said), "what is not known is not said"
 
 
 def test_each_node_has_an_age_and_a_distance() -> None:

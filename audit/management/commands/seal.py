@@ -109,8 +109,7 @@ def _lock(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[An
     """Connect for the lock: by FEED_DATABASE_URL where that is an address of its own, else the connection itself."""
     feed, serving = map(libpq.address, (settings.FEED_DATABASE, settings.DATABASES["default"]))
     with contextlib.nullcontext(connection) if feed == serving else _connect(feed) as lock:
-        pid = lock.execute("SELECT pg_backend_pid()").fetchone()
-        if pid != (lock.info.backend_pid,):
+        if not libpq.is_direct(lock):
             raise CommandError(_POOLED)
         yield lock
 

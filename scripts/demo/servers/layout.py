@@ -175,7 +175,7 @@ def product(layout: Layout) -> Iterator[Process]:
         yield Process(name, gateway, f"http://localhost:{port}/healthz", {**SERVING, "NODE_ID": name})
     yield manage("seal", name="sealer")
     celery = [program("celery"), "-A", "governance.celery"]
-    worker = [*celery, "worker", "--concurrency", "1", "--loglevel", "WARNING", "--without-mingle"]
+    worker = [*celery, "worker", "--concurrency", "1", "--without-mingle", "--without-gossip", "--without-heartbeat"]
     yield Process("worker", worker, environment=SERVING)
-    beat = [*celery, "beat", "--scheduler", "celery.beat:Scheduler", "--loglevel", "WARNING"]
+    beat = [*celery, "beat", "--scheduler", "celery.beat:Scheduler", "--pidfile", ""]
     yield Process("beat", beat, environment=SERVING)

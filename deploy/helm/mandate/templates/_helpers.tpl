@@ -54,7 +54,7 @@ issuer:
   shared: {{ concat $any $metrics $collector | toJson }}
   issuer: {{ concat $signing (list "issue_database_url") $feed | toJson }}
 gateway: { shared: {{ concat $all $metrics $feed $collector | toJson }} }
-worker: { shared: {{ concat $all $mail $collector | toJson }}, issuer: {{ toJson $signing }} }
+worker: { shared: {{ concat $all $feed $mail $collector | toJson }}, issuer: {{ toJson $signing }} }
 beat: { shared: {{ $all | toJson }} }
 slack: { shared: {{ $all | toJson }} }
 sealer: { shared: {{ concat $all $feed | toJson }}, sealer: [seal_database_url, seal_key] }

@@ -147,7 +147,7 @@ livenessProbe:
   timeoutSeconds: 5
   failureThreshold: 10
 readinessProbe:
-  exec: { command: [python, -m, governance.probe, /tmp/alive] }
+  exec: { command: [python, -m, governance.probe, {{ .ready | default "/tmp/alive" }}] }
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 3
