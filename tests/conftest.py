@@ -2,7 +2,6 @@
 
 import gc
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["pytest_addoption", "pytest_ignore_collect"]
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LONG = 5.0
 """CPU seconds of a module that a worker begins with."""
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
@@ -115,13 +113,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Open sockets where a test says `loopback`, and to this machine alone; a fault or browser test has said so."""
+    """Open sockets by a test's place, or where it says `loopback`, and to this machine alone."""
     parts.deselect(config, items)
     for item in items:
-        if any(item.get_closest_marker(name) for name in ("loopback", "fault", "browser")):
+        if item.get_closest_marker("loopback") or processes.is_about_processes(item.path):
             item.add_marker(pytest.mark.allow_hosts(LOOPBACK))
-        if item.get_closest_marker("browser") and not any(map(shutil.which, BROWSERS)):
-            item.add_marker(pytest.mark.skip(reason=f"there is no browser: install one of {', '.join(BROWSERS)}"))
     items[:] = _long_ones_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 

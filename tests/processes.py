@@ -67,6 +67,11 @@ def _of_test(path: Path) -> Iterator[None]:
         _running.pop()
 
 
+def is_about_processes(path: Path) -> bool:
+    """Return whether tests of this file may also speak to what they start."""
+    return path.relative_to(Path(__file__).parent).parts[0] in FOLDERS
+
+
 def is_place(path: str) -> bool:
     """Return whether tests of this file may start processes."""
     return any(path == place or path.startswith(f"{place}/") for place in (*FOLDERS, *ELSEWHERE))

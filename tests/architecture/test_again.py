@@ -27,8 +27,6 @@ def test_broken():
 # The plugins of the project are not looked for: loading them takes most of the time of each of these runs.
 ALONE = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:

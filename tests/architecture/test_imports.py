@@ -27,7 +27,6 @@ def test_imports_go_down_and_every_module_has_its_place() -> None:
     assert linted.returncode == 0, linted.stdout
 
 
-@pytest.mark.slow
 def test_a_module_without_a_place_fails(copy: Path) -> None:
     (copy / "audit/unplaced.py").touch()
     linted = _lint(copy)
@@ -35,7 +34,6 @@ def test_a_module_without_a_place_fails(copy: Path) -> None:
     assert "unplaced" in linted.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "upward"),
     [("audit/clock.py", "entitlements.errors"), ("entitlements/feed/locks.py", "scripts.devstack")],

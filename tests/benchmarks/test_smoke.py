@@ -29,7 +29,6 @@ def test_what_rests_is_counted_by_its_name_and_its_log_with_it(tmp_path: Path) -
     assert found.logged == len(b"12345")
 
 
-@pytest.mark.slow
 def test_decisions_are_still_measured() -> None:
     assert "Decision in process" in run("decision")
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tests.browser.opening import program
 from tests.conformance import nodejs
-from tests.conftest import BROWSERS
 
 SOURCE: Final = Path(__file__).with_name("node")
 WAYS: Final = [(width, scheme) for width in (1440, 390, 320) for scheme in ("light", "dark")]
@@ -31,11 +31,10 @@ def look(address: str, visits: Sequence[Mapping[str, Any]], folder: Path) -> tup
     script = shutil.copy(SOURCE / "audit.mjs", folder)
     jobs = folder / "jobs.json"
     jobs.write_text(json.dumps({"address": address, "visits": visits, "ways": WAYS}))
-    program = next(filter(None, map(shutil.which, BROWSERS)))
     done = subprocess.run(
         [nodejs.program(), script, jobs],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "CHROME_PATH": str(program)},
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "CHROME_PATH": program()},
         capture_output=True,
         text=True,
         timeout=SECONDS_A_PAGE * (1 + sum(len(visit["paths"]) for visit in visits)),

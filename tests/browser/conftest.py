@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,8 +14,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from tests import waits
 from tests.browser.contrast import Looks
-from tests.browser.opening import open_address
-from tests.conftest import BROWSERS
+from tests.browser.opening import open_address, program
 
 # Playwright's synchronous interface runs a loop in this thread, which Django would take for an asynchronous caller.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
@@ -130,10 +128,10 @@ def leave(page: Page) -> None:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Run a browser for one file of tests: its event loop would be in the way of the next file's."""
-    program = next(filter(None, map(shutil.which, BROWSERS)))
+    path = program()
     with sync_playwright() as playwright:
         options: dict[str, Any] = {"args": ["--no-sandbox", "--disable-dev-shm-usage", SHORT_LIVED]}
-        running = playwright.chromium.launch(executable_path=program, **options)
+        running = playwright.chromium.launch(executable_path=path, **options)
         yield running
         running.close()
 

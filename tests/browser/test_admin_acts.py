@@ -14,7 +14,7 @@ from entitlements.grants.models import Grant
 from governance.requests.models import AccessRequest
 from tests.browser.conftest import Visitor, complaints, leave
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("company")]
+pytestmark = pytest.mark.usefixtures("company")
 
 
 def _enter(visitor: Visitor, selector: str) -> None:

@@ -18,8 +18,6 @@ from entitlements.people.models import Person
 from tests.browser import audits, test_gallery, world
 from tests.governance.console import visits
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
 PEOPLE: Final = ("ana", "admin", "resa", "sofia", "olga")
 """Who looks at a page: the first of them to whom it is shown."""
 

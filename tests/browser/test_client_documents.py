@@ -19,8 +19,6 @@ from tests.entitlements.client_documents import site as sites
 from tests.entitlements.client_documents.site import Site
 from tests.entitlements.edge.sign_ins import CHALLENGE
 
-pytestmark = [pytest.mark.browser, pytest.mark.loopback]
-
 
 @pytest.fixture
 def site(settings: Settings) -> Iterator[Site]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.entitlements.client_documents.site import Site
     from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = [pytest.mark.browser, pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 node, here = desk.node, desk.here
 VERIFIER = "v" * 64
 PHONE: ViewportSize = {"width": 390, "height": 844}

@@ -18,7 +18,6 @@ from tests import make
 from tests.browser.conftest import PASSWORD, Visitor
 from tests.browser.test_gallery import look_at
 
-pytestmark = [pytest.mark.browser, pytest.mark.loopback]
 _NAMES = {"desk-client": ("Desk client", Client.Auth.NONE), "planner": ("Travel planner", Client.Auth.PRIVATE_KEY_JWT)}
 
 

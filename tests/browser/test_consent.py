@@ -24,8 +24,6 @@ from tests.browser.conftest import PASSWORD, Visitor
 from tests.browser.test_gallery import look_at
 from tests.entitlements.edge.sign_ins import CHALLENGE
 
-pytestmark = [pytest.mark.browser, pytest.mark.loopback]
-
 
 class _Listener(HTTPServer):
     """A native client: it waits on whatever port it is given for what the browser brings."""

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests.browser import world
 from tests.browser.conftest import Visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("company")]
+pytestmark = pytest.mark.usefixtures("company")
 
 
 def test_an_approval_of_nothing_cannot_be_given(visitor: Visitor) -> None:

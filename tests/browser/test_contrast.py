@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import BrowserContext
 
 from tests.browser.conftest import complaints
 from tests.browser.contrast import OFTEN, Looks
-
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 GREY = '<p style="color: #999">Said in grey.</p>'
 PALE = '<p style="color: #999; background: #222">Said in grey.</p>'

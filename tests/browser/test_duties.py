@@ -25,7 +25,7 @@ from tests.browser.hands import Mouse
 from tests.browser.test_story import WAYS
 from tests.browser.told import Record
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("company")]
+pytestmark = pytest.mark.usefixtures("company")
 
 
 def _sign_in(hands: Mouse, address: str, login: str) -> None:

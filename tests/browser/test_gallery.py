@@ -43,7 +43,7 @@ from tests.browser import (
 )
 from tests.browser.conftest import PASSWORD, Visitor, complaints, leave
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 SHOTS = os.environ.get("MANDATE_SHOTS", "")
 # Pages that need something to show, and what the ones above show with a tab, a filter or an error.

@@ -9,7 +9,7 @@ from playwright.sync_api import Dialog
 
 from tests.browser.conftest import PASSWORD, Visitor, leave
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 FILES = (
     *("review-calendar", "review-csv", "review-json", "review-pack", "coverage-csv"),

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Visitor
 from tests.browser.test_gallery import look_at
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.usefixtures("company")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("company")]
 
 
 @pytest.fixture(autouse=True)

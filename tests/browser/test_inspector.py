@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from tests.nodes.gateway.world import World
 
 pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.loopback,
     pytest.mark.timeout(300),
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("packages"),

@@ -22,7 +22,7 @@ from tests.browser.hands import Finger, Keys
 if TYPE_CHECKING:
     from tests.audit import make as audit_make
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 SHOTS: Final = os.environ.get("MANDATE_SHOTS", "")
 MOST: Final = 10

@@ -13,7 +13,6 @@ from tests import make
 from tests.browser.conftest import PASSWORD, Visitor, complaints
 from tests.governance import companies
 
-pytestmark = [pytest.mark.browser, pytest.mark.loopback]
 SHOTS = os.environ.get("MANDATE_SHOTS", "")
 
 

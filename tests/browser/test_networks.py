@@ -13,7 +13,7 @@ from tests.browser.conftest import PASSWORD, Visitor, leave
 from tests.browser.test_gallery import look_at
 from tests.entitlements.networks.certificates import Authority
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 PAGE = "/systems/erp/network/"
 
 

@@ -20,7 +20,7 @@ from tests.browser.hands import Finger, Keys, Mouse
 from tests.browser.told import Record
 from tests.conformance import servers
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("company"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.usefixtures("company"), pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,6 @@ def _all(hands: Mouse, address: str, clock: servers.Upstream) -> None:
     assert secret not in hands.page.content()
 
 
-@pytest.mark.loopback
 @pytest.mark.usefixtures("here")
 def test_everything_is_set_up_by_keys_alone(visitor: Visitor, clock: servers.Upstream) -> None:
     _all(Keys(visitor.page), visitor.address, clock)
@@ -162,7 +161,6 @@ def test_everything_is_set_up_by_keys_alone(visitor: Visitor, clock: servers.Ups
     assert (failed, visitor.violations()) == ([], [])
 
 
-@pytest.mark.loopback
 @pytest.mark.usefixtures("here")
 def test_everything_is_set_up_by_touch_on_a_phone(
     browser: Browser, live_server: LiveServer, clock: servers.Upstream

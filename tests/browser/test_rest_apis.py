@@ -12,7 +12,7 @@ from tests import make
 from tests.browser.conftest import PASSWORD, Visitor
 from tests.browser.test_gallery import look_at
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 COOKIE = {"name": "session", "in": "cookie", "schema": {"type": "string"}}
 
 

@@ -15,8 +15,6 @@ from governance.reviews.staging import launch
 from tests.browser.conftest import Visitor
 from tests.browser.test_gallery import look_at
 
-pytestmark = pytest.mark.browser
-
 
 @pytest.mark.parametrize("kind", ["ownership", "entitlement_definition"])
 @pytest.mark.usefixtures("company")

@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 from tests import waits
 from tests.browser.conftest import PASSWORD, Visitor, complaints
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 SHOTS = os.environ.get("MANDATE_SHOTS", "")
 WORK = "/reviews/q4/work/"

@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 from tests.browser.conftest import Visitor
 from tests.browser.test_gallery import look_at
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.usefixtures("company")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("company")]
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from governance.ownership.models import Dormancy
 from tests.browser import world
 from tests.browser.conftest import Visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 LATE: Final = 700
 """How many milliseconds a swap waits: longer than the half second in which a shift counts as wanted."""

@@ -17,7 +17,7 @@ from tests import second_factor
 from tests.browser import company_idp
 from tests.browser.conftest import PASSWORD, Visitor, leave
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("transactional_db")]
+pytestmark = pytest.mark.usefixtures("transactional_db")
 
 AGAIN = 'form[action="/settings/tokens/"]'
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator
 from tests import waits
 from tests.browser.conftest import PASSWORD, Visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 MOST = 3
 SHOTS = os.environ.get("MANDATE_SHOTS", "")

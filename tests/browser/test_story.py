@@ -18,7 +18,7 @@ from tests.browser.conftest import PASSWORD, Visitor, leave
 from tests.browser.hands import Finger, Keys, Mouse
 from tests.browser.told import Record
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.usefixtures("company")]
+pytestmark = pytest.mark.usefixtures("company")
 
 
 WHY = "Alice asks what we promised a customer."

@@ -15,8 +15,6 @@ from tests.browser.test_gallery import look_at
 from tests.governance.token_health import test_tokens
 from tests.governance.token_health.test_tokens import World
 
-pytestmark = [pytest.mark.browser, pytest.mark.loopback]
-
 
 @pytest.fixture
 def world(transactional_db: None) -> World:  # noqa: ARG001 - the server reads what is committed

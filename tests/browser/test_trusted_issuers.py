@@ -14,8 +14,6 @@ from tests import make
 from tests.browser.conftest import PASSWORD, Visitor, leave
 from tests.browser.test_gallery import look_at
 
-pytestmark = [pytest.mark.browser]
-
 PAGE = "/settings/trusted-issuers/"
 
 

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from tests import waits
 from tests.browser.conftest import PASSWORD, Visitor, complaints
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 SHOTS = os.environ.get("MANDATE_SHOTS", "")
 LONG = "of_the_booking_in_the_currency_of_the_company_that_pays"

@@ -13,8 +13,6 @@ from tests.browser.conftest import PASSWORD, Visitor
 from tests.browser.test_gallery import look_at
 from tests.entitlements.workload_identity.tokens import GITHUB, ISSUERS
 
-pytestmark = [pytest.mark.browser, pytest.mark.loopback]
-
 FILLED = {
     "repository_owner_id": "65",
     "repository_id": "74",

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tests.nodes.gateway.world import World
 
 pytestmark = [
-    pytest.mark.loopback,
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("packages"),
 ]

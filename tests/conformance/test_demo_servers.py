@@ -19,7 +19,6 @@ from mcp.types import ListToolsResult
 from tests.conformance import servers
 from tests.conformance.stdio_runner import digest
 
-pytestmark = [pytest.mark.loopback, pytest.mark.slow]
 ERAS = ["2026-07-28", "legacy"]
 WIRE = {
     "accept": "application/json, text/event-stream",

@@ -16,7 +16,7 @@ from tests.architecture import tree
 from tests.conformance import nodejs
 from tests.conformance.test_conformance_suite import PROGRAM
 
-pytestmark = [pytest.mark.loopback, pytest.mark.usefixtures("packages")]
+pytestmark = pytest.mark.usefixtures("packages")
 packages = nodejs.packages
 SCENARIO = "auth/enterprise-managed-authorization"
 

@@ -33,8 +33,6 @@ from tests.nodes.gateway import scripted
 from tests.nodes.gateway import world as gateways
 from tests.nodes.gateway.world import Gateway
 
-pytestmark = pytest.mark.loopback
-
 OKTA_USER, KEYCLOAK_USER, ENTRA_USER = "00u1a2b3", "f1c4f64e-2c0c-4cda-8c9f-9f3f8f3a2b0e", "0000-oid-alice"
 """Seconds in which a node knows a change."""
 

@@ -21,7 +21,6 @@ from tests.conformance import servers
 if TYPE_CHECKING:
     from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
 ERAS = ["2026-07-28", "legacy", "auto"]
 
 

@@ -24,7 +24,7 @@ from tests.conformance import client_desk, everything, nodejs, servers
 if TYPE_CHECKING:
     from tests.nodes.gateway.world import World
 
-pytestmark = [pytest.mark.loopback, pytest.mark.timeout(300), pytest.mark.usefixtures("packages")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("packages")]
 packages = nodejs.packages
 PROGRAM: Final = "@modelcontextprotocol/conformance/dist/index.js"
 SCENARIOS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -25,7 +25,7 @@ from tests.conformance import everything, nodejs
 if TYPE_CHECKING:
     from tests.nodes.gateway.world import World
 
-pytestmark = [pytest.mark.loopback, pytest.mark.usefixtures("packages")]
+pytestmark = pytest.mark.usefixtures("packages")
 packages = nodejs.packages
 PROGRAM = "@modelcontextprotocol/conformance/dist/index.js"
 REVISIONS = ("2025-11-25", "2026-07-28")

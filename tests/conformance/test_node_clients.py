@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tests.nodes.gateway.world import Gateway, World
 
 pytestmark = [
-    pytest.mark.loopback,
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("packages"),
 ]

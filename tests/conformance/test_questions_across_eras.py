@@ -28,7 +28,6 @@ from tests.nodes.gateway.primitives import desk
 if TYPE_CHECKING:
     from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
 NAMES = ("ask", "rounds", "speak", "resources/templates/crm://customers/{customer}", "prompts/brief")
 
 

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from entitlements.catalog.models import System
     from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[str]:

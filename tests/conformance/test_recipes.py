@@ -20,7 +20,7 @@ from tests.conformance import desk, nodejs
 if TYPE_CHECKING:
     from tests.nodes.gateway.world import World
 
-pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 node, here = desk.node, desk.here
 SECONDS: Final = 60
 INSPECTOR: Final = "@modelcontextprotocol/inspector/clients/launcher/build/index.js"

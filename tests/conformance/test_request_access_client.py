@@ -20,7 +20,7 @@ from tests.conformance.test_sign_in_client import Desk, call, here, node, sessio
 if TYPE_CHECKING:
     from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 __all__ = ["here", "node"]
 
 

@@ -23,7 +23,7 @@ from tests.conformance.test_sign_in_client import Desk, call, session
 if TYPE_CHECKING:
     from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 node, here, packages = desk.node, desk.here, nodejs.packages
 SECRET = "correct horse battery staple"
 HOUR = 3600

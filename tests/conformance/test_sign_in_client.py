@@ -24,7 +24,7 @@ from tests.conformance import desk
 if TYPE_CHECKING:
     from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 BACK = AnyUrl("http://127.0.0.1:53124/callback")
 node, here = desk.node, desk.here
 

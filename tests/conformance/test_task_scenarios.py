@@ -18,7 +18,7 @@ from scripts.devservers import free_port
 from tests import databases, envoy
 from tests.conformance import nodejs, servers
 
-pytestmark = [pytest.mark.loopback, pytest.mark.usefixtures("packages")]
+pytestmark = pytest.mark.usefixtures("packages")
 packages = nodejs.packages
 PROGRAM = "@modelcontextprotocol/conformance/dist/index.js"
 CLIENT = "@modelcontextprotocol/sdk/dist/esm/examples/client/simpleTaskInteractiveClient.js"

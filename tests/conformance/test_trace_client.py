@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.entitlements.traces.collector import Collector
     from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 __all__ = ["here", "node"]
 PASSWORD = "correct horse battery staple"
 STORY = [

@@ -27,7 +27,6 @@ from tests.conformance import servers
 if TYPE_CHECKING:
     from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
 NUMBER = {"type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"]}
 
 

@@ -21,7 +21,7 @@ from tests.conformance import servers
 if TYPE_CHECKING:
     from tests.entitlements.vendors.worlds import VendorWorld
 
-pytestmark = [pytest.mark.loopback, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 CLIENT_THERE = "agent-4711"
 
 

@@ -128,8 +128,6 @@ def fresh_cluster() -> Iterator[devstack.Stack]:
         yield stack
 
 
-@pytest.mark.slow
-@pytest.mark.loopback
 def test_a_backup_restored_into_a_fresh_cluster_verifies_and_opens_nothing(
     tmp_path: Path, fresh_cluster: devstack.Stack
 ) -> None:
@@ -175,8 +173,6 @@ def sealing(environment: Mapping[str, str]) -> Iterator[None]:
         waits.stop(child)
 
 
-@pytest.mark.slow
-@pytest.mark.loopback
 def test_a_dump_taken_while_agents_call_and_grants_end_revives_nothing_that_a_receipt_ended(
     tmp_path: Path, fresh_cluster: devstack.Stack
 ) -> None:

@@ -107,7 +107,6 @@ def test_a_host_that_we_do_not_know_is_refused_and_counted_by_a_process_that_nev
     assert counted == [1, 1], "the minute of the second is not known"
 
 
-@pytest.mark.loopback
 @override_settings(METRICS_TOKEN=env.Secret("a-token-for-prometheus"))
 def test_the_numbers_for_prometheus_are_told_by_a_known_time_alone(
     off: Callable[[timedelta], None],
@@ -140,8 +139,6 @@ def test_a_job_ends_no_right_by_a_clock_that_is_off(off: Callable[[timedelta], N
     assert not Grant.objects.exclude(ended_at=None).exists()
 
 
-@pytest.mark.slow
-@pytest.mark.loopback
 def test_a_node_whose_clock_is_a_day_off_serves_nothing_and_says_why() -> None:
     clock.forget()  # this process makes the world, and only the node is off
     environment = {

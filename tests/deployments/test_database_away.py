@@ -18,8 +18,6 @@ from scripts import devstack
 from tests import waits
 from tests.nodes.attacks.web import ROOT, web
 
-pytestmark = [pytest.mark.fault, pytest.mark.slow]
-
 
 @pytest.fixture
 def stack() -> Iterator[devstack.Stack]:

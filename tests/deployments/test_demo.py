@@ -31,7 +31,7 @@ from tests.deployments.conftest import ROOT, Demo, a_demo
 
 __all__ = ["browser", "context"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.loopback, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 DEMO_PAGE = ROOT / "docs" / "demo.md"
 PROVEN = (
     "1. An analyst registered an MCP server",
@@ -213,7 +213,6 @@ def guest(context: BrowserContext, up: Up) -> Visitor:
     return found
 
 
-@pytest.mark.browser
 def test_the_whole_strip_is_played_by_cards_and_ticked_by_what_really_happens(guest: Visitor, up: Up) -> None:
     wrong = visit.look(guest, "cards")
     guest.page.get_by_role("button", name="Sign in as Sofia").click()
@@ -245,7 +244,6 @@ def test_the_whole_strip_is_played_by_cards_and_ticked_by_what_really_happens(gu
     assert (guest.wrong, wrong) == ([], [])
 
 
-@pytest.mark.browser
 def test_resetting_twice_leaves_what_resetting_once_leaves(guest: Visitor, up: Up) -> None:
     visit.be(guest, "Bob")
     once = visits.read(up.demo.folder / "run")
@@ -259,7 +257,6 @@ def test_resetting_twice_leaves_what_resetting_once_leaves(guest: Visitor, up: U
     assert held == []
 
 
-@pytest.mark.browser
 def test_a_card_counts_as_a_fresh_proof_and_resetting_starts_everything_again(guest: Visitor) -> None:
     visit.be(guest, "Resa")
     guest.go("/stop/everything/")
@@ -273,7 +270,6 @@ def test_a_card_counts_as_a_fresh_proof_and_resetting_starts_everything_again(gu
     assert guest.wrong == []
 
 
-@pytest.mark.browser
 def test_changing_person_keeps_the_page_and_the_strip_is_one_line(guest: Visitor) -> None:
     guest.page.get_by_role("button", name="Sign in as Sofia").click()
     guest.go("/agents/")
@@ -290,7 +286,6 @@ def test_changing_person_keeps_the_page_and_the_strip_is_one_line(guest: Visitor
     expect(visit.current(guest)).to_have_text("Mallory")
 
 
-@pytest.mark.browser
 def test_on_a_phone_the_steps_are_folded_away_and_buttons_are_large_enough(guest: Visitor) -> None:
     guest.page.set_viewport_size({"width": 390, "height": 844})
     guest.page.get_by_role("button", name="Sign in as Sofia").click()
@@ -302,7 +297,6 @@ def test_on_a_phone_the_steps_are_folded_away_and_buttons_are_large_enough(guest
         assert min(box["width"], box["height"]) >= 36, button.inner_text()
 
 
-@pytest.mark.browser
 def test_a_card_takes_a_form_of_ours_and_only_the_cast_has_one(guest: Visitor) -> None:
     forged = guest.page.context.request.post(f"{guest.address}/visit/sign-in/", form={"person": "sofia"})
     assert forged.status == 403

@@ -14,8 +14,6 @@ from tests import waits
 from tests.deployments.conftest import a_demo
 
 pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.loopback,
     pytest.mark.timeout(900),
     pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes cannot be kept to a core here"),
 ]

@@ -20,7 +20,6 @@ from scripts.devservers import free_port
 from scripts.devstack import Manifest, birth
 from tests import waits
 
-pytestmark = pytest.mark.loopback
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 STUBBORN_CODE = """
 import signal, subprocess, time

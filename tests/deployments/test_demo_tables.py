@@ -10,13 +10,11 @@ import sys
 from pathlib import Path
 
 import psycopg
-import pytest
 from psycopg import sql
 
 from scripts import devprograms
 from tests import databases
 
-pytestmark = [pytest.mark.slow, pytest.mark.loopback]
 ROOT = Path(__file__).resolve().parents[2]
 MAKE = "import django; django.setup(); from scripts.demo.data import tables; tables.make()"
 TIMES = re.compile(r"\d{4}-\d\d-\d\d[ T][\d:.]+\+00(:00)?|\\(un)?restrict \w+")

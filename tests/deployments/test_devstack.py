@@ -17,8 +17,6 @@ import redis
 from scripts import devprograms, devstack
 from tests import waits
 
-pytestmark = pytest.mark.fault
-
 PROGRAM = Path(devstack.__file__)
 ADDRESSES = ("DATABASE_URL", "REDIS_URL", "MIGRATE_DATABASE_URL", "SEAL_DATABASE_URL", "ISSUE_DATABASE_URL")
 SAY_WHERE = "echo $DATABASE_URL; exec sleep 60"

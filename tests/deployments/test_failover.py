@@ -47,9 +47,6 @@ KEPT = 2
 ROLES = ("mandate_app", "mandate_issue", "mandate_seal")
 
 pytestmark = [
-    pytest.mark.loopback,
-    pytest.mark.slow,
-    pytest.mark.fault,
     pytest.mark.timeout(480),
     pytest.mark.skipif(
         None in (PATRONI, ETCD, PROGRAM) or not SPEAKS_TO_ETCD,

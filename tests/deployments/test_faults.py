@@ -12,12 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from scripts import devservers, devstack
 from tests import databases, waits
-
-pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 DOORS = ("gw/nowhere/mcp", "idp/token", "idp/introspect", "idp/revoke", "as/nowhere/token")

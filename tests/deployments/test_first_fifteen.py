@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,19 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from scripts import devstack
 from scripts.devservers import free_port
 from tests import second_factor, waits
 from tests.architecture import tree
 from tests.browser import company_idp
+from tests.browser.conftest import browser
 from tests.browser.opening import open_address
-from tests.conftest import BROWSERS
 from tests.deployments import outside
 from tests.deployments.test_compose import Deployment
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+__all__ = ["browser"]
+
+pytestmark = pytest.mark.timeout(600)
 
 PASSWORD = "a good long pass phrase"
 
@@ -161,15 +162,6 @@ def _up(made: Deployment) -> None:
         made.start(name)
     for name in ("web", "gateway", "sealer"):
         assert made.comes_up(name), name
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, BROWSERS)))
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield running
-        running.close()
 
 
 def _visitor(browser: Browser, installation: Installation) -> Visitor:

@@ -123,8 +123,6 @@ def started(deployment: Deployment, *names: str) -> None:
         assert deployment.comes_up(name), name
 
 
-@pytest.mark.slow
-@pytest.mark.loopback
 @pytest.mark.timeout(300)
 def test_the_files_own_commands_serve_on_a_new_database(deployment: Deployment) -> None:
     started(deployment, "web", "gateway", "sealer", "worker", "beat", "slack")
@@ -163,8 +161,6 @@ def sealed(deployment: Deployment) -> None:
     assert verified.stdout.startswith("PROVEN:"), verified.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.loopback
 def test_the_roles_script_makes_the_four_roles(deployment: Deployment, tmp_path: Path) -> None:
     """psql may not be at hand, so its statements are run by the driver, with psql's own substitution."""
     statements = (DEPLOY / "roles.sh").read_text().partition("<<'SQL'\n")[2].partition("SQL\n")[0]
@@ -209,8 +205,6 @@ def type_in(deployment: Deployment, command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
-@pytest.mark.loopback
 @pytest.mark.timeout(300)
 def test_the_keys_are_looked_at_rotated_withdrawn_and_replaced_as_the_page_says(deployment: Deployment) -> None:
     started(deployment, "web", "gateway")
@@ -235,8 +229,6 @@ def test_the_keys_are_looked_at_rotated_withdrawn_and_replaced_as_the_page_says(
     assert keys["keys"]
 
 
-@pytest.mark.slow
-@pytest.mark.loopback
 @pytest.mark.parametrize("page", ["install.md", "monitoring.md", "upgrade.md"])
 def test_what_the_pages_type_inside_a_service_works(deployment: Deployment, page: str) -> None:
     sealed = deployment.run("sealer", ["python", "manage.py", "seal", "--once"])  # as the sealer does all the time
@@ -259,8 +251,6 @@ def copies(deployment: Deployment) -> dict[str, list[Deployment]]:
     return running
 
 
-@pytest.mark.slow
-@pytest.mark.loopback
 @pytest.mark.timeout(300)
 def test_two_of_each_serve_together_on_one_database(deployment: Deployment) -> None:
     deployment.stop()

@@ -62,11 +62,7 @@ _CUT_WHO_WAITS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE usename = current_user AND datname = current_database() AND wait_event_type = 'Lock'
 """
-pytestmark = [
-    pytest.mark.loopback,
-    pytest.mark.slow,
-    pytest.mark.skipif(PROGRAM is None, reason="there is no pgbouncer: install it (apt-get install pgbouncer)"),
-]
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no pgbouncer: install it (apt-get install pgbouncer)")
 
 
 @pytest.fixture(scope="module")

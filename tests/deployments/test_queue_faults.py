@@ -35,7 +35,7 @@ from governance.worker import queues
 from tests import databases, make, waits
 from tests.nodes.gateway import world
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault, pytest.mark.slow]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 CELERY = ["-m", "celery", "-A", "governance.celery"]
 WORKER = [*CELERY, "worker", "--concurrency", "1", "--without-mingle", "--without-gossip", "--without-heartbeat"]

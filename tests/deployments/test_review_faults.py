@@ -32,7 +32,7 @@ from tests.deployments.test_queue_faults import WORKER, process, queue, waits_fo
 from tests.governance.reviews import worlds
 
 __all__ = ["queue"]
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault, pytest.mark.slow]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def killed_while_it_waits_for(table: str, begin: Callable[[], object]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.architecture import tree
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = pytest.mark.django_db(transaction=True)
 ASK = """
 import gc, weakref
 from governance import wsgi

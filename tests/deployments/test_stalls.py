@@ -25,7 +25,6 @@ from tests import databases, make, waits
 from tests.nodes.attacks.web import web
 from tests.nodes.gateway import world
 
-pytestmark = [pytest.mark.loopback, pytest.mark.slow]
 LATE = 3.0
 """Seconds that `tests.deployments.quick_front` gives a stranger's body."""
 SOON = 1.0

@@ -29,7 +29,7 @@ from entitlements.tokens.models import IssuedToken
 from tests import make, waits
 from tests.entitlements.edge import worlds
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault, pytest.mark.slow]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 DUE = 150
 WORKER = ["-m", "celery", "-A", "governance.celery", "worker", "--concurrency", "1", "--without-mingle"]

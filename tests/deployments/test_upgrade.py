@@ -261,8 +261,6 @@ def finishes_the_review(company: Company, now: Tree, pack: Path) -> None:
     assert "BROKEN" not in invariants
 
 
-@pytest.mark.slow
-@pytest.mark.fault
 @pytest.mark.timeout(400)
 def test_the_release_before_serves_while_its_database_migrates_and_this_one_takes_over(
     stack: devstack.Stack, trees: tuple[Tree, Tree, tuple[int, int]], tmp_path: Path

@@ -28,7 +28,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from tests.browser import company_idp
-from tests.conftest import BROWSERS
+from tests.browser.opening import BROWSERS
 from tests.deployments import outside
 from tests.deployments.test_first_fifteen import Installation, walk
 from tests.engine import bases, chart, last_run, local_servers

@@ -67,7 +67,7 @@ def test_a_sealer_goes_on_where_the_last_one_ended(archive: make.Archive) -> Non
     assert archive.verify()[0] == 0
 
 
-@pytest.mark.fault
+@pytest.mark.loopback
 def test_a_sealer_killed_twice_under_load_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     for _ in range(2):
         with process(tmp_path) as sealer:
@@ -95,7 +95,7 @@ def test_a_sealer_killed_twice_under_load_loses_nothing_and_doubles_nothing(tmp_
     assert done.stdout.startswith("PROVEN: 24000 of 24000 events")
 
 
-@pytest.mark.fault
+@pytest.mark.loopback
 def test_a_standby_takes_over_when_the_active_one_is_killed(tmp_path: Path) -> None:
     with process(tmp_path) as first:
         make.event()
@@ -108,7 +108,7 @@ def test_a_standby_takes_over_when_the_active_one_is_killed(tmp_path: Path) -> N
             waits.until(lambda: Leaf.objects.count() == 3)
 
 
-@pytest.mark.fault
+@pytest.mark.loopback
 def test_an_event_is_sealed_and_published_by_itself(tmp_path: Path) -> None:
     with process(tmp_path):
         make.event()

@@ -87,7 +87,6 @@ def test_a_secret_that_is_shown_once_is_not_kept_for_a_replay() -> None:
     assert first["secret"] not in str(list(Client.objects.values()))
 
 
-@pytest.mark.race
 @pytest.mark.django_db(transaction=True)
 def test_of_many_at_once_one_wins_and_the_others_get_its_answer_or_are_told_to_wait() -> None:
     make.person("sofia")

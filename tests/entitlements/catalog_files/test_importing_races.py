@@ -15,7 +15,7 @@ from entitlements.catalog_files.models import CatalogImport
 from tests import make, waits
 from tests.entitlements import catalogues
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def _confirmed(value: object) -> CatalogImport:

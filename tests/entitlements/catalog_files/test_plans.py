@@ -282,7 +282,6 @@ def test_mandate_itself_is_not_in_the_file(ana: Person) -> None:
     assert plan(ana, {}, mandate={"name": "Ours"})["code"] == "system_built_in"
 
 
-@pytest.mark.race
 @pytest.mark.django_db(transaction=True)
 def test_what_is_being_given_is_waited_for_and_then_makes_the_plan_stale(ana: Person) -> None:
     """Overlap on purpose: a grant is still being issued in its transaction when the plan is applied."""

@@ -25,7 +25,7 @@ from tests.entitlements.edge import test_code_flow as flow
 from tests.entitlements.edge.sign_ins import question
 from tests.entitlements.edge.worlds import World
 
-pytestmark = [pytest.mark.loopback]
+pytestmark = pytest.mark.loopback
 
 NAMED = "https://desk.example/client.json"
 

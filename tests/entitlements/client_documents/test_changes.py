@@ -25,7 +25,7 @@ from tests.entitlements.edge import test_code_flow as flow
 from tests.entitlements.edge.sign_ins import BACK, agree, question, redeem, refresh
 from tests.entitlements.edge.worlds import Answer, World
 
-pytestmark = [pytest.mark.loopback]
+pytestmark = pytest.mark.loopback
 
 ELSEWHERE = "https://elsewhere.example/back"
 

@@ -22,7 +22,7 @@ from tests import make
 from tests.entitlements.client_documents.site import Site
 from tests.entitlements.edge.worlds import World
 
-pytestmark = [pytest.mark.loopback]
+pytestmark = pytest.mark.loopback
 
 HOST = "desk.example"
 CLIENT = f"https://{HOST}/client.json"

@@ -24,7 +24,7 @@ from tests.entitlements.edge import test_code_flow as flow
 from tests.entitlements.edge.sign_ins import BACK, agree, question, redeem, refresh
 from tests.entitlements.edge.worlds import World
 
-pytestmark = [pytest.mark.loopback]
+pytestmark = pytest.mark.loopback
 
 
 def ask(world: World, client_id: str, browser: Browser | None = None, **changes: str | None) -> Any:  # noqa: ANN401

@@ -23,7 +23,7 @@ from tests.entitlements.edge import sign_ins, worlds
 from tests.entitlements.edge.sign_ins import BACK, agree, redeem
 from tests.entitlements.edge.worlds import Answer
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 _BLOCKED = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0

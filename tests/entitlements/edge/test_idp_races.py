@@ -27,7 +27,7 @@ from tests.entitlements.edge import worlds
 from tests.entitlements.edge.test_code_races import lanes, wait_until_blocked
 from tests.entitlements.edge.worlds import Answer, World
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 PROCESSES = 5
 ROUNDS = shared.race_rounds(4)

@@ -24,7 +24,7 @@ from tests.entitlements.edge import worlds
 from tests.entitlements.edge.worlds import World
 from tests.proofs import Holder
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 ROUNDS = shared.race_rounds(40)
 ISSUERS = 16

@@ -27,7 +27,7 @@ from tests import make, shared
 from tests.entitlements.edge import sign_ins, worlds
 from tests.entitlements.edge.test_code_races import lanes, wait_until_blocked
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 PROCESSES = 5
 ROUNDS = shared.race_rounds(6)

@@ -37,7 +37,6 @@ def _note_and_commit_late(number: int) -> None:
         connection.close()
 
 
-@pytest.mark.race
 @pytest.mark.django_db(transaction=True)
 def test_out_of_order_commits_never_hide_a_change_row() -> None:
     read: list[int] = []

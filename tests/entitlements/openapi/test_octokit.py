@@ -10,7 +10,7 @@ from entitlements.openapi import reader
 from entitlements.rest.operation import of
 from tests.conformance import nodejs
 
-pytestmark = [pytest.mark.slow, pytest.mark.loopback]
+pytestmark = pytest.mark.loopback
 
 REFUSED = {
     ("GET", "/advisories", "value_of_several_types", "cwes"),

@@ -12,7 +12,6 @@ import shutil
 import socket
 import sys
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,12 +56,10 @@ async def outcome(number: int, case: dict[str, Any]) -> dict[str, Any]:
                     break
     except (TimeoutError, TooLong) as problem:
         lines.append(type(problem).__name__)
-    began = time.monotonic()
     ending = dict(await child.end())
-    seconds = time.monotonic() - began
     shutil.rmtree(scratch)
     left = [each for each in processes.having(f"HOME={scratch}") if each != os.getpid()]
-    return {"lines": lines, "ending": ending, "stderr": child.stderr, "seconds": seconds, "left": left}
+    return {"lines": lines, "ending": ending, "stderr": child.stderr, "left": left}
 
 
 async def main() -> None:

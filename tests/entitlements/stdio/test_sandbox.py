@@ -355,7 +355,6 @@ def test_processor_time(here: Here) -> None:
 @everywhere
 def test_a_child_that_ignores_the_end(here: Here) -> None:
     assert ending(here, "stubborn") == {"event": "ended", "reason": "told", "code": -signal.SIGKILL}
-    assert outcomes(here)["stubborn"]["seconds"] < 3
 
 
 @everywhere

@@ -35,7 +35,7 @@ from tests.entitlements.tokens import nodes
 from tests.entitlements.tokens.lanes import NUMBER, Lanes
 from tests.entitlements.tokens.nodes import Node
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 GATE = locks.number(Lock.EVERYTHING, "a gate of a test")
 

@@ -25,7 +25,7 @@ from tests import databases, make
 from tests.entitlements.tokens.lanes import NUMBER, Lanes
 from tests.entitlements.tokens.nodes import Node, event
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @dataclass

@@ -25,7 +25,7 @@ from entitlements.upstream.endpoint import Answer, Endpoint
 from entitlements.upstream.reach import Stage
 from tests.entitlements.upstream.token_server import ASSERTION, Client, TokenServer
 
-pytestmark = [pytest.mark.loopback]
+pytestmark = pytest.mark.loopback
 
 SECRET = "s3cret/of+the:client"
 KEY = jwk.ECKey.generate_key("P-256", private=True)

@@ -20,7 +20,7 @@ from entitlements.upstream.reach import Stage
 from entitlements.upstream.upstream import Target
 from tests import make
 
-pytestmark = [pytest.mark.loopback]
+pytestmark = pytest.mark.loopback
 
 type Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 from entitlements.upstream import egress, upstream
 from entitlements.upstream.upstream import Target
 
-pytestmark = [pytest.mark.loopback]
+pytestmark = pytest.mark.loopback
 GREETED = ["server/discover", "initialize", "notifications/initialized"]
 
 

@@ -22,7 +22,7 @@ from tests.entitlements.edge import worlds
 from tests.entitlements.workload_identity import company, tokens
 from tests.entitlements.workload_identity.company import Company
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 ROUNDS = shared.race_rounds(30)
 

@@ -38,7 +38,7 @@ from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 ROUNDS = shared.race_rounds(8)
 """How often two verbs meet; `make full` lets them meet more often."""

@@ -301,7 +301,6 @@ def test_a_worker_killed_before_it_sent_loses_nothing(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.race
 def test_several_workers_and_a_double_beat_send_each_mail_once(server: Sink, at: Clock) -> None:
     at(datetime(2026, 6, 1, 7, tzinfo=UTC))
     people = [make.person(f"person{n}") for n in range(5)]

@@ -12,7 +12,7 @@ from scim2_tester import Status, check_server
 from audit.context import SYSTEM
 from entitlements.people_sources import sources
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.loopback, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.loopback]
 
 
 def test_scim2_tester_finds_nothing(

@@ -15,7 +15,7 @@ from entitlements.errors import DomainError
 from governance.sod import agent_calls, check, policies
 from tests import make, shared
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 ROUNDS = shared.race_rounds(4)
 

@@ -12,8 +12,6 @@ from tests.nodes.gateway import world
 from tests.nodes.gateway.test_authzen import ask, caller, question
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 
 @pytest.fixture
 def here(node: Gateway) -> World:  # noqa: ARG001 - the node must run

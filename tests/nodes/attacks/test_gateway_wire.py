@@ -21,8 +21,6 @@ from tests.entitlements.edge.worlds import header, new_key, peek
 from tests.nodes.gateway import world as worlds
 from tests.nodes.gateway.world import META, MODERN, Gateway, World
 
-pytestmark = [pytest.mark.loopback, pytest.mark.slow]
-
 
 @pytest.fixture(scope="module")
 def here(node: Gateway) -> World:  # noqa: ARG001 - the database is open while the node runs

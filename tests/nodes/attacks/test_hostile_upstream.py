@@ -15,8 +15,6 @@ from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.scripted import Scripted
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 SECRET = 'k/"0815"\\geheim'
 BODIES = {
     "deep": b'{"jsonrpc":"2.0","id":1,"result":{"content":' + b"[" * 200_000 + b"]" * 200_000 + b"}}",

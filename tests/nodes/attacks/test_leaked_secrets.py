@@ -43,8 +43,6 @@ from tests.nodes.gateway.scripted import Scripted
 from tests.nodes.gateway.test_local_servers import local
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 LEAKED = "secret.leaked"
 CANARY = "canary/9f8e7d6c5b4a-of-another-system"
 WORDS = CANARY.encode()

@@ -32,7 +32,7 @@ from tests.attacks import things
 from tests.governance.console import addresses
 from tests.nodes.attacks import web
 
-pytestmark = [pytest.mark.loopback, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("database")]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("database")]
 CHECKS: Final[list[Any]] = [
     not_a_server_error,
     content_type_conformance,

@@ -28,7 +28,7 @@ from tests.nodes.attacks import wire
 from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = [pytest.mark.loopback, pytest.mark.usefixtures("database"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.timeout(900)]
 SECONDS: Final = 600
 SAMPLE: Final = 25
 """How many cases of each door the short form asks."""

@@ -23,7 +23,7 @@ from tests.governance.cli.conftest import Run
 from tests.governance.companies import Company
 from tests.nodes.gateway import world
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.loopback]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

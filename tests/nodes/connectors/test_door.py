@@ -23,7 +23,6 @@ from tests import databases, make, waits
 from tests.nodes.gateway import world
 from tests.nodes.gateway.world import Gateway
 
-pytestmark = pytest.mark.loopback
 REASON = "for a test"
 REFUSED = 4403
 

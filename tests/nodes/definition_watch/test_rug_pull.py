@@ -25,8 +25,6 @@ from tests.conformance import servers
 from tests.nodes.gateway import world
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 SECRET = "an-upstream-secret-5bd1f0a7c3"
 """Seconds to wait on a busy machine for what takes two."""
 

@@ -24,8 +24,6 @@ from tests.nodes.edge.test_process import Wire
 from tests.nodes.gateway import world as gateways
 from tests.nodes.gateway.world import Gateway
 
-pytestmark = pytest.mark.loopback
-
 
 @pytest.fixture(scope="module")
 def nodes(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[list[Gateway]]:  # noqa: ARG001

@@ -29,7 +29,6 @@ from tests.nodes.gateway import scripted
 from tests.nodes.gateway import world as gateways
 from tests.nodes.gateway.world import Gateway
 
-pytestmark = pytest.mark.loopback
 DOORS = ("exchange", "refresh", "call")
 AGE = 3600
 DUE, CODE = "insufficient_user_authentication", "reauthentication_due"

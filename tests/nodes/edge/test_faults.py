@@ -42,8 +42,6 @@ from tests.nodes.gateway import world as gateways
 from tests.nodes.gateway.cables import Cable
 from tests.nodes.gateway.world import Gateway
 
-pytestmark = [pytest.mark.fault, pytest.mark.loopback, pytest.mark.slow]
-
 CLOSED_WITHIN = 2.0
 CALLERS = 3
 MANY = 30

@@ -27,7 +27,6 @@ from tests.nodes.edge.test_process import Wire
 from tests.nodes.gateway import world as gateways
 from tests.nodes.gateway.world import Gateway
 
-pytestmark = [pytest.mark.loopback, pytest.mark.race]
 CLIENTS = 3
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "4"))
 PAUSE = 0.15

@@ -32,8 +32,6 @@ from tests.nodes.edge.test_process import Wire
 from tests.nodes.gateway import world as gateways
 from tests.nodes.gateway.world import Gateway
 
-pytestmark = pytest.mark.loopback
-
 SIGNING_KEY = os.urandom(32)
 OF_THE_GATEWAY = (
     "entitlements.node.directory.",

@@ -34,9 +34,6 @@ from tests.entitlements.edge import worlds
 from tests.entitlements.edge.worlds import World
 from tests.nodes.gateway import world as gateways
 
-pytestmark = pytest.mark.loopback
-
-
 CUT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE application_name LIKE 'mandate-%' AND usename = current_user AND pid <> pg_backend_pid()

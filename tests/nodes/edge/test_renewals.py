@@ -18,7 +18,6 @@ from tests import crowd, databases, make
 from tests.benchmarks import renewals
 from tests.nodes.gateway import world as gateways
 
-pytestmark = pytest.mark.loopback
 LONGEST_WAIT = ratelimits.WINDOW + ratelimits.SPREAD
 
 

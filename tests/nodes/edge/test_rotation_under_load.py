@@ -35,8 +35,6 @@ from tests import databases, make, waits
 from tests.entitlements.edge import worlds
 from tests.nodes.gateway import world as gateways
 
-pytestmark = pytest.mark.loopback
-
 NODES = ("edge-1", "edge-2")
 CLOCKS = 0.2
 """Seconds by which the clock of this process and that of a node may differ."""

@@ -30,7 +30,7 @@ from tests.entitlements.risk import worlds as risk_worlds
 from tests.nodes.event_streams import worlds
 from tests.nodes.event_streams.worlds import AUDIENCE, Pair
 
-pytestmark = [pytest.mark.loopback, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 VERIFICATION = "https://schemas.openid.net/secevent/ssf/event-type/verification"
 _AGO = count(1000, 1000)  # seconds since each sign-in of these tests, of which none is like another
 UPDATED = "https://schemas.openid.net/secevent/ssf/event-type/stream-updated"

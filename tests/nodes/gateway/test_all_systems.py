@@ -29,8 +29,6 @@ from tests.nodes.gateway.test_revocation import denial
 from tests.nodes.gateway.test_wire import error
 from tests.nodes.gateway.world import MODERN, Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 ALL = addresses.ALL
 DO = {"type": "object", "properties": {"do": {"type": "string"}}}
 

@@ -31,8 +31,6 @@ from tests.nodes.gateway.test_eras import begin, legacy
 from tests.nodes.gateway.test_revocation import denial, listening
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 
 @pytest.fixture(scope="module")
 def second(database: None) -> Iterator[Gateway]:  # noqa: ARG001 - it reads the database

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from django.test import Client as Browser
 
 from audit.actions import Action
@@ -15,8 +14,6 @@ from governance.approvals import approvals
 from tests import make, waits
 from tests.governance.requests.test_agents_ask import token
 from tests.nodes.gateway.world import Gateway, World
-
-pytestmark = pytest.mark.loopback
 
 
 def test_what_was_denied_is_asked_for_approved_and_then_the_same_call_goes_on(node: Gateway, here: World) -> None:

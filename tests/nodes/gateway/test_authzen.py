@@ -28,8 +28,6 @@ from entitlements.tokens.models import IssuedToken
 from tests import make, waits
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 
 def caller(audience: str = "", **changes: object) -> str:
     """Sign a token of the built-in system for the decision point."""

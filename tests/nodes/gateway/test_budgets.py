@@ -32,7 +32,6 @@ from tests.nodes.gateway.authzen import point
 from tests.nodes.gateway.scripted import Scripted
 from tests.nodes.gateway.world import MODERN, Gateway, World
 
-pytestmark = pytest.mark.loopback
 SCHEMA = {
     "type": "object",
     "properties": {

@@ -26,8 +26,6 @@ from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.scripted import Scripted
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 DO = {"type": "object", "properties": {"do": {"type": "string"}}}
 
 

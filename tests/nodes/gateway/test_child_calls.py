@@ -28,8 +28,6 @@ from tests.nodes.gateway import world
 from tests.nodes.gateway.test_local_servers import facts, local
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 
 @pytest.fixture(scope="module")
 def agreed() -> Iterator[dict[str, Any]]:

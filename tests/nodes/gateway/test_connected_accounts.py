@@ -27,8 +27,6 @@ from tests.entitlements.connected_accounts.worlds import Guarded, Place
 from tests.nodes.gateway import rest_world, world
 from tests.nodes.gateway.world import Gateway
 
-pytestmark = pytest.mark.loopback
-
 
 @pytest.fixture(scope="module")
 def other_node(database: None) -> Iterator[Gateway]:  # noqa: ARG001 - it reads the database

@@ -30,8 +30,6 @@ from tests.nodes.gateway.test_eras import begin, legacy
 from tests.nodes.gateway.test_guardrails import evaluated, publish
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:

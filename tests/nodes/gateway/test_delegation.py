@@ -28,8 +28,6 @@ from tests import make, waits
 from tests.nodes.gateway import world
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 WHY: dict[str, Any] = {"by": SYSTEM, "reason": "A test stops it."}
 
 

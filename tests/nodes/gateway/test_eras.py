@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import httpx2
-import pytest
 
 from tests import make
 from tests.conformance import servers
 from tests.nodes.gateway import world
 from tests.nodes.gateway.test_wire import call_of, error, headers_of
 from tests.nodes.gateway.world import META, Gateway, World
-
-pytestmark = pytest.mark.loopback
 
 
 def legacy(node: Gateway, here: World, method: str, token: str, session: str = "", **params: object) -> httpx2.Response:

@@ -26,7 +26,6 @@ from tests.nodes.gateway.rest_world import Service
 from tests.nodes.gateway.test_authzen import ask, question
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
 CODES = {"forbid": "guardrail", "hold": "approval_required", "step_up": "reauthentication_due"}
 
 

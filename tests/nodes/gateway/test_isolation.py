@@ -15,7 +15,6 @@ from tests.nodes.gateway.scripted import Scripted
 from tests.nodes.gateway.test_budgets import SCHEMA, budget, calls, code, taken
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
 AT_ONCE = 4
 
 

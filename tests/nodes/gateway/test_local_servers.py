@@ -21,7 +21,6 @@ from tests.entitlements.stdio import packages, processes
 from tests.nodes.gateway import test_wire, world
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
 ANY: dict[str, Any] = {"type": "object"}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 from django.db import connection, connections, transaction
 
 from entitlements.feed import changes, locks, subjects
@@ -13,7 +12,6 @@ from entitlements.feed.locks import Lock
 from tests import waits
 from tests.nodes.gateway.world import Gateway, World, build
 
-pytestmark = pytest.mark.loopback
 _OURS = (
     "FROM pg_stat_activity WHERE datname = current_database() AND application_name IN"
     " ('mandate-gateway', 'mandate-record', 'mandate-feed', 'mandate-strangers')"

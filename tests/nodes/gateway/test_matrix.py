@@ -32,8 +32,6 @@ from tests import make, waits
 from tests.nodes.gateway import test_authzen as authzen
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 WHY = "for the test"
 
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from audit.context import SYSTEM
 from entitlements.grants import grants
 from tests import make
 from tests.conformance import servers
 from tests.nodes.gateway import world
 from tests.nodes.gateway.world import Gateway
-
-pytestmark = pytest.mark.loopback
 
 
 def test_the_record_of_an_allowed_call_holds_the_numbers_that_a_limit_bounds_and_no_other_argument(

@@ -17,7 +17,6 @@ from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.scripted import Scripted
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
 COMPANY = Authority()
 REASON = "for a test"
 

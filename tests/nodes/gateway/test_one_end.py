@@ -300,7 +300,6 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> record.Archive:
     return record.Archive(tmp_path_factory.mktemp("archive"), Ed25519PrivateKey.generate())
 
 
-@pytest.mark.loopback
 @pytest.mark.usefixtures("emptied")
 @pytest.mark.parametrize("rounds", [3, pytest.param(30, marks=pytest.mark.soak)])
 def test_rounds_of_revoking_under_six_calling_threads_on_two_nodes_break_no_invariant(

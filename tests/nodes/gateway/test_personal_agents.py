@@ -16,8 +16,6 @@ from tests import make, waits
 from tests.nodes.gateway.test_revocation import denial
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 WHY = "for the test"
 
 

@@ -30,8 +30,6 @@ from tests.nodes.gateway import test_authzen, world
 from tests.nodes.gateway.world import META, MODERN, Gateway, World
 from tests.proofs import Holder
 
-pytestmark = pytest.mark.loopback
-
 HOLDER, OTHER = Holder(), Holder()
 LEGACY = "2025-11-25"
 HTTP = httpx2.Client(timeout=waits.SECONDS)

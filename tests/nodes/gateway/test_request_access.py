@@ -37,7 +37,7 @@ from tests.nodes.gateway.test_eras import legacy
 from tests.nodes.gateway.world import Gateway, World
 
 # What may be requested everywhere is listed to a bound: what other tests of the folder left would fill it.
-pytestmark = [pytest.mark.loopback, pytest.mark.usefixtures("emptied")]
+pytestmark = pytest.mark.usefixtures("emptied")
 NAME = "request_access"
 CHANGED = 'data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}'
 

@@ -18,8 +18,6 @@ from tests.nodes.gateway import rest_world
 from tests.nodes.gateway.rest_world import SECRET, Service
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:

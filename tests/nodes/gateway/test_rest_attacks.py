@@ -14,8 +14,6 @@ from tests.nodes.gateway.rest_world import Service
 from tests.nodes.gateway.world import Gateway, World
 from tests.proofs import Holder
 
-pytestmark = pytest.mark.loopback
-
 HOLDER = Holder()
 
 

@@ -16,8 +16,6 @@ from tests.nodes.gateway import rest_world, scripted
 from tests.nodes.gateway.rest_world import SECRET, Service
 from tests.nodes.gateway.world import Gateway
 
-pytestmark = pytest.mark.loopback
-
 AWS = {"access_key_id": "AKIDEXAMPLE", "region": "eu-central-1", "service": "execute-api"}
 
 

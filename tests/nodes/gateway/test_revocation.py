@@ -32,8 +32,6 @@ from tests.nodes.gateway.cables import Cable
 from tests.nodes.gateway.scripted import Scripted
 from tests.nodes.gateway.world import Gateway, World, has_applied
 
-pytestmark = pytest.mark.loopback
-
 DO = {"type": "object", "properties": {"do": {"type": "string"}}}
 
 
@@ -66,7 +64,6 @@ def test_a_receipt_names_each_node_that_obeys_and_the_next_call_is_denied(
 
     assert {each["node"] for each in receipt.acknowledged} >= {"node-1", "node-2"}
     assert receipt.missing == []
-    assert all(each["after_ms"] < 500 for each in receipt.acknowledged), receipt.acknowledged
     assert [denial(each.call(here, token)) for each in (node, second)] == ["no_grant", "no_grant"]
 
 

@@ -43,7 +43,7 @@ from tests.nodes.gateway.cables import Cable
 from tests.nodes.gateway.test_one_end import calls_without_an_end
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = [pytest.mark.loopback, pytest.mark.soak, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 RATE = int(os.environ.get("CALLS_A_SECOND", "200"))
 SECONDS = int(os.environ.get("REVOKING_SECONDS", "180"))
 EVERY = float(os.environ.get("REVOKE_EVERY", "3"))

@@ -17,8 +17,6 @@ from tests.entitlements.session_policies import agreed
 from tests.nodes.gateway import world
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 MINUTE = timedelta(minutes=1)
 """Seconds after a confirmation in which each node holds sessions to the policy."""
 

@@ -30,8 +30,6 @@ from tests.nodes.gateway.test_eras import begin
 from tests.nodes.gateway.test_wire import error
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 
 class Counted(Snapshots):
     """Instead of the database: one system, and a count of what is asked."""

@@ -18,7 +18,6 @@ from tests.nodes.gateway.scripted import Scripted
 from tests.nodes.gateway.test_wire import call_of, headers_of
 from tests.nodes.gateway.world import META, Gateway, World
 
-pytestmark = pytest.mark.loopback
 THEIRS, SPAN, OF_SESSION = "ab" * 16, "1" * 16, "5e" * 16
 ANY: dict[str, Any] = {"type": "object"}
 

@@ -14,7 +14,6 @@ from tests.nodes.gateway.test_authzen import ask, question
 from tests.nodes.gateway.test_eras import begin, legacy
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
 SCHEMA = {"type": "object", "properties": {"do": {"type": "string"}, "path": {"type": "string"}}, "required": ["do"]}
 INSIDE = {"do": "answer", "path": "/pub/a"}
 DENIED: dict[str, tuple[dict[str, Any], str]] = {

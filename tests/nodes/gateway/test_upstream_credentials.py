@@ -23,8 +23,6 @@ from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.scripted import Scripted
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 SECRET = "s3cret/of-the-client"
 SCHEMA = {"type": "object"}
 

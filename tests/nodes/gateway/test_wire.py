@@ -15,8 +15,6 @@ from tests.conformance import servers
 from tests.nodes.gateway import world
 from tests.nodes.gateway.world import META, MODERN, Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 
 def error(answer: httpx2.Response) -> dict[str, Any]:
     """Return the JSON-RPC error, which every refusal has as its body."""

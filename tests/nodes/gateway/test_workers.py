@@ -31,8 +31,6 @@ from tests.conformance.test_two_nodes import session
 from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 NAMES = ["host/1", "host/2"]
 _FEEDS = (
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mandate-feed' AND datname = current_database()"
@@ -152,7 +150,6 @@ def test_a_receipt_names_each_worker_and_none_allows_the_next_call(
 
     assert {outcome(each, here, token) for each in clients.values()} == {(200, "no_grant")}
     assert (named(receipt.acknowledged), receipt.missing) == (NAMES, [])
-    assert max(each["after_ms"] for each in receipt.acknowledged) < 500
     with psycopg.connect(databases.addresses().owner) as owner:
         assert owner.execute(_FEEDS).fetchone() == (1,)
 
@@ -178,7 +175,6 @@ def test_a_worker_that_hangs_is_missing_refuses_when_it_wakes_and_holds_up_nobod
     with frozen(workers(host)["host/2"]):
         receipt = revoke(here)
         assert (named(receipt.acknowledged), named(receipt.missing)) == (["host/1"], ["host/2"])
-        assert next(each["after_ms"] for each in receipt.acknowledged if each["node"] == "host/1") < 500
         assert outcome(clients["host/1"], here, token) == (200, "no_grant")
     assert outcome(clients["host/2"], here, token) in {(503, "lease_lapsed"), (200, "no_grant")}
     waits.until(lambda: outcome(clients["host/2"], here, token) == (200, "no_grant"))

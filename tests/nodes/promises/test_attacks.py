@@ -34,7 +34,6 @@ from tests.nodes.promises import upstreams, ways
 from tests.nodes.promises.ways import Place, Reply
 from tests.promises.table import GATEWAY, MCP, REST, REST_BY_MCP, STDIO, cells
 
-pytestmark = pytest.mark.loopback
 OVER_HTTP = (MCP, REST_BY_MCP, REST)
 
 

@@ -49,7 +49,6 @@ from tests.nodes.promises.ways import SECRET, Place, Reply
 from tests.promises import table
 from tests.promises.table import GATEWAY, MCP, REST, REST_BY_MCP, STDIO, also, cells
 
-pytestmark = pytest.mark.loopback
 REASON = "for a test"
 ENDS = ("call.finished", "call.withdrawn", "call.indeterminate")
 

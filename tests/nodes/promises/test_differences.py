@@ -17,7 +17,6 @@ from tests.nodes.promises.test_attacks import asked, message
 from tests.nodes.promises.ways import Place
 from tests.promises.table import GATEWAY, MCP, REST, REST_BY_MCP, STDIO, cells
 
-pytestmark = pytest.mark.loopback
 BY_MCP = (MCP, REST_BY_MCP, STDIO)
 
 _EVALUATION = re.compile(rb'"evaluation_id": ?"([^"]+)"')

@@ -34,7 +34,6 @@ from tests.nodes.promises.conftest import Sites
 from tests.nodes.promises.ways import Place
 from tests.promises.table import GATEWAY, VENDOR, cells
 
-pytestmark = pytest.mark.loopback
 REASON = "for a test"
 CLOSED_WITHIN = 2.0
 OK, CLOSED = "", "503"

@@ -28,7 +28,7 @@ from tests.nodes.gateway import world as gateways
 from tests.nodes.risk import flood
 from tests.nodes.risk.test_process import is_active
 
-pytestmark = [pytest.mark.loopback, pytest.mark.soak, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 QUIET = 3
 SECONDS = int(os.environ.get("EVENT_SECONDS", "10"))
 

@@ -19,7 +19,6 @@ from tests.entitlements.risk.worlds import CAEP, TYPE, answered, claims, stream,
 from tests.nodes.edge.test_process import Wire
 from tests.nodes.gateway import world as gateways
 
-pytestmark = pytest.mark.loopback
 BURST = 200
 
 

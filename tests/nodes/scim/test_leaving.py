@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 
 import httpx2
-import pytest
 from django.test import Client
 
 from audit.context import SYSTEM
@@ -15,8 +14,6 @@ from governance.approvals.models import Approval
 from tests import make, waits
 from tests.governance.scim.directory import Directory
 from tests.nodes.gateway.world import Gateway, World
-
-pytestmark = pytest.mark.loopback
 
 
 def _hello(node: Gateway, here: World, token: str) -> str:

@@ -29,8 +29,6 @@ from tests.entitlements.workload_identity.key_server import KeyServer
 from tests.nodes.gateway import scripted, world
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 
 @pytest.fixture(scope="module")
 def node(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Gateway]:  # noqa: ARG001

@@ -30,7 +30,7 @@ from tests import make, shared, waits
 from tests.governance.companies import Company
 from tests.governance.reviews import worlds
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 ROUNDS = shared.race_rounds(4)
 

@@ -12,7 +12,7 @@ from governance.reviews.event_triggered.models import ReviewTrigger
 from tests import waits
 from tests.governance.reviews import worlds
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
+pytestmark = pytest.mark.django_db(transaction=True)
 _BLOCKED = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 

@@ -183,7 +183,6 @@ def test_a_count_that_drifted_breaks_an_invariant_that_names_it(spoil: str, name
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.race
 def test_who_submits_waits_for_nobody_elses_counts() -> None:
     company, _ = worlds.found()
     bots = fleet(company, 2)

@@ -13,8 +13,6 @@ from tests.nodes.gateway.authzen import point
 from tests.nodes.gateway.authzen.point import Point
 from tests.nodes.gateway.world import Gateway
 
-pytestmark = pytest.mark.loopback
-
 ALICE = {"type": "user", "id": "alice"}
 BOB = {"type": "user", "id": "bob"}
 ADMIN = {**BOB, "properties": {"role": "admin"}}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.catalog import systems
@@ -13,8 +11,6 @@ from governance.decisions.queries import why
 from tests import waits
 from tests.nodes.gateway.authzen import point
 from tests.nodes.gateway.world import Gateway
-
-pytestmark = pytest.mark.loopback
 
 ALICE = {"type": "user", "id": "alice"}
 QUESTION = {"subject": ALICE, "action": {"name": "read"}, "resource": {"type": "record", "id": "record-1"}}

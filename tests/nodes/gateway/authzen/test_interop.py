@@ -13,8 +13,6 @@ from tests.nodes.gateway.authzen import point
 from tests.nodes.gateway.authzen.point import Point
 from tests.nodes.gateway.world import Gateway
 
-pytestmark = pytest.mark.loopback
-
 SEARCHES = {"idp": "resource", "search-action": "action", "search-resource": "resource", "search-subject": "subject"}
 
 

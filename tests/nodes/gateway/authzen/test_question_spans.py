@@ -15,7 +15,6 @@ from tests.nodes.gateway import world
 from tests.nodes.gateway.authzen import point
 from tests.nodes.gateway.world import Gateway
 
-pytestmark = pytest.mark.loopback
 THEIRS, SPAN, CARRIED = "ab" * 16, "1" * 16, "5e" * 16
 QUESTION = {
     "subject": {"type": "user", "id": "alice"},

@@ -19,7 +19,6 @@ from tests import waits
 from tests.nodes.gateway import world
 from tests.nodes.gateway.world import Gateway
 
-pytestmark = pytest.mark.loopback
 ISSUER = "as/mandate"
 METADATA = "/.well-known/authzen-configuration"
 

@@ -13,8 +13,6 @@ from tests import make
 from tests.nodes.gateway.test_authzen import ask, caller, for_a_person
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 CALL = {"name": "tools/call"}
 
 

@@ -25,7 +25,7 @@ from tests.nodes.gateway.conversation.desk import LegacyClient, asks, tells, wor
 from tests.nodes.gateway.primitives import desk as rows
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = [pytest.mark.loopback, pytest.mark.usefixtures("packages")]
+pytestmark = pytest.mark.usefixtures("packages")
 packages = nodejs.packages
 LONG = 600_000
 RELATED = "io.modelcontextprotocol/related-task"

@@ -33,7 +33,6 @@ from tests.nodes.gateway.call_tasks.desk import Server, ask, call, finished
 from tests.nodes.gateway.primitives import desk as rows
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
 TOOLS = ("slow_compute", "wait", "confirm_delete")
 CANARY = "canary-secret-of-a-task-7f3a"
 

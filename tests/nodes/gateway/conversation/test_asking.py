@@ -17,7 +17,6 @@ from tests.nodes.gateway.conversation.talker import Talker
 from tests.nodes.gateway.test_wire import error
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
 URL_MODE = {"mode": "url", "message": "Sign in.", "elicitationId": "e"}
 
 

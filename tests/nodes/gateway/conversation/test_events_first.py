@@ -10,8 +10,6 @@ from entitlements.gateway.http import Message, Request
 from tests.nodes.gateway.conversation.desk import LegacyClient, asks
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 
 @pytest.mark.parametrize(
     ("accept", "gets"),

@@ -18,8 +18,6 @@ from tests.nodes.gateway.conversation.talker import Talker
 from tests.nodes.gateway.conversation.test_listening import HIDDEN, READABLE, UPDATED, resources, subscribed
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
-
 
 @pytest.fixture
 def here(node: Gateway, old: Talker) -> World:  # noqa: ARG001 - the node must run

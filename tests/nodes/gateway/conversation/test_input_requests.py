@@ -34,7 +34,6 @@ from tests.nodes.gateway.world import Gateway, World
 if TYPE_CHECKING:
     from entitlements.catalog.models import System
 
-pytestmark = pytest.mark.loopback
 CUSTOMER = "resources/templates/crm://customers/{customer}"
 NAMES = ("ask", "rounds", "later", "speak", CUSTOMER, "prompts/brief")
 OFFERS: dict[str, Any] = {"sampling": {}, "elicitation": {"form": {}, "url": {}}, "roots": {}}

@@ -23,7 +23,6 @@ from tests.nodes.gateway.conversation.desk import LegacyClient, asks, messages_o
 from tests.nodes.gateway.conversation.talker import Talker
 from tests.nodes.gateway.world import META, MODERN, Gateway, World
 
-pytestmark = pytest.mark.loopback
 READABLE, HIDDEN = "crm://notes", "crm://salaries"
 UPDATED = "notifications/resources/updated"
 ID = "io.modelcontextprotocol/subscriptionId"

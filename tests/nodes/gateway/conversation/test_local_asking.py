@@ -32,7 +32,6 @@ from tests.nodes.gateway.conversation.test_listening import UPDATED, subscribed
 from tests.nodes.gateway.test_wire import error
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
 ANY: dict[str, Any] = {"type": "object"}
 ONE, TWO = "note://one", "note://two"
 TOOLS = ("elicit", "sample", "roots", "work", "change", "retool")

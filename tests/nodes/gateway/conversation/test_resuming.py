@@ -30,7 +30,6 @@ from tests.nodes.gateway.conversation.desk import LegacyClient, asks, tells
 from tests.nodes.gateway.conversation.polled import BREAK, CLOSE, CUT, HOLD, REFUSE, RETRY_SECONDS, Polled
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
 ONE, TWO, THREE = (tells("notifications/message", level="info", data=word) for word in ("one", "two", "three"))
 SCHEMA = {"type": "object", "properties": {"script": {"type": "array"}}, "required": ["script"]}
 

@@ -24,7 +24,6 @@ from tests.nodes.gateway.test_budgets import budget, code
 from tests.nodes.gateway.test_wire import error
 from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
 SAMPLE = asks("sampling/createMessage", 5, **SAMPLING)
 ROOTS = asks("roots/list", "r")
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from entitlements.catalog.models import System
     from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
 ERAS = ["2026-07-28", "legacy"]
 
 

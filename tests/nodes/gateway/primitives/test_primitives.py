@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from entitlements.catalog.models import System
     from tests.nodes.gateway.world import Gateway, World
 
-pytestmark = pytest.mark.loopback
 ONLY_ADA = {ORDERS: {"id": {"one_of": ["ada"]}}, GREET: {"customer": {"one_of": ["ada"]}}}
 PROMPT, TEMPLATE = {"type": "ref/prompt", "name": "greet"}, {"type": "ref/resource", "uri": desk.uri(ORDERS)}
 

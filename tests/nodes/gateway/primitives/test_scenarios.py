@@ -22,7 +22,7 @@ from tests.nodes.gateway.primitives import desk
 if TYPE_CHECKING:
     from tests.nodes.gateway.world import World
 
-pytestmark = [pytest.mark.loopback, pytest.mark.usefixtures("packages")]
+pytestmark = pytest.mark.usefixtures("packages")
 packages = nodejs.packages
 PROGRAM = "@modelcontextprotocol/conformance/dist/index.js"
 BOTH = (
