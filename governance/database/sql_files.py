@@ -41,7 +41,6 @@ FILES: Final = (
     "entitlements/agents/sql/agent_retirement.sql",
     "entitlements/clients/sql/client_credential_acceptance.sql",
     "entitlements/clients/sql/client_credential_in_use.sql",
-    "entitlements/clients/sql/client_identifier.sql",
     "entitlements/workload_identity/sql/workload_rule.sql",
     "entitlements/token_families/sql/address_of_open_family.sql",
     "entitlements/vendors/sql/vendor_email_v1.sql",
