@@ -70,8 +70,7 @@ ISSUE: Final = {
 NODES: Final = ("acknowledge_v1", "count_strangers_v1", "stop_node_v1")
 """What a node says of itself."""
 FUNCTIONS: Final = (
-    *("ensure_event_months", "issue_family_token_v2", "issue_family_token_v3"),
-    *("issue_token_v1", "issue_token_v2", "issue_token_v3"),
+    *("ensure_event_months", "issue_family_token_v3", "issue_token_v3"),
     *(
         "receive_security_events_v1",
         "record_decoy_touch_v1",

@@ -30,7 +30,7 @@ from entitlements.drift.models import AgentHour, SessionNetwork
 from entitlements.event_streams.models import EventReceiver, EventStream, SignalPoll, StreamEvent
 from entitlements.feed.models import Change, GatewayNode
 from entitlements.foreign_tokens.models import ForeignToken, MeasuredEnds
-from entitlements.gateway.models import EndedClientSession, Guardrail, HeldCall, UpstreamSession
+from entitlements.gateway.models import EndedClientSession, Guardrail, UpstreamSession
 from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.guardrails.models import GuardrailVersion
 from entitlements.idempotency.models import IdempotentAnswer
@@ -104,7 +104,6 @@ __all__ = [
     "GroupMapping",
     "Guardrail",
     "GuardrailVersion",
-    "HeldCall",
     "IdempotentAnswer",
     "Identity",
     "IssuedToken",

@@ -17,7 +17,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("governance.connect.urls")),
     path("admin/", admin.site.urls),
     path("", include("governance.console.urls")),
-    path("", include("governance.console.moved")),
 ]
 
 handler400 = "governance.console.errors.bad_request"

@@ -21,7 +21,7 @@ INSERT INTO entitlements_clientcredential SELECT (jsonb_populate_record(o, jsonb
     'id', gen_random_uuid(), 'agent_id', c.agent, 'client_id', c.slug))).*
 FROM crowd c, entitlements_clientcredential o WHERE o.agent_id = %(agent)s;
 INSERT INTO entitlements_client SELECT (jsonb_populate_record(k, jsonb_build_object(
-    'id', c.client, 'agent_id', c.agent, 'identifier', c.slug, 'client_id', c.slug))).*
+    'id', c.client, 'agent_id', c.agent, 'identifier', c.slug))).*
 FROM crowd c, entitlements_client k WHERE k.id = %(client)s;
 INSERT INTO entitlements_grant SELECT (jsonb_populate_record(g, jsonb_build_object(
     'id', c.held, 'agent_id', c.agent))).*

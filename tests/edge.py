@@ -110,8 +110,10 @@ class OwnTransaction:
         if abs((moved - basis.decided).total_seconds()) < 1:
             basis = replace(basis, decided=moved)
         token = issue_token.mint(basis, row, event, uuid4(), claims)
-        values = issue_family_token.values_of(token, row, family)
-        written = write(issue_family_token.statement_of(row, family), values)
+        if family is None:
+            written = write(issue_token.PSYCOPG, token)
+        else:
+            written = write(issue_family_token.PSYCOPG, issue_family_token.parameters(token, family))
         if moved != basis.decided and written.outcome is Outcome.ISSUED:
             _move(row, moved)
             _move_family(family, moved)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from audit import clock
-from audit.context import SYSTEM
+from audit.context import SYSTEM, Principal
 from entitlements.agents import agents
 from entitlements.agents.models import Agent
 from entitlements.catalog import class_proposals, tools
@@ -30,6 +30,7 @@ from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.vendors import vendors
 from governance.eligibility import eligibility
+from governance.ownership import ownership
 from governance.requests import requests
 from governance.requests.models import AccessRequest
 
@@ -202,6 +203,13 @@ def grant(
     }
     terms = grants.Terms(lines, starts, starts + lasts, tuple(people), tuple(groups))
     return grants.issue(holder or agent(), of, terms, by=SYSTEM, reason="made for a test")
+
+
+def hand_over(agent: Agent, office: str, person: Person, *, by: Principal, reason: str) -> Agent:
+    """Let a person be asked to take an office for an agent, and take it."""
+    ownership.accept(ownership.propose(agent, office, person, by=by, reason=reason).pk, by=person)
+    agent.refresh_from_db()
+    return agent
 
 
 def client(

@@ -23,7 +23,7 @@ ON CONFLICT DO NOTHING RETURNING 1
 
 
 def name_of(proof: Proof) -> str:
-    """Return under whose name a proof is claimed: its key's, as `issue_token_v2` has it too."""
+    """Return under whose name a proof is claimed: its key's, as `issue_token_v3` has it too."""
     return f"dpop:{proof.thumbprint}"
 
 

@@ -1,4 +1,4 @@
-"""Write a token: decide on facts, call `issue_token_v2` once, and decide anew where a fact changed meanwhile."""
+"""Write a token: decide on facts, call `issue_token_v3` once, and decide anew where a fact changed meanwhile."""
 
 from __future__ import annotations
 

@@ -104,9 +104,10 @@ class OnNode:
 
         def parameters(producer: UUID) -> list[Any]:
             token = issue_token.mint(basis, row, event, producer, claims)
-            return issue_family_token.values_of(token, row, family)
+            return token if family is None else issue_family_token.parameters(token, family)
 
-        return await self._writer.write(parameters, events, issue_family_token.statement_of(row, family))
+        statement = issue_token.PSYCOPG if family is None else issue_family_token.PSYCOPG
+        return await self._writer.write(parameters, events, statement)
 
     async def end(self, what: TokenRevocation, event: Draft, proof: Claim | None) -> Answer:
         """Write the end of tokens with its event. Raises Closed."""

@@ -32,7 +32,7 @@ class Change(models.Model):
     """A right may have been taken away. `seq` is given at commit, so that its order is the order of commits.
 
     The typed columns name whom it concerns; a row may name several. They are no foreign keys: a change outlives the row
-    that it names, and takes no lock on it. What says nothing about that, as the previous release does, concerns all.
+    that it names, and takes no lock on it. What says nothing about that concerns all.
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -41,7 +41,7 @@ class Subject:
 ALL: Final = Subject(EVERYTHING, None, (Lock.EVERYTHING, EVERYTHING))
 """Everybody: a stop of everything, and what cannot name whom it concerns."""
 DRILL: Final = Subject(DRILL_KIND, None, (Lock.EVERYTHING, DRILL_KIND))
-"""No subject: a node acknowledges it and does nothing. The release before takes it to concern all."""
+"""No subject: a node acknowledges it and does nothing."""
 
 
 def agent(pk: int) -> Subject:

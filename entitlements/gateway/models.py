@@ -1,4 +1,4 @@
-"""Guardrails, held calls, sessions with upstream servers, and clients' sessions that were ended."""
+"""Guardrails, sessions with upstream servers, and clients' sessions that were ended."""
 
 from __future__ import annotations
 
@@ -19,25 +19,6 @@ class Guardrail(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-
-class HeldCall(models.Model):
-    """A call that waits for a person's answer."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    agent = models.ForeignKey("entitlements.Agent", on_delete=models.PROTECT, related_name="holds")
-    decision = models.UUIDField(unique=True)
-    arguments_sha256 = models.CharField(max_length=64)
-    asked_at = models.DateTimeField()
-    expires_at = models.DateTimeField()
-    answer = models.CharField(max_length=16, blank=True)
-    answered_by = models.CharField(max_length=120, blank=True)
-
-    class Meta:
-        db_table = "entitlements_hold"
-
-    def __str__(self) -> str:
-        return str(self.id)
 
 
 class UpstreamSession(models.Model):

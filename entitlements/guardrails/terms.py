@@ -156,7 +156,6 @@ _READERS: Final[dict[str, tuple[str, Callable[[object], Any]]]] = {
     "labels": ("labels", _names),
 }
 """The words that a guardrail can be written with: the field of the rule, and what reads it."""
-WORDS: Final = tuple(_READERS)
 
 
 def names(when: Mapping[str, Any], word: str) -> list[str]:

@@ -101,8 +101,6 @@ DEFAULTS: Final[Mapping[Kind, Policy]] = MappingProxyType(
     }
 )
 """How each kind is answered until two people agree on something else: only two of them do anything by themselves."""
-LEVELS: Final = (Risk.LOW, Risk.MEDIUM, Risk.HIGH)
-"""What a risk level can be, the lowest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ RS256: Final = "RS256"
 OURS: Final = (ES256, EDDSA, RS256)
 RSA_BITS: Final = 3072
 """Of a new RSA key: as strong as P-256 and Ed25519 (NIST SP 800-57 part 1, table 2)."""
-EXPONENT: Final = 65537
 
 
 def new_key(kid: str, algorithm: str) -> jwk.Key:

@@ -1,6 +1,6 @@
 """What a client asks for, and whether it may have it: the rule for every token that stands on grants.
 
-The token is written by `sql/issue_token_v2.sql`, which holds shared locks on all that could be taken away before it
+The token is written by `sql/issue_token_v3.sql`, which holds shared locks on all that could be taken away before it
 looks again: a revocation either comes before that look, or waits for the commit and then finds the token.
 """
 

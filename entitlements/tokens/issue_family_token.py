@@ -1,4 +1,4 @@
-"""The node's side of `issue_family_token_v2`: a token that begins a family or refreshes one. Without Django or I/O."""
+"""The node's side of `issue_family_token_v3`: a token that begins a family or refreshes one. Without Django or I/O."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from . import issue_token
-from .issue_token import TokenRow
 
 _TYPES: Final = ("uuid", "integer", "boolean", "text", "text", "text", "timestamptz", "timestamptz", "text")
 """The parameters of the family, which come after those of the token."""
-PSYCOPG: Final = issue_token.PSYCOPG.replace("issue_token_v2(", "issue_family_token_v2(").removesuffix(")") + "".join(
+PSYCOPG: Final = issue_token.PSYCOPG.replace("issue_token_v3(", "issue_family_token_v3(").removesuffix(")") + "".join(
     (*(f", %s::{kind}" for kind in _TYPES), ")")
 )
 ADDRESS_LENGTH: Final = 64
@@ -71,18 +70,3 @@ def parameters(token: Sequence[Any], step: FamilyStep) -> list[Any]:
         ),
         step.source[:ADDRESS_LENGTH],
     ]
-
-
-def statement_of(row: TokenRow, family: FamilyStep | None) -> str:
-    """Return the statement that writes a token: where a session begins, one that keeps what its sign-in says."""
-    return (_PLAIN if row.begins is None else _BEGINNING)[family is not None]
-
-
-def values_of(token: Sequence[Any], row: TokenRow, family: FamilyStep | None) -> list[Any]:
-    """Return what belongs to that statement; `token` are the parameters of `issue_token.mint`."""
-    values = [*token] if family is None else parameters(token, family)
-    return values if row.begins is None else [*values, *issue_token.beginning(row.begins)]
-
-
-_PLAIN: Final = (issue_token.PSYCOPG, PSYCOPG)
-_BEGINNING: Final = tuple(issue_token.beginning_statement(statement) for statement in _PLAIN)

@@ -1,4 +1,4 @@
-"""The node's side of `issue_token_v2`: its parameters from typed values, and what it answered. Without Django or I/O.
+"""The node's side of `issue_token_v3`: its parameters from typed values, and what it answered. Without Django or I/O.
 
 A node holds one producer a connection. The database gives each event its number, and the node checks it: one that is
 not the next says that an event was taken out of the record, or that another producer wrote under this name.
@@ -77,22 +77,19 @@ _TYPES: Final = {
     "authorization_details": "jsonb",
     "chain_clients": "bigint[]",
     "proven_jkt": "text",
+    "signed_in_at": "timestamptz",
+    "acr": "text",
+    "amr": "text",
 }
 """The parameters of the function in their order, with their types."""
 _BETWEEN: Final = [*_TYPES].index("proof_issuer") - [*_TYPES].index("client") - 1
 
-PSYCOPG: Final = f"SELECT * FROM issue_token_v2({', '.join(f'%s::{kind}' for kind in _TYPES.values())})"  # noqa: S608
+PSYCOPG: Final = f"SELECT * FROM issue_token_v3({', '.join(f'%s::{kind}' for kind in _TYPES.values())})"  # noqa: S608
 """The statement; `mint` and `refuse` return what belongs to it, in order."""
-_BEGINNING: Final = ("timestamptz", "text", "text")
-
-
-def beginning_statement(statement: str) -> str:
-    """Return a statement that also keeps what a sign-in says, with the session that begins by it: see `beginning`."""
-    return statement.replace("_v2(", "_v3(").removesuffix(")") + "".join((*(f", %s::{k}" for k in _BEGINNING), ")"))
 
 
 class Outcome(StrEnum):
-    """What became of a call; the head of `sql/issue_token_v2.sql` says what each means."""
+    """What became of a call; the head of `sql/issue_token_v3.sql` says what each means."""
 
     ISSUED = "issued"
     REFUSED = "refused"
@@ -277,14 +274,8 @@ def mint(basis: Basis, row: TokenRow, event: Draft, producer: UUID, claims: Clai
         row.authorization_details,
         [*row.chain_clients],
         claims.dpop.issuer if claims.dpop else None,
+        *(_stated(begins.stated) if begins else [None] * 3),
     ]
-
-
-def beginning(begins: BegunSession) -> list[Any]:
-    """Return what `issue_token_v3` and `issue_family_token_v3` keep of the sign-in of a session that begins."""
-    at, known = begins.stated.at, begins.stated
-    moment = datetime.fromtimestamp(at, UTC) if at > -math.inf else None
-    return [moment, known.acr, " ".join(sorted(known.amr))]
 
 
 def refuse(event: Draft, producer: UUID, claims: Claims = NOTHING, *, client: int | None = None) -> list[Any]:
@@ -314,6 +305,7 @@ def refuse(event: Draft, producer: UUID, claims: Claims = NOTHING, *, client: in
         None,
         None,
         claims.dpop.issuer if claims.dpop else None,
+        *[None] * 3,
     ]
 
 
@@ -332,6 +324,11 @@ def _claims(claims: Claims) -> list[Any]:
 
 def _dpop(claims: Claims) -> list[Any]:
     return [claims.dpop.jti, claims.dpop.expires + MARGIN] if claims.dpop else [None] * 2
+
+
+def _stated(known: SignedIn) -> list[Any]:
+    at = datetime.fromtimestamp(known.at, UTC) if known.at > -math.inf else None
+    return [at, known.acr, " ".join(sorted(known.amr))]
 
 
 def _event(event: Draft | None, producer: UUID, at: datetime) -> list[Any]:

@@ -39,7 +39,6 @@ from governance.sod import check
 
 from . import facts, issue
 
-type Verdict = AutoApproval.Verdict
 State = AutoApprovalRule.State
 MAY_PROPOSE: Final = (Role.ANALYST, Role.SECURITY)
 MAY_CONFIRM: Final = (Role.SECURITY,)

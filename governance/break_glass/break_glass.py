@@ -53,8 +53,6 @@ _ASKED_LATELY: Final = timedelta(days=30)
 """A person who requested the same within this time does not declare the emergency: it would be for themselves."""
 _CONTROL: Final = "Break-glass access for an hour at most, reviewed afterwards."
 
-type Verdict = BreakGlassGrant.Verdict
-
 
 class SecondFactorNeeded(DomainError):
     """Break-glass access needs an authenticator app or a passkey, and that you confirm it with it."""

@@ -135,8 +135,6 @@ GROUPS: Final = (
 )
 _OPEN: Final = frozenset({"work", "inventory"})
 """Groups that are open wherever the reader is."""
-NOWHERE: Final = frozenset({"search", "welcome", "login", "logout"})
-"""First parts of addresses that stand below no entry."""
 
 
 def shown(caller: Caller, section: str) -> list[Group]:

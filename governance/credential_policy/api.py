@@ -18,16 +18,6 @@ from governance.credential_policy import actions
 from governance.credential_policy.models import CredentialPolicyProposal
 
 
-class DaysSerializer(OutputSerializer):
-    """The longest age of each kind of credential, in days."""
-
-    client_secret = serializers.IntegerField()
-    client_key = serializers.IntegerField()
-    personal_token = serializers.IntegerField()
-    scim_token = serializers.IntegerField()
-    upstream_secret = serializers.IntegerField()
-
-
 class _PolicySerializer(OutputSerializer):
     days = serializers.SerializerMethodField()
     overlap_hours = serializers.IntegerField()

@@ -1,1 +1,1 @@
-"""The database as its owner sees it: current SQL files, and squashed migrations."""
+"""The database as its owner sees it: current SQL files, and large reads."""

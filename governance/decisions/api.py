@@ -299,15 +299,6 @@ class WhoCan(Listing):
         return Response(WhoCanSerializer(answer).data)
 
 
-class DenialsSerializer(OutputSerializer):
-    """The calls that would be denied, of one agent, tool and code."""
-
-    agent = serializers.CharField()
-    tool = serializers.CharField()
-    code = serializers.CharField()
-    calls = serializers.IntegerField()
-
-
 class WhatIfSerializer(OutputSerializer):
     """A replay. Counts are so far, until it is finished.
 

@@ -17,7 +17,7 @@ from audit import clock
 from entitlements.errors import DomainError
 from entitlements.keys import signing
 from entitlements.secrets import seal
-from governance.database import sql_files, squashes
+from governance.database import sql_files
 
 MEASURE_EVERY: Final = 30.0
 MEASURE_AGAIN: Final = 1.0
@@ -107,7 +107,7 @@ def missing() -> list[str]:
         if "migrations" not in _seen:
             executor = MigrationExecutor(connection)
             plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-            if plan or squashes.half_applied(connection):
+            if plan:
                 return ["migrations"]
             _seen.add("migrations")
         if "sql" not in _seen:

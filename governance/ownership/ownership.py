@@ -113,7 +113,9 @@ def propose(agent: Agent, office: str, person: Person, *, by: Principal, reason:
 def accept(proposal_id: UUID, *, by: Person) -> OwnershipProposal:
     """Accept a proposal; open requests are routed to the new approvers in the same step.
 
-    Raises NotFound, NotAsked, AlreadyAnswered, and what `change_sponsor` and its like raise about agent and person.
+    Raises NotFound, NotAsked, AlreadyAnswered, AgentRetired, SponsorRequired or OwnerRequired when the person is
+    disabled, SponsorIsTheUser for a personal agent that has a grant or an open request, eligibility.TwoPeopleRequired
+    when high-risk access would be left to one person.
     """
     unlocked = OwnershipProposal.objects.select_related("agent").filter(pk=proposal_id).first()
     if unlocked is None:
@@ -144,37 +146,7 @@ def about(proposal: OwnershipProposal) -> list[str]:
     return [f"agent:{proposal.agent.slug}", f"person:{proposal.person.login}"]
 
 
-def change_sponsor(agent: Agent, sponsor: Person, *, by: Principal, reason: str) -> Agent:
-    """Change the sponsor of an agent; open requests are routed again. Doing it twice changes and records nothing.
-
-    Raises NotFound, ReasonRequired, AgentRetired, agents.SponsorRequired when the person is disabled, SelfAppointment
-    for a person who appoints themselves, SponsorIsTheUser for a personal agent that has a grant or an open request,
-    eligibility.TwoPeopleRequired when high-risk access would be left to one person.
-    """
-    return _appoint(agent, "sponsor", sponsor, by=by, reason=reason)
-
-
-def change_owner(agent: Agent, owner: Person, *, by: Principal, reason: str) -> Agent:
-    """Name another technical owner, who then never approves for this agent. Doing it twice changes and records nothing.
-
-    Raises NotFound, ReasonRequired, AgentRetired, OwnerRequired when the person is disabled, SelfAppointment for a
-    person who appoints themselves, eligibility.TwoPeopleRequired.
-    """
-    return _appoint(agent, "owner", owner, by=by, reason=reason)
-
-
-@transaction.atomic
-def _appoint(agent: Agent, office: str, person: Person, *, by: Principal, reason: str) -> Agent:
-    if not reason.strip():
-        raise ReasonRequired
-    locks.exclusive((Lock.AGENT, agent.pk))
-    present: Person | None = getattr(_read(agent), office)
-    if present != person:
-        independence.check_appointment(person, present=present, by=by)
-    return _take(agent, office, person, by=by, reason=reason)
-
-
-def _take(agent: Agent, office: str, person: Person, *, by: Principal, reason: str, proposed_by: str = "") -> Agent:
+def _take(agent: Agent, office: str, person: Person, *, by: Principal, reason: str, proposed_by: str) -> None:
     """Write the role; the caller has locked the agent."""
     waiting = _waiting(agent)
     requests.lock(waiting, also=person)
@@ -182,7 +154,7 @@ def _take(agent: Agent, office: str, person: Person, *, by: Principal, reason: s
     person.refresh_from_db(fields=["is_active"])
     before: Person | None = getattr(locked, office)
     if before == person:
-        return locked
+        return
     _check(locked, office, person)
     had_two = agents.has_two_people(locked)
     setattr(locked, office, person)
@@ -198,13 +170,12 @@ def _take(agent: Agent, office: str, person: Person, *, by: Principal, reason: s
         detail={
             "from": before.login if before else None,
             "to": person.login,
-            **({"proposed_by": proposed_by} if proposed_by else {}),
+            "proposed_by": proposed_by,
         },
     )
     changes.note(subjects.agent(locked.pk))
     for request_id in waiting:
         reroute.reroute(request_id, by=by, reason="An owner of the agent has changed.")
-    return locked
 
 
 def _read(agent: Agent) -> Agent:

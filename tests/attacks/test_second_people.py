@@ -20,7 +20,6 @@ from entitlements.people.models import Person
 from governance.approvals import approvals, reroute
 from governance.approvals import rules as approval_rules
 from governance.approvals.models import Approval
-from governance.ownership import ownership
 from governance.requests.models import AccessRequest
 from tests import make
 from tests.entitlements.api import client
@@ -49,7 +48,7 @@ def test_whoever_owned_an_agent_when_it_asked_never_answers_for_it() -> None:
     request = asked_by_her_agent(mallory)
     assert "mallory" not in waits_for(request)
 
-    ownership.change_owner(request.agent, make.person("bob"), by=SYSTEM, reason="she asked to be relieved")
+    make.hand_over(request.agent, "owner", make.person("bob"), by=SYSTEM, reason="she asked to be relieved")
 
     assert "mallory" not in waits_for(request)
     with pytest.raises(approval_rules.SelfApproval):
@@ -63,7 +62,7 @@ def test_whoever_asked_does_not_answer_as_the_new_sponsor() -> None:
     agent = make.agent(kind=Agent.Kind.SERVICE)
     request = make.request(make.entitlement(system), agent, by=mallory)
 
-    ownership.change_sponsor(agent, mallory, by=SYSTEM, reason="she asked for it")
+    make.hand_over(agent, "sponsor", mallory, by=SYSTEM, reason="she asked for it")
 
     assert "mallory" not in waits_for(request)
     with pytest.raises(approval_rules.SelfApproval):
@@ -118,9 +117,9 @@ def test_the_database_knows_who_held_which_office_when_it_was_asked(office: str)
     request = make.request(make.entitlement(make.system()), agent, by=make.analyst())
     match office:
         case "owner":
-            ownership.change_owner(agent, make.person("bob"), by=SYSTEM, reason="she asked to be relieved")
+            make.hand_over(agent, "owner", make.person("bob"), by=SYSTEM, reason="she asked to be relieved")
         case "sponsor":
-            ownership.change_sponsor(agent, mallory, by=SYSTEM, reason="she asked for it")
+            make.hand_over(agent, "sponsor", mallory, by=SYSTEM, reason="she asked for it")
         case _:
             owns_later(request, mallory)
 

@@ -1,4 +1,4 @@
-"""Calls of `issue_token_v2`, and revocations under sixteen issuers, in a process that has the product."""
+"""Calls of `issue_token_v3`, and revocations under sixteen issuers, in a process that has the product."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_each_bench_still_runs_and_prints_its_table() -> None:
     for title in (
         "Decision in process",
         "tools/call",
-        "issue_token_v2",
+        "issue_token_v3",
         "16 issuers",
         "Exchange with redemption",
         "Introspection",

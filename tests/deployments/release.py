@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import subprocess
@@ -23,20 +24,21 @@ from scripts.demo.servers import layout
 from tests import databases, waits
 from tests.architecture import tree
 
-COMMIT = "45d925140fc81fddf40ac52c5172f91640344266"
-"""The point that is called the release before this one. Move it, and LEAVES with it, when a release is made."""
-LEAVES = {"audit": "0001_squashed", "entitlements": "0001_squashed", "governance": "0001_squashed"}
-"""Its last migrations."""
+LEAVES = {"audit": "0001_tables", "entitlements": "0001_tables", "governance": "0001_tables"}
+"""The last migrations of the release before this one: until one follows 0.9, the first point with those of 0.9."""
 
 
-def is_here() -> bool:
-    """Say whether this clone holds the release; a shallow one does not."""
-    return not _git("cat-file", "-e", f"{COMMIT}^{{commit}}").returncode
+@functools.cache
+def commit() -> str:
+    """Return the point that is called the release before this one; empty where this clone is too shallow to hold it."""
+    path = f"entitlements/migrations/{LEAVES['entitlements']}.py"
+    added = _git("log", "--format=%H", "--diff-filter=A", "--", path).stdout.decode().split()
+    return added[-1] if added and not _git("cat-file", "-e", f"{added[-1]}^").returncode else ""
 
 
 def check_out(folder: Path) -> Path:
     """Write the release's files into a folder."""
-    archive = _git("archive", "--format=tar", COMMIT)
+    archive = _git("archive", "--format=tar", commit())
     archive.check_returncode()
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
         tar.extractall(folder, filter="data")

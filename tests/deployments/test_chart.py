@@ -206,7 +206,7 @@ def test_a_pod_runs_what_the_compose_file_runs(case: str) -> None:
         told = [substituted(str(part), {}) for part in OURS["gateway" if name == "issuer" else name]["command"]]
         assert [part for part in runs["args"] if part not in more.get(name, ())] == told
         assert "command" not in runs
-        assert runs["image"] == (pinned if case == "everything" else f"{image}:0.1.0")
+        assert runs["image"] == (pinned if case == "everything" else f"{image}:0.9.0")
 
 
 def seconds_to_drain(name: str, args: list[str]) -> float:

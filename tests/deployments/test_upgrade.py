@@ -30,7 +30,7 @@ BEGIN = """
 import contextlib, io, json
 from django.core.management import call_command
 from django.test import Client
-from entitlements.models import Person  # where the release before has it
+from entitlements.people.models import Person
 from tests.benchmarks import world
 
 call_command("migrate", database="owner", interactive=False, verbosity=0)
@@ -173,8 +173,8 @@ def stack() -> Iterator[devstack.Stack]:
 @pytest.fixture
 def trees(stack: devstack.Stack, tmp_path: Path) -> tuple[Tree, Tree, tuple[int, int]]:
     """The files of both releases, on one database."""
-    if not release.is_here():
-        pytest.skip(f"THE UPGRADE IS NOT TESTED: this clone is too shallow to hold {release.COMMIT[:9]}; fetch it")
+    if not release.commit():
+        pytest.skip("THE UPGRADE IS NOT TESTED: this clone is too shallow to hold the release before; fetch it")
     ports = free_port(), free_port()
     environment = {
         **stack,
@@ -270,7 +270,7 @@ def test_the_release_before_serves_while_its_database_migrates_and_this_one_take
     upstream = ["-m", "uvicorn", "tests.benchmarks.upstream:application", "--port", str(port), "--log-level", "warning"]
     with now.serving(upstream, port) as where, ExitStack() as old:
         begin = BEGIN.format(upstream=f"{where}/mcp", revocable=str(REVOCABLE))
-        begin = (before.folder / "tests/operate/midcampaign.py").read_text() + begin  # by the names of that release
+        begin = f"from tests.deployments.midcampaign import begin\n{begin}"
         began = before.run("manage.py", "shell", "--no-imports", "-c", begin)
         made, revocable, cookie, review = json.loads(began)
         company = Company(made, revocable, cookie, review)

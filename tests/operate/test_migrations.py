@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import subprocess
 from collections.abc import Iterator
@@ -23,9 +24,8 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 from psycopg.errors import LockNotAvailable, UndefinedTable
 
-from governance.database import sql_files, squashes
+from governance.database import sql_files
 from governance.management.commands import migrate
-from governance.operations import health
 from tests.architecture import tree
 from tests.deployments import release
 
@@ -53,47 +53,15 @@ def since() -> list[tuple[str, str]]:
     return sorted(node for node in loader.disk_migrations if node[0] in release.LEAVES and node not in known)
 
 
-@pytest.fixture
-def squashed() -> list[str]:
-    """All that our squashed migrations replace; nothing of it, nor of them, is recorded any more."""
+@pytest.mark.django_db(databases=["default", "owner"])
+def test_a_database_of_before_the_first_release_is_not_taken_for_one_of_it() -> None:
     with connections["owner"].cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = ANY(%s)", [[*release.LEAVES]])
-    loader = MigrationLoader(None)
-    each = [loader.disk_migrations[app, "0001_squashed"] for app in sorted(release.LEAVES)]
-    return [f"{app}.{name}" for migration in each for app, name in migration.replaces]
-
-
-def record(*names: str) -> None:
-    for name in names:
-        MigrationRecorder(connections["owner"]).record_applied(*name.split("."))
-
-
-def plan() -> list[str]:
+    for app, name in itertools.product(release.LEAVES, ("0001_initial", "0001_squashed")):
+        MigrationRecorder(connections["owner"]).record_applied(app, name)
     executor = MigrationExecutor(connections["owner"])
-    return [str(migration) for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
-
-
-@pytest.mark.django_db(databases=["default", "owner"])
-def test_a_database_with_all_that_is_squashed_is_taken_as_migrated(squashed: list[str]) -> None:
-    assert len(squashed) == 82
-    later = [name for name in plan() if not name.endswith(".0001_squashed")]
-    assert [name for name in plan() if name not in later] == [f"{app}.0001_squashed" for app in sorted(release.LEAVES)]
-    record(*squashed)
-    assert plan() == later
-
-
-@pytest.mark.django_db(databases=["default", "owner"])
-@pytest.mark.parametrize("app", sorted(release.LEAVES))
-def test_a_database_with_some_of_what_is_squashed_is_refused(
-    squashed: list[str], app: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    last = max(name for name in squashed if name.startswith(app))
-    record(*(name for name in squashed if name != last))
-    with pytest.raises(CommandError, match=f"some of the old migrations of {app}, and not all"):
-        call_command("migrate", "--database", "owner")
-    monkeypatch.setattr(health, "_seen", set[str]())
-    monkeypatch.setattr(health, "connection", connections["owner"])
-    assert health.missing() == ["migrations"]
+    plan = {str(migration) for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())}
+    assert {f"{app}.{leaf}" for app, leaf in release.LEAVES.items()} <= plan
 
 
 def test_all_models_of_the_app_whose_migrations_are_left_out_are_replaced_by_ours() -> None:
@@ -180,10 +148,10 @@ def test_migrations_since_the_release_before_only_add() -> None:
 
 
 def test_the_release_before_is_named_once_and_has_the_last_migrations_that_are_said() -> None:
-    if not release.is_here():
-        pytest.skip(f"this clone is too shallow to hold {release.COMMIT[:9]}")
+    if not release.commit():
+        pytest.skip("this clone is too shallow to hold the release before")
     listed = subprocess.run(
-        ["git", "ls-tree", "-r", "--name-only", release.COMMIT],
+        ["git", "ls-tree", "-r", "--name-only", release.commit()],
         cwd=tree.ROOT,
         capture_output=True,
         text=True,
@@ -237,7 +205,6 @@ def test_a_migration_that_found_a_table_in_use_is_tried_again(monkeypatch: pytes
         if len(tries) < 3:
             raise OperationalError("canceling statement due to lock timeout") from LockNotAvailable()
 
-    monkeypatch.setattr(squashes, "half_applied", lambda _: [])
     monkeypatch.setattr(djangos.Command, "handle", handle)
     monkeypatch.setattr(sql_files, "apply", lambda _: [])
     monkeypatch.setattr(migrate, "BETWEEN_SECONDS", 0)
@@ -290,7 +257,6 @@ def test_it_gives_up_after_a_while_and_at_once_for_another_reason(monkeypatch: p
     def handle(*_: object, **__: object) -> None:
         raise OperationalError("no") from why[0]
 
-    monkeypatch.setattr(squashes, "half_applied", lambda _: [])
     monkeypatch.setattr(djangos.Command, "handle", handle)
     monkeypatch.setattr(migrate, "BETWEEN_SECONDS", 0)
     with pytest.raises(CommandError, match="in use at each of 60 tries"):

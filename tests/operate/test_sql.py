@@ -16,7 +16,7 @@ from psycopg.errors import LockNotAvailable
 from pytest_django.plugin import DjangoDbBlocker
 
 from audit import roles
-from governance.database import sql_files, squashes
+from governance.database import sql_files
 from governance.database.sql_files import SqlFile
 from governance.management.commands import migrate
 from governance.operations import health
@@ -260,7 +260,6 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise OperationalError("canceling statement due to lock timeout") from LockNotAvailable()
         return []
 
-    monkeypatch.setattr(squashes, "half_applied", lambda _: [])
     monkeypatch.setattr(djangos.Command, "handle", lambda *_, **__: None)
     monkeypatch.setattr(sql_files, "apply", apply)
     monkeypatch.setattr(migrate, "BETWEEN_SECONDS", 0)

@@ -139,7 +139,7 @@ def check(pending: PendingCode, form: Mapping[str, str], verifier: str) -> None:
 
 def auth_time(pending: PendingCode) -> datetime:
     """Return when the person signed in. Raises Refused where the code does not say."""
-    if pending.auth_time is None:  # made by the release before, within the last minute
+    if pending.auth_time is None:
         raise refusals.invalid_grant("The code does not say when the person signed in. Begin again.", "code_refused")
     return pending.auth_time
 

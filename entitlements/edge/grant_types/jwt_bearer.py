@@ -186,7 +186,7 @@ async def _own(attempt: Attempt, claims: Mapping[str, Any], caller: Caller) -> C
 
 
 async def _as_signed(attempt: Attempt, claims: Mapping[str, Any], jti: UUID) -> CheckedAssertion | None:
-    """Take the claims for what the row says; None where one is missing, as in an ID-JAG of an earlier release."""
+    """Take the claims for what the row says; None where one is missing."""
     session, trace = strict.known_uuid(str(claims.get("sid"))), claims.get("txn")
     person = await exchange.person_of_login(attempt, jws.text(claims, "sub"))
     if session is None or person is None or not trace_context.is_trace(trace):

@@ -27,7 +27,6 @@ from entitlements.trusted_issuers.models import TrustedIssuer
 from .event_writer import TakenEvent
 
 PATH: Final = "/ssf/events"
-LARGEST: Final = jws.LARGEST
 _TYPE: Final = "application/secevent+jwt"
 
 

@@ -3,7 +3,7 @@
 --
 -- In. `p_named`: the token that the client named, `p_living`: those that live of it and of what was issued for it. What
 --   further agents got for these by delegation ends with them, also what is being redeemed at this moment; or `p_opaque`: an access token of the code flow. `p_lock`: the number of the lock on the
---   named token. The rest is as in `issue_token_v1`.
+--   named token. The rest is as in `issue_token_v3`.
 -- Out. `outcome`: 'revoked'. 'behind': other tokens live by now: read anew. 'replayed': the client's assertion was used
 --   before. The last two change nothing and use no number.
 CREATE OR REPLACE FUNCTION revoke_tokens_v1(

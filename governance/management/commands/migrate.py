@@ -11,7 +11,7 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from psycopg.errors import LockNotAvailable
 
-from governance.database import sql_files, squashes
+from governance.database import sql_files
 
 TRIES: Final = 60
 BETWEEN_SECONDS: Final = 1.0
@@ -25,11 +25,6 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - Django's
         """Migrate. Each wait for a table ends after `lock_timeout`, so that nothing waits long behind it."""
-        if half := squashes.half_applied(connections[options["database"]]):
-            raise CommandError(
-                f"The database has some of the old migrations of {', '.join(half)}, and not all. Nothing was changed. "
-                "Upgrade it to the last release that has them, and then to this one: docs/operate/upgrade.md."
-            )
         for _ in range(TRIES):
             try:
                 super().handle(*args, **options)

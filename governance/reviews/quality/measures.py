@@ -91,7 +91,7 @@ class Measures:
 
     `again` of `removed` were granted again within thirty days, to a person who had it. `lines` and `used` are tools
     whose calls are visible, before the review; `lines_left` and `used_left` are those after it. Of `kept` access
-    `stopped` was stopped within ninety days, by itself or with its agent (None in a count of an earlier release).
+    `stopped` was stopped within ninety days, by itself or with its agent.
     """
 
     due: int
@@ -111,8 +111,8 @@ class Measures:
     used: int
     lines_left: int
     used_left: int
-    kept: int | None = None
-    stopped: int | None = None
+    kept: int
+    stopped: int
 
     @classmethod
     def count(cls, campaign: Campaign) -> Self:

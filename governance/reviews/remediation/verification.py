@@ -81,7 +81,7 @@ def probe(remediation: Remediation) -> dict[str, Any]:
 
 
 def untried(probe: Mapping[str, Any] | None) -> int:
-    """Count the calls and tokens that a verification did not try; 0 for one stored by an earlier release."""
+    """Count the calls and tokens that a verification did not try; 0 where there is none."""
     tried: dict[str, int] = (probe or {}).get("tried", {})
     return (tried.get("of", 0) - tried.get("calls", 0)) + (tried.get("of_tokens", 0) - tried.get("tokens", 0))
 

@@ -85,7 +85,7 @@ class Preview:
     unassigned: tuple[dict[str, Any], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as it is stored with the staging; the previous release has to read it too."""
+        """Return it as it is stored with the staging."""
         data = {**asdict(self), "at": self.at.isoformat()}
         del data["unassigned"]  # read from what is staged
         return data

@@ -65,10 +65,10 @@ def test_a_directory_is_let_in_until_its_token_is_too_old_and_another_lets_it_in
     assert opens("/scim/v2/Users", sources.rotate(source, by=SYSTEM), "source:okta")
 
 
-def test_an_upgrade_ends_nothing_for_ninety_days() -> None:
-    migration = importlib.import_module("entitlements.migrations.0021_credentials_have_an_age")
+def test_the_first_policy_ends_nothing_for_ninety_days() -> None:
+    migration = importlib.import_module("entitlements.migrations.0001_tables")
     with connection.cursor() as cursor:
-        cursor.execute(migration._POLICY)
+        cursor.execute(migration.POLICY)
     in_force, old = policy.current(), clock.now() - timedelta(days=1000)
     assert {limit.days for limit in in_force.limits.values()} == {365, 730}
     assert {kind: limit.days for kind, limit in in_force.limits.items()} == DEFAULT_DAYS

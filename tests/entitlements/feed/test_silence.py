@@ -59,7 +59,6 @@ from entitlements.vendors import vendors
 from entitlements.workload_identity import workload_rules
 from entitlements.workload_identity.models import WorkloadRule
 from governance.operations import after_restore
-from governance.ownership import ownership
 from tests import make
 from tests.entitlements.connectors import pairs
 from tests.entitlements.edge.worlds import key_set, new_key
@@ -221,8 +220,8 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     "an agent is suspended": lambda w: agents.suspend(w.agent, **WHY),
     "agents are suspended": lambda _: agents.suspend_all(Agent.objects.all(), **WHY),
     "an agent is retired": lambda w: agents.retire(w.agent, **WHY),
-    "another is the sponsor": lambda w: ownership.change_sponsor(w.agent, w.alice, **WHY),
-    "another is the owner": lambda w: ownership.change_owner(w.agent, w.bob, **WHY),
+    "another is the sponsor": lambda w: make.hand_over(w.agent, "sponsor", w.alice, **WHY),
+    "another is the owner": lambda w: make.hand_over(w.agent, "owner", w.bob, **WHY),
     "a person is disabled": lambda w: people.disable(w.alice, **WHY),
     "a sponsor is disabled": lambda w: people.disable(w.agent.sponsor, **WHY),
     "a person joins a group": lambda w: people.join_group(w.group, w.bob, **WHY),

@@ -1,4 +1,4 @@
-"""An issuer's node as far as `issue_token_v2` sees it: an agent's client, one grant, and calls by a producer."""
+"""An issuer's node as far as `issue_token_v3` sees it: an agent's client, one grant, and calls by a producer."""
 
 # ruff: noqa: ANN401 - fields of any type are replaced
 

@@ -1,6 +1,6 @@
 """Issue against an action that takes away, in each order in which the two can meet. Each is forced, not found by luck.
 
-`issue_token_v2` has no hook for this. It stops where the test holds what it wants next: a lock at the head or at the
+`issue_token_v3` has no hook for this. It stops where the test holds what it wants next: a lock at the head or at the
 end of those that it was given, the claim of its assertion, the row of its producer. A test holds that, sees in
 PostgreSQL's own table of waits that the call has come so far, lets the other side run, and lets go.
 """

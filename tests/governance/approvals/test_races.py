@@ -28,7 +28,6 @@ from governance.approvals import approvals
 from governance.approvals.models import Approval
 from governance.out_of_office import delegations
 from governance.out_of_office.models import OutOfOfficeDelegate
-from governance.ownership import ownership
 from governance.request_changes import renewal as renewal_actions
 from governance.requests import expiry, requests
 from governance.requests.models import AccessRequest
@@ -327,7 +326,7 @@ def test_a_request_made_while_the_sponsor_changes_is_rerouted_at_the_end() -> No
         asking = lanes.submit(_and_close, ask)
         assert made.wait(waits.SECONDS)
         changing = lanes.submit(
-            _and_close, lambda: ownership.change_sponsor(company.bot, company.mona, by=SYSTEM, reason="moves on")
+            _and_close, lambda: make.hand_over(company.bot, "sponsor", company.mona, by=SYSTEM, reason="moves on")
         )
         time.sleep(0.3)
         assert not changing.done()

@@ -128,7 +128,7 @@ def test_nobody_gives_an_office_to_another_account_of_theirs() -> None:
     twin, by = second_account(company.ana), company.ana.principal
     offices: list[Callable[[], object]] = [
         lambda: ownership.propose(company.bot, "owner", twin, by=by, reason="She will do it."),
-        lambda: ownership.change_sponsor(company.bot, twin, by=by, reason="She will do it."),
+        lambda: make.hand_over(company.bot, "sponsor", twin, by=by, reason="She will do it."),
         lambda: systems.edit_system(company.system, owner=twin, by=by, reason="She will do it."),
     ]
     for give in offices:

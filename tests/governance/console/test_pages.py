@@ -375,14 +375,3 @@ def test_bytes_that_mean_nothing_are_refused_and_break_nothing(company: companie
 def test_stopping_what_nobody_could_be_called_is_not_found_and_recorded(company: companies.Company, key: str) -> None:
     assert visits.as_(company.ana).post(f"/stop/agent/{key}/", {"reason": "x"}).status_code == 404
     assert len(visits.refusals()) == 1
-
-
-def test_an_address_of_an_earlier_release_leads_to_the_page(company: companies.Company) -> None:
-    ana = visits.as_(company.ana)
-    for before, now in (
-        ("/emergencies/declare/?agent=a", "/break-glass/declare/?agent=a"),
-        ("/rules/", "/sod-policies/"),
-        ("/small-reviews/q4/", "/event-triggered-reviews/q4/"),
-    ):
-        answer = ana.get(before)
-        assert (answer.status_code, answer["Location"]) == (302, now)

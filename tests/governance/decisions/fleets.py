@@ -26,7 +26,6 @@ from entitlements.grants.models import Grant
 from entitlements.people import people
 from entitlements.people.models import Group, Person
 from entitlements.words import Risk
-from governance.ownership import ownership
 from tests import make
 
 type Reached = set[tuple[str, str | None]]
@@ -159,7 +158,7 @@ STEPS: list[tuple[str, Callable[[Fleet, Principal], object]]] = [
     ("enable system", lambda f, by: systems.enable_system(f.system, by=by, reason=WHY)),
     ("stop", lambda _f, by: guardrails.stop_everything(by=by, reason=WHY)),
     ("start", lambda _f, by: guardrails.restart_everything(by=by, reason=WHY)),
-    ("new owner", lambda f, by: ownership.change_owner(f.one(f.agents), f.one(f.people), by=by, reason=WHY)),
+    ("new owner", lambda f, by: make.hand_over(f.one(f.agents), "owner", f.one(f.people), by=by, reason=WHY)),
 ]
 
 

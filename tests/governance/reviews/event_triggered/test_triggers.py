@@ -25,7 +25,7 @@ from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people import people
 from governance.approvals import approvals
-from governance.ownership import dormancy, ownership
+from governance.ownership import dormancy
 from governance.request_changes import renewal
 from governance.reviews.campaigns import sweeps
 from governance.reviews.decisions.models import ReviewDecision
@@ -240,7 +240,7 @@ def test_a_changed_agent_a_new_sponsor_many_denials_and_a_far_greater_reach_are_
     versions.report(company.bot, version, by=SYSTEM)
     assert "agent_changed" not in heard(), "the first report is no change"
     versions.report(company.bot, versions.Version("model-2"), by=SYSTEM)
-    ownership.change_sponsor(company.bot, make.person("sven"), by=company.ana.principal, reason="moved")
+    make.hand_over(company.bot, "sponsor", make.person("sven"), by=company.ana.principal, reason="moved")
     today = clock.now()
     row = {"agent": company.bot, "tool": Tool.objects.get(name="now"), "calls": 0, "last_at": None}
     UsageDay.objects.create(**row, day=(today - timedelta(days=3)).date(), denied=40)

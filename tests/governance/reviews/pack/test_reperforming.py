@@ -25,7 +25,6 @@ from entitlements.grants.models import Grant
 from entitlements.people import people
 from entitlements.people.models import Person, Role
 from entitlements.secrets import vault
-from governance.ownership import ownership
 from governance.reviews.campaigns import close
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.pack import reperformance
@@ -242,7 +241,7 @@ def test_agents_are_followed_with_their_state_and_who_answers_for_them(tmp_path:
     agents.suspend(stopped, by=company.sofia.principal, reason="Looked at again.")
     agents.retire(retired, by=company.sofia.principal, reason="Over.")
     agents.edit(staged, by=SYSTEM, version=staged.version, purpose="Helps with more.")
-    ownership.change_owner(staged, company.sam, by=company.ana.principal, reason="Otto has no time.")
+    make.hand_over(staged, "owner", company.sam, by=company.ana.principal, reason="Otto has no time.")
     file, _ = _kept(company, "ownership", tmp_path)
     assert "3 agents in the pack, 3 by the audit log, 0 others" in _said(file)
 

@@ -16,7 +16,6 @@ from entitlements.people.models import Person
 from governance.approvals import approvals
 from governance.eligibility import eligibility
 from governance.mail import outbox
-from governance.ownership import ownership
 from governance.requests import requests
 from governance.reviews.campaigns import close
 from governance.reviews.campaigns.models import Campaign
@@ -132,8 +131,8 @@ def test_who_owned_an_agent_when_it_asked_for_itself_never_certifies_what_it_got
     ask = eligibility.RequestTerms(timedelta(hours=1), "was denied", people=(company.alice,), tools=frozenset({"now"}))
     asked = requests.submit(company.bot, company.use, ask, by=company.bot, on_behalf_of=company.alice)
     approvals.approve(asked.pk, by=company.sofia)
-    ownership.change_owner(company.bot, company.bob, by=company.ana.principal, reason="Otto moved.")
-    ownership.change_sponsor(company.bot, company.otto, by=company.ana.principal, reason="Otto sponsors it now.")
+    make.hand_over(company.bot, "owner", company.bob, by=company.ana.principal, reason="Otto moved.")
+    make.hand_over(company.bot, "sponsor", company.otto, by=company.ana.principal, reason="Otto sponsors it now.")
 
     asked_of = worlds.live(worlds.item(worlds.campaign(company)))
 
