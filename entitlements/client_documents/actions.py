@@ -53,7 +53,7 @@ def _approved(done: Performed) -> Sentence:
     return _("Approved. It works once a person who is responsible for the agent has accepted it.")
 
 
-HOST = Subject(visibility.client_hosts, hosts.about, by=person, by_key=True)
+HOST = Subject(visibility.client_hosts, hosts.KIND.about, by=person, by_key=True)
 DOCUMENT = Subject(visibility.client_documents, documents.about, by=person, by_key=True)
 
 PROPOSE = Action(
@@ -67,12 +67,12 @@ PROPOSE = Action(
 CONFIRM = Action(
     "client-host-confirm",
     HOST,
-    hosts.confirm,
+    hosts.KIND.confirm,
     input=None,
     done=_("Allowed. People may sign in to clients of %(host)s by their own consent."),
 )
-WITHDRAW = Action("client-host-withdraw", HOST, hosts.withdraw, done=_("Withdrawn."))
-END = Action("client-host-end", HOST, hosts.end, done=_("Ended, with the sign-ins at clients of %(host)s."))
+WITHDRAW = Action("client-host-withdraw", HOST, hosts.KIND.withdraw, done=_("Withdrawn."))
+END = Action("client-host-end", HOST, hosts.KIND.end, done=_("Ended, with the sign-ins at clients of %(host)s."))
 STORE = Action("client-documents", NEW, documents.store, input=ClientDocumentInputSerializer, by=person)
 APPROVE = Action(
     "client-document-approve",

@@ -13,23 +13,15 @@ from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, L
 from entitlements.client_documents import actions
 from entitlements.client_documents.models import ClientDocument, ClientHost
 from entitlements.clients.models import Client
+from entitlements.proposals.api import TwoPersonSerializer
 
 
-class ClientHostSerializer(OutputSerializer):
+class ClientHostSerializer(TwoPersonSerializer):
     """A host whose clients need the person's consent alone: who proposed it, and who accepts its clients."""
 
-    id = serializers.UUIDField()
     host = serializers.CharField()
     serves = serializers.ChoiceField(choices=Client.Serves.choices)
     agent = serializers.CharField(source="agent.slug", default=None, allow_null=True)
-    reason = serializers.CharField()
-    state = serializers.ChoiceField(choices=ClientHost.State.choices)
-    proposed_by = serializers.CharField(source="proposed_by.login")
-    proposed_at = serializers.DateTimeField()
-    confirmed_by = serializers.CharField(source="confirmed_by.login", default=None, allow_null=True)
-    confirmed_at = serializers.DateTimeField(allow_null=True)
-    ended_at = serializers.DateTimeField(allow_null=True)
-    end_reason = serializers.CharField()
 
 
 class ClientDocumentSerializer(OutputSerializer):

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import datetime
 from typing import ClassVar, Final
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 
 from entitlements.clients.models import Client
-from entitlements.people.models import Person, Role
+from entitlements.people.models import Role
+from entitlements.proposals.models import TwoPersonProposal, second_person, second_person_constraints
 from entitlements.words import LONGEST_CLIENT_ID
-
-
-def _person() -> models.ForeignKey[Person | None, Person | None]:
-    return models.ForeignKey(
-        "entitlements.Person", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
 
 
 def _serves() -> models.CharField[str, str]:
@@ -34,56 +28,26 @@ _NAMES_ITS_AGENT: Final = Q(serves="own_agent", agent__isnull=False) | Q(serves=
 """A shared agent is named, and of personal agents none."""
 
 
-class ClientHost(models.Model):
+class ClientHost(TwoPersonProposal):
     """A host whose clients need the person's consent alone, and through which agent they act for a person.
 
     One person proposes it, and another confirms it: one who is responsible for the shared agent, or for personal
     agents a platform admin or security approver. By that they accept each client of the host (decision 75).
     """
 
-    class State(models.TextChoices):
-        PROPOSED = "proposed", "Proposed"
-        IN_FORCE = "in_force", "In force"
-        WITHDRAWN = "withdrawn", "Withdrawn"
-        ENDED = "ended", "Ended"
-
     CONFIRMERS: ClassVar = (Role.ADMIN, Role.SECURITY)
     """Who confirms a host whose clients serve personal agents, which are registered only by the people later."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     host = models.CharField(max_length=260)
     serves = _serves()
     agent = models.ForeignKey(
         "entitlements.Agent", null=True, blank=True, on_delete=models.PROTECT, related_name="client_hosts"
     )
-    reason = models.CharField(max_length=500)
-    state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
-    proposed_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+", db_index=False)
-    proposed_at = models.DateTimeField()
-    confirmed_by = _person()
-    confirmed_at = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True)
-    end_reason = models.CharField(max_length=500, blank=True)
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(name="a_client_host_says_why", condition=~Q(reason="")),
+            *second_person_constraints("a client host", "host", is_replaced=False),
             models.CheckConstraint(name="a_client_host_names_its_shared_agent", condition=_NAMES_ITS_AGENT),
-            models.UniqueConstraint(
-                name="a_client_host_is_proposed_or_allowed_once",
-                fields=["host"],
-                condition=Q(state__in=["proposed", "in_force"]),
-            ),
-            models.CheckConstraint(
-                name="a_second_person_confirms_a_client_host",
-                condition=Q(state__in=["proposed", "withdrawn"])
-                | (Q(confirmed_by__isnull=False, confirmed_at__isnull=False) & ~Q(confirmed_by=F("proposed_by"))),
-            ),
-            models.CheckConstraint(
-                name="an_ended_client_host_says_when_and_why",
-                condition=Q(state__in=["proposed", "in_force"], ended_at=None)
-                | (Q(state__in=["withdrawn", "ended"], ended_at__isnull=False) & ~Q(end_reason="")),
-            ),
         ]
         indexes: ClassVar = [models.Index(name="client_host_page", fields=["-proposed_at", "-id"])]
 
@@ -110,13 +74,13 @@ class ClientDocument(models.Model):
     jwks = models.JSONField(default=dict, blank=True)
     fetched_at = models.DateTimeField()
     fresh_until = models.DateTimeField()
-    stored_by = _person()
+    stored_by = second_person()
     state = models.CharField(max_length=16, choices=State.choices, default=State.READ)
     tried_by = ArrayField(models.BigIntegerField(), default=list, blank=True)
     asked_at = models.DateTimeField(null=True, blank=True)
     serves = _serves()
     agent = models.ForeignKey("entitlements.Agent", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    decided_by = _person()
+    decided_by = second_person()
     decided_at = models.DateTimeField(null=True, blank=True)
     reason = models.CharField(max_length=500, blank=True)
 

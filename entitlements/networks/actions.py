@@ -38,7 +38,7 @@ class ClientCertificateInputSerializer(InputSerializer):
     key = Text(max_length=16_384, write_only=True)
 
 
-NETWORK = Subject(visibility.system_networks, networks.about, permitted_on=_system, by=person, by_key=True)
+NETWORK = Subject(visibility.system_networks, networks.KIND.about, permitted_on=_system, by=person, by_key=True)
 
 PROPOSE = Action(
     "system-network-propose",
@@ -48,9 +48,11 @@ PROPOSE = Action(
     by=person,
     done=_("Proposed. Another person, who is platform admin or security approver, confirms it."),
 )
-CONFIRM = Action("system-network-confirm", NETWORK, networks.confirm, input=None, done=_("Confirmed. It is in force."))
-WITHDRAW = Action("system-network-withdraw", NETWORK, networks.withdraw, done=_("Withdrawn."))
-END = Action("system-network-end", NETWORK, networks.end, done=_("Ended. Its connections are closed."))
+CONFIRM = Action(
+    "system-network-confirm", NETWORK, networks.KIND.confirm, input=None, done=_("Confirmed. It is in force.")
+)
+WITHDRAW = Action("system-network-withdraw", NETWORK, networks.KIND.withdraw, done=_("Withdrawn."))
+END = Action("system-network-end", NETWORK, networks.KIND.end, done=_("Ended. Its connections are closed."))
 SET_CERTIFICATE = Action(
     "system-client-certificate",
     SYSTEM,

@@ -14,6 +14,7 @@ from entitlements.api.fields import OutputSerializer
 from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
 from entitlements.networks import actions, rules
 from entitlements.networks.models import SystemNetwork
+from entitlements.proposals.api import TwoPersonSerializer
 
 
 class CertificateSerializer(OutputSerializer):
@@ -34,22 +35,13 @@ class ClientCertificateSerializer(OutputSerializer):
     changed_at = serializers.DateTimeField()
 
 
-class SystemNetworkSerializer(OutputSerializer):
+class SystemNetworkSerializer(TwoPersonSerializer):
     """The private networks and the company CA of a system: who proposed them, and who confirmed them."""
 
-    id = serializers.UUIDField()
     system = serializers.CharField(source="system.slug")
     prefixes = serializers.ListField(child=serializers.CharField())
     relayed = serializers.ListField(child=serializers.CharField(), help_text="What its connectors reach, as host:port.")
     company_ca = serializers.SerializerMethodField()
-    state = serializers.ChoiceField(choices=SystemNetwork.State.choices)
-    reason = serializers.CharField()
-    proposed_by = serializers.CharField(source="proposed_by.login", default=None, allow_null=True)
-    proposed_at = serializers.DateTimeField()
-    confirmed_by = serializers.CharField(source="confirmed_by.login", default=None, allow_null=True)
-    confirmed_at = serializers.DateTimeField(allow_null=True)
-    ended_at = serializers.DateTimeField(allow_null=True)
-    end_reason = serializers.CharField()
 
     @extend_schema_field(CertificateSerializer(many=True))
     def get_company_ca(self, row: SystemNetwork) -> list[dict[str, Any]]:

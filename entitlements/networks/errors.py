@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from entitlements.errors import DomainError, Forbidden
+from entitlements.errors import DomainError
 
 
 class NetworkMalformed(DomainError):
@@ -20,30 +20,6 @@ class NetworkForbidden(DomainError):
     """
 
     code, status = "network_forbidden", HTTPStatus.UNPROCESSABLE_ENTITY
-
-
-class NetworkUnchanged(DomainError):
-    """These networks and this certificate authority are in force already."""
-
-    code, status = "network_unchanged", HTTPStatus.CONFLICT
-
-
-class NetworkProposedAlready(DomainError):
-    """A proposal for this system waits already. Confirm or withdraw that first."""
-
-    code, status = "network_proposed_already", HTTPStatus.CONFLICT
-
-
-class NetworkProposalOver(DomainError):
-    """The proposal is not in the state that this needs: it was confirmed, replaced, withdrawn or ended before."""
-
-    code, status = "network_proposal_over", HTTPStatus.CONFLICT
-
-
-class NetworkProposedByOwnAccount(Forbidden):
-    """You proposed this network, so another person confirms it."""
-
-    code = "network_proposed_by_own_account"
 
 
 class ClientCertificateMalformed(DomainError):

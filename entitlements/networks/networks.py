@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
-from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
-from audit import clock, log
+from audit import clock
 from audit.actions import Action
 from entitlements.catalog.models import System
-from entitlements.conflicts import independence
-from entitlements.errors import Forbidden, NotFound, ReasonRequired
+from entitlements.errors import NotFound
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.networks.models import SystemNetwork
 from entitlements.people.models import Person, Role
+from entitlements.proposals.lasting import LastingKind, State
 
 from . import errors, rules
 
-CONFIRM: Final = (Role.ADMIN, Role.SECURITY)
-"""Who may: it opens the guard of the way out, so those confirm who answer for the installation or its security."""
 _MOVED: Final = "The system moved to another host."
-_State = SystemNetwork.State
 
 
 @transaction.atomic
@@ -40,10 +35,9 @@ def propose(
 ) -> SystemNetwork:
     """Propose the private networks, or the hosts behind connectors, and the company CA, in the place of those in force.
 
-    Raises ReasonRequired, NetworkMalformed, NetworkForbidden, NetworkUnchanged, NetworkProposedAlready, NotFound.
+    Raises NetworkMalformed, NetworkForbidden, NotFound, and as LastingKind.propose.
     """
-    if not reason.strip():
-        raise ReasonRequired
+    KIND.may(by, reason, KIND.proposers)
     agreed = list(map(str, rules.read_prefixes(prefixes)))
     authority, _ = rules.read_authorities(company_ca, clock.now())
     pairs = list(rules.read_relayed(relayed))
@@ -51,87 +45,11 @@ def propose(
         raise errors.NetworkMalformed
     if pairs:
         _check_relayed(system, pairs, agreed)
-    _hold(system)
+    row = SystemNetwork(system=system, prefixes=agreed, relayed=pairs, company_ca=authority)
+    _hold(row)
     if system.kind == System.Kind.BUILTIN:
         raise NotFound
-    known = current(system)
-    if known is not None and (known.prefixes, known.relayed, known.company_ca) == (
-        agreed,
-        pairs,
-        authority,
-    ):
-        raise errors.NetworkUnchanged
-    try:
-        with transaction.atomic():
-            row = SystemNetwork.objects.create(
-                system=system,
-                prefixes=agreed,
-                relayed=pairs,
-                company_ca=authority,
-                reason=reason,
-                proposed_by=by,
-                proposed_at=clock.now(),
-            )
-    except IntegrityError as error:
-        raise errors.NetworkProposedAlready from error
-    log.record(Action.SYSTEM_NETWORK_PROPOSED, about=about(row), by=by.principal, reason=reason, detail=_shown(row))
-    return row
-
-
-@transaction.atomic
-def confirm(key: UUID, *, by: Person) -> SystemNetwork:
-    """Put a proposal in force, as a second person; it replaces what was in force for the system.
-
-    Raises NotFound, NetworkProposalOver, Forbidden, NetworkProposedByOwnAccount.
-    """
-    row = _held(key, _State.PROPOSED)
-    if not by.has_role(*CONFIRM):
-        raise Forbidden
-
-    def still_may(who: Person) -> bool:
-        roles = who.roles.current().filter(role__in=(Role.ADMIN, Role.ANALYST))
-        return who == row.system.owner or roles.exists()
-
-    lapse, own = partial(withdraw, key), errors.NetworkProposedByOwnAccount
-    independence.check_second(row.proposed_by, by, still_may=still_may, own=own, lapse=lapse)
-    now = clock.now()
-    before = SystemNetwork.objects.filter(system=row.system, state=_State.IN_FORCE)
-    before.update(state=_State.REPLACED, ended_at=now, end_reason=f"Replaced by the proposal {row.pk}.")
-    row.state, row.confirmed_by, row.confirmed_at = _State.IN_FORCE, by, now
-    row.save(update_fields=["state", "confirmed_by", "confirmed_at"])
-    log.record(
-        Action.SYSTEM_NETWORK_CONFIRMED, about=about(row), by=by.principal, reason=row.reason, detail=_shown(row)
-    )
-    changes.note(subjects.system(row.system_id))
-    return row
-
-
-@transaction.atomic
-def withdraw(key: UUID, *, by: Person, reason: str) -> SystemNetwork:
-    """Drop a proposal. Raises ReasonRequired, NotFound, NetworkProposalOver."""
-    if not reason.strip():
-        raise ReasonRequired
-    row = _held(key, _State.PROPOSED)
-    row.state, row.ended_at, row.end_reason = _State.WITHDRAWN, clock.now(), reason
-    row.save(update_fields=["state", "ended_at", "end_reason"])
-    log.record(Action.SYSTEM_NETWORK_WITHDRAWN, about=about(row), by=by.principal, reason=reason)
-    return row
-
-
-@transaction.atomic
-def end(key: UUID, *, by: Person, reason: str) -> SystemNetwork:
-    """End what is in force: one person suffices, and every node closes its connections to the system at once.
-
-    Raises ReasonRequired, NotFound, NetworkProposalOver.
-    """
-    if not reason.strip():
-        raise ReasonRequired
-    row = _held(key, _State.IN_FORCE)
-    row.state, row.ended_at, row.end_reason = _State.ENDED, clock.now(), reason
-    row.save(update_fields=["state", "ended_at", "end_reason"])
-    log.record(Action.SYSTEM_NETWORK_ENDED, about=about(row), by=by.principal, reason=reason)
-    changes.note(subjects.system(row.system_id))
-    return row
+    return KIND.propose(row, by=by, reason=reason)
 
 
 def end_of(system: System) -> bool:
@@ -140,25 +58,13 @@ def end_of(system: System) -> bool:
     What two people agreed to was the host before. The caller holds the system, records it and notes it.
     """
     rows, over = SystemNetwork.objects.filter(system=system), {"ended_at": clock.now(), "end_reason": _MOVED}
-    rows.filter(state=_State.PROPOSED).update(state=_State.WITHDRAWN, **over)
-    return bool(rows.filter(state=_State.IN_FORCE).update(state=_State.ENDED, **over))
+    rows.filter(state=State.PROPOSED).update(state=State.WITHDRAWN, **over)
+    return bool(rows.filter(state=State.IN_FORCE).update(state=State.ENDED, **over))
 
 
 def current(system: System) -> SystemNetwork | None:
     """Return what is in force for a system."""
-    rows = SystemNetwork.objects.select_related("system", "proposed_by", "confirmed_by")
-    return rows.filter(system=system, state=_State.IN_FORCE).first()
-
-
-def about(row: SystemNetwork) -> list[str]:
-    """Return the links by which the record of a system's network is found again."""
-    return [f"system:{row.system.slug}"]
-
-
-def _shown(row: SystemNetwork) -> dict[str, object]:
-    prints = [each.fingerprint for each in rules.authorities_of(row.company_ca)]
-    shown: dict[str, object] = {"network": str(row.pk), "prefixes": row.prefixes, "company_ca": prints}
-    return {**shown, "relayed": row.relayed} if row.relayed else shown
+    return KIND.in_force(SystemNetwork(system=system))
 
 
 def _check_relayed(system: System, pairs: Sequence[str], prefixes: Sequence[str]) -> None:
@@ -173,17 +79,39 @@ def _check_relayed(system: System, pairs: Sequence[str], prefixes: Sequence[str]
         raise errors.NetworkMalformed(f"The system itself is at {own}: name that host and port as well.")
 
 
-def _hold(system: System) -> None:
-    locks.exclusive((Lock.SYSTEM, system.pk))
+def _hold(row: SystemNetwork) -> None:
+    locks.exclusive((Lock.SYSTEM, row.system_id))
 
 
-def _held(key: UUID, state: str) -> SystemNetwork:
-    """Hold the system of a row alone, and return the row. Raises NotFound, NetworkProposalOver."""
-    seen = SystemNetwork.objects.select_related("system").filter(pk=key).first()
-    if seen is None:
-        raise NotFound
-    _hold(seen.system)
-    row = SystemNetwork.objects.select_related("system", "proposed_by").get(pk=key)
-    if row.state != state:
-        raise errors.NetworkProposalOver(state=row.state)
-    return row
+def _shown(row: SystemNetwork) -> dict[str, object]:
+    prints = [each.fingerprint for each in rules.authorities_of(row.company_ca)]
+    shown: dict[str, object] = {"network": str(row.pk), "prefixes": row.prefixes, "company_ca": prints}
+    return {**shown, "relayed": row.relayed} if row.relayed else shown
+
+
+def _still_may(who: Person, row: SystemNetwork) -> bool:
+    return who == row.system.owner or who.roles.current().filter(role__in=(Role.ADMIN, Role.ANALYST)).exists()
+
+
+KIND: Final = LastingKind(
+    name="network",
+    noun="network",
+    model=SystemNetwork,
+    subject=("system",),
+    related=("system",),
+    events={
+        State.PROPOSED: Action.SYSTEM_NETWORK_PROPOSED,
+        State.IN_FORCE: Action.SYSTEM_NETWORK_CONFIRMED,
+        State.WITHDRAWN: Action.SYSTEM_NETWORK_WITHDRAWN,
+        State.ENDED: Action.SYSTEM_NETWORK_ENDED,
+    },
+    hold=_hold,
+    about=lambda row: [f"system:{row.system.slug}"],
+    detail=_shown,
+    terms=lambda row: (row.prefixes, row.relayed, row.company_ca),
+    follow=lambda row, _by: changes.note(subjects.system(row.system_id)),
+    proposers=None,
+    enders=None,
+    still_may=_still_may,
+    codes={"over": "network_proposal_over"},
+)

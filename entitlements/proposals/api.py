@@ -10,7 +10,21 @@ from rest_framework import serializers
 from entitlements.api.fields import OutputSerializer
 from entitlements.api.resources import ActionEndpoint, Detail, Listing, Resource
 from entitlements.proposals import actions
-from entitlements.proposals.models import Proposal
+from entitlements.proposals.models import Proposal, TwoPersonProposal
+
+
+class TwoPersonSerializer(OutputSerializer):
+    """What one person proposed and another confirmed, and until when it held."""
+
+    id = serializers.UUIDField()
+    state = serializers.ChoiceField(choices=TwoPersonProposal.State.choices)
+    reason = serializers.CharField()
+    proposed_by = serializers.CharField(source="proposed_by.login")
+    proposed_at = serializers.DateTimeField()
+    confirmed_by = serializers.CharField(source="confirmed_by.login", default=None, allow_null=True)
+    confirmed_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    end_reason = serializers.CharField()
 
 
 class ProposalSerializer(OutputSerializer):

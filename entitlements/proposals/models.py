@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+
+if TYPE_CHECKING:
+    from entitlements.people.models import Person
 
 
 class Proposal(models.Model):
@@ -66,3 +69,68 @@ class Proposal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject}: {self.state}"
+
+
+def second_person() -> models.ForeignKey[Person | None, Person | None]:
+    """Return the column of who confirmed something."""
+    return models.ForeignKey(
+        "entitlements.Person", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+
+
+class TwoPersonProposal(models.Model):
+    """The columns of a kind that is proposed by one person, confirmed by another, and holds until it ends.
+
+    A change is another proposal about the same subject; it replaces the one in force (`proposals/lasting.py`).
+    """
+
+    class State(models.TextChoices):
+        PROPOSED = "proposed", "Proposed"
+        IN_FORCE = "in_force", "In force"
+        REPLACED = "replaced", "Replaced"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+        ENDED = "ended", "Ended"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    reason = models.CharField(max_length=500)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
+    proposed_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+", db_index=False)
+    proposed_at = models.DateTimeField()
+    confirmed_by = second_person()
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+def second_person_constraints(noun: str, *subject: str, is_replaced: bool = True) -> list[models.BaseConstraint]:
+    """Return what the database refuses of such a kind; `noun` is its name with the article, for the sentences.
+
+    One that is not replaced ends before another is proposed about its subject.
+    """
+    one = noun.replace(" ", "_")
+    once = "proposed_once_and_in_force_once" if is_replaced else "proposed_or_in_force_once"
+    return [
+        models.CheckConstraint(name=f"{one}_says_why", condition=~Q(reason="")),
+        models.UniqueConstraint(
+            name=f"{one}_is_{once}",
+            fields=[*subject, *(["state"] if is_replaced else [])],
+            condition=Q(state__in=["proposed", "in_force"]),
+        ),
+        models.CheckConstraint(
+            name=f"a_second_person_confirms_{one}",
+            condition=Q(state__in=["proposed", "withdrawn"], confirmed_by=None)
+            | (
+                Q(state__in=["in_force", "replaced", "ended"], confirmed_by__isnull=False)
+                & Q(confirmed_at__isnull=False)
+                & ~Q(confirmed_by=F("proposed_by"))
+            ),
+        ),
+        models.CheckConstraint(
+            name=f"{one}_that_is_over_says_when_and_why",
+            condition=Q(state__in=["proposed", "in_force"], ended_at=None)
+            | (Q(state__in=["replaced", "withdrawn", "ended"], ended_at__isnull=False) & ~Q(end_reason="")),
+        ),
+    ]

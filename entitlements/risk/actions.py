@@ -22,7 +22,7 @@ class SignalResponseInputSerializer(InputSerializer):
 
 
 SIGNAL = Subject(visibility.risk_signals, risk.about, by=person, by_key=True)
-RESPONSE = Subject(visibility.signal_responses, response_policy.about, by=person, by_key=True)
+RESPONSE = Subject(visibility.signal_responses, response_policy.KIND.about, by=person, by_key=True)
 
 CONFIRM_COMPROMISED = Action(
     "risk-confirm", SIGNAL, risk.confirm_compromised, done=_("Confirmed. What the policy answers that with was done.")
@@ -40,6 +40,6 @@ PROPOSE = Action(
     done=_("Proposed. Another person, who is platform admin or security approver, confirms it."),
 )
 CONFIRM = Action(
-    "signal-response-confirm", RESPONSE, response_policy.confirm, input=None, done=_("Confirmed. It is in force.")
+    "signal-response-confirm", RESPONSE, response_policy.KIND.confirm, input=None, done=_("Confirmed. It is in force.")
 )
-WITHDRAW = Action("signal-response-withdraw", RESPONSE, response_policy.withdraw, done=_("Withdrawn."))
+WITHDRAW = Action("signal-response-withdraw", RESPONSE, response_policy.KIND.withdraw, done=_("Withdrawn."))

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from entitlements.api.fields import OutputSerializer
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.errors import NotFound
+from entitlements.proposals.api import TwoPersonSerializer
 from entitlements.risk import actions
 from entitlements.risk.models import RiskSignal, SignalResponse
 from entitlements.risk.rules import Kind, Mode, Response, Verdict
@@ -108,21 +109,12 @@ class Dismiss(_Signals, ActionEndpoint):
     action = actions.DISMISS
 
 
-class SignalResponseSerializer(OutputSerializer):
+class SignalResponseSerializer(TwoPersonSerializer):
     """How signals of one kind are answered: who proposed it, and who confirmed it."""
 
-    id = serializers.UUIDField()
     kind = serializers.ChoiceField(choices=[kind.value for kind in Kind])
     response = serializers.ChoiceField(choices=[response.value for response in Response])
     mode = serializers.ChoiceField(choices=[mode.value for mode in Mode])
-    state = serializers.ChoiceField(choices=SignalResponse.State.choices)
-    reason = serializers.CharField()
-    proposed_by = serializers.CharField(source="proposed_by.login")
-    proposed_at = serializers.DateTimeField()
-    confirmed_by = serializers.CharField(source="confirmed_by.login", default=None, allow_null=True)
-    confirmed_at = serializers.DateTimeField(allow_null=True)
-    ended_at = serializers.DateTimeField(allow_null=True)
-    end_reason = serializers.CharField()
 
 
 class SignalResponseFilter(filters.FilterSet):

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 
-if TYPE_CHECKING:
-    from entitlements.people.models import Person
+from entitlements.proposals.models import TwoPersonProposal, second_person_constraints
 
 _LEVELS: Final = ["low", "medium", "high"]
-
-
-def _person(*, null: bool = True) -> models.ForeignKey[Person | None, Person | None]:
-    return models.ForeignKey(
-        "entitlements.Person", null=null, blank=null, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
 
 
 class RiskSignal(models.Model):
@@ -99,7 +92,7 @@ class RiskDecision(models.Model):
 
     signal = models.OneToOneField(RiskSignal, primary_key=True, on_delete=models.PROTECT, related_name="decision")
     verdict = models.CharField(max_length=16)
-    by = _person(null=False)
+    by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+", db_index=False)
     reason = models.CharField(max_length=500)
     at = models.DateTimeField()
     subject_level = models.CharField(max_length=16)
@@ -115,49 +108,15 @@ class RiskDecision(models.Model):
         return f"{self.signal_id}: {self.verdict}"
 
 
-_SECOND: Final = Q(confirmed_by__isnull=False, confirmed_at__isnull=False) & ~Q(confirmed_by=F("proposed_by"))
+class SignalResponse(TwoPersonProposal):
+    """How signals of one kind are answered; two people agree on it."""
 
-
-class SignalResponse(models.Model):
-    """How signals of one kind are answered: one person proposes it, another confirms it, and it replaces what was."""
-
-    class State(models.TextChoices):
-        PROPOSED = "proposed", "Proposed"
-        IN_FORCE = "in_force", "In force"
-        REPLACED = "replaced", "Replaced"
-        WITHDRAWN = "withdrawn", "Withdrawn"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=32)
     response = models.CharField(max_length=16)
     mode = models.CharField(max_length=16)
-    reason = models.CharField(max_length=500)
-    state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
-    proposed_by = _person(null=False)
-    proposed_at = models.DateTimeField()
-    confirmed_by = _person()
-    confirmed_at = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True)
-    end_reason = models.CharField(max_length=500, blank=True)
 
     class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(
-                name="a_signal_response_is_proposed_once_and_in_force_once",
-                fields=["kind", "state"],
-                condition=Q(state__in=["proposed", "in_force"]),
-            ),
-            models.CheckConstraint(
-                name="a_second_person_confirms_a_signal_response",
-                condition=Q(state__in=["proposed", "withdrawn"], confirmed_by=None)
-                | (Q(state__in=["in_force", "replaced"]) & _SECOND),
-            ),
-            models.CheckConstraint(
-                name="a_signal_response_that_is_over_says_when_and_why",
-                condition=(Q(state__in=["proposed", "in_force"], ended_at=None) & ~Q(reason=""))
-                | (Q(state__in=["replaced", "withdrawn"], ended_at__isnull=False) & ~Q(end_reason="")),
-            ),
-        ]
+        constraints: ClassVar = second_person_constraints("a signal response", "kind")
         indexes: ClassVar = [models.Index(name="signal_response_page", fields=["-proposed_at", "-id"])]
 
     def __str__(self) -> str:

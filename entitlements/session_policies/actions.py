@@ -52,7 +52,7 @@ class SessionPolicyInputSerializer(InputSerializer):
         return {**attrs.pop("applies_to", {}), **attrs}
 
 
-POLICY = Subject(visibility.session_policies, proposals.about, by=person, by_key=True)
+POLICY = Subject(visibility.session_policies, proposals.KIND.about, by=person, by_key=True)
 
 PROPOSE = Action(
     "session-policies",
@@ -65,9 +65,9 @@ PROPOSE = Action(
 CONFIRM = Action(
     "session-policy-confirm",
     POLICY,
-    proposals.confirm,
+    proposals.KIND.confirm,
     input=None,
     done=_("Confirmed. Sessions are held to %(name)s from now on."),
 )
-WITHDRAW = Action("session-policy-withdraw", POLICY, proposals.withdraw, done=_("Withdrawn."))
-END = Action("session-policy-end", POLICY, proposals.end, done=_("Ended. %(name)s is not in force any more."))
+WITHDRAW = Action("session-policy-withdraw", POLICY, proposals.KIND.withdraw, done=_("Withdrawn."))
+END = Action("session-policy-end", POLICY, proposals.KIND.end, done=_("Ended. %(name)s is not in force any more."))

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import math
-import uuid
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
+from entitlements.proposals.models import TwoPersonProposal, second_person_constraints
 from entitlements.words import Risk
 
 from . import rules
 
-if TYPE_CHECKING:
-    from entitlements.people.models import Person
-
 _KINDS: Final = [("personal", "Personal"), ("shared", "Shared"), ("service", "Service"), ("ephemeral", "Ephemeral")]
 _RISKS: Final = [(level.value, level.value.title()) for level in Risk]
-_OVER: Final = ["replaced", "withdrawn", "ended"]
 
 
-def _person() -> models.ForeignKey[Person | None, Person | None]:
-    return models.ForeignKey(
-        "entitlements.Person", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
-
-
-class SessionPolicy(models.Model):
-    """How long sessions last, and which sign-in they need; one person proposes it, another confirms it.
+class SessionPolicy(TwoPersonProposal):
+    """How long sessions last, and which sign-in they need; two people agree on it.
 
     It applies to agents of a kind, at a system, and at a risk level and above it; what is empty matches all. A change
     is another proposal of the same name. A sign-in meets one context of `acr` and every method of `amr`. `on_drift`
@@ -40,14 +30,6 @@ class SessionPolicy(models.Model):
         STEP_UP = "step_up", "Step-up authentication"
         SUSPEND = "suspend", "Suspend"
 
-    class State(models.TextChoices):
-        PROPOSED = "proposed", "Proposed"
-        IN_FORCE = "in_force", "In force"
-        REPLACED = "replaced", "Replaced"
-        WITHDRAWN = "withdrawn", "Withdrawn"
-        ENDED = "ended", "Ended"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.SlugField(max_length=64)
     agent_kind = models.CharField(max_length=16, blank=True, choices=_KINDS)
     system = models.ForeignKey(
@@ -61,38 +43,11 @@ class SessionPolicy(models.Model):
     amr = ArrayField(models.CharField(max_length=64), default=list, blank=True)
     renews_without_sign_in = models.BooleanField(default=False)
     on_drift = models.CharField(max_length=16, blank=True, choices=OnDrift.choices, default="", db_default="")
-    reason = models.CharField(max_length=500)
-    state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
-    proposed_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+", db_index=False)
-    proposed_at = models.DateTimeField()
-    confirmed_by = _person()
-    confirmed_at = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True)
-    end_reason = models.CharField(max_length=500, blank=True)
 
     class Meta:
         verbose_name_plural = "session policies"
         constraints: ClassVar = [
-            models.CheckConstraint(name="a_session_policy_says_why", condition=~Q(reason="")),
-            models.UniqueConstraint(
-                name="a_session_policy_is_proposed_once_and_in_force_once",
-                fields=["name", "state"],
-                condition=Q(state__in=["proposed", "in_force"]),
-            ),
-            models.CheckConstraint(
-                name="a_second_person_confirms_a_session_policy",
-                condition=Q(state__in=["proposed", "withdrawn"], confirmed_by=None)
-                | (
-                    Q(state__in=["in_force", "replaced", "ended"], confirmed_by__isnull=False)
-                    & Q(confirmed_at__isnull=False)
-                    & ~Q(confirmed_by=F("proposed_by"))
-                ),
-            ),
-            models.CheckConstraint(
-                name="a_session_policy_that_is_over_says_when_and_why",
-                condition=Q(state__in=["proposed", "in_force"], ended_at=None)
-                | (Q(state__in=_OVER, ended_at__isnull=False) & ~Q(end_reason="")),
-            ),
+            *second_person_constraints("a session policy", "name"),
             models.CheckConstraint(
                 name="a_session_policy_answers_drift_in_a_known_way",
                 condition=Q(on_drift__in=["", "step_up", "suspend"]),

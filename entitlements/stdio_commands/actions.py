@@ -34,7 +34,7 @@ class StdioCommandInputSerializer(InputSerializer):
         return {name: int(number) if number == int(number) else number for name, number in value.items()}
 
 
-COMMAND = Subject(visibility.stdio_commands, proposals.about, by=person, by_key=True)
+COMMAND = Subject(visibility.stdio_commands, proposals.KIND.about, by=person, by_key=True)
 
 PROPOSE = Action(
     "stdio-commands",
@@ -47,9 +47,9 @@ PROPOSE = Action(
 CONFIRM = Action(
     "stdio-command-confirm",
     COMMAND,
-    proposals.confirm,
+    proposals.KIND.confirm,
     input=None,
     done=_("Confirmed. Systems can be started by %(name)s."),
 )
-WITHDRAW = Action("stdio-command-withdraw", COMMAND, proposals.withdraw, done=_("Withdrawn."))
-END = Action("stdio-command-end", COMMAND, proposals.end, done=_("Ended. No node starts %(name)s any more."))
+WITHDRAW = Action("stdio-command-withdraw", COMMAND, proposals.KIND.withdraw, done=_("Withdrawn."))
+END = Action("stdio-command-end", COMMAND, proposals.KIND.end, done=_("Ended. No node starts %(name)s any more."))

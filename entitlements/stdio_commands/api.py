@@ -7,18 +7,16 @@ from typing import ClassVar, Final
 from django_filters import rest_framework as filters
 from rest_framework import serializers
 
-from entitlements.api.fields import OutputSerializer
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
+from entitlements.proposals.api import TwoPersonSerializer
 from entitlements.stdio_commands import actions
 from entitlements.stdio_commands.models import StdioCommand
 
 
-class StdioCommandSerializer(OutputSerializer):
+class StdioCommandSerializer(TwoPersonSerializer):
     """A command: what is started, from which files, how it is held, who proposed it and who confirmed it."""
 
-    id = serializers.UUIDField()
     name = serializers.CharField()
-    state = serializers.ChoiceField(choices=StdioCommand.State.choices)
     folder = serializers.CharField(source="terms.folder")
     sha256 = serializers.CharField(source="terms.digest", help_text="Of the files, in hexadecimal.")
     argv = serializers.JSONField(source="terms.argv")
@@ -27,13 +25,6 @@ class StdioCommandSerializer(OutputSerializer):
     shared = serializers.BooleanField(source="terms.shared")
     limits = serializers.JSONField(source="terms.limits")
     without = serializers.JSONField(source="terms.without")
-    reason = serializers.CharField()
-    proposed_by = serializers.CharField(source="proposed_by.login")
-    proposed_at = serializers.DateTimeField()
-    confirmed_by = serializers.CharField(source="confirmed_by.login", default=None, allow_null=True)
-    confirmed_at = serializers.DateTimeField(allow_null=True)
-    ended_at = serializers.DateTimeField(allow_null=True)
-    end_reason = serializers.CharField()
 
 
 class StdioCommandFilter(filters.FilterSet):

@@ -2,73 +2,24 @@
 
 from __future__ import annotations
 
-import uuid
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar
 
 from django.db import models
-from django.db.models import F, Q
 
-if TYPE_CHECKING:
-    from entitlements.people.models import Person
+from entitlements.proposals.models import TwoPersonProposal, second_person_constraints
 
 
-def _person() -> models.ForeignKey[Person | None, Person | None]:
-    return models.ForeignKey(
-        "entitlements.Person", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
-
-
-_OVER: Final = ["replaced", "withdrawn", "ended"]
-
-
-class StdioCommand(models.Model):
+class StdioCommand(TwoPersonProposal):
     """A command of the allow-list: `terms` say what is started, from which files, and how it is held (`terms.TERMS`).
 
-    One person proposes it, and another confirms it; a change, also of the files, is another proposal of the same name.
+    A change, also of the files, is another proposal of the same name.
     """
 
-    class State(models.TextChoices):
-        PROPOSED = "proposed", "Proposed"
-        IN_FORCE = "in_force", "In force"
-        REPLACED = "replaced", "Replaced"
-        WITHDRAWN = "withdrawn", "Withdrawn"
-        ENDED = "ended", "Ended"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.SlugField(max_length=64)
     terms = models.JSONField()
-    reason = models.CharField(max_length=500)
-    state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
-    proposed_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+", db_index=False)
-    proposed_at = models.DateTimeField()
-    confirmed_by = _person()
-    confirmed_at = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True)
-    end_reason = models.CharField(max_length=500, blank=True, default="", db_default="")
 
     class Meta:
-        constraints: ClassVar = [
-            models.CheckConstraint(name="a_command_says_why", condition=~Q(reason="")),
-            models.UniqueConstraint(
-                name="a_command_is_proposed_once_and_in_force_once",
-                fields=["name", "state"],
-                condition=Q(state__in=["proposed", "in_force"]),
-            ),
-            models.CheckConstraint(
-                name="a_second_person_confirms_a_command",
-                condition=Q(state__in=["proposed", "withdrawn"], confirmed_by=None)
-                | (
-                    Q(state__in=["in_force", "replaced", "ended"], confirmed_by__isnull=False)
-                    & Q(confirmed_at__isnull=False)
-                    & ~Q(confirmed_by=F("proposed_by"))
-                ),
-            ),
-            models.CheckConstraint(
-                name="a_command_that_is_over_says_when_and_why",
-                condition=Q(state__in=["proposed", "in_force"], ended_at=None)
-                | (Q(state__in=_OVER, ended_at__isnull=False) & ~Q(end_reason="")),
-            ),
-        ]
+        constraints: ClassVar = second_person_constraints("a command", "name")
         indexes: ClassVar = [models.Index(name="stdio_command_page", fields=["-proposed_at", "-id"])]
 
     def __str__(self) -> str:

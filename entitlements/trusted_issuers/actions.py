@@ -48,7 +48,7 @@ class TrustedIssuerInputSerializer(InputSerializer):
         return {**{k: v for k, v in attrs.items() if k != "single_use"}, "strict_single_use": attrs["single_use"]}
 
 
-ISSUER = Subject(visibility.issuer_proposals, proposals.about, by=person, by_key=True)
+ISSUER = Subject(visibility.issuer_proposals, proposals.KIND.about, by=person, by_key=True)
 
 PROPOSE = Action(
     "trusted-issuers",
@@ -61,9 +61,11 @@ PROPOSE = Action(
 CONFIRM = Action(
     "trusted-issuer-confirm",
     ISSUER,
-    proposals.confirm,
+    proposals.KIND.confirm,
     input=None,
     done=_("Confirmed. Tokens of %(issuer)s are accepted on these terms."),
 )
-WITHDRAW = Action("trusted-issuer-withdraw", ISSUER, proposals.withdraw, done=_("Withdrawn."))
-END = Action("trusted-issuer-end", ISSUER, proposals.end, done=_("Ended. Tokens of %(issuer)s are no longer accepted."))
+WITHDRAW = Action("trusted-issuer-withdraw", ISSUER, proposals.KIND.withdraw, done=_("Withdrawn."))
+END = Action(
+    "trusted-issuer-end", ISSUER, proposals.KIND.end, done=_("Ended. Tokens of %(issuer)s are no longer accepted.")
+)

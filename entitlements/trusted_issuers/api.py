@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from entitlements.api.fields import OutputSerializer
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
+from entitlements.proposals.api import TwoPersonSerializer
 from entitlements.trusted_issuers import actions, proposals
 from entitlements.trusted_issuers.models import IssuerKeys, IssuerProposal, TrustedIssuer
 
@@ -32,12 +33,11 @@ class SeenKeysSerializer(OutputSerializer):
     problem = serializers.CharField()
 
 
-class TrustedIssuerSerializer(OutputSerializer):
+class TrustedIssuerSerializer(TwoPersonSerializer):
     """An issuer and its terms: who proposed them, who confirmed them, and what they change."""
 
-    id = serializers.UUIDField()
+    proposed_by = serializers.CharField(source="proposed_by.login", default=None, allow_null=True)
     issuer = serializers.CharField()
-    state = serializers.ChoiceField(choices=IssuerProposal.State.choices)
     purpose = serializers.ChoiceField(choices=TrustedIssuer.Purpose.choices, source="terms.purpose")
     issues_id_jags = serializers.BooleanField(source="terms.issues_id_jags")
     jwks_uri = serializers.CharField(source="terms.jwks_uri")
@@ -53,13 +53,6 @@ class TrustedIssuerSerializer(OutputSerializer):
     sends_signals = serializers.BooleanField(source="terms.sends_signals", default=False)
     signal_audience = serializers.CharField(source="terms.signal_audience", default="")
     signal_events = serializers.SerializerMethodField()
-    reason = serializers.CharField()
-    proposed_by = serializers.CharField(source="proposed_by.login", default=None, allow_null=True)
-    proposed_at = serializers.DateTimeField()
-    confirmed_by = serializers.CharField(source="confirmed_by.login", default=None, allow_null=True)
-    confirmed_at = serializers.DateTimeField(allow_null=True)
-    ended_at = serializers.DateTimeField(allow_null=True)
-    end_reason = serializers.CharField()
     changes = serializers.SerializerMethodField()
     seen_keys = serializers.SerializerMethodField()
 

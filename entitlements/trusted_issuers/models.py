@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 from django.db import models
 from django.db.models import F, Q
 
-from .rules import TokenRules
+from entitlements.proposals.models import TwoPersonProposal, second_person
 
-if TYPE_CHECKING:
-    from entitlements.people.models import Person
+from .rules import TokenRules
 
 
 class TrustedIssuer(models.Model):
@@ -79,41 +77,20 @@ class TrustedIssuer(models.Model):
         )
 
 
-def _person() -> models.ForeignKey[Person | None, Person | None]:
-    return models.ForeignKey(
-        "entitlements.Person", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
-
-
 _BOTH: Final = Q(proposed_by__isnull=False, confirmed_by__isnull=False) & ~Q(confirmed_by=F("proposed_by"))
 _NEITHER: Final = Q(proposed_by=None, confirmed_by=None)
 
 
-class IssuerProposal(models.Model):
+class IssuerProposal(TwoPersonProposal):
     """What was proposed about an issuer: `terms` holds the columns of `TrustedIssuer.TERMS`.
 
-    One person proposes it, and another confirms it; a change is another proposal, which replaces the one in force.
-    What the set-up trusts itself is in force without both.
+    What the set-up trusts itself is in force without the two people.
     """
 
-    class State(models.TextChoices):
-        PROPOSED = "proposed", "Proposed"
-        IN_FORCE = "in_force", "In force"
-        REPLACED = "replaced", "Replaced"
-        WITHDRAWN = "withdrawn", "Withdrawn"
-        ENDED = "ended", "Ended"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     issuer = models.CharField(max_length=300)
     terms = models.JSONField()
     reason = models.CharField(max_length=500, blank=True)
-    state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
-    proposed_by = _person()
-    proposed_at = models.DateTimeField()
-    confirmed_by = _person()
-    confirmed_at = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True)
-    end_reason = models.CharField(max_length=500, blank=True)
+    proposed_by = second_person()  # type: ignore[assignment]  # nobody, of what the set-up trusts
 
     class Meta:
         constraints: ClassVar = [

@@ -14,6 +14,7 @@ from audit import clock
 from entitlements.api.fields import OutputSerializer
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.permissions.matrix import Matrix
+from entitlements.proposals.api import TwoPersonSerializer
 from entitlements.session_policies import actions, preview, rules
 from entitlements.session_policies.models import SessionPolicy
 from governance.api.matrix import MATRIX
@@ -37,12 +38,10 @@ class AppliedToSerializer(OutputSerializer):
         return row.risk or None
 
 
-class SessionPolicySerializer(OutputSerializer):
+class SessionPolicySerializer(TwoPersonSerializer):
     """A session policy: to whom it applies, its terms, who proposed it and who confirmed it."""
 
-    id = serializers.UUIDField()
     name = serializers.CharField()
-    state = serializers.ChoiceField(choices=SessionPolicy.State.choices)
     applies_to = AppliedToSerializer(source="*")
     idle = serializers.SerializerMethodField(help_text="An ISO 8601 duration.")
     absolute = serializers.SerializerMethodField(help_text="An ISO 8601 duration.")
@@ -51,13 +50,6 @@ class SessionPolicySerializer(OutputSerializer):
     amr = serializers.ListField(child=serializers.CharField())
     renews_without_sign_in = serializers.BooleanField()
     on_drift = serializers.SerializerMethodField(help_text="`step_up`, `suspend`, or null.")
-    reason = serializers.CharField()
-    proposed_by = serializers.CharField(source="proposed_by.login")
-    proposed_at = serializers.DateTimeField()
-    confirmed_by = serializers.CharField(source="confirmed_by.login", default=None, allow_null=True)
-    confirmed_at = serializers.DateTimeField(allow_null=True)
-    ended_at = serializers.DateTimeField(allow_null=True)
-    end_reason = serializers.CharField()
 
     def get_idle(self, row: SessionPolicy) -> str:
         """Return how long a session may be idle."""

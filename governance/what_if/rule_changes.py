@@ -100,7 +100,7 @@ class SessionPolicyChange:
 
     def about(self) -> list[str]:
         """Return the policy."""
-        return proposals.about(self.policy)
+        return proposals.KIND.about(self.policy)
 
     def calls(self) -> Collection[str] | None:
         """Return its system; with none, every call."""

@@ -21,7 +21,7 @@ from entitlements.networks import networks
 from entitlements.people import erasure, people, role_maps
 from entitlements.people.models import Person
 from entitlements.proposals import proposals
-from entitlements.proposals.models import Proposal
+from entitlements.proposals.models import Proposal, TwoPersonProposal
 from entitlements.risk import response_policy
 from entitlements.session_policies import proposals as session_policies
 from entitlements.stdio_commands import proposals as stdio_commands
@@ -129,12 +129,12 @@ KINDS: Final[dict[str, tuple[Propose, Callable[..., object], str]]] = {
     "an SoD policy": (of_combination, sod.publish, "analyst"),
     "a guardrail": (of_guardrail, guardrails.confirm, "security"),
     "a group mapping": (of_group, role_maps.confirm, "analyst"),
-    "a session policy": (of_session, session_policies.confirm, "analyst"),
-    "a local server": (of_command, stdio_commands.confirm, "analyst"),
-    "a response to signals": (of_response, response_policy.confirm, "analyst"),
-    "an issuer": (of_issuer, trusted_issuers.confirm, "analyst"),
-    "a network": (of_network, networks.confirm, "analyst"),
-    "a host of clients": (of_host, hosts.confirm, "analyst"),
+    "a session policy": (of_session, session_policies.KIND.confirm, "analyst"),
+    "a local server": (of_command, stdio_commands.KIND.confirm, "analyst"),
+    "a response to signals": (of_response, response_policy.KIND.confirm, "analyst"),
+    "an issuer": (of_issuer, trusted_issuers.KIND.confirm, "analyst"),
+    "a network": (of_network, networks.KIND.confirm, "analyst"),
+    "a host of clients": (of_host, hosts.KIND.confirm, "analyst"),
 }
 """Of each kind: what proposes it, what confirms it, and the role of who proposes."""
 
@@ -168,8 +168,11 @@ def test_another_person_confirms_while_the_proposer_still_could_propose(company:
 
 def test_each_kind_asks_the_one_rule() -> None:
     """What confirms a proposal of another person stands in the table above."""
-    listed = {confirm.__module__ for _propose, confirm, _role in KINDS.values()}
-    assert sum(confirm is proposals.confirm for _propose, confirm, _role in KINDS.values()) == len(proposals.KINDS)
+    confirms = [confirm for _propose, confirm, _role in KINDS.values()]
+    assert sum(confirm is proposals.confirm for confirm in confirms) == len(proposals.KINDS)
+    kinds: list[Any] = [confirm.__self__ for confirm in confirms if hasattr(confirm, "__self__")]
+    assert {kind.model for kind in kinds} == set(TwoPersonProposal.__subclasses__())
+    listed = {confirm.__module__ for confirm in confirms}
     asks = {
         path
         for path in tree.files()

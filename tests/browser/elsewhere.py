@@ -278,7 +278,7 @@ def local_servers() -> str:
     """Have one command of local servers in force and another proposed; return the address of their page."""
     ana, terms = Person.objects.get(login="ana"), {"argv": ["/usr/bin/env"], "digest": "0" * 64}
     agreed = commands.propose("clock", by=ana, reason="The team's clock.", folder="/opt/clock", **terms)
-    commands.confirm(agreed.pk, by=Person.objects.get(login="resa"))
+    commands.KIND.confirm(agreed.pk, by=Person.objects.get(login="resa"))
     commands.propose("files", by=ana, reason="Reads the team's files.", folder="/opt/files", **terms)
     now = clock.now()
     for node, level in (("gateway-1", Level.BUBBLEWRAP), ("gateway-2", Level.FLOOR)):
@@ -295,6 +295,6 @@ def network(slug: str) -> str:
     nodes = {"edge-1": clock.now().isoformat()}
     Connector.objects.filter(pk=made[0].connector.pk).update(nodes=nodes, seen_at=clock.now())
     agreed = networks.propose(system, prefixes=["10.20.0.0/16"], by=ana, reason="It is in our own hall.")
-    networks.confirm(agreed.pk, by=Person.objects.get(login="resa"))
+    networks.KIND.confirm(agreed.pk, by=Person.objects.get(login="resa"))
     networks.propose(system, prefixes=["10.20.30.0/24"], by=ana, reason="A part of it is enough.")
     return f"/systems/{slug}/network/"

@@ -37,7 +37,7 @@ def session_policies() -> str:
     ana, hour = Person.objects.get(login="ana"), timedelta(hours=1)
     terms: dict[str, Any] = {"idle": hour / 2, "absolute": 8 * hour, "reason": "Risk has changed."}
     agreed = policies.propose("everyone", by=ana, **terms)
-    policies.confirm(agreed.pk, by=Person.objects.get(login="resa"))
+    policies.KIND.confirm(agreed.pk, by=Person.objects.get(login="resa"))
     policies.propose("high-risk", by=ana, risk="high", max_age=4 * hour, acr=["phr"], amr=["pop"], **terms)
     return "/settings/session-policies/"
 
@@ -56,7 +56,7 @@ def risk_signals(agent: str) -> str:
     risk.dismiss(decided.pk, by=resa, reason="It was our own test.")
     given = {"response": "step_up", "mode": "enforce", "reason": "We watched it for a month."}
     agreed = response_policy.propose("session_revoked", by=resa, **given)
-    response_policy.confirm(agreed.pk, by=Person.objects.get(login="admin"))
+    response_policy.KIND.confirm(agreed.pk, by=Person.objects.get(login="admin"))
     response_policy.propose("refresh_reuse", by=resa, **{**given, "response": "revoke"})
     return f"/risk-signals/{waiting.pk}/"
 
@@ -145,7 +145,7 @@ def sessions(slug: str) -> list[str]:
     IssuedToken.objects.create(system=System.objects.get(slug="git"), **made, **named)
     resa, given = Person.objects.get(login="resa"), {"response": "hold", "mode": "enforce", "reason": "We look first."}
     agreed = response_policy.propose("device_compliance_change", by=resa, **given)
-    response_policy.confirm(agreed.pk, by=Person.objects.get(login="admin"))
+    response_policy.KIND.confirm(agreed.pk, by=Person.objects.get(login="admin"))
     said = "The device of the session is not compliant any more."
     what = RiskKind.DEVICE_COMPLIANCE_CHANGE, Risk.MEDIUM, "issuer:https://idp.example.com", said, now
     risk.note(RiskSubject(session=held), risk.NewSignal(*what, "shown of a session"))

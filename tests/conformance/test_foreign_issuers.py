@@ -56,7 +56,7 @@ class Company:
     def trust(self, provider: Provider, subject: str, **terms: object) -> IssuerProposal:
         """Propose and confirm, and link alice to her subject there."""
         proposed = proposals.propose(provider.issuer, by=self.analyst, **terms)  # type: ignore[arg-type]
-        proposals.confirm(proposed.pk, by=self.security)
+        proposals.KIND.confirm(proposed.pk, by=self.security)
         row = TrustedIssuer.objects.get(issuer=provider.issuer)
         if not row.identities.filter(subject=subject).exists():
             people.link_identity(self.world.alice, row, subject, by=SYSTEM)
@@ -185,7 +185,7 @@ def test_single_use_is_chosen_for_each_issuer_and_each_use_is_judged_anew(compan
         waits.until(lambda: [company.world.redeem(jag).status for _ in range(2)] == [200, 200])
         assert IssuerProposal.objects.get(pk=trusted.pk).state == "replaced"
 
-        proposals.end(edit.pk, by=company.analyst, reason="over")
+        proposals.KIND.end(edit.pk, by=company.analyst, reason="over")
         waits.until(lambda: company.world.redeem(jag).error[2:] == ("issuer_not_trusted",))
 
 

@@ -236,7 +236,7 @@ def allow_command(name: str, terms: Mapping[str, Any], lacking: list[str]) -> No
         first, second = who("admin"), who(cast.SECOND_ADMIN.login)
     reason = "A server that the demo's agents call." + (" This machine lacks a part of the sandbox." if lacking else "")
     row = proposals.propose(name, by=first, reason=reason, **terms, without=lacking)
-    proposals.confirm(row.pk, by=second)
+    proposals.KIND.confirm(row.pk, by=second)
 
 
 def make_system(slug: str, url: str, office: backstory.OfficeServers) -> System:

@@ -26,4 +26,4 @@ def allow(address: str, agent: Agent, analyst: Person) -> ClientHost:
     """
     host, now = rules.host(address), clock.now()
     row = ClientHost.objects.create(host=host, agent=agent, reason="known", proposed_by=analyst, proposed_at=now)
-    return hosts.confirm(row.pk, by=agent.sponsor)
+    return hosts.KIND.confirm(row.pk, by=agent.sponsor)

@@ -145,7 +145,7 @@ def test_who_ended_a_host_does_not_bring_its_client_back(
 ) -> None:
     client_id = site.document()
     sign_in(world, client_id)
-    hosts.end(allowed.pk, by=analyst, reason="Bought by another company.")
+    hosts.KIND.end(allowed.pk, by=analyst, reason="Bought by another company.")
     assert ask(world, client_id).status_code == 403
     document = ClientDocument.objects.get()
     with pytest.raises(independence.SecondPersonNeeded):

@@ -56,18 +56,18 @@ def test_a_host_is_proposed_by_one_and_confirmed_by_a_person_responsible(
     world: World, analyst: Person, waiting: ClientDocument
 ) -> None:
     proposed = hosts.propose(HOST, agent=world.agent, by=analyst, reason="ours")
-    with pytest.raises(hosts.AlreadyProposed):
+    with pytest.raises(hosts.KIND.proposed_already):
         hosts.propose(HOST, agent=world.agent, by=analyst, reason="again")
     for other in (analyst, make.analyst(), make.security()):
         with pytest.raises(hosts.NotResponsible):
-            hosts.confirm(proposed.pk, by=other)
+            hosts.KIND.confirm(proposed.pk, by=other)
 
-    hosts.confirm(proposed.pk, by=world.agent.sponsor)
+    hosts.KIND.confirm(proposed.pk, by=world.agent.sponsor)
 
     waiting.refresh_from_db()
     assert waiting.state == "read", "what waited because of it is free"
-    with pytest.raises(hosts.NotOpen):
-        hosts.confirm(proposed.pk, by=world.agent.sponsor)
+    with pytest.raises(hosts.KIND.over):
+        hosts.KIND.confirm(proposed.pk, by=world.agent.sponsor)
     actions = ["client.host_proposed", "client.host_allowed"]
     events = Event.objects.filter(action__startswith="client.host").order_by("at")
     assert list(events.values_list("action", flat=True)) == actions
@@ -77,8 +77,8 @@ def test_who_proposed_a_host_does_not_confirm_it(world: World) -> None:
     sponsor = world.agent.sponsor
     people.assign_role(sponsor, Role.ANALYST, by=SYSTEM, reason="made for a test")
     proposed = hosts.propose(HOST, agent=world.agent, by=sponsor, reason="ours")
-    with pytest.raises(hosts.ProposedByOwnAccount):
-        hosts.confirm(proposed.pk, by=sponsor)
+    with pytest.raises(hosts.KIND.proposed_by_own_account):
+        hosts.KIND.confirm(proposed.pk, by=sponsor)
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_a_host_that_is_no_longer_allowed_ends_its_clients(
     client_id = site.document()
     answer = redeem(world, agree(world, client_id=client_id)["code"], client_id=client_id)
 
-    hosts.end(allowed.pk, by=analyst, reason="bought by another company")
+    hosts.KIND.end(allowed.pk, by=analyst, reason="bought by another company")
 
     refused = refresh(world, answer.body["refresh_token"], client_id=client_id)
     assert refused.status == 401

@@ -49,7 +49,7 @@ def personal(site: Site, analyst: Person, confirmer: Person) -> ClientHost:
     row = ClientHost.objects.create(
         host=host, serves=PERSONAL, agent=None, reason="known", proposed_by=analyst, proposed_at=clock.now()
     )
-    return hosts.confirm(row.pk, by=confirmer)
+    return hosts.KIND.confirm(row.pk, by=confirmer)
 
 
 def ask(world: World, client_id: str, browser: Browser | None = None) -> Any:  # noqa: ANN401 - a response
@@ -131,7 +131,7 @@ def test_the_end_of_the_host_ends_its_clients(world: World, site: Site, personal
     client_id = site.document()
     token = sign_in(world, client_id).body["refresh_token"]
 
-    hosts.end(personal.pk, by=analyst, reason="Bought by another company.")
+    hosts.KIND.end(personal.pk, by=analyst, reason="Bought by another company.")
 
     assert refresh(world, token, client_id=client_id).status == 401
     assert ask(world, client_id).status_code == 403
@@ -154,15 +154,15 @@ def test_a_host_of_personal_agents_is_confirmed_by_another_person_with_the_admin
     proposed = hosts.propose(HOST, agent=None, serves=PERSONAL, by=confirmer, reason="ours")
     for other in (analyst, make.analyst(), world.agent.sponsor, world.alice):
         with pytest.raises(hosts.AdminRoleNeeded):
-            hosts.confirm(proposed.pk, by=other)
+            hosts.KIND.confirm(proposed.pk, by=other)
     second = make.person("second", roles=[Role.ADMIN])
     Person.objects.filter(pk=second.pk).update(email=confirmer.email.replace("@", "+second@"))
     second.refresh_from_db()
     for same in (confirmer, second):
-        with pytest.raises(hosts.ProposedByOwnAccount):
-            hosts.confirm(proposed.pk, by=same)
+        with pytest.raises(hosts.KIND.proposed_by_own_account):
+            hosts.KIND.confirm(proposed.pk, by=same)
 
-    assert hosts.confirm(proposed.pk, by=make.person(roles=[Role.ADMIN])).state == "in_force"
+    assert hosts.KIND.confirm(proposed.pk, by=make.person(roles=[Role.ADMIN])).state == "in_force"
 
     allowed = Event.objects.get(action="client.host_allowed")
     assert (allowed.detail["serves"], allowed.about) == ("personal_agents", [f"client_host:{HOST}"])
@@ -256,7 +256,7 @@ def test_without_a_policy_of_its_own_a_changed_client_waits_for_the_analyst(
     if is_of_other_agents:
         row = {"agent": world.agent, "reason": "known", "proposed_by": analyst, "proposed_at": clock.now()}
         host = ClientHost.objects.create(host=rules.host(client_id), **row)
-        hosts.confirm(host.pk, by=world.agent.sponsor)
+        hosts.KIND.confirm(host.pk, by=world.agent.sponsor)
     site.document(redirect_uris=[sign_ins.REGISTERED, changes.ELSEWHERE])
     changes.grow_old(client_id)
 

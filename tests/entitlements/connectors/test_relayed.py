@@ -71,7 +71,7 @@ def test_two_people_agree_on_what_is_relayed() -> None:
     system = make.system(upstream_url="https://erp.internal/mcp")
     row = networks.propose(system, relayed=["erp.internal:443"], by=make.analyst(), reason=REASON)
     assert open_for(system) is None
-    networks.confirm(row.pk, by=make.security())
+    networks.KIND.confirm(row.pk, by=make.security())
     assert open_for(system) == Network(relayed=("erp.internal:443",))
 
 

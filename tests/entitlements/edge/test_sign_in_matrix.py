@@ -223,7 +223,7 @@ def test_a_client_that_is_kept_needs_its_sealing_key_no_more(company_world: Worl
 
 
 def end_host(_world: World) -> None:
-    hosts.end(ClientHost.objects.get().pk, by=make.analyst(), reason=WHY)
+    hosts.KIND.end(ClientHost.objects.get().pk, by=make.analyst(), reason=WHY)
 
 
 @pytest.mark.parametrize(

@@ -113,13 +113,13 @@ def local_server() -> None:
     """Have a system started by a command in force."""
     terms = {"folder": "/opt/clock", "argv": ["/usr/bin/env"], "digest": "0" * 64}
     row = proposals.propose("clock", by=make.analyst("ann"), reason="a tool", **terms)
-    proposals.confirm(row.pk, by=make.security("sam"))
+    proposals.KIND.confirm(row.pk, by=make.security("sam"))
     stdio_systems.register("clock", name="Clock", owner=make.person("olga"), command="clock", by=SYSTEM)
 
 
 def end_command(_world: World) -> object:
     key = StdioCommand.objects.get(state="in_force").pk
-    return proposals.end(key, by=Person.objects.get(login="sam"), reason="over")
+    return proposals.KIND.end(key, by=Person.objects.get(login="sam"), reason="over")
 
 
 def unused_script() -> None:
@@ -262,7 +262,7 @@ ACTIONS: Mapping[str, Callable[[World], object]] = {
     "a credential is withheld": lambda w: vault.withhold(w.system, w.fingerprint, **WHY),
     "a command of local servers is ended": end_command,
     "a document has an operation that is refused": orders.refuse,
-    "a network is confirmed": lambda w: networks.confirm(w.network.pk, by=Person.objects.get(login="resa")),
+    "a network is confirmed": lambda w: networks.KIND.confirm(w.network.pk, by=Person.objects.get(login="resa")),
     "a connector is enrolled": lambda w: pairs.enrol(w.connectors[1]),
     "a connector is revoked": lambda w: connectors.revoke(w.connectors[0].pk, **WHY),
     "a client certificate is stored": lambda w: certificate(w.system),

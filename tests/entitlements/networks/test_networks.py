@@ -70,15 +70,15 @@ def test_a_proposal_opens_nothing_until_a_second_person_confirms_it(world: World
     assert network.open_for(world.system) is None
     for who in (world.owner, world.analyst):
         with pytest.raises(Forbidden):
-            networks.confirm(proposed.pk, by=who)
+            networks.KIND.confirm(proposed.pk, by=who)
     before = Change.objects.filter(system_id=world.system.pk).count()
-    networks.confirm(proposed.pk, by=world.security)
+    networks.KIND.confirm(proposed.pk, by=world.security)
     opened = network.open_for(world.system)
     assert opened is not None
     assert (opened.prefixes, opened.company_ca.strip()) == ((ip_network("10.20.0.0/16"),), COMPANY.pem.strip())
     assert Change.objects.filter(system_id=world.system.pk).count() == before + 1
-    with pytest.raises(errors.NetworkProposalOver):
-        networks.confirm(proposed.pk, by=world.security)
+    with pytest.raises(networks.KIND.over):
+        networks.KIND.confirm(proposed.pk, by=world.security)
     assert events() == ["system_network.proposed", "system_network.confirmed"]
 
 
@@ -88,8 +88,8 @@ def test_the_proposer_does_not_confirm_by_any_account(world: World) -> None:
     Person.objects.filter(pk=second.pk).update(email=world.security.email)
     second.refresh_from_db()
     for who in (world.security, second):
-        with pytest.raises(errors.NetworkProposedByOwnAccount):
-            networks.confirm(proposed.pk, by=who)
+        with pytest.raises(networks.KIND.proposed_by_own_account):
+            networks.KIND.confirm(proposed.pk, by=who)
     with pytest.raises(IntegrityError), transaction.atomic():  # the database says so as well
         SystemNetwork.objects.filter(pk=proposed.pk).update(
             state="in_force", confirmed_by=world.security, confirmed_at=proposed.proposed_at
@@ -97,27 +97,27 @@ def test_the_proposer_does_not_confirm_by_any_account(world: World) -> None:
 
 
 def test_a_change_is_another_proposal_and_replaces_what_was_in_force(world: World) -> None:
-    first = networks.confirm(world.propose().pk, by=world.security)
-    with pytest.raises(errors.NetworkUnchanged):
+    first = networks.KIND.confirm(world.propose().pk, by=world.security)
+    with pytest.raises(networks.KIND.unchanged):
         world.propose()
     second = world.propose(prefixes=["192.168.7.0/24"])
-    with pytest.raises(errors.NetworkProposedAlready):
+    with pytest.raises(networks.KIND.proposed_already):
         world.propose(prefixes=["192.168.8.0/24"])
-    networks.confirm(second.pk, by=world.security)
+    networks.KIND.confirm(second.pk, by=world.security)
     first.refresh_from_db()
     assert first.state == "replaced"
     third = world.propose()
     with pytest.raises(ReasonRequired):
-        networks.withdraw(third.pk, by=world.analyst, reason=" ")
-    assert networks.withdraw(third.pk, by=world.analyst, reason="no").state == "withdrawn"
+        networks.KIND.withdraw(third.pk, by=world.analyst, reason=" ")
+    assert networks.KIND.withdraw(third.pk, by=world.analyst, reason="no").state == "withdrawn"
 
 
 def test_one_person_ends_it_at_once(world: World) -> None:
-    row = networks.confirm(world.propose().pk, by=world.security)
+    row = networks.KIND.confirm(world.propose().pk, by=world.security)
     before = Change.objects.filter(system_id=world.system.pk).count()
     with pytest.raises(ReasonRequired):
-        networks.end(row.pk, by=world.owner, reason="")
-    networks.end(row.pk, by=world.owner, reason="It moved out.")
+        networks.KIND.end(row.pk, by=world.owner, reason="")
+    networks.KIND.end(row.pk, by=world.owner, reason="It moved out.")
     assert network.open_for(world.system) is None
     assert Change.objects.filter(system_id=world.system.pk).count() == before + 1
     assert events()[-1] == "system_network.ended"
@@ -139,7 +139,7 @@ def test_what_cannot_be_agreed_to_is_refused(world: World, terms: dict[str, Any]
 
 
 def test_with_another_host_network_and_certificate_are_over(world: World) -> None:
-    row = networks.confirm(world.propose().pk, by=world.security)
+    row = networks.KIND.confirm(world.propose().pk, by=world.security)
     waits = world.propose(prefixes=["192.168.7.0/24"])
     _store(world.system, COMPANY.for_client())
     systems.edit_system(world.system, upstream_url="https://erp.example/other", by=SYSTEM, reason="renamed")

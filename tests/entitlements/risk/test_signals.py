@@ -226,24 +226,24 @@ def test_one_person_proposes_an_answer_and_another_confirms(world: World) -> Non
     given = {"response": "step_up", "mode": "enforce", "reason": "We are ready."}
     with pytest.raises(Forbidden):
         response_policy.propose("session_revoked", by=world.alice, **given)
-    with pytest.raises(response_policy.ResponseUnchanged):
+    with pytest.raises(response_policy.KIND.unchanged):
         response_policy.propose("session_revoked", by=resa, **{**given, "mode": "observe"})
     row = response_policy.propose("session_revoked", by=resa, **given)
-    with pytest.raises(response_policy.ResponseProposedAlready):
+    with pytest.raises(response_policy.KIND.proposed_already):
         response_policy.propose("session_revoked", by=rosa, **{**given, "response": "revoke"})
     assert response_policy.current("session_revoked").mode == "observe", "a proposal changes nothing"
-    with pytest.raises(response_policy.ResponseProposedByOwnAccount):
-        response_policy.confirm(row.pk, by=resa)
+    with pytest.raises(response_policy.KIND.proposed_by_own_account):
+        response_policy.KIND.confirm(row.pk, by=resa)
     with pytest.raises(Forbidden):
-        response_policy.confirm(row.pk, by=ana)
-    response_policy.confirm(row.pk, by=rosa)
+        response_policy.KIND.confirm(row.pk, by=ana)
+    response_policy.KIND.confirm(row.pk, by=rosa)
     assert response_policy.current("session_revoked").mode == "enforce"
-    with pytest.raises(response_policy.ResponseProposalOver):
-        response_policy.withdraw(row.pk, by=rosa, reason="late")
+    with pytest.raises(response_policy.KIND.over):
+        response_policy.KIND.withdraw(row.pk, by=rosa, reason="late")
     back = response_policy.propose("session_revoked", by=rosa, **{**given, "mode": "observe"})
-    response_policy.withdraw(back.pk, by=resa, reason="Not now.")
+    response_policy.KIND.withdraw(back.pk, by=resa, reason="Not now.")
     back = response_policy.propose("session_revoked", by=rosa, **{**given, "mode": "observe"})
-    response_policy.confirm(back.pk, by=resa)
+    response_policy.KIND.confirm(back.pk, by=resa)
     states = SignalResponse.objects.order_by("proposed_at").values_list("state", flat=True)
     assert list(states) == ["replaced", "withdrawn", "in_force"], "loosening takes two as well"
     with pytest.raises(IntegrityError, match="second_person"), transaction.atomic():

@@ -63,5 +63,5 @@ def answered(kind: str, response: str, mode: str = "enforce") -> None:
     from entitlements.risk import response_policy  # noqa: PLC0415 - the settings are known only now
 
     row = response_policy.propose(kind, response=response, mode=mode, by=make.security(), reason="for a test")
-    response_policy.confirm(row.pk, by=make.security())
+    response_policy.KIND.confirm(row.pk, by=make.security())
     assert SignalResponse.objects.get(pk=row.pk).state == "in_force"

@@ -14,7 +14,7 @@ from tests import make
 def in_force(name: str = "strict", **terms: Any) -> SessionPolicy:  # noqa: ANN401 - the terms of the policy
     """Propose and confirm a policy; idle an hour and absolute twelve, where `terms` say nothing else."""
     proposed = propose(name, by=_one("petra"), **terms)
-    return proposals.confirm(proposed.pk, by=_one("carl"))
+    return proposals.KIND.confirm(proposed.pk, by=_one("carl"))
 
 
 def propose(name: str = "strict", *, by: Person, **terms: Any) -> SessionPolicy:  # noqa: ANN401 - as above
@@ -36,10 +36,10 @@ def one_of_each() -> SessionPolicy:
 
 def confirm_waiting() -> None:
     """Confirm the one that is proposed."""
-    proposals.confirm(SessionPolicy.objects.get(state="proposed").pk, by=_one("carl"))
+    proposals.KIND.confirm(SessionPolicy.objects.get(state="proposed").pk, by=_one("carl"))
 
 
 def end() -> None:
     """End each that is in force."""
     for row in SessionPolicy.objects.filter(state="in_force"):
-        proposals.end(row.pk, by=_one("edda"), reason="over")
+        proposals.KIND.end(row.pk, by=_one("edda"), reason="over")

@@ -32,19 +32,23 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 def test_what_one_proposes_another_confirms_and_it_concerns_all_that_nodes_know() -> None:
     petra, carl = make.security("petra"), make.security("carl")
     proposed = agreed.propose(by=petra, idle=10 * MINUTE, max_age=24 * HOUR, acr=["phr"])
-    for who, why in ((petra, proposals.SecondPersonRequired), (make.analyst(), Forbidden), (make.person(), Forbidden)):
+    for who, why in (
+        (petra, proposals.KIND.proposed_by_own_account),
+        (make.analyst(), Forbidden),
+        (make.person(), Forbidden),
+    ):
         with pytest.raises(why):
-            proposals.confirm(proposed.pk, by=who)
+            proposals.KIND.confirm(proposed.pk, by=who)
     before = Change.objects.count()
-    in_force = proposals.confirm(proposed.pk, by=carl)
+    in_force = proposals.KIND.confirm(proposed.pk, by=carl)
     assert (in_force.state, in_force.confirmed_by, Change.objects.count()) == ("in_force", carl, before + 1)
     assert Change.objects.latest("id").concerns_all
     events = Event.objects.filter(links__contains=["session_policy:strict"]).order_by("at")
     assert [event.action for event in events] == ["session_policy.proposed", "session_policy.confirmed"]
     assert events[1].detail["acr"] == ["phr"]
-    with pytest.raises(proposals.ProposalOver):
-        proposals.confirm(proposed.pk, by=carl)
-    with pytest.raises(proposals.NothingChanges):
+    with pytest.raises(proposals.KIND.over):
+        proposals.KIND.confirm(proposed.pk, by=carl)
+    with pytest.raises(proposals.KIND.unchanged):
         agreed.propose(by=petra, idle=10 * MINUTE, max_age=24 * HOUR, acr=["phr"])
 
 
@@ -53,19 +57,19 @@ def test_other_terms_replace_a_policy_and_a_second_person_ends_it() -> None:
     second = agreed.in_force(idle=HOUR / 2)
     first.refresh_from_db()
     assert (first.state, second.state) == ("replaced", "in_force")
-    with pytest.raises(proposals.SecondPersonRequired):
-        proposals.end(second.pk, by=second.proposed_by, reason="too strict")
+    with pytest.raises(proposals.KIND.proposed_by_own_account):
+        proposals.KIND.end(second.pk, by=second.proposed_by, reason="too strict")
     with pytest.raises(ReasonRequired):
-        proposals.end(second.pk, by=make.security(), reason=" ")
-    assert proposals.end(second.pk, by=make.security(), reason="too strict").state == "ended"
+        proposals.KIND.end(second.pk, by=make.security(), reason=" ")
+    assert proposals.KIND.end(second.pk, by=make.security(), reason="too strict").state == "ended"
 
 
 def test_one_proposal_of_a_name_waits_and_is_withdrawn() -> None:
     petra = make.security()
     waiting = agreed.propose(by=petra)
-    with pytest.raises(proposals.AlreadyProposed):
+    with pytest.raises(proposals.KIND.proposed_already):
         agreed.propose(by=make.analyst(), idle=HOUR / 2)
-    assert proposals.withdraw(waiting.pk, by=petra, reason="not yet").state == "withdrawn"
+    assert proposals.KIND.withdraw(waiting.pk, by=petra, reason="not yet").state == "withdrawn"
     with pytest.raises(Forbidden):
         agreed.propose(by=make.person())
 

@@ -60,7 +60,7 @@ def propose(by: Person, folder: Path, **others: object) -> StdioCommand:
 
 
 def in_force(company: Company, folder: Path, **others: object) -> StdioCommand:
-    return proposals.confirm(propose(company.analyst, folder, **others).pk, by=company.security)
+    return proposals.KIND.confirm(propose(company.analyst, folder, **others).pk, by=company.security)
 
 
 def actions() -> list[str]:
@@ -73,19 +73,19 @@ def test_a_command_is_in_force_once_a_second_person_confirmed_it(company: Compan
     row = propose(company.analyst, folder)
     assert row.state == "proposed"
     with pytest.raises(Forbidden):
-        proposals.confirm(row.pk, by=company.alice)
+        proposals.KIND.confirm(row.pk, by=company.alice)
     with pytest.raises(proposals.AdminRoleNeeded):
-        proposals.confirm(row.pk, by=company.analyst)
-    assert proposals.confirm(row.pk, by=company.security).state == "in_force"
+        proposals.KIND.confirm(row.pk, by=company.analyst)
+    assert proposals.KIND.confirm(row.pk, by=company.security).state == "in_force"
     assert actions() == ["stdio_command.proposed", "stdio_command.allowed"]
-    with pytest.raises(proposals.ProposalOver):
-        proposals.confirm(row.pk, by=company.security)
+    with pytest.raises(proposals.KIND.over):
+        proposals.KIND.confirm(row.pk, by=company.security)
 
 
 def test_nobody_confirms_their_own(company: Company, folder: Path) -> None:
     row = propose(company.security, folder)
-    with pytest.raises(proposals.ProposedByOwnAccount):
-        proposals.confirm(row.pk, by=company.security)
+    with pytest.raises(proposals.KIND.proposed_by_own_account):
+        proposals.KIND.confirm(row.pk, by=company.security)
     with pytest.raises(IntegrityError), transaction.atomic():
         StdioCommand.objects.filter(pk=row.pk).update(
             state="in_force", confirmed_by=company.security, confirmed_at=row.proposed_at
@@ -98,11 +98,11 @@ def test_who_may_and_why(company: Company, folder: Path) -> None:
     with pytest.raises(ReasonRequired):
         proposals.propose("small", by=company.analyst, reason=" ", **packages.agreed(folder))
     row = propose(company.analyst, folder)
-    with pytest.raises(proposals.AlreadyProposed):
+    with pytest.raises(proposals.KIND.proposed_already):
         propose(company.security, folder)
     with pytest.raises(ReasonRequired):
-        proposals.withdraw(row.pk, by=company.analyst, reason="")
-    assert proposals.withdraw(row.pk, by=company.analyst, reason="not now").state == "withdrawn"
+        proposals.KIND.withdraw(row.pk, by=company.analyst, reason="")
+    assert proposals.KIND.withdraw(row.pk, by=company.analyst, reason="not now").state == "withdrawn"
     assert actions() == ["stdio_command.proposed", "stdio_command.withdrawn"]
 
 
@@ -111,8 +111,8 @@ def test_running_without_a_layer_takes_two_administrators(company: Company, fold
         propose(company.security, folder, without=["signals"])
     row = propose(company.admin, folder, without=["signals"])
     with pytest.raises(proposals.SandboxForAdmins):
-        proposals.confirm(row.pk, by=company.security)
-    assert proposals.confirm(row.pk, by=company.second_admin).terms["without"] == ["signals"]
+        proposals.KIND.confirm(row.pk, by=company.security)
+    assert proposals.KIND.confirm(row.pk, by=company.second_admin).terms["without"] == ["signals"]
 
 
 def test_without_a_digest_the_files_here_are_pinned(company: Company, folder: Path) -> None:
@@ -223,7 +223,7 @@ def test_new_files_are_a_new_proposal_and_drift_as_usual(company: Company, folde
     listed = asyncio.run(stdio_systems.discover(system))
     assert discovery.record_discovery(system, listed, by=company.analyst.principal).changed == ["echo", "again"]
     assert Tool.objects.get(system=system, name="echo").seen.definition["description"] == "Say it louder."  # type: ignore[union-attr]
-    with pytest.raises(proposals.NothingChanges):
+    with pytest.raises(proposals.KIND.unchanged):
         propose(company.analyst, folder)
 
 
@@ -233,7 +233,7 @@ def test_one_person_ends_a_command_at_once(company: Company, folder: Path) -> No
         "clock", name="Clock", owner=company.alice, command="small", args=[], by=company.analyst.principal
     )
     before = Change.objects.count()
-    assert proposals.end(row.pk, by=company.security, reason="it is broken").state == "ended"
+    assert proposals.KIND.end(row.pk, by=company.security, reason="it is broken").state == "ended"
     assert Change.objects.count() > before
     assert StdioSystem.objects.get(system=system).terms is None
     with pytest.raises(egress.Unreachable, match="not in force"):

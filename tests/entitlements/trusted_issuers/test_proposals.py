@@ -67,25 +67,25 @@ def test_one_person_proposes_and_another_confirms(company: Company) -> None:
     assert not TrustedIssuer.objects.exists(), "a proposal gives nothing"
     for other in (company.analyst, company.alice):
         with pytest.raises(proposals.AdminRoleNeeded):
-            proposals.confirm(proposed.pk, by=other)
-    proposals.confirm(proposed.pk, by=company.security)
+            proposals.KIND.confirm(proposed.pk, by=other)
+    proposals.KIND.confirm(proposed.pk, by=company.security)
     row = TrustedIssuer.objects.get()
     assert (row.issuer, row.purpose, row.enabled, row.jwks) == (LOGIN, "id_jag", True, PINNED)
     assert Change.objects.filter(trusted_issuer_id=row.pk).exists()
-    with pytest.raises(proposals.ProposalOver):
-        proposals.confirm(proposed.pk, by=company.admin)
+    with pytest.raises(proposals.KIND.over):
+        proposals.KIND.confirm(proposed.pk, by=company.admin)
     assert events() == ["issuer.proposed", "issuer.trusted"]
 
 
 def test_the_proposer_does_not_confirm_by_any_account(company: Company) -> None:
     proposed = proposals.propose(LOGIN, by=company.security, purpose="id_jag", jwks=PINNED)
-    with pytest.raises(proposals.ProposedByOwnAccount):
-        proposals.confirm(proposed.pk, by=company.security)
+    with pytest.raises(proposals.KIND.proposed_by_own_account):
+        proposals.KIND.confirm(proposed.pk, by=company.security)
     second = make.person(roles=[Role.ADMIN])
     Person.objects.filter(pk=second.pk).update(email=company.security.email)
     second.refresh_from_db()
-    with pytest.raises(proposals.ProposedByOwnAccount):
-        proposals.confirm(proposed.pk, by=second)
+    with pytest.raises(proposals.KIND.proposed_by_own_account):
+        proposals.KIND.confirm(proposed.pk, by=second)
     with pytest.raises(IntegrityError), transaction.atomic():  # the database says so as well
         IssuerProposal.objects.filter(pk=proposed.pk).update(
             state="in_force", confirmed_by=company.security, confirmed_at=proposed.proposed_at
@@ -94,16 +94,16 @@ def test_the_proposer_does_not_confirm_by_any_account(company: Company) -> None:
 
 def test_an_edit_is_another_proposal_that_shows_the_difference(company: Company) -> None:
     make.client(None, "desk", auth="client_secret_basic", api_scopes=["agents:read"])
-    first = proposals.confirm(propose(company).pk, by=company.admin)
-    with pytest.raises(proposals.NothingChanges):
+    first = proposals.KIND.confirm(propose(company).pk, by=company.admin)
+    with pytest.raises(proposals.KIND.unchanged):
         propose(company)
     edit = propose(company, clients={"0oa1": "desk"}, strict_single_use=False)
-    with pytest.raises(proposals.AlreadyProposed):
+    with pytest.raises(proposals.KIND.proposed_already):
         propose(company, strict_single_use=False)
     changed = {each.name: each.after for each in proposals.changes_of(edit)}
     assert changed == {"clients": {"0oa1": "desk"}, "strict_single_use": False}
     assert TrustedIssuer.objects.get().clients == {}, "until it is confirmed all stays"
-    proposals.confirm(edit.pk, by=company.security)
+    proposals.KIND.confirm(edit.pk, by=company.security)
     row = TrustedIssuer.objects.get()
     assert (row.clients, row.strict_single_use) == ({"0oa1": "desk"}, False)
     first.refresh_from_db()
@@ -112,18 +112,18 @@ def test_an_edit_is_another_proposal_that_shows_the_difference(company: Company)
 
 
 def test_one_person_ends_it_at_once_and_two_trust_it_again(company: Company) -> None:
-    trusted = proposals.confirm(propose(company).pk, by=company.admin)
+    trusted = proposals.KIND.confirm(propose(company).pk, by=company.admin)
     row = TrustedIssuer.objects.get()
     people.link_identity(company.alice, row, "p-7", by=SYSTEM)
     before = Change.objects.filter(trusted_issuer_id=row.pk).count()
     with pytest.raises(ReasonRequired):
-        proposals.end(trusted.pk, by=company.analyst, reason=" ")
+        proposals.KIND.end(trusted.pk, by=company.analyst, reason=" ")
     with pytest.raises(Forbidden):
-        proposals.end(trusted.pk, by=company.alice, reason="over")
-    assert proposals.end(trusted.pk, by=company.analyst, reason="over").state == "ended"
+        proposals.KIND.end(trusted.pk, by=company.alice, reason="over")
+    assert proposals.KIND.end(trusted.pk, by=company.analyst, reason="over").state == "ended"
     assert not TrustedIssuer.objects.get().enabled
     assert Change.objects.filter(trusted_issuer_id=row.pk).count() == before + 1
-    proposals.confirm(propose(company).pk, by=company.admin)
+    proposals.KIND.confirm(propose(company).pk, by=company.admin)
     assert TrustedIssuer.objects.get().identities.get().subject == "p-7"
     assert events() == ["issuer.proposed", "issuer.trusted", "issuer.distrusted", "issuer.proposed", "issuer.trusted"]
 
@@ -134,7 +134,7 @@ def test_pinned_keys_say_what_they_sign_with(company: Company) -> None:
 
 
 def test_an_issuer_keeps_its_purpose(company: Company) -> None:
-    proposals.confirm(propose(company).pk, by=company.admin)
+    proposals.KIND.confirm(propose(company).pk, by=company.admin)
     with pytest.raises(trust.IssuerTaken):
         propose(company, purpose="identity")
 
@@ -143,7 +143,7 @@ def test_what_the_set_up_trusts_is_listed_and_ends_like_all_else(company: Compan
     row = trust.begin(LOGIN, purpose="identity", jwks=PINNED, by=SYSTEM)
     listed = IssuerProposal.objects.get()
     assert (listed.issuer, listed.state, listed.proposed_by) == (LOGIN, "in_force", None)
-    proposals.end(listed.pk, by=company.security, reason="over")
+    proposals.KIND.end(listed.pk, by=company.security, reason="over")
     row.refresh_from_db()
     assert not row.enabled
 
@@ -187,7 +187,7 @@ def test_we_never_trust_our_own_issuers_as_foreign_ones(company: Company, monkey
 def test_a_loopback_issuer_is_for_the_demo_alone(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "DEMO", True)
     proposed = proposals.propose("http://localhost:9/a", by=company.analyst, purpose="identity", jwks=PINNED)
-    proposals.confirm(proposed.pk, by=company.admin)
+    proposals.KIND.confirm(proposed.pk, by=company.admin)
     assert checks.issuers_are_elsewhere(None) == []
     monkeypatch.setattr(settings, "DEMO", False)
     assert [problem.id for problem in checks.issuers_are_elsewhere(None)] == ["mandate.E013"]

@@ -162,7 +162,7 @@ def _put_in_force(change: Mapping[str, Any], world: World) -> None:
     given = {name: timedelta(minutes=lengths[ages[name]]) for name in ("idle", "absolute", "max_age") if name in ages}
     others = {name: change[name] for name in ("acr", "amr", "renews_without_sign_in") if name in change}
     made = policy_proposals.propose(change["name"], by=world.one, reason="x", **given, **others, **change["applies_to"])
-    policy_proposals.confirm(made.pk, by=world.other)
+    policy_proposals.KIND.confirm(made.pk, by=world.other)
 
 
 def test_what_rules_in_force_deny_already_is_no_news_and_a_known_name_takes_the_place_of_its_rule(at: Move) -> None:

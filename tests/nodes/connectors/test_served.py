@@ -51,7 +51,7 @@ class Company:
         owner = it.system.owner
         assert owner is not None
         row = networks.propose(it.system, relayed=[self.target], company_ca=COMPANY.pem, by=owner, reason=REASON)
-        networks.confirm(row.pk, by=make.security())
+        networks.KIND.confirm(row.pk, by=make.security())
         return it
 
     def works(self, it: World, node: int = 0) -> bool:

@@ -42,10 +42,10 @@ def trust(it: World) -> Callable[[], object]:
     owner = it.system.owner
     assert owner is not None
     row = networks.propose(it.system, prefixes=[], company_ca=COMPANY.pem, by=owner, reason=REASON)
-    networks.confirm(row.pk, by=make.security())
+    networks.KIND.confirm(row.pk, by=make.security())
     pair = COMPANY.for_client()
     certificates.set_certificate(it.system, chain=pair.certificate, key=pair.key, by=SYSTEM)
-    return lambda: networks.end(row.pk, by=owner, reason=REASON)
+    return lambda: networks.KIND.end(row.pk, by=owner, reason=REASON)
 
 
 def test_a_system_is_served_over_its_own_tls_and_cut_when_that_ends(

@@ -112,7 +112,7 @@ def registered(way: str, upstream: Upstream, terms: Mapping[str, Any] | None = N
                 system = rest_apis.register(slug, source=sources.fetch(f"{upstream.url}/openapi"), **named)
             case _:
                 proposal = proposals.propose(slug, by=make.analyst(f"ana-{slug}"), reason="test", **(terms or {}))
-                proposals.confirm(proposal.pk, by=make.security(f"sam-{slug}"))
+                proposals.KIND.confirm(proposal.pk, by=make.security(f"sam-{slug}"))
                 system = stdio_systems.register(slug, command=slug, **named)
         vault.set_secret(system, kind="bearer", value=SECRET, by=SYSTEM)
         discover(system)

@@ -110,7 +110,7 @@ def test_a_trust_domain_is_proposed_with_its_bundle_and_confirmed_by_another_per
     proposed = proposals.propose(
         "spiffe://other.example", by=ana, reason="x", purpose="workload", jwks_uri=f"{platform_keys.url}/other"
     )
-    proposals.confirm(proposed.pk, by=sec)
+    proposals.KIND.confirm(proposed.pk, by=sec)
     assert TrustedIssuer.objects.get(issuer="spiffe://other.example").algorithms == ["ES256"]
     with pytest.raises(trust.IssuerMalformed):
         proposals.propose("spiffe://third.example", by=ana, purpose="identity", jwks_uri=f"{platform_keys.url}/other")
