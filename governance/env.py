@@ -12,6 +12,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import pairwise
@@ -257,6 +258,40 @@ def company_sign_in() -> dict[str, dict[str, object]]:
         "settings": {"server_url": issuer, "fetch_userinfo": False, "oauth_pkce_enabled": True},
     }
     return {"openid_connect": {"APPS": [app], "OAUTH_PKCE_ENABLED": True}}
+
+
+@dataclass(frozen=True, slots=True)
+class BucketOptions:
+    """A bucket that is an anchor; without an address there is none."""
+
+    url: str
+    region: str
+    key_id: str
+    secret: Secret[str]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookOptions:
+    """An address that is an anchor; without one there is none."""
+
+    url: str
+    token: Secret[str]
+
+
+def anchors() -> tuple[BucketOptions, WebhookOptions]:
+    """Return the anchors beside ANCHOR_FILE. Raises BadEnvironmentError."""
+    names = ("ANCHOR_BUCKET_URL", "ANCHOR_BUCKET_REGION", "ANCHOR_BUCKET_KEY_ID")
+    url, region, key_id = map(text, names)
+    bucket = BucketOptions(url.rstrip("/"), region, key_id, secret("ANCHOR_BUCKET_SECRET"))
+    if url and not (key_id and bucket.secret):
+        raise BadEnvironmentError(
+            "ANCHOR_BUCKET_KEY_ID and ANCHOR_BUCKET_SECRET are not both set; the bucket needs them."
+        )
+    webhook = WebhookOptions(text("ANCHOR_WEBHOOK_URL"), secret("ANCHOR_WEBHOOK_TOKEN"))
+    for name, address in (("ANCHOR_BUCKET_URL", url), ("ANCHOR_WEBHOOK_URL", webhook.url)):
+        if address:
+            _split(name, address, ("https",) if not flag("DEMO") else ("https", "http"))
+    return bucket, webhook
 
 
 def time_stamps() -> tuple[str, str]:

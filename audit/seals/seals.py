@@ -150,13 +150,15 @@ class Sealer:
         for anchor in self.anchors:
             try:
                 stops.publish(self.connection, anchor, self.origin, self.key, self.frontier.size)
-                if anchor.last() != self.note:
+                if stops.newest(self.connection, anchor) != self.note:
                     anchor.publish(self.note)
-                _tell(self.connection, anchor, anchor.last())
+                _tell(self.connection, anchor, self.note)
             except OSError as problem:
                 logger.exception("anchor_unreachable", extra={"anchor": str(anchor)})
                 _tell(self.connection, anchor, "", str(problem))
                 everywhere = False
+        if everywhere:
+            stops.tell(self.connection, self.frontier.size)
         return everywhere
 
     def run(self, stopping: Callable[[], bool], sleep: Callable[[float], object] = time.sleep) -> None:
@@ -206,7 +208,7 @@ def begin(
     origin = note.partition("\n")[0] or origin
     for anchor in to:
         try:
-            last = anchor.last()
+            last = stops.newest(connection, anchor)
         except OSError as problem:
             logger.exception("anchor_unreachable", extra={"anchor": str(anchor)})
             _tell(connection, anchor, "", str(problem))

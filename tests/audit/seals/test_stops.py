@@ -151,7 +151,7 @@ def test_stops_are_never_taken_for_a_checkpoint(archive: make.Archive) -> None:
 
 
 def outside(archive: make.Archive, size: int, origin: str = make.ORIGIN) -> stops.Outside:
-    return stops.since(anchors.File(archive.anchor), archive.key.public_key(), origin, size)
+    return stops.since([anchors.File(archive.anchor)], archive.key.public_key(), origin, size)
 
 
 def test_what_was_stopped_after_a_backup_is_known_outside(archive: make.Archive) -> None:
