@@ -280,18 +280,15 @@ class WebhookOptions:
 
 def anchors() -> tuple[BucketOptions, WebhookOptions]:
     """Return the anchors beside ANCHOR_FILE. Raises BadEnvironmentError."""
-    names = ("ANCHOR_BUCKET_URL", "ANCHOR_BUCKET_REGION", "ANCHOR_BUCKET_KEY_ID")
-    url, region, key_id = map(text, names)
-    bucket = BucketOptions(url.rstrip("/"), region, key_id, secret("ANCHOR_BUCKET_SECRET"))
-    if url and not (key_id and bucket.secret):
-        raise BadEnvironmentError(
-            "ANCHOR_BUCKET_KEY_ID and ANCHOR_BUCKET_SECRET are not both set; the bucket needs them."
-        )
-    webhook = WebhookOptions(text("ANCHOR_WEBHOOK_URL"), secret("ANCHOR_WEBHOOK_TOKEN"))
-    for name, address in (("ANCHOR_BUCKET_URL", url), ("ANCHOR_WEBHOOK_URL", webhook.url)):
+    names = ("ANCHOR_BUCKET_URL", "ANCHOR_BUCKET_REGION", "ANCHOR_BUCKET_KEY_ID", "ANCHOR_WEBHOOK_URL")
+    url, region, key_id, posted = map(text, names)
+    for name, address in ((names[0], url), (names[3], posted)):
         if address:
             _split(name, address, ("https",) if not flag("DEMO") else ("https", "http"))
-    return bucket, webhook
+    if "?" in url:
+        raise BadEnvironmentError("ANCHOR_BUCKET_URL must be the address of a bucket, and nothing more.")
+    bucket = BucketOptions(url.rstrip("/"), region, key_id, secret("ANCHOR_BUCKET_SECRET"))
+    return bucket, WebhookOptions(posted, secret("ANCHOR_WEBHOOK_TOKEN"))
 
 
 def time_stamps() -> tuple[str, str]:

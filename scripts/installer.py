@@ -143,6 +143,8 @@ def install(folder: Folder, host: str, gateway: str, acme: str, ports: tuple[int
     folder.secret("mail_url", lambda: "")
     folder.secret("transit_token", lambda: "")
     folder.secret("pkcs11_pin", lambda: "")
+    folder.secret("anchor_bucket_secret", lambda: "")
+    folder.secret("anchor_webhook_token", lambda: "")
     folder.secret("otel_exporter_otlp_headers", lambda: "")
     http, https = (
         int(folder.setting(f"{name}_PORT") or port) for name, port in zip(("HTTP", "HTTPS"), ports, strict=True)

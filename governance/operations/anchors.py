@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from audit import clock
 from audit.seals.anchors import Anchor
@@ -120,10 +121,12 @@ class Webhook:
 
 
 def elsewhere() -> list[Anchor]:
-    """Return the anchors that the environment names beside the file."""
+    """Return the anchors that the environment names beside the file. Raises ImproperlyConfigured."""
     bucket, webhook = settings.ANCHOR_BUCKET, settings.ANCHOR_WEBHOOK
     found: list[Anchor] = []
     if bucket.url:
+        if not (bucket.key_id and bucket.secret):
+            raise ImproperlyConfigured("ANCHOR_BUCKET_URL needs ANCHOR_BUCKET_KEY_ID and ANCHOR_BUCKET_SECRET.")
         signer = sigv4.Signer(bucket.key_id, bucket.secret.reveal(), bucket.region, "s3")
         found.append(Bucket(bucket.url, signer))
     if webhook.url:

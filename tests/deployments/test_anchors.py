@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import transaction
 from pytest_django.fixtures import Settings
@@ -232,8 +234,8 @@ def test_a_restore_on_a_new_machine_reads_the_bucket(
     seal(archive, bucket)
     suspend(agent.slug)
     seal(archive, bucket)
-    first = "(SELECT min(size) FROM checkpoints)"
-    make.tamper("DELETE FROM leaves WHERE index >= " + first + "; DELETE FROM checkpoints WHERE size > " + first)
+    make.tamper("DELETE FROM leaves WHERE index >= (SELECT min(size) FROM checkpoints)")
+    make.tamper("DELETE FROM checkpoints WHERE size > (SELECT min(size) FROM checkpoints)")
     settings.ANCHOR_BUCKET = env.BucketOptions(
         bucket.url, bucket.signer.region, bucket.signer.access_key_id, env.Secret(bucket.signer.secret_access_key)
     )
@@ -263,14 +265,42 @@ def test_a_restore_reads_the_file_that_the_receiver_of_a_webhook_wrote(
 @pytest.mark.parametrize(
     "given",
     [
-        {"ANCHOR_BUCKET_URL": "https://minio.example/record"},
-        {"ANCHOR_BUCKET_URL": "ftp://minio.example/record", "ANCHOR_BUCKET_KEY_ID": "a", "ANCHOR_BUCKET_SECRET": "b"},
+        {"ANCHOR_BUCKET_URL": "ftp://minio.example/record"},
+        {"ANCHOR_BUCKET_URL": "https://minio.example/record?acl"},
         {"ANCHOR_WEBHOOK_URL": "http://notes.example"},
     ],
 )
-def test_an_anchor_that_is_half_named_stops_the_start(given: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_anchor_with_a_bad_address_stops_the_start(given: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEMO", "")
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(env.BadEnvironmentError, match="ANCHOR_"):
         env.anchors()
+
+
+def test_a_bucket_without_its_key_stops_the_sealer_and_nothing_else(settings: Settings) -> None:
+    settings.ANCHOR_BUCKET = env.BucketOptions("https://minio.example/record", "us-east-1", "AKIA", env.Secret(""))
+    with pytest.raises(ImproperlyConfigured, match="ANCHOR_BUCKET_SECRET"):
+        anchors.places("checkpoints")
+
+
+def test_an_anchor_that_hangs_keeps_the_sealer_from_its_work_for_a_tenth_of_the_time(
+    archive: make.Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, tries = [0.0], []
+
+    class Hanging(anchors.File):
+        def last(self) -> str:
+            tries.append(now[0])
+            now[0] += 5
+            raise OSError("no answer")
+
+    monkeypatch.setattr(seals, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=None))
+    with make.connect(os.environ["SEAL_DATABASE_URL"]) as connection:
+        sealer = seals.begin(connection, make.ORIGIN, archive.key, [Hanging(archive.anchor)])
+        suspend()
+        sealer.seal_batch()
+        for _ in range(100):
+            sealer.publish()
+            now[0] += 1
+    assert len(tries) == 3, "as it begins, at once, and 55 s later"
