@@ -25,7 +25,7 @@ PAUSE: Final = 0.25
 PUBLISH_EVERY: Final = 1.0
 """Seconds between publications: a later checkpoint covers earlier ones."""
 REST: Final = 10
-"""An anchor that failed is left alone for so many times as long as it kept the sealer from sealing."""
+"""An anchor that failed slowly is left alone for so many times as long as it kept the sealer from sealing."""
 HEARTBEAT: Final = 300.0
 """Seconds after which an unchanged head is signed again, so that silence differs from a dead sealer."""
 LOCK: Final = 0x4D414E44  # "MAND"
@@ -162,7 +162,8 @@ class Sealer:
             except OSError as problem:
                 logger.exception("anchor_unreachable", extra={"anchor": str(anchor)})
                 _tell(self.connection, anchor, "", str(problem))
-                self.rests_until[str(anchor)] = time.monotonic() + REST * (time.monotonic() - begun)
+                if (took := time.monotonic() - begun) > PAUSE:
+                    self.rests_until[str(anchor)] = begun + (REST + 1) * took
                 everywhere = False
         if everywhere:
             stops.tell(self.connection, self.frontier.size)
