@@ -12,7 +12,6 @@ import os
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import pairwise
@@ -260,52 +259,24 @@ def company_sign_in() -> dict[str, dict[str, object]]:
     return {"openid_connect": {"APPS": [app], "OAUTH_PKCE_ENABLED": True}}
 
 
-@dataclass(frozen=True, slots=True)
-class BucketOptions:
-    """A bucket that is an anchor; without an address there is none."""
-
-    url: str
-    region: str
-    key_id: str
-    secret: Secret[str]
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookOptions:
-    """An address that is an anchor; without one there is none."""
-
-    url: str
-    token: Secret[str]
-
-
-def anchors() -> tuple[BucketOptions, WebhookOptions]:
-    """Return the anchors beside ANCHOR_FILE. Raises BadEnvironmentError."""
-    names = ("ANCHOR_BUCKET_URL", "ANCHOR_BUCKET_REGION", "ANCHOR_BUCKET_KEY_ID", "ANCHOR_WEBHOOK_URL")
-    url, region, key_id, posted = map(text, names)
-    for name, address in ((names[0], url), (names[3], posted)):
-        if address:
-            _split(name, address, ("https",) if not flag("DEMO") else ("https", "http"))
-    if "?" in url:
-        raise BadEnvironmentError("ANCHOR_BUCKET_URL must be the address of a bucket, and nothing more.")
-    bucket = BucketOptions(url.rstrip("/"), region, key_id, secret("ANCHOR_BUCKET_SECRET"))
-    return bucket, WebhookOptions(posted, secret("ANCHOR_WEBHOOK_TOKEN"))
+def outside(name: str) -> str:
+    """Return an address outside, or nothing. Raises BadEnvironmentError."""
+    if address := text(name):
+        _split(name, address, ("https",) if not flag("DEMO") else ("https", "http"))
+    return address
 
 
 def time_stamps() -> tuple[str, str]:
     """Return the address of the time-stamping authority and the file with its roots; both empty when none is set."""
-    address, roots = text("TIME_STAMP_URL"), text("TIME_STAMP_CA_FILE")
+    address, roots = outside("TIME_STAMP_URL"), text("TIME_STAMP_CA_FILE")
     if address and not roots:
         raise BadEnvironmentError("TIME_STAMP_CA_FILE is not set; TIME_STAMP_URL needs it.")
-    if address:
-        _split("TIME_STAMP_URL", address, ("https",) if not flag("DEMO") else ("https", "http"))
     return address, roots
 
 
 def slack() -> str:
     """Return the address of Slack's Web API, ending with a slash. Raises BadEnvironmentError."""
-    address = text("SLACK_API_URL")
-    _split("SLACK_API_URL", address, ("https",) if not flag("DEMO") else ("https", "http"))
-    return address.rstrip("/") + "/"
+    return outside("SLACK_API_URL").rstrip("/") + "/"
 
 
 def teams() -> TeamsCloud:

@@ -12,13 +12,11 @@ from http import HTTPStatus
 from typing import ClassVar, Final
 from urllib.parse import urlencode, urlsplit
 
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
-
 from audit import clock
 from audit.seals.anchors import Anchor
 from entitlements.errors import DomainError
 from entitlements.upstream import egress, sigv4
+from governance import env
 
 _NOTES: Final = "checkpoints"
 _LAST_NUMBER: Final = 10**12
@@ -121,16 +119,13 @@ class Webhook:
 
 
 def elsewhere() -> list[Anchor]:
-    """Return the anchors that the environment names beside the file. Raises ImproperlyConfigured."""
-    bucket, webhook = settings.ANCHOR_BUCKET, settings.ANCHOR_WEBHOOK
+    """Return the anchors that the environment names beside the file. Raises BadEnvironmentError."""
     found: list[Anchor] = []
-    if bucket.url:
-        if not (bucket.key_id and bucket.secret):
-            raise ImproperlyConfigured("ANCHOR_BUCKET_URL needs ANCHOR_BUCKET_KEY_ID and ANCHOR_BUCKET_SECRET.")
-        signer = sigv4.Signer(bucket.key_id, bucket.secret.reveal(), bucket.region, "s3")
-        found.append(Bucket(bucket.url, signer))
-    if webhook.url:
-        found.append(Webhook(webhook.url, webhook.token.reveal()))
+    if url := env.outside("ANCHOR_BUCKET_URL"):
+        key = (env.text("ANCHOR_BUCKET_ACCESS_ID"), env.secret("ANCHOR_BUCKET_SECRET", at_least=1).reveal())
+        found.append(Bucket(url.rstrip("/"), sigv4.Signer(*key, env.text("ANCHOR_BUCKET_REGION"), "s3")))
+    if url := env.outside("ANCHOR_WEBHOOK_URL"):
+        found.append(Webhook(url, env.secret("ANCHOR_WEBHOOK_TOKEN").reveal()))
     return found
 
 
