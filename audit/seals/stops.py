@@ -109,7 +109,7 @@ def since(places: Iterable[anchors.Anchor], key: Ed25519PublicKey, origin: str, 
         signed[head.origin] = max(signed.get(head.origin, ""), head.signed_at)
     begins = any(note.origin == origin and note.first <= size <= note.size for note in notes)
     earlier = {each for each, at in signed.items() if begins and at < signed.get(origin, "")}
-    covered, known = {origin: size}, {}
+    covered, known = {origin: size}, dict[tuple[str, int], dict[str, Any]]()
     for note in sorted(notes, key=lambda note: (note.first, note.size)):
         if note.origin not in earlier:
             is_whole &= note.first <= covered.get(note.origin, note.first)

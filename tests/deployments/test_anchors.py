@@ -136,8 +136,13 @@ def test_a_bucket_is_read_as_far_back_as_the_backup_and_in_more_than_one_answer(
         seal(archive, bucket)
     assert len(list(bucket.notes())) == 5
     assert [line["index"] for line in since(archive, 0, bucket).lines] == [0, 1, 2, 3, 4]
-    asked = []
-    monkeypatch.setattr(Bucket, "_read", lambda self, key, read=Bucket._read: asked.append(key) or read(self, key))
+    asked, read = [], Bucket._read
+
+    def counted(self: Bucket, key: str) -> str:
+        asked.append(key)
+        return read(self, key)
+
+    monkeypatch.setattr(Bucket, "_read", counted)
     assert since(archive, 4, bucket).is_whole
     assert len(asked) == 4, "two checkpoints and two notes, of ten"
 
