@@ -29,7 +29,7 @@ from tests import make as house
 from tests import object_storage
 from tests.audit import make
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.loopback]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
