@@ -259,21 +259,24 @@ def company_sign_in() -> dict[str, dict[str, object]]:
     return {"openid_connect": {"APPS": [app], "OAUTH_PKCE_ENABLED": True}}
 
 
+def outside(name: str) -> str:
+    """Return an address outside, or nothing. Raises BadEnvironmentError."""
+    if address := text(name):
+        _split(name, address, ("https",) if not flag("DEMO") else ("https", "http"))
+    return address
+
+
 def time_stamps() -> tuple[str, str]:
     """Return the address of the time-stamping authority and the file with its roots; both empty when none is set."""
-    address, roots = text("TIME_STAMP_URL"), text("TIME_STAMP_CA_FILE")
+    address, roots = outside("TIME_STAMP_URL"), text("TIME_STAMP_CA_FILE")
     if address and not roots:
         raise BadEnvironmentError("TIME_STAMP_CA_FILE is not set; TIME_STAMP_URL needs it.")
-    if address:
-        _split("TIME_STAMP_URL", address, ("https",) if not flag("DEMO") else ("https", "http"))
     return address, roots
 
 
 def slack() -> str:
     """Return the address of Slack's Web API, ending with a slash. Raises BadEnvironmentError."""
-    address = text("SLACK_API_URL")
-    _split("SLACK_API_URL", address, ("https",) if not flag("DEMO") else ("https", "http"))
-    return address.rstrip("/") + "/"
+    return outside("SLACK_API_URL").rstrip("/") + "/"
 
 
 def teams() -> TeamsCloud:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Q
 
-from audit.seals import seals
+from audit.seals import anchors, seals
 from entitlements.access import role_reach, visibility
 from entitlements.agents import agents
 from entitlements.catalog.actions import BEFORE_CLASSING
@@ -25,6 +25,7 @@ from governance.exceptions import queries as exception_queries
 from governance.exceptions.models import RegisteredException
 from governance.notices.models import NoticeSettings
 from governance.operations import after_restore
+from governance.operations import anchors as outside_anchors
 from governance.ownership.models import OwnershipProposal
 from governance.requests.models import AccessRequest
 from governance.reviews.campaigns.models import Campaign
@@ -61,6 +62,7 @@ def register() -> None:
     requests.WHEN_SUBMITTED.register("rules", auto_approval.consider)
     people.WHEN_DISABLED.register("reviews", find_reviewers)
     seals.RESTORED.by = after_restore.close
+    anchors.ELSEWHERE.by = outside_anchors.elsewhere
     requester.ANSWER.register("requests", access_answer.run)
     revocation_tickets.TICKET.register("tickets", tickets.check_revocation)
     role_reach.declare(AccessRequest, requests.of_limit)

@@ -140,6 +140,12 @@ TABLE: Mapping[str, Variable] = {
             "",
         ),
         Variable("ANCHOR_FILE", "Append-only file, kept elsewhere, that receives each signed checkpoint.", ""),
+        Variable("ANCHOR_BUCKET_URL", "A bucket, by the protocol of S3, that receives them too. For the sealer.", ""),
+        Variable("ANCHOR_BUCKET_REGION", "Its region.", "us-east-1"),
+        Variable("ANCHOR_BUCKET_ACCESS_ID", "The access key that may list, read and write there.", ""),
+        Variable("ANCHOR_BUCKET_SECRET", "The secret of that key.", "", is_secret=True),
+        Variable("ANCHOR_WEBHOOK_URL", "An address to which the sealer posts each of them too.", ""),
+        Variable("ANCHOR_WEBHOOK_TOKEN", "What it is sent as its bearer token, if any.", "", is_secret=True),
         Variable(
             "SEAL_KEY_FILE", "PEM file with the sealer's Ed25519 private key; only `manage.py seal` needs it.", ""
         ),

@@ -26,6 +26,11 @@ HTTP, HTTPS = 80, 443
 PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
 MOUNTED = ("deploy/Caddyfile", "deploy/roles.sh")
 DATA = ("postgres", "seal", "anchor", "packages", "caddy")
+EMPTY = (
+    *("oidc_client_secret", "mail_url", "transit_token", "pkcs11_pin", "otel_exporter_otlp_headers"),
+    *("anchor_bucket_secret", "anchor_webhook_token"),
+)
+"""Secrets of what is set up later, if at all."""
 ROLES = {
     "database_url": ("mandate_app", "postgres_app"),
     "migrate_database_url": ("mandate_owner", "postgres_owner"),
@@ -139,11 +144,8 @@ def install(folder: Folder, host: str, gateway: str, acme: str, ports: tuple[int
     folder.secret("redis_conf", lambda: f'bind * -::*\nrequirepass {redis}\nsave ""\nappendonly no\ndir /data')
     folder.secret("redis_url", lambda: f"redis://:{redis}@redis:6379/0")
     folder.secret("metrics_token", random_text)
-    folder.secret("oidc_client_secret", lambda: "")
-    folder.secret("mail_url", lambda: "")
-    folder.secret("transit_token", lambda: "")
-    folder.secret("pkcs11_pin", lambda: "")
-    folder.secret("otel_exporter_otlp_headers", lambda: "")
+    for name in EMPTY:
+        folder.secret(name, lambda: "")
     http, https = (
         int(folder.setting(f"{name}_PORT") or port) for name, port in zip(("HTTP", "HTTPS"), ports, strict=True)
     )

@@ -1,10 +1,11 @@
 """Where checkpoints are published: places that a person who can rewrite the database cannot rewrite."""
 
 import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 _TAIL: Final = 64 * 1024
 
@@ -12,8 +13,13 @@ _TAIL: Final = 64 * 1024
 class Anchor(Protocol):
     """A place for notes. Raises OSError while it is out of reach."""
 
+    is_readable: ClassVar[bool]
+
     def last(self) -> str:
         """The newest note that it has, or nothing."""
+
+    def notes(self) -> Iterator[str]:
+        """Return its notes, the newest first."""
 
     def publish(self, note: str) -> None:
         """Add a note, durably."""
@@ -27,6 +33,7 @@ class File:
     """An append-only file, best on another machine's disk. Notes follow each other, an empty line after each."""
 
     path: Path
+    is_readable: ClassVar[bool] = True
 
     def last(self) -> str:
         """Read the last whole note; what a crash left half written after it is not one."""
@@ -38,6 +45,10 @@ class File:
         except FileNotFoundError:
             return ""
         return next(reversed(split(tail)), "")
+
+    def notes(self) -> Iterator[str]:
+        """Read the whole file. Raises OSError, UnicodeDecodeError."""
+        return reversed(split(self.path.read_text("utf-8")))
 
     def beside(self, name: str) -> "File":
         """Name a file in the same folder: this one's name with another ending."""
@@ -65,3 +76,18 @@ def split(text: str) -> list[str]:
         if signatures.startswith("\u2014 ") and not body.startswith("\u2014 "):
             notes.append(f"{body.strip(chr(10))}\n\n{signatures.strip(chr(10))}\n")
     return notes
+
+
+@dataclass(slots=True)
+class Elsewhere:
+    """The anchors beside the file: the floors above know how to reach them."""
+
+    by: Callable[[], Iterable[Anchor]] = tuple
+
+
+ELSEWHERE: Final = Elsewhere()
+
+
+def places(file: str) -> list[Anchor]:
+    """Return every anchor of this installation, the file first."""
+    return [File(Path(file)), *ELSEWHERE.by()]

@@ -9,7 +9,7 @@ not publish, the next one publishes first.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,7 +23,9 @@ BATCH: Final = 5000
 PAUSE: Final = 0.25
 """Seconds between looks at the pending rows, when there were fewer than a batch."""
 PUBLISH_EVERY: Final = 1.0
-"""Seconds between publications: a later checkpoint covers earlier ones. An anchor out of reach is tried as often."""
+"""Seconds between publications: a later checkpoint covers earlier ones."""
+REST: Final = 10
+"""An anchor that failed slowly is left alone for so many times as long as it kept the sealer from sealing."""
 HEARTBEAT: Final = 300.0
 """Seconds after which an unchanged head is signed again, so that silence differs from a dead sealer."""
 LOCK: Final = 0x4D414E44  # "MAND"
@@ -86,6 +88,7 @@ class Sealer:
     published_at: float = 0.0
     is_urgent: bool = False
     """Whether a stop is sealed and not published: it does not wait for its turn."""
+    rests_until: dict[str, float] = field(default_factory=dict)
 
     def seal_batch(self) -> int:
         """Seal up to BATCH pending events in one transaction; returns how many. Raises RecordDamaged, psycopg.Error."""
@@ -148,15 +151,22 @@ class Sealer:
         self.published_at, self.is_urgent = time.monotonic(), False
         everywhere = True
         for anchor in self.anchors:
+            if (begun := time.monotonic()) < self.rests_until.get(str(anchor), 0.0):
+                everywhere = False
+                continue
             try:
                 stops.publish(self.connection, anchor, self.origin, self.key, self.frontier.size)
-                if anchor.last() != self.note:
+                if stops.newest(self.connection, anchor) != self.note:
                     anchor.publish(self.note)
-                _tell(self.connection, anchor, anchor.last())
+                _tell(self.connection, anchor, self.note)
             except OSError as problem:
                 logger.exception("anchor_unreachable", extra={"anchor": str(anchor)})
                 _tell(self.connection, anchor, "", str(problem))
+                if (took := time.monotonic() - begun) > PAUSE:
+                    self.rests_until[str(anchor)] = begun + (REST + 1) * took
                 everywhere = False
+        if everywhere:
+            stops.tell(self.connection, self.frontier.size)
         return everywhere
 
     def run(self, stopping: Callable[[], bool], sleep: Callable[[float], object] = time.sleep) -> None:
@@ -206,7 +216,7 @@ def begin(
     origin = note.partition("\n")[0] or origin
     for anchor in to:
         try:
-            last = anchor.last()
+            last = stops.newest(connection, anchor)
         except OSError as problem:
             logger.exception("anchor_unreachable", extra={"anchor": str(anchor)})
             _tell(connection, anchor, "", str(problem))

@@ -61,7 +61,7 @@ class Standby:
         public = self.key.public_key()
         try:
             head = chain.open_note(note, origin, public)
-            last = anchor.last()
+            last = stops.newest(self.connection, anchor)
             anchored = chain.open_note(last, origin, public) if last.startswith(f"{origin}\n") else None
         except chain.BadNote as error:
             message = f"a checkpoint in the database or in {anchor} is not ours: {error}"

@@ -7,7 +7,7 @@ notes shows. It says who and what by their links alone, never why.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import batched
 from typing import Any, Final
@@ -45,6 +45,7 @@ _LINES_OF_A_NOTE: Final = 20
 _KEPT: Final = "SELECT index, line FROM stops WHERE index >= %s AND index < %s ORDER BY index"
 _BEGIN: Final = "SELECT coalesce(min(index), %s) FROM stops WHERE kept_at IS NULL OR %s"
 _TELL: Final = "UPDATE stops SET kept_at = %s WHERE kept_at IS NULL AND index < %s"
+_TAKEN: Final = "SELECT note FROM anchor_states WHERE name = %s"
 
 type Row = tuple[Any, ...]
 
@@ -82,32 +83,60 @@ class Outside:
     """When the newest checkpoint outside was signed; empty where there is none."""
 
 
-def since(anchor: anchors.File, key: Ed25519PublicKey, origin: str, size: int) -> Outside:
-    """Return what an anchor has of the time after the first `size` events of a log.
+def since(places: Iterable[anchors.Anchor], key: Ed25519PublicKey, origin: str, size: int) -> Outside:
+    """Return what the anchors have, together, of the time after the first `size` events of a log.
 
-    It is whole where its notes go on from there without a gap, as far as its checkpoints do; else it holds every stop.
+    It is whole where their notes go on from there without a gap, as far as their checkpoints do; else it holds every
+    stop. An anchor that has nothing is passed over, since what a receipt calls kept is in all; one that cannot be read,
+    or holds what this key did not sign, may hide a stop.
     """
+    heads: list[chain.Checkpoint] = []
+    notes: list[Note] = []
+    is_whole = True
+    for place in places:
+        for each in _read(place, lambda text: chain.open_note(text, text.partition("\n")[0], key)):
+            is_whole &= each is not None
+            heads += [each] if each else []
+            if each and each.origin == origin:
+                break
+        for note in _read(place.beside("stops"), lambda text: Note.read(text, key)):
+            is_whole &= note is not None
+            notes += [note] if note else []
+            if note and note.origin == origin and note.first <= size:
+                break
+    signed: dict[str, str] = {}
+    for head in heads:
+        signed[head.origin] = max(signed.get(head.origin, ""), head.signed_at)
+    begins = any(note.origin == origin and note.first <= size <= note.size for note in notes)
+    earlier = {each for each, at in signed.items() if begins and at < signed.get(origin, "")}
+    covered, known = {origin: size}, dict[tuple[str, int], dict[str, Any]]()
+    for note in sorted(notes, key=lambda note: (note.first, note.size)):
+        if note.origin not in earlier:
+            is_whole &= note.first <= covered.get(note.origin, note.first)
+            covered[note.origin] = max(note.size, covered.get(note.origin, 0))
+            known |= {(note.origin, line["index"]): line for line in map(bodies.parse, note.lines)}
+    is_whole &= begins and all(
+        head.size <= covered.get(head.origin, -1) for head in heads if head.origin not in earlier
+    )
+    lines = [
+        line | {"origin": of} for (of, index), line in known.items() if not begins or of != origin or index >= size
+    ]
+    lines.sort(key=lambda line: line["at"])
+    return Outside(tuple(lines), is_whole and origin in signed, max(signed.values(), default=""))
+
+
+def _read[T](place: anchors.Anchor, read: Callable[[str], T]) -> Iterator[T | None]:
+    """Read an anchor's notes, the newest first; None stands for each that this key did not sign, and for the rest."""
     try:
-        notes = [Note.read(note, key) for note in anchors.split(anchor.beside("stops").path.read_text("utf-8"))]
-        heads = [
-            chain.open_note(note, note.partition("\n")[0], key)
-            for note in anchors.split(anchor.path.read_text("utf-8"))
-        ]
-    except (OSError, ValueError):  # BadNote is one
-        return Outside()
-    until = heads[-1].signed_at if heads else ""
-    begin = next((at for at, note in enumerate(notes) if note.origin == origin and note.first <= size <= note.size), -1)
-    covered = {origin: size}
-    is_whole = begin >= 0
-    for note in notes[max(begin, 0) :]:
-        is_whole &= note.first <= covered.get(note.origin, note.first)
-        covered[note.origin] = note.size
-    origins = list(dict.fromkeys(head.origin for head in heads))
-    later = origins[origins.index(origin) :] if origin in origins else []
-    is_whole &= bool(later) and all(head.size <= covered.get(head.origin, -1) for head in heads if head.origin in later)
-    lines = (bodies.parse(line) | {"origin": note.origin} for note in notes[max(begin, 0) :] for line in note.lines)
-    known = (line for line in lines if begin < 0 or line["origin"] != origin or line["index"] >= size)
-    return Outside(tuple(known), is_whole, until)
+        for text in place.notes():
+            try:
+                yield read(text)
+            except ValueError:  # BadNote is one
+                yield None
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError):
+        yield None
 
 
 def name(origin: str) -> str:
@@ -131,14 +160,17 @@ def line(index: int, body: str) -> str | None:
 def publish(
     connection: psycopg.Connection[Any], anchor: anchors.Anchor, origin: str, key: Ed25519PrivateKey, size: int
 ) -> None:
-    """Give an anchor the stops that it lacks among the first `size` events, and say since when they are kept.
+    """Give an anchor the stops that it lacks among the first `size` events.
 
-    An empty file begins with the first stop that has a line; a restored log with what nothing has kept yet. Raises
-    OSError, and BadNote where the file ends with what is not ours.
+    An empty one begins with the first stop that has a line; a restored log with what nothing has kept yet. Raises
+    OSError, and BadNote where it ends with what is not ours.
     """
     file = anchor.beside("stops")
-    last = file.last()
-    known = Note.read(last, key.public_key()) if last else None
+    last, public = file.last() if anchor.is_readable else newest(connection, anchor), key.public_key()
+    known: Note | chain.Checkpoint | None = None
+    if last:
+        of = last.partition("\n")[0]
+        known = Note.read(last, public) if anchor.is_readable else chain.open_note(last, of, public)
     if known is not None and known.origin == origin:
         first = known.size
     else:
@@ -146,6 +178,17 @@ def publish(
     rows = connection.execute(_KEPT, [first, size]).fetchall()
     for note in _notes(rows, origin, first, size) if first < size else ():
         file.publish(note.sign(key))
+
+
+def newest(connection: psycopg.Connection[Any], anchor: anchors.Anchor) -> str:
+    """Return the newest checkpoint of an anchor; of one that cannot be read, what it took last. Raises OSError."""
+    if anchor.is_readable:
+        return anchor.last()
+    return next((note for (note,) in connection.execute(_TAKEN, [str(anchor)])), "")
+
+
+def tell(connection: psycopg.Connection[Any], size: int) -> None:
+    """Say that the stops among the first `size` events are in every anchor."""
     connection.execute(_TELL, [clock.now(), size])
 
 

@@ -61,15 +61,20 @@ def close(problem: str) -> None:
     guardrails.stop_everything(by=SYSTEM, reason=problem, restored=True)
 
 
-@transaction.atomic
-def after_restore(*, by: Principal, reason: str) -> Restored:
+def after_restore(*, by: Principal, reason: str, notes: Path | None = None) -> Restored:
     """End every key, token, session and sign-in that the backup brought back, and stop again what was stopped since.
 
-    Stops come from the copy beside the anchor. A system of which it does not tell all stays closed, until two people
-    open it. New keys are made on first use. Raises ReasonRequired.
+    Stops come from the copies beside the anchors, and from `notes`, a file that the receiver of a webhook wrote. A
+    system of which they do not tell all stays closed, until two people open it. New keys are made on first use. Raises
+    ReasonRequired.
     """
     if not reason.strip():
         raise ReasonRequired
+    return _after_restore(_outside(notes), by=by, reason=reason)
+
+
+@transaction.atomic
+def _after_restore(outside: stops.Outside, *, by: Principal, reason: str) -> Restored:
     locks.exclusive((Lock.EVERYTHING, subjects.EVERYTHING))
     now, why = clock.now(), f"restored from a backup: {reason}"[:500]
     sign_ins, _ = SignIn.objects.all().delete()
@@ -78,7 +83,6 @@ def after_restore(*, by: Principal, reason: str) -> Restored:
     Agent.objects.update(tokens_valid_after=now)
     Client.objects.update(tokens_valid_after=now)
     TokenFamily.objects.filter(ended_at=None).update(ended_at=now, end_reason=why)
-    outside = _outside()
     if guardrails.is_stopped_by_restore():
         guardrails.restart_everything(by=SYSTEM, reason=why)
     again = stops_since_backup.apply(outside)
@@ -108,7 +112,7 @@ def after_restore(*, by: Principal, reason: str) -> Restored:
     return Restored(ended, again.unknown, again.closed, is_whole=outside.is_whole)
 
 
-def _outside() -> stops.Outside:
+def _outside(notes: Path | None) -> stops.Outside:
     """Read what is kept outside of the time after the backup; without the sealer's files nothing is known of it."""
     if not settings.SEAL_KEY_FILE or not settings.ANCHOR_FILE:
         return stops.Outside()
@@ -118,4 +122,5 @@ def _outside() -> stops.Outside:
         key = seal_key.load(Path(settings.SEAL_KEY_FILE)).public_key()
     except seal_key.BadSealKey:
         return stops.Outside()
-    return stops.since(anchors.File(Path(settings.ANCHOR_FILE)), key, origin, size)
+    places = anchors.places(settings.ANCHOR_FILE)
+    return stops.since([*places, *([anchors.File(notes)] if notes else [])], key, origin, size)

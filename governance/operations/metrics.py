@@ -126,7 +126,7 @@ class _Numbers(Collector):
         yield GaugeMetricFamily("mandate_checkpoint_age_seconds", "Since the last checkpoint.", value=float(age or 0))
         ((late,),) = _rows(_OUTSIDE, {"now": clock.now(), "stops": sorted(stops.STOPS)})
         yield GaugeMetricFamily(
-            "mandate_stop_outside_lag_seconds", "Age of the oldest stop without a copy outside.", value=float(late or 0)
+            "mandate_stop_outside_lag_seconds", "Age of the oldest stop that an anchor lacks.", value=float(late or 0)
         )
         nodes = _rows(_FEED)
         yield _labelled(

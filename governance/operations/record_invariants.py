@@ -83,7 +83,7 @@ SELECT count(*) || ' events wait to be sealed, the oldest since ' || min(at) FRO
 HAVING min(at) < %(now)s - interval '30 seconds'
 """
 STOPS_ARE_KEPT_OUTSIDE: Final = """
-SELECT count(*) || ' stops are in this database alone, the oldest since ' || min(at) FROM stops WHERE kept_at IS NULL
+SELECT count(*) || ' stops are not in every anchor, the oldest since ' || min(at) FROM stops WHERE kept_at IS NULL
 HAVING min(at) < %(now)s - interval '1 minute'
 """
 EVENTS_HAVE_MONTHS: Final = """

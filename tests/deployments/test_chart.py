@@ -131,6 +131,8 @@ def test_each_role_of_the_database_and_each_key_has_its_holders(case: str) -> No
     assert holders.get("feed_database_url") == feeds
     assert holders.get("oidc_client_secret") == ({"web"} if case == "everything" else None)
     assert holders.get("mail_url") == ({"web", "worker"} if case == "everything" else None)
+    for key in ("anchor_bucket_secret", "anchor_webhook_token"):
+        assert holders.get(key) == ({"sealer"} if case == "everything" else None)
     for key in ("transit_token", "pkcs11_pin"):
         assert holders.get(key) == ({"web", "issuer", "worker"} if case == "everything" else None)
     for key in ("key_encryption_key", "signing_key_encryption_key"):

@@ -230,7 +230,7 @@ def test_the_image_has_no_root_no_pip_and_only_pinned_wheels() -> None:
 
 MAY_BE_EMPTY = (
     "key_encryption_key_previous", "oidc_client_secret", "feed_database_url", "transit_token", "pkcs11_pin",
-    "otel_exporter_otlp_headers",
+    "otel_exporter_otlp_headers", "anchor_bucket_secret", "anchor_webhook_token",
 )  # fmt: skip
 
 

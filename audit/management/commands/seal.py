@@ -53,7 +53,7 @@ class Command(BaseCommand):
         if init_key:
             self.stdout.write(chain.vkey(origin, key.public_key()))
             return
-        to = [anchors.File(Path(settings.ANCHOR_FILE or _refuse("ANCHOR_FILE")))]
+        to = anchors.places(settings.ANCHOR_FILE or _refuse("ANCHOR_FILE"))
         row = settings.SEAL_DATABASE or _refuse("SEAL_DATABASE_URL")
         replication.refuse(row, settings.FEED_DATABASE)
         stop = _Stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -19,11 +20,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
         parser.add_argument("--reason", required=True, help="why, and which backup; it is recorded")
+        parser.add_argument("--notes", type=Path, help="checkpoints that the receiver of ANCHOR_WEBHOOK_URL wrote")
 
-    def handle(self, *_: object, reason: str, **__: object) -> None:
+    def handle(self, *_: object, reason: str, notes: Path | None = None, **__: object) -> None:
         """Do it, and say how much was ended."""
         try:
-            done = after_restore.after_restore(by=SYSTEM, reason=reason)
+            done = after_restore.after_restore(by=SYSTEM, reason=reason, notes=notes)
         except DomainError as refusal:
             raise CommandError(refusal.message) from refusal
         for what, count in asdict(done.ended).items():

@@ -107,7 +107,7 @@ def test_a_stop_that_is_in_the_database_alone_for_a_minute_breaks_an_invariant(
     at(timedelta(seconds=59))
     assert invariants.check(only=["18"])[0].violations == ()
     at(timedelta(seconds=2))
-    assert invariants.check(only=["18"])[0].violations[0].startswith("1 stops are in this database alone")
+    assert invariants.check(only=["18"])[0].violations[0].startswith("1 stops are not in every anchor")
 
 
 def test_a_stop_whose_sealer_died_between_the_file_and_the_row_is_said_to_be_kept_by_the_next_one(
@@ -151,7 +151,7 @@ def test_stops_are_never_taken_for_a_checkpoint(archive: make.Archive) -> None:
 
 
 def outside(archive: make.Archive, size: int, origin: str = make.ORIGIN) -> stops.Outside:
-    return stops.since(anchors.File(archive.anchor), archive.key.public_key(), origin, size)
+    return stops.since([anchors.File(archive.anchor)], archive.key.public_key(), origin, size)
 
 
 def test_what_was_stopped_after_a_backup_is_known_outside(archive: make.Archive) -> None:

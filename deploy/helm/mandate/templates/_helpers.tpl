@@ -47,6 +47,9 @@ labels:
 {{- $oidc := ternary (list "oidc_client_secret") list (hasKey .Values.config "OIDC_ISSUER") -}}
 {{- if hasKey .Values.config "TRANSIT_URL" }}{{ $signing = append $signing "transit_token" }}{{ end -}}
 {{- if hasKey .Values.config "PKCS11_MODULE" }}{{ $signing = append $signing "pkcs11_pin" }}{{ end -}}
+{{- $anchors := list "seal_database_url" "seal_key" -}}
+{{- if hasKey .Values.config "ANCHOR_BUCKET_URL" }}{{ $anchors = append $anchors "anchor_bucket_secret" }}{{ end -}}
+{{- if hasKey .Values.config "ANCHOR_WEBHOOK_URL" }}{{ $anchors = append $anchors "anchor_webhook_token" }}{{ end -}}
 {{- $metrics := list "metrics_token" -}}
 {{- $collector := ternary (list "otel_exporter_otlp_headers") list (hasKey .Values.config "OTEL_EXPORTER_OTLP_ENDPOINT") -}}
 web: { shared: {{ concat $all $metrics $oidc $mail $collector | toJson }}, issuer: {{ toJson $signing }} }
@@ -57,7 +60,7 @@ gateway: { shared: {{ concat $all $metrics $feed $collector | toJson }} }
 worker: { shared: {{ concat $all $feed $mail $collector | toJson }}, issuer: {{ toJson $signing }} }
 beat: { shared: {{ $all | toJson }} }
 slack: { shared: {{ $all | toJson }} }
-sealer: { shared: {{ concat $all $feed | toJson }}, sealer: [seal_database_url, seal_key] }
+sealer: { shared: {{ concat $all $feed | toJson }}, sealer: {{ toJson $anchors }} }
 migrate: { shared: {{ $all | toJson }}, migrate: [migrate_database_url] }
 {{- end }}
 
