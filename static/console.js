@@ -39,7 +39,8 @@ const recents = () => { try { return JSON.parse(localStorage.getItem(KEPT)) || [
 const remember = () => {
   for (const form of all(".foot form:not([data-theme-form])")) form.addEventListener("submit", () => localStorage.removeItem(KEPT));
   const heading = document.querySelector("main h1");
-  const known = all("nav a[href]").some((link) => link.pathname === location.pathname);
+  const menu = all(".menu nav a[href]");  // a page without one, such as an error, is no place to come back to
+  const known = !menu.length || menu.some((link) => link.pathname === location.pathname);
   if (!document.body.dataset.who || !heading || known || location.pathname.split("/").length < 4) return;
   const here = { at: location.pathname, name: document.title.replace(/ · Mandate$/, "") };
   localStorage.setItem(KEPT, JSON.stringify([here, ...recents().filter((each) => each.at !== here.at)].slice(0, 6)));

@@ -28,6 +28,12 @@ def test_where_a_person_was_is_forgotten_when_they_sign_out(visitor: Visitor) ->
     visitor.sign_in("ana")
     visitor.go("/people/alice/")
     visitor.until(f"{kept} === 1")
+    assert visitor.go("/agents/unknown/") == 404  # an error is no place to come back to
+    visitor.wrong.clear()
+    visitor.go("/agents/build-bot/")  # a link to itself above its timeline does not hide it
+    places = "JSON.parse(localStorage[`recent-${document.body.dataset.who}`]).map((each) => each.at)"
+    visitor.until(f"{places}.length === 2")
+    assert visitor.page.evaluate(places) == ["/agents/build-bot/", "/people/alice/"]
     visitor.page.get_by_role("button", name="Sign out").click()
     visitor.page.get_by_label("Login").wait_for()
     assert visitor.page.evaluate(kept) == 0
