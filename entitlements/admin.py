@@ -40,7 +40,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has n
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Find rows by what is shown of them: by `password__startswith` one would be read letter by letter."""
-        shown = {*self.list_display, *map(str, self.list_filter)}
+        shown = {*self.list_display, *(str(getattr(each, "parameter_name", each)) for each in self.list_filter)}
         return lookup.split("__", maxsplit=1)[0] in shown and super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - as above

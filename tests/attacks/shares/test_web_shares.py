@@ -30,6 +30,7 @@ POOL: Final = re.compile(
 ELSEWHERE: Final = {
     "entitlements/gateway/access_requests/requester.py": "of a node",
     "entitlements/signers/signers.py": "of those that sign; a thread of the web process waits for one of them",
+    "governance/operations/anchors.py": "of the sealer, and of one command",
     "governance/worker/loop.py": "of the worker: tests/governance/worker/test_loop.py",
     "governance/worker/pool.py": "of the worker: tests/governance/worker/test_pool.py",
 }

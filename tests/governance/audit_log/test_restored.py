@@ -25,7 +25,7 @@ def shown(reader: Person) -> str:
 
 def restore(monkeypatch: pytest.MonkeyPatch, *lines: tuple[Action, str], is_whole: bool) -> None:
     kept = tuple({"action": action, "at": "2026-12-02T08:00:00Z", "links": [link]} for action, link in lines)
-    monkeypatch.setattr(after_restore, "_outside", lambda: Outside(kept, is_whole, "2026-12-02T09:00:00Z"))
+    monkeypatch.setattr(after_restore, "_outside", lambda _notes: Outside(kept, is_whole, "2026-12-02T09:00:00Z"))
     after_restore.after_restore(by=SYSTEM, reason="the disk died")
 
 
