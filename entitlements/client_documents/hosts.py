@@ -14,7 +14,7 @@ from entitlements.errors import DomainError, Forbidden
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
-from entitlements.proposals.lasting import PROPOSERS, LastingKind, State
+from entitlements.proposals.in_force import PROPOSERS, LastingKind, State
 
 from . import documents
 

@@ -16,7 +16,7 @@ from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.networks.models import SystemNetwork
 from entitlements.people.models import Person, Role
-from entitlements.proposals.lasting import LastingKind, State
+from entitlements.proposals.in_force import LastingKind, State
 
 from . import errors, rules
 

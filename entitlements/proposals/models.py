@@ -81,7 +81,7 @@ def second_person() -> models.ForeignKey[Person | None, Person | None]:
 class TwoPersonProposal(models.Model):
     """The columns of a kind that is proposed by one person, confirmed by another, and holds until it ends.
 
-    A change is another proposal about the same subject; it replaces the one in force (`proposals/lasting.py`).
+    A change is another proposal about the same subject; it replaces the one in force (`proposals/in_force.py`).
     """
 
     class State(models.TextChoices):

@@ -13,7 +13,7 @@ from audit.actions import Action
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
-from entitlements.proposals.lasting import LastingKind, State
+from entitlements.proposals.in_force import LastingKind, State
 
 from .models import SignalResponse
 from .rules import DEFAULTS, Kind, Mode, Policy, Response

@@ -17,7 +17,7 @@ from entitlements.errors import DomainError
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
-from entitlements.proposals.lasting import CONFIRMERS, LastingKind, State
+from entitlements.proposals.in_force import CONFIRMERS, LastingKind, State
 from entitlements.session_policies import rules
 from entitlements.session_policies.models import SessionPolicy
 

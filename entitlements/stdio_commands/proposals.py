@@ -11,7 +11,7 @@ from entitlements.errors import DomainError, Forbidden
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person, Role
-from entitlements.proposals.lasting import PROPOSERS, LastingKind, State
+from entitlements.proposals.in_force import PROPOSERS, LastingKind, State
 from entitlements.stdio import package
 from entitlements.stdio_commands import terms
 from entitlements.stdio_commands.models import StdioCommand, StdioSystem

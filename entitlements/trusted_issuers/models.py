@@ -90,7 +90,7 @@ class IssuerProposal(TwoPersonProposal):
     issuer = models.CharField(max_length=300)
     terms = models.JSONField()
     reason = models.CharField(max_length=500, blank=True)
-    proposed_by = second_person()  # type: ignore[assignment]  # nobody, of what the set-up trusts
+    proposed_by = second_person()  # type: ignore[assignment]  # none, of what the set-up trusts
 
     class Meta:
         constraints: ClassVar = [

@@ -14,7 +14,7 @@ from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.keys import public_keys
 from entitlements.people.models import Person
-from entitlements.proposals.lasting import PROPOSERS, LastingKind, State
+from entitlements.proposals.in_force import PROPOSERS, LastingKind, State
 from entitlements.trusted_issuers.models import IssuerProposal, TrustedIssuer
 
 from . import discovery, terms, trust

@@ -34,7 +34,7 @@ DEAF: Final = 1.0
 AGAIN_AFTER: Final = 10.0
 """Seconds after which a job that failed is tried again."""
 THREADS: Final = {False: 2, True: 3}
-"""Threads for jobs that wait for nobody else, and for those that do."""
+"""Threads for jobs that wait for no other server, and for those that do."""
 
 _DEAF: Final = (
     "The loop's connection goes through a pooler that delivers no notifications, so it looks each second. Set"

@@ -18,7 +18,7 @@ from tests.corpus import WITHOUT_ROLE, Corpus
 from tests.entitlements.api import client as api
 from tests.governance.console import addresses
 
-pytestmark = pytest.mark.timeout(900)  # whoever comes first asks
+pytestmark = pytest.mark.timeout(900)
 METHODS = ("get", "post", "put", "patch", "delete")
 PREFIX = "api/v1/"
 IN_THE_BODY = {
