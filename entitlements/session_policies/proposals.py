@@ -112,7 +112,9 @@ def _check_terms(row: SessionPolicy) -> None:
 
 
 def _hold(row: SessionPolicy) -> None:
-    locks.exclusive((Lock.EVERYTHING, subjects.EVERYTHING), (Lock.REQUEST, f"session-policy:{row.name}"))
+    """Hold the name alone; where sessions may change, everything as well. A new proposal keeps no call waiting."""
+    everything = [] if row._state.adding else [(Lock.EVERYTHING, subjects.EVERYTHING)]
+    locks.exclusive(*everything, (Lock.REQUEST, f"session-policy:{row.name}"))
 
 
 KIND: Final = LastingKind(

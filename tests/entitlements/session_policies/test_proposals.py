@@ -14,6 +14,8 @@ from audit.models import Event
 from entitlements.authentication import MULTI_FACTOR, OWN, PASSWORD
 from entitlements.catalog.models import System
 from entitlements.errors import Forbidden, ReasonRequired
+from entitlements.feed import locks, subjects
+from entitlements.feed.locks import Lock
 from entitlements.feed.models import Change
 from entitlements.people.models import Person
 from entitlements.session_policies import preview, proposals, rules
@@ -32,6 +34,7 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 def test_what_one_proposes_another_confirms_and_it_concerns_all_that_nodes_know() -> None:
     petra, carl = make.security("petra"), make.security("carl")
     proposed = agreed.propose(by=petra, idle=10 * MINUTE, max_age=24 * HOUR, acr=["phr"])
+    assert locks.not_held([(Lock.EVERYTHING, subjects.EVERYTHING)]) != [], "a proposal keeps no call waiting"
     for who, why in (
         (petra, proposals.KIND.proposed_by_own_account),
         (make.analyst(), Forbidden),
