@@ -230,6 +230,9 @@ def test_sockets(here: Here) -> None:
     assert said(here, "sockets") == refused | {"pair": "done"}
     if not here.is_above:
         without_filter = said(here, "sockets without calls")
+        fast = {without_filter.pop(name) for name in ("fast", "fast_message")}
+        assert fast in ({"done"}, {"PermissionError"}), "newer kernels close this hole of Landlock"
+        refused = names("tcp", "other", "unix", "udp", "raw", "bind", "listen", "datagrams")
         assert without_filter == dict.fromkeys(refused, "done") | names("tcp", "other", "bind", pair="done")
         assert set(said(here, "sockets freely").values()) == {"done"}
 
