@@ -19,7 +19,6 @@ from entitlements.codes import Code
 from entitlements.connected_accounts.account_calls import Caller
 from entitlements.decisions.snapshot import Call as PolicyCall
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
-from entitlements.decoys.pace import PACE
 from entitlements.gateway import possession, relay
 from entitlements.gateway.access_requests import denied_calls
 from entitlements.gateway.budgets.reservation import Spending, TooLarge
@@ -277,8 +276,7 @@ class ToolCall:
         await self.door.responder.finish(self.door.refused(refusal, self.about.evaluation))
 
     def _end(self, action: Action, outcome: str, code: str, began: float, **detail: int | str) -> None:
-        detail["milliseconds"] = taken = round((time.monotonic() - began - self._open.waited) * 1000)
-        PACE.note(self.entry.slug, taken)
+        detail["milliseconds"] = round((time.monotonic() - began - self._open.waited) * 1000)
         if (event := self._ending(action, outcome, code, detail)) is not None:
             self.node.recorder.eventually(event)
 

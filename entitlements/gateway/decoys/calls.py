@@ -5,7 +5,6 @@ Nothing of it leaves this process. It is counted in no number of decisions.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +21,6 @@ from entitlements.connected_accounts.account_calls import Caller
 from entitlements.decisions.verdicts import Effect, Reason, Verdict
 from entitlements.decoys import decoy_tools
 from entitlements.decoys.decoy_tools import DecoyTool
-from entitlements.decoys.pace import PACE
 from entitlements.gateway import answers, messages, possession, relay
 from entitlements.gateway.doors import McpDoor
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, encode
@@ -67,7 +65,6 @@ class _DecoyCall:
 
     async def run(self, arguments: Mapping[str, Any]) -> None:
         """Answer the call, once the touch is in the record. Raises Closed."""
-        began = time.monotonic()
         try:
             messages.check_params(self.call, self.request, self.decoy.mirrored)
         except Refused as why:
@@ -80,7 +77,6 @@ class _DecoyCall:
         if not verdict.allowed:
             await self.door.responder.finish(self.door.denied(verdict, self.about.evaluation, ""))
             return
-        await PACE.keep(self.entry.slug, began)
         body = answers.result(self.call.request_id, self._failure())
         await self.door.responder.finish(Answer(HTTPStatus.OK, body, (JSON, NO_STORE)))
 

@@ -14,7 +14,6 @@ from entitlements.decisions import limits, policy
 from entitlements.decisions.snapshot import Token
 from entitlements.decoys import decoy_tools
 from entitlements.decoys.decoy_tools import DecoyTool
-from entitlements.decoys.pace import Pace
 from tests.entitlements import worlds
 from tests.entitlements.worlds import PERSON_SPOILERS, SPOILERS, Spoiler
 
@@ -77,14 +76,3 @@ def test_a_token_that_names_its_calls_opens_no_decoy() -> None:
     assert isinstance(token, Token)
     call = replace(world.call, token=replace(token, details=OneTool()))
     assert decoy_tools.visible(call, world.facts, [decoy("export_all")], world.now) == []
-
-
-def test_a_system_is_as_slow_here_as_it_was_lately() -> None:
-    pace = Pace()
-    assert all(40 <= pace.draw("time") < 160 for _ in range(100))
-    for taken in (10, 12, 900):
-        pace.note("time", taken)
-    drawn = {pace.draw("time") for _ in range(300)}
-    assert min(drawn) >= 10
-    assert max(drawn) <= 900 + 226
-    assert any(each > 800 for each in drawn)
