@@ -60,8 +60,6 @@ ISSUE: Final = {
         ),
         "SELECT",
     ),
-    "decoy": "SELECT (id, digest, ended_at)",
-    "decoyagent": "SELECT",
     "clientcredential": "SELECT (client_id, state, jwks, answered_at)",
     "person": "SELECT (id, login, is_active, disabled_at, sign_ins_valid_after, risk_level, held_by_risk, "
     "sign_in_required_after)",
@@ -73,7 +71,6 @@ FUNCTIONS: Final = (
     *("ensure_event_months", "issue_family_token_v3", "issue_token_v3"),
     *(
         "receive_security_events_v1",
-        "record_decoy_touch_v1",
         "revoke_token_family_v1",
         "revoke_tokens_v1",
         "rotate_client_credential_v1",

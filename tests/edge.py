@@ -26,7 +26,6 @@ from entitlements.catalog.models import System
 from entitlements.codes import Code
 from entitlements.decisions import own_connection
 from entitlements.decisions.own_connection import OwnConnection
-from entitlements.decoys import credentials
 from entitlements.edge import issuer
 from entitlements.edge.door import Received
 from entitlements.edge.rotation import write as rotation_write
@@ -130,10 +129,6 @@ class OwnTransaction:
 
     async def refuse(self, event: Draft, claims: Claims) -> Answer:
         return write(issue_token.PSYCOPG, issue_token.refuse(event, uuid4(), claims))
-
-    def follow(self, event: Draft) -> None:
-        with closed():
-            prepared.rows(credentials.RECORD, credentials.parameters(event))
 
     async def take_event(self, event: TakenEvent) -> None:
         with closed():

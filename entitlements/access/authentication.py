@@ -20,7 +20,6 @@ from entitlements.clients.models import Client
 from entitlements.credential_policy import age
 from entitlements.credential_policy.age import CredentialTooOld
 from entitlements.credential_policy.rules import Kind
-from entitlements.decoys import credentials
 from entitlements.dpop import claims, nonces, proofs
 from entitlements.errors import DomainError
 from entitlements.people import people
@@ -51,7 +50,6 @@ class Bearer(BaseAuthentication):
         except CredentialTooOld as old:
             raise exceptions.AuthenticationFailed from old
         if caller is None:
-            credentials.note_at_api(found[1])
             raise exceptions.AuthenticationFailed
         return caller.human or caller, caller
 

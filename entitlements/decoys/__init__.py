@@ -1,1 +1,1 @@
-"""Decoys: tools that chosen agents are shown though they may not be called, and credentials that open nothing."""
+"""Decoys: tools that chosen agents are shown though they may not be called."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -16,7 +14,6 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import System, Tool
-from entitlements.clients.models import Client
 from entitlements.definitions import definitions
 from entitlements.errors import DomainError, Forbidden, NotFound, ReasonRequired
 from entitlements.feed import changes, locks, subjects
@@ -24,19 +21,16 @@ from entitlements.people.models import Person, Role
 from entitlements.upstream import mcp_headers
 from entitlements.words import REQUEST_ACCESS_TOOL
 
-from .credentials import digest
 from .models import Decoy, DecoyAgent
 
 MOST_AGENTS: Final = 100
 ROLES: Final = (Role.ANALYST, Role.SECURITY)
 """Who plants, sees and ends decoys."""
 TAKEN: Final = "The system has a tool of this name now."
-_SHOWN: Final = 8
-"""Characters of a token that are shown of it."""
 
 
 class DecoyNameTaken(DomainError):
-    """A tool or client has this name, or another decoy in force. Choose another name."""
+    """A tool has this name, or another decoy in force. Choose another name."""
 
     code, status = "decoy_name_taken", HTTPStatus.CONFLICT
 
@@ -57,14 +51,6 @@ class DecoyOver(DomainError):
     """The decoy was ended before."""
 
     code, status = "decoy_over", HTTPStatus.CONFLICT
-
-
-@dataclass(frozen=True, slots=True)
-class Planted:
-    """A decoy credential and its secret, which is shown this once."""
-
-    decoy: Decoy
-    secret: str = field(repr=False)
 
 
 @transaction.atomic
@@ -92,7 +78,6 @@ def plant_tool(
     if name == REQUEST_ACCESS_TOOL or Tool.objects.filter(system=neighbour.system, name=name).exists():
         raise DecoyNameTaken(name=name)
     row = Decoy(
-        kind=Decoy.Kind.TOOL,
         name=name,
         system=neighbour.system,
         beside=neighbour,
@@ -103,29 +88,8 @@ def plant_tool(
 
 
 @transaction.atomic
-def plant_credential(kind: str, *, agent: str, place: str, by: Person, reason: str, name: str = "") -> Planted:
-    """Make a credential that opens nothing, to lie at `place` in the surroundings of an agent.
-
-    `kind` is `token` or `client_secret`; `name` is the client's identifier, without one it is made up. Only a digest of
-    the secret is kept. Raises Forbidden, ReasonRequired, DecoyAgentsInvalid, DecoyNameTaken.
-    """
-    _check(by, reason)
-    chosen = _agents([agent])
-    _hold(chosen)
-    if kind == Decoy.Kind.TOKEN:
-        secret = f"mdt_{secrets.token_urlsafe(32)}"
-        name = secret[:_SHOWN]
-    else:
-        secret, name = secrets.token_urlsafe(32), name or f"{agent}-{secrets.token_hex(2)}"
-        if Client.objects.filter(client_id=name).exists():
-            raise DecoyNameTaken(name=name)
-    row = Decoy(kind=kind, name=name, place=place, digest=digest(secret))
-    return Planted(_plant(row, chosen, by, reason), secret)
-
-
-@transaction.atomic
 def end(key: uuid.UUID, *, by: Person, reason: str) -> Decoy:
-    """End a decoy: no agent is shown it any more, and no use of it is recorded. What touched it stays.
+    """End a decoy: no agent is shown it any more. What touched it stays.
 
     Raises Forbidden, ReasonRequired, NotFound, DecoyOver.
     """
@@ -155,7 +119,7 @@ def _end(key: uuid.UUID, by: Principal, reason: str) -> Decoy:
     row.ended_at, row.end_reason = clock.now(), reason
     row.save(update_fields=["ended_at", "end_reason"])
     _note(planted_for)
-    log.record(Action.DECOY_ENDED, about=about(row), by=by, reason=reason, detail={"kind": row.kind, "name": row.name})
+    log.record(Action.DECOY_ENDED, about=about(row), by=by, reason=reason, detail={"name": row.name})
     return row
 
 
@@ -224,10 +188,6 @@ def _plant(row: Decoy, agents: Sequence[Agent], by: Person, reason: str) -> Deco
     DecoyAgent.objects.bulk_create([DecoyAgent(decoy=row, agent=agent) for agent in agents])
     _note(agents)
     links = [*about(row), *(f"agent:{agent.slug}" for agent in agents)]
-    detail: dict[str, object] = {"kind": row.kind, "name": row.name}
-    if row.beside is not None and row.system is not None:
-        detail |= {"system": row.system.slug, "beside": row.beside.name}
-    else:
-        detail["place"] = row.place
+    detail = {"name": row.name, "system": row.system.slug, "beside": row.beside.name}
     log.record(Action.DECOY_PLANTED, about=links, by=by.principal, reason=reason, detail=detail)
     return row

@@ -10,27 +10,17 @@ from django.db.models import Q
 
 
 class Decoy(models.Model):
-    """One decoy. A tool is listed to its agents wherever the tool `beside` is; a credential lies where `place` says.
+    """A tool that is none: listed to its agents wherever the tool `beside` is, and answered with `answer`.
 
-    Of a credential `name` is what may be shown of it, the client's identifier or the first characters, and `digest` the
-    SHA-256 of its secret: nothing else of it is stored. A credential has one agent, in whose surroundings it lies.
-    `answer` is what a call of a tool is answered with. A row is written once, and ended once.
+    A row is written once, and ended once.
     """
 
-    class Kind(models.TextChoices):
-        TOOL = "tool", "Tool"
-        CLIENT_SECRET = "client_secret", "Client identifier and secret"
-        TOKEN = "token", "Access token"
-
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    kind = models.CharField(max_length=16, choices=Kind.choices)
     name = models.CharField(max_length=128)
-    system = models.ForeignKey("entitlements.System", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    beside = models.ForeignKey("entitlements.Tool", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    definition = models.JSONField(null=True, blank=True)
-    answer = models.CharField(max_length=500, blank=True)
-    digest = models.CharField(max_length=64, blank=True)
-    place = models.CharField(max_length=300, blank=True)
+    system = models.ForeignKey("entitlements.System", on_delete=models.PROTECT, related_name="+")
+    beside = models.ForeignKey("entitlements.Tool", on_delete=models.PROTECT, related_name="+")
+    definition = models.JSONField()
+    answer = models.CharField(max_length=500)
     agents = models.ManyToManyField("entitlements.Agent", through="DecoyAgent", related_name="+")
     reason = models.CharField(max_length=500)
     planted_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+")
@@ -40,21 +30,7 @@ class Decoy(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(
-                name="a_decoy_is_a_tool_or_a_credential",
-                condition=Q(
-                    kind="tool",
-                    system__isnull=False,
-                    beside__isnull=False,
-                    definition__isnull=False,
-                    digest="",
-                    place="",
-                )
-                & ~Q(answer="")
-                | Q(kind__in=["client_secret", "token"], system=None, beside=None, definition__isnull=True, answer="")
-                & ~Q(digest="")
-                & ~Q(place=""),
-            ),
+            models.CheckConstraint(name="a_decoy_has_an_answer", condition=~Q(answer="")),
             models.CheckConstraint(
                 name="a_decoy_that_ended_says_why",
                 condition=Q(ended_at=None, end_reason="") | Q(ended_at__isnull=False) & ~Q(end_reason=""),
@@ -62,9 +38,8 @@ class Decoy(models.Model):
             models.UniqueConstraint(
                 name="a_decoy_in_force_has_a_name_of_its_own",
                 fields=["system", "name"],
-                condition=Q(ended_at=None, kind="tool"),
+                condition=Q(ended_at=None),
             ),
-            models.UniqueConstraint(name="a_decoy_secret_is_one_decoy", fields=["digest"], condition=~Q(digest="")),
         ]
         indexes: ClassVar = [models.Index(name="decoy_page", fields=["-planted_at", "-id"])]
 
@@ -96,7 +71,6 @@ class DecoyTouch(models.Model):
     signal = models.ForeignKey(
         "entitlements.RiskSignal", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
-    door = models.CharField(max_length=32)
     at = models.DateTimeField()
 
     class Meta:

@@ -28,7 +28,7 @@ from entitlements.tokens.issue_token import DPOP, Claim, Claims, Outcome
 from entitlements.tokens.issue_token import Answer as Written
 from entitlements.traces.request_trace import RequestTrace
 
-from . import decoy_credentials, forms, refusals
+from . import forms, refusals
 from .outside import Outside, RequestReads
 from .rotation.held import Held
 
@@ -189,14 +189,14 @@ async def _answered(outside: Outside, received: Received, traced: RequestTrace, 
         try:
             answer = await endpoint(attempt)
             if not (attempt.reads.is_from_memory and _says_inactive(answer)):
-                return await _finished(attempt, received, answer)
+                return _made(answer)
         except Busy:
             raise
         except DomainError as error:
             if not attempt.reads.is_from_memory or isinstance(error, ratelimits.TooMany):
                 raise
         attempt = _again(attempt)
-        return await _finished(attempt, received, await endpoint(attempt))
+        return _made(await endpoint(attempt))
     except ratelimits.TooMany as error:
         return await turned_away(outside, error, str(attempt.by), "slow_down")
     except AlreadyRefused as refused:
@@ -204,19 +204,7 @@ async def _answered(outside: Outside, received: Received, traced: RequestTrace, 
     except Busy:  # it waited for another server, and its turn did not come back in time
         raise
     except DomainError as error:
-        is_decoy = await decoy_credentials.note(attempt, _place(received))
-        return await refuse(attempt, error, counts=not is_decoy)
-
-
-async def _finished(attempt: Attempt, received: Received, answer: Mapping[str, Any] | Answer) -> Answer:
-    if _says_inactive(answer):
-        await decoy_credentials.note(attempt, _place(received))
-    return _made(answer)
-
-
-def _place(received: Received) -> str:
-    """Return the last part of the address: token, introspect, revoke or rotate."""
-    return received.path.rpartition("/")[2]
+        return await refuse(attempt, error)
 
 
 async def turned_away(outside: Outside, error: ratelimits.TooMany | Busy, who: str, word: str) -> Answer:
@@ -291,10 +279,10 @@ def _used_before(attempt: Attempt) -> refusals.Refused:
     return refusals.invalid_grant(*(refusals.CODE_UNKNOWN if attempt.code is not None else refusals.USED))
 
 
-async def refuse(attempt: Attempt, error: DomainError, *, counts: bool = True) -> Answer:
+async def refuse(attempt: Attempt, error: DomainError) -> Answer:
     """Record a refusal, once and durably, and answer it. The answer names the event as `evaluation_id`.
 
-    A client's assertion and proof are used up also by what is refused. `counts` says whether a stranger is counted.
+    A client's assertion and proof are used up also by what is refused.
     That a nonce is needed is no refusal: the client is told how to go on. Raises Closed: a refusal that is not in the
     record is not given.
     """
@@ -310,8 +298,7 @@ async def refuse(attempt: Attempt, error: DomainError, *, counts: bool = True) -
             attempt.possession = None
             return await refuse(attempt, _proof_used())
         attempt.by, error = None, _replayed()
-    if counts:
-        await attempt.outside.count_stranger(str(error.code), attempt.source)
+    await attempt.outside.count_stranger(str(error.code), attempt.source)
     return _refusal(attempt, error, "")
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
-import psycopg
 from django.conf import settings
 
 from audit.database import libpq
 from audit.draft import Draft
 from entitlements import backlog, ratelimits
 from entitlements.backlog import Backlog
-from entitlements.decoys import credentials
 from entitlements.node.node import Node
 from entitlements.node.reads import NodeReads
 from entitlements.tokens import issue_family_token, issue_token, revoke_family, revoke_tokens
@@ -25,15 +22,12 @@ from entitlements.tokens.revoke_family import FamilyRevocation
 from entitlements.tokens.revoke_tokens import TokenRevocation
 from entitlements.upstream import egress
 
-from .database.call_connection import Connection
 from .database.writer import Writer
 from .rate_limits import RateLimits
 from .rotation import write
 from .rotation.write import Rotation
 from .signals.event_writer import EventWriter, TakenEvent
 from .used_here import UsedHere
-
-_RECORDED_WITHIN: Final = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +42,6 @@ class OnNode:
         self._limits = RateLimits(settings.REDIS_URL.reveal())
         self._used = UsedHere()
         self._backlog = Backlog()
-        self._following: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin what runs beside the requests."""
@@ -57,7 +50,6 @@ class OnNode:
     async def stop(self) -> None:
         """Let go of what is held."""
         await self._limits.stop()
-        await asyncio.gather(*self._following)
         await self._writer.close()
         await self._events.close()
 
@@ -131,23 +123,6 @@ class OnNode:
     async def refuse(self, event: Draft, claims: Claims) -> Answer:
         """Record a refusal, durable when this returns unless one of `claims` was used before. Raises Closed."""
         return await self._writer.write(lambda producer: issue_token.refuse(event, producer, claims), 1)
-
-    def follow(self, event: Draft) -> None:
-        """Record the touch of a decoy, for which no answer waits. What cannot be written is counted as lost."""
-        task = asyncio.create_task(self._follow(event))
-        self._following.add(task)
-        task.add_done_callback(self._following.discard)
-
-    async def _follow(self, event: Draft) -> None:
-        try:
-            connection = await Connection.connect(libpq.address(settings.ISSUE_DATABASE), "mandate-decoys")
-            try:
-                await connection.call(credentials.RECORD, credentials.parameters(event), _RECORDED_WITHIN)
-            finally:
-                await connection.close()
-        except (psycopg.Error, OSError, TimeoutError) as error:
-            logger.warning("event_not_recorded", extra={"event": str(event.uuid), "error": repr(error)})
-            self._node.recorder.lost += 1
 
     async def take_event(self, event: TakenEvent) -> None:
         """Write a security event, once; durable when this returns. Raises Closed."""

@@ -103,10 +103,6 @@ class Outside(Protocol):
         """Record a refusal, durable when this returns unless one of `claims` was used before."""
         ...
 
-    def follow(self, event: Draft) -> None:
-        """Record the touch of a decoy, for which no answer waits."""
-        ...
-
     async def take_event(self, event: TakenEvent) -> None:
         """Write a security event, once; durable when this returns."""
         ...

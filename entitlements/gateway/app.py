@@ -13,7 +13,6 @@ from entitlements.codes import Code
 from entitlements.gateway import answers, mcp
 from entitlements.gateway.authzen import door as authzen
 from entitlements.gateway.authzen.metadata import METADATA as AUTHZEN
-from entitlements.gateway.decoys import credentials as decoys
 from entitlements.gateway.documents import metadata
 from entitlements.gateway.http import Answer, Disconnected, Request
 from entitlements.gateway.origins import cors
@@ -51,7 +50,7 @@ async def serve(node: Node, request: Request) -> None:
         return
     except Refused as why:
         is_failure = why.status == HTTPStatus.UNAUTHORIZED and why.code is not Code.PROOF_NONCE_NEEDED
-        if is_failure and not isinstance(why, Closed) and not await decoys.note(node, request, why):
+        if is_failure and not isinstance(why, Closed):
             node.strangers.count(why.code, request.source)
         await _answer(request, refused(why, slug=slug))
     except clock.ClockUnknown:

@@ -18,6 +18,7 @@ from entitlements.definitions.primitives import Primitive
 from entitlements.gateway import (
     all_systems,
     answers,
+    decoy_calls,
     doors,
     messages,
     possession,
@@ -30,7 +31,6 @@ from entitlements.gateway.call_tasks import negotiation
 from entitlements.gateway.call_tasks.results import Creation
 from entitlements.gateway.conversation import client_sessions, greetings, listen, log_level, replies, stream, ways
 from entitlements.gateway.conversation.responder import responder_of
-from entitlements.gateway.decoys import calls as decoys
 from entitlements.gateway.dispatch import Forwarding
 from entitlements.gateway.exchange import Exchange, may_see
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Request, Stream, encode
@@ -148,7 +148,9 @@ async def _call_tool(exchange: Exchange) -> None:
     pinned = entry.tools.get(exchange.about.tool)
     door = partial(doors.McpDoor, entry, exchange.bearer, call, exchange.entry.slug, tool=exchange.about.tool)
     answered = door(responder_of(exchange, entry.slug, exchange.about.tool, arguments, call))
-    if pinned is None and await decoys.answer(exchange.node, exchange.request, exchange.about, entry, call, answered):
+    if pinned is None and await decoy_calls.answer(
+        exchange.node, exchange.request, exchange.about, entry, call, answered
+    ):
         return
     messages.check_params(call, exchange.request, pinned.mirrored if pinned else {})
     forwarding = partial(_forwarding, exchange, entry, call, arguments)

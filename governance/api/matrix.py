@@ -268,7 +268,7 @@ _ROWS: Final[Matrix] = {
     ("credential-policy-proposal-confirm", "POST"): _POLICY,
     ("credential-policy-proposal-withdraw", "POST"): row(Role.ADMIN, Role.SECURITY),
     **{(name, "GET"): _OF_DECOYS for name in ("decoys", "decoy")},
-    **{(name, "POST"): _OF_DECOYS for name in ("decoys", "decoy-credentials", "decoy-end")},
+    **{(name, "POST"): _OF_DECOYS for name in ("decoys", "decoy-end")},
     **{(name, "GET"): READABLE for name in ("budgets", "budget")},
     ("budgets", "POST"): row(Role.ANALYST, Role.SECURITY),
     **{

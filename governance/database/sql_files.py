@@ -31,7 +31,6 @@ FILES: Final = (
     "entitlements/catalog/sql/tool_class.sql",
     "entitlements/guardrails/sql/guardrail_version.sql",
     "entitlements/decoys/sql/decoy.sql",
-    "entitlements/decoys/sql/record_decoy_touch_v1.sql",
     "entitlements/budgets/sql/lease_budget_v1.sql",
     "entitlements/budgets/sql/return_budget_v1.sql",
     "entitlements/grants/sql/grant_end.sql",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
@@ -11,8 +9,6 @@ from entitlements.access import visibility
 from entitlements.api.actions import NEW, Action, Subject, person
 from entitlements.api.fields import InputSerializer, Slug, Text
 from entitlements.decoys import decoys
-from entitlements.decoys.models import Decoy
-from entitlements.people.models import Person
 
 
 class DecoyToolInputSerializer(InputSerializer):
@@ -27,20 +23,6 @@ class DecoyToolInputSerializer(InputSerializer):
     reason = Text(max_length=500)
 
 
-class DecoyCredentialInputSerializer(InputSerializer):
-    """A credential that opens nothing, to lie in the surroundings of an agent."""
-
-    kind = serializers.ChoiceField(choices=[Decoy.Kind.TOKEN.value, Decoy.Kind.CLIENT_SECRET.value])
-    agent = Slug()
-    place = Text(max_length=300, help_text="Where it will lie.")
-    name = Text(max_length=100, required=False, help_text="The client's identifier; left out, one is made up.")
-    reason = Text(max_length=500)
-
-
-def _credential(kind: str, *, by: Person, name: str = "", **more: Any) -> decoys.Planted:  # noqa: ANN401 - fields
-    return decoys.plant_credential(kind, by=by, name=name, **more)
-
-
 DECOY = Subject(visibility.decoys, decoys.about, by=person, by_key=True)
 PLANT_TOOL = Action(
     "decoys",
@@ -49,13 +31,5 @@ PLANT_TOOL = Action(
     input=DecoyToolInputSerializer,
     by=person,
     done=_("Planted. The agents are shown it from now on."),
-)
-PLANT_CREDENTIAL = Action(
-    "decoy-credentials",
-    NEW,
-    _credential,
-    input=DecoyCredentialInputSerializer,
-    by=person,
-    done=_("Made. Put it where it is to be found: it is shown this once."),
 )
 END = Action("decoy-end", DECOY, decoys.end, done=_("Ended. What touched it stays."))

@@ -1,4 +1,4 @@
-"""Decoys over REST: planted, in force and over, and what touched them. For people of security alone."""
+"""Decoys over REST: planted, in force and over, and how often they were touched. For people of security alone."""
 
 from __future__ import annotations
 
@@ -17,16 +17,14 @@ from governance.decoys import actions, queries
 
 
 class DecoySerializer(OutputSerializer):
-    """A decoy: a tool, the one beside it and its answer; or a credential and where it lies. No secret is in it."""
+    """A decoy, the tool beside it and its answer."""
 
     id = serializers.UUIDField()
-    kind = serializers.ChoiceField(choices=Decoy.Kind.choices)
     name = serializers.CharField()
-    system = serializers.CharField(source="system.slug", default=None, allow_null=True)
-    beside = serializers.CharField(source="beside.name", default=None, allow_null=True)
-    definition = serializers.DictField(allow_null=True)
+    system = serializers.CharField(source="system.slug")
+    beside = serializers.CharField(source="beside.name")
+    definition = serializers.DictField()
     answer = serializers.CharField()
-    place = serializers.CharField()
     agents = serializers.SerializerMethodField()
     touches = serializers.IntegerField(source="times")
     touched_at = serializers.DateTimeField(allow_null=True)
@@ -41,19 +39,9 @@ class DecoySerializer(OutputSerializer):
         return sorted(agent.slug for agent in row.agents.all())
 
 
-class PlantedSerializer(OutputSerializer):
-    """A decoy credential and its secret, shown this once; of a client the secret goes with the name as identifier."""
-
-    id = serializers.UUIDField(source="decoy.pk")
-    kind = serializers.ChoiceField(source="decoy.kind", choices=Decoy.Kind.choices)
-    name = serializers.CharField(source="decoy.name")
-    secret = serializers.CharField()
-
-
 class DecoyFilter(filters.FilterSet):
     """Filters of the list."""
 
-    kind = filters.ChoiceFilter(choices=Decoy.Kind.choices)
     system = filters.CharFilter(field_name="system__slug")
     agent = filters.CharFilter(field_name="agents__slug")
     over = filters.BooleanFilter(field_name="ended_at", lookup_expr="isnull", exclude=True)
@@ -90,15 +78,6 @@ class DecoyDetail(_Decoys, Detail):
     """Show a decoy."""
 
 
-class DecoyCredentials(_Decoys, CreateEndpoint):
-    """Make a credential that opens nothing. Its use at any address is refused, and is a risk signal at once."""
-
-    action = actions.PLANT_CREDENTIAL
-    shown = PlantedSerializer
-    shows_result = True
-    shown_once = frozenset({"secret"})
-
-
 class EndDecoy(_Decoys, ActionEndpoint):
     """End a decoy."""
 
@@ -107,7 +86,6 @@ class EndDecoy(_Decoys, ActionEndpoint):
 
 ADDRESSES: Final = (
     ("decoys", Decoys, "decoys"),
-    ("decoy-credentials", DecoyCredentials, "decoy-credentials"),
     ("decoys/<uuid:key>", DecoyDetail, "decoy"),
     ("decoys/<uuid:key>/end", EndDecoy, "decoy-end"),
 )

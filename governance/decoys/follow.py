@@ -65,33 +65,26 @@ def _followed(event: Event) -> bool:
 @transaction.atomic
 def _follow(event: Event) -> None:
     decoy = Decoy.objects.select_related("system").filter(pk=event.key_uuid("decoy")).first()
-    if decoy is None or (agent := _agent(event, decoy)) is None:
-        return  # nobody is known whom it is about
+    kind, _, name = event.actor.partition(":")
+    agent = Agent.objects.filter(slug=name).first() if kind == "agent" else None
+    if decoy is None or agent is None:
+        return
     held = hold(RiskSubject(agent=agent))
     if DecoyTouch.objects.filter(pk=event.uuid).exists():
         return
-    source, door = f"decoy:{decoy.pk}", event.detail.text("door")
-    signal = None
+    source, signal = f"decoy:{decoy.pk}", None
     if not _is_known(held, source):
         said = NewSignal(
             Kind.DECOY_TOUCHED,
             Risk.HIGH,
             source,
-            _says(decoy, door, event.source),
+            f"It called {decoy.system.slug}/{decoy.name}, which is a decoy.",
             event.at,
             f"event:{event.uuid}",
             confidential=True,
         )
         signal = risk.note(held, said)
-    DecoyTouch.objects.create(event=event.uuid, decoy=decoy, agent=agent, signal=signal, door=door, at=event.at)
-
-
-def _agent(event: Event, decoy: Decoy) -> Agent | None:
-    """Return whom a touch is about: who called, or in whose surroundings the credential lies."""
-    kind, _, name = event.actor.partition(":")
-    if decoy.kind == Decoy.Kind.TOOL and kind == "agent":
-        return Agent.objects.filter(slug=name).first()
-    return decoy.agents.first()
+    DecoyTouch.objects.create(event=event.uuid, decoy=decoy, agent=agent, signal=signal, at=event.at)
 
 
 def _is_known(subject: RiskSubject, source: str) -> bool:
@@ -100,9 +93,3 @@ def _is_known(subject: RiskSubject, source: str) -> bool:
         agent=subject.agent, source=source, decision=None, noted_at__gt=clock.now() - AGAIN_AFTER
     )
     return subject.level == Risk.HIGH and lately.exists()
-
-
-def _says(decoy: Decoy, door: str, came_from: str) -> str:
-    if decoy.kind == Decoy.Kind.TOOL and decoy.system is not None:
-        return f"It called {decoy.system.slug}/{decoy.name}, which is a decoy."
-    return f"The decoy credential {decoy.name} from “{decoy.place}” was used ({door}) from {came_from or 'unknown'}."

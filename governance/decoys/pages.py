@@ -29,19 +29,10 @@ _FIELDS: Final = {
     "definition_malformed": "name",
 }
 _PLAIN: Final = {"autocapitalize": "none", "spellcheck": "false"}
-KINDS: Final[dict[str, Any]] = {
-    Decoy.Kind.TOOL: _("Tool"),
-    Decoy.Kind.CLIENT_SECRET: _("Client secret"),
-    Decoy.Kind.TOKEN: _("Access token"),
-}
 _STATES: Final = (
     Choice("in-force", _("In force"), Q(ended_at=None)),
     Choice("over", _("Ended"), Q(ended_at__isnull=False)),
 )
-
-
-def _where(row: Decoy) -> str:
-    return f"{row.system.slug}/{row.beside.name}" if row.system and row.beside else row.place
 
 
 LAYOUT: Final[Layout[Decoy, Decoy]] = Layout(
@@ -49,8 +40,7 @@ LAYOUT: Final[Layout[Decoy, Decoy]] = Layout(
     label=_("Decoys"),
     columns=(
         Column("name", _("Decoy"), "name", sorts="name", cell=cells.link("name", "decoy-page", "pk"), main=True),
-        Column("kind", _("Kind"), "kind", cell=lambda row: KINDS[row.kind]),
-        Column("where", _("Beside, or place"), _where),
+        Column("where", _("Beside"), lambda row: f"{row.system.slug}/{row.beside.name}"),
         Column("agents", _("Agents"), lambda row: ", ".join(sorted(each.name for each in row.agents.all()))),
         Column("touches", _("Touches"), "times"),
         Column("touched", _("Touched last"), "touched_at"),
@@ -60,15 +50,14 @@ LAYOUT: Final[Layout[Decoy, Decoy]] = Layout(
     ),
     order="-planted",
     facets=(
-        Facet("kind", _("Kind"), "kind", choices=[*KINDS.items()], many=True),
         Facet("state", _("State"), choices=_STATES),
         Facet("agent", _("Agent"), "agents__slug", reference="agent"),
         Facet("system", _("System"), "system__slug", reference="system"),
     ),
-    search=("name", "place", "agents__name", "agents__slug"),
-    search_label=_("Name, place or agent"),
+    search=("name", "agents__name", "agents__slug"),
+    search_label=_("Name or agent"),
     views=(View("in-force", _("In force"), "state=in-force"),),
-    empty=_("No decoys. Plant a tool that only a curious agent calls, or a credential that only a thief uses."),
+    empty=_("No decoys. Plant a tool that only a curious agent calls."),
 )
 
 
@@ -103,28 +92,6 @@ class ToolForm(forms.Form):
     reason = forms.CharField(label=_("Reason"), max_length=500)
 
 
-class CredentialForm(forms.Form):
-    """A credential that opens nothing."""
-
-    kind = forms.ChoiceField(
-        label=_("Kind"), choices=[(kind, KINDS[kind]) for kind in (Decoy.Kind.TOKEN, Decoy.Kind.CLIENT_SECRET)]
-    )
-    agents = combobox.ReferenceField(
-        "agent", label=_("Agent"), help_text=_("In whose surroundings it will lie. A use is a risk signal about it.")
-    )
-    place = forms.CharField(
-        label=_("Place"), max_length=300, help_text=_("Where it will lie, for example .env in the repository payroll.")
-    )
-    name = forms.CharField(
-        label=_("Client identifier"),
-        max_length=100,
-        required=False,
-        widget=forms.TextInput(attrs=_PLAIN),
-        help_text=_("Empty: one is made up. An access token needs none."),
-    )
-    reason = forms.CharField(label=_("Reason"), max_length=500)
-
-
 @require_safe
 @doors.page
 def listing(request: HttpRequest) -> HttpResponseBase:
@@ -141,7 +108,14 @@ def detail(request: HttpRequest, decoy: UUID) -> HttpResponse:
     if request.method == "POST":
         doors.perform(request, actions.END, row)
         return redirect("decoy-page", decoy)
-    return _show(request, row)
+    found = list(queries.touches(row)[: MOST_SHOWN + 1])
+    context = {
+        "row": row,
+        "agents": sorted(row.agents.all(), key=lambda agent: agent.name),
+        "touches": found[:MOST_SHOWN],
+        "has_more": len(found) > MOST_SHOWN,
+    }
+    return render(request, "console/decoys/decoy.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -155,42 +129,8 @@ def plant(request: HttpRequest) -> HttpResponse:
     )
     if done:
         return redirect("decoy-page", done.result.pk)
-    return form_fields.show(request, "console/decoys/plant.html", form, {"is_tool": True})
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@doors.page
-def credential(request: HttpRequest) -> HttpResponse:
-    """Make a credential; its secret is shown in the answer, this once."""
-    form = CredentialForm(request.POST if request.method == "POST" else None)
-    combobox.bind(form, doors.caller(request))
-    done = request.method == "POST" and form_fields.perform(
-        request, form, actions.PLANT_CREDENTIAL, fields=_FIELDS, values=_of_credential
-    )
-    if done:
-        row = visibility.decoys(doors.caller(request)).get(pk=done.result.decoy.pk)
-        return _show(request, row, secret=done.result.secret)
-    return form_fields.show(request, "console/decoys/plant.html", form, {"is_tool": False})
-
-
-def _show(request: HttpRequest, row: Decoy, *, secret: str = "") -> HttpResponse:
-    found = list(queries.touches(row)[: MOST_SHOWN + 1])
-    context = {
-        "row": row,
-        "kind": KINDS[row.kind],
-        "secret": secret,
-        "agents": sorted(row.agents.all(), key=lambda agent: agent.name),
-        "touches": found[:MOST_SHOWN],
-        "has_more": len(found) > MOST_SHOWN,
-    }
-    return render(request, "console/decoys/decoy.html", context)
+    return form_fields.show(request, "console/decoys/plant.html", form, {})
 
 
 def _of_tool(given: dict[str, Any]) -> dict[str, Any]:
     return {**given, "agents": [agent.slug for agent in given["agents"]]}
-
-
-def _of_credential(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of the form as the action takes them."""
-    agent = given["agents"]
-    return {**{name: given[name] for name in ("kind", "place", "name", "reason")}, "agent": agent.slug}

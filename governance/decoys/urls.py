@@ -9,6 +9,5 @@ from governance.decoys import pages
 PAGES: Final[list[URLPattern]] = [
     path("decoys/", pages.listing, name="decoy-list"),
     path("decoys/plant/", pages.plant, name="decoy-plant"),
-    path("decoys/credential/", pages.credential, name="decoy-credential"),
     path("decoys/<uuid:decoy>/", pages.detail, name="decoy-page"),
 ]

@@ -22,6 +22,7 @@ type Control = tuple[str, str]
 _FLOWS: Final = "written as one of the flow labels, by a table of their names; guardrails and SoD policies read them"
 EXCEPTIONS: Final = {
     "AgentVersion.source": "says who saw the version, which the history of an agent shows",
+    "Decoy.agents": "are rows of their own, by which one statement lists the decoy to each",
     "SavedView.query": "opens the list with it, which is a page",
     **dict.fromkeys(("Tool.reads_private", "Tool.ingests_untrusted", "Tool.egress_external"), _FLOWS),
 }

@@ -74,7 +74,7 @@ def drift(agent: str) -> str:
 
 
 def decoys(agent: str, beside: str) -> list[str]:
-    """Have a tool that an agent touched and a credential; return the addresses of list, both, and forms."""
+    """Have a tool that an agent touched; return the addresses of the list, of it, and of the form."""
     found, resa = Agent.objects.get(slug=agent), Person.objects.get(login="resa")
     given: dict[str, Any] = {
         "beside": beside,
@@ -82,15 +82,12 @@ def decoys(agent: str, beside: str) -> list[str]:
         "answer": "Internal error.",
     }
     tool = planting.plant_tool("export_all_salaries", agents=[agent], by=resa, reason="Nothing needs it.", **given)
-    place = ".env in the repository payroll"
-    secret = planting.plant_credential("token", agent=agent, place=place, by=resa, reason="Nothing uses it.").decoy
     said = {"door": "gateway", "method": "tools/call", "tool": tool.name}
     with transaction.atomic():
         about = [f"decoy:{tool.pk}"]
         log.record(AuditAction.DECOY_TOUCHED, by=found.principal, about=about, outcome="failure", detail=said)
     follow.follow_touches()
-    pages = [f"/decoys/{key}/" for key in (tool.pk, secret.pk)]
-    return ["/decoys/", *pages, "/decoys/plant/", "/decoys/credential/"]
+    return ["/decoys/", f"/decoys/{tool.pk}/", "/decoys/plant/"]
 
 
 def budgets(agent: str, system: str) -> list[str]:

@@ -163,7 +163,7 @@ def _systems() -> dict[str, list[str]]:
         "session-policies-page": [risk_things.session_policies()],
         "risk-signal-page": [risk_things.risk_signals("expense-bot")],
         "drift-detector-page": [risk_things.drift("expense-bot")],
-        "decoy-page": risk_things.decoys("expense-bot", "erp/list_invoices")[1:3],
+        "decoy-page": risk_things.decoys("expense-bot", "erp/list_invoices")[1:2],
         "budget-page": risk_things.budgets("expense-bot", "erp"),
         "event-stream-page": [risk_things.event_streams()],
         "audit": [*EXAMPLES["audit"], traced.trace()],

@@ -13,7 +13,6 @@ from django.conf import settings
 from entitlements import addresses, strict
 from entitlements.codes import Code, meaning
 from entitlements.gateway import answers, possession
-from entitlements.gateway.decoys import credentials as decoys
 from entitlements.gateway.http import JSON, NO_STORE, Answer, Header, Request, encode
 from entitlements.gateway.traces import question_spans
 from entitlements.gateway.traces.question_spans import Asking
@@ -85,7 +84,7 @@ async def _answer(node: Node, request: Request, asking: Asking, echo: tuple[Head
         return Answer(HTTPStatus.BAD_REQUEST, f"{asking.code}: {why}".encode(), (_TEXT, NO_STORE, *echo))
     except Refused as why:
         asking.code = why.code.value
-        if why.status == HTTPStatus.UNAUTHORIZED and not await decoys.note(node, request, why):
+        if why.status == HTTPStatus.UNAUTHORIZED:
             node.strangers.count(why.code, request.source)
         return _refused(why, echo)
 

@@ -7,7 +7,6 @@ from typing import Any
 from entitlements.agents.models import Agent
 from entitlements.catalog.models import Tool
 from entitlements.decoys import decoys
-from entitlements.decoys.decoys import Planted
 from entitlements.decoys.models import Decoy
 from entitlements.people.models import Person
 from tests import make
@@ -21,11 +20,6 @@ def tool(beside: Tool, *agents: Agent, name: str = "export_all", **more: Any) ->
     given: dict[str, Any] = {**usual, **more}
     where = f"{beside.system.slug}/{beside.name}"
     return decoys.plant_tool(name, beside=where, agents=[each.slug for each in agents], **given)
-
-
-def credential(agent: Agent, kind: str = "token", *, place: str = "the wiki") -> Planted:
-    """Make a credential that lies in an agent's surroundings."""
-    return decoys.plant_credential(kind, agent=agent.slug, place=place, by=_security(), reason="theft")
 
 
 def end() -> Decoy:

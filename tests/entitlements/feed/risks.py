@@ -19,6 +19,7 @@ from entitlements.risk import risk
 from entitlements.risk.rules import Kind
 from entitlements.risk.subject import RiskSubject, ask_to_sign_in, hold
 from entitlements.words import Risk
+from tests import make
 from tests.entitlements.decoys import planted
 from tests.entitlements.risk.worlds import answered
 from tests.entitlements.session_policies import agreed
@@ -58,7 +59,7 @@ ACTIONS: dict[str, Callable[[Any], object]] = {
     "a signal holds the calls of a session": lambda w: _held(RiskSubject(session=w.session)),
     "an agent's people are to sign in again": lambda w: _sign_in_again(RiskSubject(agent=w.agent)),
     "a person is to sign in again": lambda w: _sign_in_again(RiskSubject(person=w.alice)),
-    "a decoy is planted": lambda w: planted.credential(w.agent),
+    "a decoy is planted": lambda w: planted.tool(w.tool, w.agent),
     "a decoy is ended": lambda _: planted.end(),
     "a policy domain is loaded": lambda _: load_domain(reason="another"),
     "a budget of an agent is set": lambda w: _budget(agent=w.agent.slug),
@@ -75,7 +76,8 @@ ACTIONS: dict[str, Callable[[Any], object]] = {
 def have_policies() -> None:
     """Have session policies in force and proposed, a decoy, a budget, a policy domain, and calls that are held."""
     load_domain(reason="a test")
-    planted.credential(Agent.objects.get(slug="bot"))
+    tool = make.tool(System.objects.get(slug="clock"), "tick")
+    planted.tool(tool, Agent.objects.get(slug="bot"))
     _budget(agent="bot")
     agreed.one_of_each()
     answered("irreversible_use", "hold")

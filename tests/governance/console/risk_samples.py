@@ -22,7 +22,7 @@ def of(company: Company) -> dict[str, object]:
     assert noted is not None
     given = {"response": "review", "mode": "observe", "reason": "a sample"}
     proposed = response_policy.propose("session_revoked", by=company.resa, **given)
-    decoy = planted.credential(company.bot).decoy
+    decoy = planted.tool(company.system.tools.get(name="now"), company.bot, name="export_sample")
     budget = budgets.set_budget(What("calls", Decimal(100)), agent=company.bot.slug, by=company.resa, reason="a sample")
     return {
         "risk-signals/signal": noted.pk,

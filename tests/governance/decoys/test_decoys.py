@@ -150,12 +150,12 @@ def test_the_database_keeps_what_was_planted(world: addresses.World) -> None:
             rows.update(**change)
     with pytest.raises(IntegrityError, match="a decoy has the name of no tool"), transaction.atomic():
         Decoy.objects.create(
-            kind="tool", name="now", system=decoy.system, beside=decoy.beside, definition={}, answer="x", reason="x",
+            name="now", system=decoy.system, beside=decoy.beside, definition={}, answer="x", reason="x",
             planted_by=world.company.ana, planted_at=clock.now(),
         )  # fmt: skip
 
 
-def test_forms_plant_a_tool_and_show_a_secret_once(world: addresses.World) -> None:
+def test_a_form_plants_a_tool(world: addresses.World) -> None:
     company = world.company
     console = visits.as_(company.ana)
     given = {
@@ -169,10 +169,3 @@ def test_forms_plant_a_tool_and_show_a_secret_once(world: addresses.World) -> No
     assert planted_at.status_code == 302
     assert hostile.DECOY in console.get(planted_at["Location"]).content.decode()
     assert console.post("/decoys/plant/", {**given, "beside": "nowhere/now"}).status_code == 422
-    made = console.post(
-        "/decoys/credential/", {"kind": "token", "agents": company.bot.slug, "place": ".env", "reason": "x"}
-    )
-    decoy = Decoy.objects.get(kind="token", place=".env")
-    assert made.content.decode().count("mdt_") >= 1
-    again = console.get(f"/decoys/{decoy.pk}/").content.decode()
-    assert 'id="secret"' not in again

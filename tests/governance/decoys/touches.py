@@ -21,7 +21,7 @@ def touch(decoy: Decoy, agent: Any = None) -> Event:  # noqa: ANN401 - an agent
         event = log.record(
             Action.DECOY_TOUCHED,
             by=by,
-            about=[f"decoy:{decoy.pk}", f"system:{decoy.system.slug if decoy.system else 'none'}"],
+            about=[f"decoy:{decoy.pk}", f"system:{decoy.system.slug}"],
             outcome="failure",
             code="unknown_tool",
             detail={**said, "reasons": ["unknown_tool: It is a decoy."]},

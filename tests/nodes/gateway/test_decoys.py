@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from audit.models import Event
 from entitlements.decoys.decoys import TAKEN
@@ -25,7 +25,6 @@ from tests.conformance import servers
 from tests.entitlements.decoys import planted
 from tests.nodes.gateway import rest_world
 from tests.nodes.gateway.rest_world import Service
-from tests.nodes.gateway.test_authzen import question
 from tests.nodes.gateway.test_eras import begin, legacy
 from tests.nodes.gateway.test_guardrails import evaluated, publish
 from tests.nodes.gateway.world import Gateway, World
@@ -188,36 +187,3 @@ def test_a_tool_that_comes_with_the_name_goes_before_the_decoy_which_ends(
     assert follow.end_taken() == 1
     decoy.refresh_from_db()
     assert decoy.end_reason == TAKEN
-
-
-@pytest.mark.parametrize("path", ["/gw/{}/mcp", "/gw/mcp", "/gw/{}/http/orders", "/access/v1/evaluation"])
-def test_a_decoy_token_is_refused_like_any_wrong_one_and_recorded(node: Gateway, here: World, path: str) -> None:
-    made = planted.credential(here.agent)
-    address, body = node.base + path.format(here.system.slug), question(here)
-
-    def send(token: str) -> httpx2.Response:
-        return httpx2.post(address, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=waits.SECONDS)
-
-    wrong = send("mdt_" + "x" * 43)
-    waits.until(lambda: send(made.secret) is not None and bool(touches(made.decoy)))
-    answer = send(made.secret)
-    assert (answer.status_code, answer.content) == (wrong.status_code, wrong.content)
-    assert {*answer.headers} == {*wrong.headers}
-    (event,) = touches(made.decoy)
-    assert f"agent:{here.agent.slug}" in event.links
-    follow.follow_touches()
-    signal = RiskSignal.objects.get(agent=here.agent)
-    assert "the wiki" in signal.reason
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM entitlements_decoy WHERE to_jsonb(entitlements_decoy)::text LIKE %s",
-                       [f"%{made.secret}%"])  # fmt: skip
-        assert cursor.fetchone() == (0,)
-
-
-def test_a_node_records_a_decoy_that_its_issuer_is_shown(node: Gateway, here: World) -> None:
-    made = planted.credential(here.agent, "client_secret")
-    form = {"grant_type": "client_credentials", "client_id": made.decoy.name, "client_secret": made.secret}
-    answer = httpx2.post(f"{node.base}/as/{here.system.slug}/token", data=form, timeout=waits.SECONDS)
-    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
-    waits.until(lambda: bool(touches(made.decoy)))
-    assert [event.detail["door"] for event in touches(made.decoy)] == ["token"]

@@ -1,1 +1,0 @@
-"""Decoys at the gateway: a call of one, and a bearer token that is one."""
