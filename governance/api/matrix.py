@@ -330,7 +330,6 @@ _ROWS: Final[Matrix] = {
     ("posture-report", "GET"): _POSTURE,
     ("requests", "GET"): READABLE,
     ("requests", "POST"): _ASK,
-    ("requests-narrowest", "GET"): _ASK,
     ("request", "GET"): READABLE,
     ("request", "PATCH"): _ASK,
     ("request-question", "POST"): _ANSWER,

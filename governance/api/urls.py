@@ -29,7 +29,6 @@ from governance.people.api import role_maps as role_maps_api
 from governance.people.api import sources
 from governance.posture_report import api as posture_api
 from governance.request_changes import api as request_change_api
-from governance.request_suggestions import api as request_suggestion_api
 from governance.requests.api import requests
 from governance.reviews.campaigns.api import campaigns
 from governance.reviews.campaigns.api import items as campaign_items
@@ -333,7 +332,6 @@ urlpatterns: list[URLPattern] = [
         name="emergency-review",
     ),
     path(PREFIX + "requests", requests.Requests.as_view(), name="requests"),
-    path(PREFIX + "requests/narrowest", request_suggestion_api.Narrowest.as_view(), name="requests-narrowest"),
     path(PREFIX + "requests/approve", approval_api.ApproveRequests.as_view(), name="requests-approve"),
     path(PREFIX + "requests/submit", several.SubmitRequests.as_view(), name="requests-submit"),
     path(PREFIX + "requests/cancel", several.CancelRequests.as_view(), name="requests-cancel"),

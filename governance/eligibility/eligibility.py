@@ -28,6 +28,8 @@ from .narrowing import Lines, Narrowing
 
 type Requester = Person | Agent
 
+USUAL: Final = timedelta(days=30)
+"""How long access lasts where nothing else is asked for."""
 DENIAL_IS_RECENT: Final = timedelta(days=1)
 
 

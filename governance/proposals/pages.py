@@ -23,8 +23,8 @@ from entitlements.people.models import Person
 from entitlements.proposals import actions, proposals
 from entitlements.proposals.models import Proposal
 from governance.console import doors
-from governance.request_suggestions.queries import LABELS as FLOWS
 from governance.sod.check import ClassingCompletes
+from governance.sod.queries import LABELS as FLOWS
 
 _MOST: Final = 100
 _OVER: Final = 20

@@ -10,12 +10,10 @@ from typing import Final
 from django.db import transaction
 
 from audit import clock
-from entitlements.catalog.models import Entitlement
 from entitlements.errors import DomainError
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from governance.eligibility.eligibility import RequestTerms
-from governance.request_suggestions import precedents
+from governance.eligibility.eligibility import USUAL, RequestTerms
 from governance.requests import requests
 from governance.requests.models import AccessRequest
 
@@ -52,8 +50,8 @@ def submit(
     """Submit a request, or return the open one for the same entitlement; beside it, whether it is new.
 
     The agent requests on behalf of the person, as it does over the API: so neither the person nor the agent's owner
-    approves. Without `tools` or `lasts` it begins with what is suggested. Raises NotRequestable, TooManyRequests, and
-    what `requests.submit` raises.
+    approves. Without `tools` it is for all that the client could call. Raises NotRequestable, TooManyRequests, and what
+    `requests.submit` raises.
     """
     agent, person = delegation.agent, delegation.person
     locks.shared([(Lock.AGENT, agent.pk)])
@@ -65,9 +63,11 @@ def submit(
     if same and same[0].answer_by > clock.now():
         return same[0], False
     _check_number(delegation)
-    begin_with, usual = _suggested(delegation, entitlement)
-    wanted = begin_with if tools is None else tools
-    ask = RequestTerms(lasts or usual, reason, people=(person,), tools=wanted, ticket=ticket)
+    can_call = frozenset(tool.name for tool in requestable.tools_of_client(delegation, entitlement))
+    if not can_call:
+        raise NotRequestable
+    lasts = lasts or min(USUAL, entitlement.longest)
+    ask = RequestTerms(lasts, reason, people=(person,), tools=can_call if tools is None else tools, ticket=ticket)
     return requests.submit(agent, entitlement, ask, by=agent, on_behalf_of=person), True
 
 
@@ -81,12 +81,3 @@ def _check_number(delegation: Delegation) -> None:
     )
     if made.count() >= MOST_AN_HOUR:
         raise TooManyRequests
-
-
-def _suggested(delegation: Delegation, entitlement: Entitlement) -> tuple[frozenset[str], timedelta]:
-    """Return the fewest tools to begin with, of those that the client can call, and for how long."""
-    choice = precedents.suggest(entitlement, delegation.agent, "", by=delegation.agent).choice
-    can_call = {tool.name for tool in requestable.tools_of_client(delegation, entitlement)}
-    if not can_call:
-        raise NotRequestable
-    return (choice.tools & can_call) or frozenset(can_call), choice.lasts

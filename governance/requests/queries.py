@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -12,6 +13,9 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from audit import clock
+from audit.actions import Action
+from audit.models import Event
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.agents.models import Agent
@@ -25,10 +29,12 @@ from governance.conflicts_of_interest.routing import GROUP
 from governance.conflicts_of_interest.rules import Reason
 from governance.console.limits import limit_fields
 from governance.people import queries as people_queries
-from governance.request_suggestions import narrowest, precedents
 from governance.requests import requests
 from governance.requests.models import AccessRequest, RequestLine
 
+_SHOWN_FOR: Final = timedelta(days=90)
+MOST_CALLS: Final = 2000
+_CALLS: Final = (Action.CALL_ALLOWED, Action.CALL_DENIED)
 LENGTHS: Final = tuple(
     timedelta(**length) for length in ({"hours": 1}, {"hours": 8}, {"days": 1}, {"days": 7}, {"days": 30}, {"days": 90})
 )
@@ -120,18 +126,17 @@ def _held_by_others(request: AccessRequest, tools: list[int]) -> dict[int, set[i
     return held
 
 
-def suggested(request: AccessRequest, lines: Sequence[Line]) -> tuple[narrowest.Choice | None, list[Line]]:
-    """Return the narrowest choice of what is asked, if anything speaks for one, and the lines with past calls."""
-    sentences = {line.tool.name: line.tool.sentence for line in lines if line.row.kept}
-    called = precedents.past(request.entitlement, request.agent)
-    others = precedents.peers(request.entitlement, request.agent)
-    fits = narrowest.fitting(f"{request.agent.purpose} {request.reason}", sentences)
-    choice = narrowest.choose(list(sentences), "", others, usual=request.lasts, past=called, fits=fits)
-    counted = [
-        replace(line, called=called.allowed.get(line.tool.name, 0), refused=called.denied.get(line.tool.name, 0))
-        for line in lines
-    ]
-    return choice if choice.by_past or choice.by_peers or choice.by_purpose else None, counted
+def with_past_calls(request: AccessRequest, lines: Sequence[Line]) -> list[Line]:
+    """Return the lines with how often the agent called each tool lately, and was refused; its newest calls alone."""
+    system = request.entitlement.system.slug
+    links = [str(request.agent.principal), f"system:{system}"]
+    calls = Event.objects.filter(at__gte=clock.now() - _SHOWN_FOR, links__contains=links, action__in=_CALLS)
+    counts: dict[str, Counter[str]] = {action: Counter() for action in _CALLS}
+    for action, touched in calls.order_by("-at").values_list("action", "links")[:MOST_CALLS]:
+        counts[action].update(touched)
+    allowed, denied = (counts[action] for action in _CALLS)
+    named = [(line, f"tool:{system}/{line.tool.name}") for line in lines]
+    return [replace(line, called=allowed[link], refused=denied[link]) for line, link in named]
 
 
 def pinned(tool: Tool) -> dict[str, Any]:

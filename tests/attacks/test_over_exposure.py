@@ -28,7 +28,6 @@ NOT_JSON = frozenset(
         "audit/proofs/{index}",
         "audit-samples/{key}.csv",
         "decisions/why",  # asks about one decision in its query; tests/governance/decisions/test_doors.py
-        "requests/narrowest",  # asks what for in its query; tests/governance/request_suggestions/test_narrowest_api.py
         "campaigns/{key}/evidence.csv",
         "campaigns/{key}/evidence.zip",
     )

@@ -41,7 +41,7 @@ from governance.decoys import follow
 from governance.guardrails import observed
 from governance.notices import listener, notifiers
 from governance.operations import invariants, metrics
-from governance.request_suggestions import precedents
+from governance.requests import denied_calls
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.event_triggered import triggers
 from governance.reviews.evidence import record as evidence_record
@@ -367,7 +367,7 @@ READERS: Final[Mapping[str, Callable[[World], list[str]]]] = {
     "security event streams": each(lambda event: transmit._put([event])),
     "risk": each(lambda event: [*detectors._single([event]), *detectors._bursts([event])]),
     "decoys": each(follow._follow, Action.DECOY_TOUCHED),
-    "denied calls": each(precedents._denied_call_of),
+    "denied calls": each(denied_calls._denied_call_of),
     "past": once(_past, _of_moments(past_grants.as_of), *map(_of_moments, map(_as_of, past_things.KINDS))),
     "evidence": once(_tables, _evidence),
     "replay": once(_replayed, _what_if, _cut),

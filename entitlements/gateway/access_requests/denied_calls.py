@@ -1,7 +1,7 @@
 """The arguments of a denied call, kept for the request that goes on from it: sealed in the link, for an hour.
 
 They are stored nowhere. Who has the link has a text that only we open, for those who may resume the call
-(`governance/request_suggestions/precedents.py`).
+(`governance/requests/denied_calls.py`).
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ _INPUT: Final = {
             "minItems": 1,
             "maxItems": 200,
             "uniqueItems": True,
-            "description": "Tools of the entitlement, by name. Left out, the fewest that fit.",
+            "description": "Tools of the entitlement, by name. Left out, all that the client could call.",
         },
         "ticket": {
             "type": "string",

@@ -34,7 +34,7 @@ from governance.console import doors
 from governance.console.kit.lists import cells, lists
 from governance.console.kit.lists.layout import Choice, Column, Facet, Layout, View
 from governance.proposals import pages as proposal_pages
-from governance.request_suggestions import queries as request_suggestion_queries
+from governance.sod import queries as sod_queries
 from governance.stdio_commands import queries as stdio_queries
 
 from . import networks, vendors
@@ -246,7 +246,7 @@ def tool(request: HttpRequest, slug: str, name: str) -> HttpResponse:
         "collisions": visible_collisions.find(caller, [tool]).get(tool.pk, ()),
         **read.words_of(tool),
     }
-    context["flows"] = request_suggestion_queries.refilled(context["flows"], request.POST.dict())
+    context["flows"] = sod_queries.refilled(context["flows"], request.POST.dict())
     return render(request, "console/catalog/tool.html", context, status=problem.status if problem else 200)
 
 
@@ -261,7 +261,7 @@ def approval(request: HttpRequest, tool: Tool) -> tools_actions.Approval:
         data.get("action", ""),
         data.get("risk", ""),
         data_class if data_class in DATA_CLASSES else "internal",
-        request_suggestion_queries.confirmed(data),
+        sod_queries.confirmed(data),
     )
 
 

@@ -18,7 +18,7 @@ from entitlements.definitions import differences, impressions, offers
 from entitlements.definitions.impressions import Sign
 from entitlements.grants.models import GrantLine
 from governance.console.kit import diff
-from governance.request_suggestions import queries as request_suggestion_queries
+from governance.sod import queries as sod_queries
 
 WAITING = (Tool.State.PENDING, Tool.State.QUARANTINED)
 
@@ -124,5 +124,5 @@ def words_of(tool: Tool) -> dict[str, Any]:
         "moved": bool(approved and seen and tool.approved_id != tool.seen_id),
         "difference": differences.difference(approved, seen) if approved and seen else [],
         "sides": _sides(tool, approved, seen),
-        **request_suggestion_queries.suggestion_of(tool),
+        **sod_queries.suggestion_of(tool),
     }

@@ -19,7 +19,7 @@ from entitlements.name_collisions import collisions
 from entitlements.name_collisions.collisions import Collision
 from entitlements.upstream.reach import Stage
 from governance.console import doors
-from governance.request_suggestions import queries as request_suggestion_queries
+from governance.sod import queries as sod_queries
 
 from . import systems
 
@@ -195,5 +195,5 @@ def waiting(caller: Caller, tools: Sequence[Tool], data: dict[str, str]) -> list
 
 def _waiting(tool: Tool, data: dict[str, str], met: Sequence[Collision], may: bool = True) -> WaitingTool:  # noqa: FBT001, FBT002 - as in the row
     words = systems.words_of(tool)
-    flows = request_suggestion_queries.refilled(words["flows"], data)
-    return WaitingTool(tool, words | {"flows": flows}, data, may, met)
+    words |= {"flows": sod_queries.refilled(words["flows"], data)}
+    return WaitingTool(tool, words, data, may, met)

@@ -18,8 +18,7 @@ from governance.console import doors, form_fields
 from governance.console.kit import combobox
 from governance.console.limits import limit_fields as limit_fields_actions
 from governance.eligibility import eligibility
-from governance.request_suggestions import narrowest, precedents
-from governance.requests import actions
+from governance.requests import actions, denied_calls
 from governance.requests import queries as read
 from governance.requests.pages.requests import lasts
 
@@ -49,10 +48,10 @@ def ask(request: HttpRequest) -> HttpResponse:
     return render(request, "console/requests/ask.html", context, status=problem.status if problem else 200)
 
 
-def _denied(request: HttpRequest) -> precedents.DeniedCall | None:
+def _denied(request: HttpRequest) -> denied_calls.DeniedCall | None:
     """Return the denied call that the address or the form names, where the person may see it and it is recent."""
     named = request.POST if request.method == "POST" else request.GET
-    return precedents.denied_call(doors.uuid_of(named.get("denied_call", "")), by=doors.person(request))
+    return denied_calls.find(doors.uuid_of(named.get("denied_call", "")), by=doors.person(request))
 
 
 def _named(request: HttpRequest) -> Mapping[str, str]:
@@ -96,30 +95,27 @@ def _choices(request: HttpRequest) -> dict[str, Any]:
 def _rest(request: HttpRequest, person: Person, agent: Agent, entitlement: Entitlement) -> dict[str, Any]:
     form_data = request.POST if request.method == "POST" else None
     denied = _denied(request)
-    called = precedents.called_with(denied, request.GET.get("kept", "")) if denied and form_data is None else {}
+    called = denied_calls.called_with(denied, request.GET.get("kept", "")) if denied and form_data is None else {}
     wanted = _named(request).get("tool", "") if form_data is None else ""
     answers = eligibility.may_request_for_others(person, agent)
-    suggestion = precedents.suggest(entitlement, agent, wanted, by=person)
-    choice, peers, past = suggestion.choice, suggestion.peers, suggestion.past
+    rows = list(entitlement.lines.select_related("tool__approved").order_by("tool__name"))
+    offered = {line.tool.name for line in rows if line.tool.state == Tool.State.APPROVED}
+    ticked = form_data.getlist("tool") if form_data else {wanted} & offered or offered
+    usual = min(eligibility.USUAL, entitlement.longest)
     lines = [
         {
             "tool": line.tool,
             "row": line,
             "fields": limit_fields(line, form_data, called if denied and line.tool.name == denied.tool else {}),
-            "ticked": line.tool.name in form_data.getlist("tool") if form_data else line.tool.name in choice.tools,
-            "can": line.tool.state == Tool.State.APPROVED,
-            "held": peers.holding.get(line.tool.name, 0),
-            "called": past.allowed.get(line.tool.name, 0),
-            "refused": past.denied.get(line.tool.name, 0),
+            "ticked": line.tool.name in ticked,
+            "can": line.tool.name in offered,
         }
-        for line in suggestion.lines
+        for line in rows
     ]
     return {
         "lines": lines,
-        "lengths": read.lengths(entitlement.longest, choice.lasts),
-        "lasts": sent_lasts(request) or choice.lasts,
-        "choice": choice,
-        "peers": peers.count if peers.count >= narrowest.FEW else 0,
+        "lengths": read.lengths(entitlement.longest, usual),
+        "lasts": sent_lasts(request) or usual,
         "given": form_data or {"people": list(Person.objects.filter(login=denied.person)) if denied else []},
         "is_service": agent.kind == Agent.Kind.SERVICE,
         "for_sponsor": agent.kind == Agent.Kind.PERSONAL,

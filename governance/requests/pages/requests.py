@@ -28,8 +28,7 @@ from governance.console.limits import limit_fields, narrowing_fields
 from governance.eligibility.narrowing import Narrowing
 from governance.request_changes import actions as change_actions
 from governance.request_changes import appeal, renewal
-from governance.request_suggestions import precedents
-from governance.requests import actions, requests
+from governance.requests import actions, denied_calls, requests
 from governance.requests import queries as read
 from governance.requests.models import AccessRequest
 from governance.sod import check
@@ -75,7 +74,7 @@ def _show(
         part = {"access_request": access_request, "kept": kept, "ticked": ticked}
         part |= {"chosen": _chosen(request, access_request), **_outlook(request, access_request, ticked)}
         return render(request, "console/requests/request_outlook.html", part)
-    choice, lines = read.suggested(access_request, lines) if may_answer else (None, lines)
+    lines = read.with_past_calls(access_request, lines) if may_answer else lines
     context: dict[str, Any] = {
         "access_request": access_request,
         "lines": lines,
@@ -83,7 +82,6 @@ def _show(
         "stages": read.stages(access_request),
         "lengths": read.lengths(access_request.lasts, access_request.lasts),
         "may_answer": may_answer,
-        "suggested": choice,
         **(
             _outlook(request, access_request, ticked)
             if may_answer
@@ -98,7 +96,7 @@ def _show(
         "chosen": _chosen(request, access_request),
         "timeline": events_queries.about(f"request:{access_request.pk}", request),
         "problem": problem,
-        "denied": precedents.resumed(access_request),
+        "denied": denied_calls.resumed(access_request),
     }
     return render(request, "console/requests/request.html", context, status=problem.status if problem else 200)
 

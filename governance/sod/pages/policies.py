@@ -19,8 +19,8 @@ from audit import clock
 from entitlements.access import visibility
 from entitlements.errors import Malformed, NotFound
 from governance.console import doors, form_fields, paging, tags
-from governance.request_suggestions import queries as request_suggestion_queries
 from governance.sod import actions, check
+from governance.sod import queries as sod_queries
 from governance.sod.models import SodException, SodPolicy
 
 State = SodPolicy.State
@@ -50,7 +50,7 @@ def words(sides: Iterable[Mapping[str, Any]]) -> list[list[tuple[Any, str]]]:
 def _word(name: str, values: Iterable[str]) -> str:
     """Join values in words. A tool must have all the flows, and any one of the other values."""
     if name == "flows":
-        return _(" and ").join(str(request_suggestion_queries.LABELS[value]).lower() for value in values)
+        return _(" and ").join(str(sod_queries.LABELS[value]).lower() for value in values)
     return _(" or ").join(tags.does(value).lower() if name == "actions" else value for value in values)
 
 

@@ -16,8 +16,8 @@ from django.views.decorators.http import require_http_methods
 from entitlements.definitions.classes import DATA_CLASSES
 from entitlements.words import Action, Risk
 from governance.console import doors, form_fields, tags
-from governance.request_suggestions import queries as request_suggestion_queries
 from governance.sod import actions, check
+from governance.sod import queries as sod_queries
 from governance.sod import rules as sod_rules
 from governance.sod.models import SodPolicy
 
@@ -44,7 +44,7 @@ def _side(number: int) -> dict[str, forms.Field]:
     ticked: dict[str, tuple[Any, list[tuple[str, Any]]]] = {
         "actions": (gettext_lazy("Kind of action"), [(option.value, tags.does(option)) for option in Action]),
         "data_classes": (gettext_lazy("Data class"), [(option, option) for option in DATA_CLASSES]),
-        "flows": (gettext_lazy("Information flow (all of these)"), list(request_suggestion_queries.LABELS.items())),
+        "flows": (gettext_lazy("Information flow (all of these)"), list(sod_queries.LABELS.items())),
     }
     risks = [("", gettext_lazy("Any")), *((option.value, option.value) for option in Risk)]
     fields: dict[str, forms.Field] = {

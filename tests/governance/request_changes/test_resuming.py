@@ -162,27 +162,39 @@ def test_a_denied_call_of_others_or_of_long_ago_is_not_shown_and_not_resumed(
         assert 'name="denied_call"' not in page
 
 
-def test_rest_fills_in_a_request_from_the_denied_call_and_goes_on_in_its_trace(company: Company, denial: Event) -> None:
-    otto = api.of(company.otto)
-
-    begin = otto.get(f"/api/v1/requests/narrowest?denied_call={denial.uuid}").json()
-
-    taken = {name: begin[name] for name in ("agent", "entitlement", "people", "tools", "limits", "denied_call")}
-    assert taken == {
+def test_over_rest_a_request_names_the_denied_call_and_goes_on_in_its_trace(company: Company, denial: Event) -> None:
+    body = {
         "agent": "research-bot",
         "entitlement": "clock:use",
         "people": ["alice"],
         "tools": ["convert"],
-        "limits": {"convert": {"timezone": {"one_of": ["Europe/Paris", "Europe/Rome"]}}},
-        "denied_call": str(denial.uuid),
+        "lasts": "PT1H",
+        "reason": "It was denied.",
     }
-    assert (begin["denial"]["code"], begin["denial"]["reasons"]) == ("argument_outside_limit", [REASON])
-    made = otto.post("/api/v1/requests", {**taken, "lasts": "PT1H", "reason": "It was denied."})
+    for person, named in ((company.bob, denial.uuid), (company.otto, uuid4())):
+        refused = api.of(person).post("/api/v1/requests", {**body, "denied_call": str(named)})
+        assert refused.status_code in (403, 404, 422), person.login
+        assert not AccessRequest.objects.exists()
+    made = api.of(company.otto).post("/api/v1/requests", {**body, "denied_call": str(denial.uuid)})
     assert made.status_code == 201, made.json()
     assert AccessRequest.objects.get().trace == denial.trace
-    for person, named in ((company.bob, denial.uuid), (company.otto, uuid4()), (company.otto, "none")):
-        refused = api.of(person).get(f"/api/v1/requests/narrowest?denied_call={named}")
-        assert (refused.status_code, refused.json()["code"]) == (422, "denial_unknown")
-    make.entitlement(company.system, company.system.tools.get(name="convert"))
-    several = otto.get(f"/api/v1/requests/narrowest?denied_call={denial.uuid}").json()
-    assert several["code"] == "entitlement_needed"
+
+
+def test_the_form_of_a_denied_call_ticks_its_tool_and_any_other_form_what_is_offered(
+    company: Company, denial: Event
+) -> None:
+    otto = visits.as_(company.otto)
+    resumed = visits.text(otto.get(_link(denial)))
+    assert ('value="convert" data-tool checked' in resumed, 'value="now" data-tool>' in resumed) == (True, True)
+    plain = visits.text(otto.get("/requests/new/?agent=research-bot&entitlement=clock:use"))
+    assert ('value="convert" data-tool checked' in plain, 'value="now" data-tool checked' in plain) == (True, True)
+
+
+def test_an_approver_sees_how_often_a_tool_was_called_and_refused(company: Company, denial: Event) -> None:
+    asked = company.ask("now", "convert", by=company.otto)
+    assert denial.links
+    with transaction.atomic():
+        log.record(Action.CALL_ALLOWED, about=["system:clock", "tool:clock/now"], by=company.bot.principal)
+    shown, own = (visits.text(visits.as_(who).get(f"/requests/{asked.pk}/")) for who in (company.sofia, company.otto))
+    assert ("called 1 time" in shown, "refused 1 time" in shown) == (True, True)
+    assert "called 1 time" not in own

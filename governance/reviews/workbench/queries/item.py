@@ -19,7 +19,6 @@ from entitlements.people.models import Person
 from governance.console.kit import diff
 from governance.console.limits import limit_fields
 from governance.console.tags import within
-from governance.request_suggestions import queries as request_suggestion_queries
 from governance.requests.models import AccessRequest
 from governance.requests.queries import pinned
 from governance.reviews.decisions.models import Draft, ReviewDecision
@@ -30,6 +29,7 @@ from governance.reviews.suggestions import changes_since
 from governance.reviews.usage import replay, right_sizing, tighter_limits, usage
 from governance.reviews.usage.tighter_limits import Tightening
 from governance.reviews.workbench.queries import rows as item_rows
+from governance.sod import queries as sod_queries
 
 _CALLS: Final = 10
 _BEFORE: Final = 5
@@ -167,7 +167,7 @@ def _flows(item: ReviewItem, lines: Sequence[ReviewLine]) -> list[Flow]:
     tools = {line.tool_id: line.tool for line in held}
     mine = {line.tool_id for line in lines}
     boxes = []
-    for name, label in request_suggestion_queries.LABELS.items():
+    for name, label in sod_queries.LABELS.items():
         has = [tool for tool in tools.values() if getattr(tool, name)]
         unsure = [tool.name for tool in tools.values() if getattr(tool, name) is None and tool.risk in _RISKY]
         elsewhere = [f"{tool.name} ({tool.system.name})" for tool in has if tool.pk not in mine]

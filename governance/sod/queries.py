@@ -1,4 +1,4 @@
-"""What the pages show of a suggestion: its reasons, and the flows, confirmed or before the first approval suggested."""
+"""What pages show of a tool's suggestion and flows: confirmed ones, before the first approval suggested ones."""
 
 from __future__ import annotations
 

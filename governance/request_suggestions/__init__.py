@@ -1,1 +1,0 @@
-"""What a request could begin with: the narrowest choice, from precedents."""
