@@ -69,7 +69,6 @@ _TAG: Final = {
     r"audit": "Audit log",
     r"posture-reports": "Posture report",
     r"saved-views": "Saved views",
-    r"starter-packs": "Starter packs",
 }
 """The beginnings of addresses, as patterns; the first that fits counts."""
 

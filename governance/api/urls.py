@@ -46,7 +46,6 @@ from governance.reviews.usage.api.simulation import CampaignPreview, Reduction
 from governance.saved_views import api as saved_views_api
 from governance.session_policies import api as session_policies_api
 from governance.sod.api import policies as policies_api
-from governance.starter_packs import api as starter_packs_api
 from governance.tickets import api as ticket_api
 from governance.token_health import api as token_health_api
 from governance.webhooks import api as webhook_api
@@ -258,9 +257,6 @@ urlpatterns: list[URLPattern] = [
         out_of_office_api.EndDelegation.as_view(),
         name="delegation-end",
     ),
-    path(PREFIX + "starter-packs", starter_packs_api.StarterPacks.as_view(), name="starter-packs"),
-    path(PREFIX + "starter-packs/<slug:key>", starter_packs_api.StarterPackDetail.as_view(), name="starter-pack"),
-    path(PREFIX + "starter-packs/<slug:key>/apply", starter_packs_api.Apply.as_view(), name="starter-pack-apply"),
     path(PREFIX + "saved-views", saved_views_api.SavedViews.as_view(), name="saved-views"),
     path(PREFIX + "saved-views/<uuid:key>/delete", saved_views_api.DeleteSavedView.as_view(), name="saved-view-delete"),
     path(

@@ -1,4 +1,4 @@
-"""A catalogue in a file: what it would change, and how to apply it. Of YAML it takes what JSON can express."""
+"""Files of YAML, of which is taken what JSON can express: a catalogue, to plan and apply, and bodies to propose."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .server import Server
 
 _LARGEST: Final = 1024 * 1024
 _COLUMNS: Final = ("act", "about", "loses", "change")
+_PROPOSED: Final = ("sod-policies", "policy-proposals", "auto-approval-rules", "campaign-templates")
 _LOSSES: Final = ("about", "grant", "agent", "people", "groups", "tools")
 
 
@@ -30,6 +31,22 @@ def apply(server: Server, arguments: Namespace) -> Exit:
     return _print(server.change("POST", "catalog/apply", body), arguments)
 
 
+def propose(server: Server, arguments: Namespace) -> Exit:
+    """Send each body of a file to the address that its list is named for, in their order.
+
+    A template that repeats begins on `first_on`. Raises Ended for the first that is refused: those before it are made.
+    """
+    declared = read(Path(arguments.file))
+    if unknown := sorted(declared.keys() - {*_PROPOSED}):
+        raise Ended(Exit.USAGE, "file_malformed", f"Only {', '.join(_PROPOSED)} are proposed, not {unknown[0]}.")
+    for address, bodies in declared.items():
+        for body in bodies:
+            begins = {} if body.get("cadence", "none") == "none" else {"first_on": arguments.first_on}
+            made = server.change("POST", address, {**body, **begins, "reason": arguments.reason})
+            output.card({"proposed": address, **made}, as_json=arguments.json)
+    return Exit.DONE
+
+
 def read(file: Path) -> dict[str, Any]:
     """Read a file as one object. Raises Ended for what cannot be read, names something twice, or uses aliases."""
     try:
@@ -41,9 +58,9 @@ def read(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise Ended(Exit.USAGE, "file_unreadable", f"{file} cannot be read.") from error
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise Ended(Exit.USAGE, "file_malformed", f"{file} is not a catalogue: {error}") from error
+        raise Ended(Exit.USAGE, "file_malformed", f"{file} is not such a file: {error}") from error
     if not isinstance(declared, dict):
-        raise Ended(Exit.USAGE, "file_malformed", f"{file} is not a catalogue: it holds no object.")
+        raise Ended(Exit.USAGE, "file_malformed", f"{file} is not such a file: it holds no object.")
     return declared
 
 

@@ -110,6 +110,10 @@ def parser(words: Sequence[str]) -> ArgumentParser:
     added.add_argument("--reason", dest=f"{commands.OPTION}reason", required=True, help=_REASON)
     added.add_argument("--ticket", dest=f"{commands.OPTION}ticket", help="the ticket that it belongs to")
     added.add_argument("--wait", **_WAIT)
+    added = command(nouns, "propose", "propose what a file holds, such as a starter pack", catalogue.propose)
+    added.add_argument("file", help="a file in YAML or JSON, of deploy/starter-packs or of your own")
+    added.add_argument("--reason", required=True, help=_REASON)
+    added.add_argument("--first-on", metavar="DATE", help="the day of the first campaign of templates that repeat")
     for resource, verbs in resources.items():
         aliases = operations.ALIASES.get(resource, [])
         noun = nouns.add_parser(

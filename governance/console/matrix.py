@@ -88,9 +88,6 @@ PAGES: Final[Pages] = {
     ("setup", "GET"): ONES_OWN,
     **{(f"setup-{act}", "POST"): _SETUP for act in ("test", "backup")},
     **{(f"setup-{act}", "POST"): _STEP_UP_SETUP for act in ("invite", "trust", "link")},
-    ("starter-pack-list", "GET"): like("starter-packs GET"),
-    ("starter-pack-page", "GET"): like("starter-pack GET", also=("starter-pack-apply",)),
-    ("starter-pack-page", "POST"): like("starter-pack-apply"),
     ("credential-policy-page", "GET"): like("credential-policies GET"),
     **both(like("credential-policy-proposals"), "credential-policy-propose"),
     ("credential-policy-decide", "POST"): like(

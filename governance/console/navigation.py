@@ -94,7 +94,6 @@ GROUPS: Final = (
             Entry("change-proposal-list", _("Proposed changes"), "user-check", ("change-proposals",)),
             Entry("exception-list", _("Exceptions"), "flag", ("exceptions",)),
             Entry("policy-domain-list", _("Policy domains"), "file-text", ("policy-domains",)),
-            Entry("starter-pack-list", _("Starter packs"), "bookmark", ("settings/starter-packs",)),
             Entry("agent-call-list", _("Agents calling agents"), "waypoints", ("agent-calls", "delegations")),
             Entry("agent-kinds-page", _("Agent types"), "shapes", ("settings/agents",)),
             Entry("session-policies-page", _("Session policies"), "clock", ("settings/session-policies",)),

@@ -92,7 +92,6 @@ from governance.sign_in import company_sign_in
 from governance.sign_in.pages import company_proof as company_proof_pages
 from governance.sign_in.pages import passwords, profile, welcome
 from governance.sod import urls as sod_urls
-from governance.starter_packs import pages as starter_pack_pages
 from governance.stdio_commands.pages import commands as stdio_commands
 from governance.stdio_commands.pages import registration as local_servers
 from governance.tickets import pages as ticket_pages
@@ -332,8 +331,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/setup/sign-in/link/", setup_pages.link, name="setup-link"),
     path("settings/setup/sign-in/trust/", setup_pages.trust, name="setup-trust"),
     path("settings/setup/<slug:line>/test/", setup_pages.try_line, name="setup-test"),
-    path("settings/starter-packs/", starter_pack_pages.listing, name="starter-pack-list"),
-    path("settings/starter-packs/<slug:pack>/", starter_pack_pages.detail, name="starter-pack-page"),
     path("settings/tokens/", profile.make_token, name="make-token"),
     path("settings/tokens/<int:number>/end/", profile.revoke_token, name="end-token"),
     path("settings/notices/", notice_pages.settings, name="notice-settings-page"),

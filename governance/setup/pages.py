@@ -52,7 +52,6 @@ def _show(request: HttpRequest, *, problem: DomainError | None = None, **more: A
             "roles": [(role.value, role.label) for role in setup.INVITABLE],
             "today": clock.now().date(),
             "is_demo": readiness.is_demo(),
-            "may_read_packs": doors.may(caller, "starter-packs", None, "GET"),
             "may_link": company_sign_in.may_link(request),
             "link_address": f"{reverse('openid_connect_login', args=['company'])}?next={reverse(_SETUP)}",
         }

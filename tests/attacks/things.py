@@ -79,7 +79,6 @@ def real(world: addresses.World) -> dict[str, object]:
         "tools/system": company.system.slug,
         "tools/name": "now",
         "saved-views/key": samples["views/pk"],
-        "starter-packs/key": samples["settings/pack"],
         **_more(world),
     }
 

@@ -78,10 +78,6 @@ EXAMPLES: Final[dict[str, list[str]]] = {
         "/break-glass/declare/?agent=invoice-matcher&entitlement=crm:use",
     ],
     "request-list": ["/requests/", "/requests/?waiting=me"],
-    "starter-pack-page": [
-        f"/settings/starter-packs/{pack}/"
-        for pack in ("lethal-trifecta", "finance", "regulated", "engineering-self-service", "access-reviews")
-    ],
     "review-list": ["/reviews/", "/reviews/?q=nothing+like+it"],
     "review-new": ["/reviews/new/", "/reviews/new/?step=scope&agent=expense-bot", "/reviews/new/?step=reviewers"],
     "review-items": ["/reviews/q4/items/", "/reviews/q4/items/?view=unassigned"],

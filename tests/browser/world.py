@@ -46,7 +46,7 @@ from governance.reviews.population import campaigns
 from governance.reviews.staging import launch
 from governance.sod import exceptions, policies
 from governance.sod.models import SodPolicy
-from governance.starter_packs import packs
+from scripts.demo.data import starter_packs
 from tests import make, snapshots
 from tests.browser import lengths
 
@@ -330,8 +330,8 @@ def rules() -> list[SodPolicy]:
     first.refresh_from_db()
     ends, helper = clock.now() + timedelta(days=20), Agent.objects.get(slug="expense-bot")
     exceptions.give(first.pk, helper, control="Two people read each.", expires_at=ends, by=rob, reason="A pilot.")
-    terms = packs.sod_policy("lethal-trifecta")
-    return [first, policies.propose(terms.name, sentence=terms.sentence, sides=terms.sides, by=resa, reason="Safer.")]
+    terms = starter_packs.sod_policy("lethal-trifecta")
+    return [first, policies.propose(**terms, by=resa, reason="Safer.")]
 
 
 def asked_of_sofia() -> OwnershipProposal:

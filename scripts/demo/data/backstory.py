@@ -40,8 +40,7 @@ from governance.reviews.spot_checks.models import SpotCheck
 from governance.reviews.staging import launch
 from governance.sod import exceptions, policies
 from governance.sod.models import SodPolicy
-from governance.starter_packs import packs
-from scripts.demo.data import builders, cast, company, history
+from scripts.demo.data import builders, cast, company, history, starter_packs
 from scripts.demo.data.builders import days_ago, who
 from scripts.demo.servers import office
 
@@ -179,9 +178,8 @@ def _make_rules() -> None:
     rob, resa = who("rob"), who("resa")
     with days_ago(company.RULES):
         for name in company.SOD_POLICIES:
-            rule = packs.sod_policy(name)
             reason = "We begin with the rules that everybody needs."
-            policy = policies.propose(rule.name, sentence=rule.sentence, sides=rule.sides, by=rob, reason=reason)
+            policy = policies.propose(**starter_packs.sod_policy(name), by=rob, reason=reason)
             policies.publish(policy.pk, by=resa, reason="Agreed.")
     with days_ago(company.RULES - 1):
         exceptions.give(

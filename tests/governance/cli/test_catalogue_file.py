@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,16 @@ from pytest_django.live_server_helper import LiveServer
 from audit.context import SYSTEM
 from entitlements.catalog.models import Tool
 from entitlements.people import people
+from governance.approval_policies.models import PolicyProposal
 from governance.cli import catalogue, main
 from governance.cli.exits import Ended
+from governance.reviews.templates.models import CampaignTemplate
+from governance.sod.models import SodPolicy
+from scripts.demo.data import starter_packs
 from tests import make
 from tests.governance import companies
+from tests.governance.cli.conftest import Run
+from tests.governance.companies import Company
 
 TEXT = """
 # Kept in git.
@@ -69,6 +76,32 @@ def test_a_file_is_planned_read_and_applied(
     assert Tool.objects.get(name="wipe").state == "disabled"
     assert main.main(["catalog", "plan", str(file), "--json"]) == 0
     assert '"steps": []' in capsys.readouterr().out
+
+
+@pytest.mark.loopback
+@pytest.mark.django_db(transaction=True)
+def test_each_starter_pack_is_proposed_by_the_addresses_of_hand_work_and_nothing_else_is(
+    company: Company, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    resa = make.person(roles=["security", "analyst"])
+    resa.set_password("correct horse battery staple")
+    resa.save()
+    monkeypatch.setenv("MANDATE_PROOF", "correct horse battery staple")
+    packs = sorted(starter_packs.FOLDER.glob("*.yaml"))
+    for pack in packs:
+        PolicyProposal.objects.all().delete()  # the default has one proposal at once
+        bodies = [body for bodies in catalogue.read(pack).values() for body in bodies]
+        asked = ("propose", str(pack), "--reason", "We begin.", "--first-on", "2027-01-04")
+        ended, made, told = run(resa, *asked)
+        assert (ended, len(made)) == (0, len(bodies)), (pack.name, told)
+    assert len(packs) == 10
+    assert {row.state for row in SodPolicy.objects.all()} == {"proposed"}, "nothing is in force alone"
+    assert CampaignTemplate.objects.get(slug="all-access-half-yearly").next_on == date(2027, 1, 4)
+    assert not CampaignTemplate.objects.get(slug="movers-by-hand").next_on
+    assert run(company.alice, "propose", str(packs[1]), "--reason", "x")[0] == 1
+    other = tmp_path / "other.yaml"
+    other.write_text("revocations: [{}]")
+    assert "file_malformed" in run(resa, "propose", str(other), "--reason", "x")[2]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,6 @@ def of(company: companies.Company) -> dict[str, object]:
         "settings/delivery": mailed.pk,
         "inbox/pk": mailed.notices.get().pk,
         "settings/line": "anchor",
-        "settings/pack": "regulated",
         "settings/slug": sources.make("okta", name="Okta", subjects_of=None, by=SYSTEM)[0].slug,
     }
 

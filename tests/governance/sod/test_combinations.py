@@ -28,7 +28,7 @@ from governance.sod import agent_calls, check, exceptions, policies
 from governance.sod import facts as sod_facts
 from governance.sod.check import SodPolicyViolated
 from governance.sod.models import AgentCall, SodException, SodPolicy
-from governance.starter_packs import packs
+from scripts.demo.data import starter_packs
 from tests import make
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -158,8 +158,8 @@ def test_an_agent_calls_another_once_and_never_itself() -> None:
 
 def test_what_an_agent_may_do_in_mandate_counts_beside_its_grants() -> None:
     company = companies.found()
-    shipped = packs.sod_policy("console-and-access")
-    rule(shipped.name, shipped.sides)
+    shipped = starter_packs.sod_policy("console-and-access")
+    rule(shipped["name"], shipped["sides"])
     make.client(company.bot, auth=Client.Auth.CLIENT_SECRET_BASIC, api_scopes=["mandate:write"])
     with pytest.raises(SodPolicyViolated):
         make.grant(company.bot, company.use)
@@ -336,5 +336,5 @@ def test_who_would_break_counts_what_an_agent_may_do_in_mandate() -> None:
     company: Company = companies.found()
     make.client(company.bot, auth=Client.Auth.CLIENT_SECRET_BASIC, api_scopes=["mandate:write", "mandate:read"])
     make.grant(company.bot, company.use)
-    count, shown = check.violating(packs.sod_policy("console-and-access").sides)
+    count, shown = check.violating(starter_packs.sod_policy("console-and-access")["sides"])
     assert (count, str(shown[0].sides[0][0])) == (1, "mandate/mandate:write")

@@ -7,7 +7,7 @@ import pytest
 from entitlements.people.models import Role
 from governance.sod import policies
 from governance.sod.models import SodException, SodPolicy
-from governance.starter_packs import packs
+from scripts.demo.data import starter_packs
 from tests import make, shared
 from tests.governance import companies
 from tests.governance.companies import Company
@@ -24,10 +24,9 @@ def test_two_people_put_a_starter_in_force_and_security_excepts_an_agent(company
     browse = make.tool(mail, "browse", reads_private=True, ingests_untrusted=True, egress_external=True)
     make.grant(company.bot, make.entitlement(mail, browse), people=[company.alice])
     ana, resa = visits.as_(company.ana), visits.as_(company.resa)
-    assert "/settings/starter-packs/" in ana.get("/sod-policies/").text
-    form = {"part": "sod-policy:lethal-trifecta", "reason": "Too easy."}
-    ana.post("/settings/starter-packs/lethal-trifecta/", form)
-    rule = SodPolicy.objects.get()
+    assert "deploy/starter-packs" in ana.get("/sod-policies/").text
+    terms = starter_packs.sod_policy("lethal-trifecta")
+    rule = policies.propose(**terms, by=company.ana, reason="Too easy.")
     page = f"/sod-policies/{rule.pk}/"
     answer = ana.get(page)
     assert "1 violation" in visits.text(answer)
@@ -54,10 +53,7 @@ def test_two_people_put_a_starter_in_force_and_security_excepts_an_agent(company
 
 def test_publishing_and_excepting_want_a_fresh_proof(company: Company) -> None:
     stale = visits.as_(company.resa, fresh=False)
-    shipped = packs.sod_policy("vendor-and-payment")
-    rule = policies.propose(
-        shipped.name, sentence=shipped.sentence, sides=shipped.sides, by=company.ana, reason="Why not."
-    )
+    rule = policies.propose(**starter_packs.sod_policy("vendor-and-payment"), by=company.ana, reason="Why not.")
     refused = visits.text(stale.post(f"/sod-policies/{rule.pk}/publish/", {"reason": "Yes."}))
     assert "step_up_required" in refused
     rule.refresh_from_db()

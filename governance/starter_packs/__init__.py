@@ -1,1 +1,0 @@
-"""Starter packs: shipped SoD rulesets, approval policies and review templates, previewed and then proposed."""
