@@ -276,6 +276,7 @@ def _event(attempt: Attempt, token_request: TokenRequest, issued: Issue, row: To
 
 def _detail_of(token_request: TokenRequest, issued: Issue, parent: UUID | None) -> dict[str, object]:
     """Return what the event says of a token."""
+    behind = token_request.behind
     return {
         "kind": str(token_request.kind),
         "flow": str(token_request.flow),
@@ -286,7 +287,7 @@ def _detail_of(token_request: TokenRequest, issued: Issue, parent: UUID | None) 
         **({"name_is_claimed": True} if token_request.caller.auth == Client.Auth.NONE else {}),
         **({"jkt": token_request.jkt} if token_request.jkt else {}),
         **_sign_in(token_request.sign_in),
-        **({"chain": [agent for agent, _ in token_request.behind]} if token_request.chain else {}),
+        **({"chain": [agent for agent, _ in behind], "chain_clients": [c for _, c in behind]} if behind else {}),
         **token_request.detail,
     }
 

@@ -51,12 +51,13 @@ def decision(
 ) -> TextDraft:
     """Say what was decided, why, and about which arguments: a digest, and of an allowed call the numbers under a bound.
 
-    It names each guardrail that stopped the call, or observes and would have. Its uuid is the evaluation's id.
+    It names each guardrail that stopped the call, or observes and would have, and the agents behind the caller, the
+    nearest first, each with its client. Its uuid is the evaluation's id.
     """
     is_allowed = verdict.effect is Effect.ALLOW
     action = action or (Action.CALL_ALLOWED if is_allowed else Action.CALL_DENIED)
     digest = redaction.digest(arguments)
-    if is_allowed and not verdict.measured and not verdict.guardrails:
+    if is_allowed and not (verdict.measured or verdict.guardrails or about.bearer.chain):
         detail = f'{{"arguments":"{digest}",{_called(about.method, about.tool, verdict.tool_version or "")}'
     else:
         detail = draft.canonical(_whole(about, verdict, digest))
@@ -115,6 +116,8 @@ def _whole(about: CallDetails, verdict: Verdict, digest: str) -> dict[str, objec
     detail: dict[str, object] = {"method": about.method, "arguments": digest}
     if about.tool:
         detail["tool"] = about.tool
+    if chain := about.bearer.chain:
+        detail["chain"], detail["chain_clients"] = (list(names) for names in zip(*chain, strict=True))
     if verdict.measured:
         detail["measured"] = verdict.measured
     if verdict.tool_version:

@@ -12,10 +12,11 @@ from audit.actions import Action
 from audit.models import Event
 from entitlements import prepared
 from entitlements.decisions import facts
-from entitlements.decisions.snapshot import SessionFacts
+from entitlements.decisions.snapshot import Chain, SessionFacts
 from entitlements.risk.models import RiskDecision, RiskSignal
 from entitlements.strict import known_uuid
 from entitlements.words import Risk
+from governance.what_if import recorded_calls
 from governance.what_if.recorded_calls import RecordedCall
 
 _SESSIONS: Final = facts.SESSION.replace("n.id = %s AND a.slug = %s", "n.id = ANY(%s)")
@@ -25,13 +26,13 @@ _SESSIONS: Final = facts.SESSION.replace("n.id = %s AND a.slug = %s", "n.id = AN
 class Use:
     """A token that was issued in a session: to an agent, for a system with scopes, at a time in epoch seconds.
 
-    `system` is empty for a token that is not for one system. `behind` are the agents of a chain, in no order.
+    `system` is empty for a token that is not for one system. `behind` is as of a recorded call.
     """
 
     at: float
     agent: str
     client: str
-    behind: tuple[str, ...]
+    behind: Chain | None
     system: str
     scopes: frozenset[str]
 
@@ -60,7 +61,7 @@ class Sessions:
         return replace(session, absolute_until=math.inf, ended=False, reauthenticate_at=math.inf, risk=risk)
 
     def _is_moved(self, call: RecordedCall) -> bool:
-        agents = (f"agent:{agent}" for agent in (call.agent, *call.behind))
+        agents = (f"agent:{agent}" for agent in (call.agent, *(each for each, _ in call.behind or ())))
         links = (f"session:{call.session}", f"person:{call.person}", *agents)
         return any(self.moved.get(link, -math.inf) > call.at for link in links)
 
@@ -96,12 +97,14 @@ def read(calls: Iterable[RecordedCall], since: datetime) -> Sessions:
 
 def _use(event: Event) -> Use:
     agent = event.actor.partition(":")[2]
-    systems, behind = event.keys("system"), event.detail.texts("chain")
+    systems = event.keys("system")
+    behind = recorded_calls.chain(agent, event.detail.texts("chain"), event.detail)
+    clients = [client for client in event.keys("client") if client not in {name for _, name in behind or ()}]
     return Use(
         event.at.timestamp(),
         agent,
-        event.key("client"),
-        tuple(each for each in behind if each != agent),
+        clients[0] if len(clients) == 1 else "",
+        behind,
         systems[0] if len(systems) == 1 else "",
         frozenset(event.detail.text("scope").split()),
     )

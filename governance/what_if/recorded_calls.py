@@ -14,6 +14,7 @@ from audit import bodies
 from audit.actions import Action
 from audit.bodies import Members
 from audit.models import Event
+from entitlements.decisions.snapshot import Chain
 
 AT_ONCE: Final = 5_000
 
@@ -25,7 +26,8 @@ type Place = tuple[str, str]
 class RecordedCall:
     """What the log says of a call: who called what in which session, under which grants, with which numbers.
 
-    `behind` are the agents of a delegation chain, in no order. `at` is in epoch seconds.
+    `behind` are the agents of a delegation chain, the nearest first, each with its client; None where the log does not
+    tell. `at` is in epoch seconds.
     """
 
     agent: str
@@ -35,7 +37,7 @@ class RecordedCall:
     tool: str
     grants: tuple[str, ...] = ()
     version: str | None = None
-    behind: tuple[str, ...] = ()
+    behind: Chain | None = ()
     measured: tuple[tuple[str, float], ...] = ()
     at: float = 0.0
     session: str = ""
@@ -57,6 +59,14 @@ def read(
     return [call for call in found if call is not None], place
 
 
+def chain(agent: str, agents: Collection[str], detail: Members) -> Chain | None:
+    """Return the agents behind one, as an event says that names `agents`; None where it says no order or no clients."""
+    names, clients = detail.texts("chain"), detail.texts("chain_clients")
+    if len(names) != len(clients) or {agent, *names} != {agent, *agents}:
+        return None
+    return tuple(zip(names, clients, strict=True))
+
+
 def _call(at: datetime, body: Members) -> RecordedCall | None:
     """Read one event; None for one that names no tool, as only calls of other things do."""
     links, detail = bodies.by_kind(body.texts("links")), body.part("detail")
@@ -72,7 +82,7 @@ def _call(at: datetime, body: Members) -> RecordedCall | None:
         tool,
         tuple(links.get("grant", ())),
         detail.text("version") or None,
-        tuple(name for name in links.get("agent", ()) if name != agent),
+        chain(agent, links.get("agent", ()), detail),
         tuple(detail.part("measured").numbers().items()),
         at.timestamp(),
         body.text("session"),

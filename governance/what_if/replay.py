@@ -3,8 +3,8 @@
 A recorded call counts as *denied* where it passes now and would not with the change; as *denied anyway* where it does
 not even pass now. Grants, agents and people are those of now; the time of day and the age of session and sign-in are
 those of the call, as when the same is done again. Of its arguments the log holds a digest, and the numbers under a
-bound. What is not recorded is taken once at its best and once at its worst: where the answers differ the call is
-*unknown*, never harmless. A budget that is used up now denies; a rate, which begins again within the hour, does not.
+bound. Where the answer hangs on what is not recorded the call is *unknown*, never harmless. A budget that is used up
+now denies; a rate, which begins again within the hour, does not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from itertools import pairwise, permutations
 from typing import Final
 
 from audit import clock
@@ -43,16 +42,19 @@ _OUTSIDE: Final = Compiled(broken="The arguments would be outside the limits.")
 
 
 @dataclass(frozen=True, slots=True)
-class _Guess:
-    """What is taken of what is not recorded: limits, whether the arguments that a guardrail names match, the risk."""
+class _Unrecorded:
+    """One end of what is not recorded: limits, whether the arguments that a guardrail names match, the risk.
+
+    Less access, more matches and a higher risk never loosen an answer: where both ends have one answer, it is known.
+    """
 
     limits: Compiled
     arguments_match: bool
     risk: Risk
 
 
-_BEST: Final = _Guess(UNLIMITED, arguments_match=False, risk=Risk.LOW)
-_WORST: Final = _Guess(_OUTSIDE, arguments_match=True, risk=Risk.CRITICAL)
+_BEST: Final = _Unrecorded(UNLIMITED, arguments_match=False, risk=Risk.LOW)
+_WORST: Final = _Unrecorded(_OUTSIDE, arguments_match=True, risk=Risk.CRITICAL)
 
 
 class _Unknown(Exception):
@@ -114,7 +116,7 @@ class Replay:
         self._change, self._since, self._sessions = change, since, sessions
         self._now = max(clock.now().timestamp(), change.begins())
         self._facts: dict[tuple[str, str], AgentFacts | None] = {}
-        self._known: dict[tuple[str, tuple[str, ...], str], _Both | None] = {}
+        self._known: dict[tuple[tuple[str, ...], str], _Both | None] = {}
         self._used: dict[tuple[str, bool, Risk], list[float]] = {}
         self._limits: dict[tuple[str, str], Mapping[str, object]] = {}
         self._people: dict[str, dict[str, Status]] = {}
@@ -124,7 +126,7 @@ class Replay:
 
     def decide(self, call: RecordedCall) -> tuple[Verdict | None, Verdict | None]:
         """Decide a call now and with the change; None where what is recorded does not tell."""
-        known = self._facts_of(call.agent, call.behind, call.system)
+        known = None if call.behind is None else self._facts_of(call.agent, call.behind, call.system)
         if known is None or call.client is None:
             return None, None
         if known.is_timed:
@@ -135,10 +137,10 @@ class Replay:
             self._decided[same] = self._verdict(same, known.now), self._verdict(same, known.then)
         return self._decided[same]
 
-    def _facts_of(self, agent: str, behind: tuple[str, ...], system: str) -> _Both | None:
-        key = (agent, behind, system)
+    def _facts_of(self, agent: str, behind: Chain, system: str) -> _Both | None:
+        key = (agent, *(each for each, _ in behind)), system
         if key not in self._known:
-            now = self._chain((agent, *behind), system)
+            now = self._chain(*key)
             self._known[key] = None if now is None else self._both(now)
         return self._known[key]
 
@@ -149,13 +151,12 @@ class Replay:
         return _Both(_Known(now, is_changed=False), _Known(then, is_changed=True), is_timed)
 
     def _chain(self, agents: tuple[str, ...], system: str) -> AgentFacts | None:
-        """Return the facts about an agent and those behind it, in an order in which each permits the one before."""
+        """Return the facts about an agent and those behind it."""
         acting, *behind = (self._load(agent, system) for agent in agents)
         known = [each for each in behind if each is not None]
         if acting is None or len(known) < len(behind) or len(known) > policy.MOST_BEHIND:
             return None
-        orders = (order for order in permutations(known) if _is_permitted((acting, *order)))
-        return replace(acting, behind=next(orders, tuple(known)))
+        return replace(acting, behind=tuple(known))
 
     def _load(self, agent: str, system: str) -> AgentFacts | None:
         if (agent, system) not in self._facts:
@@ -177,7 +178,7 @@ class Replay:
         return verdict if short is None else short.verdict
 
     async def _shortfall(self, call: RecordedCall, verdict: Verdict) -> Shortfall | None:
-        key = agents, system = (call.agent, *call.behind), call.system
+        key = agents, system = (call.agent, *(each for each, _ in call.behind or ())), call.system
         if key not in self._budgets:
             found = await in_force.of_many(own_connection.READS, agents, system)
             self._budgets[key] = [each for each in found.values() if each.code is Code.BUDGET_EXHAUSTED]
@@ -185,15 +186,15 @@ class Replay:
         return await self._left.used_up_among(self._budgets[key], agents, system, call.tool, grants)
 
     def _by_grants(self, call: RecordedCall, known: _Known, rule: Rule) -> Verdict | None:
-        best, worst = (self._guess(call, known, guess, rule) for guess in (_BEST, _WORST))
+        best, worst = (self._at_end(call, known, end, rule) for end in (_BEST, _WORST))
         tool = known.facts.tools.get((call.system, call.tool))
         is_same_tool = tool is not None and tool.version == call.version
         if best.allowed != worst.allowed or (best.allowed and not is_same_tool):
             return None
         return best
 
-    def _guess(self, call: RecordedCall, known: _Known, guess: _Guess, rule: Rule) -> Verdict:
-        session = self._sessions.at(call, guess.risk)
+    def _at_end(self, call: RecordedCall, known: _Known, end: _Unrecorded, rule: Rule) -> Verdict:
+        session = self._sessions.at(call, end.risk)
         if session is not None:
             times = self._times(call.session, session, known)
             session = used_at(session, times[max(bisect_right(times, call.at) - 1, 0)])
@@ -206,10 +207,10 @@ class Replay:
             {},
             session=call.session or None,
             states_arguments=False,
-            chain=_clients(known.facts),
+            chain=call.behind or (),
         )
-        behind = tuple(self._of_call(call, each, guess, session) for each in known.facts.behind)
-        judged = replace(self._of_call(call, known.facts, guess, session), behind=behind)
+        behind = tuple(self._of_call(call, each, end, session) for each in known.facts.behind)
+        judged = replace(self._of_call(call, known.facts, end, session), behind=behind)
         return rule(asked, judged, call.at or self._now)
 
     def _times(self, sid: str, session: SessionFacts, known: _Known) -> list[float]:
@@ -220,21 +221,22 @@ class Replay:
         return self._used[key]
 
     def _may_use(self, sid: str, use: Use, session: SessionFacts, known: _Known) -> bool:
-        """Say whether a token would be issued; one that is not for one system, or of agents that are gone, was."""
-        both = self._facts_of(use.agent, use.behind, use.system) if use.system and use.scopes else None
+        """Say whether a token would be issued; one of which the log does not tell enough, or of agents gone, was."""
+        is_told = use.system and use.scopes and use.client and use.behind is not None
+        both = self._facts_of(use.agent, use.behind or (), use.system) if is_told else None
         if both is None:
             return True
         found = (both.then if known.is_changed else both.now).facts
         asked = Issuance(
             Flow.TOKEN_EXCHANGE,
             use.agent,
-            use.client or _client(found),
+            use.client,
             session.person,
             use.system,
             use.scopes,
             lifetime=300.0,
             session=sid,
-            chain=_clients(found),
+            chain=use.behind or (),
         )
         behind = tuple(self._at_use(each, sid, session) for each in found.behind)
         judged = replace(self._at_use(found, sid, session), behind=behind)
@@ -245,15 +247,15 @@ class Replay:
         return replace(self._standing(known, session.person), lines=lines, sessions={sid: session})
 
     def _of_call(
-        self, call: RecordedCall, known: AgentFacts, guess: _Guess, session: SessionFacts | None
+        self, call: RecordedCall, known: AgentFacts, end: _Unrecorded, session: SessionFacts | None
     ) -> AgentFacts:
         """Return the facts about one agent for one call."""
         key = (call.system, call.tool, call.person)
         return replace(
             self._standing(known, call.person),
-            lines={key: tuple(self._judged(call, line, guess.limits) for line in known.lines.get(key, ()))},
+            lines={key: tuple(self._judged(call, line, end.limits) for line in known.lines.get(key, ()))},
             sessions={} if session is None else {call.session: session},
-            guardrails=tuple(_that_may_match(known.guardrails, call, is_match=guess.arguments_match)),
+            guardrails=tuple(_that_may_match(known.guardrails, call, is_match=end.arguments_match)),
         )
 
     def _standing(self, known: AgentFacts, person: str | None) -> AgentFacts:
@@ -302,19 +304,6 @@ class Replay:
             known = {} if is_active is None else {person: Status.ACTIVE if is_active else Status.DISABLED}
             self._people[person] = known
         return self._people[person]
-
-
-def _is_permitted(chain: tuple[AgentFacts, ...]) -> bool:
-    return all(acting.agent in behind.delegates for acting, behind in pairwise(chain))
-
-
-def _client(known: AgentFacts) -> str:
-    """Choose a client of an agent behind: which one it was is not recorded."""
-    return min(known.clients, key=lambda name: (known.clients[name] is not Status.ACTIVE, name), default="")
-
-
-def _clients(known: AgentFacts) -> Chain:
-    return tuple((each.agent, _client(each)) for each in known.behind)
 
 
 def _is_timed(known: AgentFacts) -> bool:

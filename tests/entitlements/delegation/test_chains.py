@@ -64,7 +64,7 @@ def test_the_session_is_that_of_the_sign_in_and_the_event_names_every_agent(worl
     row = IssuedToken.objects.get(pk=claims["jti"])
     assert (row.agent, row.client, row.chain) == (front.agent, front.client, [world.agent.pk])
     assert {grant.grant for grant in row.draws_on.all()} == {front.grant, world.grant}
-    assert event.detail["chain"] == ["expense-bot"]
+    assert (event.detail["chain"], event.detail["chain_clients"]) == (["expense-bot"], ["expense-client"])
 
 
 def test_a_session_begins_with_the_delegation_for_the_agent_that_the_person_signed_in_at(

@@ -131,7 +131,7 @@ class Day:
         Session.objects.filter(pk=session).update(last_used_at=clock.now())
         if records:
             with context.acting(on_behalf_of=Principal("person", run.person), session=str(session)):
-                links = ["system:erp", f"session:{session}"]
+                links = ["system:erp", f"session:{session}", f"client:{self.clients[run.agent]}"]
                 log.record(Action.TOKEN_ISSUED, by=Principal("agent", run.agent), about=links, detail={"scope": scope})
 
     def _call(self, step: Step, run: Run | None, session: UUID | None) -> Call:
@@ -148,6 +148,8 @@ def _record(call: Call, verdict: Verdict) -> None:
     links = [f"client:{call.client}", "system:erp", f"tool:erp/{call.tool}", f"grant:{verdict.grant}"]
     links += [f"agent:{agent}" for agent, _ in call.chain] + [f"grant:{grant}" for grant in verdict.behind]
     detail: dict[str, Any] = {"method": "tools/call", "tool": call.tool, "version": verdict.tool_version}
+    if call.chain:
+        detail |= {"chain": [agent for agent, _ in call.chain], "chain_clients": [client for _, client in call.chain]}
     if verdict.measured:
         detail["measured"] = verdict.measured
     person = Principal("person", call.person) if call.person else None

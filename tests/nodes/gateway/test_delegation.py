@@ -139,6 +139,8 @@ def test_the_events_of_a_call_name_every_agent_and_every_grant(node: Gateway, ch
     assert decided.parsed["actor"] == f"agent:{chain.last.agent.slug}"
     for link in chain.links:
         assert {f"agent:{link.agent.slug}", f"grant:{link.grant.pk}"} <= set(decided.links)
+    behind = [(link.agent.slug, link.client.client_id) for link in reversed(chain.links[:-1])]
+    assert [*zip(decided.detail["chain"], decided.detail["chain_clients"], strict=True)] == behind
 
 
 def test_a_denial_names_the_agent_whose_grant_is_missing_and_where_to_request_it(node: Gateway, chain: Chain) -> None:
