@@ -157,14 +157,6 @@ def moment(at: datetime) -> str:
     return f"{at.isoformat(timespec='microseconds')[:-6]}Z"
 
 
-def arguments(values: Mapping[str, object], allowed: Collection[str] = ()) -> dict[str, Json]:
-    """Describe a call's arguments: the digest of all, the values of the allow-listed fields alone."""
-    return {
-        "digest": digest(values),
-        "shown": _clean_mapping({k: v for k, v in values.items() if k in allowed}, "arguments", 1),
-    }
-
-
 def digest(values: Mapping[str, object]) -> str:
     """Return the SHA-256 of a call's arguments in canonical JSON; empty where they have no such form."""
     try:

@@ -62,11 +62,6 @@ def end_of(system: System) -> bool:
     return bool(rows.filter(state=State.IN_FORCE).update(state=State.ENDED, **over))
 
 
-def current(system: System) -> SystemNetwork | None:
-    """Return what is in force for a system."""
-    return KIND.in_force(SystemNetwork(system=system))
-
-
 def _check_relayed(system: System, pairs: Sequence[str], prefixes: Sequence[str]) -> None:
     """Check that a system can be reached by a connector. Raises NetworkMalformed."""
     if prefixes:

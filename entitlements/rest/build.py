@@ -57,11 +57,6 @@ class Compiled:
         return Outgoing(self.operation.method, path, self.query.write(arguments), sent, body)
 
 
-def build(operation: Operation, arguments: Mapping[str, Any]) -> Outgoing:
-    """Return the request that the arguments of a call mean. Raises NotMapped, and ValueError for a broken operation."""
-    return Compiled(operation).build(arguments)
-
-
 def _headers(operation: Operation) -> dict[str, Parameter]:
     """Return the declared headers by their lower case names. Raises ValueError."""
     declared = [each for each in operation.parameters if each.place is Place.HEADER]

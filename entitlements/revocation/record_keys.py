@@ -8,13 +8,12 @@ denied, since when what it signed is in doubt. Members as in the historical keys
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from django.db.models import Min, Q, QuerySet
+from django.db.models import QuerySet
 
-from entitlements import addresses
 from entitlements.keys import jws, public_keys, signing
 from entitlements.keys.models import SigningKey
 
@@ -22,8 +21,6 @@ RECEIPTS: Final = "receipts"
 EVIDENCE: Final = "evidence"
 ISSUERS: Final = (EVIDENCE, RECEIPTS)
 PATH: Final = "records/jwks.json"
-_UPGRADE: Final = timedelta(days=1)
-"""How long the release before, whose receipts the identity issuer signs, may serve beside this one."""
 
 
 type SignedAt = Callable[[], datetime | None]
@@ -75,12 +72,7 @@ def check(token: str, typ: str, signed_at: SignedAt) -> tuple[Mapping[str, Any],
 
 
 def _rows() -> QuerySet[SigningKey]:
-    """Find the keys. Before receipts had keys of their own, those of the identity issuer signed them."""
-    since = SigningKey.objects.filter(issuer=RECEIPTS).aggregate(at=Min("created_at"))["at"]
-    earlier = Q(issuer=addresses.IDP) & ~Q(state=SigningKey.State.NEXT)
-    if since is not None:
-        earlier &= Q(activates_at__lt=since + _UPGRADE)
-    return SigningKey.objects.filter(Q(issuer__in=ISSUERS) | earlier)
+    return SigningKey.objects.filter(issuer__in=ISSUERS)
 
 
 def _member(key: SigningKey) -> dict[str, Any]:

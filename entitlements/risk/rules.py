@@ -154,8 +154,3 @@ def _counts(each: CountedSignal, safe: datetime | None) -> bool:
 
 def _level(each: CountedSignal) -> Risk:
     return Risk.HIGH if each.verdict is Verdict.COMPROMISED else each.level
-
-
-def highest(*levels: str) -> Risk:
-    """Return the highest of some levels."""
-    return max(map(Risk, levels), key=lambda level: level.rank)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from uuid import UUID
 
@@ -13,12 +13,10 @@ from django.db.models import QuerySet
 from audit import clock, log
 from audit.actions import Action
 from audit.context import Principal
-from entitlements.clients.models import Client
 from entitlements.errors import DomainError, NotFound
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.feed.subjects import Subject
-from entitlements.people.models import Person
 from entitlements.sessions.models import Session
 
 IDLE = timedelta(hours=1)
@@ -34,45 +32,6 @@ class SessionEnded(DomainError):
 def sign_in_digest(issuer: str, subject: str, auth_time: int, agent: str) -> str:
     """Return the name of one sign-in of one person with one agent: the same ID token again continues the session."""
     return hashlib.sha256(f"{issuer}\n{subject}\n{auth_time}\n{agent}".encode()).hexdigest()
-
-
-def begin(
-    client: Client, person: Person, sign_in: str, *, auth_time: datetime | None, now: datetime
-) -> tuple[Session, bool]:
-    """Find the open session of this sign-in and touch it, or begin one; returns it and whether it is new.
-
-    A sign-in whose session was ended does not get a second one: SessionEnded, sign in again (promise 3).
-    """
-    agent = client.agent
-    if agent is None:
-        raise NotFound
-    latest = Session.objects.filter(client=client, sign_in_sha256=sign_in).order_by("-started_at").first()
-    if latest is not None:
-        if latest.ended_at is not None:
-            raise SessionEnded
-        Session.objects.filter(pk=latest.pk).update(last_used_at=now)
-        return latest, False
-    session, created = Session.objects.get_or_create(
-        client=client,
-        sign_in_sha256=sign_in,
-        ended_at=None,
-        defaults={
-            "agent": agent,
-            "person": person,
-            "started_at": now,
-            "last_used_at": now,
-            "idle_seconds": int(IDLE.total_seconds()),
-            "expires_at": now + ABSOLUTE,
-            "auth_time": auth_time,
-        },
-    )
-    if created:
-        log.record(
-            Action.SESSION_BEGUN,
-            about=_about(session.pk, agent.slug, client=client.client_id, person=person.login),
-            by=agent.principal,
-        )
-    return session, created
 
 
 @transaction.atomic

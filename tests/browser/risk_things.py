@@ -30,6 +30,7 @@ from entitlements.tokens.models import IssuedToken
 from entitlements.trusted_issuers.models import TrustedIssuer
 from entitlements.words import Risk
 from governance.decoys import follow
+from tests import begun
 
 
 def session_policies() -> str:
@@ -133,7 +134,7 @@ def sessions(slug: str) -> list[str]:
     agent, alice, now = Agent.objects.get(slug=slug), Person.objects.get(login="alice"), clock.now()
     client = Client.objects.filter(agent=agent)[0]
     with transaction.atomic():
-        rows = [agent_sessions.begin(client, alice, digit * 64, auth_time=now, now=now)[0] for digit in "89"]
+        rows = [begun.begin(client, alice, digit * 64, auth_time=now, now=now)[0] for digit in "89"]
     held, ended = rows
     held.acr, held.amr, held.signed_in_at = MULTI_FACTOR, "pwd otp mfa", now - timedelta(minutes=50)
     held.save(update_fields=["acr", "amr", "signed_in_at"])

@@ -12,9 +12,8 @@ from audit import clock
 from entitlements.agents.models import Agent
 from entitlements.clients.models import Client
 from entitlements.people.models import Person
-from entitlements.sessions import sessions
 from entitlements.token_families.models import TokenFamily
-from tests import make
+from tests import begun, make
 from tests.browser.conftest import PASSWORD, Visitor
 from tests.browser.test_gallery import look_at
 
@@ -29,13 +28,13 @@ def connect(agent: Agent, person: Person, client_id: str, systems: int) -> None:
     for number in range(systems):
         now = clock.now() - timedelta(minutes=40 * number)
         with transaction.atomic():
-            session, _ = sessions.begin(client, person, uuid.uuid4().hex * 2, auth_time=now, now=now)
+            session, _ = begun.begin(client, person, uuid.uuid4().hex * 2, auth_time=now, now=now)
         family = make.token_family(session, make.system(f"{client_id}-system-{number}"))
         address = "2001:db8:85a3:8d3:1319:8a2e:370:7348" if number % 2 else "192.0.2.7"
         TokenFamily.objects.filter(pk=family.pk).update(last_used_from=address)
     if auth != Client.Auth.NONE:
         with transaction.atomic():
-            sessions.begin(client, person, "e" * 64, auth_time=None, now=clock.now())
+            begun.begin(client, person, "e" * 64, auth_time=None, now=clock.now())
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ from entitlements.people.models import Person, Role
 from entitlements.people_sources import provisioning, sources
 from entitlements.revocation import revocation
 from entitlements.revocation.revocation import Target
-from entitlements.sessions import sessions
 from entitlements.tokens.models import IssuedToken
 from governance.agents import summaries
 from governance.approvals import approvals
@@ -47,7 +46,7 @@ from governance.reviews.staging import launch
 from governance.sod import exceptions, policies
 from governance.sod.models import SodPolicy
 from scripts.demo.data import starter_packs
-from tests import make, snapshots
+from tests import begun, make, snapshots
 from tests.browser import lengths
 
 HOSTILE: Final = (
@@ -272,7 +271,7 @@ def _life(bots: Mapping[str, Agent], everybody: Mapping[str, Person]) -> None:
     alice = everybody["alice"]
     client = Client.objects.get(client_id="expense-bot")
     with transaction.atomic():
-        session, _ = sessions.begin(client, alice, "a" * 64, auth_time=clock.now(), now=clock.now())
+        session, _ = begun.begin(client, alice, "a" * 64, auth_time=clock.now(), now=clock.now())
     grant = Grant.objects.get(agent=bots["expense-bot"], ended_at=None)
     for number in range(3):
         token = IssuedToken.objects.create(

@@ -33,7 +33,6 @@ from entitlements.people.role_limits import EVERYTHING, RoleLimit
 from entitlements.people_sources.models import SourcedPerson
 from entitlements.revocation import revocation
 from entitlements.revocation.models import Revocation
-from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.tokens.models import IssuedToken
 from governance.break_glass import break_glass
@@ -45,7 +44,7 @@ from governance.exceptions import queries as exception_queries
 from governance.requests import requests
 from governance.reviews.items import visibility as items
 from governance.reviews.items.models import ReviewItem
-from tests import make, shared
+from tests import begun, make, shared
 from tests.attacks import things
 from tests.attacks.test_role_matrix import _rows
 from tests.entitlements.api import client as api
@@ -110,7 +109,7 @@ def build() -> World:
     grant = make.grant(bot, use, people=[member])
     client, _ = make.client(bot, "finance-client", auth=Client.Auth.CLIENT_SECRET_BASIC)
     with transaction.atomic():
-        session, _ = sessions.begin(client, member, "b" * 64, auth_time=clock.now(), now=clock.now())
+        session, _ = begun.begin(client, member, "b" * 64, auth_time=clock.now(), now=clock.now())
     token = IssuedToken.objects.create(
         kind="access_token",
         system=system,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -100,10 +100,6 @@ class Plan:
     def has(self, layer: Layer) -> bool:
         """Whether this layer holds the child."""
         return layer not in self.without
-
-    def leaving_out(self, *layers: Layer) -> Self:
-        """Return this plan without these layers."""
-        return replace(self, without=self.without | set(layers))
 
     def to_json(self) -> str:
         """Return what `from_json` reads."""

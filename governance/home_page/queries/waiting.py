@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
@@ -121,16 +121,6 @@ def orphans(caller: Caller) -> QuerySet[Agent]:
     """Return the agents in use whose sponsor or owner is disabled, or that have no owner."""
     gone = Q(sponsor__is_active=False) | Q(owner__is_active=False) | Q(owner=None)
     return visibility.agents(caller).filter(gone, status=Agent.Status.ACTIVE).order_by("slug")
-
-
-def ending(caller: Caller, now: datetime | None = None) -> QuerySet[Grant]:
-    """Return the live grants that end within a week."""
-    now = now or clock.now()
-    return (
-        visibility.grants(caller)
-        .filter(ended_at=None, expires_at__gt=now, expires_at__lte=now + SOON)
-        .order_by("expires_at")
-    )
 
 
 def ending_of(person: Person) -> QuerySet[Grant]:

@@ -10,9 +10,8 @@ from audit import clock
 from entitlements.clients.models import Client
 from entitlements.edge.grant_types import exchange
 from entitlements.keys import signing
-from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
-from tests import make
+from tests import begun, make
 from tests.entitlements.edge import test_code_flow as flow
 from tests.entitlements.edge.worlds import Answer, World
 
@@ -49,7 +48,7 @@ def session(world: World, client: Client) -> Session:
     """Begin a session of alice at a client."""
     with transaction.atomic():
         now = clock.now()
-        return sessions.begin(client, world.alice, "0" * 64, auth_time=now, now=now)[0]
+        return begun.begin(client, world.alice, "0" * 64, auth_time=now, now=now)[0]
 
 
 def id_token(answer: Answer) -> dict[str, Any]:

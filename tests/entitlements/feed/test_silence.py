@@ -59,7 +59,7 @@ from entitlements.vendors import vendors
 from entitlements.workload_identity import workload_rules
 from entitlements.workload_identity.models import WorkloadRule
 from governance.operations import after_restore
-from tests import make
+from tests import begun, make
 from tests.entitlements.connectors import pairs
 from tests.entitlements.edge.worlds import key_set, new_key
 from tests.entitlements.feed import edge_columns, orders, risks
@@ -166,7 +166,7 @@ def world() -> World:
     make.grant(agent, make.entitlement(system, tool), starts_at=now - timedelta(hours=9))
     grant = make.grant(agent, entitlement, people=[alice, bob])
     with transaction.atomic():
-        session, _ = sessions.begin(client, alice, "0" * 64, auth_time=now, now=now)
+        session, _ = begun.begin(client, alice, "0" * 64, auth_time=now, now=now)
     issuer = trust.begin("https://login.example", purpose="identity", jwks={"keys": [KEY]}, by=SYSTEM)
     trust.begin(PLATFORM, purpose="workload", jwks={"keys": [KEY]}, by=SYSTEM)
     signing.ensure("as/time")

@@ -135,9 +135,12 @@ def test_a_decision(about: CallDetails, verdict: Verdict, arguments: dict[str, o
 def compare_decision(about: CallDetails, verdict: Verdict, arguments: dict[str, object], action: Action | None) -> None:
     made = records.decision(about, verdict, arguments, action)
     is_allowed = verdict.effect is Effect.ALLOW
-    detail: dict[str, object] = {"method": about.method, "arguments": redaction.arguments(arguments)["digest"]}
+    detail: dict[str, object] = {"method": about.method, "arguments": redaction.digest(arguments)}
     if about.tool:
         detail["tool"] = about.tool
+    if about.bearer.chain:
+        detail["chain"] = [agent for agent, _ in about.bearer.chain]
+        detail["chain_clients"] = [client for _, client in about.bearer.chain]
     if verdict.measured:
         detail["measured"] = verdict.measured
     if verdict.tool_version:

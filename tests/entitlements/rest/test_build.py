@@ -8,7 +8,7 @@ import pytest
 
 from entitlements.codes import Code
 from entitlements.rest import headers
-from entitlements.rest.build import build
+from entitlements.rest.build import Compiled
 from entitlements.rest.operation import Method, Operation, Parameter, Place, Style
 from entitlements.rest.refusals import NotMapped
 from tests.entitlements.rest.api import API, TEXT, header, path, query
@@ -28,7 +28,7 @@ BUILT: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("tool", "arguments", "target"), BUILT)
 def test_arguments_are_written_in_one_way(tool: str, arguments: dict[str, Any], target: str) -> None:
-    assert build(API[tool], arguments).target == target
+    assert Compiled(API[tool]).build(arguments).target == target
 
 
 REFUSED: list[tuple[str, dict[str, Any], Code]] = [
@@ -71,13 +71,13 @@ def test_arguments_that_another_reader_would_take_differently_are_refused(
     tool: str, arguments: dict[str, Any], code: Code
 ) -> None:
     with pytest.raises(NotMapped) as refused:
-        build(API[tool], arguments)
+        Compiled(API[tool]).build(arguments)
     assert refused.value.code is code
 
 
 def test_a_label_does_not_become_dots() -> None:
     with pytest.raises(NotMapped):
-        build(Operation(Method.GET, "/a/{x}", (path("x", TEXT, Style.LABEL),)), {"x": "."})
+        Compiled(Operation(Method.GET, "/a/{x}", (path("x", TEXT, Style.LABEL),))).build({"x": "."})
 
 
 @pytest.mark.parametrize(
@@ -85,21 +85,21 @@ def test_a_label_does_not_become_dots() -> None:
 )
 def test_no_operation_declares_a_header_that_steers_the_connection(name: str) -> None:
     with pytest.raises(ValueError, match="header"):
-        build(Operation(Method.GET, "/a", (header(name),)), {})
+        Compiled(Operation(Method.GET, "/a", (header(name),))).build({})
 
 
 def test_an_operation_declares_the_header_that_names_the_call_of_an_aws_service() -> None:
-    built = build(Operation(Method.POST, "/", (header("X-Amz-Target"),)), {"x_amz_target": "Ledger.List"})
+    built = Compiled(Operation(Method.POST, "/", (header("X-Amz-Target"),))).build({"x_amz_target": "Ledger.List"})
     assert built.headers == {"X-Amz-Target": "Ledger.List"}
 
 
 def test_two_parameters_of_one_name_or_argument_are_no_operation() -> None:
     twice = (query("a"), query("a"))
     with pytest.raises(ValueError, match="share"):
-        build(Operation(Method.GET, "/a", twice), {})
+        Compiled(Operation(Method.GET, "/a", twice)).build({})
     same = (query("a"), Parameter("b", "a", Place.QUERY, Style.FORM, True, TEXT))  # noqa: FBT003
     with pytest.raises(ValueError, match="one argument"):
-        build(Operation(Method.GET, "/a", same), {})
+        Compiled(Operation(Method.GET, "/a", same)).build({})
 
 
 def test_an_answer_brings_no_header_that_sets_or_steers_anything() -> None:

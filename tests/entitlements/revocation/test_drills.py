@@ -28,11 +28,10 @@ from entitlements.revocation import effects, revocation
 from entitlements.revocation.models import Drill, Revocation, Stop
 from entitlements.revocation.revocation import Target
 from entitlements.revocation.verbs import VERBS
-from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.tokens.models import IssuedToken, TokenGrant
-from tests import make
+from tests import begun, make
 
 pytestmark = pytest.mark.django_db
 OF_A_DRILL = {"entitlements_drill", "entitlements_change", "events", "pending"}
@@ -67,7 +66,7 @@ def world() -> World:
     entitlement = make.entitlement(system, tool := make.tool(system, "read"))
     grant = make.grant(sponsored, entitlement, people=[alice])
     with transaction.atomic():
-        session, _ = sessions.begin(client, alice, uuid.uuid4().hex * 2, auth_time=None, now=clock.now())
+        session, _ = begun.begin(client, alice, uuid.uuid4().hex * 2, auth_time=None, now=clock.now())
     family, now = make.token_family(session, system), clock.now()
     token = IssuedToken.objects.create(
         kind="access_token", system=system, client=client, agent=sponsored, person=alice, session=session,

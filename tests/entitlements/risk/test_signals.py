@@ -19,11 +19,10 @@ from entitlements.risk import response_policy, risk
 from entitlements.risk.models import RiskDecision, RiskSignal, SignalResponse
 from entitlements.risk.rules import Kind
 from entitlements.risk.subject import RiskSubject, named
-from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.token_families.models import TokenFamily
 from entitlements.words import Risk
-from tests import make
+from tests import begun, make
 from tests.entitlements.edge.worlds import World
 from tests.entitlements.risk.worlds import ALICE, CAEP, RISC, answered, claims, told
 
@@ -133,7 +132,7 @@ def test_each_answer_is_carried_out_for_each_subject(world: World) -> None:
     assert found.ended_at is not None
     assert signal(RiskSubject(session=found)).outcome == "nothing"
     now = clock.now()
-    another, _ = sessions.begin(world.client, world.alice, "1" * 64, auth_time=now, now=now)
+    another, _ = begun.begin(world.client, world.alice, "1" * 64, auth_time=now, now=now)
     family = make.token_family(another, world.system)
     assert signal(RiskSubject(person=world.alice)).outcome == "done"
     assert TokenFamily.objects.get(pk=family.pk).ended_at is not None

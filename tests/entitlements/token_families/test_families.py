@@ -9,10 +9,9 @@ from audit import clock
 from audit.context import SYSTEM
 from audit.models import Event
 from entitlements.feed import locks, subjects
-from entitlements.sessions import sessions
 from entitlements.token_families import families
 from entitlements.token_families.models import TokenFamily
-from tests import make
+from tests import begun, make
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.django_db
 def family() -> TokenFamily:
     now, (client, _) = clock.now(), make.client(make.agent())
     with transaction.atomic():
-        session, _ = sessions.begin(client, make.person(), "0" * 64, auth_time=now, now=now)
+        session, _ = begun.begin(client, make.person(), "0" * 64, auth_time=now, now=now)
     return make.token_family(session, make.system())
 
 

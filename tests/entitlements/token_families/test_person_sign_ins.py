@@ -18,13 +18,12 @@ from entitlements.feed.locks import Lock
 from entitlements.feed.models import Change
 from entitlements.people import erasure
 from entitlements.people.models import Person
-from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.tasks import forget_ended_sessions
 from entitlements.token_families import families, person_sign_ins
 from entitlements.token_families.models import TokenFamily
 from entitlements.token_families.person_sign_ins import PersonClient
-from tests import make
+from tests import begun, make
 
 pytestmark = pytest.mark.django_db
 HERE = "192.0.2.7"
@@ -32,8 +31,8 @@ HERE = "192.0.2.7"
 
 def session(client: Client, person: Person) -> Session:
     with transaction.atomic():
-        begun, _ = sessions.begin(client, person, uuid.uuid4().hex * 2, auth_time=None, now=clock.now())
-    return begun
+        made, _ = begun.begin(client, person, uuid.uuid4().hex * 2, auth_time=None, now=clock.now())
+    return made
 
 
 def family(client: Client, person: Person) -> TokenFamily:

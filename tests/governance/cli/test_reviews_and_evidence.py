@@ -13,11 +13,10 @@ from pytest_django.live_server_helper import LiveServer
 
 from audit import clock
 from audit.models import Checkpoint
-from entitlements.sessions import sessions
 from governance.cli import main
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.models import Draft, ReviewDecision
-from tests import make
+from tests import begun, make
 from tests.audit.make import Archive, tamper
 from tests.governance.cli.conftest import Run
 from tests.governance.companies import Company
@@ -78,7 +77,7 @@ def test_people_entitlements_and_sessions_are_listed_shown_and_ended(
     company, _ = review
     reader, _ = make.client(company.bot, "reader")
     with transaction.atomic():
-        session, _ = sessions.begin(reader, company.alice, "a" * 64, auth_time=None, now=clock.now())
+        session, _ = begun.begin(reader, company.alice, "a" * 64, auth_time=None, now=clock.now())
     assert {"alice", "sofia"} <= {each["login"] for each in run(company.ana, "people", "list")[1]}
     assert run(company.ana, "people", "show", "alice")[1][0]["manager"] == "mona"
     assert run(company.ana, "entitlements", "list")[1][0]["scope"] == "clock:use"

@@ -15,10 +15,9 @@ from entitlements import addresses
 from entitlements.agents import personal_agents
 from entitlements.catalog.models import System
 from entitlements.clients.models import Client
-from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from governance.connect import recipes
-from tests import make
+from tests import begun, make
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -152,7 +151,7 @@ def test_all_systems_are_one_more_choice(company: Company, desk: Client, setting
 
 def test_the_light_shows_an_employee_their_own_steps_and_a_sponsor_those_of_all(company: Company, desk: Client) -> None:
     with transaction.atomic():
-        sessions.begin(desk, company.bob, "b" * 64, auth_time=clock.now(), now=clock.now())
+        begun.begin(desk, company.bob, "b" * 64, auth_time=clock.now(), now=clock.now())
     light = f"/connect/light/{desk.client_id}/"
     assert visits.text(visits.as_(company.alice).get(light)).count("not yet") == 3
     assert visits.text(visits.as_(company.sofia).get(light)).count("not yet") == 2

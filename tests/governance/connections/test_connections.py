@@ -15,12 +15,11 @@ from audit.models import Event
 from entitlements.clients.models import Client
 from entitlements.people.models import Person
 from entitlements.revocation.models import Revocation
-from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.token_families import families
 from entitlements.token_families.models import TokenFamily
 from entitlements.words import LONGEST_CLIENT_ID
-from tests import make
+from tests import begun, make
 from tests.governance import companies
 from tests.governance.companies import Company
 from tests.governance.console import visits
@@ -42,8 +41,8 @@ def desk(company: Company) -> Client:
 
 def session(client: Client, person: Person) -> Session:
     with transaction.atomic():
-        begun, _ = sessions.begin(client, person, uuid.uuid4().hex * 2, auth_time=None, now=clock.now())
-    return begun
+        made, _ = begun.begin(client, person, uuid.uuid4().hex * 2, auth_time=None, now=clock.now())
+    return made
 
 
 def family(client: Client, person: Person, company: Company) -> TokenFamily:

@@ -25,7 +25,6 @@ from entitlements.people.models import Person
 from entitlements.policy_domains import domains
 from entitlements.rest_apis import rest_apis
 from entitlements.revocation.models import Drill, Revocation
-from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.stdio_commands import proposals as stdio_proposals
 from entitlements.trusted_issuers import trust
@@ -50,7 +49,7 @@ from governance.sod import policies as policies_actions
 from governance.sod.models import SodException
 from governance.what_if import what_if
 from governance.what_if.models import WhatIf
-from tests import make, snapshots
+from tests import begun, make, snapshots
 from tests.entitlements.connectors import pairs
 from tests.entitlements.session_policies import agreed
 from tests.governance import companies
@@ -96,7 +95,7 @@ def world() -> World:
     client, _ = make.client(company.bot, "research-client", auth=Client.Auth.CLIENT_SECRET_BASIC)
     asked = make.request(worlds.low(company), company.bot, by=company.otto, people=[company.alice])
     with transaction.atomic():
-        session, _ = sessions.begin(client, company.alice, "a" * 64, auth_time=clock.now(), now=clock.now())
+        session, _ = begun.begin(client, company.alice, "a" * 64, auth_time=clock.now(), now=clock.now())
     by, at = company.ana.principal, {"committed_at": clock.now()}
     looked = imports.preview(b'[{"name": "imported"}]', file_name="all.json", owner=company.ana, by=by)
     _vendor(company.system)

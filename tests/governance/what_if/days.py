@@ -22,10 +22,9 @@ from entitlements.decisions.snapshot import Call, Issuance
 from entitlements.decisions.verdicts import Verdict
 from entitlements.delegation import permissions
 from entitlements.people.models import Person
-from entitlements.sessions import sessions
 from entitlements.sessions.models import Session
 from entitlements.words import Flow
-from tests import make
+from tests import begun, make
 
 SCHEMA = {"type": "object", "properties": {"amount": {"type": "number"}, "to": {"type": "string"}}}
 SCOPES = {"pay": "erp:pay", "look": "erp:look"}
@@ -107,7 +106,7 @@ class Day:
         client, person, now = Client.objects.get(client_id=self.clients[run.agent]), run.person, clock.now()
         signed_in = None if run.signed_in_before is None else now - run.signed_in_before
         subject = Person.objects.get(login=person)
-        session, _ = sessions.begin(client, subject, uuid4().hex * 2, auth_time=signed_in, now=now)
+        session, _ = begun.begin(client, subject, uuid4().hex * 2, auth_time=signed_in, now=now)
         rows = Session.objects.filter(pk=session.pk)
         rows.update(signed_in_at=signed_in, acr=run.acr, amr=run.amr, labels=list(run.labels), risk=run.risk)
         return session.pk
