@@ -40,6 +40,9 @@ def propose(server: Server, arguments: Namespace) -> Exit:
     if unknown := sorted(declared.keys() - {*_PROPOSED}):
         raise Ended(Exit.USAGE, "file_malformed", f"Only {', '.join(_PROPOSED)} are proposed, not {unknown[0]}.")
     for address, bodies in declared.items():
+        if not isinstance(bodies, list) or not all(isinstance(body, dict) for body in bodies):
+            raise Ended(Exit.USAGE, "file_malformed", f"{address} is no list of objects.")
+    for address, bodies in declared.items():
         for body in bodies:
             begins = {} if body.get("cadence", "none") == "none" else {"first_on": arguments.first_on}
             made = server.change("POST", address, {**body, **begins, "reason": arguments.reason})

@@ -100,8 +100,9 @@ def test_each_starter_pack_is_proposed_by_the_addresses_of_hand_work_and_nothing
     assert not CampaignTemplate.objects.get(slug="movers-by-hand").next_on
     assert run(company.alice, "propose", str(packs[1]), "--reason", "x")[0] == 1
     other = tmp_path / "other.yaml"
-    other.write_text("revocations: [{}]")
-    assert "file_malformed" in run(resa, "propose", str(other), "--reason", "x")[2]
+    for text in ("revocations: [{}]", "sod-policies: {}", "sod-policies: 7", "sod-policies: [x]"):
+        other.write_text(text)
+        assert "file_malformed" in run(resa, "propose", str(other), "--reason", "x")[2], text
 
 
 @pytest.mark.parametrize(
