@@ -25,6 +25,7 @@ TYPED: Final = re.compile(
 )
 RUN_BY: Final = {
     "docs/demo.md": "tests/deployments/test_demo.py",
+    "docs/operate/approvals.md": "tests/governance/cli/test_catalogue_file.py",
     "docs/operate/scripts.md": "tests/deployments/test_demo.py",
     "docs/operate/break-glass.md": "tests/operate/test_examples.py",
     **{
