@@ -46,8 +46,7 @@ class LegacyClient:
         hello = {"protocolVersion": "2025-11-25", "capabilities": self.offers, "clientInfo": {}}
         greeting = asks("initialize", 1, **hello)
         # A node that was asked for much that it does not know looks no more, and hears of this system by its feed.
-        answer = waits.until(lambda: (said := self.post(greeting)).status_code != httpx2.codes.NOT_FOUND and said)
-        self.session = answer.headers["mcp-session-id"]
+        self.session = waits.until(lambda: self.post(greeting).headers.get("mcp-session-id", ""))
 
     @property
     def tool(self) -> str:
