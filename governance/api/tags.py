@@ -33,7 +33,6 @@ TAGS: Final = {
     "Audit log": "Events, timelines, signed checkpoints, inclusion proofs and the export for offline verification.",
     "Posture report": "The figures of the company and of each department, now and at the end of each month.",
     "Saved views": "Views of the console's lists: their filters, order and columns, for yourself or shared.",
-    "Starter packs": "Shipped SoD rulesets, approval policies and review templates: previewed, then proposed.",
     "Notices and webhooks": "What people and programs are told: notices, mail, chat messages and webhooks.",
 }
 

@@ -162,6 +162,14 @@ def test_a_denied_call_of_others_or_of_long_ago_is_not_shown_and_not_resumed(
         assert 'name="denied_call"' not in page
 
 
+def test_a_call_that_was_allowed_is_not_resumed(company: Company) -> None:
+    with transaction.atomic():
+        allowed = log.record(Action.CALL_ALLOWED, by=company.bot.principal, about=["tool:clock/convert"])
+    page = visits.text(visits.as_(company.otto).get(_link(allowed)))
+    assert "cannot be resumed" in page
+    assert 'name="denied_call"' not in page
+
+
 def test_over_rest_a_request_names_the_denied_call_and_goes_on_in_its_trace(company: Company, denial: Event) -> None:
     body = {
         "agent": "research-bot",
