@@ -112,14 +112,19 @@ def restored[**P, T](build: Callable[P, T]) -> Callable[P, T]:
 
 
 def take_wanted() -> None:
-    """Make, between two tests, the worlds that a test before asked for."""
-    Snapshot.taking = True
+    """Make, between two tests, the worlds that a test before asked for; a connection that this opens is closed.
+
+    A browser's event loop, which may begin with the next test, gives this thread other connections.
+    """
+    Snapshot.taking, was_open = True, connection.connection is not None
     try:
         for snapshot in Snapshot.every:
             if snapshot.is_wanted:
                 snapshot.take()
     finally:
         Snapshot.taking = False
+        if not was_open:
+            connection.close()
 
 
 def forget() -> None:
