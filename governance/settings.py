@@ -157,8 +157,6 @@ REFRESH_REUSE_WINDOW = timedelta(seconds=env.up_to("REFRESH_REUSE_SECONDS", 1800
 EPHEMERAL_AGENT_LONGEST = timedelta(hours=env.count("EPHEMERAL_AGENT_HOURS"))
 CLIENT_IDLE_AFTER = env.rising_days(hide="CLIENT_HIDE_DAYS", close="CLIENT_CLOSE_DAYS", delete="CLIENT_DELETE_DAYS")
 
-# Whether how people answered reviews is shown to others by name (`governance/reviews/quality/care.py`).
-REVIEW_CARE_BY_NAME = env.flag("REVIEW_CARE_BY_NAME")
 
 # `entitlements/ratelimits.py` and `entitlements/people/attempts.py` say of what.
 _LIMITED = ("tokens", "person", "api", "pages", "registrations", "sign_in")

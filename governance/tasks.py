@@ -25,7 +25,7 @@ from governance.reviews.event_triggered import settlement, start, sweeps, trigge
 from governance.reviews.items import best_effort, tallies
 from governance.reviews.newer_signals import newer_signals
 from governance.reviews.pack import seal
-from governance.reviews.quality import care, measures, retention
+from governance.reviews.quality import measures, retention
 from governance.reviews.reviewers import assignment
 from governance.reviews.spot_checks import replacement
 from governance.reviews.staging import staging
@@ -280,7 +280,6 @@ def count_figures() -> None:
         figures.keep(departments.FIGURE, departments.count)
         figures.keep(posture.FIGURE, posture.count)
     groups.count()
-    care.count_due()
     measures.count_due()
 
 

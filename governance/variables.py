@@ -254,11 +254,6 @@ TABLE: Mapping[str, Variable] = {
         Variable("CLIENT_HIDE_DAYS", "After so many days without use an agent's client is shown as unused.", "30"),
         Variable("CLIENT_CLOSE_DAYS", "After so many it gets no token any more, until a person starts it.", "90"),
         Variable("CLIENT_DELETE_DAYS", "After so many it is put away for good.", "180"),
-        Variable(
-            "REVIEW_CARE_BY_NAME",
-            "Show each reviewer's figures by name; else reviewers see their own, others see totals.",
-            "0",
-        ),
         Variable("UPSTREAM_AT_ONCE", "Calls of one system that wait for it at once, at each node.", "100"),
         Variable("UPSTREAM_FAILURES", "After so many failures of a system in a row a node pauses its calls.", "10"),
         Variable("UPSTREAM_FAILURE_SECONDS", "The seconds within which those failures fall.", "30"),

@@ -208,15 +208,14 @@ def columns(
     *,
     most: int = 0,
     limit: float | None = None,
-    levels: Sequence[int] = (),
 ) -> Plot:
     """Draw columns, the series on top of each other; `limit` is an upright line after so many of them.
 
-    `levels` are level lines at these values; `most` is the value of the whole height, else that of the highest.
+    `most` is the value of the whole height, else that of the highest.
     """
     highest = max([most, *(sum(stack) for stack in zip(*(values for _word, values in series), strict=True))], default=0)
     scale, step = HEIGHT / (highest or 1), WIDTH / max(len(marks), 1)
-    inside = [_straight("ideal", f"M0 {HEIGHT - scale * level:.2f}H{WIDTH:g}") for level in levels]
+    inside = list[str]()
     for place in range(len(marks)):
         y = HEIGHT
         for number, (_word, values) in enumerate(series):
@@ -279,13 +278,6 @@ def _dot(kind: str, x: float, y: float, across: int) -> str:
     """Draw a dot that stays round (or square) however its drawing is stretched: a line of no length."""
     ends = f'stroke-width="{across}" d="M{x:.2f} {y:.2f}h0"'
     return f'<path class="{kind}" {_INK[kind]} vector-effect="non-scaling-stroke" {ends}/>'
-
-
-def scatter(points: Sequence[tuple[float, float, int]], most: tuple[float, float], levels: Sequence[float]) -> str:
-    """Draw dots at x, y with a size across, of at most so much; level lines at these values."""
-    inside = [_straight("ideal", f"M0 {HEIGHT * (1 - level / most[1]):.2f}H{WIDTH:g}") for level in levels]
-    inside += [_dot("round", WIDTH * x / most[0], HEIGHT * (1 - y / most[1]), across) for x, y, across in points]
-    return drawing("scatter", inside)
 
 
 def dumbbell(before: int, after: int, most: int = 100) -> str:

@@ -109,7 +109,7 @@ def test_what_somebody_who_checked_would_have_kept_less_of_waits_for_whoever_run
     found = spot_checks.result(first)
     assert found is not None
     assert (found.sampled, found.answered, found.nobody) == (10, 7, 3)
-    assert (found.agreement.n, found.agreement.same) == (7, 6)
+    assert (found.agreement.n, found.agreement.agree) == (7, 6)
     assert "1 of 10 spot checks would keep less" in see("ana", "/")
     page = see("ana", f"/reviews/{company.FIRST_CAMPAIGN}/")
     assert "Tara Quist: Revoke" in page

@@ -22,7 +22,6 @@ from governance.reviews.deadlines import deadlines, effects
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import tallies
 from governance.reviews.items.review_rules import Verb
-from governance.reviews.quality import care
 from governance.reviews.remediation.models import Remediation
 from governance.reviews.reports.queries import plots as plots_queries
 from governance.reviews.usage import coverage
@@ -177,7 +176,6 @@ class CampaignLine:
     answered: int
     burn: str
     is_late: bool
-    care: care.Care | None
 
 
 def campaigns() -> list[CampaignLine]:
@@ -195,6 +193,4 @@ def campaign_line(campaign: Campaign) -> CampaignLine:
     parts = read.progress(campaign)
     ended = campaign.closing_at or clock.now()
     is_late = ended > campaign.due_at and campaign.state != Campaign.State.PAUSED
-    return CampaignLine(
-        campaign, parts, read.answered(parts), plots_queries.small_burn_down(campaign), is_late, care.known(campaign)
-    )
+    return CampaignLine(campaign, parts, read.answered(parts), plots_queries.small_burn_down(campaign), is_late)

@@ -74,9 +74,10 @@ def scope(campaign: Campaign) -> dict[str, Any]:
 
 def blast(campaign: Campaign) -> dict[str, Any]:
     """Return the blast radius of each agent before and after the removals, and how many agents are not listed."""
-    rows, hidden = blast_radius.changes(campaign)
+    changes = blast_radius.changes(campaign)
+    rows = changes.rows if changes else []
     agents = [{"agent": row.slug, "before": row.before, "after": row.after} for row in rows]
-    return {"agents": agents, "hidden": hidden}
+    return {"agents": agents, "hidden": changes.hidden if changes else 0}
 
 
 def source_sha256(root: Path) -> str:

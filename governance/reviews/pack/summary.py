@@ -115,7 +115,7 @@ def _checked(plan: Mapping[str, Any] | None) -> list[Block]:
         return [_text("Not drawn: nobody switched spot checks on.")]
     if not plan["sampled"]:
         return [_text("Not drawn: there was no answer to draw from.")]
-    agreed, kappa = plan["agreement"], plan["agreement"]["kappa"]
+    agreed = plan["agreement"]
     facts = [
         ("Answers asked again", f"{plan['sampled']} of {plan['frame']}, {plan['share']} %"),
         ("Answered", plan["answered"]),
@@ -126,7 +126,6 @@ def _checked(plan: Mapping[str, Any] | None) -> list[Block]:
             "Agreement",
             f"{agreed['agree']} of {agreed['n']}, {agreed['percent']} %" if agreed["n"] else "none to compare",
         ),
-        ("Cohen's kappa", "not defined" if kappa is None else f"{kappa:.2f} of {agreed['n']}"),
     ]
     return [_table(["What", "Value"], [(name, str(value)) for name, value in facts])]
 

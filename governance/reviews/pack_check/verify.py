@@ -116,7 +116,7 @@ def asked_again(seed: str, share: int, answers: Mapping[int, tuple[bool, str]], 
     """Return the items that a seed picks for spot checks; `answers` has for each whether it was kept, and by whom.
 
     Of the kept and of the other items it is a share in per cent, rounded up; of the answers of each person in `more` a
-    quarter, where that is more. Never more than five hundred.
+    quarter, where that is more: older packs drew more from hasty reviewers. Never more than five hundred.
     """
     drawn = set[int]()
     shares: list[tuple[str, int]] = [("", share), *((login, QUARTER) for login in sorted(more))]
@@ -185,7 +185,7 @@ def _of_decisions(folder: Folder, decided: int) -> dict[str, int]:
 def _of_spot_checks(folder: Folder, plan: dict[str, Any]) -> dict[str, int]:
     """Compare the spot checks with the counts elsewhere, and with what the seed picks.
 
-    The people whose answers were drawn by a quarter are not listed: they have more checks than the share picks.
+    Older packs drew a quarter of some people's answers and do not list them: they have more checks than the share.
     """
     checks = list(read(folder, "09_spot_checks"))
     states, drawn = Counter(row["state"] for row in checks), {row["item"] for row in checks}

@@ -74,12 +74,11 @@ def sentence(campaign: Campaign) -> str:
     if result is None:
         return "None"
     agreement = result.agreement
-    kappa = "not defined" if agreement.kappa is None else f"{agreement.kappa:.2f}"
     return (
-        f"{result.plan.share} % of the answers, drawn by a seed whose digest was told before (a quarter of whoever "
-        f"answered with little care), were asked of somebody else who did not know them (09): {result.sampled} drawn, "
-        f"{result.answered} answered, {result.unanswered} not, nobody independent for {result.nobody}. "
-        f"Of {agreement.n} that judge {agreement.same} agree; Cohen's kappa is {kappa}."
+        f"{result.plan.share} % of the answers, drawn by a seed whose digest was published before, were asked of "
+        f"another person who did not know them (09): {result.sampled} drawn, {result.answered} answered, "
+        f"{result.unanswered} not, nobody independent for {result.nobody}. "
+        f"Of {agreement.n} that judge {agreement.agree} agree."
     )
 
 

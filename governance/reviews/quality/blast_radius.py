@@ -10,6 +10,7 @@ from django.db.models import Count, Q, QuerySet
 
 from entitlements.grants.models import Grant
 from governance.blast_radius import blast_radius, holdings
+from governance.charts import plots
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import facts as item_facts
 from governance.reviews.items.models import ReviewItem, ReviewLine
@@ -30,22 +31,37 @@ class Change:
     before: int
     after: int
 
+    @property
+    def drawing(self) -> str:
+        """Both, as a drawing."""
+        return plots.dumbbell(self.before, self.after)
 
-def changes(campaign: Campaign) -> tuple[list[Change], int]:
-    """Return the blast radius of each agent's reviewed access before and after; nothing before a removal.
 
-    The largest change comes first. The number is how many agents are not listed. Items that ended meanwhile or were
-    excluded count on neither side. The number of statements is fixed, whatever the campaign's size.
+@dataclass(frozen=True, slots=True)
+class BlastRadiusChanges:
+    """The agents of which something was cut, the largest change first; `hidden` counts those that are not listed."""
+
+    rows: list[Change]
+    hidden: int
+    before_key: str = plots.BEFORE
+    after_key: str = plots.AFTER
+
+
+def changes(campaign: Campaign) -> BlastRadiusChanges | None:
+    """Return the blast radius of each agent's reviewed access before and after; None before a removal.
+
+    Items that ended meanwhile or were excluded count on neither side. The number of statements is fixed, whatever the
+    campaign's size.
     """
     items = ReviewItem.objects.filter(campaign=campaign, subject_kind=ReviewItem.Subject.ACCESS)
     items = items.exclude(state__in=[ReviewItem.State.EXCLUDED, ReviewItem.State.SUPERSEDED])
     cut = items.filter(pk__in=_cut(campaign))
     agents = list(cut.order_by().values("agent").annotate(n=Count("pk")).order_by("-n", "agent")[: MOST_AGENTS + 1])
     if not agents:
-        return [], 0
+        return None
     hidden = cut.values("agent").distinct().count() - MOST_AGENTS if len(agents) > MOST_AGENTS else 0
     rows = _changes(items.filter(agent__in=[row["agent"] for row in agents[:MOST_AGENTS]]))
-    return sorted(rows, key=lambda row: (row.after - row.before, -row.before, row.name)), hidden
+    return BlastRadiusChanges(sorted(rows, key=lambda row: (row.after - row.before, -row.before, row.name)), hidden)
 
 
 def _cut(campaign: Campaign) -> QuerySet[ReviewItem, Any]:

@@ -17,7 +17,6 @@ from django.db.models import DateTimeField, Exists, F, Func, OuterRef, Q
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM
-from governance.charts.models import Figure
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items.models import ReviewItem
@@ -25,7 +24,7 @@ from governance.reviews.population import campaigns
 from governance.reviews.quality.models import TimingRun
 from governance.reviews.reviewers.models import Assignment
 
-from . import care, timings
+from . import timings
 
 ITEMS: Final = 2000
 """How many items one transaction covers."""
@@ -112,13 +111,12 @@ def _forget(campaign: Campaign, run: TimingRun, span: tuple[int, int]) -> int:
 
 
 def _finish(campaign: Campaign, run: TimingRun) -> None:
-    """End this night's run; where times were deleted, record it and delete the counts by person."""
+    """End this night's run; where times were deleted, record it."""
     run.done_at = clock.now()
     run.is_over = campaign.state not in _UNDER_WAY and not _is_left(campaign)
     run.save()
     if not run.forgotten:
         return
-    Figure.objects.filter(name=care.figure(campaign)).delete()  # a worker counts again without them
     log.record(
         Action.CAMPAIGN_TIMING_FORGOTTEN,
         about=campaigns.about(campaign),

@@ -8,25 +8,19 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import reduce
 from typing import Final
-from uuid import UUID
 
 from django.db.models import Aggregate, Count, FloatField, Q, QuerySet
 
-from audit import clock
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions.models import ReviewDecision
-from governance.reviews.quality.models import FEWEST, Timing, TimingRun
+from governance.reviews.quality.models import FEWEST, Timing
 
 FAST_MS: Final = {"low": 4_000, "medium": 8_000, "high": 15_000, "critical": 20_000}
 """An item viewed for fewer milliseconds was hardly read."""
 COUNTS: Final = Q(taken_back__isnull=True) & ~Q(verb="abstain")
 """The answers whose times count: those that stand and are not abstentions."""
-_LEAST: Final = timedelta(days=393)
-"""Thirteen months are never shorter: a younger campaign has no summary."""
 
 type AnswerCounts = Mapping[int, int]
 """The number of answers by person."""
@@ -91,42 +85,3 @@ def summarize(campaign: Campaign) -> None:
 def timed(campaign: Campaign) -> QuerySet[ReviewDecision]:
     """Return the answers of a campaign that count and still say how long they took."""
     return ReviewDecision.objects.filter(COUNTS, item__campaign=campaign, dwell_ms__isnull=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The summary of a campaign's times, and when it was made. `rows` is empty where too few people answered."""
-
-    at: datetime
-    rows: Mapping[str, Timing] = field(default_factory=dict)
-
-    @property
-    def timed(self) -> int:
-        """The number of answers with a time."""
-        return sum(row.timed for row in self.rows.values())
-
-    @property
-    def fast(self) -> int:
-        """The number of answers given too fast."""
-        return sum(row.fast for row in self.rows.values())
-
-    @property
-    def seconds(self) -> dict[str, int]:
-        """The median seconds by risk level; the group of the other levels is under an empty name."""
-        return {risk: round(row.median_ms / 1000) for risk, row in self.rows.items()}
-
-
-def summary(campaign: Campaign) -> Summary | None:
-    """Return the summary of a campaign's times; None while each answer still has its own."""
-    if campaign.snapshot_at is None or clock.now() - campaign.snapshot_at < _LEAST:
-        return None
-    return summary_of(campaign.pk)
-
-
-def summary_of(campaign_id: UUID) -> Summary | None:
-    """Return the same whatever the campaign's age."""
-    at = TimingRun.objects.filter(campaign=campaign_id).values_list("put_together_at", flat=True).first()
-    if at is None:
-        return None
-    rows = sorted(Timing.objects.filter(campaign=campaign_id), key=lambda row: (not row.risk, row.risk))
-    return Summary(at, {row.risk: row for row in rows})

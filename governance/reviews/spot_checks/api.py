@@ -37,13 +37,11 @@ class SpotCheckPlanInputSerializer(InputSerializer):
 
 
 class AgreementSerializer(OutputSerializer):
-    """How many pairs of answers agree, without abstentions; `kappa` (Cohen's) is null where it is not defined."""
+    """Of `n` checks that judge, how many agree with the reviewer; abstentions do not count."""
 
     n = serializers.IntegerField()
     agree = serializers.IntegerField()
     percent = serializers.IntegerField(allow_null=True)
-    kappa = serializers.FloatField(allow_null=True)
-    is_low = serializers.BooleanField()
 
 
 class FinishedSpotCheckSerializer(OutputSerializer):

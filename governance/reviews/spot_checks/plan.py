@@ -2,8 +2,7 @@
 
 A share of the kept items is drawn by a seed that is fixed when spot checks are switched on and shown when they are
 drawn: its digest is in the audit log before the answers are known. The same share of the other items is drawn, so that
-a check does not reveal the answer, and so that agreement is more than a count (`agreement`). Where a reviewer's care is
-low (`care`), a quarter of their answers is drawn; nothing else follows from it.
+a check does not reveal the answer.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Collection
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -28,7 +26,6 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.errors import NotUnderWay
 from governance.reviews.pack_check import verify
 from governance.reviews.population import campaigns
-from governance.reviews.quality import care
 from governance.reviews.reviewers import checkers
 from governance.reviews.spot_checks.models import SpotCheck, SpotCheckPlan
 
@@ -94,18 +91,16 @@ def may_begin(campaign: Campaign) -> bool:
     return campaign.state in _OPEN and campaign.kind != Campaign.Kind.MICRO
 
 
-def pick(plan: SpotCheckPlan, hasty: Collection[str]) -> tuple[int, dict[int, UUID]]:
+def pick(plan: SpotCheckPlan) -> tuple[int, dict[int, UUID]]:
     """Pick the items to check; return the number of answers, and the items in the order of their numbers.
 
     Picks the same as `verify.asked_again`, which repeats the draw from a pack, but by one statement that reads only the
-    picked items. Of the answers of `hasty` reviewers it picks a quarter.
+    picked items.
     """
     parameters: dict[str, Any] = {
         "campaign": plan.campaign_id,
         "seed": f"{plan.seed}:",
         "share": plan.share,
-        "quarter": verify.QUARTER,
-        "hasty": list(hasty),
         "most": verify.MOST_CHECKED,
     }
     with connection.cursor() as cursor:
@@ -116,20 +111,17 @@ def pick(plan: SpotCheckPlan, hasty: Collection[str]) -> tuple[int, dict[int, UU
 
 _PICKED: Final = """
 WITH answered AS (
-    SELECT i.id, i.number, p.login, d.verb = 'certify' AS kept,
+    SELECT i.id, i.number, d.verb = 'certify' AS kept,
            sha256(convert_to(%(seed)s || i.number, 'UTF8')) AS digest
     FROM governance_reviewitem i JOIN governance_reviewdecision d ON d.id = i.current_decision_id
-    JOIN entitlements_person p ON p.id = d.decided_by_id WHERE i.campaign_id = %(campaign)s
+    WHERE i.campaign_id = %(campaign)s
 ), placed AS (
-    SELECT id, number, digest, login, count(*) OVER () AS frame,
-           row_number() OVER (PARTITION BY kept ORDER BY digest) AS place, count(*) OVER (PARTITION BY kept) AS alike,
-           row_number() OVER (PARTITION BY login, kept ORDER BY digest) AS own_place,
-           count(*) OVER (PARTITION BY login, kept) AS own_alike
+    SELECT id, number, digest, count(*) OVER () AS frame,
+           row_number() OVER (PARTITION BY kept ORDER BY digest) AS place, count(*) OVER (PARTITION BY kept) AS alike
     FROM answered
 )
 SELECT frame, number, id FROM placed
 WHERE place <= (alike * %(share)s + 99) / 100
-OR login = ANY(%(hasty)s) AND own_place <= (own_alike * %(quarter)s + 99) / 100
 ORDER BY digest LIMIT %(most)s
 """
 
@@ -142,8 +134,7 @@ def draw(campaign: Campaign, *, by: Principal) -> None:
     plan = SpotCheckPlan.objects.select_for_update(of=("self",)).filter(campaign=campaign, drawn_at=None).first()
     if plan is None:
         return
-    hasty = [reviewer.login for reviewer in care.by_reviewer(campaign) if reviewer.care.level == "low"]
-    frame, picked = pick(plan, hasty if plan.share < verify.QUARTER else ())
+    frame, picked = pick(plan)
     now = clock.now()
     plan.drawn_at, plan.due_at, plan.frame = now, now + timedelta(days=plan.days), frame
     plan.save(update_fields=["drawn_at", "due_at", "frame"])

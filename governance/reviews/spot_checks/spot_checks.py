@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, QuerySet
+from django.db.models import F, QuerySet
 
 from audit import clock, log
 from audit.actions import Action
@@ -22,7 +21,6 @@ from governance.reviews.items import item_links
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import BadAnswer, ConflictOfInterest, Refused
 from governance.reviews.items.review_rules import Verb
-from governance.reviews.quality.agreement import Agreement
 from governance.reviews.reviewers import checkers
 from governance.reviews.spot_checks.models import SpotCheck, SpotCheckPlan
 
@@ -118,6 +116,22 @@ def to_follow_up(campaign: Campaign) -> list[SpotCheck]:
 
 
 @dataclass(frozen=True, slots=True)
+class Agreement:
+    """Of `n` checks that judge, `agree` answer as the reviewer did; `percent` is None where none judges."""
+
+    n: int
+    agree: int
+    percent: int | None
+
+    @classmethod
+    def count(cls, checks: QuerySet[SpotCheck]) -> Agreement:
+        """Count checks; those without an answer, and abstentions, judge nothing."""
+        judging = checks.exclude(verb__in=("", Verb.ABSTAIN))
+        n, agree = judging.count(), judging.filter(verb=F("item__current_decision__verb")).count()
+        return cls(n, agree, 100 * agree // n if n else None)
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The results of a review's spot checks. `nobody` counts checks without a checker; `sampled` is the sum."""
 
@@ -138,7 +152,7 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         """Return the numbers; `could_not_judge` are abstentions: answered, and in no pair."""
         counts = {name: getattr(self, name) for name in ("sampled", "answered", "open", "unanswered", "nobody")}
-        return {**counts, "could_not_judge": self.passed, "agreement": self.agreement.as_json()}
+        return {**counts, "could_not_judge": self.passed, "agreement": asdict(self.agreement)}
 
 
 def result(campaign: Campaign) -> Result | None:
@@ -147,20 +161,13 @@ def result(campaign: Campaign) -> Result | None:
     if plan is None:
         return None
     rows = SpotCheck.objects.filter(plan=plan)
-    pairs = _pairs(rows)
+    agreement = Agreement.count(rows)
     nobody, passed = rows.filter(checker=None).count(), rows.filter(verb=Verb.ABSTAIN).count()
-    answered = passed + sum(pairs.values())
+    answered = passed + agreement.n
     sampled = rows.count()
     remaining, is_due = sampled - answered - nobody, is_over(plan, clock.now())
     return Result(
-        plan,
-        sampled,
-        answered,
-        0 if is_due else remaining,
-        remaining if is_due else 0,
-        nobody,
-        passed,
-        Agreement(pairs),
+        plan, sampled, answered, 0 if is_due else remaining, remaining if is_due else 0, nobody, passed, agreement
     )
 
 
@@ -174,14 +181,8 @@ def own_agreement(campaign: Campaign, person: Person) -> Agreement | None:
     overall = result(campaign)
     if overall is None or not overall.is_over:
         return None
-    pairs = _pairs(SpotCheck.objects.filter(plan=campaign.pk, item__current_decision__decided_by=person))
-    return Agreement(pairs) if pairs else None
-
-
-def _pairs(rows: QuerySet[SpotCheck]) -> Counter[tuple[str, str]]:
-    judged = rows.exclude(verb="").exclude(verb=Verb.ABSTAIN).order_by()
-    rows_by_pair = judged.values_list("item__current_decision__verb", "verb").annotate(n=Count("pk"))
-    return Counter({(reviewed, verb): n for reviewed, verb, n in rows_by_pair})
+    own = Agreement.count(SpotCheck.objects.filter(plan=campaign.pk, item__current_decision__decided_by=person))
+    return own if own.n else None
 
 
 def open_until(campaign: Campaign) -> datetime | None:

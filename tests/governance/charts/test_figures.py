@@ -11,7 +11,7 @@ from audit import clock
 from governance import tasks
 from governance.charts import figures
 from governance.charts.models import Figure
-from governance.reviews.quality import care
+from governance.reviews.quality import measures
 from tests import make
 from tests.entitlements.api import client
 from tests.governance.console import visits
@@ -33,7 +33,7 @@ def test_of_much_access_pages_show_what_a_worker_counted_and_when(monkeypatch: p
     assert "100 % of the access in force" in see("/reviews/")
     assert not Figure.objects.exists(), "of little access nothing is kept"
     monkeypatch.setattr(figures, "MANY", -2)  # fewer than any estimate
-    monkeypatch.setattr(care, "MANY", 1)
+    monkeypatch.setattr(measures, "MANY", 1)
     assert ("is being counted" in see("/"), "is being counted" in see("/reviews/")) == (True, True)
     assert "being counted" in see("/reviews/q4/")
 

@@ -73,10 +73,9 @@ def test_a_bars_parts_are_told_apart_without_their_colours() -> None:
     [
         plots.burn_down(_burn(), ("a", "b")).svg,
         plots.small_burn(_burn()),
-        plots.columns(["a"], [(HOSTILE, [3]), (HOSTILE, [2])], HOSTILE, limit=1, levels=[1]).svg,
+        plots.columns(["a"], [(HOSTILE, [3]), (HOSTILE, [2])], HOSTILE, limit=1).svg,
         plots.columns([], [(HOSTILE, [])], HOSTILE).svg,
         plots.lines([date(2026, 11, 1)], [(HOSTILE, [None]), (HOSTILE, [3])], 95, HOSTILE).svg,
-        plots.scatter([(1.0, 2.0, 9)], (1.0, 2.0), [1.0]),
         plots.dumbbell(100, 0),
         plots.ends(100, 0),
         plots.ends(0, 0, 0),

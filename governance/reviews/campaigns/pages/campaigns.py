@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from django.db.models import Count
@@ -91,13 +90,6 @@ _WAITS: Final[Column[Any]] = Column("waits", gettext_lazy("For you"), "waits", c
 _MADE: Final[Column[Any]] = Column(
     "created", gettext_lazy("Created"), "campaign__created_at", sorts="created_at", usual=False
 )
-_CARE: Final[Column[Any]] = Column(
-    "care",
-    gettext_lazy("Review care"),
-    lambda row: getattr(row["line"].care, "index", None),
-    cell=f"{_CELLS}/care.html",
-    usual=False,
-)
 REVIEWS: Final[Layout[Campaign, Any]] = Layout(
     name="reviews",
     label=gettext_lazy("Access reviews"),
@@ -170,10 +162,9 @@ def listing(request: HttpRequest) -> HttpResponseBase:
     if request.GET.get("kind") == Campaign.Kind.MICRO:
         return redirect("event-triggered-list")
     reads_evidence = may(request, "campaign-evidence", "GET")
-    layout = replace(REVIEWS, columns=(*REVIEWS.columns, _CARE)) if reads_evidence else REVIEWS
     context = {**_tabs(request, "reviews"), **(_coverage(request) if reads_evidence else {})}
     ordinary = visibility_actions.campaigns_visible_to(doors.person(request)).exclude(kind=Campaign.Kind.MICRO)
-    return lists.show(request, layout, ordinary, "console/reviews/campaigns/list.html", context)
+    return lists.show(request, REVIEWS, ordinary, "console/reviews/campaigns/list.html", context)
 
 
 @require_safe

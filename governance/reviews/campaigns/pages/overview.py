@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -15,10 +14,9 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.campaigns.queries import campaigns as read
 from governance.reviews.event_triggered import follow_up
 from governance.reviews.population import scope_words
-from governance.reviews.quality import care, measures, timings
+from governance.reviews.quality import blast_radius, measures
 from governance.reviews.reports.queries import owner
 from governance.reviews.reports.queries import plots as plots_queries
-from governance.reviews.reports.queries import results as results_queries
 from governance.reviews.spot_checks import spot_checks
 from governance.reviews.staging.pages import preview_context
 
@@ -48,34 +46,24 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _results(request: HttpRequest, campaign: Campaign, head: ReviewHeader) -> dict[str, Any]:
-    """Return the figures, plots and measures of a review; to a reviewer only those of their own decisions."""
-    person = doors.person(request)
-    own = care.measure(campaign, person)
+    """Return the figures of a review; to those who see all of it also its plots and measures."""
     seen = owner.figures(campaign, head.parts, head.answered, clock.now())
-    context: dict[str, Any] = {
-        "figures": seen,
-        "own": own if own.answers else None,
-        "own_seconds": care.seconds(campaign, person),
-        "together": timings.summary(campaign),
-    }
     if not head.sees_all:
-        return context
-    cared = {**care.context(campaign), "measured": measures.known(campaign)}
-    deciding = cared.pop("reviewers")
-    is_asked = "blast" in request.GET or not care.is_many(campaign)
+        return {"figures": seen}
+    is_asked = "blast" in request.GET or not measures.is_many(campaign)
     first, others = read.reviewers(campaign)
     named = [row for row in first if row["reviewer"]]
     bars = zip(named[:_MOST_DRAWN], plots_queries.loads(named[:_MOST_DRAWN]), strict=True)
-    return context | {
+    return {
+        "figures": seen,
         "tasks": owner.tasks(campaign, seen),
         "reviewers": [{**row, "bar": bar} for row, bar in bars],
         "other_reviewers": max(len(named) - _MOST_DRAWN, 0) + others,
         "burn": plots_queries.burn_down(campaign),
         "proven": plots_queries.remediation(campaign),
         "heat": plots_queries.heat(campaign),
-        **cared,
-        "careful": results_queries.care_of_reviewers(deciding, named=settings.REVIEW_CARE_BY_NAME),
-        "blast": results_queries.blast_radius(campaign) if is_asked else None,
+        "measured": measures.known(campaign),
+        "blast": blast_radius.changes(campaign) if is_asked else None,
         "may_count_blast": not is_asked,
     }
 

@@ -20,7 +20,6 @@ from governance.charts import plots
 from governance.charts.plot import Plot
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items import tallies
-from governance.reviews.quality import care
 from governance.reviews.usage import coverage as coverage_actions
 
 MOST_CAMPAIGNS: Final = 12
@@ -66,7 +65,6 @@ def cut_rates() -> Plot | None:
         [(_("Revoked"), shares["revoke"]), (_("Reduced"), shares["reduce"])],
         _("Month"),
         most=100,
-        levels=(care.LEAST_CUT, care.MOST_CUT),
     )
     table = tuple(
         (campaign.name, str(n), f"{shares['revoke'][at]} %", f"{shares['reduce'][at]} %")

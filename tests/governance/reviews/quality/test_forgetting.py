@@ -17,8 +17,6 @@ from audit.actions import Action
 from audit.context import SYSTEM
 from audit.export import timeline
 from governance import tasks
-from governance.charts import figures
-from governance.charts.models import Figure
 from governance.reviews.campaigns import pause
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.decisions import attention, recall
@@ -26,13 +24,12 @@ from governance.reviews.decisions.models import Draft, ReviewDecision
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack.models import EvidencePack
 from governance.reviews.pack_tables import contents
-from governance.reviews.quality import care, retention, timings
+from governance.reviews.quality import retention
 from governance.reviews.quality.models import Timing, TimingRun
 from governance.reviews.reviewers.models import Assignment
 from tests import databases
 from tests.audit.make import Archive
 from tests.governance.companies import Company
-from tests.governance.console import visits
 from tests.governance.reviews import longago, worlds
 from tests.governance.reviews.longago import TIMES, Move, review
 from tests.governance.reviews.pack.test_evidence_pack import archive
@@ -47,28 +44,27 @@ def rows_of(name: str, campaign: Campaign) -> list[dict[str, Any]]:
         return list(contents.TABLES[name].rows(campaign))
 
 
+def times(campaign: Campaign) -> list[tuple[Any, ...]]:
+    """Return how long answers took, by risk level, as the pack has it."""
+    return [(row["risk"], row["timed"], row["fast"], row["median_ms"]) for row in rows_of("09_quality", campaign)]
+
+
 def kept() -> list[dict[str, Any]]:
     """Return all that decisions say but for their time."""
     rows = ReviewDecision.objects.order_by("pk").values()
     return [{name: value for name, value in row.items() if name != "dwell_ms"} for row in rows]
 
 
-def test_nobodys_own_time_is_left_and_the_care_of_all_is_the_same(
-    review: tuple[Company, Campaign], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    company, campaign = review
-    monkeypatch.setattr(care, "ENOUGH", 1)
-    before, seconds, said = care.measure(campaign), care.seconds(campaign), kept()
-    assert (before.timed, before.fast, seconds) == (5, 2, {"low": 5})
-    assert care.measure(campaign, company.sofia).timed == 1
-    assert {each.seconds for each in care.by_reviewer(campaign)} == {2, 3, 5, 7, 30}
+def test_nobodys_own_time_is_left_and_the_times_of_all_are_the_same(review: tuple[Company, Campaign]) -> None:
+    _, campaign = review
+    said = kept()
+    assert times(campaign) == [("low", 5, 2, 5_000)]
+    assert len(set(ReviewDecision.objects.values_list("dwell_ms", flat=True))) == 5
 
     tasks.forget_timings()
 
-    assert (care.measure(campaign), care.seconds(campaign), kept()) == (before, seconds, said)
+    assert (times(campaign), kept()) == ([("low", 5, 2, 5_000)], said)
     assert set(ReviewDecision.objects.values_list("dwell_ms", flat=True)) == {None}
-    assert (care.measure(campaign, company.sofia).timed, care.seconds(campaign, company.sofia)) == (0, {})
-    assert [each.seconds for each in care.by_reviewer(campaign)] == [None] * 5
     row = Timing.objects.get()
     assert (row.risk, row.people, row.timed, row.fast, row.median_ms) == ("low", 5, 5, 2, 5_000)
     for asked in Assignment.objects.all():
@@ -103,7 +99,7 @@ def test_a_killed_worker_loses_nothing_and_the_next_goes_on(
     review: tuple[Company, Campaign], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, campaign = review
-    before = care.measure(campaign), care.seconds(campaign)
+    before = times(campaign)
     monkeypatch.setattr(retention, "ITEMS", 2)
     with monkeypatch.context() as patch:
         patch.setattr(retention, "_day", _die)  # after the answers, before the rest of the step
@@ -114,14 +110,14 @@ def test_a_killed_worker_loses_nothing_and_the_next_goes_on(
 
     assert retention._step(campaign.pk)
     assert ReviewDecision.objects.filter(dwell_ms=None).count() == 2
-    assert (care.measure(campaign), care.seconds(campaign)) == before, "also in between"
+    assert times(campaign) == before, "also in between"
     assert retention.due() == [campaign.pk]
     assert not timeline.of("campaign", "q4").filter(action=Action.CAMPAIGN_TIMING_FORGOTTEN).exists()
 
     tasks.forget_timings()
     (event,) = timeline.of("campaign", "q4").filter(action=Action.CAMPAIGN_TIMING_FORGOTTEN)
     assert (event.detail["assignments"], ReviewDecision.objects.filter(dwell_ms=None).count()) == (5, 5)
-    assert (care.measure(campaign), care.seconds(campaign)) == before
+    assert times(campaign) == before
 
 
 def _die(name: str) -> None:
@@ -148,16 +144,15 @@ def test_what_is_younger_stays_until_its_time_has_come(at: Move) -> None:
     at(today - timedelta(days=380))
     longago.answer(campaign, {last: [9_000]})
     at(today)
-    before = care.measure(campaign), care.seconds(campaign)
-    assert before[0].timed == 6
+    before = times(campaign)
+    assert before == [("low", 6, 2, 6_000)]
 
     tasks.forget_timings()
 
     (left,) = ReviewDecision.objects.filter(dwell_ms__isnull=False)
     assert (left.decided_by, left.dwell_ms, left.assignment.dwell_ms) == (last, 9_000, 9_000)
     assert set(Assignment.objects.exclude(pk=left.assignment_id).values_list("dwell_ms", flat=True)) == {0}
-    assert (care.measure(campaign), care.seconds(campaign)) == before, "put together before the first is forgotten"
-    assert [care.measure(campaign, person).timed for person in (first[0], last)] == [0, 1]
+    assert times(campaign) == before, "put together before the first is forgotten"
     run = TimingRun.objects.get()
     assert (run.is_over, retention.due()) == (False, [])
     at(timedelta(days=1))
@@ -215,18 +210,15 @@ def test_a_review_that_is_under_way_is_never_over(at: Move) -> None:
     assert ReviewDecision.objects.get(decided_by=sponsors[4]).dwell_ms == 6_000
 
 
-def test_of_too_few_people_nothing_is_put_together_and_the_page_says_so(at: Move) -> None:
+def test_of_too_few_people_nothing_is_put_together_and_the_evidence_says_so(at: Move) -> None:
     today = clock.now()
     company, campaign, sponsors = longago.begun(at, 4)
     longago.answer(campaign, {person: [ms] for person, ms in zip(sponsors, TIMES, strict=False)})
     longago.ended(campaign, company)
     at(today)
-    assert care.seconds(campaign) == {"low": 4}
+    assert times(campaign) == [("low", 4, 2, 4_000)]
     tasks.forget_timings()
-    assert (Timing.objects.count(), care.seconds(campaign), care.measure(campaign).timed) == (0, {}, 0)
-    assert care.measure(campaign).answers == 4
-    page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
-    assert "Deleted after thirteen months: too few reviewers" in page
+    assert Timing.objects.count() == 0
     (row,) = rows_of("09_quality", campaign)
     assert (row["answers"], row["timed"], row["fast"], row["median_ms"], row["timing"]) == (
         4, "", "", "", "forgotten after thirteen months",
@@ -236,57 +228,15 @@ def test_of_too_few_people_nothing_is_put_together_and_the_page_says_so(at: Move
 def test_risks_of_too_few_people_are_put_together_with_another(at: Move) -> None:
     today = clock.now()
     company, campaign, sponsors = longago.begun(at, 6, medium=2)
-    times = dict(zip(sponsors, ([1_000, 9_000], [2_000, 11_000], [3_000], [4_500], [5_000], [6_000]), strict=True))
-    longago.answer(campaign, times)
+    took = dict(zip(sponsors, ([1_000, 9_000], [2_000, 11_000], [3_000], [4_500], [5_000], [6_000]), strict=True))
+    longago.answer(campaign, took)
     longago.ended(campaign, company)
     at(today)
-    before = care.measure(campaign)
-    assert care.seconds(campaign) == {"low": 4, "medium": 10}
+    assert times(campaign) == [("low", 6, 3, 3_750), ("medium", 2, 0, 10_000)]
     tasks.forget_timings()
     row = Timing.objects.get()
     assert (row.risk, row.people, row.timed, row.fast, row.median_ms) == ("", 6, 8, 3, 4_750)
-    assert (care.measure(campaign), care.seconds(campaign)) == (before, {"": 5})
-    page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
-    assert "all risk levels <strong>5</strong>" in " ".join(page.split())
-
-
-def test_pages_say_that_it_was_put_together(review: tuple[Company, Campaign]) -> None:
-    company, _ = review
-    ana, sofia = visits.as_(company.ana), visits.as_(company.sofia)
-    assert "thirteen months" not in visits.text(ana.get("/reviews/q4/", secure=True))
-    tasks.forget_timings()
-    page = visits.text(ana.get("/reviews/q4/", secure=True))
-    assert "Aggregated after thirteen months; no reviewer's own times are kept." in page
-    assert "Times by reviewer are kept for thirteen months only." in page
-    assert "Deleted after thirteen months." in visits.text(sofia.get("/reviews/q4/", secure=True))
-
-
-def test_what_a_worker_counted_by_person_goes_with_it(
-    review: tuple[Company, Campaign], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    company, campaign = review
-    monkeypatch.setattr(care, "MANY", 1)
-    monkeypatch.setattr(care, "ENOUGH", 1)
-    tasks.count_figures()
-    (found,) = Figure.objects.filter(name=care.figure(campaign))
-    assert {seconds for _login, _name, _counts, seconds in found.value["reviewers"]} == {2, 3, 5, 7, 30}
-    stale = found.value
-    tasks.forget_timings()
-    assert figures.kept(care.figure(campaign)) is None
-    # Somebody who began to count before it, and kept what they found after it, is counted over.
-    Figure.objects.create(name=care.figure(campaign), value=stale, as_of=clock.now() - timedelta(minutes=1))
-    monkeypatch.setattr(clock, "now", _in_a_minute(clock.now()))
-    tasks.count_figures()
-    (found,) = Figure.objects.filter(name=care.figure(campaign))
-    assert {seconds for _login, _name, _counts, seconds in found.value["reviewers"]} == {None}
-    assert {counts["timed"] for _login, _name, counts, _seconds in found.value["reviewers"]} == {0}
-    assert (found.value["care"]["timed"], found.value["seconds"]) == (5, {"low": 5})
-    page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
-    assert "Aggregated after thirteen months" in page
-
-
-def _in_a_minute(now: datetime) -> Any:  # noqa: ANN401 - a clock
-    return lambda: now + timedelta(minutes=1)
+    assert times(campaign) == [("low", "", "", ""), ("medium", "", "", "")], "the group of both is of no level"
 
 
 def test_a_sealed_pack_keeps_its_bytes_and_reperforming_still_equals(
@@ -332,10 +282,9 @@ def test_answers_that_are_taken_back_are_forgotten_and_not_put_together(at: Move
     said = ReviewDecision.objects.get(decided_by=sponsors[0])
     recall.recall(said.item_id, by=sponsors[0])
     at(today)
-    before = care.measure(campaign), care.seconds(campaign)
-    assert before[0].timed == 4
+    before = times(campaign)
+    assert before == [("low", 4, 1, 6_000)]
     tasks.forget_timings()
     assert set(ReviewDecision.objects.values_list("dwell_ms", flat=True)) == {None}
-    assert timings.summary(campaign) is not None
     assert Timing.objects.count() == 0, "four people are too few"
     assert ReviewItem.objects.count() == 5

@@ -20,8 +20,7 @@ from governance.charts.plot import Plot
 from governance.reviews.deadlines import reminders
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.models import ReviewLine
-from governance.reviews.quality import care
-from governance.reviews.reports.queries import results as results_queries
+from governance.reviews.quality import blast_radius
 from governance.reviews.reports.queries import trends as trends_queries
 from governance.reviews.usage import coverage
 from governance.reviews.usage.models import UsageDay
@@ -179,7 +178,7 @@ def test_a_cut_is_drawn_as_what_each_agent_could_do_before_and_after() -> None:
     quiet = make.agent("quiet-bot", sponsor=company.sofia, owner=company.otto)
     make.grant(quiet, worlds.low(company), people=[company.alice])
     campaign = worlds.campaign(company)
-    assert results_queries.blast_radius(campaign) is None
+    assert blast_radius.changes(campaign) is None
     item = worlds.item(campaign, company.bot)
     kept = item.lines.get(tool__name="now")
     worlds.answer(campaign, company.sofia, [(item, Answer("reduce", "unused", "Only this.", (kept.pk,)))])
@@ -187,7 +186,7 @@ def test_a_cut_is_drawn_as_what_each_agent_could_do_before_and_after() -> None:
     worlds.answer(campaign, company.sofia, [(worlds.item(campaign, quiet), worlds.REMOVE)])
 
     with CaptureQueriesContext(connection) as asked:
-        blast = results_queries.blast_radius(campaign)
+        blast = blast_radius.changes(campaign)
 
     assert blast is not None
     row, removed = blast.rows
@@ -200,41 +199,6 @@ def test_a_cut_is_drawn_as_what_each_agent_could_do_before_and_after() -> None:
     assert len(asked) <= 7
     page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
     assert f'data-label="Before">{row.before}</td><td class="number" data-label="After">{row.after}<' in page
-
-
-def test_reviewers_are_dots_without_names_and_only_among_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    company = companies.found()
-    sponsors = [company.sofia, *(make.person(f"sponsor-{n}") for n in range(4))]
-    offer = worlds.low(company)
-    for number, sponsor in enumerate(sponsors):
-        bot = make.agent(f"bot-{number}", sponsor=sponsor, owner=company.otto)
-        make.grant(bot, offer, people=[company.alice])
-    campaign = worlds.campaign(company)
-    monkeypatch.setattr(care, "ENOUGH", 1)
-    for number, sponsor in enumerate(sponsors):
-        (waits,) = worlds.waiting_for(campaign, sponsor)
-        type(waits).objects.filter(pk=waits.pk).update(dwell_ms=(number + 1) * 2000)
-        if number == len(sponsors) - 1:
-            assert (
-                results_queries.care_of_reviewers(care.by_reviewer(campaign), named=False) is None
-            )  # of four each would be recognised
-        worlds.answer(campaign, sponsor, [(waits.item, worlds.REMOVE if number == 0 else worlds.KEEP)])
-
-    plot, named = (
-        results_queries.care_of_reviewers(care.by_reviewer(campaign), named=named) for named in (False, True)
-    )
-
-    assert plot is not None
-    assert named is not None
-    seconds, cuts = [2, 4, 6, 8, 10], [100, 0, 0, 0, 0]
-    assert [(int(row[1]), int(row[2][:-2])) for row in plot.rows] == list(zip(seconds, cuts, strict=True))
-    assert [(round(x / 600 * 10), round(100 - y / 1.6)) for x, y, _across in _dots(plot.svg, "round")] == list(
-        zip(seconds, cuts, strict=True)
-    )
-    assert (plot.svg, {row[0] for row in named.rows}) == (named.svg, {person.name for person in sponsors})
-    page = visits.text(visits.as_(company.ana).get("/reviews/q4/", secure=True))
-    assert ("Time and revocations, one dot for each reviewer" in page, "Reviewer 5" in page) == (True, True)
-    assert not {row[0] for row in plot.rows} & {row[0] for row in named.rows}
 
 
 def test_the_map_of_an_agents_access_is_drawn_as_it_is_used() -> None:

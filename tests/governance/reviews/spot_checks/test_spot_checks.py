@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -31,13 +30,13 @@ from governance.reviews.items import errors
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.pack import seal
 from governance.reviews.pack_check import verify
-from governance.reviews.quality import care
 from governance.reviews.reviewers import checkers
 from governance.reviews.spot_checks import plan as plan_actions
 from governance.reviews.spot_checks import spot_checks
 from governance.reviews.spot_checks.models import SpotCheck, SpotCheckPlan
 from tests import databases, make
 from tests.governance import companies
+from tests.governance.console import visits
 from tests.governance.reviews import worlds
 from tests.governance.reviews.spotted import Checked, audits, end, said, under_way
 
@@ -84,17 +83,6 @@ def test_what_is_drawn_is_in_the_record_with_its_seed_and_asks_somebody_else(che
     assert Notice.objects.get(person=checked.company.sam, url="/spot-checks/").sentence.startswith("Spot checks of")
 
 
-def test_who_answers_with_little_care_is_checked_more_and_the_record_does_not_say_so(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    checked = under_way(agents=20, share=5)
-    monkeypatch.setattr(care.Care, "index", property(lambda each: 39 if each.is_enough else None))
-    end(checked)
-    assert len(checked.checks) == 5, "a quarter of twenty"
-    (event,) = timeline.of("campaign", "q4").filter(action=Action.CAMPAIGN_SPOT_CHECKS_DRAWN)
-    assert "sofia" not in json.dumps(event.detail)
-
-
 def test_what_is_picked_is_what_the_seed_picks_and_no_answer_more_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     checked = under_way(agents=40, share=5)
     other = make.grant(make.agent("others-bot", sponsor=checked.company.mona), worlds.low(checked.company))
@@ -114,12 +102,12 @@ def test_what_is_picked_is_what_the_seed_picks_and_no_answer_more_is_read(monkey
         read.append(said[-1]["cursor"].rowcount)
         return done
 
-    seeds, shares, hasty_ones = ("ab" * 32, "cd" * 32, plan.seed), (1, 5, 20, 100), ((), ["sofia"], ["mona", "sofia"])
-    for most, hasty, plan.share, plan.seed in product((500, 5), hasty_ones, shares, seeds):
+    seeds, shares = ("ab" * 32, "cd" * 32, plan.seed), (1, 5, 20, 100)
+    for most, plan.share, plan.seed in product((500, 5), shares, seeds):
         monkeypatch.setattr(verify, "MOST_CHECKED", most)
         with connection.execute_wrapper(count):
-            frame, picked = plan_actions.pick(plan, hasty)
-        assert set(picked) == verify.asked_again(plan.seed, plan.share, answers, hasty)
+            frame, picked = plan_actions.pick(plan)
+        assert set(picked) == verify.asked_again(plan.seed, plan.share, answers)
         assert (frame, list(picked), read.pop(), read) == (41, sorted(picked), len(picked), [])
 
 
@@ -264,9 +252,22 @@ def test_whoever_runs_the_review_asks_again_or_leaves_it_and_no_access_changes_b
     assert "Fourth quarter" in event_triggered_words.happened(trigger)[0].sentence
 
 
-def test_each_sees_her_own_agreement_when_all_are_over_and_others_see_all_together(
-    checked: Checked, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_seed_draws_a_share_of_what_was_kept_and_of_what_was_not_and_older_packs_drew_a_quarter_of_some() -> None:
+    answers = {number: (number % 10 > 0, "sofia" if number <= 40 else "mona") for number in range(1, 101)}
+    usual = verify.asked_again("a" * 64, 10, answers)
+    assert len(usual) == 10
+    assert sum(not answers[number][0] for number in usual) == 1
+    assert usual == verify.asked_again("a" * 64, 10, dict(reversed(answers.items())))
+    assert usual != verify.asked_again("b" * 64, 10, answers)
+    more = verify.asked_again("a" * 64, 10, answers, {"mona"})
+    of_mona = [number for number in more if answers[number][1] == "mona"]
+    assert usual < more
+    assert len(of_mona) >= 15, "a quarter of her sixty"
+    assert {number for number in more if number <= 40} == {number for number in usual if number <= 40}
+    assert len(verify.asked_again("a" * 64, 100, dict.fromkeys(range(600), (True, "x")))) == verify.MOST_CHECKED
+
+
+def test_each_sees_her_own_agreement_when_all_are_over_and_others_see_all_together(checked: Checked) -> None:
     first, *rest = checked.checks
     spot_checks.answer(first.pk, by=checked.company.sam, verb="abstain", reason_code="dont_understand")
     assert spot_checks.own_agreement(checked.campaign, checked.company.sofia) is None, "not while some are open"
@@ -274,10 +275,14 @@ def test_each_sees_her_own_agreement_when_all_are_over_and_others_see_all_togeth
         verb = said(each)
         reason = "unused" if verb != "certify" else ""
         spot_checks.answer(each.pk, by=checked.company.sam, verb=verb, reason_code=reason)
+    sofia, mona = (
+        visits.text(visits.as_(who).get("/reviews/q4/", secure=True))
+        for who in (checked.company.sofia, checked.company.mona)
+    )
+    assert ("9 of 9 spot checks agree with your decisions." in sofia, "spot checks agree" in mona) == (True, False)
     own = spot_checks.own_agreement(checked.campaign, checked.company.sofia)
     assert own is not None
     assert (own.n, own.percent, spot_checks.own_agreement(checked.campaign, checked.company.mona)) == (9, 100, None)
-    assert monkeypatch is not None
 
 
 def test_the_evidence_waits_for_spot_checks_until_they_are_due_and_the_reminder_comes_once(
