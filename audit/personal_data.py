@@ -4,21 +4,20 @@ import base64
 import hashlib
 import hmac
 import json
-import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from django.conf import settings
 from django.db import transaction
 
-from audit import chain, redaction
+from audit import chain, encryption, redaction
 from audit.models import Event, SubjectKey
 
-_NONCE = 12
+_PURPOSE = b"subject keys"
+_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +49,9 @@ def seal(uuid: UUID, personal: Mapping[str, Mapping[str, object]]) -> SealedValu
     for subject in sorted(personal):
         key_id, key = _key_for(subject)
         plain = chain.canonical(redaction.clean(personal[subject], f"personal.{subject}"))
-        nonce = os.urandom(_NONCE)
-        locked = AESGCM(key).encrypt(nonce, plain, _bound_to(subject, uuid))
+        value = encryption.encrypt([key], plain, _place(subject, uuid))
         commitments[subject] = commitment(_salt(key, uuid), plain)
-        values[subject] = {"key": str(key_id), "value": base64.b64encode(nonce + locked).decode()}
+        values[subject] = {"key": str(key_id), "value": base64.b64encode(value).decode()}
     return SealedValues(commitments, values)
 
 
@@ -69,9 +67,9 @@ def openings(event: Event) -> list[Opening]:
         row = SubjectKey.objects.filter(subject=subject, key_id=kept["key"]).exclude(wrapped=None).first()
         if row is None:
             continue  # erased
-        key, blob = _unwrap(row), base64.b64decode(kept["value"])
+        key = _unwrap(row)
         try:
-            plain = AESGCM(key).decrypt(blob[:_NONCE], blob[_NONCE:], _bound_to(subject, event.uuid))
+            plain = encryption.decrypt([key], base64.b64decode(kept["value"]), _place(subject, event.uuid))
         except InvalidTag as error:
             message = f"{event.uuid}, {subject}"
             raise PersonalDataAltered(message) from error
@@ -87,7 +85,7 @@ def _key_for(subject: str) -> tuple[UUID, bytes]:
     """The subject's key; a new one where there is none, or where the last was erased."""
     row = SubjectKey.objects.filter(subject=subject).exclude(wrapped=None).first()
     if row is None:
-        fresh, key_id = AESGCM.generate_key(256), uuid4()
+        fresh, key_id = secrets.token_bytes(_KEY_BYTES), uuid4()
         SubjectKey.objects.bulk_create(
             [SubjectKey(subject=subject, key_id=key_id, wrapped=_wrap(subject, key_id, fresh))], ignore_conflicts=True
         )
@@ -106,43 +104,29 @@ def rewrap(after: str, most: int) -> tuple[str, int] | None:
     """
     rows = SubjectKey.objects.filter(subject__gt=after).exclude(wrapped=None).order_by("subject")
     rows_here = list(rows.select_for_update()[:most])
-    wrapped_anew = 0
-    for row in rows_here:
-        key, is_current = _opened(row)
-        if not is_current:
-            row.wrapped = _wrap(row.subject, row.key_id, key)
-            row.save(update_fields=["wrapped"])
-            wrapped_anew += 1
-    return (rows_here[-1].subject, wrapped_anew) if rows_here else None
+    current = encryption.beginning(_root_keys()[0])
+    others = [row for row in rows_here if not bytes(row.wrapped or b"").startswith(current)]
+    for row in others:
+        row.wrapped = _wrap(row.subject, row.key_id, _unwrap(row))
+        row.save(update_fields=["wrapped"])
+    return (rows_here[-1].subject, len(others)) if rows_here else None
 
 
 def _wrap(subject: str, key_id: UUID, key: bytes) -> bytes:
-    nonce = os.urandom(_NONCE)
-    return nonce + AESGCM(settings.KEY_ENCRYPTION_KEY.reveal()).encrypt(nonce, key, _wrapping(subject, key_id))
+    return encryption.encrypt(_root_keys(), key, f"subject-key {subject} {key_id}")
 
 
 def _unwrap(row: SubjectKey) -> bytes:
-    return _opened(row)[0]
+    """Return the subject's key. Raises InvalidTag when it lies under another key-encryption key."""
+    return encryption.decrypt(_root_keys(), row.wrapped or b"", f"subject-key {row.subject} {row.key_id}")
 
 
-def _opened(row: SubjectKey) -> tuple[bytes, bool]:
-    """Return the subject's key, and whether the key-encryption key that wraps now wrapped it. Raises InvalidTag."""
-    blob, place = bytes(row.wrapped or b""), _wrapping(row.subject, row.key_id)
-    previous: bytes = settings.KEY_ENCRYPTION_KEY_PREVIOUS.reveal()
-    try:
-        return AESGCM(settings.KEY_ENCRYPTION_KEY.reveal()).decrypt(blob[:_NONCE], blob[_NONCE:], place), True
-    except InvalidTag:
-        if not previous:
-            raise
-        return AESGCM(previous).decrypt(blob[:_NONCE], blob[_NONCE:], place), False
+def _root_keys() -> list[bytes]:
+    return encryption.keys_for(_PURPOSE, "KEY_ENCRYPTION_KEY")
 
 
-def _wrapping(subject: str, key_id: UUID) -> bytes:
-    return f"subject-key {subject} {key_id}".encode()
-
-
-def _bound_to(subject: str, uuid: UUID) -> bytes:
-    return f"personal {subject} {uuid}".encode()
+def _place(subject: str, uuid: UUID) -> str:
+    return f"personal {subject} {uuid}"
 
 
 def _salt(key: bytes, uuid: UUID) -> bytes:

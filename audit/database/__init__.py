@@ -1,1 +1,1 @@
-"""The database server as libpq and an operator see it: its address, and whether its commits survive a failover."""
+"""The database as libpq and an operator see it: its address, whether commits survive a failover, and its tables."""

@@ -4,7 +4,7 @@ import django.contrib.postgres.fields
 import django.contrib.postgres.indexes
 from django.db import migrations, models
 
-from audit.tables import Tables
+from audit.database.tables import Tables
 
 EVENTS = """
 CREATE TABLE events (

@@ -15,9 +15,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from audit import clock
+from audit import clock, encryption
 from entitlements.decisions.reads import Reads
 from entitlements.secrets import seal
 from entitlements.secrets.seal import RootKey
@@ -35,7 +34,6 @@ LIFE: Final = timedelta(hours=12)
 """The longest that anything sealed lives: as long as an agent's session (`entitlements/sessions/sessions.py`)."""
 TAIL: Final = LIFE + timedelta(minutes=1)
 """How long a retired key opens. A node seals by it until it has applied the change, which a lease bounds."""
-_NONCE: Final = 12
 _KEYS: Final = """
 SELECT kid, sealed_private, state, extract(epoch FROM retires_at)::float8 FROM entitlements_signingkey
 WHERE issuer = %s AND state IN ('active', 'next', 'retired')
@@ -53,8 +51,7 @@ async def sealed(reads: Reads, plain: bytes, of: str = ISSUER, *, purpose: str =
     """
     for kid, secret, state, _ in await _keys(reads, of):
         if state == "active":
-            nonce = os.urandom(_NONCE)
-            locked = nonce + _cipher(kid, bytes(secret), SEALING[of]).encrypt(nonce, plain, f"{kid}{purpose}".encode())
+            locked = encryption.encrypt([_key(kid, bytes(secret), SEALING[of])], plain, f"{kid} {purpose}")
             return f"{kid}.{base64.urlsafe_b64encode(locked).decode().rstrip('=')}"
     raise in_use.KeyMissing
 
@@ -64,13 +61,17 @@ async def opened(reads: Reads, text: str, of: str = ISSUER, *, purpose: str = ""
     name, _, rest = text.partition(".")
     for kid, secret, state, until in await _keys(reads, of):
         if kid == name and (state != "retired" or (until is not None and until > clock.now().timestamp())):
-            return _unlocked(_cipher(kid, bytes(secret), SEALING[of]), f"{kid}{purpose}", rest)
+            try:
+                locked = base64.b64decode(rest + "=" * (-len(rest) % 4), altchars=b"-_", validate=True)
+                return encryption.decrypt([_key(kid, bytes(secret), SEALING[of])], locked, f"{kid} {purpose}")
+            except (binascii.Error, ValueError, InvalidTag) as why:
+                raise NotOurs from why
     raise NotOurs
 
 
 def new_secret() -> bytes:
     """Make a key."""
-    return AESGCM.generate_key(256)
+    return os.urandom(32)
 
 
 def described(kid: str) -> dict[str, str]:
@@ -78,18 +79,10 @@ def described(kid: str) -> dict[str, str]:
     return {"kty": "oct", "use": "enc", "alg": ALGORITHM, "kid": kid}
 
 
-def _unlocked(cipher: AESGCM, bound_to: str, rest: str) -> bytes:
-    try:
-        locked = base64.b64decode(rest + "=" * (-len(rest) % 4), altchars=b"-_", validate=True)
-        return cipher.decrypt(locked[:_NONCE], locked[_NONCE:], bound_to.encode())
-    except (binascii.Error, ValueError, InvalidTag) as why:
-        raise NotOurs from why
-
-
 @functools.lru_cache(maxsize=32)
-def _cipher(kid: str, secret: bytes, under: RootKey) -> AESGCM:
-    """Decrypt a key, once in the life of the process. Raises SealBroken."""
-    return AESGCM(seal.unseal(secret, in_use.place(kid), under))
+def _key(kid: str, secret: bytes, under: RootKey) -> bytes:
+    """Open a key, once in the life of the process. Raises SealBroken."""
+    return seal.unseal(secret, in_use.place(kid), under)
 
 
 async def _keys(reads: Reads, of: str) -> Any:  # noqa: ANN401 - rows

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import audit.clock
-from audit.tables import Tables
+from audit.database.tables import Tables
 
 # The index person_by_mailbox needs the function as it was when the index was made; entitlements/people/sql/mailbox.sql has its
 # current text.

@@ -9,7 +9,7 @@ import django.db.models.expressions
 from django.conf import settings
 from django.db import migrations, models
 
-from audit.tables import Tables
+from audit.database.tables import Tables
 
 
 class Migration(migrations.Migration):
