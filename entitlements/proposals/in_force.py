@@ -42,9 +42,9 @@ def _nothing(_row: object, _by: Person) -> None:
 class LastingKind[M: TwoPersonProposal]:
     """One kind of thing that two people agree on.
 
-    `subject` are the columns that say what a row is about: of those one waits at a time, and one is in force. `events`
-    say what is recorded of each state; where `follow` records it, there is none. Roles that are None are left to the
-    matrix, or to `check` and `follow`.
+    `subject` are the columns that say what a row is about: of those one waits at a time, and one is in force; without
+    any, rows stand beside each other. `events` say what is recorded of each state; where `follow` records it, there is
+    none. Roles that are None are left to the matrix, or to `check` and `follow`.
     """
 
     name: str
@@ -68,9 +68,10 @@ class LastingKind[M: TwoPersonProposal]:
     ends_with_two: bool = False
     needs_reason: bool = True
     """Whether a proposal needs one; an end always does."""
+    confirm_needs_reason: bool = False
     related: tuple[str, ...] = ()
-    codes: Mapping[str, str] = field(default_factory=dict)
-    """The codes of refusals that are not those of the kind's name; an empty one says that there is none."""
+    codes: Mapping[str, str | type[DomainError]] = field(default_factory=dict)
+    """The codes of refusals that are not those of the kind's name, or the refusals; an empty one: there is none."""
     waits: str = ""
     """What is said where another one is in the way, if it is not a proposal alone."""
     not_confirmer: type[DomainError] = Forbidden
@@ -90,7 +91,7 @@ class LastingKind[M: TwoPersonProposal]:
             ("proposed_by_own_account", Forbidden, f"You proposed this {noun}, so another person confirms it."),
         ):
             if code := self.codes.get(name, f"{self.name}_{name}"):
-                object.__setattr__(self, name, _refusal(code, sentence, base))
+                object.__setattr__(self, name, _refusal(code, sentence, base) if isinstance(code, str) else code)
 
     def may(self, by: Person, reason: str, roles: Collection[Role] | None) -> None:
         """Check who acts, and that there is a reason. Raises Forbidden, ReasonRequired."""
@@ -116,14 +117,17 @@ class LastingKind[M: TwoPersonProposal]:
         return row
 
     @transaction.atomic
-    def confirm(self, key: UUID, *, by: Person) -> M:
+    def confirm(self, key: UUID, *, by: Person, reason: str = "") -> M:
         """Put a proposal in force, as a second person, in the place of what was.
 
-        Raises NotFound, Forbidden, ProposerGone, `over`, `proposed_by_own_account`, and as `check` and `follow`.
+        Raises NotFound, Forbidden, ReasonRequired, ProposerGone, `over`, `proposed_by_own_account`, and as `check` and
+        `follow`.
         """
         row = self.held(key, State.PROPOSED)
         if self.confirmers is not None and not by.has_role(*self.confirmers):
             raise self.not_confirmer
+        if self.confirm_needs_reason and not reason.strip():
+            raise ReasonRequired
         self.check(row, by)
         independence.check_second(
             row.proposed_by,
@@ -136,7 +140,7 @@ class LastingKind[M: TwoPersonProposal]:
         self._like(row).update(state=State.REPLACED, ended_at=now, end_reason=f"Replaced by the proposal {row.pk}.")
         row.state, row.confirmed_by, row.confirmed_at = State.IN_FORCE, by, now
         row.save(update_fields=["state", "confirmed_by", "confirmed_at"])
-        self._record(row, by, row.reason)
+        self._record(row, by, reason or row.reason)
         self.follow(row, by)
         return row
 
@@ -180,7 +184,7 @@ class LastingKind[M: TwoPersonProposal]:
     def _like(self, row: M) -> QuerySet[M]:
         about = {column: getattr(row, column) for column in self.subject}
         rows: QuerySet[M] = self.model._default_manager.filter(state=State.IN_FORCE, **about)  # noqa: SLF001 - Django's
-        return rows
+        return rows if about else rows.none()
 
     def _record(self, row: M, by: Person, reason: str) -> None:
         if action := self.events.get(State(row.state)):

@@ -54,10 +54,10 @@ PROPOSE_RULE = Action(
     by=person,
     done=_("Proposed. Somebody of security confirms it."),
 )
-CONFIRM_RULE = Action("auto-approval-rule-confirm", RULE, auto_approval.confirm, done=_("In force from now on."))
-WITHDRAW_RULE = Action("auto-approval-rule-withdraw", RULE, auto_approval.withdraw, done=_("Withdrawn."))
+CONFIRM_RULE = Action("auto-approval-rule-confirm", RULE, auto_approval.KIND.confirm, done=_("In force from now on."))
+WITHDRAW_RULE = Action("auto-approval-rule-withdraw", RULE, auto_approval.KIND.withdraw, done=_("Withdrawn."))
 END_RULE = Action(
-    "auto-approval-rule-end", RULE, auto_approval.end, done=_("It approves nothing more. What it approved stays.")
+    "auto-approval-rule-end", RULE, auto_approval.KIND.end, done=_("It approves nothing more. What it approved stays.")
 )
 REVIEW = Action(
     "auto-approval-look",

@@ -14,6 +14,7 @@ from entitlements.api.fields import InputSerializer, Lasts, OutputSerializer, Sl
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.people.models import Group
 from entitlements.permissions.matrix import Matrix
+from entitlements.proposals.api import TwoPersonSerializer
 from governance.api.matrix import MATRIX
 from governance.approval_policies import actions, policies
 from governance.approval_policies.models import ApprovalPolicy, AutoApproval, AutoApprovalRule, PolicyProposal
@@ -76,23 +77,14 @@ class PolicyProposalInputSerializer(InputSerializer):
     reason = Text(max_length=500)
 
 
-class AutoApprovalRuleSerializer(OutputSerializer):
+class AutoApprovalRuleSerializer(TwoPersonSerializer):
     """A rule that approves without a person: only low risk, only reading."""
 
-    id = serializers.UUIDField()
     entitlement = serializers.CharField(source="entitlement.scope")
     longest = Lasts()
     kinds = serializers.ListField(child=serializers.CharField())
     group = serializers.CharField(source="group.slug", default=None, allow_null=True)
     expires_at = serializers.DateTimeField()
-    reason = serializers.CharField()
-    state = serializers.ChoiceField(choices=AutoApprovalRule.State.choices)
-    proposed_by = serializers.CharField(source="proposed_by.login")
-    proposed_at = serializers.DateTimeField()
-    confirmed_by = serializers.CharField(source="confirmed_by.login", default=None, allow_null=True)
-    confirmed_at = serializers.DateTimeField(allow_null=True)
-    ended_at = serializers.DateTimeField(allow_null=True)
-    end_reason = serializers.CharField()
 
 
 class AutoApprovalRuleInputSerializer(InputSerializer):

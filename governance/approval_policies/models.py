@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from entitlements.people.models import Person
+from entitlements.proposals.models import TwoPersonProposal, second_person_constraints
 
 
 class ApprovalPolicy(models.Model):
@@ -98,20 +99,13 @@ class PolicyProposal(models.Model):
         return f"{self.entitlement_id or 'default'}: {self.state}"
 
 
-class AutoApprovalRule(models.Model):
+class AutoApprovalRule(TwoPersonProposal):
     """Requests for an entitlement that need no person: low risk, reading only, for agents of these kinds, this long.
 
-    With a group, only those are acted for who are in it. One person proposes it and another confirms it; it ends by
-    itself. `longest` and the rest bound what it approves, and the product bounds them.
+    With a group, only those are acted for who are in it. It ends by itself, and stands beside the others of its
+    entitlement. `longest` and the rest bound what it approves, and the product bounds them.
     """
 
-    class State(models.TextChoices):
-        PROPOSED = "proposed", "Proposed"
-        IN_FORCE = "in_force", "In force"
-        WITHDRAWN = "withdrawn", "Withdrawn"
-        ENDED = "ended", "Ended"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     entitlement = models.ForeignKey("entitlements.Entitlement", on_delete=models.PROTECT, related_name="approval_rules")
     longest = models.DurationField()
     kinds = models.JSONField()
@@ -119,19 +113,11 @@ class AutoApprovalRule(models.Model):
         "entitlements.Group", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
     expires_at = models.DateTimeField()
-    reason = models.CharField(max_length=500)
-    state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
-    proposed_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+", db_index=False)
-    proposed_at = models.DateTimeField()
-    confirmed_by = _decider()
-    confirmed_at = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True)
-    end_reason = models.CharField(max_length=500, blank=True)
 
     class Meta:
         db_table = "governance_approvalrule"
         constraints: ClassVar = [
-            models.CheckConstraint(name="an_approval_rule_says_why", condition=~Q(reason="")),
+            *second_person_constraints("an approval rule"),
             models.CheckConstraint(
                 name="an_approval_rule_is_bounded",
                 condition=Q(
@@ -140,16 +126,6 @@ class AutoApprovalRule(models.Model):
                     expires_at__gt=F("proposed_at"),
                     expires_at__lte=F("proposed_at") + LONGEST_RULE,
                 ),
-            ),
-            models.CheckConstraint(
-                name="a_second_person_confirms_an_approval_rule",
-                condition=Q(state__in=["proposed", "withdrawn"])
-                | (Q(confirmed_by__isnull=False, confirmed_at__isnull=False) & ~Q(confirmed_by=F("proposed_by"))),
-            ),
-            models.CheckConstraint(
-                name="an_ended_approval_rule_says_when_and_why",
-                condition=Q(state__in=["proposed", "in_force"], ended_at=None)
-                | (Q(state__in=["withdrawn", "ended"], ended_at__isnull=False) & ~Q(end_reason="")),
             ),
         ]
         indexes: ClassVar = [models.Index(name="approval_rule_page", fields=["-proposed_at", "-id"])]

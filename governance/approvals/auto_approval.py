@@ -26,12 +26,12 @@ from entitlements.errors import DomainError
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Group, Person, Role
+from entitlements.proposals.in_force import LastingKind, State
 from entitlements.words import Risk
 from governance.approval_policies.models import LONGEST_BY_RULE, LONGEST_RULE, AutoApproval, AutoApprovalRule
 from governance.approvals.models import Approval
 from governance.conflicts_of_interest import rules as conflict_rules
 from governance.conflicts_of_interest.rules import Reason
-from governance.proposals import proposals
 from governance.requests import facts as request_facts
 from governance.requests import requests
 from governance.requests.models import AccessRequest
@@ -39,9 +39,7 @@ from governance.sod import check
 
 from . import facts, issue
 
-State = AutoApprovalRule.State
 MAY_PROPOSE: Final = (Role.ANALYST, Role.SECURITY)
-MAY_CONFIRM: Final = (Role.SECURITY,)
 STAGE: Final = "rule"
 """The stage of an answer that a rule gave."""
 LOOK_AFTER: Final = timedelta(days=7)
@@ -65,13 +63,6 @@ class SelfConfirmationOfRule(DomainError):
     code, status = "self_confirmation_of_rule", HTTPStatus.FORBIDDEN
 
 
-class RuleNotWaiting(DomainError):
-    """The rule is confirmed, withdrawn or ended already."""
-
-    code, status = "auto_approval_rule_decided", HTTPStatus.CONFLICT
-
-
-@transaction.atomic
 def propose(
     entitlement: Entitlement,
     *,
@@ -84,90 +75,28 @@ def propose(
 ) -> AutoApprovalRule:
     """Propose a rule for an entitlement; it approves nothing until another person confirms it.
 
-    `kinds` are the kinds of agents it is for; with `group` only its members are acted for. Raises Forbidden,
-    ReasonRequired, OutOfBounds.
+    `kinds` are the kinds of agents it is for; with `group` only its members are acted for. Raises OutOfBounds, and as
+    LastingKind.propose.
     """
-    proposals.check(by, reason, MAY_PROPOSE)
+    KIND.may(by, reason, MAY_PROPOSE)
     now = clock.now()
     known = set(kinds) <= set(Agent.Kind.values)
     if not (kinds and known and timedelta(0) < longest <= min(LONGEST_BY_RULE, entitlement.longest)):
         raise OutOfBounds
     if not now < expires_at <= now + LONGEST_RULE:
         raise OutOfBounds
-    rule = AutoApprovalRule.objects.create(
-        entitlement=entitlement,
-        longest=longest,
-        kinds=sorted(kinds),
-        group=group,
-        expires_at=expires_at,
-        reason=reason,
-        proposed_by=by,
-        proposed_at=now,
-    )
-    _record(Action.AUTO_APPROVAL_RULE_PROPOSED, rule, by, reason)
-    return rule
+    terms = {"longest": longest, "kinds": sorted(kinds), "group": group, "expires_at": expires_at}
+    return KIND.propose(AutoApprovalRule(entitlement=entitlement, **terms), by=by, reason=reason)
 
 
-@transaction.atomic
-def confirm(rule_id: UUID, *, by: Person, reason: str) -> AutoApprovalRule:
-    """Put a proposed rule in force, as a second person.
-
-    Raises NotFound, Forbidden, ReasonRequired, RuleNotWaiting, SelfConfirmationOfRule, and OutOfBounds where its time
-    is over by now.
-    """
-    proposals.check(by, reason, MAY_CONFIRM)
-    rule = _FOUND.held(rule_id, State.PROPOSED)
-    _FOUND.second(rule, by)
+def _check_time(rule: AutoApprovalRule, _by: Person) -> None:
     if rule.expires_at <= clock.now():
         raise OutOfBounds
-    rule.state, rule.confirmed_by, rule.confirmed_at = State.IN_FORCE, by, clock.now()
-    rule.save(update_fields=["state", "confirmed_by", "confirmed_at"])
-    _record(Action.AUTO_APPROVAL_RULE_CONFIRMED, rule, by, reason)
-    return rule
-
-
-@transaction.atomic
-def withdraw(rule_id: UUID, *, by: Person, reason: str) -> AutoApprovalRule:
-    """Drop a proposed rule. Raises NotFound, Forbidden, ReasonRequired, RuleNotWaiting."""
-    proposals.check(by, reason, MAY_PROPOSE)
-    return _over(_FOUND.held(rule_id, State.PROPOSED), State.WITHDRAWN, Action.AUTO_APPROVAL_RULE_WITHDRAWN, by, reason)
-
-
-@transaction.atomic
-def end(rule_id: UUID, *, by: Person, reason: str) -> AutoApprovalRule:
-    """Let a rule approve nothing more; what it approved stays.
-
-    Raises NotFound, Forbidden, ReasonRequired, RuleNotWaiting.
-    """
-    proposals.check(by, reason, MAY_PROPOSE)
-    return _over(_FOUND.held(rule_id, State.IN_FORCE), State.ENDED, Action.AUTO_APPROVAL_RULE_ENDED, by, reason)
-
-
-_FOUND: Final = proposals.TwoPersonProposal(
-    lambda: AutoApprovalRule.objects.select_related("entitlement", "group", "proposed_by"),
-    lambda rule: locks.exclusive((Lock.REQUEST, f"approval-rule:{rule.pk}")),
-    over=RuleNotWaiting,
-    own=SelfConfirmationOfRule,
-    may=MAY_PROPOSE,
-    withdraw=withdraw,
-)
-"""A rule is held alone: what it is approving now waits, or sees what becomes of it."""
-
-
-def _over(rule: AutoApprovalRule, state: State, action: Action, by: Person, reason: str) -> AutoApprovalRule:
-    rule.state, rule.ended_at, rule.end_reason = state, clock.now(), reason
-    rule.save(update_fields=["state", "ended_at", "end_reason"])
-    _record(action, rule, by, reason)
-    return rule
 
 
 def about(rule: AutoApprovalRule) -> list[str]:
     """Return the links by which the record of a rule is found again."""
     return [f"approval_rule:{rule.pk}", f"entitlement:{rule.entitlement.scope}"]
-
-
-def _record(action: Action, rule: AutoApprovalRule, by: Person, reason: str) -> None:
-    log.record(action, about=about(rule), by=by.principal, reason=reason, detail=bounds(rule))
 
 
 def bounds(rule: AutoApprovalRule) -> dict[str, Any]:
@@ -178,6 +107,36 @@ def bounds(rule: AutoApprovalRule) -> dict[str, Any]:
         "group": rule.group.slug if rule.group else None,
         "expires_at": rule.expires_at.isoformat(),
     }
+
+
+KIND: Final = LastingKind(
+    name="auto_approval_rule",
+    noun="rule",
+    model=AutoApprovalRule,
+    subject=(),
+    related=("entitlement", "group"),
+    events={
+        State.PROPOSED: Action.AUTO_APPROVAL_RULE_PROPOSED,
+        State.IN_FORCE: Action.AUTO_APPROVAL_RULE_CONFIRMED,
+        State.WITHDRAWN: Action.AUTO_APPROVAL_RULE_WITHDRAWN,
+        State.ENDED: Action.AUTO_APPROVAL_RULE_ENDED,
+    },
+    hold=lambda rule: locks.exclusive((Lock.REQUEST, f"approval-rule:{rule.pk}")),
+    about=about,
+    detail=bounds,
+    check=_check_time,
+    proposers=MAY_PROPOSE,
+    confirmers=(Role.SECURITY,),
+    enders=MAY_PROPOSE,
+    confirm_needs_reason=True,
+    codes={
+        "over": "auto_approval_rule_decided",
+        "proposed_by_own_account": SelfConfirmationOfRule,
+        "proposed_already": "",
+        "unchanged": "",
+    },
+)
+"""A rule is held alone: what it is approving now waits, or sees what becomes of it."""
 
 
 # ------------------------------------------------------------------------------------------------ a rule answers

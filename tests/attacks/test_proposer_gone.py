@@ -123,7 +123,7 @@ def of_host(by: Person, _company: Company) -> object:
 KINDS: Final[dict[str, tuple[Propose, Callable[..., object], str]]] = {
     "a tool's class": (of_class, proposals.confirm, "analyst"),
     "an erasure": (of_erasure, proposals.confirm, "analyst"),
-    "an auto-approval rule": (of_rule, auto_approval.confirm, "analyst"),
+    "an auto-approval rule": (of_rule, auto_approval.KIND.confirm, "analyst"),
     "an approval policy": (of_policy, approval_policies.confirm, "security"),
     "ages of credentials": (of_ages, credential_policy.confirm, "security"),
     "an SoD policy": (of_combination, sod.publish, "analyst"),

@@ -27,7 +27,7 @@ def policies_and_rules() -> ApprovalPolicy:
     first = policies.publish(use, stages, by=resa, confirmed_by=rob, reason="Two see more than one.")
     policies.propose(None, stages, answer_within=timedelta(days=3), by=resa, reason="The auditors asked for more eyes.")
     rule = _ruled(use, ana, "Only reads.")
-    auto_approval.confirm(rule.pk, by=resa, reason="Harmless.")
+    auto_approval.KIND.confirm(rule.pk, by=resa, reason="Harmless.")
     _ruled(Entitlement.objects.get(scope="crm:use"), resa, "Asked for every day.")
     harmless = Tool.objects.filter(entitlements=use, action="read", risk="low").values_list("name")
     make.request(use, Agent.objects.get(slug="dunning"), by=otto, people=[bob], tools=[name for (name,) in harmless])

@@ -197,7 +197,7 @@ def _make_rules() -> None:
         ruled = auto_approval.propose(
             scope, longest=timedelta(days=60), kinds=["shared"], expires_at=until, by=rob, reason=reason
         )
-        auto_approval.confirm(ruled.pk, by=resa, reason="Agreed, for half a year.")
+        auto_approval.KIND.confirm(ruled.pk, by=resa, reason="Agreed, for half a year.")
     _grant(company.BY_RULE)
 
 

@@ -42,7 +42,7 @@ def propose(company: Company, **fields: object) -> AutoApprovalRule:
 
 
 def in_force(company: Company, **fields: object) -> AutoApprovalRule:
-    return auto_approval.confirm(propose(company, **fields).pk, by=company.resa, reason="Harmless.")
+    return auto_approval.KIND.confirm(propose(company, **fields).pk, by=company.resa, reason="Harmless.")
 
 
 def test_a_request_within_a_rule_becomes_a_grant_at_once_in_nobodys_name(company: Company) -> None:
@@ -71,10 +71,10 @@ def _combine(company: Company) -> None:
 
 
 def _deny(company: Company) -> None:
-    AutoApprovalRule.objects.update(expires_at=clock.now() + MONTH, state="proposed")
+    AutoApprovalRule.objects.update(kinds=["service"])
     asked = company.ask("now", people=[company.bob])
     approvals.deny(asked.pk, by=company.sofia, reason="Not for a chat.")
-    AutoApprovalRule.objects.update(state="in_force")
+    AutoApprovalRule.objects.update(kinds=["shared"])
 
 
 STANDS_IN_THE_WAY: dict[str, Callable[[Company], object]] = {
@@ -122,15 +122,34 @@ def test_two_people_make_a_rule_within_bounds_and_it_can_be_ended(company: Compa
     rule = propose(company)
     assert company.ask("now", people=[company.bob]).state == "in_approval"
     with pytest.raises(errors.Forbidden):
-        auto_approval.confirm(rule.pk, by=company.ana, reason="Mine.")
+        auto_approval.KIND.confirm(rule.pk, by=company.ana, reason="Mine.")
     AutoApprovalRule.objects.update(proposed_by=company.resa)
     with pytest.raises(auto_approval.SelfConfirmationOfRule):
-        auto_approval.confirm(rule.pk, by=company.resa, reason="Mine.")
-    auto_approval.confirm(rule.pk, by=company.rob, reason="Yes.")
-    auto_approval.end(rule.pk, by=company.ana, reason="Too much.")
+        auto_approval.KIND.confirm(rule.pk, by=company.resa, reason="Mine.")
+    auto_approval.KIND.confirm(rule.pk, by=company.rob, reason="Yes.")
+    auto_approval.KIND.end(rule.pk, by=company.ana, reason="Too much.")
     assert company.ask("now").state == "in_approval"
-    with pytest.raises(auto_approval.RuleNotWaiting):
-        auto_approval.withdraw(rule.pk, by=company.ana, reason="Again.")
+    with pytest.raises(auto_approval.KIND.over):
+        auto_approval.KIND.withdraw(rule.pk, by=company.ana, reason="Again.")
+
+
+def test_rules_stand_beside_each_other_and_each_confirmation_says_why(company: Company) -> None:
+    first, second = propose(company), propose(company)
+    with pytest.raises(errors.ReasonRequired):
+        auto_approval.KIND.confirm(first.pk, by=company.resa, reason=" ")
+    for rule in (first, second):
+        auto_approval.KIND.confirm(rule.pk, by=company.resa, reason="Harmless.")
+        about = Event.objects.filter(links__contains=[f"approval_rule:{rule.pk}"])
+        confirmed = about.get(action=Action.AUTO_APPROVAL_RULE_CONFIRMED)
+        assert (confirmed.actor, confirmed.reason) == ("person:resa", "Harmless.")
+    assert list(AutoApprovalRule.objects.values_list("state", flat=True)) == ["in_force", "in_force"]
+
+
+def test_a_rule_whose_time_is_over_is_not_confirmed(company: Company) -> None:
+    rule = propose(company)
+    AutoApprovalRule.objects.update(proposed_at=clock.now() - MONTH, expires_at=clock.now() - timedelta(seconds=1))
+    with pytest.raises(auto_approval.OutOfBounds):
+        auto_approval.KIND.confirm(rule.pk, by=company.resa, reason="Harmless.")
 
 
 def test_the_database_lets_no_rule_answer_beyond_its_bounds(company: Company) -> None:

@@ -70,7 +70,7 @@ def confirm_rule(company: Company) -> object:
     rule = auto_approval.propose(
         company.use, longest=day, kinds=["shared"], expires_at=ends, by=company.ana, reason="Harmless."
     )
-    return auto_approval.confirm(rule.pk, by=company.resa, reason="Yes.")
+    return auto_approval.KIND.confirm(rule.pk, by=company.resa, reason="Yes.")
 
 
 def confirm_mapping(company: Company) -> object:

@@ -84,10 +84,10 @@ def _proposed(company: companies.Company) -> dict[str, object]:
     proposal = policies.propose(None, policy_rules.DEFAULT_POLICY, by=company.resa, reason="a sample")
     terms = {"kinds": ["shared"], "longest": timedelta(days=1), "expires_at": clock.now() + timedelta(days=9)}
     rule = auto_approval.propose(company.use, **terms, by=company.ana, reason="a sample")  # type: ignore[arg-type]
-    auto_approval.confirm(rule.pk, by=company.resa, reason="seen")
+    auto_approval.KIND.confirm(rule.pk, by=company.resa, reason="seen")
     company.ask("now", people=[company.bob])
     AutoApproval.objects.update(look_from=clock.now())
-    auto_approval.end(rule.pk, by=company.ana, reason="a sample")
+    auto_approval.KIND.end(rule.pk, by=company.ana, reason="a sample")
     waits = auto_approval.propose(company.use, **terms, by=company.ana, reason="a sample")  # type: ignore[arg-type]
     return {
         "settings/proposal": proposal.pk,

@@ -79,7 +79,7 @@ def confirmed(company: Company) -> None:
     rule = auto_approval.propose(
         company.use, longest=month, kinds=["shared"], expires_at=until, by=company.ana, reason=why
     )
-    auto_approval.confirm(rule.pk, by=company.resa, reason="Harmless.")
+    auto_approval.KIND.confirm(rule.pk, by=company.resa, reason="Harmless.")
 
 
 def test_one_answer_keeps_all_of_it_and_the_review_ends_by_itself_once_it_stands(
