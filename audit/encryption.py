@@ -32,7 +32,7 @@ def encrypt(keys: Sequence[bytes], plain: bytes, bound_to: str) -> bytes:
     return head + AESGCM(keys[0]).encrypt(nonce, plain, head + bound_to.encode())
 
 
-def decrypt(keys: Sequence[bytes], value: bytes, bound_to: str) -> bytes:
+def decrypt(keys: Sequence[bytes], value: bytes | memoryview, bound_to: str) -> bytes:
     """Return what was encrypted for this place. Raises UnknownKey, or InvalidTag when it was altered or moved."""
     value = bytes(value)
     head, locked = value[: BEGINNING + _NONCE], value[BEGINNING + _NONCE :]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from django_filters import rest_framework as filters
 from rest_framework import serializers
@@ -25,6 +25,12 @@ class TwoPersonSerializer(OutputSerializer):
     confirmed_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
     end_reason = serializers.CharField()
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Return the fields of the thing itself before those of its two people: lists show the first."""
+        fields = super().get_fields()
+        own = [name for name in fields if name not in TwoPersonSerializer._declared_fields]
+        return {name: fields[name] for name in dict.fromkeys(["id", "state", *own, *fields])}
 
 
 class ProposalSerializer(OutputSerializer):

@@ -126,3 +126,15 @@ def _unknown(schema: Mapping[str, Any], value: Any) -> set[str]:  # noqa: ANN401
         return set()
     inner = {name for field in value.keys() & fields.keys() for name in _unknown(fields[field], value[field])}
     return inner | {name for name in value if name not in fields}
+
+
+def test_what_two_people_agreed_on_begins_with_what_it_is() -> None:
+    lists = {
+        name: list(each["properties"])
+        for name, each in document()["components"]["schemas"].items()
+        if "properties" in each
+    }
+    agreed = [names for names in lists.values() if {"id", "state", "end_reason", "proposed_by"} <= {*names}]
+    assert len(agreed) > 6
+    for names in agreed:
+        assert names.index("proposed_by") > 3, names
