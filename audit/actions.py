@@ -303,7 +303,6 @@ class Action(StrEnum):
     SOD_POLICY_WITHDRAWN = "sod_policy.withdrawn"
     SPOT_CHECK_ANSWERED = "spot_check.answered"
     SPOT_CHECK_FOLLOWED_UP = "spot_check.followed_up"
-    SPOT_CHECK_REASSIGNED = "spot_check.reassigned"
     SUBJECT_ERASED = "subject.erased"
     SESSION_POLICY_CONFIRMED = "session_policy.confirmed"
     SESSION_POLICY_ENDED = "session_policy.ended"

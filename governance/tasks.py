@@ -27,7 +27,6 @@ from governance.reviews.newer_signals import newer_signals
 from governance.reviews.pack import seal
 from governance.reviews.quality import measures, retention
 from governance.reviews.reviewers import assignment
-from governance.reviews.spot_checks import replacement
 from governance.reviews.staging import staging
 from governance.reviews.templates import templates
 from governance.reviews.usage import coverage as coverage_actions
@@ -297,10 +296,9 @@ def summarise_agents() -> None:
 
 @shared_task(ignore_result=True)
 def reassign_leavers() -> None:
-    """Find another reviewer wherever one has left, and another checker where one cannot check any more."""
+    """Find another reviewer wherever one has left."""
     while assignment.reassign_leavers():
         pass
-    replacement.replace_checkers()
 
 
 @shared_task(ignore_result=True)

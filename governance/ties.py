@@ -34,7 +34,7 @@ from governance.reviews.items import visibility as item_visibility
 from governance.reviews.items.models import ReviewItem
 from governance.reviews.remediation.models import Remediation
 from governance.reviews.reviewers import assignment
-from governance.reviews.spot_checks import replacement, spot_checks
+from governance.reviews.spot_checks import spot_checks
 from governance.sod.api import reclassification as reclassification_api
 
 from .approvals import auto_approval, reroute
@@ -87,10 +87,9 @@ def find_approvers(login: str) -> None:
 
 
 def find_reviewers(login: str) -> None:
-    """Find other reviewers and checkers for a disabled person; the sweep finds missed ones."""
+    """Find other reviewers for a disabled person; the sweep finds missed ones."""
     while assignment.reassign_leavers(who=login):
         pass
-    replacement.replace_checkers(login=login)
 
 
 def erase(person: Person) -> int:

@@ -105,7 +105,6 @@ FILES: Final = (
     "governance/reviews/reviewers/sql/review_assignment_tally.sql",
     "governance/reviews/spot_checks/sql/spot_check_plan.sql",
     "governance/reviews/spot_checks/sql/spot_check_conflict.sql",
-    "governance/reviews/spot_checks/sql/spot_check_seen.sql",
     "governance/reviews/spot_checks/sql/spot_check.sql",
     "governance/reviews/event_triggered/sql/event_triggered_review.sql",
     "governance/worker/sql/wakes.sql",

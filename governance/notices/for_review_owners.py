@@ -80,28 +80,6 @@ def _spot_checks(event: Event) -> Iterator[Message]:
     yield Message(Kind.REVIEW_WAITING, checkers, _about(campaign), sentence, "/spot-checks/", waits=True)
 
 
-def _spot_check_passed_on(event: Event) -> Iterator[Message]:
-    """Tell the new checker, once a day; without one, tell the owner of the review."""
-    if (campaign := _campaign(event)) is None:
-        return
-    to, day = event.detail.text("to"), f"{event.at:%Y-%m-%d}"
-    if to:
-        checkers = Person.objects.filter(login=to)
-        text = _("Spot checks of %(review)s are assigned to you.")
-        dedupe = f"spot checks of {campaign.slug} passed on {day}"
-        sentence = text % {"review": campaign.name}
-        about = _about(campaign)
-        yield Message(Kind.REVIEW_WAITING, checkers, about, sentence, "/spot-checks/", dedupe=dedupe, waits=True)
-        return
-    text = _(
-        "Some spot checks of %(review)s are unassigned, because their reviewer left or has a conflict of interest now."
-    )
-    dedupe = f"spot checks of {campaign.slug} left to nobody {day}"
-    sentence = text % {"review": campaign.name}
-    page = f"{_page(campaign)}#spot-checks"
-    yield Message(Kind.REVIEW_WAITING, [campaign.owner], _about(campaign), sentence, page, dedupe=dedupe)
-
-
 def _spot_checked(event: Event) -> Iterator[Message]:
     """Tell the owner of a review, once, that a checker would have removed more than the reviewer did."""
     campaign = _campaign(event)
@@ -119,6 +97,5 @@ NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     Action.REVIEW_DEADLINE_HELD: _held,
     Action.CAMPAIGN_SPOT_CHECKS_DRAWN: _spot_checks,
     Action.SPOT_CHECK_ANSWERED: _spot_checked,
-    Action.SPOT_CHECK_REASSIGNED: _spot_check_passed_on,
     Action.REMEDIATION_FAILED: _not_proven,
 }

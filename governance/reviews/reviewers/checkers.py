@@ -24,7 +24,6 @@ from governance.conflicts_of_interest.rules import Reason
 from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.items import visibility
 from governance.reviews.reviewers.models import Assignment
-from governance.reviews.spot_checks.models import SpotCheck
 
 from . import assignment, facts
 
@@ -104,16 +103,6 @@ def _choose(
             return who, route
         sees = {who} if why == Reason.SEES_IT else set[str]()
         people = replace(people, sees=people.sees | sees, answered=people.answered | ({who} - sees))
-
-
-def unfit(checks: Sequence[SpotCheck]) -> Iterator[tuple[SpotCheck, Reason]]:
-    """Yield each of some open checks whose checker may not make it any more, with why."""
-    for batch in batched(checks, _AT_ONCE):
-        items = [each.item_id for each in batch]
-        voices, people = _Voices(items), dict(of_items(items))
-        for each in batch:
-            if each.checker and (bar := voices.against(each.checker, each.item_id, people[each.item_id])) is not None:
-                yield each, bar
 
 
 def against(person: Person, item: UUID, people: ItemPeople) -> Reason | None:

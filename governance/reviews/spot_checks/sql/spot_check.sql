@@ -12,15 +12,6 @@ BEGIN
                 AND i.current_decision_id IS NOT NULL) THEN
             PERFORM governance_review_refuses('spot checks are drawn from what was answered, when a review ends');
         END IF;
-    ELSIF OLD.verb = '' AND NEW.checker_id IS DISTINCT FROM OLD.checker_id THEN
-        SELECT p.due_at INTO until FROM governance_spotplan p WHERE p.campaign_id = NEW.plan_id;
-        IF OLD.checker_id IS NULL OR NEW.asked_at >= until OR to_jsonb(NEW) - 'checker_id' - 'resolution' - 'asked_at'
-                IS DISTINCT FROM to_jsonb(OLD) - 'checker_id' - 'resolution' - 'asked_at'
-                OR governance_spot_conflict(OLD.item_id, OLD.checker_id) IS NULL
-                   AND NOT governance_spot_is_seen(OLD.item_id, OLD.checker_id) THEN
-            PERFORM governance_review_refuses('a spot check gets another checker only where its checker may not check it any more');
-        END IF;
-        PERFORM governance_talk_is_open(NEW.item_id);
     ELSIF OLD.verb = '' AND NEW.verb <> '' THEN
         SELECT p.due_at INTO until FROM governance_spotplan p WHERE p.campaign_id = NEW.plan_id;
         IF NEW.followed <> '' OR NEW.answered_at >= until OR to_jsonb(NEW) - 'verb' - 'reason_code' - 'comment' - 'answered_at'
