@@ -996,12 +996,10 @@ class Migration(migrations.Migration):
                 ('list', models.CharField(max_length=64)),
                 ('name', models.CharField(max_length=60)),
                 ('query', models.CharField(max_length=2000)),
-                ('shared', models.BooleanField(db_default=False, default=False)),
                 ('made_at', models.DateTimeField()),
                 ('owner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='saved_views', to=settings.AUTH_USER_MODEL)),
             ], {
                 'constraints': [models.UniqueConstraint(fields=('owner', 'list', 'name'), name='a_person_names_a_view_of_a_list_once'), models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='a_saved_view_has_a_name')],
-                'indexes': [models.Index(condition=models.Q(('shared', True)), fields=['list', 'name'], name='saved_view_shared')],
             }),
             migrations.CreateModel('AgentSummary', [
                 ('agent', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='summary', serialize=False, to='entitlements.agent')),

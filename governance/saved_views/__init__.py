@@ -1,1 +1,1 @@
-"""Saved views: queries of lists that people keep under a name, for themselves or for everybody."""
+"""Saved views: queries of lists that a person keeps under a name."""

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
-from rest_framework import serializers
 
 from entitlements.access.caller import Caller
 from entitlements.api.actions import NEW, Action, Subject, person
@@ -17,16 +16,15 @@ from governance.saved_views.models import SavedView
 
 
 class SavedViewInputSerializer(InputSerializer):
-    """The list by its name, the query of its address, and whether everybody finds the view."""
+    """The list by its name, and the query of its address."""
 
     list = Text(max_length=64)
     name = Text(max_length=saved_views.LONGEST_NAME)
     query = Text(max_length=saved_views.LONGEST_QUERY, allow_blank=True)
-    shared = serializers.BooleanField(default=False, help_text="Analysts and platform admins alone may share.")
 
 
 def _visible(caller: Caller) -> QuerySet[SavedView]:
-    return saved_views.visible_to(caller.human) if caller.human is not None else SavedView.objects.none()
+    return saved_views.of(caller.human) if caller.human is not None else SavedView.objects.none()
 
 
 def _create(*, list: str, by: Person, **values: Any) -> SavedView:  # noqa: A002, ANN401 - the fields, as they are named

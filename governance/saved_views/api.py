@@ -1,4 +1,4 @@
-"""Saved views over REST: those that the person may open, and one's own created and deleted."""
+"""Saved views over REST: a person's own, listed, created and deleted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ class SavedViewSerializer(OutputSerializer):
     list = serializers.CharField()
     name = serializers.CharField()
     query = serializers.CharField()
-    shared = serializers.BooleanField()
     owner = serializers.CharField(source="owner.login")
     made_at = serializers.DateTimeField()
 
@@ -46,8 +45,8 @@ class _SavedViewResource(Resource):
 class SavedViews(_SavedViewResource, Listing, CreateEndpoint):
     """List and create saved views.
 
-    get: List the saved views that you can open.
-    post: Save a view of a list. It keeps the query of the address; other people can open it where it is shared.
+    get: List your saved views.
+    post: Save a view of a list. It keeps the query of the address.
     """
 
     action = actions.CREATE

@@ -12,7 +12,7 @@ from django.db.models import Q
 class SavedView(models.Model):
     """A name for the query of a list's address: its search, facets, order and columns, and nothing that gives a right.
 
-    Everybody who opens it sees what they may see. Only its owner sees it unless it is `shared`.
+    Only its owner finds it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -20,7 +20,6 @@ class SavedView(models.Model):
     list = models.CharField(max_length=64)
     name = models.CharField(max_length=60)
     query = models.CharField(max_length=2000)
-    shared = models.BooleanField(default=False, db_default=False)
     made_at = models.DateTimeField()
 
     class Meta:
@@ -30,9 +29,6 @@ class SavedView(models.Model):
                 fields=["owner", "list", "name"],
             ),
             models.CheckConstraint(name="a_saved_view_has_a_name", condition=~Q(name="")),
-        ]
-        indexes: ClassVar = [
-            models.Index(name="saved_view_shared", fields=["list", "name"], condition=Q(shared=True)),
         ]
 
     def __str__(self) -> str:

@@ -8,13 +8,13 @@ from typing import Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import QueryDict
 
 from audit import clock, log
 from audit.actions import Action
-from entitlements.errors import DomainError, Forbidden, NotFound
-from entitlements.people.models import Person, Role
+from entitlements.errors import DomainError, NotFound
+from entitlements.people.models import Person
 from governance.saved_views.models import SavedView
 
 MOST: Final = 50
@@ -44,20 +44,12 @@ class TooManySavedViews(DomainError):
     code, status = "saved_views_too_many", HTTPStatus.CONFLICT
 
 
-class ShareForbidden(Forbidden):
-    """Only analysts and platform admins share views with everybody. Save it for yourself, or ask one of them."""
-
-    code = "saved_view_share_forbidden"
-
-
 @transaction.atomic
-def create(*, list_name: str, name: str, query: str, shared: bool, by: Person) -> SavedView:
+def create(*, list_name: str, name: str, query: str, by: Person) -> SavedView:
     """Keep a query of a list under a name. What names a view, a page or a file is left out of the query.
 
-    Raises ShareForbidden, SavedViewMalformed, SavedViewNameTaken, TooManySavedViews.
+    Raises SavedViewMalformed, SavedViewNameTaken, TooManySavedViews.
     """
-    if shared and not may_share(by):
-        raise ShareForbidden
     name, query = " ".join(name.split()), cleaned(query)
     fits = 0 < len(name) <= LONGEST_NAME and len(query) <= LONGEST_QUERY and _LIST.fullmatch(list_name)
     if not fits:
@@ -68,9 +60,7 @@ def create(*, list_name: str, name: str, query: str, shared: bool, by: Person) -
         raise TooManySavedViews
     try:
         with transaction.atomic():
-            view = SavedView.objects.create(
-                owner=by, list=list_name, name=name, query=query, shared=shared, made_at=clock.now()
-            )
+            view = SavedView.objects.create(owner=by, list=list_name, name=name, query=query, made_at=clock.now())
     except IntegrityError as error:
         raise SavedViewNameTaken from error
     _record(Action.SAVED_VIEW_CREATED, view, by)
@@ -88,11 +78,6 @@ def delete(view_id: UUID, *, by: Person) -> SavedView:
     return view
 
 
-def may_share(person: Person) -> bool:
-    """Whether a person may set a view for everybody: by the admin roles that set other things for others."""
-    return person.has_role(Role.ANALYST, Role.ADMIN)
-
-
 def cleaned(query: str) -> str:
     """Return the part of a query that a view keeps."""
     kept = QueryDict(query[: 2 * LONGEST_QUERY], mutable=True)
@@ -102,7 +87,7 @@ def cleaned(query: str) -> str:
 
 
 def _record(action: Action, view: SavedView, by: Person) -> None:
-    detail = {"list": view.list, "name": view.name, "shared": view.shared}
+    detail = {"list": view.list, "name": view.name}
     log.record(action, about=about(view), by=by.principal, detail=detail)
 
 
@@ -111,12 +96,11 @@ def about(view: SavedView) -> list[str]:
     return [f"saved_view:{view.pk}"]
 
 
-def visible_to(person: Person) -> QuerySet[SavedView]:
-    """Return the views that a person may open: their own, and those that are shared."""
-    return SavedView.objects.select_related("owner").filter(Q(owner=person) | Q(shared=True))
+def of(person: Person) -> QuerySet[SavedView]:
+    """Return the views of a person."""
+    return SavedView.objects.select_related("owner").filter(owner=person)
 
 
 def of_list(person: Person, list_name: str) -> list[SavedView]:
-    """Return the views of a list that a person may open, their own first, each by name."""
-    views = visible_to(person).filter(list=list_name).order_by("name", "pk")[: 4 * MOST]
-    return sorted(views, key=lambda view: (view.owner_id != person.pk, view.name.casefold()))
+    """Return a person's views of a list, by name."""
+    return sorted(of(person).filter(list=list_name), key=lambda view: view.name.casefold())

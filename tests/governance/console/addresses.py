@@ -168,7 +168,7 @@ def _agents(company: companies.Company, client: Client) -> dict[str, object]:
 
 
 def _saved(person: Person) -> SavedView:
-    return saved_views.create(list_name="agents", name="Suspended", query="state=suspended", shared=False, by=person)
+    return saved_views.create(list_name="agents", name="Suspended", query="state=suspended", by=person)
 
 
 def _answered(company: companies.Company) -> str:

@@ -45,18 +45,13 @@ def test_a_view_is_saved_opened_and_deleted_without_script(company: Company) -> 
     ]
 
 
-def test_only_a_shared_view_is_found_by_others_and_nobody_deletes_it_for_its_owner(company: Company) -> None:
-    own = saved_views.create(list_name="agents", name="Mine", query="state=active", shared=False, by=company.ana)
-    everybody = saved_views.create(list_name="agents", name="Ours", query="q=bot", shared=True, by=company.ana)
+def test_a_view_is_found_opened_and_deleted_by_its_owner_alone(company: Company) -> None:
+    view = saved_views.create(list_name="agents", name="Mine", query="state=active", by=company.ana)
     sofia = visits.as_(company.sofia)
-    page = sofia.get(PAGE, {"view": str(everybody.pk)})
-    assert [view.label for view in page.context["list"].views if view.owner] == ["Ours"]
-    assert "shared by Ana" in visits.text(page)
-    assert {row.key for row in page.context["list"].rows} == {"research-bot"}, "she sees what she may see"
-    assert sofia.get(PAGE, {"view": str(own.pk)}).status_code == 400
-    for view in (own, everybody):
-        assert sofia.post(f"/views/{view.pk}/delete/", {"next": PAGE}).status_code == 404
-    assert SavedView.objects.count() == 2
+    assert "Mine" not in visits.text(sofia.get(PAGE))
+    assert sofia.get(PAGE, {"view": str(view.pk)}).status_code == 400
+    assert sofia.post(f"/views/{view.pk}/delete/", {"next": PAGE}).status_code == 404
+    assert SavedView.objects.get() == view
 
 
 @pytest.mark.parametrize(
@@ -71,7 +66,7 @@ def test_only_a_shared_view_is_found_by_others_and_nobody_deletes_it_for_its_own
 def test_what_is_no_view_is_refused(
     company: Company, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], status: int, code: str
 ) -> None:
-    saved_views.create(list_name="agents", name="Kept", query="", shared=False, by=company.ana)
+    saved_views.create(list_name="agents", name="Kept", query="", by=company.ana)
     if code == "saved_views_too_many":
         monkeypatch.setattr(saved_views, "MOST", 1)
     response = visits.as_(company.ana).post(SAVE, {**FORM, **changes})
@@ -84,32 +79,22 @@ def test_a_query_keeps_nothing_that_names_a_view_a_place_or_a_file() -> None:
 
 
 def test_a_query_that_the_list_no_longer_knows_is_refused_when_it_is_opened(company: Company) -> None:
-    view = saved_views.create(list_name="agents", name="Old", query="sort=gone", shared=False, by=company.ana)
+    view = saved_views.create(list_name="agents", name="Old", query="sort=gone", by=company.ana)
     ana = visits.as_(company.ana)
     assert ana.get(PAGE, {"view": str(view.pk)}).status_code == 400
     assert ana.get(PAGE).status_code == 200
 
 
-def test_only_analysts_and_admins_share_a_view_with_everybody(company: Company) -> None:
-    body = {key: FORM[key] for key in ("list", "name", "query")}
-    for person, is_shared in ((company.sofia, False), (company.resa, False), (company.ana, True)):
-        assert ('name="shared"' in visits.text(visits.as_(person).get(PAGE))) is is_shared, person.login
-        answer = client.of(person).post("/api/v1/saved-views", {**body, "shared": True}, format="json")
-        code = answer.json().get("code", "")
-        assert (answer.status_code, code) == ((201, "") if is_shared else (403, "saved_view_share_forbidden"))
-    assert visits.as_(company.sofia).post(SAVE, {**FORM, "shared": "yes"}).status_code == 403
-    assert [view.owner.login for view in SavedView.objects.filter(shared=True)] == ["ana"]
-    assert client.of(company.sofia).post("/api/v1/saved-views", body, format="json").status_code == 201
-
-
 def test_the_api_lists_creates_and_deletes_ones_own(company: Company) -> None:
     ana = client.of(company.ana)
-    body = {"list": "agents", "name": "By API", "query": "state=active", "shared": True}
+    body = {"list": "agents", "name": "By API", "query": "state=active"}
+    assert ana.post("/api/v1/saved-views", {**body, "shared": True}, format="json").status_code == 400
     made = ana.post("/api/v1/saved-views", body, format="json")
     assert made.status_code == 201, made.content
     assert made.json()["owner"] == "ana"
-    listed = client.of(company.sofia).get("/api/v1/saved-views", {"list": "agents"}).json()["results"]
-    assert [view["name"] for view in listed] == ["By API"]
+    for person, names in ((company.ana, ["By API"]), (company.sofia, [])):
+        listed = client.of(person).get("/api/v1/saved-views", {"list": "agents"}).json()["results"]
+        assert [view["name"] for view in listed] == names
     where = f"/api/v1/saved-views/{made.json()['id']}/delete"
     assert client.of(company.sofia).post(where, {}, format="json").status_code == 404
     assert ana.post(where, {}, format="json").status_code == 200

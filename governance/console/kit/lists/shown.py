@@ -83,37 +83,31 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ViewTab:
-    """A view of the list: its name in the address, its label, who shares it, and whether it is the one shown."""
+    """A view of the list: its name in the address, its label, and whether it is the one shown."""
 
     name: str
     label: Any
-    owner: str
     address: str
     is_current: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What the list shows now, to be saved as a view; `own` is the shown view that the person may delete.
-
-    `may_share`: whether the person may save it for everybody.
-    """
+    """What the list shows now, to be saved as a view; `own` is the saved view that is shown."""
 
     query: str
     own: SavedView | None
-    may_share: bool
 
 
 def views[M: Model, R](request: HttpRequest, asked: Asked[M, R], saved: Sequence[SavedView]) -> list[ViewTab]:
     """Return the views: those that everybody has, then the saved ones."""
-    own = doors.person(request).pk if saved else None
-    listed = [("", _("All"), "")] + [(each.name, each.label, "") for each in asked.layout.views]
-    listed += [(str(each.pk), each.name, "" if each.owner_id == own else each.owner.name) for each in saved]
+    listed = [("", _("All")), *((each.name, each.label) for each in asked.layout.views)]
+    listed += [(str(each.pk), each.name) for each in saved]
     kept = address.page_query(request, asked.layout).urlencode()
-    queries = ["&".join(filter(None, (kept, f"view={name}" if name else ""))) for name, _label, _owner in listed]
+    queries = ["&".join(filter(None, (kept, f"view={name}" if name else ""))) for name, _label in listed]
     return [
-        ViewTab(name, label, owner, f"{request.path}?{query}" if query else request.path, name == asked.view)
-        for (name, label, owner), query in zip(listed, queries, strict=True)
+        ViewTab(name, label, f"{request.path}?{query}" if query else request.path, name == asked.view)
+        for (name, label), query in zip(listed, queries, strict=True)
     ]
 
 
@@ -125,8 +119,8 @@ def saving[M: Model, R](request: HttpRequest, asked: Asked[M, R], saved: Sequenc
     query = address.effective(request, asked.layout, {str(each.pk): each.query for each in saved})
     for name in asked.layout.kept:
         query.pop(name, None)
-    own = next((each for each in saved if str(each.pk) == asked.view and each.owner_id == caller.human.pk), None)
-    return Saving(saved_views.cleaned(query.urlencode(safe=",")), own, saved_views.may_share(caller.human))
+    own = next((each for each in saved if str(each.pk) == asked.view), None)
+    return Saving(saved_views.cleaned(query.urlencode(safe=",")), own)
 
 
 def heads[M: Model, R](request: HttpRequest, asked: Asked[M, R]) -> list[Head]:
