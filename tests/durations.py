@@ -1,7 +1,8 @@
 """What the tests take, in CPU seconds of their own process and of its children that ended; `budget.toml` bounds it.
 
 Seconds of the clock say how busy the machine was. A busy machine takes more CPU seconds as well, so a fixed piece of
-work is measured now and then, and budgets grow with it. `make full` writes what takes long to `.cache/times.toml`.
+work is measured now and then, and what a test took counts for less where that took long just before. `make full`
+writes what takes long to `.cache/times.toml`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ LISTED_ROOM: Final = 2
 """A test that is listed with its time may take so many times that long."""
 LONG_RUN: Final = 60
 """Shorter runs, in CPU seconds, print nothing."""
-PACE_EVERY: Final = 1000
+PACE_EVERY: Final = 300
+"""Phases of tests, of which each has three."""
 PROCESSES: Final = (
     *("tests/nodes/", "tests/browser/", "tests/deployments/", "tests/conformance/"),
     "tests/entitlements/stdio/",  # what one test started may be counted to the next
@@ -39,6 +41,8 @@ PROCESSES: Final = (
 
 _last = [0.0]
 _phases = [0]
+_pace = [0.0]
+"""What the fixed piece of work took last."""
 
 
 def used() -> float:
@@ -65,7 +69,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report: Any = yield
     report.cpu = used() - _last[0]
     if _phases[0] % PACE_EVERY == 0:
-        report.pace = pace()
+        _pace[0] = pace()
+    report.pace = _pace[0]
     if (
         report.when == "call"
         and report.passed
@@ -95,11 +100,13 @@ def _write_times(tests: Mapping[str, float]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the dearest modules and each folder of a long run, and what is over its budget."""
-    tests, usual = _taken(config)
+    tests, paces = _taken(config)
     if (total := sum(tests.values())) < LONG_RUN:
         return
     terminalreporter.section("CPU seconds")
-    terminalreporter.write_line(f"{total:7.0f} s  {len(tests):5} tests, at a pace of {usual:.3f} s")
+    terminalreporter.write_line(
+        f"{total:7.0f} s  {len(tests):5} tests, at a pace of {statistics.median(paces.values()):.3f} s"
+    )
     for key in (_folder, _module):
         for name, seconds in _dearest(_sums(tests, key))[:SHOWN]:
             terminalreporter.write_line(f"{seconds:7.1f} s  {sum(key(test) == name for test in tests):5} tests  {name}")
@@ -117,15 +124,15 @@ def too_dear(test: str, seconds: float) -> str:
     return f"{seconds:.1f} CPU seconds of {may:.1f}: see tests/times.toml" if seconds > may else ""
 
 
-def over(tests: Mapping[str, float], budget: Mapping[str, Any], slower: float) -> list[str]:
-    """Return a line for each folder that took more than it may, `slower` being how slow the machine is.
+def over(tests: Mapping[str, float], budget: Mapping[str, Any], paces: Mapping[str, float]) -> list[str]:
+    """Return a line for each folder that took more than it may, at the pace at which its budget was measured.
 
-    A folder without a budget may take nothing.
+    `paces` say how fast the machine was as each test ran. A folder without a budget may take nothing.
     """
-    lines, room = [], ROOM * max(1.0, slower)
-    for folder, seconds in _dearest(_sums(tests, _folder)):
-        if seconds > (may := budget["folders"].get(folder, 0) * room):
-            dearest = _dearest({test: each for test, each in tests.items() if _folder(test) == folder})[:DEAREST]
+    lines, fair = [], {test: seconds / max(1.0, paces[test] / budget["pace"]) for test, seconds in tests.items()}
+    for folder, seconds in _dearest(_sums(fair, _folder)):
+        if seconds > (may := budget["folders"].get(folder, 0) * ROOM):
+            dearest = _dearest({test: each for test, each in fair.items() if _folder(test) == folder})[:DEAREST]
             named = ", ".join(f"{test} ({each:.1f} s)" for test, each in dearest)
             lines.append(f"{folder}: {seconds:.0f} s of {may:.0f} s; its dearest tests: {named}")
     return lines
@@ -143,19 +150,19 @@ def _may_be_long(item: pytest.Item) -> bool:
 def _over(config: pytest.Config) -> list[str]:
     if not parts.is_whole() or hasattr(config, "workerinput"):
         return []
-    tests, now = _taken(config)
-    return over(tests, _budget(), now / _budget()["pace"])
+    tests, paces = _taken(config)
+    return over(tests, _budget(), paces)
 
 
-def _taken(config: pytest.Config) -> tuple[dict[str, float], float]:
-    """Return the CPU seconds of each test, and the usual pace meanwhile."""
+def _taken(config: pytest.Config) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the CPU seconds of each test, and the pace at which it ran."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
-    tests, paces = defaultdict[str, float](float), []
+    tests, paces = defaultdict[str, float](float), dict[str, float]()
     for report in (each for reports in reporter.stats.values() for each in reports):
         if isinstance(report, pytest.TestReport):
             tests[report.nodeid] += getattr(report, "cpu", 0.0)
-            paces += [report.pace] if hasattr(report, "pace") else []
-    return tests, statistics.median(paces or [0.0])
+            paces[report.nodeid] = getattr(report, "pace", 0.0)
+    return tests, paces
 
 
 def _sums(tests: Mapping[str, float], key: Callable[[str], str]) -> dict[str, float]:

@@ -73,19 +73,26 @@ def test_a_dear_body_fails_its_test_by_name_and_a_dear_fixture_or_a_run_of_long_
 
 def test_a_folder_over_its_budget_names_its_three_dearest_tests() -> None:
     tests = {f"tests/audit/test_long.py::test_{number}": float(number) for number in range(6)}
-    (line,) = durations.over(tests, BUDGET, 1.0)
+    (line,) = durations.over(tests, BUDGET, dict.fromkeys(tests, 0.015))
     assert line.startswith("tests/audit: 15 s of 11 s; its dearest tests: tests/audit/test_long.py::test_5 (5.0 s), ")
     assert line.count("::") == 3
 
 
-def test_a_slow_machine_has_more_room_and_a_fast_one_no_less() -> None:
+def test_what_ran_while_the_machine_was_slow_counts_for_less_and_on_a_fast_one_for_no_more() -> None:
     tests = {f"tests/audit/test_long.py::test_{number}": float(number) for number in range(6)}
-    assert durations.over(tests, BUDGET, 1.5) == []
-    assert durations.over({"tests/audit/test_long.py::test_a": 10.9}, BUDGET, 0.5) == []
+    paces = dict.fromkeys(tests, 0.015)
+    assert durations.over(tests, BUDGET, dict.fromkeys(tests, 0.0225)) == []
+    assert durations.over(tests, BUDGET, paces | {"tests/audit/test_long.py::test_5": 0.075}) == []
+    assert durations.over(tests, BUDGET, paces | {"tests/audit/test_long.py::test_0": 0.075}) != []
+    assert (
+        durations.over({"tests/audit/test_long.py::test_a": 10.9}, BUDGET, {"tests/audit/test_long.py::test_a": 0.005})
+        == []
+    )
 
 
 def test_a_folder_without_a_budget_is_over() -> None:
-    (line,) = durations.over({"tests/new/test_new.py::test_a": 0.1, "tests/audit/test_a.py::test_a": 3.0}, BUDGET, 1.0)
+    tests = {"tests/new/test_new.py::test_a": 0.1, "tests/audit/test_a.py::test_a": 3.0}
+    (line,) = durations.over(tests, BUDGET, dict.fromkeys(tests, 0.015))
     assert line.startswith("tests/new: ")
 
 
