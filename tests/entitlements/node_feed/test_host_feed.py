@@ -207,7 +207,8 @@ def test_a_worker_follows_confirms_each_connection_and_forgets_only_at_first() -
             assert [each.node for each in worker.of_host] == ["host/1"]
             assert await revoke(first) == (["host/1"], [])
             assert worker.position == listener.position
-            await listener._disconnect()
+            assert listener._connection is not None
+            await listener._connection.close()  # it is lost, at whatever the listener is
             assert await revoke(second) == (["host/1"], [])
             await asyncio.to_thread(notify, "a call")
             await waits.until_so(lambda: cancelled)
