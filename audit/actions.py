@@ -75,7 +75,6 @@ class Action(StrEnum):
     CAMPAIGN_PAUSED = "campaign.paused"
     CAMPAIGN_REMINDED = "campaign.reminded"
     CAMPAIGN_RESUMED = "campaign.resumed"
-    CAMPAIGN_SIGNALS_RENEWED = "campaign.signals_renewed"
     CAMPAIGN_SPOT_CHECKS_DRAWN = "campaign.spot_checks_drawn"
     CAMPAIGN_SPOT_CHECKS_ON = "campaign.spot_checks_on"
     CAMPAIGN_STAGED = "campaign.staged"

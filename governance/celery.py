@@ -150,7 +150,6 @@ EVERY = {
     "governance.tasks.prove_removals": MINUTE,
     "governance.tasks.roll_up_usage": 10 * MINUTE,
     "governance.tasks.count_observed_calls": MINUTE,
-    "governance.tasks.look_for_newer_signals": 10 * MINUTE,
     "governance.tasks.forget_timings": 10 * MINUTE,
     "governance.tasks.apply_deadlines": 15 * MINUTE,
     "governance.tasks.open_micro_reviews": MINUTE,

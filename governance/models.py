@@ -24,7 +24,6 @@ from governance.reviews.discussion.models import ReviewComment, ReviewQuestion
 from governance.reviews.event_triggered.models import ReviewTrigger
 from governance.reviews.evidence.models import AuditMark, AuditQuestion, AuditSample, EvidenceShare, SampledItem
 from governance.reviews.items.models import AssignmentTally, ItemTally, ReviewItem, ReviewLine
-from governance.reviews.newer_signals.models import NewerSignal, SignalRun
 from governance.reviews.pack.models import EvidencePack, EvidencePiece, EvidenceSealing
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.quality.models import Timing, TimingRun
@@ -76,7 +75,6 @@ __all__ = [
     "GuardrailProposal",
     "Invitation",
     "ItemTally",
-    "NewerSignal",
     "NoAnswer",
     "Notice",
     "NoticeSettings",
@@ -103,7 +101,6 @@ __all__ = [
     "SampledItem",
     "SavedView",
     "SetupCheck",
-    "SignalRun",
     "SnapshotRow",
     "SodException",
     "SodPolicy",

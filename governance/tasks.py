@@ -23,7 +23,6 @@ from governance.reviews.deadlines import deadlines
 from governance.reviews.deadlines import reminders as reviewers
 from governance.reviews.event_triggered import settlement, start, sweeps, triggers
 from governance.reviews.items import best_effort, tallies
-from governance.reviews.newer_signals import newer_signals
 from governance.reviews.pack import seal
 from governance.reviews.quality import measures, retention
 from governance.reviews.reviewers import assignment
@@ -251,15 +250,8 @@ def count_observed_calls() -> None:
 
 
 @shared_task(ignore_result=True)
-def look_for_newer_signals() -> None:
-    """Weigh what is open again, once a night: the first of these messages after midnight (UTC) does it."""
-    for campaign_id in newer_signals.due():
-        newer_signals.weigh_again(campaign_id)
-
-
-@shared_task(ignore_result=True)
 def forget_timings() -> None:
-    """Forget how long reviewers looked thirteen months ago, once a night, as `look_for_newer_signals` does its part."""
+    """Forget how long reviewers looked thirteen months ago: the first message after midnight (UTC) does it."""
     for campaign_id in retention.due():
         retention.forget(campaign_id)
 

@@ -98,7 +98,6 @@ FILES: Final = (
     "governance/reviews/discussion/sql/review_discussion.sql",
     "governance/reviews/discussion/sql/review_comment.sql",
     "governance/reviews/discussion/sql/review_question.sql",
-    "governance/reviews/newer_signals/sql/review_newer_signal.sql",
     "governance/reviews/items/sql/campaign_tally.sql",
     "governance/reviews/items/sql/campaign_tally_staged.sql",
     "governance/reviews/items/sql/review_item_tally.sql",

@@ -664,28 +664,6 @@ class Migration(migrations.Migration):
             ], {
                 'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('verdict', 'reduce'), models.Q(('kept', []), _negated=True)), models.Q(models.Q(('verdict', 'reduce'), _negated=True), ('kept', [])), _connector='OR'), name='a_reduction_says_what_it_keeps')],
             }),
-            migrations.CreateModel('NewerSignal', [
-                ('item', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='newer_signal', serialize=False, to='governance.reviewitem')),
-                ('verdict', models.CharField(choices=[('revoke', 'Remove'), ('reduce', 'Keep some'), ('look', 'Look closer'), ('keep', 'Keep'), ('unknown', 'Not enough data')], max_length=16)),
-                ('score', models.SmallIntegerField()),
-                ('kept', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), default=list)),
-                ('reasons', models.JSONField(default=list)),
-                ('version', models.CharField(max_length=32)),
-                ('seen_at', models.DateTimeField()),
-                ('stands', models.BooleanField(default=True)),
-            ], {
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('verdict', 'reduce'), models.Q(('kept', []), _negated=True)), models.Q(models.Q(('verdict', 'reduce'), _negated=True), ('kept', [])), _connector='OR'), name='a_newer_reduction_says_what_it_keeps')],
-            }),
-            migrations.CreateModel('SignalRun', [
-                ('campaign', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='signal_run', serialize=False, to='governance.campaign')),
-                ('begun_at', models.DateTimeField()),
-                ('upto', models.PositiveIntegerField(default=0)),
-                ('looked', models.PositiveIntegerField(default=0)),
-                ('newer', models.PositiveIntegerField(default=0)),
-                ('done_at', models.DateTimeField(blank=True, null=True)),
-            ], {
-                'constraints': [models.CheckConstraint(condition=models.Q(('done_at', None), ('done_at__gte', models.F('begun_at')), _connector='OR'), name='weighing_again_is_done_after_it_began')],
-            }),
             migrations.CreateModel('Delivery', [
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('channel', models.CharField(choices=[('urgent', 'Mail at once'), ('digest', 'Mail of the day'), ('slack', 'Slack'), ('teams', 'Microsoft Teams')], max_length=16)),

@@ -11,7 +11,6 @@ from audit.actions import Action
 from audit.context import Principal
 from entitlements.grants.models import Grant
 from governance.reviews.campaigns.models import Campaign
-from governance.reviews.newer_signals.models import NewerSignal
 from governance.reviews.population import campaigns
 from governance.reviews.staging import launch
 from tests import make, snapshots
@@ -52,13 +51,7 @@ def fill(password: str, items: int = 120) -> Campaign:
         lonely = make.agent("lonely", kind="personal", sponsor=people["sam"], owner=people["otto"])
         make.grant(lonely, offers[0], people=[people["sam"]])
     made = campaigns.make("q4", name="Fourth quarter 2026", due_at=clock.now() + timedelta(days=18), by=ana)
-    begun = launch.activate(made.pk, by=ana)
-    for item in begun.items.filter(suggestion__isnull=False).order_by("number")[:3]:
-        reasons = [*item.suggestion.reasons, {"signal": "O1", "weight": 5}]
-        again = NewerSignal(item=item, verdict="look", score=5, reasons=reasons, version=item.suggestion.version)
-        again.seen_at = clock.now()
-        again.save()
-    return begun
+    return launch.activate(made.pk, by=ana)
 
 
 def _use(bot: Principal, grant: Grant, number: int) -> None:

@@ -30,7 +30,6 @@ from governance.reviews.items.errors import BadAnswer, BadBulk
 from governance.reviews.items.models import ReviewItem, ReviewLine
 from governance.reviews.items.review_rules import Verb
 from governance.reviews.items.visibility import answerable_by
-from governance.reviews.newer_signals.models import NewerSignal
 from governance.reviews.population.models import PopulationRow
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.suggestions.models import Suggestion
@@ -130,7 +129,7 @@ def _violating(items: Mapping[UUID, ReviewItem], verb: Verb) -> Collection[UUID]
 def _assigned(campaign: Campaign, items: Sequence[UUID], by: Person) -> list[ReviewItem]:
     live = Assignment.objects.filter(answerable_by(by), state=Assignment.State.ASSIGNED)
     rows = ReviewItem.objects.filter(pk__in=items, campaign=campaign, state=ReviewItem.State.IN_REVIEW)
-    rows = rows.filter(pk__in=live.values("item")).select_related("suggestion", "newer_signal", "campaign")
+    rows = rows.filter(pk__in=live.values("item")).select_related("suggestion", "campaign")
     drafts = Prefetch("assignments", live.select_related("draft"), to_attr="live")
     return list(rows.prefetch_related("lines__tool", drafts).order_by("number"))
 
@@ -152,7 +151,7 @@ def _bar(item: ReviewItem, verb: Verb, *, first: ReviewItem) -> Bar | None:
         (any(line.usage_grade != ReviewLine.Grade.CALLS for line in lines), Bar.UNSEEN),
         (_tools(item) != _tools(first), Bar.OTHER_TOOLS),
         (_suggested(item) != Suggestion.Verdict.KEEP, Bar.NOT_SUGGESTED),
-        (_found_since(item), Bar.FOUND),
+        (_tool_changed(item), Bar.FOUND),
         (not _is_as_reviewed(item), Bar.CHANGED),
     )
     return next((bar for stands, bar in bars if stands), None)
@@ -163,11 +162,8 @@ def _suggested(item: ReviewItem) -> str:
     return suggestion.verdict if suggestion else ""
 
 
-def _found_since(item: ReviewItem) -> bool:
-    """Whether a newer signal or a changed tool has come up since the population was taken."""
-    newer: NewerSignal | None = getattr(item, "newer_signal", None)
-    if newer is not None and newer.stands and newer.verdict != Suggestion.Verdict.KEEP:
-        return True
+def _tool_changed(item: ReviewItem) -> bool:
+    """Whether a tool is quarantined, or was changed since it was approved."""
     tools = [line.tool for line in item.lines.all()]
     return any(tool.state == Tool.State.QUARANTINED or tool.seen_id != tool.approved_id for tool in tools)
 

@@ -13,8 +13,6 @@ from governance.reviews.decisions.models import ReviewDecision
 from governance.reviews.discussion.models import ReviewComment, ReviewQuestion
 from governance.reviews.items import outcome
 from governance.reviews.items.models import ReviewLine
-from governance.reviews.newer_signals import newer_signals as newer_signals_actions
-from governance.reviews.newer_signals.models import NewerSignal
 from governance.reviews.remediation import verification
 from governance.reviews.remediation.models import NoAnswer, Remediation, RemediationException
 
@@ -114,31 +112,6 @@ def history(rows: Iterable[ReviewDecision]) -> Iterator[Row]:
             "taken_back": back.kind if back else "",
             "taken_back_at": utc(back.at if back else None),
             "taken_back_because": back.reason if back else "",
-        }
-
-
-def _newer(campaign: Campaign) -> QuerySet[NewerSignal]:
-    rows = NewerSignal.objects.filter(item__campaign=campaign)
-    return rows.select_related("item__suggestion").order_by("item__number")
-
-
-def newer_signals(rows: Iterable[NewerSignal]) -> Iterator[Row]:
-    """The suggestion for each item when it was last weighed while open; the frozen suggestion stays the reference."""
-    for row in rows:
-        frozen = row.item.suggestion
-        yield {
-            "item": row.item.number,
-            "item_id": str(row.item_id),
-            "suggestion": frozen.verdict,
-            "suggested_by": frozen.version,
-            "seen_at": utc(row.seen_at),
-            "stands": row.stands,
-            "verdict": row.verdict,
-            "kept_lines": list(row.kept),
-            "score": row.score,
-            "new_reasons": newer_signals_actions.unlike(row.reasons, frozen.reasons),
-            "reasons": row.reasons,
-            "version": row.version,
         }
 
 
@@ -254,7 +227,6 @@ TABLES: Final = {
     "05_comments": Table(_comments, comments, ("by",), "comment:{comment}"),
     "05_decisions": Table(_decisions, decisions, ("system", "usage_grade", "outcome"), "decision:{decision}"),
     "05_history": Table(_history, history, ("stage", "verb", "via", "taken_back"), "decision:{decision}"),
-    "05_newer_signals": Table(_newer, newer_signals, ("suggestion", "verdict", "stands")),
     "05_questions": Table(_questions, questions, ("asked_of",), "question:{question}"),
     "05_unanswered": Table(_unanswered, unanswered, ("did",), "item:{item_id}"),
     "06_remediation": Table(_remediation, remediation, ("action", "state"), "decision:{decision}"),

@@ -18,8 +18,6 @@ from governance.reviews.discussion.api.bodies import CommentSerializer, ItemQues
 from governance.reviews.discussion.models import ReviewComment, ReviewQuestion
 from governance.reviews.items import review_rules, tallies
 from governance.reviews.items.models import ReviewItem, ReviewLine
-from governance.reviews.newer_signals import newer_signals
-from governance.reviews.newer_signals.models import NewerSignal
 from governance.reviews.remediation.models import Remediation
 from governance.reviews.reviewers.models import Assignment
 from governance.reviews.staging import staging as staging_actions
@@ -222,22 +220,6 @@ class SuggestionShown(OutputSerializer):
     version = serializers.CharField()
 
 
-class NewerSignalSerializer(OutputSerializer):
-    """The suggestion as of `seen_at`, where it differs from the frozen one; for information only."""
-
-    verdict = serializers.ChoiceField(choices=Suggestion.Verdict.choices)
-    score = serializers.IntegerField()
-    kept = serializers.ListField(child=serializers.IntegerField())
-    reasons = serializers.ListField(child=serializers.DictField())
-    new_reasons = serializers.SerializerMethodField()
-    version = serializers.CharField()
-    seen_at = serializers.DateTimeField()
-
-    def get_new_reasons(self, signal: NewerSignal) -> list[dict[str, Any]]:
-        """List the reasons that did not exist when the campaign began."""
-        return [dict(each) for each in newer_signals.unlike(signal.reasons, signal.item.suggestion.reasons)]
-
-
 class ItemSerializer(OutputSerializer):
     """One review item: an agent's access at a system for a set of people, or another subject by `key`; its decision."""
 
@@ -257,7 +239,6 @@ class ItemSerializer(OutputSerializer):
     lines = serializers.SerializerMethodField()
     stage = serializers.SerializerMethodField()
     suggestion = serializers.SerializerMethodField()
-    newer_signal = serializers.SerializerMethodField()
     reviewer = serializers.SerializerMethodField()
     draft = serializers.SerializerMethodField()
     decision = serializers.SerializerMethodField()
@@ -278,11 +259,6 @@ class ItemSerializer(OutputSerializer):
         """Return the suggestion as it was frozen when the campaign began, with the weight of each signal."""
         suggestion: Suggestion | None = getattr(item, "suggestion", None)
         return SuggestionShown(suggestion).data if suggestion else None
-
-    def get_newer_signal(self, item: ReviewItem) -> dict[str, Any] | None:
-        """Return the current suggestion where it differs from the frozen one."""
-        signal: NewerSignal | None = getattr(item, "newer_signal", None)
-        return NewerSignalSerializer(signal).data if signal and signal.stands else None
 
     def get_reviewer(self, item: ReviewItem) -> str | None:
         """Return the reviewer; null where the item is unassigned."""

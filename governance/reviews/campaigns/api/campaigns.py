@@ -67,7 +67,6 @@ class ReviewResource(Endpoint):
             "assignments__reviewer",
             "assignments__draft",
             "suggestion",
-            "newer_signal",
             "comments__by",
             "questions__asked_by",
             "questions__asked_of",

@@ -35,7 +35,7 @@ _WHY: Final = {
     Bar.OTHER_TOOLS: gettext_lazy("Its tools differ from those of the first item"),
     Bar.NOT_SUGGESTED: gettext_lazy("Keeping it is not suggested"),
     Bar.VIOLATION: gettext_lazy("SoD violation: decide it on its own"),
-    Bar.FOUND: gettext_lazy("A newer signal since the review began: decide it on its own"),
+    Bar.FOUND: gettext_lazy("A tool changed or was quarantined: decide it on its own"),
     Bar.CHANGED: gettext_lazy("Changed since it was last kept, or never reviewed"),
     Bar.NOTHING_SUGGESTED: gettext_lazy("No tool is suggested for removal"),
 }

@@ -25,8 +25,6 @@ CREATE OR REPLACE TRIGGER a_sealing_is_never_deleted BEFORE DELETE ON governance
     FOR EACH ROW EXECUTE FUNCTION governance_review_stays();
 CREATE OR REPLACE TRIGGER a_share_is_never_deleted BEFORE DELETE ON governance_evidenceshare
     FOR EACH ROW EXECUTE FUNCTION governance_review_stays();
-CREATE OR REPLACE TRIGGER a_newer_signal_is_never_deleted BEFORE DELETE ON governance_newersignal
-    FOR EACH ROW EXECUTE FUNCTION governance_review_stays();
 CREATE OR REPLACE TRIGGER a_remediation_is_never_deleted BEFORE DELETE ON governance_remediation
     FOR EACH ROW EXECUTE FUNCTION governance_review_stays();
 CREATE OR REPLACE TRIGGER a_comment_is_never_changed BEFORE UPDATE OR DELETE ON governance_reviewcomment
@@ -36,8 +34,6 @@ CREATE OR REPLACE TRIGGER a_question_is_never_deleted BEFORE DELETE ON governanc
 CREATE OR REPLACE TRIGGER a_review_trigger_is_never_deleted BEFORE DELETE ON governance_reviewtrigger
     FOR EACH ROW EXECUTE FUNCTION governance_review_stays();
 CREATE OR REPLACE TRIGGER a_sampled_item_is_never_changed BEFORE UPDATE OR DELETE ON governance_sampleditem
-    FOR EACH ROW EXECUTE FUNCTION governance_review_stays();
-CREATE OR REPLACE TRIGGER a_signal_run_is_never_deleted BEFORE DELETE ON governance_signalrun
     FOR EACH ROW EXECUTE FUNCTION governance_review_stays();
 CREATE OR REPLACE TRIGGER a_spot_check_is_never_deleted BEFORE DELETE ON governance_spotcheck
     FOR EACH ROW EXECUTE FUNCTION governance_review_stays();

@@ -25,9 +25,9 @@ from governance.reviews.items import (
     visibility,
 )
 from governance.reviews.items.models import ReviewItem, ReviewLine
-from governance.reviews.newer_signals import queries as newer_signal_queries
 from governance.reviews.population import snapshot
 from governance.reviews.reviewers.models import Assignment
+from governance.reviews.suggestions import queries as suggestion_queries
 from governance.reviews.usage import usage
 
 
@@ -72,7 +72,7 @@ def _with_lines(rows: QuerySet[ReviewItem]) -> QuerySet[ReviewItem]:
     lines = ReviewLine.objects.select_related("tool", "grant__entitlement").order_by("tool__name", "pk")
     past = ReviewDecision.objects.filter(taken_back=None).select_related("decided_by").order_by("stage", "decided_at")
     return rows.select_related(
-        "agent__sponsor", "system", "current_decision", "campaign", "suggestion", "newer_signal"
+        "agent__sponsor", "system", "current_decision", "campaign", "suggestion"
     ).prefetch_related(Prefetch("lines", lines), Prefetch("decisions", past, to_attr="past_decisions"))
 
 
@@ -83,8 +83,8 @@ class Row:
     item: ReviewItem
     lines: list[dict[str, Any]]
     draft: Draft | None
-    advice: newer_signal_queries.Advice | None = None
-    spark: newer_signal_queries.Spark | None = None
+    advice: suggestion_queries.Advice | None = None
+    spark: suggestion_queries.Spark | None = None
     person: Person | None = None
     sentences: Sequence[str] = ()
     level: Risk = Risk.LOW
@@ -215,14 +215,6 @@ class Row:
         return review_rules.needs_reason(review_rules.Verb.CERTIFY, Risk(self.item.risk), self.verdict)
 
     @property
-    def newer(self) -> newer_signal_queries.Newer | None:
-        """The current suggestion where it differs from the frozen one."""
-        signal = getattr(self.item, "newer_signal", None)
-        if signal is None or not signal.stands:
-            return None
-        return newer_signal_queries.newer_signal(signal, self.item.suggestion, list(self.item.lines.all()))
-
-    @property
     def needs_words(self) -> bool:
         """Whether keeping it needs a reason in the reviewer's own words."""
         return review_rules.needs_words(review_rules.Verb.CERTIFY, Risk(self.item.risk))
@@ -257,15 +249,15 @@ def _waiting(items: Iterable[ReviewItem]) -> list[ReviewItem]:
     return [item for item in items if item.state == ReviewItem.State.IN_REVIEW]
 
 
-def _advice(item: ReviewItem) -> newer_signal_queries.Advice | None:
+def _advice(item: ReviewItem) -> suggestion_queries.Advice | None:
     suggestion = getattr(item, "suggestion", None)
-    return newer_signal_queries.advice(suggestion, list(item.lines.all())) if suggestion else None
+    return suggestion_queries.advice(suggestion, list(item.lines.all())) if suggestion else None
 
 
-def _spark(weeks: Sequence[Sequence[int]]) -> newer_signal_queries.Spark | None:
+def _spark(weeks: Sequence[Sequence[int]]) -> suggestion_queries.Spark | None:
     """Draw the weekly calls of an item's grants; None where there were no calls."""
     together = [sum(each) for each in zip(*weeks, strict=True)]
-    return newer_signal_queries.spark(together) if any(together) else None
+    return suggestion_queries.spark(together) if any(together) else None
 
 
 def _draft(item: ReviewItem) -> Draft | None:

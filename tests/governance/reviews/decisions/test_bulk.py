@@ -20,8 +20,6 @@ from governance.reviews.items import errors as item_errors
 from governance.reviews.items.answer import Answer
 from governance.reviews.items.errors import BadBulk
 from governance.reviews.items.models import ReviewItem
-from governance.reviews.newer_signals.models import NewerSignal
-from governance.reviews.suggestions import judgement
 from governance.reviews.suggestions.models import Suggestion
 from governance.reviews.usage.models import UsageDay
 from tests import make, shared
@@ -97,11 +95,9 @@ def test_what_was_found_since_the_review_began_is_kept_by_itself(
     tool.update(state=Tool.State.QUARANTINED)
     assert bulk.preview(campaign, [one.pk], KEEP, by=company.sofia).barred == {one.pk: bulk.Bar.FOUND}
     tool.update(state=Tool.State.APPROVED)
-    told = {"item": one, "verdict": "look", "score": 0, "version": judgement.VERSION, "seen_at": clock.now()}
-    newer = NewerSignal.objects.create(**told, reasons=[{"signal": "F2", "weight": 0}], stands=True)
-    assert bulk.preview(campaign, [one.pk], KEEP, by=company.sofia).barred == {one.pk: bulk.Bar.FOUND}
-    NewerSignal.objects.filter(pk=newer.pk).update(stands=False)
     assert bulk.preview(campaign, [one.pk], KEEP, by=company.sofia).eligible == (one.pk,)
+    tool.update(seen=None)
+    assert bulk.preview(campaign, [one.pk], KEEP, by=company.sofia).barred == {one.pk: bulk.Bar.FOUND}
 
 
 def test_what_is_confirmed_is_drafted_under_one_number_and_nothing_else(

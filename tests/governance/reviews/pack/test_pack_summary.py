@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 import typst
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PageObject, PdfReader, mult
 
 from governance.reviews.pack import description, summary, typeset
+from tests import seeds
 from tests.architecture import tree
 
 RUNS = '#read("/etc/passwd") #{1 + 1} *x* _y_ $ x^2 $ <label> @ref `code` = head -- ... \\u{41} // c /* d */ [x]'
@@ -239,14 +240,15 @@ def test_its_fonts_have_every_letter_that_it_does_not_write_out() -> None:
     assert written.startswith(b"%PDF-"), "a letter that the fonts lack would be refused, since it breaks PDF/UA"
 
 
-@given(st.text(max_size=80) | st.text(LETTERS, max_size=80))
-def test_no_text_keeps_a_pack_from_being_made(words: str) -> None:
+@settings(max_examples=seeds.cases(1_000, short=25))
+@given(st.lists(st.text(max_size=80) | st.text(LETTERS, max_size=80), min_size=1, max_size=12))
+def test_no_text_keeps_a_pack_from_being_made(texts: list[str]) -> None:
     blocks = [
-        {"kind": "words", "words": words},
-        {"kind": "quote", "lines": [words, words]},
-        {"kind": "table", "head": ["Name"], "rows": [[words]]},
+        *({"kind": "words", "words": words} for words in texts),
+        {"kind": "quote", "lines": texts},
+        {"kind": "table", "head": ["Name"], "rows": [[words] for words in texts]},
     ]
-    told_all = typeset.printable_data({"title": f"Of {words}", "short": words, "blocks": blocks})
+    told_all = typeset.printable_data({"title": f"Of {texts[0]}", "short": texts[-1], "blocks": blocks})
     assert summary._set(told_all, datetime.now(UTC)).startswith(b"%PDF-")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
@@ -12,8 +11,6 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from governance.charts import geometry
 from governance.reviews.items.models import ReviewLine
-from governance.reviews.newer_signals import newer_signals
-from governance.reviews.newer_signals.models import NewerSignal
 from governance.reviews.suggestions.models import Suggestion
 
 _VERDICTS: Final[Mapping[str, tuple[str, str, Any]]] = {
@@ -89,30 +86,6 @@ def advice(suggestion: Suggestion, lines: Sequence[ReviewLine]) -> Advice:
         frozenset(suggestion.kept),
         suggestion.version,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Newer:
-    """The current suggestion as a page shows it; `came` and `went` are reasons compared with the frozen one."""
-
-    tone: str
-    shape: str
-    word: Any
-    came: list[str]
-    went: list[str]
-    at: datetime
-
-
-def newer_signal(signal: NewerSignal, frozen: Suggestion, lines: Sequence[ReviewLine]) -> Newer:
-    """Return the current suggestion of an item as a page shows it, compared with the frozen one."""
-    tone, shape, word = _VERDICTS[signal.verdict]
-    if signal.verdict == Suggestion.Verdict.REDUCE:
-        word = _("Keep %(kept)d of %(all)d") % {"kept": len(signal.kept), "all": len(lines)}
-    came, went = (
-        newer_signals.unlike(signal.reasons, frozen.reasons),
-        newer_signals.unlike(frozen.reasons, signal.reasons),
-    )
-    return Newer(tone, shape, word, _words(came), _words(went), signal.seen_at)
 
 
 def _words(reasons: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -1,1 +1,0 @@
-"""Newer signals: the current suggestion for open items, evaluated each night, as information."""
