@@ -138,13 +138,11 @@ def test_a_dear_test_that_the_changed_files_touch_stops_the_landing_if_it_is_red
 
 
 CONFTEST = """
-import zlib
 from tests import parts
 from tests.parts import pytest_addoption
 
 parts.times = lambda: {"tests/entitlements/agents/test_a.py::test_dear": 3.0}
-parts.THIRDS = 2
-zlib.crc32 = lambda name: parts.table().turn + name.endswith(b"[later]")
+parts._number = lambda name: parts.table().turn + name.endswith("[later]")
 
 def pytest_configure(config):
     parts.mark_whole(config)
@@ -179,13 +177,13 @@ def ran(monkeypatch: pytest.MonkeyPatch, turn: int, tests: list[str]) -> list[st
 
 
 @pytest.mark.usefixtures("dear")
-def test_each_row_of_a_dear_test_runs_once_in_three_landings_and_any_other_test_each_time(
+def test_each_row_of_a_dear_test_runs_once_in_four_landings_and_any_other_test_each_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(parts.WHOLE, "1")
-    thirds = [ran(monkeypatch, turn, ROWS) for turn in range(3)]
-    assert sorted(row for third in thirds for row in third) == sorted(ROWS)
-    assert all(thirds)
+    quarters = [ran(monkeypatch, turn, ROWS) for turn in range(QUARTERS)]
+    assert sorted(row for quarter in quarters for row in quarter) == sorted(ROWS)
+    assert all(quarters)
     other = ["tests/entitlements/agents/test_many.py::test_other"]
     assert ran(monkeypatch, 0, other) == ran(monkeypatch, 1, other) == other
 
