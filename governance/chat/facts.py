@@ -20,6 +20,7 @@ from entitlements.words import Risk
 from governance.break_glass.models import BreakGlassGrant
 from governance.notices.models import Kind, Notice
 from governance.ownership.models import OwnershipProposal
+from governance.proposals import facts as changes
 from governance.requests.models import AccessRequest
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.models import ReviewItem
@@ -32,6 +33,7 @@ WITHOUT_NAMES: Final[Mapping[str, Any]] = {
     Kind.OFFICE_PROPOSED: gettext_lazy("Ownership of an agent is proposed to you."),
     Kind.EMERGENCY: gettext_lazy("Break-glass access waits for your review."),
     Kind.TOOL_QUARANTINED: gettext_lazy("A quarantined tool waits for your review."),
+    Kind.CHANGE_WAITING: gettext_lazy("A change waits for your decision."),
 }
 """What a message says of each kind where names are hidden."""
 OTHERWISE: Final = gettext_lazy("Something waits for your decision.")
@@ -55,6 +57,8 @@ _DONE: Final = Facts(waits=False)
 
 def about(notice: Notice) -> Facts:
     """Return what is known about the thing that a notice leads to; nothing for a page that is not known here."""
+    if notice.kind == Kind.CHANGE_WAITING:
+        return _change(notice.about)
     try:
         page = resolve(notice.url.partition("?")[0].partition("#")[0])
     except Resolver404:
@@ -84,6 +88,11 @@ def _review(person: Person, page: Mapping[str, Any]) -> Facts:
     risks = {Risk(risk) for risk in mine.filter(reviewer=person).values_list("item__risk", flat=True).distinct()}
     risk = max(risks, key=lambda each: each.rank).value if risks else ""
     return Facts(((_("Review"), campaign.name),), risk, campaign.due_at, waits=mine.exists())
+
+
+def _change(link: str) -> Facts:
+    change = changes.find(link)
+    return _DONE if change is None else Facts(((_("Change"), change.what), (_("Proposed by"), change.proposed_by)))
 
 
 def _proposal(_person: Person, page: Mapping[str, Any]) -> Facts:

@@ -96,6 +96,13 @@ ALARMS: Final[Mapping[Action, Alarm]] = {
         gettext_lazy("The database was restored from a backup. See what stays closed until two people open it."),
         "restored",
     ),
+    Action.SYSTEM_OPENING_PROPOSED: Alarm(
+        Kind.SETUP_LOST,
+        ("system",),
+        (Role.ANALYST, Role.SECURITY),
+        gettext_lazy("A restore closed %(name)s, and one person proposes to open it. A second person opens it."),
+        "restored",
+    ),
     Action.ISSUER_KEYS_UNREACHABLE: Alarm(
         Kind.SETUP_LOST,
         ("issuer",),

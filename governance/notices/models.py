@@ -23,6 +23,7 @@ class Kind(models.TextChoices):
     DELEGATED = "delegated", "A person answers in another's place"
     EMERGENCY = "emergency", "Access was given in an emergency"
     REVIEW_WAITING = "review_waiting", "A review waits for me"
+    CHANGE_WAITING = "change_waiting", "A change waits for a second person"
     POSTURE_REPORT = "posture_report", "A posture report is ready"
     RISK = "risk", "A sign that an agent or person is compromised"
     SETUP_LOST = "setup_lost", "Part of the set-up no longer works"

@@ -25,6 +25,7 @@ from governance.onboarding.models import OnboardedAgent
 from governance.out_of_office import delegations
 from governance.out_of_office.models import OutOfOfficeDelegate
 from governance.ownership.models import OwnershipProposal
+from governance.proposals import facts as changes
 from governance.requests.models import AccessRequest
 
 from . import alarms, for_review_owners, for_reviewers, inquiries, stewards
@@ -266,6 +267,23 @@ def _owner_proposed(event: Event) -> Iterator[Message]:
     )
 
 
+def _change_waits(event: Event) -> Iterator[Message]:
+    """Tell the people who may confirm a proposed change, each once however often it is proposed."""
+    if (change := changes.find(link := changes.link_of(event))) is None:
+        return
+    names = {"what": change.what, "name": change.proposed_by}
+    sentence = _("A change waits for a second person: %(what)s, proposed by %(name)s.") % names
+    yield Message(
+        Kind.CHANGE_WAITING,
+        changes.people(change),
+        link,
+        sentence,
+        change.address,
+        dedupe=f"change {change.key} waits",
+        waits=True,
+    )
+
+
 def _onboarding_asked(event: Event) -> Iterator[Message]:
     waiting = OnboardedAgent.objects.filter(batch__pk=event.key_uuid("adoption"), state=OnboardedAgent.State.ASKED)
     if not (people := list(Person.objects.filter(pk__in=waiting.values("sponsor")))):
@@ -323,6 +341,7 @@ NOTIFIERS: Final[Mapping[Action, Notifier]] = {
     **for_reviewers.NOTIFIERS,
     **inquiries.NOTIFIERS,
     **dict.fromkeys(_UNUSED, _client_unused),
+    **dict.fromkeys((kind.event for kind in changes.KINDS), _change_waits),
     Action.REQUEST_SUBMITTED: _request_waits,
     Action.APPROVAL_ESCALATED: _request_waits,
     Action.APPROVAL_REROUTED: _request_waits,

@@ -15,6 +15,7 @@ from entitlements.people.models import Person
 from governance.break_glass import queries as break_glass
 from governance.console import doors
 from governance.console.tags import spoken
+from governance.proposals import facts as changes
 from governance.requests.models import AccessRequest
 
 from . import overview, waiting
@@ -28,6 +29,7 @@ def of(caller: Caller, person: Person) -> list[QueueRow]:
     """Return what waits for a person, by due date and risk level."""
     rows = [*_requests(person), *_reviews(person), *_questions(person), *_spot_checks(person), *_break_glass(person)]
     rows += [*_ownership(person), *_credentials(person), *_dormant(person), *_auto_approvals(caller)]
+    rows += _changes(caller, person)
     rows += [*_tools(caller), *_orphans(caller), *_ending(person), *_suspended(caller)]
     if doors.row("campaign-pause").roles & caller.roles:
         rows += overview.needs()
@@ -126,6 +128,13 @@ def _credentials(person: Person) -> Iterator[QueueRow]:
         detail = _("for %(agent)s") % {"agent": each.agent.name}
         detail += f" · “{each.reason[:120]}”" if each.reason else ""
         yield QueueRow(_("Client"), title, address, _("Accept or decline"), each.answer_by, detail)
+
+
+def _changes(caller: Caller, person: Person) -> Iterator[QueueRow]:
+    for each in changes.for_person(caller, person, MOST):
+        detail = _("Proposed by %(name)s") % {"name": each.proposed_by}
+        detail += f": “{each.reason[:120]}”" if each.reason else ""
+        yield QueueRow(_("Proposed change"), each.what, each.address, _("Confirm or withdraw"), detail=detail)
 
 
 def _dormant(person: Person) -> Iterator[QueueRow]:

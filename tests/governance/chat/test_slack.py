@@ -20,6 +20,7 @@ from entitlements.secrets import seal
 from governance import tasks
 from governance.chat import connections, facts, messages, refusals
 from governance.chat.models import ChatAccount, ChatConnection
+from governance.guardrails import proposals as guardrails
 from governance.mail import outbox, preferences
 from governance.notices import listener
 from governance.notices.models import Delivery, Kind, Notice, NoticeSettings
@@ -282,7 +283,9 @@ def test_chat_is_chosen_by_each_person_and_kept_where_it_is_left_out(there: Slac
 @pytest.mark.parametrize("kind", facts.WITHOUT_NAMES)
 def test_each_kind_has_words_without_names(kind: Kind) -> None:
     person = make.person("sofia")
-    notice = Notice(person=person, kind=kind, sentence="Secret-name does it.", url="/nowhere/", made_at=clock.now())
+    guardrails.propose("Shut", effect="forbid", mode="observe", when={"risk": "high"}, by=make.security())
+    about = {"sentence": "Secret-name does it.", "url": "/nowhere/", "about": "guardrail:shut"}
+    notice = Notice(person=person, kind=kind, made_at=clock.now(), **about)
     text = messages.write(Delivery(person=person, notice=notice), names_shown=False)
     assert text is not None
     assert "Secret-name" not in text.sentence

@@ -54,6 +54,7 @@ CASES: Final[dict[Action, tuple[list[str], dict[str, Any], set[str]]]] = {
     Action.DECOY_TOUCHED: (["decoy:1"], {}, {"resa", "rob", "otto", "sofia"}),
     Action.KILL_SWITCH_ENGAGED: (["guardrail:everything"], {}, {"resa", "rob", "ana", "ada"}),
     Action.AUDIT_LOG_RESTORED: ([], {}, {"resa", "rob", "ada"}),
+    Action.SYSTEM_OPENING_PROPOSED: (["system:clock"], {}, {"resa", "rob", "ana"}),
     Action.ISSUER_KEYS_UNREACHABLE: (["issuer:https://sts.example"], {}, {"ada"}),
     Action.ANCHOR_UNREACHABLE: (["anchor:file"], {}, {"ada"}),
     Action.BACKUP_FAILED: (["setup:backup"], {}, {"ada"}),
