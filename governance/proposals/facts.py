@@ -165,6 +165,7 @@ KINDS: Final = (
         model=Proposal,
         link=("proposal", "pk"),
         page="change-proposal-list",
+        name=Substr("subject", len("person:") + 1),
         waits=_PROPOSED & Q(kind="erasure"),
     ),
     Kind(
@@ -190,6 +191,7 @@ KINDS: Final = (
         model=SignalResponse,
         link=("signal_response", "pk"),
         page="signal-responses-page",
+        name="kind",
     ),
     Kind(
         event=Action.SOD_POLICY_PROPOSED,

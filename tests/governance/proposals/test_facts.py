@@ -143,7 +143,7 @@ def test_a_script_of_theirs_makes_no_second_person(company: Company) -> None:
     log.record(Action.CLIENT_REGISTERED, about=["client:cleaner"], by=behind.principal)
     bob = people.disable(company.bob, by=SYSTEM, reason="left")
     erasure.propose(bob, by=Principal("client", "cleaner"), reason=WHY)
-    assert [rows(behind), rows(other)] == [[], ["Erasure of personal data"]]
+    assert [rows(behind), rows(other)] == [[], ["Erasure of personal data: bob"]]
     assert {"other"} <= told().keys() <= {"other", "resa", "rob"}
 
 
