@@ -14,7 +14,7 @@ from entitlements.errors import DomainError, Forbidden
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
-from entitlements.proposals.in_force import PROPOSERS, LastingKind, State
+from entitlements.proposals.in_force import PROPOSERS, LastingKind, State, may
 
 from . import documents
 
@@ -45,7 +45,7 @@ def propose(
     Its clients join the shared agent, or serve personal agents, without one. Raises BadHost, NotShared,
     clients.ServesPersonalAgents, and as LastingKind.propose.
     """
-    KIND.may(by, reason, KIND.proposers)
+    may(by, reason, KIND.proposers)
     parts = metadata.parts_of(f"https://{host}/")
     if parts is None or parts.netloc != host or host != host.lower() or "." not in (parts.hostname or ""):
         raise BadHost

@@ -16,7 +16,7 @@ from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.networks.models import SystemNetwork
 from entitlements.people.models import Person, Role
-from entitlements.proposals.in_force import LastingKind, State
+from entitlements.proposals.in_force import LastingKind, State, may
 
 from . import errors, rules
 
@@ -37,7 +37,7 @@ def propose(
 
     Raises NetworkMalformed, NetworkForbidden, NotFound, and as LastingKind.propose.
     """
-    KIND.may(by, reason, KIND.proposers)
+    may(by, reason, KIND.proposers)
     agreed = list(map(str, rules.read_prefixes(prefixes)))
     authority, _ = rules.read_authorities(company_ca, clock.now())
     pairs = list(rules.read_relayed(relayed))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import timedelta
 from typing import ClassVar, Final
 
@@ -15,6 +14,7 @@ from django.utils.crypto import salted_hmac
 
 from audit import clock
 from audit.context import Principal
+from entitlements.proposals.models import TwoPersonProposal, second_person_constraints
 
 from .role_limits import EVERYTHING, NOTHING, RoleLimit
 
@@ -259,46 +259,21 @@ class ApiToken(models.Model):
         return self.label
 
 
-class RoleMappingQuerySet(models.QuerySet["GroupMapping"]):
-    """Rows by what they do now."""
+class GroupMapping(TwoPersonProposal):
+    """A claim's value at an issuer gives a role, while two people have it in force."""
 
-    def in_force(self) -> RoleMappingQuerySet:
-        """Return the mappings that two people put in force and that have not ended."""
-        return self.filter(confirmed_at__isnull=False, ended_at=None)
-
-
-class GroupMapping(models.Model):
-    """A claim's value at an issuer gives a role, from its confirmation by a second person until it is ended."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     issuer = models.ForeignKey("entitlements.TrustedIssuer", on_delete=models.PROTECT, related_name="+")
     claim = models.CharField(max_length=200)
     value = models.CharField(max_length=300)
     role = models.CharField(max_length=16, choices=Role.choices)
-    made_at = models.DateTimeField()
-    proposed_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
-    confirmed_by = models.ForeignKey(Person, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    confirmed_at = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True)
-
-    objects: ClassVar[models.Manager[GroupMapping]] = RoleMappingQuerySet.as_manager()
 
     class Meta:
         db_table = "entitlements_rolemapping"
         constraints: ClassVar = [
-            models.UniqueConstraint(
-                name="a_group_gives_a_role_by_one_row",
-                fields=["issuer", "claim", "value", "role"],
-                condition=Q(ended_at=None),
-            ),
+            *second_person_constraints("a group mapping", "issuer", "claim", "value", "role", is_replaced=False),
             models.CheckConstraint(
                 name="a_group_gives_no_role_that_stands_alone",
                 condition=Q(role__in=["analyst", "approver", "security", "responder"]),
-            ),
-            models.CheckConstraint(
-                name="two_people_put_a_mapping_in_force",
-                condition=Q(confirmed_by=None, confirmed_at=None)
-                | (Q(confirmed_by__isnull=False, confirmed_at__isnull=False) & ~Q(confirmed_by=F("proposed_by"))),
             ),
         ]
 

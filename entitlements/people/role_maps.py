@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
@@ -18,11 +17,11 @@ from django.db import transaction
 from audit import clock, log
 from audit.actions import Action
 from audit.context import SYSTEM, Principal
-from entitlements.conflicts import independence
-from entitlements.errors import DomainError, NotFound, ReasonRequired
+from entitlements.errors import DomainError, NotFound
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import GroupMapping, Person, Role, RoleAssignment
+from entitlements.proposals.in_force import LastingKind, State
 from entitlements.trusted_issuers.models import TrustedIssuer
 
 from . import people, roles
@@ -39,76 +38,28 @@ class RoleNotMappable(DomainError):
     code, status = "group_mapping_not_allowed", HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-class MappingTaken(DomainError):
-    """A mapping for this claim, group and role already exists."""
-
-    code, status = "mapping_taken", HTTPStatus.CONFLICT
-
-
-class MappingOver(DomainError):
-    """The mapping is already confirmed or has ended."""
-
-    code, status = "mapping_over", HTTPStatus.CONFLICT
-
-
-class SecondPersonNeeded(DomainError):
-    """You cannot confirm this mapping because you proposed it. Ask a second person to confirm it."""
-
-    code, status = "second_person_needed", HTTPStatus.FORBIDDEN
-
-
-@transaction.atomic
 def propose(issuer: TrustedIssuer, claim: str, value: str, role: str, *, by: Person, reason: str) -> GroupMapping:
-    """Propose that a group at the sign-in gives a role. Raises ReasonRequired, RoleNotMappable, MappingTaken.
+    """Propose that a group at the sign-in gives a role. Raises RoleNotMappable, and as LastingKind.propose.
 
     Raises roles.RoleNotHeld when `by` neither holds the role nor is a platform admin.
     """
     if role not in Role.values or role in roles.ALONE:
         raise RoleNotMappable(role=role)
-    _check(role, by=by, reason=reason)
-    now = clock.now()
-    mapping, is_new = GroupMapping.objects.get_or_create(
-        issuer=issuer, claim=claim, value=value, role=role, ended_at=None, defaults={"made_at": now, "proposed_by": by}
-    )
-    if not is_new:
-        raise MappingTaken
-    _record(mapping, Action.GROUP_MAPPING_PROPOSED, by=by.principal, reason=reason)
-    return mapping
+    row = GroupMapping(issuer=issuer, claim=claim, value=value, role=role)
+    _check(row, by)
+    return KIND.propose(row, by=by, reason=reason)
 
 
-@transaction.atomic
-def confirm(mapping_id: UUID, *, by: Person, reason: str) -> GroupMapping:
-    """Put a row in force, as a second person. Raises NotFound, MappingOver, SecondPersonNeeded, and as `propose`."""
-    mapping = _lock(mapping_id)
-    _check(mapping.role, by=by, reason=reason)
-    if mapping.ended_at is not None or mapping.confirmed_at is not None:
-        raise MappingOver
-    lapse = partial(end, mapping_id)
-    independence.check_second(
-        mapping.proposed_by,
-        by,
-        still_may=lambda who: who.has_role(mapping.role, Role.ADMIN),
-        own=SecondPersonNeeded,
-        lapse=lapse,
-    )
-    mapping.confirmed_by, mapping.confirmed_at = by, clock.now()
-    mapping.save(update_fields=["confirmed_by", "confirmed_at"])
-    _record(mapping, Action.GROUP_MAPPING_CONFIRMED, by=by.principal, reason=reason)
-    return mapping
-
-
-@transaction.atomic
 def end(mapping_id: UUID, *, by: Person, reason: str) -> GroupMapping:
-    """End a row, and take away at once every role that it gave. Raises NotFound, MappingOver, and as `propose`."""
-    mapping = _lock(mapping_id)
-    _check(mapping.role, by=by, reason=reason)
-    if mapping.ended_at is not None:
-        raise MappingOver
-    mapping.ended_at = clock.now()
-    mapping.save(update_fields=["ended_at"])
-    _record(mapping, Action.GROUP_MAPPING_ENDED, by=by.principal, reason=reason)
-    _take(list(mapping.given.select_related("person")), by=by.principal, reason=reason)
-    return mapping
+    """Withdraw a proposal, or end a row and take away at once every role that it gave.
+
+    Raises roles.RoleNotHeld, and as LastingKind.end.
+    """
+    if (row := GroupMapping.objects.filter(pk=mapping_id).first()) is None:
+        raise NotFound
+    _check(row, by)
+    act = KIND.withdraw if row.state == State.PROPOSED else KIND.end
+    return act(mapping_id, by=by, reason=reason)
 
 
 @transaction.atomic
@@ -119,7 +70,8 @@ def apply(person: Person, issuer: TrustedIssuer, claims: Mapping[str, Any]) -> N
     """
     locks.exclusive((Lock.PERSON, person.pk))
     wanted: dict[str, GroupMapping] = {}
-    for row in GroupMapping.objects.in_force().filter(issuer=issuer).order_by("made_at", "pk"):
+    rows = GroupMapping.objects.filter(state=State.IN_FORCE, issuer=issuer)
+    for row in rows.order_by("proposed_at", "pk"):
         if row.value in _groups(claims.get(row.claim)):
             wanted.setdefault(row.role, row)
     held = {assignment.role: assignment for assignment in person.roles.current().select_related("person")}
@@ -156,21 +108,38 @@ def _take(assignments: list[RoleAssignment], *, by: Principal, reason: str) -> N
         log.record(Action.PERSON_ROLE_REMOVED, about=links, by=by, reason=reason, detail={"role": assignment.role})
 
 
-def _check(role: str, *, by: Person, reason: str) -> None:
-    if not reason.strip():
-        raise ReasonRequired
-    if not by.has_role(Role.ADMIN, role):
-        raise roles.RoleNotHeld(role=role)
+def _check(row: GroupMapping, by: Person) -> None:
+    if not by.has_role(Role.ADMIN, row.role):
+        raise roles.RoleNotHeld(role=row.role)
 
 
-def _lock(mapping_id: UUID) -> GroupMapping:
-    rows = GroupMapping.objects.select_for_update(of=("self",), no_key=True).select_related("issuer", "proposed_by")
-    if (mapping := rows.filter(pk=mapping_id).first()) is None:
-        raise NotFound
-    return mapping
+def _follow(row: GroupMapping, by: Person) -> None:
+    if row.state == State.ENDED:
+        _take(list(row.given.select_related("person")), by=by.principal, reason=row.end_reason)
 
 
-def _record(row: GroupMapping, action: Action, *, by: Principal, reason: str) -> None:
-    detail = {"claim": row.claim, "value": row.value, "role": row.role}
-    about = [f"mapping:{row.pk}", f"issuer:{row.issuer.issuer}"]
-    log.record(action, about=about, by=by, reason=reason, detail=detail)
+KIND: Final = LastingKind(
+    name="group_mapping",
+    noun="mapping",
+    model=GroupMapping,
+    subject=("issuer", "claim", "value", "role"),
+    related=("issuer",),
+    events={
+        State.PROPOSED: Action.GROUP_MAPPING_PROPOSED,
+        State.IN_FORCE: Action.GROUP_MAPPING_CONFIRMED,
+        State.WITHDRAWN: Action.GROUP_MAPPING_ENDED,
+        State.ENDED: Action.GROUP_MAPPING_ENDED,
+    },
+    hold=lambda row: locks.exclusive((Lock.REQUEST, f"group-mapping:{row.pk}")),
+    about=lambda row: [f"mapping:{row.pk}", f"issuer:{row.issuer.issuer}"],
+    detail=lambda row: {"claim": row.claim, "value": row.value, "role": row.role},
+    follow=_follow,
+    check=_check,
+    still_may=lambda who, row: who.has_role(row.role, Role.ADMIN),
+    proposers=None,
+    confirmers=None,
+    enders=None,
+    confirm_needs_reason=True,
+    codes={"unchanged": ""},
+    waits="A mapping for this claim, group and role is in force or proposed already. End or withdraw that first.",
+)

@@ -38,19 +38,31 @@ def _nothing(_row: object, _by: Person) -> None:
     pass
 
 
+def _no_result(_row: object, _by: Person, _reason: str) -> Mapping[str, Any]:
+    return {}
+
+
+def may(by: Person, reason: str, roles: Collection[Role] | None) -> None:
+    """Check who acts, and that there is a reason. Raises Forbidden, ReasonRequired."""
+    if roles is not None and not by.has_role(*roles):
+        raise Forbidden
+    if not reason.strip():
+        raise ReasonRequired
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LastingKind[M: TwoPersonProposal]:
     """One kind of thing that two people agree on.
 
-    `subject` are the columns that say what a row is about: of those one waits at a time, and one is in force; without
-    any, rows stand beside each other. `events` say what is recorded of each state; where `follow` records it, there is
+    `subject` are the columns that say what a row is about: of those one waits at a time, and one is in force; None says
+    that rows stand beside each other. `events` say what is recorded of each state; where `follow` records it, there is
     none. Roles that are None are left to the matrix, or to `check` and `follow`.
     """
 
     name: str
     noun: str
     model: type[M]
-    subject: tuple[str, ...]
+    subject: tuple[str, ...] | None
     events: Mapping[State, Action]
     hold: Callable[[M], None]
     about: Callable[[M], list[str]]
@@ -59,6 +71,8 @@ class LastingKind[M: TwoPersonProposal]:
     """What a proposal about a subject changes: the same terms again are refused."""
     follow: Callable[[M, Person], object] = _nothing
     """Puts in force what was confirmed, or undoes what ended: the row says which."""
+    result: Callable[[M, Person, str], Mapping[str, Any]] = _no_result
+    """Makes what a confirmed row becomes, such as a numbered version: the columns of the row that name it."""
     check: Callable[[M, Person], object] = _nothing
     """Refuses what cannot be confirmed, or not by this person."""
     still_may: Callable[[Person, M], bool] | None = None
@@ -93,17 +107,10 @@ class LastingKind[M: TwoPersonProposal]:
             if code := self.codes.get(name, f"{self.name}_{name}"):
                 object.__setattr__(self, name, _refusal(code, sentence, base) if isinstance(code, str) else code)
 
-    def may(self, by: Person, reason: str, roles: Collection[Role] | None) -> None:
-        """Check who acts, and that there is a reason. Raises Forbidden, ReasonRequired."""
-        if roles is not None and not by.has_role(*roles):
-            raise Forbidden
-        if not reason.strip():
-            raise ReasonRequired
-
     @transaction.atomic
     def propose(self, row: M, *, by: Person, reason: str) -> M:
         """Keep a new row as a proposal. Raises Forbidden, ReasonRequired, and `unchanged` or `proposed_already`."""
-        self.may(by, reason or ("" if self.needs_reason else "none"), self.proposers)
+        may(by, reason or ("" if self.needs_reason else "none"), self.proposers)
         self.hold(row)
         if self.terms and (known := self.in_force(row)) is not None and self.terms(known) == self.terms(row):
             raise self.unchanged
@@ -136,10 +143,12 @@ class LastingKind[M: TwoPersonProposal]:
             own=self.proposed_by_own_account,
             lapse=partial(self.withdraw, key),
         )
-        now = clock.now()
+        now, result = clock.now(), self.result(row, by, reason.strip())
         self._like(row).update(state=State.REPLACED, ended_at=now, end_reason=f"Replaced by the proposal {row.pk}.")
         row.state, row.confirmed_by, row.confirmed_at = State.IN_FORCE, by, now
-        row.save(update_fields=["state", "confirmed_by", "confirmed_at"])
+        for column, value in result.items():
+            setattr(row, column, value)
+        row.save(update_fields=["state", "confirmed_by", "confirmed_at", *result])
         self._record(row, by, reason or row.reason)
         self.follow(row, by)
         return row
@@ -154,7 +163,7 @@ class LastingKind[M: TwoPersonProposal]:
 
     @transaction.atomic
     def _end(self, key: UUID, was: State, state: State, by: Person, reason: str) -> M:
-        self.may(by, reason, self.proposers if was == State.PROPOSED else self.enders)
+        may(by, reason, self.proposers if was == State.PROPOSED else self.enders)
         row = self.held(key, was)
         if was == State.IN_FORCE and self.ends_with_two and independence.same_human(row.proposed_by, by):
             raise self.proposed_by_own_account
@@ -182,9 +191,9 @@ class LastingKind[M: TwoPersonProposal]:
         return row
 
     def _like(self, row: M) -> QuerySet[M]:
-        about = {column: getattr(row, column) for column in self.subject}
+        about = {column: getattr(row, column) for column in self.subject or ()}
         rows: QuerySet[M] = self.model._default_manager.filter(state=State.IN_FORCE, **about)  # noqa: SLF001 - Django's
-        return rows if about else rows.none()
+        return rows.none() if self.subject is None else rows
 
     def _record(self, row: M, by: Person, reason: str) -> None:
         if action := self.events.get(State(row.state)):

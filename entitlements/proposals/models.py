@@ -105,11 +105,13 @@ class TwoPersonProposal(models.Model):
         abstract = True
 
 
-def second_person_constraints(noun: str, *subject: str, is_replaced: bool = True) -> list[models.BaseConstraint]:
+def second_person_constraints(
+    noun: str, *subject: str, is_replaced: bool = True, is_single: bool = True
+) -> list[models.BaseConstraint]:
     """Return what the database refuses of such a kind; `noun` is its name with the article, for the sentences.
 
-    One that is not replaced ends before another is proposed about its subject; without a subject as many wait and hold
-    as are proposed.
+    One that is not replaced ends before another is proposed about its subject. Of those that are not single, as many
+    wait and hold as are proposed.
     """
     one = noun.replace(" ", "_")
     once = "proposed_once_and_in_force_once" if is_replaced else "proposed_or_in_force_once"
@@ -117,9 +119,10 @@ def second_person_constraints(noun: str, *subject: str, is_replaced: bool = True
         name=f"{one}_is_{once}",
         fields=[*subject, *(["state"] if is_replaced else [])],
         condition=Q(state__in=["proposed", "in_force"]),
+        nulls_distinct=False,
     )
     return [
-        *([unique] if subject else []),
+        *([unique] if is_single else []),
         models.CheckConstraint(name=f"{one}_says_why", condition=~Q(reason="")),
         models.CheckConstraint(
             name=f"a_second_person_confirms_{one}",

@@ -13,7 +13,7 @@ from audit.actions import Action
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
-from entitlements.proposals.in_force import LastingKind, State
+from entitlements.proposals.in_force import LastingKind, State, may
 
 from .models import SignalResponse
 from .rules import DEFAULTS, Kind, Mode, Policy, Response
@@ -32,7 +32,7 @@ def propose(kind: str, *, response: str, mode: str, by: Person, reason: str) -> 
     Raises as LastingKind.propose. Signals that were noted before it is confirmed are not answered again.
     """
     row = SignalResponse(kind=kind, response=response, mode=mode)
-    KIND.may(by, reason, KIND.proposers)
+    may(by, reason, KIND.proposers)
     _hold(row)
     if current(kind) == Policy(Response(response), Mode(mode)):
         raise KIND.unchanged

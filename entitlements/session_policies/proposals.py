@@ -17,7 +17,7 @@ from entitlements.errors import DomainError
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person
-from entitlements.proposals.in_force import CONFIRMERS, LastingKind, State
+from entitlements.proposals.in_force import CONFIRMERS, LastingKind, State, may
 from entitlements.session_policies import rules
 from entitlements.session_policies.models import SessionPolicy
 
@@ -50,7 +50,7 @@ def propose(
 
     Raises PolicyMalformed with the `field` it is about, and as LastingKind.propose.
     """
-    KIND.may(by, reason, KIND.proposers)
+    may(by, reason, KIND.proposers)
     row = draft(name, idle=idle, absolute=absolute, max_age=max_age, **given)
     return KIND.propose(row, by=by, reason=reason)
 

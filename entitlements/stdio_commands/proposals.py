@@ -11,7 +11,7 @@ from entitlements.errors import DomainError, Forbidden
 from entitlements.feed import changes, locks, subjects
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person, Role
-from entitlements.proposals.in_force import PROPOSERS, LastingKind, State
+from entitlements.proposals.in_force import PROPOSERS, LastingKind, State, may
 from entitlements.stdio import package
 from entitlements.stdio_commands import terms
 from entitlements.stdio_commands.models import StdioCommand, StdioSystem
@@ -41,7 +41,7 @@ def propose(name: str, *, by: Person, reason: str, **given: Any) -> StdioCommand
     The files are read before the transaction. Raises CommandMalformed, FilesRefused, SandboxForAdmins, and as
     LastingKind.propose.
     """
-    KIND.may(by, reason, PROPOSERS)
+    may(by, reason, PROPOSERS)
     row = StdioCommand(name=name, terms=terms.whole(given))
     _check_accepted(row, by)
     row.terms["digest"] = row.terms.get("digest") or _digest(row.terms["folder"])

@@ -20,7 +20,7 @@ class AutoApprovalReviewInputSerializer(InputSerializer):
 
 
 PROPOSAL = Subject(
-    lambda _caller: PolicyProposal.objects.select_related("entitlement", "proposed_by", "decided_by"),
+    lambda _caller: PolicyProposal.objects.select_related("entitlement", "proposed_by", "confirmed_by"),
     policies.about,
     by=person,
     by_key=True,
@@ -42,9 +42,9 @@ PROPOSE = Action(
     "policy-proposals", NEW, policies.propose, input=None, by=person, done=_("Proposed. Another person confirms it.")
 )
 CONFIRM = Action(
-    "policy-proposal-confirm", PROPOSAL, policies.confirm, done=_("In force for all that is asked from now on.")
+    "policy-proposal-confirm", PROPOSAL, policies.KIND.confirm, done=_("In force for all that is asked from now on.")
 )
-WITHDRAW = Action("policy-proposal-withdraw", PROPOSAL, policies.withdraw, done=_("Withdrawn."))
+WITHDRAW = Action("policy-proposal-withdraw", PROPOSAL, policies.KIND.withdraw, done=_("Withdrawn."))
 
 PROPOSE_RULE = Action(
     "auto-approval-rules",

@@ -55,16 +55,9 @@ class PolicySerializer(_Stages):
     created_by = serializers.CharField()
 
 
-class PolicyProposalSerializer(_Stages):
+class PolicyProposalSerializer(_Stages, TwoPersonSerializer):
     """A next version as a person proposed it, and what became of it."""
 
-    id = serializers.UUIDField()
-    reason = serializers.CharField()
-    state = serializers.ChoiceField(choices=PolicyProposal.State.choices)
-    proposed_by = serializers.CharField(source="proposed_by.login")
-    proposed_at = serializers.DateTimeField()
-    decided_by = serializers.CharField(source="decided_by.login", default=None, allow_null=True)
-    decided_at = serializers.DateTimeField(allow_null=True)
     policy = serializers.IntegerField(source="policy_id", allow_null=True)
 
 

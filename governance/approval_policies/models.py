@@ -9,8 +9,7 @@ from typing import ClassVar, Final
 from django.db import models
 from django.db.models import F, Q
 
-from entitlements.people.models import Person
-from entitlements.proposals.models import TwoPersonProposal, second_person_constraints
+from entitlements.proposals.models import TwoPersonProposal, second_person, second_person_constraints
 
 
 class ApprovalPolicy(models.Model):
@@ -45,52 +44,25 @@ LONGEST_RULE: Final = timedelta(days=366)
 LONGEST_BY_RULE: Final = timedelta(days=90)
 
 
-def _decider() -> models.ForeignKey[Person | None, Person | None]:
-    return models.ForeignKey(
-        "entitlements.Person", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
-
-
-class PolicyProposal(models.Model):
+class PolicyProposal(TwoPersonProposal):
     """The next version of an approval policy as one person proposes it; another confirms it, or it is withdrawn."""
 
-    class State(models.TextChoices):
-        PROPOSED = "proposed", "Proposed"
-        CONFIRMED = "confirmed", "Confirmed"
-        WITHDRAWN = "withdrawn", "Withdrawn"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     entitlement = models.ForeignKey(
         "entitlements.Entitlement", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
     stages = models.JSONField()
     answer_within = models.DurationField()
-    reason = models.CharField(max_length=500)
-    state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
-    proposed_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+", db_index=False)
-    proposed_at = models.DateTimeField()
-    decided_by = _decider()
-    decided_at = models.DateTimeField(null=True, blank=True)
     policy = models.OneToOneField(
         ApprovalPolicy, null=True, blank=True, on_delete=models.PROTECT, related_name="proposal"
     )
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(name="a_proposed_policy_says_why", condition=~Q(reason="")),
+            *second_person_constraints("an approval policy", "entitlement"),
             models.CheckConstraint(
-                name="a_second_person_confirms_a_policy",
-                condition=~Q(state="confirmed")
-                | (
-                    Q(decided_by__isnull=False, decided_at__isnull=False, policy__isnull=False)
-                    & ~Q(decided_by=F("proposed_by"))
-                ),
-            ),
-            models.UniqueConstraint(
-                name="one_policy_is_proposed_at_a_time",
-                fields=["entitlement"],
-                condition=Q(state="proposed"),
-                nulls_distinct=False,
+                name="a_confirmed_approval_policy_is_a_version",
+                condition=Q(state__in=["proposed", "withdrawn"], policy=None)
+                | Q(state__in=["in_force", "replaced", "ended"], policy__isnull=False),
             ),
         ]
         indexes: ClassVar = [models.Index(name="policy_proposal_page", fields=["-proposed_at", "-id"])]
@@ -117,7 +89,7 @@ class AutoApprovalRule(TwoPersonProposal):
     class Meta:
         db_table = "governance_approvalrule"
         constraints: ClassVar = [
-            *second_person_constraints("an approval rule"),
+            *second_person_constraints("an approval rule", is_single=False),
             models.CheckConstraint(
                 name="an_approval_rule_is_bounded",
                 condition=Q(
@@ -147,7 +119,7 @@ class AutoApproval(models.Model):
     approved_at = models.DateTimeField()
     look_from = models.DateTimeField()
     verdict = models.CharField(max_length=16, choices=Verdict.choices, blank=True)
-    looked_by = _decider()
+    looked_by = second_person()
     looked_at = models.DateTimeField(null=True, blank=True)
     finding = models.CharField(max_length=500, blank=True)
 

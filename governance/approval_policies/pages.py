@@ -106,7 +106,7 @@ def history(request: HttpRequest, policy: int) -> HttpResponse:
     rows = ApprovalPolicy.objects.filter(entitlement=one.entitlement).order_by("-number")
     versions = [
         (each, words(each.stages))
-        for each in rows.select_related("proposal__decided_by", "proposal__proposed_by")[:_MOST_SHOWN]
+        for each in rows.select_related("proposal__confirmed_by", "proposal__proposed_by")[:_MOST_SHOWN]
     ]
     return render(request, "console/approval_policies/approval_history.html", {"policy": one, "versions": versions})
 

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
-from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from audit import clock, log
 from audit.actions import Action
@@ -19,15 +18,13 @@ from entitlements.conflicts import independence
 from entitlements.errors import DomainError, Forbidden
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
-from entitlements.people.models import Group, Person, Role
+from entitlements.people.models import Group, Person
+from entitlements.proposals.in_force import CONFIRMERS, LastingKind, State, may
 from entitlements.words import Risk
 from governance.approval_policies import rules
 from governance.approval_policies.models import ApprovalPolicy, PolicyProposal
 from governance.conflicts_of_interest.routing import GROUP
-from governance.proposals import proposals
 
-MAY: Final = (Role.ADMIN, Role.SECURITY)
-"""Who proposes and confirms who must approve."""
 ANSWER_WITHIN: Final = timedelta(days=7)
 SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=30)
 type Counted = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -40,12 +37,6 @@ class Unusable(DomainError):
     code, status = "approval_policy_unusable", HTTPStatus.CONFLICT
 
 
-class SecondPersonRequired(DomainError):
-    """An approval policy changes only when a second person confirms it."""
-
-    code, status = "second_person_required", HTTPStatus.FORBIDDEN
-
-
 class TimeToAnswer(DomainError):
     """There is between an hour and 30 days to answer."""
 
@@ -56,18 +47,6 @@ class GroupUnknown(DomainError):
     """A stage names a group that there is not, or in which no person could answer."""
 
     code, status = "approval_group_unknown", HTTPStatus.UNPROCESSABLE_ENTITY
-
-
-class AlreadyProposed(DomainError):
-    """Another version of this policy waits already: confirm or withdraw that one first."""
-
-    code, status = "approval_policy_proposed_already", HTTPStatus.CONFLICT
-
-
-class NotProposed(DomainError):
-    """What was proposed waits no longer."""
-
-    code, status = "approval_policy_not_proposed", HTTPStatus.CONFLICT
 
 
 def current_for(entitlement: Entitlement) -> ApprovalPolicy:
@@ -89,7 +68,6 @@ def _make_default() -> ApprovalPolicy:
     return newest or _create(None, rules.DEFAULT_POLICY, ANSWER_WITHIN, by=SYSTEM, reason="The product's own rule.")
 
 
-@transaction.atomic
 def propose(
     entitlement: Entitlement | None,
     stages: rules.Policy,
@@ -100,29 +78,15 @@ def propose(
 ) -> PolicyProposal:
     """Propose the next version for an entitlement, or the default for None; a second person confirms it.
 
-    Raises Forbidden unless a platform admin or security approver does it, ReasonRequired, TimeToAnswer, GroupUnknown,
-    AlreadyProposed, rules.PolicyTooWeak, rules.PolicyMalformed.
+    Raises TimeToAnswer, GroupUnknown, rules.PolicyTooWeak, rules.PolicyMalformed, and as LastingKind.propose.
     """
-    _check(stages, answer_within, by, reason)
-    _alone(entitlement)
-    try:
-        with transaction.atomic():
-            proposal = PolicyProposal.objects.create(
-                entitlement=entitlement,
-                stages=_written(stages),
-                answer_within=answer_within,
-                reason=reason,
-                proposed_by=by,
-                proposed_at=clock.now(),
-            )
-    except IntegrityError as error:
-        raise AlreadyProposed from error
-    _record(Action.APPROVAL_POLICY_PROPOSED, proposal, by, reason)
-    return proposal
+    may(by, reason, KIND.proposers)
+    _check(stages, answer_within)
+    row = PolicyProposal(entitlement=entitlement, stages=_written(stages), answer_within=answer_within)
+    return KIND.propose(row, by=by, reason=reason)
 
 
-def _check(stages: rules.Policy, answer_within: timedelta, by: Person, reason: str) -> None:
-    proposals.check(by, reason, MAY)
+def _check(stages: rules.Policy, answer_within: timedelta) -> None:
     if not SHORTEST <= answer_within <= LONGEST:
         raise TimeToAnswer
     rules.check_policy(stages)
@@ -141,56 +105,23 @@ def _groups(stages: rules.Policy) -> Counter[str]:
     return most
 
 
-@transaction.atomic
-def confirm(proposal_id: UUID, *, by: Person, reason: str) -> ApprovalPolicy:
-    """Put what another proposed in force, as it can be now. Requests already made keep the policy they have.
-
-    Raises NotFound, Forbidden, ReasonRequired, NotProposed, SecondPersonRequired, and what `propose` refuses.
-    """
-    proposals.check(by, reason, MAY)
-    proposal = _PROPOSALS.held(proposal_id, PolicyProposal.State.PROPOSED)
-    _PROPOSALS.second(proposal, by)
-    stages = {Risk(risk): tuple(named) for risk, named in proposal.stages.items()}
-    _check(stages, proposal.answer_within, by, reason)
+def _publish(row: PolicyProposal, by: Person, reason: str) -> Mapping[str, Any]:
+    """Make it the newest version, as it can be now. Raises as `propose`."""
+    stages = {Risk(risk): tuple(named) for risk, named in row.stages.items()}
+    _check(stages, row.answer_within)
     policy = publish(
-        proposal.entitlement,
+        row.entitlement,
         stages,
-        answer_within=proposal.answer_within,
-        by=proposal.proposed_by,
+        answer_within=row.answer_within,
+        by=row.proposed_by,
         confirmed_by=by,
         reason=reason,
     )
-    _decide(proposal, PolicyProposal.State.CONFIRMED, by, policy=policy)
-    return policy
+    return {"policy": policy}
 
 
-@transaction.atomic
-def withdraw(proposal_id: UUID, *, by: Person, reason: str) -> PolicyProposal:
-    """Drop what was proposed. Raises NotFound, Forbidden, ReasonRequired, NotProposed."""
-    proposals.check(by, reason, MAY)
-    proposal = _PROPOSALS.held(proposal_id, PolicyProposal.State.PROPOSED)
-    _decide(proposal, PolicyProposal.State.WITHDRAWN, by)
-    _record(Action.APPROVAL_POLICY_WITHDRAWN, proposal, by, reason)
-    return proposal
-
-
-def _decide(proposal: PolicyProposal, state: str, by: Person, *, policy: ApprovalPolicy | None = None) -> None:
-    proposal.state, proposal.decided_by, proposal.decided_at, proposal.policy = state, by, clock.now(), policy
-    proposal.save(update_fields=["state", "decided_by", "decided_at", "policy"])
-
-
-def _alone(entitlement: Entitlement | None) -> None:
+def _hold(entitlement: Entitlement | None) -> None:
     locks.exclusive((Lock.REQUEST, f"approval-policy:{entitlement.pk if entitlement else 'default'}"))
-
-
-_PROPOSALS: Final = proposals.TwoPersonProposal(
-    lambda: PolicyProposal.objects.select_related("entitlement", "proposed_by"),
-    lambda proposal: _alone(proposal.entitlement),
-    over=NotProposed,
-    own=SecondPersonRequired,
-    may=MAY,
-    withdraw=withdraw,
-)
 
 
 def about(proposal: PolicyProposal) -> list[str]:
@@ -199,9 +130,25 @@ def about(proposal: PolicyProposal) -> list[str]:
     return [f"approval_policy_proposal:{proposal.pk}", *([f"entitlement:{entitlement.scope}"] if entitlement else [])]
 
 
-def _record(action: Action, proposal: PolicyProposal, by: Person, reason: str) -> None:
-    detail = {"stages": proposal.stages, "answer_within_seconds": int(proposal.answer_within.total_seconds())}
-    log.record(action, about=about(proposal), by=by.principal, reason=reason, detail=detail)
+KIND: Final = LastingKind(
+    name="approval_policy",
+    noun="approval policy",
+    model=PolicyProposal,
+    subject=("entitlement",),
+    related=("entitlement",),
+    events={State.PROPOSED: Action.APPROVAL_POLICY_PROPOSED, State.WITHDRAWN: Action.APPROVAL_POLICY_WITHDRAWN},
+    hold=lambda row: _hold(row.entitlement),
+    about=about,
+    detail=lambda row: {
+        "stages": row.stages,
+        "answer_within_seconds": int(row.answer_within.total_seconds()),
+    },
+    result=_publish,
+    proposers=CONFIRMERS,
+    confirm_needs_reason=True,
+    codes={"unchanged": ""},
+)
+"""Requests that were made keep the policy that they have."""
 
 
 @transaction.atomic
@@ -217,14 +164,14 @@ def publish(
     """Publish the next version for an entitlement, or the default for None. Requests already made keep theirs.
 
     Raises rules.PolicyTooWeak when it asks for less than the product does, rules.PolicyMalformed, Forbidden and
-    SecondPersonRequired unless two different people, each a platform admin or security approver, stand behind it.
+    KIND.proposed_by_own_account unless two people, each a platform admin or security approver, stand behind it.
     """
     rules.check_policy(stages)
     if independence.same_human(by, confirmed_by):
-        raise SecondPersonRequired
-    if not all(person.has_role(*MAY) for person in (by, confirmed_by)):
+        raise KIND.proposed_by_own_account
+    if not all(person.has_role(*CONFIRMERS) for person in (by, confirmed_by)):
         raise Forbidden
-    _alone(entitlement)
+    _hold(entitlement)
     return _create(entitlement, stages, answer_within, by=by.principal, reason=reason, confirmed_by=confirmed_by)
 
 

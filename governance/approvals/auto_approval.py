@@ -26,7 +26,7 @@ from entitlements.errors import DomainError
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Group, Person, Role
-from entitlements.proposals.in_force import LastingKind, State
+from entitlements.proposals.in_force import LastingKind, State, may
 from entitlements.words import Risk
 from governance.approval_policies.models import LONGEST_BY_RULE, LONGEST_RULE, AutoApproval, AutoApprovalRule
 from governance.approvals.models import Approval
@@ -78,7 +78,7 @@ def propose(
     `kinds` are the kinds of agents it is for; with `group` only its members are acted for. Raises OutOfBounds, and as
     LastingKind.propose.
     """
-    KIND.may(by, reason, MAY_PROPOSE)
+    may(by, reason, MAY_PROPOSE)
     now = clock.now()
     known = set(kinds) <= set(Agent.Kind.values)
     if not (kinds and known and timedelta(0) < longest <= min(LONGEST_BY_RULE, entitlement.longest)):
@@ -113,7 +113,7 @@ KIND: Final = LastingKind(
     name="auto_approval_rule",
     noun="rule",
     model=AutoApprovalRule,
-    subject=(),
+    subject=None,
     related=("entitlement", "group"),
     events={
         State.PROPOSED: Action.AUTO_APPROVAL_RULE_PROPOSED,

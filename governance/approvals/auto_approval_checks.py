@@ -17,6 +17,7 @@ from entitlements.errors import DomainError, NotFound
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person
+from entitlements.proposals.in_force import may
 from governance.approval_policies.models import AutoApproval
 from governance.notices import queue
 from governance.notices.models import Kind, Notice
@@ -26,7 +27,7 @@ from governance.reviews.campaigns.models import Campaign
 from governance.reviews.event_triggered.models import ReviewTrigger
 
 from . import facts, rules
-from .auto_approval import KIND, MAY_PROPOSE, SelfConfirmationOfRule, people_behind
+from .auto_approval import MAY_PROPOSE, SelfConfirmationOfRule, people_behind
 
 
 class LookedAt(DomainError):
@@ -48,7 +49,7 @@ def look(approval_id: UUID, *, by: Person, verdict: str, reason: str) -> AutoApp
     Raises NotFound, Forbidden, ReasonRequired, LookedAt, SelfConfirmationOfRule for the two behind the rule, TooEarly
     for `keep` before the week is over, and the conflicts of interest of the person who looks, as of an approver.
     """
-    KIND.may(by, reason, MAY_PROPOSE)
+    may(by, reason, MAY_PROPOSE)
     rows = AutoApproval.objects.select_related("request__agent__sponsor__manager", "request__agent__owner")
     found = rows.filter(pk=approval_id).first()
     if found is None:

@@ -48,8 +48,8 @@ class CredentialPolicyInputSerializer(InputSerializer):
 
 
 PROPOSAL = Subject(
-    lambda _caller: CredentialPolicyProposal.objects.select_related("proposed_by", "decided_by"),
-    policy_proposals.about,
+    lambda _caller: CredentialPolicyProposal.objects.select_related("proposed_by", "confirmed_by"),
+    policy_proposals.KIND.about,
     by=person,
     by_key=True,
 )
@@ -64,7 +64,7 @@ PROPOSE = Action(
 CONFIRM = Action(
     "credential-policy-proposal-confirm",
     PROPOSAL,
-    policy_proposals.confirm,
+    policy_proposals.KIND.confirm,
     done=_("In force. What works now goes on for 30 days at least."),
 )
-WITHDRAW = Action("credential-policy-proposal-withdraw", PROPOSAL, policy_proposals.withdraw, done=_("Withdrawn."))
+WITHDRAW = Action("credential-policy-proposal-withdraw", PROPOSAL, policy_proposals.KIND.withdraw, done=_("Withdrawn."))

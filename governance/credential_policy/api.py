@@ -13,6 +13,7 @@ from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, L
 from entitlements.credential_policy import rules
 from entitlements.credential_policy.models import CredentialPolicy
 from entitlements.permissions.matrix import Matrix
+from entitlements.proposals.api import TwoPersonSerializer
 from governance.api.matrix import MATRIX
 from governance.credential_policy import actions
 from governance.credential_policy.models import CredentialPolicyProposal
@@ -37,16 +38,9 @@ class CredentialPolicySerializer(_PolicySerializer):
     made_at = serializers.DateTimeField()
 
 
-class CredentialPolicyProposalSerializer(_PolicySerializer):
+class CredentialPolicyProposalSerializer(_PolicySerializer, TwoPersonSerializer):
     """The next version as a person proposed it, and what became of it."""
 
-    id = serializers.UUIDField()
-    reason = serializers.CharField()
-    state = serializers.ChoiceField(choices=CredentialPolicyProposal.State.choices)
-    proposed_by = serializers.CharField(source="proposed_by.login")
-    proposed_at = serializers.DateTimeField()
-    decided_by = serializers.CharField(source="decided_by.login", default=None, allow_null=True)
-    decided_at = serializers.DateTimeField(allow_null=True)
     number = serializers.IntegerField(allow_null=True)
 
 

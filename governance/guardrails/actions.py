@@ -54,7 +54,7 @@ class GuardrailReplayInputSerializer(InputSerializer):
 
 
 GUARDRAIL = Subject(
-    lambda _caller: GuardrailProposal.objects.select_related("proposed_by", "decided_by", "what_if"),
+    lambda _caller: GuardrailProposal.objects.select_related("proposed_by", "confirmed_by", "what_if"),
     proposals.about,
     by=person,
     by_key=True,
@@ -70,7 +70,7 @@ PROPOSE = Action(
 CONFIRM = Action(
     "guardrail-confirm",
     GUARDRAIL,
-    proposals.confirm,
+    proposals.KIND.confirm,
     input=GuardrailConfirmInputSerializer,
     reason_in_form=False,
     done=_("Confirmed. Every node asks it within two seconds."),
@@ -83,7 +83,7 @@ REPLAY = Action(
     reason_in_form=False,
     done=_("The replay begins within seconds."),
 )
-WITHDRAW = Action("guardrail-withdraw", GUARDRAIL, proposals.withdraw, done=_("Withdrawn."))
+WITHDRAW = Action("guardrail-withdraw", GUARDRAIL, proposals.KIND.withdraw, done=_("Withdrawn."))
 END = Action(
     "guardrail-end", GUARDRAIL, proposals.propose_end, done=_("Its end is proposed. Another person confirms it.")
 )

@@ -12,15 +12,15 @@ from entitlements.api.fields import OutputSerializer, duration
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, Listing, Resource
 from entitlements.guardrails.models import GuardrailVersion
 from entitlements.permissions.matrix import Matrix
+from entitlements.proposals.api import TwoPersonSerializer
 from governance.api.matrix import MATRIX
 from governance.guardrails import actions, queries
 from governance.guardrails.models import GuardrailProposal
 
 
-class GuardrailSerializer(OutputSerializer):
+class GuardrailSerializer(TwoPersonSerializer):
     """One version of a guardrail: as it was proposed, what its replay found, and what became of it."""
 
-    id = serializers.UUIDField()
     name = serializers.CharField()
     effect = serializers.ChoiceField(choices=GuardrailVersion.Effect.choices)
     mode = serializers.ChoiceField(choices=GuardrailVersion.Mode.choices)
@@ -29,13 +29,7 @@ class GuardrailSerializer(OutputSerializer):
     acr = serializers.ListField(
         child=serializers.CharField(), help_text="The contexts of which a step-up asks for one."
     )
-    reason = serializers.CharField()
-    state = serializers.ChoiceField(choices=GuardrailProposal.State.choices)
     version = serializers.IntegerField(allow_null=True, help_text="Of the set of all guardrails.")
-    proposed_by = serializers.CharField(source="proposed_by.login")
-    proposed_at = serializers.DateTimeField()
-    decided_by = serializers.CharField(source="decided_by.login", default=None, allow_null=True)
-    decided_at = serializers.DateTimeField(allow_null=True)
     replay = serializers.SerializerMethodField()
 
     def get_max_age(self, row: GuardrailProposal) -> str | None:

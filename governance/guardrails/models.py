@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 
 from entitlements.guardrails.models import GuardrailVersion
+from entitlements.proposals.models import TwoPersonProposal, second_person_constraints
 
 
-class GuardrailProposal(models.Model):
+class GuardrailProposal(TwoPersonProposal):
     """The next version of a guardrail as one person proposes it; another confirms it, or it is withdrawn.
 
     `version` is the position that it got. `what_if` is its last replay over recorded calls, if it was replayed.
     """
 
-    class State(models.TextChoices):
-        PROPOSED = "proposed", "Proposed"
-        IN_FORCE = "in_force", "In force"
-        REPLACED = "replaced", "Replaced"
-        WITHDRAWN = "withdrawn", "Withdrawn"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     key = models.SlugField(max_length=80)
     name = models.CharField(max_length=80)
     effect = models.CharField(max_length=16, choices=GuardrailVersion.Effect.choices)
@@ -31,14 +24,6 @@ class GuardrailProposal(models.Model):
     conditions = models.JSONField()
     max_age = models.PositiveIntegerField(null=True, blank=True)
     acr = models.JSONField(default=list, db_default=[], blank=True)
-    reason = models.CharField(max_length=500)
-    state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
-    proposed_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+", db_index=False)
-    proposed_at = models.DateTimeField()
-    decided_by = models.ForeignKey(
-        "entitlements.Person", null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
-    )
-    decided_at = models.DateTimeField(null=True, blank=True)
     version = models.PositiveIntegerField(null=True, blank=True)
     what_if = models.ForeignKey(
         "governance.WhatIf", null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
@@ -46,20 +31,11 @@ class GuardrailProposal(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(name="a_proposed_guardrail_says_why", condition=~Q(reason="")),
+            *second_person_constraints("a guardrail", "key"),
             models.CheckConstraint(
-                name="a_second_person_confirms_a_guardrail",
+                name="a_confirmed_guardrail_is_a_version",
                 condition=Q(state__in=["proposed", "withdrawn"], version=None)
-                | (
-                    Q(state__in=["in_force", "replaced"], version__isnull=False, decided_by__isnull=False)
-                    & Q(decided_at__isnull=False)
-                    & ~Q(decided_by=F("proposed_by"))
-                ),
-            ),
-            models.UniqueConstraint(
-                name="a_guardrail_is_proposed_once_and_in_force_once",
-                fields=["key", "state"],
-                condition=Q(state__in=["proposed", "in_force"]),
+                | Q(state__in=["in_force", "replaced", "ended"], version__isnull=False),
             ),
         ]
         indexes: ClassVar = [models.Index(name="guardrail_page", fields=["-proposed_at", "-id"])]

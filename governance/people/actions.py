@@ -37,7 +37,7 @@ SOURCE = Subject(
 )
 MAPPING = Subject(
     lambda _caller: GroupMapping.objects.select_related("issuer", "proposed_by", "confirmed_by"),
-    lambda mapping: [f"mapping:{mapping.pk}"],
+    role_maps.KIND.about,
     by=person,
     by_key=True,
 )
@@ -78,7 +78,7 @@ PROPOSE = Action(
     by=person,
     done=_("Proposed. It gives nothing before a second person puts it in force."),
 )
-CONFIRM = Action("group-mapping-confirm", MAPPING, role_maps.confirm, done=_("In force from the next sign-in on."))
+CONFIRM = Action("group-mapping-confirm", MAPPING, role_maps.KIND.confirm, done=_("In force from the next sign-in on."))
 END_MAPPING = Action(
     "group-mapping-end", MAPPING, role_maps.end, done=_("Ended; the roles that it gave are taken away.")
 )

@@ -60,8 +60,6 @@ class Kind:
     offices: tuple[str, ...] = ()
     """Whose holders may confirm a row whatever their roles."""
     waits: Q = _PROPOSED
-    since: str = "proposed_at"
-    why: str = "reason"
 
     def rows(self, caller: Caller, accounts: Iterable[Person]) -> QuerySet[Any]:
         """Return what a person with these accounts may confirm: nothing that one of them proposed."""
@@ -138,9 +136,6 @@ KINDS: Final = (
         name="value",
         roles=(Role.ADMIN, Role.ANALYST, Role.SECURITY),
         narrowed=lambda caller: Q() if caller.has(Role.ADMIN) else Q(role__in=caller.roles),
-        waits=Q(confirmed_at=None, ended_at=None),
-        since="made_at",
-        why="",
     ),
     Kind(
         event=Action.GUARDRAIL_PROPOSED,
@@ -233,12 +228,12 @@ def for_person(caller: Caller, person: Person, most: int) -> list[Waiting]:
 
 
 def _columns(number: int, kind: Kind, rows: QuerySet[Any]) -> QuerySet[Any, dict[str, Any]]:
-    texts = {"name": kind.name, "page_of": kind.page_of, "by": "proposed_by__name", "why": kind.why}
+    texts = {"name": kind.name, "page_of": kind.page_of, "by": "proposed_by__name", "why": "reason"}
     columns = {
         f"shown_{name}": Coalesce(Cast(each, TextField()), _NO_TEXT) if each else _NO_TEXT
         for name, each in texts.items()
     }
-    return rows.order_by().values(shown_kind=Value(number), shown_key=F("pk"), shown_since=F(kind.since), **columns)
+    return rows.order_by().values(shown_kind=Value(number), shown_key=F("pk"), shown_since=F("proposed_at"), **columns)
 
 
 def link_of(event: Event) -> str:

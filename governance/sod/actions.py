@@ -20,8 +20,8 @@ def _calls(caller: Caller) -> QuerySet[AgentCall]:
 
 
 POLICY = Subject(
-    lambda _caller: SodPolicy.objects.select_related("proposed_by", "published_by"),
-    policies.about,
+    lambda _caller: SodPolicy.objects.select_related("proposed_by", "confirmed_by"),
+    policies.KIND.about,
     by=person,
     by_key=True,
 )
@@ -36,8 +36,8 @@ CALL = Subject(_calls, agent_calls.about, by_key=True)
 PROPOSE = Action(
     "sod-policies", NEW, policies.propose, input=None, by=person, done=_("Proposed. Another person publishes it.")
 )
-PUBLISH = Action("sod-policy-publish", POLICY, policies.publish, done=_("Published. It is in force from now on."))
-WITHDRAW = Action("sod-policy-withdraw", POLICY, policies.withdraw, done=_("Withdrawn."))
+PUBLISH = Action("sod-policy-publish", POLICY, policies.KIND.confirm, done=_("Published. It is in force from now on."))
+WITHDRAW = Action("sod-policy-withdraw", POLICY, policies.KIND.withdraw, done=_("Withdrawn."))
 
 GIVE_EXCEPTION = Action(
     "sod-exceptions",

@@ -122,7 +122,7 @@ def _refuse(completed: Callable[[], list[PolicyViolation]]) -> None:
 
 def hold() -> bool:
     """Lock the policies if one is in force; returns whether one is. One published meanwhile finds what this gives."""
-    if is_needed := SodPolicy.objects.filter(state=SodPolicy.State.PUBLISHED, on=True).exists():
+    if is_needed := SodPolicy.objects.filter(state=SodPolicy.State.IN_FORCE, on=True).exists():
         lock_policies()
     return is_needed
 

@@ -19,8 +19,8 @@ from entitlements.errors import DomainError, NotFound, ReasonRequired
 from entitlements.grants import grants
 from entitlements.grants.models import Grant
 from entitlements.people.models import Person, Role
+from entitlements.proposals.in_force import may
 from governance.conflicts_of_interest import facts, rules
-from governance.proposals import proposals
 from governance.sod.models import LONGEST_EXCEPTION, SodException, SodPolicy
 from governance.tickets import tickets
 
@@ -74,7 +74,7 @@ def give(
     Raises Forbidden unless security does it, ReasonRequired, ExceptionTooLong, NotFound, RuleNotInForce, SelfException,
     ExceptionGiven, tickets.TicketMissing, tickets.TicketNotRecognised.
     """
-    proposals.check(by, reason, MAY)
+    may(by, reason, MAY)
     if not control.strip():
         raise ReasonRequired
     ticket = tickets.check(tickets.Place.SOD_EXCEPTION, ticket)
@@ -85,7 +85,7 @@ def give(
     rule = SodPolicy.objects.filter(pk=rule_id).first()
     if rule is None:
         raise NotFound
-    if rule.state != SodPolicy.State.PUBLISHED or not rule.on:
+    if rule.state != SodPolicy.State.IN_FORCE or not rule.on:
         raise RuleNotInForce
     if is_concerned(by, agent):
         raise SelfException
@@ -137,7 +137,7 @@ def end(exception_id: UUID, *, by: Person, reason: str) -> SodException:
 
     Raises NotFound, Forbidden, ReasonRequired, ExceptionEnded.
     """
-    proposals.check(by, reason, MAY)
+    may(by, reason, MAY)
     check.lock_policies()
     exception = SodException.objects.select_related("rule", "agent").filter(pk=exception_id).first()
     if exception is None:
@@ -171,7 +171,7 @@ def settle() -> int:
     The newest grants of the agent go first, until it no longer violates the policy. What it holds through an agent
     that it may call stays a finding. Each suspension is a transaction of its own: so that no two of them deadlock.
     """
-    in_force = SodPolicy.objects.filter(state=SodPolicy.State.PUBLISHED, on=True)
+    in_force = SodPolicy.objects.filter(state=SodPolicy.State.IN_FORCE, on=True)
     ended = SodException.objects.filter(ended_at__gt=clock.now() - _LOOKS_BACK, rule__in=in_force)
     pairs = ended.order_by("agent", "rule").distinct("agent", "rule").select_related("agent", "rule")
     return sum(_suspend(exception.agent, exception.rule) for exception in pairs)

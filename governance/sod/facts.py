@@ -55,7 +55,7 @@ SELECT r.agent_id, m.id FROM reach r JOIN entitlements_client c ON c.agent_id = 
 
 def in_force() -> list[SodPolicy]:
     """Return the rules that are published and on, by name."""
-    return list(SodPolicy.objects.filter(state=SodPolicy.State.PUBLISHED, on=True).order_by("name"))
+    return list(SodPolicy.objects.filter(state=SodPolicy.State.IN_FORCE, on=True).order_by("name"))
 
 
 def callers(agent: Agent) -> list[Agent]:

@@ -9,55 +9,28 @@ from typing import ClassVar, Final
 from django.db import models
 from django.db.models import F, Q
 
+from entitlements.proposals.models import TwoPersonProposal, second_person_constraints
+
 LONGEST_EXCEPTION: Final = timedelta(days=180)
 
 
-class SodPolicy(models.Model):
+class SodPolicy(TwoPersonProposal):
     """One version of a rule: `sides` of tools (as `rules.read` reads them) that no agent may hold together.
 
-    One person proposes it and another publishes it. A change is a new version; the old one stays readable.
+    A change is a new version; the old one stays readable.
     """
 
-    class State(models.TextChoices):
-        PROPOSED = "proposed", "Proposed"
-        PUBLISHED = "published", "In force"
-        REPLACED = "replaced", "Replaced"
-        WITHDRAWN = "withdrawn", "Withdrawn"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.SlugField(max_length=64)
     number = models.PositiveIntegerField()
     sentence = models.CharField(max_length=300)
     sides = models.JSONField()
     on = models.BooleanField(default=True)
-    state = models.CharField(max_length=16, choices=State.choices, default=State.PROPOSED)
-    reason = models.CharField(max_length=500)
-    proposed_by = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="+")
-    proposed_at = models.DateTimeField()
-    published_by = models.ForeignKey(
-        "entitlements.Person", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
-    )
-    published_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "governance_combinationrule"
         constraints: ClassVar = [
+            *second_person_constraints("an sod policy", "name"),
             models.UniqueConstraint(name="combination_rule_versions_are_numbered", fields=["name", "number"]),
-            models.UniqueConstraint(
-                name="one_version_of_a_combination_rule_is_in_force", fields=["name"], condition=Q(state="published")
-            ),
-            models.UniqueConstraint(
-                name="one_version_of_a_combination_rule_is_proposed", fields=["name"], condition=Q(state="proposed")
-            ),
-            models.CheckConstraint(
-                name="nobody_publishes_the_combination_rule_they_proposed",
-                condition=Q(published_by=None) | ~Q(published_by=F("proposed_by")),
-            ),
-            models.CheckConstraint(
-                name="a_published_combination_rule_says_by_whom_and_when",
-                condition=~Q(state__in=["published", "replaced"])
-                | Q(published_by__isnull=False, published_at__isnull=False),
-            ),
         ]
         indexes: ClassVar = [models.Index(name="combination_rule_page", fields=["-proposed_at", "-id"])]
 

@@ -15,7 +15,7 @@ from entitlements.errors import DomainError
 from entitlements.feed import locks
 from entitlements.feed.locks import Lock
 from entitlements.people.models import Person, Role
-from governance.proposals import proposals
+from entitlements.proposals.in_force import may
 from governance.tickets.models import TicketPolicy
 
 from . import rules
@@ -113,7 +113,7 @@ def change(patterns: Sequence[Mapping[str, str]], needs: Mapping[str, str], *, b
 
     Raises Forbidden unless an administrator does it, ReasonRequired, TicketPolicyUnusable.
     """
-    proposals.check(by, reason, MAY)
+    may(by, reason, MAY)
     wanted = rules.read(patterns)
     kept = {place.value: needs.get(place.value, Need.NEVER.value) for place in Place}
     _check_usable(wanted, kept)

@@ -211,7 +211,7 @@ def test_an_edit_of_the_request_does_not_forget_the_class(company: Company) -> N
 def test_flow_labels_that_fell_since_still_complete_a_violation(company: Company) -> None:
     egress = [{"tools": ["now"]}, {"flows": ["egress_external"]}]
     proposed = sod.propose("trifecta", sentence="x", sides=egress, on=True, by=company.ana, reason="a test")
-    sod.publish(proposed.pk, by=company.resa, reason="seen")
+    sod.KIND.confirm(proposed.pk, by=company.resa, reason="seen")
     request = company.ask("now", "wipe")
     make.approve(wipe(), by=company.sam, egress_external=False)
     assert wipe().egress_external is False
@@ -224,7 +224,7 @@ def test_confirming_a_lower_class_that_completes_a_violation_is_accepted_first(c
     make.grant(company.bot, company.use)
     reads = [{"tools": ["convert"]}, {"tools": ["wipe"], "data_classes": ["public"]}]
     proposed = sod.propose("pair", sentence="x", sides=reads, on=True, by=company.ana, reason="a test")
-    sod.publish(proposed.pk, by=company.resa, reason="seen")
+    sod.KIND.confirm(proposed.pk, by=company.resa, reason="seen")
     by_verb(company.sam)
     resa, address = client.proven(company.resa), f"/api/v1/change-proposals/{Proposal.objects.get().pk}/confirm"
     refused = resa.post(address, {}).json()

@@ -47,7 +47,7 @@ WHY: Final = "They asked for it."
 FLOWS: Final = dict.fromkeys(classes.FLOWS, False)
 made_world, company = shared.world(companies.found)
 
-OWN: Final = ("proposed_by_own_account", "second_person_required", "second_person_needed", "self_confirmation")
+OWN: Final = ("proposed_by_own_account", "self_confirmation")
 type Propose = Callable[[Person, Company], Any]
 
 
@@ -124,11 +124,11 @@ KINDS: Final[dict[str, tuple[Propose, Callable[..., object], str]]] = {
     "a tool's class": (of_class, proposals.confirm, "analyst"),
     "an erasure": (of_erasure, proposals.confirm, "analyst"),
     "an auto-approval rule": (of_rule, auto_approval.KIND.confirm, "analyst"),
-    "an approval policy": (of_policy, approval_policies.confirm, "security"),
-    "ages of credentials": (of_ages, credential_policy.confirm, "security"),
-    "an SoD policy": (of_combination, sod.publish, "analyst"),
-    "a guardrail": (of_guardrail, guardrails.confirm, "security"),
-    "a group mapping": (of_group, role_maps.confirm, "analyst"),
+    "an approval policy": (of_policy, approval_policies.KIND.confirm, "security"),
+    "ages of credentials": (of_ages, credential_policy.KIND.confirm, "security"),
+    "an SoD policy": (of_combination, sod.KIND.confirm, "analyst"),
+    "a guardrail": (of_guardrail, guardrails.KIND.confirm, "security"),
+    "a group mapping": (of_group, role_maps.KIND.confirm, "analyst"),
     "a session policy": (of_session, session_policies.KIND.confirm, "analyst"),
     "a local server": (of_command, stdio_commands.KIND.confirm, "analyst"),
     "a response to signals": (of_response, response_policy.KIND.confirm, "analyst"),
@@ -180,7 +180,7 @@ def test_each_kind_asks_the_one_rule() -> None:
     }
     names = {".".join(path.relative_to(tree.ROOT).with_suffix("").parts) for path in asks}
     ours = {name for name in names if name.startswith(("entitlements.", "governance."))}
-    assert ours - {"entitlements.conflicts.independence", "governance.proposals.proposals"} == listed
+    assert ours - {"entitlements.conflicts.independence"} == listed
 
 
 def test_the_api_answers_with_the_code_and_the_proposal_is_over(company: Company) -> None:

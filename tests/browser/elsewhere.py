@@ -91,10 +91,10 @@ def guardrails() -> list[str]:
     resa, rob = (Person.objects.get(login=login) for login in ("resa", "rob"))
     when = {"action": ["delete"], "risk": "high", "time": {"days": ["sat", "sun"], "zone": "Europe/Paris"}}
     shut = guardrail_proposals.propose("No deletes at the weekend", effect="forbid", mode="enforce", when=when, by=resa)
-    guardrail_proposals.confirm(shut.pk, by=rob, reason="Nobody watches then.")
+    guardrail_proposals.KIND.confirm(shut.pk, by=rob, reason="Nobody watches then.")
     paying = {"argument": {"amount": {"min": 1000}}, "agent_kind": "shared"}
     seen = guardrail_proposals.propose("Large amounts", effect="hold", mode="observe", when=paying, by=resa)
-    version = guardrail_proposals.confirm(seen.pk, by=rob).version or 0
+    version = guardrail_proposals.KIND.confirm(seen.pk, by=rob).version or 0
     day = clock.now().date()
     ObservedCalls.objects.bulk_create(
         ObservedCalls(version=version, day=day - timedelta(days=n % 9), agent=f"agent-{n:03}", tool=f"erp/pay_{n % 7}",

@@ -325,7 +325,7 @@ def rules() -> list[SodPolicy]:
         by=ana,
         reason="The auditors asked.",
     )
-    policies.publish(first.pk, by=resa, reason="Seen.")
+    policies.KIND.confirm(first.pk, by=resa, reason="Seen.")
     first.refresh_from_db()
     ends, helper = clock.now() + timedelta(days=20), Agent.objects.get(slug="expense-bot")
     exceptions.give(first.pk, helper, control="Two people read each.", expires_at=ends, by=rob, reason="A pilot.")

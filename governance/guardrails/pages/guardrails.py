@@ -35,7 +35,7 @@ class ShownGuardrail:
 @doors.page
 def listing(request: HttpRequest) -> HttpResponse:
     """Show which guardrails are in force, and what waits for a second person."""
-    rows = GuardrailProposal.objects.select_related("proposed_by", "decided_by")
+    rows = GuardrailProposal.objects.select_related("proposed_by", "confirmed_by")
     current = list(rows.filter(state=State.IN_FORCE).exclude(mode=Mode.OFF).order_by("name", "id")[:_MOST_SHOWN])
     counts = queries.observed_calls([row.version for row in current if row.mode == Mode.OBSERVE and row.version])
     by_key = {row.key: row for row in current}
@@ -72,7 +72,7 @@ def detail(request: HttpRequest, guardrail: UUID) -> HttpResponse:
         "replayed": queries.replayed(row),
         "observed": queries.observed(row.version) if row.version and row.mode == Mode.OBSERVE else None,
         "days": queries.DAYS,
-        "versions": versions.select_related("proposed_by", "decided_by")[:_MOST_VERSIONS],
+        "versions": versions.select_related("proposed_by", "confirmed_by")[:_MOST_VERSIONS],
         "may_confirm": is_open and row.proposed_by != me and doors.may(caller, "guardrail-confirm", row),
         "may_withdraw": is_open and doors.may(caller, "guardrail-withdraw", row),
         "may_replay": is_open and doors.may(caller, "guardrail-replay", row),

@@ -11,6 +11,7 @@ from entitlements.api.fields import OutputSerializer, ReasonInputSerializer, Tex
 from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Listing, Resource
 from entitlements.people.models import GroupMapping, Role
 from entitlements.permissions.matrix import Matrix
+from entitlements.proposals.api import TwoPersonSerializer
 from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.api.matrix import MATRIX
 from governance.people import actions
@@ -27,19 +28,13 @@ class GroupMappingInputSerializer(ReasonInputSerializer):
     role = serializers.ChoiceField(choices=_ROLES)
 
 
-class GroupMappingSerializer(OutputSerializer):
+class GroupMappingSerializer(TwoPersonSerializer):
     """One row: what gives which role, who proposed it and who put it in force."""
 
-    id = serializers.UUIDField()
     issuer = serializers.CharField(source="issuer.issuer")
     claim = serializers.CharField()
     value = serializers.CharField()
     role = serializers.ChoiceField(choices=_ROLES)
-    made_at = serializers.DateTimeField()
-    proposed_by = serializers.CharField(source="proposed_by.login")
-    confirmed_by = serializers.CharField(source="confirmed_by.login", default=None, allow_null=True)
-    confirmed_at = serializers.DateTimeField(allow_null=True)
-    ended_at = serializers.DateTimeField(allow_null=True)
 
 
 class MappingFilter(filters.FilterSet):
@@ -70,7 +65,7 @@ class Mappings(_GroupMappingResource, Listing, CreateEndpoint):
     action = actions.PROPOSE
     asked = GroupMappingInputSerializer
     filterset_class = MappingFilter
-    ordering = ("-made_at", "-id")
+    ordering = ("-proposed_at", "-id")
 
     def read(self) -> dict[str, Any]:
         """Read the row, and its issuer by name. It gives nothing before a second person has put it in force."""

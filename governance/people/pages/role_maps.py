@@ -18,7 +18,11 @@ from entitlements.trusted_issuers.models import TrustedIssuer
 from governance.console import doors, form_fields, paging
 from governance.people import actions
 
-_FIELDS: Final = {"mapping_taken": "value", "group_mapping_not_allowed": "role", "role_not_held": "role"}
+_FIELDS: Final = {
+    "group_mapping_proposed_already": "value",
+    "group_mapping_not_allowed": "role",
+    "role_not_held": "role",
+}
 
 
 class ProposeForm(forms.Form):
@@ -64,7 +68,7 @@ def listing(request: HttpRequest) -> HttpResponse:
             doors.record(request, refusal)
             problem = refusal
     rows = GroupMapping.objects.filter(ended_at=None).select_related("issuer", "proposed_by", "confirmed_by")
-    context: dict[str, Any] = {"page": paging.page(request, rows, ("-made_at", "-id")), "problem": problem}
+    context: dict[str, Any] = {"page": paging.page(request, rows, ("-proposed_at", "-id")), "problem": problem}
     answer = form_fields.show(request, "console/people/role_map.html", form, context)
     if problem is not None:
         answer.status_code = problem.status

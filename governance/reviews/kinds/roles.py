@@ -36,7 +36,11 @@ def _probe(item: ReviewItem, cut: Cut) -> list[dict[str, Any]]:  # noqa: ARG001 
     holds = Person.objects.holding(role, or_limited=True).filter(login=login).exists()
     answers = [{"ask": "role", "person": login, "role": role, "allowed": holds, "holds": not holds}]
     payload = item.population.values_list("payload", flat=True).first() or ""
-    mappings = [row for row in GroupMapping.objects.in_force().filter(role=role) if str(row.pk) in payload]
+    mappings = [
+        row
+        for row in GroupMapping.objects.filter(state=GroupMapping.State.IN_FORCE, role=role)
+        if str(row.pk) in payload
+    ]
     returning = [
         {"ask": "sign_in", "group": row.value, "role": role, "allowed": True, "holds": False} for row in mappings
     ]

@@ -17,6 +17,7 @@ from entitlements.api.resources import ActionEndpoint, CreateEndpoint, Detail, L
 from entitlements.catalog.models import Tool
 from entitlements.definitions.classes import DATA_CLASSES, FLOWS
 from entitlements.permissions.matrix import Matrix
+from entitlements.proposals.api import TwoPersonSerializer
 from governance.api.matrix import MATRIX
 from governance.sod import actions, check
 from governance.sod import rules as sod_rules
@@ -42,21 +43,14 @@ class SideSelector(InputSerializer):
     flows = _choices(FLOWS)
 
 
-class SodPolicySerializer(OutputSerializer):
+class SodPolicySerializer(TwoPersonSerializer):
     """One version of a rule."""
 
-    id = serializers.UUIDField()
     name = serializers.CharField()
     number = serializers.IntegerField()
     sentence = serializers.CharField()
     sides = serializers.ListField(child=SideSelector())
     on = serializers.BooleanField()
-    state = serializers.ChoiceField(choices=SodPolicy.State.choices)
-    reason = serializers.CharField()
-    proposed_by = serializers.CharField(source="proposed_by.login")
-    proposed_at = serializers.DateTimeField()
-    published_by = serializers.CharField(source="published_by.login", allow_null=True, default=None)
-    published_at = serializers.DateTimeField(allow_null=True)
 
 
 class SodPolicyInputSerializer(InputSerializer):

@@ -59,7 +59,7 @@ def _word(name: str, values: Iterable[str]) -> str:
 def listing(request: HttpRequest) -> HttpResponse:
     """List the policies in force and proposed."""
     caller = doors.caller(request)
-    now = SodPolicy.objects.filter(state__in=[State.PUBLISHED, State.PROPOSED]).order_by("name", "number")
+    now = SodPolicy.objects.filter(state__in=[State.IN_FORCE, State.PROPOSED]).order_by("name", "number")
     context = {
         "rules": [(rule, words(rule.sides)) for rule in now],
         "may_propose": doors.may(caller, "sod-policies", None),
@@ -72,7 +72,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 def propose(request: HttpRequest) -> HttpResponse:
     """Propose that a policy in force is turned on or off."""
     doors.permit(request, "sod-policies", None)
-    rule = SodPolicy.objects.filter(name=request.POST.get("name", ""), state=State.PUBLISHED).first()
+    rule = SodPolicy.objects.filter(name=request.POST.get("name", ""), state=State.IN_FORCE).first()
     if rule is None:
         raise NotFound
     values = {"name": rule.name, "sentence": rule.sentence, "sides": rule.sides, "on": not rule.on}
@@ -87,7 +87,7 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     caller, rule = doors.caller(request), _rule(request, pk)
     count, broken = check.violating(rule.sides)
     waits = rule.state == State.PROPOSED
-    in_force = rule.state == State.PUBLISHED
+    in_force = rule.state == State.IN_FORCE
     given = SodException.objects.filter(rule=rule).select_related("agent", "given_by")
     context = {
         "rule": rule,

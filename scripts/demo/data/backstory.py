@@ -180,7 +180,7 @@ def _make_rules() -> None:
         for name in company.SOD_POLICIES:
             reason = "We begin with the rules that everybody needs."
             policy = policies.propose(**starter_packs.sod_policy(name), by=rob, reason=reason)
-            policies.publish(policy.pk, by=resa, reason="Agreed.")
+            policies.KIND.confirm(policy.pk, by=resa, reason="Agreed.")
     with days_ago(company.RULES - 1):
         exceptions.give(
             SodPolicy.objects.get(name="code-and-deployment").pk,

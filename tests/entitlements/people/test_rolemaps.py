@@ -31,7 +31,7 @@ def issuer() -> TrustedIssuer:
 def row(issuer: TrustedIssuer) -> GroupMapping:
     ada, ann = (make.person(login, roles=[Role.ADMIN]) for login in ("ada", "ann"))
     made = role_maps.propose(issuer, "groups", "SecOps", Role.SECURITY, by=ada, reason="They approve.")
-    return role_maps.confirm(made.pk, by=ann, reason="Seen.")
+    return role_maps.KIND.confirm(made.pk, by=ann, reason="Seen.")
 
 
 def held(person: Person) -> list[str]:
@@ -109,21 +109,21 @@ def test_a_second_person_puts_it_in_force_and_nobody_gives_what_they_lack(issuer
     with pytest.raises(roles.RoleNotHeld):
         role_maps.propose(issuer, "groups", "x", Role.SECURITY, by=make.analyst("ana"), reason="x")
     made = role_maps.propose(issuer, "groups", "SecOps", Role.SECURITY, by=ada, reason="They approve.")
-    with pytest.raises(role_maps.MappingTaken):
+    with pytest.raises(role_maps.KIND.proposed_already):
         role_maps.propose(issuer, "groups", "SecOps", Role.SECURITY, by=sue, reason="again")
-    with pytest.raises(role_maps.SecondPersonNeeded):
-        role_maps.confirm(made.pk, by=ada, reason="me again")
+    with pytest.raises(role_maps.KIND.proposed_by_own_account):
+        role_maps.KIND.confirm(made.pk, by=ada, reason="me again")
     with pytest.raises(IntegrityError), transaction.atomic():
-        GroupMapping.objects.update(confirmed_by=ada, confirmed_at=made.made_at)
+        GroupMapping.objects.update(confirmed_by=ada, confirmed_at=made.proposed_at, state="in_force")
     role_maps.apply(carol, issuer, {"groups": ["SecOps"]})
     assert held(carol) == []
-    role_maps.confirm(made.pk, by=sue, reason="Seen.")
+    role_maps.KIND.confirm(made.pk, by=sue, reason="Seen.")
     role_maps.apply(carol, issuer, {"groups": ["SecOps"]})
     assert held(carol) == ["security"]
 
     role_maps.end(made.pk, by=sue, reason="No longer.")
     assert held(carol) == []
-    with pytest.raises(role_maps.MappingOver):
+    with pytest.raises(role_maps.KIND.over):
         role_maps.end(made.pk, by=ada, reason="again")
 
 

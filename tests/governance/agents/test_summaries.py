@@ -68,7 +68,7 @@ def test_it_counts_what_was_found_and_what_an_exception_covers_not(company: Comp
     Client.objects.filter(pk=client.pk).update(credential_made_at=clock.now() - timedelta(days=366))
     sides = [{"tools": ["now"]}, {"tools": ["remove"]}]
     rule = policies.propose("hands", sentence="Not both.", sides=sides, by=company.resa, reason="Four eyes.")
-    policies.publish(rule.pk, by=company.rob, reason="Four eyes.")
+    policies.KIND.confirm(rule.pk, by=company.rob, reason="Four eyes.")
     summaries.refresh([company.bot.pk])
     row = summary(company.bot)
     assert (row.sod_violations, row.changed_tools, row.old_secrets) == (1, 1, 1)

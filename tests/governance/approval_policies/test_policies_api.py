@@ -38,10 +38,10 @@ def test_a_policy_is_proposed_by_one_confirmed_by_another_and_stays_readable(com
     assert (made.status_code, made.json()["state"]) == (201, "proposed")
     assert rob.post(path, asked, format="json").json()["code"] == "approval_policy_proposed_already"
     one = f"{path}/{made.json()['id']}"
-    assert resa.post(f"{one}/confirm", SAID, format="json").json()["code"] == "second_person_required"
+    assert resa.post(f"{one}/confirm", SAID, format="json").json()["code"] == "approval_policy_proposed_by_own_account"
     confirmed = rob.post(f"{one}/confirm", SAID, format="json").json()
-    assert (confirmed["state"], confirmed["decided_by"]) == ("confirmed", "rob")
-    assert resa.post(f"{one}/withdraw", SAID, format="json").json()["code"] == "approval_policy_not_proposed"
+    assert (confirmed["state"], confirmed["confirmed_by"]) == ("in_force", "rob")
+    assert resa.post(f"{one}/withdraw", SAID, format="json").json()["code"] == "approval_policy_over"
     shown = ana.get(f"/api/v1/approval-policies/{confirmed['policy']}").json()
     assert (shown["entitlement"], shown["number"], shown["answer_within"]) == ("clock:use", 1, "P3D")
     assert shown["stages"]["critical"][-1] == {"stage": "security", "people": 2}

@@ -67,7 +67,7 @@ def _combine(company: Company) -> None:
     make.grant(company.bot, make.entitlement(bank, make.tool(bank, "x")))
     sides = [{"tools": ["now"]}, {"tools": ["x"]}]
     rule = policies.propose("pair", sentence="Both.", sides=sides, by=company.ana, reason="why")
-    policies.publish(rule.pk, by=company.resa, reason="yes")
+    policies.KIND.confirm(rule.pk, by=company.resa, reason="yes")
 
 
 def _deny(company: Company) -> None:

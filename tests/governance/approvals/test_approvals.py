@@ -341,7 +341,7 @@ def test_a_request_keeps_the_policy_it_was_made_under(company: Company) -> None:
         **policy_rules.DEFAULT_POLICY,
         Risk.LOW: (Stage.SPONSOR, Stage.SECURITY),
     }
-    with pytest.raises(policies.SecondPersonRequired):
+    with pytest.raises(policies.KIND.proposed_by_own_account):
         policies.publish(company.use, strict, by=admin, confirmed_by=admin, reason="alone")
     with pytest.raises(errors.Forbidden):
         policies.publish(company.use, strict, by=admin, confirmed_by=company.mallory, reason="with a stranger")

@@ -55,7 +55,7 @@ def company() -> Company:
 
 def confirm_policy(company: Company) -> object:
     waiting = policies.propose(company.use, policy_rules.DEFAULT_POLICY, by=company.rob, reason="The same.")
-    return policies.confirm(waiting.pk, by=company.resa, reason="Yes.")
+    return policies.KIND.confirm(waiting.pk, by=company.resa, reason="Yes.")
 
 
 def publish_policy(company: Company) -> object:
@@ -81,7 +81,7 @@ def confirm_mapping(company: Company) -> object:
         by=company.mona.principal,
     )
     row = role_maps.propose(made, "groups", "SecOps", Role.SECURITY, by=company.rob, reason="They approve.")
-    return role_maps.confirm(row.pk, by=company.resa, reason="Yes.")
+    return role_maps.KIND.confirm(row.pk, by=company.resa, reason="Yes.")
 
 
 def review_emergency(company: Company) -> object:
@@ -96,10 +96,10 @@ def review_emergency(company: Company) -> object:
 @pytest.mark.parametrize(
     ("verb", "code"),
     [
-        (confirm_policy, "second_person_required"),
-        (publish_policy, "second_person_required"),
+        (confirm_policy, "approval_policy_proposed_by_own_account"),
+        (publish_policy, "approval_policy_proposed_by_own_account"),
         (confirm_rule, "self_confirmation_of_rule"),
-        (confirm_mapping, "second_person_needed"),
+        (confirm_mapping, "group_mapping_proposed_by_own_account"),
         (review_emergency, "self_break_glass"),
     ],
 )

@@ -139,7 +139,7 @@ def test_it_goes_beyond_a_rule_on_combinations_only_by_naming_it(company: compan
     make.grant(company.bot, make.entitlement(bank, make.tool(bank, "pay")), people=[company.alice])
     sides = [{"tools": ["now"]}, {"tools": ["pay"]}]
     rule = policies.propose("pair", sentence="Both.", sides=sides, by=company.ana, reason="x")
-    policies.publish(rule.pk, by=company.rob, reason="x")
+    policies.KIND.confirm(rule.pk, by=company.rob, reason="x")
     with pytest.raises(check.SodPolicyViolated):
         give(company, company.resa, combinations=["another"])
     found = give(company, company.resa, combinations=["pair"])

@@ -241,7 +241,7 @@ def _checked(company: companies.Company) -> dict[str, object]:
 def _excepted(company: companies.Company) -> SodException:
     sides = [{"tools": ["now"]}, {"tools": ["elsewhere"]}]
     rule = policies_actions.propose("pair", sentence="Both.", sides=sides, by=company.ana, reason="a sample")
-    policies_actions.publish(rule.pk, by=company.resa, reason="seen")
+    policies_actions.KIND.confirm(rule.pk, by=company.resa, reason="seen")
     ends = clock.now() + timedelta(days=1)
     return exceptions.give(rule.pk, company.bot, control="Looked at.", expires_at=ends, by=company.rob, reason="why")
 

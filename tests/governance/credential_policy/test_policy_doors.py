@@ -40,11 +40,11 @@ def test_a_policy_is_proposed_by_one_and_confirmed_by_another_over_rest(company:
     made = resa.post(PATH, asked, format="json")
     assert (made.status_code, made.json()["days"]["client_key"]) == (201, 90)
     one = f"{PATH}/{made.json()['id']}"
-    assert resa.post(f"{one}/confirm", WHY, format="json").json()["code"] == "second_person_required"
+    assert resa.post(f"{one}/confirm", WHY, format="json").json()["code"] == "credential_policy_proposed_by_own_account"
     unproven = client.of(company.rob).post(f"{one}/confirm", WHY, format="json")
     assert unproven.json()["code"] == "reauthentication_required"
     confirmed = rob.post(f"{one}/confirm", WHY, format="json").json()
-    assert (confirmed["state"], confirmed["decided_by"]) == ("confirmed", "rob")
+    assert (confirmed["state"], confirmed["confirmed_by"]) == ("in_force", "rob")
     (newest, *_) = ana.get("/api/v1/credential-policies").json()["results"]
     assert (newest["number"], newest["days"]["client_key"], newest["overlap_hours"]) == (confirmed["number"], 90, 48)
 

@@ -49,16 +49,16 @@ def test_one_proposes_and_another_puts_it_in_force() -> None:
     ada, sec = make.person("ada", roles=["admin"]), make.person("sec", roles=["security"])
     proposal = propose(ada, client_secret=90)
     assert policy.current().limits[Kind.CLIENT_SECRET].days == 365
-    with pytest.raises(policy_proposals.AlreadyProposed):
+    with pytest.raises(policy_proposals.KIND.proposed_already):
         propose(sec)
-    with pytest.raises(policy_proposals.SecondPersonRequired):
-        policy_proposals.confirm(proposal.pk, by=ada, reason="Mine.")
-    policy_proposals.confirm(proposal.pk, by=sec, reason="Agreed.")
+    with pytest.raises(policy_proposals.KIND.proposed_by_own_account):
+        policy_proposals.KIND.confirm(proposal.pk, by=ada, reason="Mine.")
+    policy_proposals.KIND.confirm(proposal.pk, by=sec, reason="Agreed.")
     in_force = policy.current()
     assert (in_force.limits[Kind.CLIENT_SECRET].days, in_force.overlap) == (90, timedelta(hours=48))
     assert in_force.limits[Kind.CLIENT_KEY].days == 730
-    with pytest.raises(policy_proposals.NotProposed):
-        policy_proposals.confirm(proposal.pk, by=sec, reason="Again.")
+    with pytest.raises(policy_proposals.KIND.over):
+        policy_proposals.KIND.confirm(proposal.pk, by=sec, reason="Again.")
     published = Event.objects.get(action="credential_policy.published")
     assert (published.actor, published.detail["proposed_by"]) == ("person:sec", "person:ada")
 
@@ -67,14 +67,14 @@ def test_a_second_account_of_the_proposer_confirms_nothing_and_no_other_role_pro
     ada, twin = make.person("ada", roles=["admin"]), make.person("ada-2", roles=["security"])
     Person.objects.filter(pk__in=[ada.pk, twin.pk]).update(email="ada@example.org")
     proposal = propose(Person.objects.get(pk=ada.pk))
-    with pytest.raises(policy_proposals.SecondPersonRequired):
-        policy_proposals.confirm(proposal.pk, by=Person.objects.get(pk=twin.pk), reason="Twin.")
+    with pytest.raises(policy_proposals.KIND.proposed_by_own_account):
+        policy_proposals.KIND.confirm(proposal.pk, by=Person.objects.get(pk=twin.pk), reason="Twin.")
     for role in ("analyst", "approver", "auditor"):
         with pytest.raises(Forbidden):
             propose(make.person(f"{role}-one", roles=[role]))
     with pytest.raises(ReasonRequired):
         propose(ada, reason=" ")
-    policy_proposals.withdraw(proposal.pk, by=ada, reason="No.")
+    policy_proposals.KIND.withdraw(proposal.pk, by=ada, reason="No.")
     assert policy.current().limits[Kind.CLIENT_SECRET].days == 365
 
 

@@ -63,7 +63,7 @@ def build() -> World:
     )
     sides = [{"tools": ["now"]}, {"tools": ["elsewhere"]}]
     policy = policies.propose("pair", sentence="Looks and waits.", sides=sides, by=company.ana, reason="a sample")
-    policies.publish(policy.pk, by=company.resa, reason="seen")
+    policies.KIND.confirm(policy.pk, by=company.resa, reason="seen")
     ends = clock.now() + timedelta(days=100)
     given = exceptions.give(
         policy.pk, company.bot, control="Looked at.", expires_at=ends, by=company.rob, reason="pilot"

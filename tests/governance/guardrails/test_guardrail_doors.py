@@ -45,7 +45,7 @@ def test_a_guardrail_is_proposed_replayed_and_confirmed_by_another_over_rest(com
     assert (made.status_code, made.json()["state"], made.json()["when"]) == (201, "proposed", {"action": "delete"})
     one = f"{PATH}/{made.json()['id']}"
     assert propose(rob, mode="observe").json()["code"] == "guardrail_proposed_already"
-    assert resa.post(f"{one}/confirm", {}, format="json").json()["code"] == "second_person_required"
+    assert resa.post(f"{one}/confirm", {}, format="json").json()["code"] == "guardrail_proposed_by_own_account"
     assert (
         client.of(company.rob).post(f"{one}/confirm", {}, format="json").json()["code"] == "reauthentication_required"
     )
@@ -56,7 +56,7 @@ def test_a_guardrail_is_proposed_replayed_and_confirmed_by_another_over_rest(com
     _replay_all()
     confirmed = rob.post(f"{one}/confirm", {}, format="json").json()
 
-    assert (confirmed["state"], confirmed["version"], confirmed["decided_by"]) == ("in_force", 1, "rob")
+    assert (confirmed["state"], confirmed["version"], confirmed["confirmed_by"]) == ("in_force", 1, "rob")
     assert confirmed["replay"] | {"state": "finished", "unknown": 0} == confirmed["replay"]
     version = GuardrailVersion.objects.get()
     assert (version.key, version.proposed_by, version.confirmed_by) == (
@@ -97,7 +97,9 @@ def test_to_observe_again_and_to_end_are_proposals_too(company: Company) -> None
     assert propose(resa).json()["code"] == "guardrail_unchanged"
     looser = propose(rob, mode="observe").json()["id"]
     assert GuardrailVersion.objects.latest("position").mode == "enforce"
-    assert rob.post(f"{PATH}/{looser}/confirm", WHY, format="json").json()["code"] == "second_person_required"
+    assert (
+        rob.post(f"{PATH}/{looser}/confirm", WHY, format="json").json()["code"] == "guardrail_proposed_by_own_account"
+    )
     resa.post(f"{PATH}/{looser}/confirm", {}, format="json")
     assert GuardrailVersion.objects.latest("position").mode == "observe"
 
@@ -164,7 +166,8 @@ def test_a_guardrail_is_proposed_and_confirmed_in_the_console(company: Company) 
 def test_the_database_knows_that_another_person_confirms(company: Company) -> None:
     row = GuardrailProposal(
         key="x", name="x", effect="forbid", mode="observe", conditions={"risk": "low"}, reason="x", state="in_force",
-        version=1, proposed_by=company.resa, decided_by=company.resa, proposed_at=clock.now(), decided_at=clock.now(),
+        version=1, proposed_by=company.resa, proposed_at=clock.now(),
+        confirmed_by=company.resa, confirmed_at=clock.now(),
     )  # fmt: skip
     with pytest.raises(IntegrityError, match="a_second_person_confirms_a_guardrail"), transaction.atomic():
         row.save()

@@ -108,7 +108,10 @@ def test_the_same_by_api() -> None:
     made = client.proven(ada).post("/api/v1/group-mappings", body, format="json")
     assert [made.status_code, made.json()["claim"], made.json()["confirmed_by"]] == [201, "groups", None]
     path, why = f"/api/v1/group-mappings/{made.json()['id']}", {"reason": "Seen."}
-    assert client.proven(ada).post(f"{path}/confirm", why, format="json").json()["code"] == "second_person_needed"
+    assert (
+        client.proven(ada).post(f"{path}/confirm", why, format="json").json()["code"]
+        == "group_mapping_proposed_by_own_account"
+    )
     assert client.proven(ann).post(f"{path}/confirm", why, format="json").json()["confirmed_by"] == "ann"
     assert client.proven(ann).post(f"{path}/end", why, format="json").json()["ended_at"] is not None
     assert client.of(ann).get("/api/v1/group-mappings?ended=false").json()["results"] == []

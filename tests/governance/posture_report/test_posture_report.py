@@ -98,7 +98,7 @@ def build() -> World:
     Client.objects.filter(pk=client.pk).update(credential_made_at=now - timedelta(days=400))
     sides = [{"tools": ["now"]}, {"tools": ["remove"]}]
     rule = policies.propose("hands", sentence="Not both.", sides=sides, by=company.resa, reason="Four eyes.")
-    policies.publish(rule.pk, by=company.rob, reason="Four eyes.")
+    policies.KIND.confirm(rule.pk, by=company.rob, reason="Four eyes.")
     ends = now + timedelta(days=30)
     exceptions.give(rule.pk, bots["b"], by=company.resa, reason="A while.", control="Watched.", expires_at=ends)
     past = make.system("elsewhere", kind="mcp")

@@ -41,7 +41,7 @@ def at_once(*verbs: Callable[[], object]) -> list[str]:
 def rule() -> None:
     sides = [{"tools": ["see"]}, {"tools": ["pay"]}]
     proposed = policies.propose("pair", sentence="x", sides=sides, by=make.analyst(), reason="a test")
-    policies.publish(proposed.pk, by=make.security(), reason="seen")
+    policies.KIND.confirm(proposed.pk, by=make.security(), reason="seen")
 
 
 def test_two_grants_at_once_do_not_complete_a_combination() -> None:

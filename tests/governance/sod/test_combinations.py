@@ -43,7 +43,7 @@ def rule(name: str = "now-and-pay", sides: list[dict[str, Any]] | None = None, *
     proposed = policies.propose(
         name, sentence="Tells the time and pays.", sides=sides or SIDES, on=on, by=make.analyst(), reason="a test"
     )
-    return policies.publish(proposed.pk, by=make.security(), reason="seen")
+    return policies.KIND.confirm(proposed.pk, by=make.security(), reason="seen")
 
 
 def paying() -> Entitlement:
@@ -168,23 +168,23 @@ def test_what_an_agent_may_do_in_mandate_counts_beside_its_grants() -> None:
 def test_one_person_proposes_a_rule_and_another_publishes_it() -> None:
     ana, resa = make.analyst(), make.security()
     proposed = policies.propose("pair", sentence="x", sides=SIDES, by=ana, reason="why")
-    with pytest.raises(policies.SelfConfirmation):
-        policies.publish(proposed.pk, by=ana, reason="me")
+    with pytest.raises(policies.KIND.proposed_by_own_account):
+        policies.KIND.confirm(proposed.pk, by=ana, reason="me")
     other = make.security()
     Person.objects.filter(pk__in=[ana.pk, other.pk]).update(email="ana@example.com")
-    with pytest.raises(policies.SelfConfirmation):
-        policies.publish(proposed.pk, by=Person.objects.get(pk=other.pk), reason="me, by another account")
+    with pytest.raises(policies.KIND.proposed_by_own_account):
+        policies.KIND.confirm(proposed.pk, by=Person.objects.get(pk=other.pk), reason="me, by another account")
     with pytest.raises(Forbidden):
-        policies.publish(proposed.pk, by=make.person(roles=["auditor"]), reason="me")
-    with pytest.raises(policies.AlreadyProposed):
+        policies.KIND.confirm(proposed.pk, by=make.person(roles=["auditor"]), reason="me")
+    with pytest.raises(policies.KIND.proposed_already):
         policies.propose("pair", sentence="x", sides=SIDES, by=ana, reason="why")
-    policies.publish(proposed.pk, by=resa, reason="yes")
+    policies.KIND.confirm(proposed.pk, by=resa, reason="yes")
     off = policies.propose("pair", sentence="x", sides=SIDES, on=False, by=resa, reason="too strict")
     assert [each.number for each in sod_facts.in_force()] == [1]
-    policies.publish(off.pk, by=ana, reason="yes")
+    policies.KIND.confirm(off.pk, by=ana, reason="yes")
     assert sod_facts.in_force() == []
-    with pytest.raises(policies.NotProposed):
-        policies.withdraw(off.pk, by=ana, reason="no")
+    with pytest.raises(policies.KIND.over):
+        policies.KIND.withdraw(off.pk, by=ana, reason="no")
     assert [event.action for event in timeline.about("sod_policy:pair").order_by("at")] == [
         "sod_policy.proposed",
         "sod_policy.published",
@@ -196,8 +196,8 @@ def test_one_person_proposes_a_rule_and_another_publishes_it() -> None:
 def test_the_database_knows_that_nobody_publishes_their_own_rule() -> None:
     ana = make.analyst()
     proposed = policies.propose("pair", sentence="x", sides=SIDES, by=ana, reason="why")
-    with pytest.raises(IntegrityError, match="nobody_publishes_the_combination_rule_they_proposed"):
-        SodPolicy.objects.filter(pk=proposed.pk).update(state="published", published_by=ana, published_at=clock.now())
+    with pytest.raises(IntegrityError, match="a_second_person_confirms_an_sod_policy"):
+        SodPolicy.objects.filter(pk=proposed.pk).update(state="in_force", confirmed_by=ana, confirmed_at=clock.now())
 
 
 @pytest.mark.parametrize("who", ["otto", "sofia", "alice", "asker"])

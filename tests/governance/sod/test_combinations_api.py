@@ -30,9 +30,9 @@ def test_a_rule_is_proposed_looked_at_and_published_and_then_refuses(company: co
     rule = f"/api/v1/sod-policies/{made.json()['id']}"
     assert ana.get(f"{rule}/holders").json() == {"count": 0, "agents": [], "splits": []}
     said = {"reason": "Yes."}
-    assert ana.post(f"{rule}/publish", said, format="json").json()["code"] == "self_confirmation"
-    assert resa.post(f"{rule}/publish", said, format="json").json()["state"] == "published"
-    assert resa.post(f"{rule}/withdraw", said, format="json").json()["code"] == "sod_policy_not_proposed"
+    assert ana.post(f"{rule}/publish", said, format="json").json()["code"] == "sod_policy_proposed_by_own_account"
+    assert resa.post(f"{rule}/publish", said, format="json").json()["state"] == "in_force"
+    assert resa.post(f"{rule}/withdraw", said, format="json").json()["code"] == "sod_policy_over"
     refused = sofia.post(f"/api/v1/requests/{request.pk}/approve", {}, format="json", HTTP_IF_MATCH='"1"').json()
     assert (refused["code"], refused["facts"]["sides"]) == ("sod_policy_violated", [["clock/now"], ["bank/pay"]])
     excepted = resa.post(

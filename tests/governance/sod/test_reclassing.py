@@ -39,7 +39,7 @@ def rule(company: Company, **second: list[str]) -> SodPolicy:
         "pair", sentence="Tells the time and deletes.", sides=[{"tools": ["now"]}, second], on=True, by=company.ana,
         reason="a test",
     )  # fmt: skip
-    return policies.publish(proposed.pk, by=company.resa, reason="seen")
+    return policies.KIND.confirm(proposed.pk, by=company.resa, reason="seen")
 
 
 def form(action: str = "delete", **more: str) -> dict[str, str]:

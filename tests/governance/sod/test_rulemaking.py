@@ -85,7 +85,7 @@ def test_what_is_no_rule_is_refused_beside_its_field(ana: Client, change: dict[s
 
 def test_a_call_is_looked_at_refused_where_it_completes_a_combination_and_ended(company: Company, ana: Client) -> None:
     rule = policies.propose("pair", sentence="Looks and pays.", sides=SIDES, by=company.ana, reason="why")
-    policies.publish(rule.pk, by=company.resa, reason="yes")
+    policies.KIND.confirm(rule.pk, by=company.resa, reason="yes")
     form = {"caller": "research-bot", "callee": "payer", "reason": "Invoices."}
     looked = visits.text(ana.post("/agent-calls/", {**form, "verb": "look"}))
     assert "bank/pay" in looked

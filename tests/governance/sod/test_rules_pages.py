@@ -35,7 +35,7 @@ def test_two_people_put_a_starter_in_force_and_security_excepts_an_agent(company
     assert "Publish" in visits.text(resa.get(page))
     resa.post(f"{page}publish/", {"reason": "Yes."})
     rule.refresh_from_db()
-    assert rule.state == "published"
+    assert rule.state == "in_force"
     assert "SoD violation:" in visits.text(ana.get("/agents/research-bot/"))
     form = {"agent": "research-bot", "reason": "Pilot.", "control": "All mail is read first.", "days": "30"}
     assert ana.post(f"{page}except/", form).status_code == 403
@@ -72,7 +72,7 @@ def test_the_page_of_a_request_says_which_combination_it_would_complete(company:
     shown = visits.text(visits.as_(company.resa).get("/sod-policies/"))
     assert "named <strong>now</strong>, that <strong>reads or changes things</strong>" in shown
     assert "Looks and waits." not in visits.text(visits.as_(company.sofia).get(f"/requests/{asked.pk}/"))
-    policies.publish(rule.pk, by=company.resa, reason="yes")
+    policies.KIND.confirm(rule.pk, by=company.resa, reason="yes")
     page = visits.text(visits.as_(company.sofia).get(f"/requests/{asked.pk}/"))
     assert "Looks and waits." in page
     assert "could use a tool of each side" in page

@@ -60,7 +60,7 @@ def rule(company: Company) -> SodPolicy:
     """Put a rule in force that the agent could break."""
     sides = [{"tools": ["clock/now"]}, {"tools": ["clock/convert"]}]
     made = sod_policies.propose("pair", sentence="Both.", sides=sides, by=company.ana, reason="Both are too much.")
-    return sod_policies.publish(made.pk, by=company.rob, reason="Yes.")
+    return sod_policies.KIND.confirm(made.pk, by=company.rob, reason="Yes.")
 
 
 def post(company: Company, what: str, **ticket: str) -> Any:  # noqa: ANN401 - a response of the test client

@@ -135,7 +135,7 @@ def test_a_random_guardrail_denies_what_was_predicted(part: int, at: Move) -> No
         given: dict[str, Any] = {name: change[name] for name in ("effect", "when")}
         age = timedelta(minutes=10) if "max_age" in change else None
         row = proposals.propose("Random", mode="enforce", by=world.one, reason="x", max_age=age, **given)
-        proposals.confirm(row.pk, by=world.other, reason="It is a test.")
+        proposals.KIND.confirm(row.pk, by=world.other, reason="It is a test.")
 
     rows = list[WhatIf]()
     while len(rows) < 5 or sum(row.result["denied"] > 0 and not row.result["unknown"] for row in rows) < 3:
@@ -170,7 +170,7 @@ def test_what_rules_in_force_deny_already_is_no_news_and_a_known_name_takes_the_
     when: dict[str, Any] = {"kind": "guardrail", "name": "Pay", "effect": "forbid", "when": {"tool": "erp/pay"}}
     first = world.predicted(when)
     row = proposals.propose("Pay", effect="forbid", mode="enforce", when=when["when"], by=world.one, reason="x")
-    proposals.confirm(row.pk, by=world.other, reason="It is a test.")
+    proposals.KIND.confirm(row.pk, by=world.other, reason="It is a test.")
     again = world.predicted({**when, "name": "Pay, too"})
     assert again.result["denied_anyway"] == first.result["denied"] > 0
     assert again.result["denied"] == 0

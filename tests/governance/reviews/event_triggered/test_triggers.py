@@ -187,7 +187,7 @@ def rule(company: Company) -> SodPolicy:
         by=company.resa,
         reason="a test",
     )
-    return policies.publish(proposed.pk, by=company.rob, reason="seen")
+    return policies.KIND.confirm(proposed.pk, by=company.rob, reason="seen")
 
 
 def test_a_combination_is_asked_about_when_a_rule_finds_it_and_only_once_for_its_wording(heard: Hear) -> None:
@@ -220,7 +220,7 @@ def test_a_combination_that_another_classing_of_a_tool_completes_is_asked_about(
         "pair", sentence="Reads and deletes.", sides=[{"tools": ["now"]}, {"actions": ["delete"]}], on=True,
         by=company.resa, reason="a test",
     )  # fmt: skip
-    policies.publish(proposed.pk, by=company.rob, reason="seen")
+    policies.KIND.confirm(proposed.pk, by=company.rob, reason="seen")
     assert "combination" not in heard()
     wipe = Tool.objects.select_related("seen").get(name="wipe")
     assert wipe.seen is not None
