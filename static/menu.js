@@ -1,4 +1,5 @@
-// On a small screen the menu opens on demand. It runs where it stands, so that the page below does not move.
+// On a small screen the menu opens on demand; on a large one the current entry is in view. It runs where it stands, so
+// that the page below does not move.
 "use strict";
 
 {
@@ -6,4 +7,5 @@
   const fold = () => { menu.open = !small.matches; };
   small.addEventListener("change", fold);
   fold();
+  document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest" });
 }

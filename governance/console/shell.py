@@ -29,11 +29,12 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     theme = request.COOKIES.get("theme", "auto")
     signed_in = getattr(request, "user", None) is not None and request.user.is_authenticated
     section = navigation.current(request.path)
+    groups: Any = SimpleLazyObject(lambda: navigation.shown(doors.caller(request), section) if signed_in else [])
     return {
         "theme": theme if theme in THEMES else "auto",
         "keys": keys.read(request.COOKIES.get(keys.COOKIE, "")),
-        "navigation": SimpleLazyObject(lambda: navigation.shown(doors.caller(request), section) if signed_in else []),
-        "section": section,
+        "navigation": groups,
+        "tabs_of": SimpleLazyObject(lambda: navigation.tabs(groups, _page_name(request))),
         "command_actions": SimpleLazyObject(lambda: places.actions(doors.caller(request)) if signed_in else []),
         "waiting_count": SimpleLazyObject(lambda: _waiting(request) if signed_in else 0),
         "inbox_count": SimpleLazyObject(lambda: _unread(request) if signed_in else 0),
@@ -42,6 +43,10 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "office_address": SimpleLazyObject(lambda: _in_the_office(request) if signed_in else ""),
         "everything_stopped": SimpleLazyObject(lambda: _stopped() if signed_in else None),
     }
+
+
+def _page_name(request: HttpRequest) -> str:
+    return (request.resolver_match.url_name or "") if request.resolver_match else ""
 
 
 def _waiting(request: HttpRequest) -> int:

@@ -38,3 +38,10 @@ def test_where_a_person_was_is_forgotten_when_they_sign_out(visitor: Visitor) ->
     visitor.page.get_by_label("Login").wait_for()
     assert visitor.page.evaluate(kept) == 0
     assert not visitor.wrong
+
+
+def test_the_current_entry_of_the_navigation_is_in_view(visitor: Visitor) -> None:
+    visitor.page.set_viewport_size({"width": 1440, "height": 500})
+    visitor.sign_in("ana")
+    visitor.go("/settings/event-streams/")
+    expect(visitor.page.locator(".side [aria-current]")).to_be_in_viewport(ratio=1)

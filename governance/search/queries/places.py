@@ -53,11 +53,9 @@ ACTIONS: Final = (
 """What can be begun from anywhere; each page checks for itself who may go on."""
 _MORE: Final = (
     Place("request-list", _("Requests that wait for you"), (_("Approvals"),), "?waiting=me"),
-    Place("event-triggered-list", _("Event-triggered reviews"), (_("Micro-certification"),)),
     Place("review-templates", _("Review templates"), (_("Certification template"),)),
     Place("grant-list", _("Access that ends within a week"), (_("Expiring access"),), "?ending=week"),
     Place("agent-list", _("Orphaned agents"), (_("Ownerless service account"),), "?finding=orphaned"),
-    Place("my-connections", _("My connections"), (_("Connected apps"), _("Connected clients"), _("Sign-ins"))),
     Place("restored", _("Restored backup"), (_("Disaster recovery"),)),
     Place("mfa_index", _("How you sign in"), (_("MFA"), _("Second factor"), _("Passkey"))),
     Place("notice-settings-page", _("Notification settings"), (_("Email"), _("Quiet hours"))),
@@ -67,6 +65,7 @@ _SYNONYMS: Final = {
         *(_("Certification"), _("Recertification"), _("UAR"), _("User access review"), _("Attestation")),
         *(_("Campaign"), _("Reviews")),
     ),
+    "event-triggered-list": (_("Micro-certification"),),
     "emergency-list": (_("Firefighter"), _("Emergency access"), _("Breakglass")),
     "rule-list": (
         *(_("Toxic combination"), _("Segregation of duties"), _("Separation of duties"), _("Lethal trifecta")),
@@ -77,6 +76,7 @@ _SYNONYMS: Final = {
     "catalogue": (_("Access profiles"), _("What can be requested")),
     "stops": (_("Revoke"), _("Suspend"), _("Receipts"), _("Kill switch"), _("Drill")),
     "session-list": (_("Sign out"), _("Logout")),
+    "my-connections": (_("Connected apps"), _("Connected clients"), _("Sign-ins")),
     "risk-signals": (_("Drift"), _("Anomaly"), _("ITDR"), _("Threat detection"), _("Compromised")),
     "budget-list": (_("Rate limits"), _("Quota"), _("Spend limits"), _("Throttling")),
     "policy-domain-list": (_("AuthZEN"), _("PDP"), _("Policy decision point"), _("External authorization")),
@@ -113,9 +113,8 @@ def find(caller: Caller, text: str) -> Iterator[Place]:
 
 
 def _pages() -> Iterator[Place]:
-    for group in navigation.GROUPS:
-        for entry in group.entries:
-            yield Place(entry.name, entry.label, _SYNONYMS.get(entry.name, ()))
+    for page in navigation.PAGES:
+        yield Place(page.name, page.label, _SYNONYMS.get(page.name, ()))
 
 
 def _fits(place: Place, words: list[str]) -> bool:

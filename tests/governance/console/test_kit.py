@@ -71,6 +71,5 @@ def test_each_icon_of_the_navigation_is_in_the_sprite() -> None:
     assert sprite is not None
     with open(sprite) as file:  # noqa: PTH123 - the finder's answer is a text
         drawing = file.read()
-    for group in navigation.GROUPS:
-        for entry in group.entries:
-            assert f'id="{entry.icon}"' in drawing, entry.icon
+    for entry in (entry for group in navigation.GROUPS for entry in group.entries):
+        assert f'id="{entry.icon}"' in drawing, entry.icon

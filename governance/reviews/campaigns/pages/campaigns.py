@@ -162,7 +162,7 @@ def listing(request: HttpRequest) -> HttpResponseBase:
     if request.GET.get("kind") == Campaign.Kind.MICRO:
         return redirect("event-triggered-list")
     reads_evidence = may(request, "campaign-evidence", "GET")
-    context = {**_tabs(request, "reviews"), **(_coverage(request) if reads_evidence else {})}
+    context = {"may_make": may(request, "campaigns"), **(_coverage(request) if reads_evidence else {})}
     ordinary = visibility_actions.campaigns_visible_to(doors.person(request)).exclude(kind=Campaign.Kind.MICRO)
     return lists.show(request, REVIEWS, ordinary, "console/reviews/campaigns/list.html", context)
 
@@ -172,18 +172,8 @@ def listing(request: HttpRequest) -> HttpResponseBase:
 def event_triggered(request: HttpRequest) -> HttpResponseBase:
     """List event-triggered reviews, each with who is asked or what was decided."""
     rows = visibility_actions.campaigns_visible_to(doors.person(request)).filter(kind=Campaign.Kind.MICRO)
-    return lists.show(request, EVENTS, rows, "console/reviews/campaigns/list.html", _tabs(request, "events"))
-
-
-def _tabs(request: HttpRequest, tab: str) -> dict[str, Any]:
-    rows = visibility_actions.campaigns_visible_to(doors.person(request))
-    return {
-        "on_reviews": tab == "reviews",
-        "on_events": tab == "events",
-        "may_make": may(request, "campaigns"),
-        "may_run": may(request, "campaign-pause"),
-        "open_events": rows.filter(kind=Campaign.Kind.MICRO, state=Campaign.State.ACTIVE).count(),
-    }
+    context = {"may_make": may(request, "campaigns"), "on_events": True}
+    return lists.show(request, EVENTS, rows, "console/reviews/campaigns/list.html", context)
 
 
 def _coverage(request: HttpRequest) -> dict[str, Any]:
