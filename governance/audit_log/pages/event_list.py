@@ -110,7 +110,7 @@ LAYOUT: Final[Layout[Event, TimelineEntry]] = Layout(
         ),
         Column("links", gettext_lazy("Linked to"), "event__about", cell="console/audit_log/about_cell.html"),
         Column("outcome", gettext_lazy("Outcome"), "event__outcome", cell=cells.status("event__outcome")),
-        Column("code", gettext_lazy("Code"), "event__code", cell=cells.code("event__code"), usual=False),
+        Column("code", gettext_lazy("Code"), "event__code", cell=cells.code("event__code")),
         Column("actor", gettext_lazy("Actor"), "event__actor", cell=lambda entry: _link(entry.actor), usual=False),
         Column("reason", gettext_lazy("Reason"), "event__reason", usual=False),
         Column("part", gettext_lazy("Part"), "lane", cell=lambda entry: cells.plain(str(entry.lane_name)), usual=False),

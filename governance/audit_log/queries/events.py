@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -60,7 +61,7 @@ class TimelineEntry:
     verb: Any
     index: int | None
     links: list[Link]
-    detail: list[tuple[str, Any]]
+    detail: list[tuple[str, str]]
     run: int = 1
 
     @property
@@ -125,10 +126,19 @@ def entries(events: Sequence[Event], caller: Caller, *, named: bool = True) -> l
             sentences.sentence_of(event.action),
             places.get((event.producer, event.sequence)),
             [link_to(link, known) for link in _further_links(event)],
-            list(event.detail.items()),  # a template would read the name `items` of a detail as this method
+            [(name, _plain(value)) for name, value in event.detail.items()],
         )
         for event in events
     ]
+
+
+def _plain(value: object) -> str:
+    """Write a text as it is, texts with commas, nothing as a dash, and other values as JSON."""
+    if value in ([], {}):
+        return "-"
+    texts = value if isinstance(value, list) else [value]
+    is_text = all(isinstance(text, str) for text in texts)
+    return ", ".join(map(str, texts)) if is_text else json.dumps(value, ensure_ascii=False)
 
 
 def _further_links(event: Event) -> list[str]:

@@ -114,7 +114,7 @@ def steps(shown: Sequence[TimelineEntry], first: Event) -> list[Step]:
 
 
 def _step(entry: TimelineEntry, end: int, until_next: int | None, ends: Sequence[int]) -> Step:
-    took, left = dict(entry.detail).get(_TOOK), ends[0]
+    took, left = entry.event.detail.get(_TOOK), ends[0]
     begin, length = (max(end - took, left), took) if isinstance(took, int) else (end, until_next)
     whole = max(ends[-1] - left, 1)
     x = min(_WIDE * (begin - left) // whole, _WIDE - _THINNEST)

@@ -174,10 +174,28 @@ def test_one_event_tells_what_led_to_it_and_what_followed(company: companies.Com
     assert [entry.event.action for entry in told["before"]][:1] == ["request.submitted"]
     assert (told["entry"].event, told["entry"].behalf) == (given, None)
     assert "grant.issued" in [entry.event.action for entry in told["after"]]
+    assert dict(told["entry"].detail)["no_longer_needed"] == "-"
     waterfall = visits.as_(company.ana).get(f"/audit/?about=trace:{given.trace}").context["waterfall"].steps
     assert waterfall[0].entry.event.action == "request.submitted"
     assert waterfall[0].x == 0
     assert all(step.x + step.width <= trace._WIDE + trace._THINNEST for step in waterfall)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("it's", "it's"),
+        (["read", "send"], "read, send"),
+        ([], "-"),
+        ({}, "-"),
+        (True, "true"),
+        ({"a": ["b"]}, '{"a": ["b"]}'),
+    ],
+)
+def test_a_detail_is_no_python(company: companies.Company, value: object, shown: str) -> None:
+    event = log.record(Action.AGENT_SUSPENDED, about=["agent:research-bot"], by=SYSTEM, detail={"what": value})
+    entry = visits.as_(company.ana).get(f"/audit/?about=event:{event.uuid}").context["entry"]
+    assert entry.detail == [("what", shown)]
 
 
 def test_a_long_trace_is_laid_out_a_hundred_events_at_a_time(company: companies.Company) -> None:

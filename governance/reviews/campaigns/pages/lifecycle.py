@@ -47,7 +47,7 @@ def activate(request: HttpRequest, slug: str) -> HttpResponse:
 def begin(
     request: HttpRequest, campaign: Campaign, *, acknowledged: bool, typed: str, reason: str = "", say: bool = True
 ) -> Performed:
-    """Begin a campaign as a person who saw its page: of a large one they typed the name. A small draft is staged first.
+    """Begin a campaign as a person who saw its page, and typed its name where it may suspend; a small draft is staged.
 
     Raises Malformed without that name, and as `doors.perform`.
     """
@@ -57,7 +57,7 @@ def begin(
             acknowledged = True  # the page of a draft names the unassigned items
         run = CampaignStaging.objects.filter(campaign=campaign).exclude(summary={}).first()
         if run and launch.must_type(preview.Preview.from_json(run.summary)) and typed.strip() != campaign.name:
-            raise Malformed(_("Type the name of the review to launch it. It is large, or may suspend access."))
+            raise Malformed(_("Type the name of the review to launch it. It suspends access that stays unanswered."))
         values = {"acknowledged": acknowledged, "reason": reason}
         return doors.perform(request, actions.ACTIVATE, campaign, values, say=say)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from audit import clock
 from governance.people import queries as people_queries
@@ -12,9 +12,6 @@ from governance.reviews.deadlines import reminders
 from governance.reviews.population import campaigns
 from governance.reviews.staging import launch, preview, staging
 from governance.reviews.staging.models import CampaignStaging
-
-TYPED_FROM: Final = 500
-"""From how many items on a person types the name of a review to begin it."""
 
 
 def context(campaign: Campaign, *, count: bool) -> dict[str, Any]:
@@ -30,7 +27,7 @@ def context(campaign: Campaign, *, count: bool) -> dict[str, Any]:
             "seen": draft,
             "is_overdue": launch.is_overdue(campaign, clock.now()),
             "small": grants <= launch.AT_ONCE,
-            "must_type": grants > TYPED_FROM or (draft is not None and must_type(draft)),
+            "must_type": draft is not None and must_type(draft),
             "planned_reminders": reminders.planned_reminders(campaign, clock.now()),
         }
     seen = preview.Preview.from_json(run.summary)
@@ -51,5 +48,5 @@ def context(campaign: Campaign, *, count: bool) -> dict[str, Any]:
 
 
 def must_type(seen: preview.Preview) -> bool:
-    """Whether a person must type the name to begin: for a large review, or if unanswered access would be suspended."""
-    return seen.items > TYPED_FROM or bool(seen.silent_grants and not launch.is_rehearsal())
+    """Whether a person must type the name to begin: where access that stays unanswered would be suspended."""
+    return bool(seen.silent_grants and not launch.is_rehearsal())

@@ -48,9 +48,12 @@ def test_an_analyst_makes_begins_and_closes_a_review_on_its_pages(company: Compa
     assert box in visits.text(ana.get("/reviews/fourth-quarter/", secure=True))
     assert box not in other
     assert "Only Ana, the owner of this review" in other
+    Campaign.objects.update(due_at=campaign.created_at + timedelta(milliseconds=1))
     ana.post("/reviews/fourth-quarter/close/", {"reason": "done", "without_answer": "yes"}, secure=True)
     campaign.refresh_from_db()
     assert campaign.state == "closed"
+    listed = visits.text(ana.get("/reviews/", secure=True))
+    assert ("Closed late" in listed, "Late" in listed) == (True, False)
 
 
 @pytest.mark.parametrize("wrong", [{"name": "***"}, {"due": "yesterday"}, {"due": "2020-01-01"}, {"system": "none"}])

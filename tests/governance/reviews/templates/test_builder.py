@@ -7,6 +7,7 @@ import pytest
 
 from audit import clock
 from entitlements.catalog.models import Tool
+from entitlements.grants.models import Grant
 from governance.charts import geometry
 from governance.reviews.campaigns.models import Campaign
 from governance.reviews.items.answer import Answer
@@ -128,14 +129,17 @@ def test_a_form_that_means_nothing_says_so_in_the_preview_and_drafts_nothing(
     assert (code in visits.text(answer), Campaign.objects.exists()) == (True, False)
 
 
-def test_a_large_review_begins_once_its_name_is_typed(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
-    worlds.granted(company)
+def test_a_review_begins_once_its_name_is_typed_where_access_may_be_suspended(company: Company) -> None:
+    ana, low = visits.as_(company.ana), make.grant(company.bot, worlds.low(company), people=[company.alice])
     worlds.campaign(company, start=False)
-    monkeypatch.setattr("governance.reviews.staging.queries.launch.TYPED_FROM", 0)
-    ana = visits.as_(company.ana)
-    assert ana.post("/reviews/q4/activate/", {"typed": "fourth"}, secure=True).status_code == 400
-    ana.post("/reviews/q4/activate/", {"typed": "Fourth quarter"}, secure=True)
+    assert ana.post("/reviews/q4/activate/", {}, secure=True).status_code == 302, "nothing is taken away"
     assert Campaign.objects.get().state == "active"
+    worlds.granted(company)
+    worlds.campaign(company, start=False, slug="q5")
+    assert Grant.objects.exclude(pk=low.pk).get().lines.filter(tool__risk="critical").exists()
+    assert ana.post("/reviews/q5/activate/", {"typed": "fourth"}, secure=True).status_code == 400
+    ana.post("/reviews/q5/activate/", {"typed": "Fourth quarter"}, secure=True)
+    assert Campaign.objects.get(slug="q5").state == "active"
     shown = visits.text(ana.get("/reviews/q4/", secure=True))
     assert "Items to decide, by day" in shown
 
