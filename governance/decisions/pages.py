@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +19,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
-from entitlements.catalog.models import Entitlement
+from entitlements.access.caller import Caller
+from entitlements.catalog.models import Entitlement, Tool
 from entitlements.decisions import limits
 from entitlements.errors import DomainError, NotFound
 from entitlements.grants import actions as grant_actions
@@ -35,6 +37,7 @@ from governance.decisions.queries.who_can import Access
 from governance.eligibility import narrowing
 from governance.grants.pages import grants as grant_pages
 from governance.guardrails import queries
+from governance.search.queries import search
 from governance.what_if import actions
 from governance.what_if.models import WhatIf
 
@@ -168,20 +171,23 @@ def who_can_page(request: HttpRequest) -> HttpResponseBase:
     """List who can call a tool, or the tools of an entitlement, now or at a past moment."""
     caller, asked, scope = doors.caller(request), *(request.GET.get(x, "").strip() for x in ("tool", "entitlement"))
     if not asked and not scope:
-        return render(request, "console/decisions/who_can.html", {"asked": ""})
+        return _named(request, caller, request.GET.get("q", "").strip())
     moment = api.moment_of(_moment(request))
-    tool = api.tool_of(caller, asked) if asked else None
+    tool: Tool | None = None
     entitlement: Entitlement | None = None
-    if tool is not None:
-        rows = who_can.rows(caller, tool, moment)
-    else:
-        rows = who_can.rows_of(caller, entitlement := api.entitlement_of(caller, scope), moment)
+    try:
+        if asked:
+            rows = who_can.rows(caller, tool := api.tool_of(caller, asked), moment)
+        else:
+            rows = who_can.rows_of(caller, entitlement := api.entitlement_of(caller, scope), moment)
+    except (api.BadTool, NotFound):
+        return _named(request, caller, asked or scope)
 
     def describe(_request: HttpRequest, page: Sequence[Grant]) -> Sequence[Access]:
         return who_can.describe(page, tool, moment) if tool else who_can.describe_all(page, moment)
 
     context = {
-        "asked": asked,
+        "asked": asked or scope,
         "tool": tool,
         "entitlement": entitlement,
         "moment": moment,
@@ -189,6 +195,15 @@ def who_can_page(request: HttpRequest) -> HttpResponseBase:
     }
     layout = replace(OF_ENTITLEMENT if entitlement else WHO_CAN, describe=describe)
     return lists.show(request, layout, rows, "console/decisions/who_can.html", context)
+
+
+def _named(request: HttpRequest, caller: Caller, text: str) -> HttpResponseBase:
+    """Offer the tools and entitlements that a text names; where it is one, lead to who can call it."""
+    hits = list(search.who_can(caller, text)) if text else []
+    then = f"&{urlencode({'at': at})}" if (at := request.GET.get("at")) else ""
+    if len(hits) == 1:
+        return redirect(hits[0].address + then)
+    return render(request, "console/decisions/who_can.html", {"asked": text, "hits": hits, "then": then})
 
 
 def _moment(request: HttpRequest) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -25,8 +28,11 @@ from governance.reviews.items import visibility as visibility_actions
 from . import places
 
 _EACH: Final = 6
+_MOST_NAMED: Final = 50
 _SHORTEST: Final = 2
 _LONGEST: Final = 200
+_MOST_WORDS: Final = 8
+_QUESTION: Final = re.compile(r"(?i)who can (?:call|use) ")
 
 
 def _requestable_agents(caller: Caller) -> QuerySet[Any]:
@@ -136,8 +142,40 @@ def _places(caller: Caller, text: str) -> Iterator[SearchHit]:
         seen.add(place.address)
 
 
+def who_can(caller: Caller, text: str) -> Iterator[SearchHit]:
+    """Yield the pages that say who can call the tools, or use the entitlements, that all words of a text name.
+
+    A tool as `system/tool` and the scope of an entitlement lead to it alone.
+    """
+    text = _QUESTION.sub("", text.strip()[:_LONGEST])
+    tools, entitlements = visibility.tools(caller), visibility.entitlements(caller)
+    system, _slash, name = text.partition("/")
+    one = tools.filter(system__slug=system, name=name), entitlements.filter(scope=text)
+    if not any(rows.exists() for rows in one):
+        of_tool = ("name", "sentence", "system__slug", "system__name")
+        for word in re.split(r"[\s/]+", text)[:_MOST_WORDS]:
+            tools = tools.filter(_has(word, *of_tool))
+            entitlements = entitlements.filter(_has(word, "name", "scope", "system__name"))
+        one = tools, entitlements
+    page = reverse("who-can")
+    for tool in one[0].order_by("system__slug", "name")[:_MOST_NAMED]:
+        query = urlencode({"tool": f"{tool.system.slug}/{tool.name}"})
+        yield SearchHit(_("Tool"), tool.name, tool.system.name, f"{page}?{query}")
+    for entitlement in one[1].order_by("scope")[:_MOST_NAMED]:
+        query = urlencode({"entitlement": entitlement.scope})
+        yield SearchHit(_("Entitlement"), entitlement.name, entitlement.scope, f"{page}?{query}")
+
+
+def _has(word: str, *columns: str) -> Q:
+    return Q(*(Q(**{f"{column}__icontains": word}) for column in columns), _connector=Q.OR)
+
+
 def _acts(caller: Caller, text: str) -> Iterator[SearchHit]:
-    """Yield what a text that begins with a verb would do: "suspend payroll"."""
+    """Yield what a text that begins with a verb would do, as "suspend payroll", and what answers a question."""
+    if _QUESTION.match(text) and doors.may(caller, "decisions-who-can", None, "GET"):
+        for hit in islice(who_can(caller, text), _EACH):
+            name = _("Who can call %(what)s") if hit.kind == _("Tool") else _("Who can use %(what)s")
+            yield SearchHit(_("Question"), name % {"what": hit.name}, hit.more, hit.address)
     verb, _space, rest = text.partition(" ")
     if len(rest := rest.strip()) < _SHORTEST:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -237,3 +238,26 @@ def test_limits_that_loosen_and_an_earlier_end_are_read_from_the_form(company: C
     browser.post(f"/decisions/what-if/grants/{grant.pk}/", {"days": "7", "tool": ["now", "convert"], "lasts": hour})
     row = WhatIf.objects.get()
     assert row.change["ends_at"] < grant.expires_at.isoformat()
+
+
+def test_words_lead_to_who_can_call_what_they_name(company: Company) -> None:
+    browser, here = visits.as_(company.ana), "/decisions/who-can/"
+    offered = visits.text(browser.get(here, {"q": "clock"}))
+    found = set(re.findall(r'href="/decisions/who-can/([^"]+)"', offered))
+    assert {"?tool=clock%2Fnow", "?entitlement=clock%3Ause"} <= found
+    for text in ("clock/now", "Clock now", "who can call NOW clock"):
+        answer = browser.get(here, {"q": text, "at": "2026-01-01T00:00:00"})
+        assert answer["Location"] == f"{here}?tool=clock%2Fnow&at=2026-01-01T00%3A00%3A00", text
+    for text in ("payments", "clock/nothing", "%", "_"):
+        nothing = browser.get(here, {"q": text})
+        assert (nothing.status_code, "has these words" in visits.text(nothing)) == (200, True), text
+    unseen = visits.text(visits.as_(company.mallory).get(here, {"q": "clock"}))
+    assert "has these words" in unseen
+    command = visits.text(browser.get("/search/", {"q": "who can call now"}, headers={"HX-Request": "true"}))
+    assert ('href="/decisions/who-can/?tool=clock%2Fnow"' in command, "Who can call now" in command) == (True, True)
+
+
+@pytest.mark.parametrize("query", ["tool=clock", "tool=clock/nothing", "entitlement=no:such"])
+def test_a_name_that_leads_nowhere_keeps_the_page(company: Company, query: str) -> None:
+    answer = visits.as_(company.ana).get(f"/decisions/who-can/?{query}")
+    assert (answer.status_code, 'id="q"' in visits.text(answer)) == (200, True)
