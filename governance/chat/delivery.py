@@ -61,7 +61,8 @@ def queue(notices: Iterable[Notice]) -> int:
 def send_next() -> bool:
     """Send the due message that has waited longest, of a service that is not paused; return whether there was one."""
     usable = {connection.service: connection for connection in connections.usable()}
-    claimed = outbox.claim(usable) if usable else None
+    due = Delivery.objects.filter(channel__in=usable).select_related("person", "notice")
+    claimed = outbox.claim(due) if usable else None
     if claimed is None:
         return False
     connection = usable[claimed.channel]

@@ -1,4 +1,4 @@
-"""Outgoing mail: stored with its notices, tried until the mail server takes it, given up after ten attempts.
+"""What goes out, and mail above all: stored, tried until the other side takes it, given up after ten attempts.
 
 A worker first stores the attempt and the time of the next one, then sends, then stores the result. Workers share the
 queue. A worker that is killed between sending and storing the result causes a second copy of the mail, with the same
@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import secrets
 import smtplib
-from collections.abc import Collection
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
@@ -24,7 +23,7 @@ from audit.actions import Action
 from audit.context import SYSTEM, Principal
 from entitlements.errors import DomainError, NotFound
 from entitlements.people.models import Person
-from governance.notices.models import Delivery, Notice, NoticeSettings
+from governance.notices.models import Delivery, Notice, NoticeSettings, Outgoing
 
 from . import letters, preferences
 
@@ -33,11 +32,11 @@ _FIRST, _LONGEST = timedelta(minutes=1), timedelta(hours=6)
 _STALE: Final = timedelta(days=7)
 _PERMANENT: Final = 500  # RFC 5321, section 4.2.1
 _MAIL: Final = (Delivery.Channel.URGENT, Delivery.Channel.DIGEST)
-_State = Delivery.State
+_State = Outgoing.State
 
 
 class NotGivenUp(DomainError):
-    """The mail waits to be sent or was sent. You can retry a mail only after it was given up."""
+    """It waits to be sent or was sent. You can retry it only after it was given up."""
 
     code, status = "delivery_not_given_up", HTTPStatus.CONFLICT
 
@@ -101,7 +100,7 @@ def _reachable(person: Person, chosen: NoticeSettings) -> bool:
 
 def send_one() -> bool:
     """Try the delivery that has waited longest; return whether one was due."""
-    claimed = claim(_MAIL)
+    claimed = claim(Delivery.objects.filter(channel__in=_MAIL).select_related("person"))
     if claimed is None:
         return False
     chosen = preferences.for_person(claimed.person)
@@ -122,33 +121,37 @@ def send_one() -> bool:
 
 def next_due() -> datetime | None:
     """Return when the next mail is due."""
-    waiting = Delivery.objects.filter(channel__in=_MAIL, state=_State.WAITING)
-    return waiting.order_by("next_at").values_list("next_at", flat=True).first()
+    return first_due(Delivery.objects.filter(channel__in=_MAIL))
+
+
+def first_due(rows: QuerySet[Any]) -> datetime | None:
+    """Return when the next of some rows is due."""
+    return rows.filter(state=_State.WAITING).order_by("next_at").values_list("next_at", flat=True).first()
 
 
 @transaction.atomic
-def claim(channels: Collection[str]) -> Delivery | None:
-    """Claim the next due delivery of some channels, and store when it is tried again if no result is stored."""
-    due = Delivery.objects.filter(channel__in=channels, state=_State.WAITING, next_at__lte=clock.now())
-    locked = due.order_by("next_at", "pk").select_for_update(of=("self",), skip_locked=True)
-    delivery = locked.select_related("person", "notice").first()
-    if delivery is None:
+def claim[M: Outgoing](rows: QuerySet[M]) -> M | None:
+    """Claim the due one of some rows that waited longest, and store when it is tried again without a result."""
+    due = rows.filter(state=_State.WAITING, next_at__lte=clock.now())
+    row = due.order_by("next_at", "pk").select_for_update(of=("self",), skip_locked=True).first()
+    if row is None:
         return None
-    delivery.attempts += 1
-    delivery.next_at = clock.now() + retry_delay(delivery.attempts)
-    delivery.save(update_fields=["attempts", "next_at"])
-    return delivery
+    row.attempts += 1
+    row.next_at = clock.now() + _retry_delay(row.attempts)
+    row.save(update_fields=["attempts", "next_at"])
+    return row
 
 
-def retry_delay(attempts: int) -> timedelta:
+def _retry_delay(attempts: int) -> timedelta:
     """Return how long to wait after so many attempts: twice as long each time, plus up to half of it at random."""
     doubled = min(_FIRST * (1 << min(attempts - 1, MOST_ATTEMPTS)), _LONGEST)
     return doubled * (1 + secrets.randbelow(500) / 1000)
 
 
-def mine(claimed: Delivery) -> QuerySet[Delivery]:
+def mine[M: Outgoing](claimed: M) -> QuerySet[M]:
     """Return the row, unless another worker has claimed it since."""
-    return Delivery.objects.filter(pk=claimed.pk, state=_State.WAITING, attempts=claimed.attempts)
+    rows: QuerySet[M] = type(claimed)._default_manager.all()  # noqa: SLF001 - Django's
+    return rows.filter(pk=claimed.pk, state=_State.WAITING, attempts=claimed.attempts)
 
 
 def _refused(claimed: Delivery, problem: smtplib.SMTPRecipientsRefused) -> None:
@@ -161,8 +164,8 @@ def _refused(claimed: Delivery, problem: smtplib.SMTPRecipientsRefused) -> None:
     mark_bad(claimed.person, by=SYSTEM, reason="The mail server says that there is no such address.")
 
 
-def failed(claimed: Delivery, answer: str) -> None:
-    """Store the answer and leave the delivery for the next attempt, or give it up after the last one."""
+def failed(claimed: Outgoing, answer: str) -> None:
+    """Store the answer and leave the row for the next attempt, or give it up after the last one."""
     if claimed.attempts >= MOST_ATTEMPTS:
         give_up(claimed, answer)
     else:
@@ -175,26 +178,30 @@ def excerpt(answer: str) -> str:
 
 
 @transaction.atomic
-def give_up(claimed: Delivery, answer: str) -> None:
-    """Stop trying a delivery until an administrator replays it."""
+def give_up(claimed: Outgoing, answer: str) -> None:
+    """Stop trying a row until an administrator replays it."""
     if mine(claimed).update(state=_State.DEAD, answer=excerpt(answer)):
-        about = [f"delivery:{claimed.pk}", f"person:{claimed.person.login}"]
-        log.record(Action.DELIVERY_GIVEN_UP, about=about, by=SYSTEM, detail={"attempts": claimed.attempts})
+        attempts = {"attempts": claimed.attempts}
+        log.record(Action.DELIVERY_GIVEN_UP, about=claimed.links(), by=SYSTEM, detail=attempts)
+
+
+def replay(delivery_id: UUID, *, by: Principal, reason: str = "") -> Delivery:
+    """Try again a delivery that was given up. Raises NotFound, NotGivenUp."""
+    return retry(Delivery.objects.select_related("person"), delivery_id, by=by, reason=reason)
 
 
 @transaction.atomic
-def replay(delivery_id: UUID, *, by: Principal, reason: str = "") -> Delivery:
-    """Try again a delivery that was given up. Raises NotFound, NotGivenUp."""
-    delivery = Delivery.objects.select_for_update(of=("self",)).select_related("person").filter(pk=delivery_id).first()
-    if delivery is None:
+def retry[M: Outgoing](rows: QuerySet[M], key: UUID, *, by: Principal, reason: str) -> M:
+    """Try again the one of some rows that was given up. Raises NotFound, NotGivenUp."""
+    row = rows.select_for_update(of=("self",)).filter(pk=key).first()
+    if row is None:
         raise NotFound
-    if delivery.state != _State.DEAD:
+    if row.state != _State.DEAD:
         raise NotGivenUp
-    delivery.state, delivery.attempts, delivery.next_at = _State.WAITING, 0, clock.now()
-    delivery.save(update_fields=["state", "attempts", "next_at"])
-    about = [f"delivery:{delivery.pk}", f"person:{delivery.person.login}"]
-    log.record(Action.DELIVERY_REPLAYED, about=about, by=by, reason=reason)
-    return delivery
+    row.state, row.attempts, row.next_at = _State.WAITING, 0, clock.now()
+    row.save(update_fields=["state", "attempts", "next_at"])
+    log.record(Action.DELIVERY_REPLAYED, about=row.links(), by=by, reason=reason)
+    return row
 
 
 @transaction.atomic

@@ -29,8 +29,51 @@ class Kind(models.TextChoices):
     SETUP_LOST = "setup_lost", "Part of the set-up no longer works"
 
 
-class Delivery(models.Model):
-    """One mail or chat message to a person. Tried until the other side takes it, or given up.
+class Outgoing(models.Model):
+    """The columns of what is tried until the other side takes it, or given up (`governance/mail/outbox.py`)."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        SENT = "sent", "Sent"
+        DEAD = "dead", "Given up"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.WAITING)
+    attempts = models.PositiveIntegerField(default=0)
+    next_at = models.DateTimeField()
+    answer = models.CharField(max_length=300, blank=True)
+    made_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+    def links(self) -> list[str]:
+        """Return the links by which the audit log names it."""
+        raise NotImplementedError
+
+
+def outgoing_constraints(noun: str) -> list[models.BaseConstraint]:
+    """Return what the database refuses of such rows; `noun` is their name in the sentences."""
+    return [
+        models.CheckConstraint(
+            name=f"a_{noun}_says_when_exactly_if_it_was_sent",
+            condition=Q(state="sent", sent_at__isnull=False) | (~Q(state="sent") & Q(sent_at=None)),
+        ),
+        models.CheckConstraint(name=f"{noun}_state_is_known", condition=Q(state__in=["waiting", "sent", "dead"])),
+    ]
+
+
+def outgoing_indexes(noun: str) -> list[models.Index]:
+    """Return the indexes of what is due, and of the list."""
+    return [
+        models.Index(name=f"{noun}_due", fields=["next_at"], condition=Q(state="waiting")),
+        models.Index(name=f"{noun}_page", fields=["-made_at", "-id"]),
+    ]
+
+
+class Delivery(Outgoing):
+    """One mail or chat message to a person.
 
     A mail carries the notices that name it; a chat message carries its own `notice`, or is a test without one.
     """
@@ -41,40 +84,23 @@ class Delivery(models.Model):
         SLACK = "slack", "Slack"
         TEAMS = "teams", "Microsoft Teams"
 
-    class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        SENT = "sent", "Sent"
-        DEAD = "dead", "Given up"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     channel = models.CharField(max_length=16, choices=Channel.choices)
     dedupe = models.CharField(max_length=200, unique=True)
     person = models.ForeignKey("entitlements.Person", on_delete=models.PROTECT, related_name="deliveries")
     notice = models.ForeignKey(
         "governance.Notice", null=True, blank=True, on_delete=models.PROTECT, related_name="chat_deliveries"
     )
-    state = models.CharField(max_length=16, choices=State.choices, default=State.WAITING)
-    attempts = models.PositiveIntegerField(default=0)
-    next_at = models.DateTimeField()
-    answer = models.CharField(max_length=300, blank=True)
-    made_at = models.DateTimeField()
-    sent_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        constraints: ClassVar = [
-            models.CheckConstraint(
-                name="a_delivery_says_when_exactly_if_it_was_sent",
-                condition=Q(state="sent", sent_at__isnull=False) | (~Q(state="sent") & Q(sent_at=None)),
-            ),
-            models.CheckConstraint(name="delivery_state_is_known", condition=Q(state__in=["waiting", "sent", "dead"])),
-        ]
-        indexes: ClassVar = [
-            models.Index(name="delivery_due", fields=["next_at"], condition=Q(state="waiting")),
-            models.Index(name="delivery_page", fields=["-made_at", "-id"]),
-        ]
+        constraints: ClassVar = outgoing_constraints("delivery")
+        indexes: ClassVar = outgoing_indexes("delivery")
 
     def __str__(self) -> str:
         return self.dedupe
+
+    def links(self) -> list[str]:
+        """Return the links by which the audit log names it."""
+        return [f"delivery:{self.pk}", f"person:{self.person.login}"]
 
 
 class Notice(models.Model):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+
+from governance.notices.models import Outgoing, outgoing_constraints, outgoing_indexes
 
 
 class Webhook(models.Model):
@@ -56,39 +57,24 @@ class Webhook(models.Model):
         return self.slug
 
 
-class WebhookMessage(models.Model):
+class WebhookMessage(Outgoing):
     """One message to one endpoint; `dedupe` keeps an event from being sent twice. `body` holds a link and no secret."""
 
-    class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        SENT = "sent", "Sent"
-        DEAD = "dead", "Given up"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     webhook = models.ForeignKey(Webhook, on_delete=models.PROTECT, related_name="messages")
     event = models.CharField(max_length=64)
     dedupe = models.CharField(max_length=200)
     body = models.JSONField()
-    state = models.CharField(max_length=16, choices=State.choices, default=State.WAITING)
-    attempts = models.PositiveIntegerField(default=0)
-    next_at = models.DateTimeField()
-    answer = models.CharField(max_length=300, blank=True)
-    made_at = models.DateTimeField()
-    sent_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(name="an_endpoint_is_told_the_same_once", fields=["webhook", "dedupe"]),
-            models.CheckConstraint(
-                name="a_message_says_when_exactly_if_it_was_sent",
-                condition=Q(state="sent", sent_at__isnull=False) | (~Q(state="sent") & Q(sent_at=None)),
-            ),
-            models.CheckConstraint(name="message_state_is_known", condition=Q(state__in=["waiting", "sent", "dead"])),
+            *outgoing_constraints("message"),
         ]
-        indexes: ClassVar = [
-            models.Index(name="message_due", fields=["next_at"], condition=Q(state="waiting")),
-            models.Index(name="message_page", fields=["-made_at", "-id"]),
-        ]
+        indexes: ClassVar = outgoing_indexes("message")
 
     def __str__(self) -> str:
         return self.dedupe
+
+    def links(self) -> list[str]:
+        """Return the links by which the audit log names it."""
+        return [f"delivery:{self.pk}", f"webhook:{self.webhook.slug}"]

@@ -91,6 +91,7 @@ READ_BY: Final = {
     "governance/operations/record_invariants.py": "numbers",
     "governance/operations/outages.py": COLUMNS,
     "governance/posture_report/snapshots.py": COLUMNS,
+    "governance/proposals/facts.py": "notices",
     "governance/requests/denied_calls.py": "denied calls",
     "governance/requests/queries.py": COLUMNS,
     "governance/reviews/deadlines/deadlines.py": COLUMNS,

@@ -76,7 +76,7 @@ _SYNONYMS: Final = {
     "catalogue": (_("Access profiles"), _("What can be requested")),
     "stops": (_("Revoke"), _("Suspend"), _("Receipts"), _("Kill switch"), _("Drill")),
     "session-list": (_("Sign out"), _("Logout")),
-    "my-connections": (_("Connected apps"), _("Connected clients"), _("Sign-ins")),
+    "my-connections": (_("Connected apps"), _("Connected clients"), _("Sign-ins"), _("Sessions")),
     "risk-signals": (_("Drift"), _("Anomaly"), _("ITDR"), _("Threat detection"), _("Compromised")),
     "budget-list": (_("Rate limits"), _("Quota"), _("Spend limits"), _("Throttling")),
     "policy-domain-list": (_("AuthZEN"), _("PDP"), _("Policy decision point"), _("External authorization")),
