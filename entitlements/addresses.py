@@ -89,6 +89,11 @@ def request_access(agent: str, system: str, tool: str = "", denied_call: str = "
     return f"{settings.CONSOLE_URL}/requests/new/?{query}"
 
 
+def why(evaluation: str) -> str:
+    """Return the console address that explains a decision."""
+    return f"{settings.CONSOLE_URL}/decisions/why/?{urlencode({'evaluation': evaluation})}"
+
+
 def connect_account(system: str) -> str:
     """Return the console address at which a person connects their account at a system, or says who may use it."""
     return f"{settings.CONSOLE_URL}{CONNECTED_ACCOUNTS}{system}/"

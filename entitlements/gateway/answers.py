@@ -174,6 +174,7 @@ def explanation(
         "reason": meaning.sentence,
         "reasons": [reason.sentence for reason in verdict.reasons],
         "remedy": meaning.remedy,
+        "why": addresses.why(evaluation),
         **needed_sign_in(verdict),
     }
     if meaning.next is Next.REQUEST:
@@ -198,7 +199,7 @@ def _text(data: Mapping[str, Any]) -> str:
     reasons = [reason for reason in data["reasons"] if reason != data["reason"]]
     parts = [f"Denied ({data['code']}): {data['reason']}", *reasons, data["remedy"]]
     parts += [data[link] for link in ("request_access", "connect_account") if link in data]
-    return " ".join(part for part in (*parts, f"Reference: {data['evaluation_id']}") if part)
+    return " ".join(part for part in (*parts, f"Why: {data['why']}") if part)
 
 
 def not_allowed() -> Answer:

@@ -186,15 +186,15 @@ GROUPS: Final = (
         "investigate",
         _("Investigate"),
         (
-            _door("audit", _("Audit log"), "scroll-text", "audit", "decisions/why"),
             Entry(
                 _("Ask"),
                 "search",
                 (
-                    Page("who-can", _("Who can call"), ("decisions/who-can",)),
+                    Page("who-can", _("Who can call, and why not"), ("decisions/who-can", "decisions/why")),
                     Page("what-if-list", _("What if"), ("decisions/what-if",)),
                 ),
             ),
+            _door("audit", _("Audit log"), "scroll-text", "audit"),
             Entry(
                 _("Risk"),
                 "triangle-alert",

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, ClassVar
+from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit import clock
-from audit.models import Event
 from entitlements.access import visibility
 from entitlements.access.caller import Caller
-from entitlements.api import paging, record
+from entitlements.api import paging
 from entitlements.api.endpoints import Endpoint
 from entitlements.api.fields import OutputSerializer
 from entitlements.api.resources import CreateEndpoint, Detail, Listing
 from entitlements.catalog.models import Entitlement, Tool
 from entitlements.codes import Code
+from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.errors import Malformed, NotFound
 from entitlements.grants.models import Grant
-from entitlements.people.role_limits import NOTHING
 from entitlements.permissions.matrix import Matrix
-from entitlements.strict import known_uuid
 from governance.api.matrix import MATRIX
 from governance.decisions import history
-from governance.decisions.queries import who_can, why
+from governance.decisions.queries import readable, who_can, why
 from governance.decisions.queries.who_can import Access
+from governance.decisions.queries.why import Why
 from governance.decisions.steps import Outcome
 from governance.what_if import actions
 from governance.what_if.models import WhatIf
@@ -45,12 +45,6 @@ class BadTool(Malformed):
     """`tool` must name a tool as system/tool; or name an `entitlement` instead, not both."""
 
     code = "tool_name_malformed"
-
-
-class BadEvaluation(Malformed):
-    """`evaluation` must be the id of an evaluation, a UUID."""
-
-    code = "evaluation_malformed"
 
 
 class RecordedReasonSerializer(OutputSerializer):
@@ -113,28 +107,12 @@ class ExplanationSerializer(OutputSerializer):
     status = serializers.DictField(child=serializers.CharField())
     detail = serializers.DictField(source="event.detail")
     unknown = serializers.ListField(child=serializers.CharField())
+    cause = serializers.SerializerMethodField()
 
-
-def readable(caller: Caller, evaluation: str) -> Event:
-    """Return the event of a decision: for readers of the audit log within their limits, else of what the caller sees.
-
-    Raises BadEvaluation, NotFound, NotADecision.
-    """
-    if (key := known_uuid(evaluation)) is None:
-        raise BadEvaluation
-    event = why.find(key)
-    rows = Event.objects.filter(pk=event.pk)
-    if (caller.is_script or caller.reach(*visibility.READERS) != NOTHING) and (
-        visibility.log_events(caller, rows).exists()
-    ):
-        return event
-    named = [link.partition(":") for link in (event.actor, event.on_behalf_of, *event.about)]
-    is_own = str(caller.principal) in (event.actor, event.on_behalf_of)
-    if not is_own and not any(record.sees(caller, kind, key) for kind, _, key in named):
-        raise NotFound
-    if not visibility.events(caller, rows).exists():
-        raise NotFound
-    return event
+    def get_cause(self, found: Why) -> UUID | None:
+        """Return the event that made a denial true; null where no record tells, or the caller may not read it."""
+        event = found.cause
+        return event.uuid if event is not None and readable.reads(self.context["caller"], event) else None
 
 
 class WhyEndpoint(Endpoint):
@@ -153,8 +131,8 @@ class WhyEndpoint(Endpoint):
     )
     def get(self, request: Request) -> Response:
         """Return why a decision was made."""
-        event = readable(self.caller, request.query_params.get("evaluation", ""))
-        return Response(ExplanationSerializer(why.explain(event)).data)
+        event = readable.find(self.caller, request.query_params.get("evaluation", ""))
+        return Response(ExplanationSerializer(why.explain(event), context={"caller": self.caller}).data)
 
 
 class GroupReachSerializer(OutputSerializer):
@@ -208,11 +186,27 @@ class ToolAccessSerializer(OutputSerializer):
         return len(access.served)
 
 
+class AgentAnswerSerializer(OutputSerializer):
+    """The best answer that the agent gets: for the person, or for any that its grants serve."""
+
+    can_call = serializers.SerializerMethodField()
+    code = serializers.CharField(source="code.value")
+    sentence = serializers.CharField()
+
+    def get_can_call(self, verdict: Verdict) -> bool:
+        """Say whether some call can pass: at once, with a person's approval, or after a fresh sign-in."""
+        return verdict.effect is not Effect.DENY
+
+
 class WhoCanSerializer(OutputSerializer):
-    """A page of the grants of a tool or an entitlement. Of a past moment, `not_reconstructed` is as it is now."""
+    """A page of the grants of a tool or an entitlement; `answer` is there where a tool and an agent are named.
+
+    Of a past moment, `not_reconstructed` is as it is now.
+    """
 
     tool = serializers.CharField(allow_null=True)
     entitlement = serializers.CharField(allow_null=True)
+    answer = AgentAnswerSerializer(allow_null=True)
     at = serializers.DateTimeField()
     not_reconstructed = serializers.ListField(child=serializers.CharField())
     results = ToolAccessSerializer(many=True)
@@ -259,7 +253,7 @@ class WhoCan(Listing):
     """
 
     matrix: ClassVar[Matrix] = MATRIX
-    parameters = frozenset({"tool", "entitlement", "at"})
+    parameters = frozenset({"tool", "entitlement", "agent", "person", "at"})
     shown = ToolAccessSerializer
 
     def get_queryset(self) -> QuerySet[Grant]:
@@ -270,6 +264,8 @@ class WhoCan(Listing):
         parameters=[
             OpenApiParameter("tool", str, description="The tool, as system/tool."),
             OpenApiParameter("entitlement", str, description="Instead of a tool: the entitlement, by its scope."),
+            OpenApiParameter("agent", str, description="Only the grants of this agent, by its slug."),
+            OpenApiParameter("person", str, description="Only the grants that serve this person, by their login."),
             OpenApiParameter("at", str, description="A past moment in ISO 8601 with an offset; by default now."),
             OpenApiParameter(paging.CURSOR, str, description="Where the page before ended."),
             OpenApiParameter(paging.LIMIT, int, description="How many rows at most."),
@@ -279,24 +275,38 @@ class WhoCan(Listing):
     def get(self, request: Request) -> Response:
         """Return one page of the grants that give a tool, or of those of an entitlement. Raises BadTool for both."""
         moment, asked = moment_of(request.query_params.get("at")), request.query_params
-        tool = entitlement = None
+        agent = self._named("agent", visibility.agents(self.caller), "slug")
+        person = self._named("person", visibility.people(self.caller), "login")
+        tool = entitlement = decided = None
         if "entitlement" in asked and "tool" not in asked:
             entitlement = entitlement_of(self.caller, asked["entitlement"])
-            page = list(self.paginate_queryset(who_can.rows_of(self.caller, entitlement, moment)) or [])
+            rows = who_can.narrowed(who_can.rows_of(self.caller, entitlement, moment), agent, person, moment)
+            page = list(self.paginate_queryset(rows) or [])
             found = who_can.describe_all(page, moment)
         else:
             tool = tool_of(self.caller, "" if "entitlement" in asked else asked.get("tool", ""))
-            page = list(self.paginate_queryset(who_can.rows(self.caller, tool, moment)) or [])
-            found = who_can.describe(page, tool, moment)
+            rows = who_can.narrowed(who_can.rows(self.caller, tool, moment), agent, person, moment)
+            page = list(self.paginate_queryset(rows) or [])
+            found = who_can.describe(page, tool, moment, person)
+            decided = who_can.decide(self.caller, tool, agent, person, moment)[0] if agent else None
         answer: dict[str, Any] = {
             "tool": None if tool is None else f"{tool.system.slug}/{tool.name}",
             "entitlement": None if entitlement is None else entitlement.scope,
+            "answer": decided,
             "at": moment or clock.now(),
             "not_reconstructed": [] if moment is None else history.NOT_RECONSTRUCTED,
             "results": found,
             "next": self.paginator.next,  # type: ignore[union-attr]  # our own
         }
         return Response(WhoCanSerializer(answer).data)
+
+    def _named[M: Model](self, name: str, rows: QuerySet[M], key: str) -> M | None:
+        """Return what the address names of some rows; None where it names nothing. Raises NotFound."""
+        asked = self.request.query_params.get(name)
+        found = rows.filter(**{key: asked}).first() if asked else None
+        if asked and found is None:
+            raise NotFound
+        return found
 
 
 class WhatIfSerializer(OutputSerializer):

@@ -34,8 +34,9 @@ from entitlements.conflicts import independence
 from entitlements.drift import detect, findings, replay, rules
 from entitlements.event_streams import transmit
 from entitlements.grants.models import Grant
-from governance.decisions import api as decisions_api
+from governance.audit_log.queries import filters
 from governance.decisions import history
+from governance.decisions.api import ExplanationSerializer
 from governance.decisions.queries import why
 from governance.decoys import follow
 from governance.guardrails import observed
@@ -76,8 +77,7 @@ class World:
 
     @property
     def decisions(self) -> list[UUID]:
-        """Decisions whose code is a known one, so that they are explained."""
-        return [event.uuid for event in self.of(*why.DECISIONS) if not event.code][:6]
+        return [event.uuid for event in self.of(*filters.DECISIONS) if not event.code][:6]
 
     def of(self, *actions: str) -> list[Event]:
         return [event for event in self.events if event.action in actions]
@@ -303,7 +303,8 @@ def _invariant(invariant: invariants.Invariant) -> Callable[[World], object]:
 
 def _explained(event: Event) -> None:
     with suppress(why.NotADecision):
-        json.dumps(decisions_api.ExplanationSerializer(why.explain(why.find(event.uuid))).data, default=str)
+        of = {"caller": callers.of(Grant.objects.latest("created_at").agent.sponsor)}
+        json.dumps(ExplanationSerializer(why.explain(why.find(event.uuid)), context=of).data, default=str)
 
 
 def _noticed(event: Event) -> None:
@@ -358,7 +359,7 @@ READERS: Final[Mapping[str, Callable[[World], list[str]]]] = {
         *("/requests/{world.keys[request][0]}/", "/audit/?about=trace:" + "a" * 32, "/audit/restored/"),
     ),
     "reviews": page("/reviews/q4/items/{world.keys[item][0]}/", "/reviews/q4/"),
-    "decisions": each(_explained, *why.DECISIONS),
+    "decisions": each(_explained, *filters.DECISIONS),
     "decision pages": lambda world: page(*(f"/decisions/why/?evaluation={key}" for key in world.decisions))(world),
     "notices": each(_noticed, *notifiers.NOTIFIERS),
     "webhooks": each(webhooks.queue, *webhooks.EVENTS),

@@ -68,10 +68,11 @@ def pages(client: str = "expense-bot") -> dict[str, list[str]]:
     past = clock.now() - timedelta(minutes=1)
     tool = f"{grant.entitlement.system.slug}/{tools[0]}"
     return {
-        "why": ["/decisions/why/", *(f"/decisions/why/?evaluation={each.uuid}" for each in (events[0], denied))],
+        "why": [f"/decisions/why/?evaluation={each.uuid}" for each in (events[0], denied)],
         "who-can": [
             "/decisions/who-can/",
-            f"/decisions/who-can/?tool={tool}",
+            f"/decisions/who-can/?tool={tool}&agent={grant.agent.slug}",
+            f"/decisions/who-can/?tool={tool}&agent=no-such",
             f"/decisions/who-can/?tool={tool}&at={past:%Y-%m-%dT%H:%M:%S}",
             f"/decisions/who-can/?entitlement={grant.entitlement.scope}",
         ],

@@ -22,7 +22,7 @@ from entitlements.api import paging
 from governance.console import doors
 
 from . import names, sentences
-from .filters import LANES, actions_of, lane_of
+from .filters import LANES, actions_of, is_decision, lane_of
 
 _SIZE: Final = 50
 _PLACE: Final = 3
@@ -67,10 +67,14 @@ class TimelineEntry:
     @property
     def is_decision(self) -> bool:
         """Whether it can be explained why the event says what it does."""
-        return self.event.action in (
-            *("call.allowed", "call.denied", "evaluation.allowed", "evaluation.denied"),
-            "token.refused",
-        )
+        return is_decision(self.event)
+
+    @property
+    def address(self) -> str:
+        """The page of the event; of a denial, the one that says why."""
+        if self.is_decision and self.event.code:
+            return f"{reverse('why')}?evaluation={self.event.uuid}"
+        return f"{reverse('audit')}?about=event:{self.event.uuid}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from audit.actions import Action
 from audit.models import Event
 from entitlements.agents.models import Agent
+from entitlements.codes import Code
 from entitlements.errors import Malformed
 from governance.people import queries as people_queries
 
@@ -59,6 +60,20 @@ OUTCOMES: Final = {
     "refused": _("Refused"),
     "unknown": _("Unknown"),
 }
+
+
+DECISIONS: Final = frozenset(
+    {
+        *(Action.CALL_ALLOWED, Action.CALL_DENIED, Action.EVALUATION_ALLOWED, Action.EVALUATION_DENIED),
+        *(Action.TOKEN_REFUSED, Action.DECOY_TOUCHED),
+    }
+)
+"""The events that say what was decided, and why."""
+
+
+def is_decision(event: Event) -> bool:
+    """Whether an event says what the decision function decided. A token may also be refused before it is asked."""
+    return event.action in DECISIONS and (not event.code or event.code in Code)
 
 
 class BadTimeRange(Malformed):

@@ -28,7 +28,7 @@ from entitlements.decisions import limits, own_connection, policy
 from entitlements.decisions.snapshot import AgentFacts, Call, Line, ToolFacts
 from entitlements.decisions.verdicts import Effect, Verdict
 from entitlements.grants import grants as grants_actions
-from entitlements.grants.models import Grant, GrantLine
+from entitlements.grants.models import Grant, GrantLine, GrantSubject
 from entitlements.people.models import Membership, Person
 from entitlements.words import Risk, Status, ToolState
 from governance.decisions import facts_of_many, history
@@ -37,6 +37,8 @@ from governance.reviews.pack_tables import past_grants
 
 _NO_ONE: Final = grants_actions.subjects_digest((), ())
 """The name of the people of a grant that an agent holds for itself."""
+_MOST: Final = 50
+"""As many grants of one agent are judged for one answer."""
 _STRICTNESS: Final = {Effect.ALLOW: 0, Effect.HOLD: 1, Effect.STEP_UP: 2, Effect.DENY: 3}
 
 
@@ -120,10 +122,47 @@ def rows_of(caller: Caller, entitlement: Entitlement, moment: datetime | None = 
     return found.select_related(*people).prefetch_related(lines, "subjects__person", "subjects__group")
 
 
-def describe(grants: Sequence[Grant], tool: Tool, moment: datetime | None = None) -> list[Access]:
-    """Return what some of these grants give of a tool, in a fixed number of statements."""
+def narrowed(
+    rows: QuerySet[Grant], agent: Agent | None, person: Person | None, moment: datetime | None = None
+) -> QuerySet[Grant]:
+    """Return those of some grants that are an agent's, and that serve a person, where these are named."""
+    if agent is not None:
+        rows = rows.filter(agent=agent)
+    if person is None:
+        return rows
+    members = _members({*rows.values_list("subjects__group__slug", flat=True)} - {None}, moment)
+    groups = [slug for slug, logins in members.items() if person.login in logins]
+    served = GrantSubject.objects.filter(Q(person=person) | Q(group__slug__in=groups)).values("grant")
+    return rows.filter(pk__in=served)
+
+
+def decide(
+    caller: Caller, tool: Tool, agent: Agent, person: Person | None, moment: datetime | None = None
+) -> tuple[Verdict, Grant | None]:
+    """Return the best answer that an agent gets for a tool, for a person or any that it serves, and by which grant."""
+    found = list(narrowed(rows(caller, tool, moment), agent, person, moment)[:_MOST])
+    if found:
+        best = min(describe(found, tool, moment, person), key=lambda access: _STRICTNESS[access.verdict.effect])
+        return best.verdict, best.grant
+    system, login = tool.system.slug, person.login if person else None
+    known = facts_of_many.load([agent.slug], system, [tool.name])[agent.slug]
+    links = {f"agent:{agent.slug}", f"system:{system}", f"tool:{system}/{tool.name}"}
+    past = None if moment is None else history.read(links | {f"client:{name}" for name in known.clients}, moment)
+    known = known if past is None else _as_of(past, known, agent)
+    people = {} if login is None else {login: _status(login in _active({login}, past))}
+    now = moment or clock.now()
+    return _judge(replace(known, lines={}, people=people), (system, tool.name, login), now), None
+
+
+def describe(
+    grants: Sequence[Grant], tool: Tool, moment: datetime | None = None, person: Person | None = None
+) -> list[Access]:
+    """Return what some of these grants give of a tool, in a fixed number of statements.
+
+    With a person, who is among those that they serve, each is judged for them.
+    """
     then = _then(grants, moment)
-    return [each for (each,) in _each(grants, [(grant, tool) for grant in grants], then, moment)]
+    return [each for (each,) in _each(grants, [(grant, tool) for grant in grants], then, moment, person)]
 
 
 def describe_all(grants: Sequence[Grant], moment: datetime | None = None) -> list[Access]:
@@ -157,6 +196,7 @@ def _each(
     pairs: Sequence[tuple[Grant, Tool]],
     then: Mapping[str, past_grants.Terms],
     moment: datetime | None,
+    person: Person | None = None,
 ) -> list[list[Access]]:
     """Return for each grant what it gives of its tools, all of one system."""
     if not pairs:
@@ -172,7 +212,7 @@ def _each(
     if past is not None:
         terms = {pair: replace(each, is_enabled=_is_enabled(pair[0], past)) for pair, each in terms.items()}
         facts = {grant.agent.slug: _as_of(past, facts[grant.agent.slug], grant.agent) for grant in grants}
-    people = _People(members, active)
+    people = _People(members, active, person.login if person else "")
     given: dict[Grant, list[Access]] = {grant: [] for grant in grants}
     for grant, tool in pairs:
         given[grant].append(
@@ -291,10 +331,11 @@ def _status(is_active: bool) -> Status:  # noqa: FBT001 - a state
 
 @dataclass(frozen=True, slots=True)
 class _People:
-    """The members of groups, and who is active."""
+    """The members of groups, who is active, and whom alone a grant is judged for, where it is one."""
 
     members: Mapping[str, set[str]]
     active: frozenset[str]
+    asked: str
 
 
 def _access(
@@ -303,7 +344,7 @@ def _access(
     """Judge one grant for one of the people it serves, an active one where there is one."""
     everyone = {*terms.people}.union(*(people.members[slug] for slug in terms.groups))
     active = everyone & people.active
-    probe = next(iter(sorted(active) or sorted(everyone)), None)
+    probe = people.asked or next(iter(sorted(active) or sorted(everyone)), None)
     key, line = (*tool, probe), _line(grant, terms)
     is_of_people = grant.subjects_digest != _NO_ONE
     serves = terms.is_enabled and (probe is not None) == is_of_people

@@ -9,7 +9,6 @@ from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
-from audit.actions import Action
 from audit.bodies import Members
 from audit.models import Event
 from entitlements import codes
@@ -23,19 +22,11 @@ from entitlements.people.models import Person
 from entitlements.sessions.models import Session
 from entitlements.strict import known_uuid
 from entitlements.tokens.models import IssuedToken
-from governance.decisions import history, steps
+from governance.audit_log.queries import filters
+from governance.decisions import causes, history, steps
 from governance.decisions.steps import Step
 from governance.reviews.pack_tables import past_grants
 
-DECISIONS: Final = (
-    Action.CALL_ALLOWED,
-    Action.CALL_DENIED,
-    Action.EVALUATION_ALLOWED,
-    Action.EVALUATION_DENIED,
-    Action.TOKEN_REFUSED,
-    Action.DECOY_TOUCHED,
-)
-"""The events that say what was decided, and why."""
 MOST_REASONS: Final = 8
 """As many reasons an event keeps (`entitlements/node/records.py`)."""
 _KNOWN: Final = ("arguments", "effect", "measured", "method", "reasons", "tool", "version")
@@ -90,6 +81,11 @@ class Why:
         return codes.meaning(self.code)
 
     @property
+    def cause(self) -> Event | None:
+        """The event that made it true; None for an allowed call, and where no record tells."""
+        return causes.find(self.code, self.by_kind, self.event.at)
+
+    @property
     def refused(self) -> list[Step]:
         """The rules that spoke against it."""
         return [step for step in self.steps if step.outcome is steps.Outcome.REFUSED]
@@ -100,7 +96,7 @@ def find(evaluation: UUID) -> Event:
     event = Event.objects.filter(uuid=evaluation).first()
     if event is None:
         raise NotFound
-    if event.action not in DECISIONS or (event.code and event.code not in Code):
+    if not filters.is_decision(event):
         raise NotADecision
     return event
 

@@ -47,7 +47,12 @@ ACTIONS: Final = (
     Place("system-add", _("Register a system"), (_("New application"), _("Connector"), _("Add")), is_action=True),
     Place("rule-new", _("New SoD policy"), (_("Toxic combination"), _("Segregation of duties")), is_action=True),
     Place("delegations", _("Set an out-of-office delegate"), (_("Deputy"), _("Vacation")), is_action=True),
-    Place("who-can", _("Who can call a tool"), (_("Effective access"), _("Access analysis")), is_action=True),
+    Place(
+        "who-can",
+        _("Ask who can call a tool, or why a call was denied"),
+        (_("Who can call a tool"), _("Effective access"), _("Access analysis"), _("Why was it denied")),
+        is_action=True,
+    ),
     Place("audit", _("Verify the audit log"), (_("Checkpoint"), _("Tamper evidence")), "?verify=1", is_action=True),
 )
 """What can be begun from anywhere; each page checks for itself who may go on."""

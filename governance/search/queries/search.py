@@ -152,7 +152,7 @@ def who_can(caller: Caller, text: str) -> Iterator[SearchHit]:
     system, _slash, name = text.partition("/")
     one = tools.filter(system__slug=system, name=name), entitlements.filter(scope=text)
     if not any(rows.exists() for rows in one):
-        of_tool = ("name", "sentence", "system__slug", "system__name")
+        of_tool = ("name", "sentence", "system__slug", "system__name", "risk")
         for word in re.split(r"[\s/]+", text)[:_MOST_WORDS]:
             tools = tools.filter(_has(word, *of_tool))
             entitlements = entitlements.filter(_has(word, "name", "scope", "system__name"))

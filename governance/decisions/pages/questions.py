@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -19,20 +21,27 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
+from audit.actions import Action
+from audit.export import timeline
+from audit.models import Event
+from entitlements.access import visibility
 from entitlements.access.caller import Caller
 from entitlements.catalog.models import Entitlement, Tool
 from entitlements.decisions import limits
 from entitlements.errors import DomainError, NotFound
 from entitlements.grants import actions as grant_actions
 from entitlements.grants.models import Grant
+from entitlements.people.role_limits import NOTHING
 from governance.audit_log.queries import events as events_queries
 from governance.audit_log.queries import names
 from governance.console import doors, tags
+from governance.console.kit import combobox
 from governance.console.kit.lists import cells, lists
 from governance.console.kit.lists.layout import Column, Layout
 from governance.console.limits import narrowing_fields
 from governance.decisions import api, history
-from governance.decisions.queries import who_can, why
+from governance.decisions.pages import answers
+from governance.decisions.queries import readable, who_can, why
 from governance.decisions.queries.who_can import Access
 from governance.eligibility import narrowing
 from governance.grants.pages import grants as grant_pages
@@ -41,6 +50,8 @@ from governance.search.queries import search
 from governance.what_if import actions
 from governance.what_if.models import WhatIf
 
+_PAGE: Final = "console/decisions/ask.html"
+_MOST_DENIED: Final = 10
 _MOST_NAMED: Final = 3
 _MOST_PEOPLE: Final = 50
 DAYS: Final = (7, 30, 90)
@@ -66,17 +77,30 @@ UNKNOWN: Final = {
 @require_safe
 @doors.page
 def why_page(request: HttpRequest) -> HttpResponse:
-    """Explain one decision."""
+    """Explain one decision; of another event, lead to its page."""
     caller, asked = doors.caller(request), request.GET.get("evaluation", "").strip()
     if not asked:
-        return render(request, "console/decisions/why_none.html", {})
-    found = why.explain(api.readable(caller, asked))
+        return _ask(request, {})
+    try:
+        event = readable.find(caller, asked)
+    except why.NotADecision:
+        return redirect(f"{reverse('audit')}?{urlencode({'about': f'event:{asked}'})}")
+    except DomainError as refusal:
+        doors.record(request, refusal)
+        return _ask(request, {"problem": refusal, "evaluation": asked}, refusal.status)
+    found = why.explain(event)
     links = [f"{kind}:{key}" for kind, keys in found.by_kind.items() for key in keys]
     known = names.of(links, caller)
     things = [
         (events_queries.link_to(link, known), link.partition(":")[0], found.status.get(link, "")) for link in links
     ]
-    context = {"why": found, "things": things, "unknown": [UNKNOWN[name] for name in found.unknown]}
+    about = {**found.by_kind, "denied_call": [str(event.uuid)], "session": [event.session] if event.session else []}
+    context = {
+        "why": found,
+        "things": things,
+        "unknown": [UNKNOWN[name] for name in found.unknown],
+        "answer": answers.of(found.code, about, event.at, caller),
+    }
     return render(request, "console/decisions/why.html", context)
 
 
@@ -150,7 +174,7 @@ WHO_CAN: Final[Layout[Grant, Access]] = Layout(
         Column("grant", gettext_lazy("Identifier"), lambda access: str(access.grant.pk), usual=False),
     ),
     order="-granted",
-    kept=("tool", "at"),
+    kept=("tool", "agent", "person", "at"),
     complete=True,
     empty=gettext_lazy("No grant in force that you may see gives this tool."),
 )
@@ -160,7 +184,7 @@ _TOOLS: Final = Column(
 OF_ENTITLEMENT: Final[Layout[Grant, Access]] = replace(
     WHO_CAN,
     columns=tuple(_TOOLS if column.name == "limits" else column for column in WHO_CAN.columns),
-    kept=("entitlement", "at"),
+    kept=("entitlement", "agent", "person", "at"),
     empty=gettext_lazy("No grant in force that you may see gives this entitlement."),
 )
 
@@ -170,9 +194,16 @@ OF_ENTITLEMENT: Final[Layout[Grant, Access]] = replace(
 def who_can_page(request: HttpRequest) -> HttpResponseBase:
     """List who can call a tool, or the tools of an entitlement, now or at a past moment."""
     caller, asked, scope = doors.caller(request), *(request.GET.get(x, "").strip() for x in ("tool", "entitlement"))
+    try:
+        moment = api.moment_of(_moment(request))
+        agent, person = _chosen(request, "agent", visibility.agents), _chosen(request, "person", visibility.people)
+    except api.BadMoment as refusal:
+        doors.record(request, refusal)
+        return _ask(request, {"problem": refusal, "asked": asked or scope}, refusal.status)
+    except combobox.Unresolved as problem:
+        return _ask(request, {"problem": problem, "asked": asked or scope}, HTTPStatus.NOT_FOUND)
     if not asked and not scope:
         return _named(request, caller, request.GET.get("q", "").strip())
-    moment = api.moment_of(_moment(request))
     tool: Tool | None = None
     entitlement: Entitlement | None = None
     try:
@@ -184,26 +215,52 @@ def who_can_page(request: HttpRequest) -> HttpResponseBase:
         return _named(request, caller, asked or scope)
 
     def describe(_request: HttpRequest, page: Sequence[Grant]) -> Sequence[Access]:
-        return who_can.describe(page, tool, moment) if tool else who_can.describe_all(page, moment)
+        return who_can.describe(page, tool, moment, person) if tool else who_can.describe_all(page, moment)
 
     context = {
         "asked": asked or scope,
         "tool": tool,
         "entitlement": entitlement,
+        "agent": agent,
+        "person": person,
         "moment": moment,
         "unknown": [UNKNOWN[name] for name in history.NOT_RECONSTRUCTED] if moment else [],
+        "answer": answers.of_agent(caller, tool, agent, person, moment) if tool and agent else None,
     }
     layout = replace(OF_ENTITLEMENT if entitlement else WHO_CAN, describe=describe)
-    return lists.show(request, layout, rows, "console/decisions/who_can.html", context)
+    return lists.show(request, layout, who_can.narrowed(rows, agent, person, moment), _PAGE, context)
+
+
+def _chosen(request: HttpRequest, kind: str, seen: Callable[[Caller], QuerySet[Any]]) -> Any:  # noqa: ANN401 - a row of that kind
+    """Return what a field of the form names, of what the caller sees; None where it is empty. Raises Unresolved."""
+    caller = doors.caller(request)
+    row = combobox.chosen(caller, kind, request.GET, kind)
+    if row is not None and not seen(caller).filter(pk=row.pk).exists():
+        raise combobox.Unresolved(_("You may not see it."), "not_found")
+    return row
+
+
+def _ask(request: HttpRequest, context: dict[str, Any], status: int = HTTPStatus.OK) -> HttpResponse:
+    """Show the form, and the newest denied calls that the reader may read."""
+    caller = doors.caller(request)
+    reads_log = caller.is_script or caller.reach(*visibility.READERS) != NOTHING
+    of_reader = Event.objects.all() if reads_log else timeline.about(str(caller.principal))
+    denied = of_reader.filter(action__in=[Action.CALL_DENIED, Action.EVALUATION_DENIED])
+    seen = visibility.log_events(caller, denied) if reads_log else visibility.events(caller, denied)
+    newest = list(seen.order_by(*(f"-{name}" for name in timeline.ORDER))[:_MOST_DENIED])
+    given = {name: request.GET.get(name, "") for name in ("agent", "person")}
+    context = {**given, **context, "entries": events_queries.entries(newest, caller)}
+    return render(request, _PAGE, context, status=status)
 
 
 def _named(request: HttpRequest, caller: Caller, text: str) -> HttpResponseBase:
     """Offer the tools and entitlements that a text names; where it is one, lead to who can call it."""
     hits = list(search.who_can(caller, text)) if text else []
-    then = f"&{urlencode({'at': at})}" if (at := request.GET.get("at")) else ""
+    kept = {name: value for name in ("agent", "person", "at") if (value := request.GET.get(name))}
+    then = f"&{urlencode(kept)}" if kept else ""
     if len(hits) == 1:
         return redirect(hits[0].address + then)
-    return render(request, "console/decisions/who_can.html", {"asked": text, "hits": hits, "then": then})
+    return _ask(request, {"asked": text, "hits": hits, "then": then})
 
 
 def _moment(request: HttpRequest) -> str:
