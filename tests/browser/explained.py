@@ -72,7 +72,6 @@ def pages(client: str = "expense-bot") -> dict[str, list[str]]:
         "who-can": [
             "/decisions/who-can/",
             f"/decisions/who-can/?tool={tool}&agent={grant.agent.slug}",
-            f"/decisions/who-can/?tool={tool}&agent=no-such",
             f"/decisions/who-can/?tool={tool}&at={past:%Y-%m-%dT%H:%M:%S}",
             f"/decisions/who-can/?entitlement={grant.entitlement.scope}",
         ],
