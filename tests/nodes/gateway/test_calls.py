@@ -153,12 +153,14 @@ def test_a_denial_has_the_shape_of_its_system_and_names_its_evaluation(
         assert (said["result"]["isError"], said["result"]["resultType"]) == (True, "complete")
         data = said["result"]["_meta"]["mandate/denial"]
         assert data["request_access"] in said["result"]["content"][0]["text"]
+        assert f"Why: {data['why']}" in said["result"]["content"][0]["text"]
     else:
         assert said["error"]["code"] == -32001
         data = said["error"]["data"]
     assert answer.status_code == (403 if shape == "forbidden" else 200)
     named = f"?agent={here.agent.slug}&system={here.system.slug}&tool=get_current_time"
     assert f"/requests/new/{named}&denied_call={data['evaluation_id']}&kept=" in data["request_access"]
+    assert data["why"].endswith(f"/decisions/why/?evaluation={data['evaluation_id']}")
     (denied,) = [event for event in here.events() if event.action.startswith("call.")]
     assert (denied.action, denied.code, str(denied.uuid)) == ("call.denied", "no_grant", data["evaluation_id"])
 
